@@ -1,0 +1,186 @@
+"""The nouns: frozen records that the layers hand to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Block",
+    "Clustering",
+    "FloatArray",
+    "Int32Array",
+    "Int64Array",
+    "Outcome",
+    "RowCut",
+    "SweepReport",
+]
+
+FloatArray = NDArray[np.floating[Any]]
+Float64Array = NDArray[np.float64]
+Int32Array = NDArray[np.int32]
+Int64Array = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+class RowCut(NamedTuple):
+    """Consecutive rows ``start`` to ``stop`` (exclusive)."""
+
+    start: int
+    stop: int
+
+    def of(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the part of a per-point array that belongs to these rows, as a view."""
+        return values[self.start : self.stop]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive rows of the graph with all their stored edges.
+
+    Attributes
+    ----------
+    rows : RowCut
+        Which rows of the graph these are.
+    n_points : int
+        Number of rows, and of columns, of the whole graph.
+    indptr : ndarray of int64, shape (rows + 1,)
+        Where each row's edges begin *in the whole graph*: ``indptr[0]`` is the number of edges
+        stored before this block.
+    indices : ndarray of int32, shape (edges,)
+        Column of each edge: the candidate exemplar k of s(i, k).
+    data : ndarray of float32 or float64, shape (edges,)
+        Similarity s(i, k) of each edge.
+    """
+
+    rows: RowCut
+    n_points: int
+    indptr: Int64Array
+    indices: Int32Array
+    data: FloatArray
+
+
+class SweepReport(NamedTuple):
+    """What a callback is told after each sweep.
+
+    Attributes
+    ----------
+    sweep : int
+        Number of the sweep, from 1.
+    n_exemplars : int
+        Points that are exemplars now.
+    n_changed : int
+        Points that became or ceased to be exemplars in this sweep.
+    n_unsettled : int
+        Points that did so within the last ``convergence_iter`` sweeps.
+    """
+
+    sweep: int
+    n_exemplars: int
+    n_changed: int
+    n_unsettled: int
+
+
+class Outcome(Enum):
+    """How a run ended. The value is advice to the user."""
+
+    CONVERGED = "The exemplars have settled."
+    MAX_ITER_REACHED = (
+        "Affinity propagation did not converge: exemplars were still changing at the last sweep. "
+        "Every label is valid all the same. Raise max_iter; where n_unsettled in the history does not "
+        "fall, raise damping (towards 0.9); on large graphs a small tol lets a few undecided points be."
+    )
+    NO_EXEMPLARS = (
+        "Affinity propagation did not converge: no point had become an exemplar at the last sweep, so "
+        "every point was made an exemplar of its own. Raise max_iter, or raise the preference."
+    )
+    ALL_EQUAL = (
+        "All samples have mutually equal similarities and preferences: every choice of exemplar is as "
+        "good as another, so the clustering returned is arbitrary. Give preferences that differ."
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clustering:
+    """The result of affinity propagation: exemplars, and whom each point is represented by.
+
+    Attributes
+    ----------
+    labels : ndarray of int64, shape (n_points,)
+        ``exemplars[labels[i]]`` represents point i. Never negative: a point with no edge to any
+        exemplar is an exemplar itself.
+    exemplars : ndarray of int64, shape (n_clusters,)
+        The exemplars' indices, ascending.
+    net_similarity : float
+        Sum of s(i, c_i) over points that are not exemplars, plus the preferences of the exemplars:
+        what affinity propagation maximises. Computed from the labels, in float64.
+    data_similarity : float
+        The first of those two sums.
+    exemplar_preference : float
+        The second.
+    n_iter : int
+        Sweeps made.
+    converged : bool
+        Whether the stop rule was met before ``max_iter``.
+    outcome : Outcome
+        How the run ended; its value is advice.
+    n_unsettled : int
+        Points whose status changed within the last ``convergence_iter`` sweeps.
+    n_promoted : int
+        Points made exemplars after the last sweep because they had no edge to any.
+    history : tuple of SweepReport
+        One report a sweep.
+    """
+
+    labels: Int64Array
+    exemplars: Int64Array
+    net_similarity: float
+    data_similarity: float
+    exemplar_preference: float
+    n_iter: int
+    converged: bool
+    outcome: Outcome
+    n_unsettled: int
+    n_promoted: int
+    history: tuple[SweepReport, ...]
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters."""
+        return len(self.exemplars)
+
+    def save(self, path: str | Path) -> None:
+        """Write the clustering to an uncompressed ``.npz`` file, one array an attribute.
+
+        Parameters
+        ----------
+        path : path-like
+            Where to write, overwriting what is there. ``numpy.load(path)["labels"]`` reads it back.
+        """
+        with Path(path).open("wb") as file:
+            np.savez(
+                file,
+                labels=self.labels,
+                exemplars=self.exemplars,
+                net_similarity=self.net_similarity,
+                data_similarity=self.data_similarity,
+                exemplar_preference=self.exemplar_preference,
+                n_iter=self.n_iter,
+                converged=self.converged,
+                outcome=self.outcome.name,
+                n_unsettled=self.n_unsettled,
+                n_promoted=self.n_promoted,
+                history=np.array(self.history, dtype=np.int64).reshape(-1, len(SweepReport._fields)),
+            )
+
+    def __repr__(self) -> str:
+        """Say what is worth knowing at a glance."""
+        return (
+            f"Clustering({len(self.labels)} points, {self.n_clusters} exemplars, "
+            f"net similarity {self.net_similarity:.6g}, {self.n_iter} sweeps, {self.outcome.name})"
+        )

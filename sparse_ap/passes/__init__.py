@@ -1,0 +1,1 @@
+"""The kernels: everything that is done to edges, one reading of them a file."""

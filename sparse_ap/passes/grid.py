@@ -1,0 +1,50 @@
+"""Sums that do not depend on their order.
+
+Floating-point sums depend on the order of the summands, and the order on threads, blocks and workers.
+So each summand is first rounded to a multiple of one quantum q, a power of two. Multiples of q add
+without error in float64 while the total stays below 2**53 q: such a sum is the same in every order
+(Demmel & Nguyen, ARITH 2013, use the same pre-rounding).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numba
+
+__all__ = ["Grid", "on_grid"]
+
+# Below 2**-900 the quantum itself would be subnormal.
+_LEAST_EXPONENT = -900
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Multiples of a quantum q = 2**-51 * ``limit``.
+
+    Attributes
+    ----------
+    limit : float
+        A power of two. Summands up to ``limit`` in absolute value are rounded correctly, totals up to
+        twice ``limit`` are exact with a bit to spare.
+    """
+
+    limit: float
+
+    @classmethod
+    def for_totals(cls, bound: float) -> Grid:
+        """Return the finest grid on which totals up to ``bound`` are exact."""
+        _, exponent = math.frexp(bound)
+        return cls(math.ldexp(1.0, max(exponent, _LEAST_EXPONENT)))
+
+    @property
+    def shift(self) -> float:
+        """The constant C = 1.5 * 2**52 * q: ``(x + C) - C`` is x rounded to a multiple of q."""
+        return 3.0 * self.limit
+
+
+@numba.njit(nogil=True, cache=True)
+def on_grid(x: float, shift: float) -> float:
+    """Round x to the grid; never compile this with fastmath, which would cancel the shift."""
+    return (x + shift) - shift

@@ -1,0 +1,33 @@
+"""Progress of long work, on standard error and only where that is a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+from sparse_ap.model import SweepReport
+
+__all__ = ["told_of_sweeps"]
+
+
+@contextmanager
+def told_of_sweeps(
+    max_iter: int, callback: Callable[[SweepReport], object] | None, verbose: bool
+) -> Iterator[Callable[[SweepReport], object]]:
+    """Yield the function to call after each sweep: it moves a bar, and calls the user's ``callback``."""
+    # disable=None: tqdm stays silent where standard error is no terminal.
+    with tqdm(
+        total=max_iter, desc="sweeps", unit="sweep", leave=False, disable=None if verbose else True
+    ) as bar:
+
+        def told(report: SweepReport) -> None:
+            bar.set_postfix_str(
+                f"{report.n_exemplars:,} exemplars, {report.n_unsettled:,} unsettled", refresh=False
+            )
+            bar.update()
+            if callback is not None:
+                callback(report)
+
+        yield told

@@ -1,0 +1,169 @@
+"""The loop: sweep every block, add up the columns, stop or go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+from sparse_ap.convergence import StopRule
+from sparse_ap.model import BoolArray, Float64Array, FloatArray, Int32Array, SweepReport
+from sparse_ap.passes.assignment import CoveragePass, ExemplarVectors
+from sparse_ap.plan import Execution
+from sparse_ap.schemes import OwnRows, Scheme
+
+__all__ = ["PointState", "Propagation", "propagate"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PointState:
+    """The vectors that change from sweep to sweep; updated in place.
+
+    Attributes
+    ----------
+    own : OwnRows
+        Preference p, support T and self-responsibility D of each point.
+    total : ndarray of float64
+        G: the damped T + D.
+    gathered : ndarray
+        G in the precision in which sweeps gather it.
+    exemplar : ndarray of bool
+        Whether T + D > 0.
+    changed_at : ndarray of int32
+        The sweep in which ``exemplar`` last changed; 0: never.
+    """
+
+    own: OwnRows
+    total: Float64Array
+    gathered: FloatArray
+    exemplar: BoolArray
+    changed_at: Int32Array
+
+    @classmethod
+    def at_rest(cls, preference: Float64Array, gathered_dtype: np.dtype[Any]) -> PointState:
+        """Return the state before the first sweep: all availabilities zero, so G is out of reach."""
+        n = len(preference)
+        return cls(
+            own=OwnRows(preference, np.zeros(n), np.zeros(n)),
+            total=np.zeros(n),
+            gathered=np.full(n, np.inf, gathered_dtype),
+            exemplar=np.zeros(n, np.bool_),
+            changed_at=np.zeros(n, np.int32),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Propagation:
+    """Where the messages led.
+
+    Attributes
+    ----------
+    exemplar : ndarray of bool, shape (n_points,)
+        The exemplars after the last sweep.
+    converged : bool
+        Whether the stop rule was met.
+    history : tuple of SweepReport
+    """
+
+    exemplar: BoolArray
+    converged: bool
+    history: tuple[SweepReport, ...]
+
+
+def propagate(
+    execution: Execution,
+    scheme: Scheme,
+    preference: Float64Array,
+    stop: StopRule,
+    callback: Callable[[SweepReport], object],
+) -> Propagation:
+    """Pass messages until the stop rule is met.
+
+    Parameters
+    ----------
+    execution : Execution
+        The graph and who reads it.
+    scheme : Scheme
+        How messages are kept and damped.
+    preference : ndarray of float64, shape (n_points,)
+        p, ties broken.
+    stop : StopRule
+    callback : callable
+        Told of every sweep; what it raises ends the run.
+
+    Returns
+    -------
+    Propagation
+    """
+    points = PointState.at_rest(preference, scheme.total_dtype)
+    rows = scheme.rows(points.own)
+    history: list[SweepReport] = []
+    for number in range(1, stop.max_iter + 1):
+        (support,), _ = execution.run(scheme.sweep(number), scheme.vectors(points.gathered), rows)
+        report = _take_in(support, points, scheme, number, stop)
+        history.append(report)
+        callback(report)
+        if _finished(report, execution, points, stop):
+            return Propagation(points.exemplar, True, tuple(history))
+    return Propagation(points.exemplar, False, tuple(history))
+
+
+def _take_in(
+    support: Float64Array, points: PointState, scheme: Scheme, number: int, stop: StopRule
+) -> SweepReport:
+    """Damp the new column totals into the old, and see who is an exemplar."""
+    counts = _update(
+        support,
+        points.own.self_responsibility,
+        scheme.support_damping,
+        scheme.total_damping,
+        points.own.support,
+        points.total,
+        points.gathered,
+        points.exemplar,
+        points.changed_at,
+        number,
+        stop.earliest_recent(number),
+    )
+    return SweepReport(number, *counts)
+
+
+def _finished(report: SweepReport, execution: Execution, points: PointState, stop: StopRule) -> bool:
+    if not stop.settled(report, execution.n_points):
+        return False
+    if stop.tol == 0:
+        return True
+    _, uncovered = execution.run(CoveragePass(), ExemplarVectors(points.exemplar), ())
+    return stop.covered(uncovered, execution.n_points)
+
+
+@numba.njit(nogil=True, cache=True)
+def _update(
+    support: Any,
+    self_responsibility: Any,
+    support_damping: float,
+    total_damping: float,
+    kept_support: Any,
+    total: Any,
+    gathered: Any,
+    exemplar: Any,
+    changed_at: Any,
+    number: int,
+    earliest_recent: int,
+) -> tuple[int, int, int]:
+    n_exemplars = n_changed = n_unsettled = 0
+    for k in range(len(support)):
+        t = support_damping * kept_support[k] + (1.0 - support_damping) * support[k]
+        d = self_responsibility[k]
+        g = total_damping * total[k] + (1.0 - total_damping) * (support[k] + d)
+        kept_support[k], total[k], gathered[k] = t, g, g
+        is_exemplar = t + d > 0.0
+        if is_exemplar != exemplar[k]:
+            exemplar[k], changed_at[k] = is_exemplar, number
+            n_changed += 1
+        n_exemplars += is_exemplar
+        n_unsettled += changed_at[k] >= max(1, earliest_recent)
+    return n_exemplars, n_changed, n_unsettled

@@ -1,0 +1,126 @@
+"""After the loop: repair, labels, medoids, net similarity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+from sparse_ap.model import BoolArray, Float64Array, FloatArray, Int32Array, Int64Array
+from sparse_ap.passes.assignment import AssignmentPass, AssignmentRows, RankedVectors
+from sparse_ap.passes.grid import Grid
+from sparse_ap.passes.medoid import ChosenVectors, MedoidPass
+from sparse_ap.similarity import Problem
+
+__all__ = ["Assignment", "assign", "exact_sum", "in_user_order", "move_to_medoids", "repair"]
+
+_SUM_CHUNK = 1 << 14
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assignment:
+    """Who represents whom.
+
+    Attributes
+    ----------
+    exemplar : ndarray of bool, shape (n_points,)
+    chosen : ndarray of int32, shape (n_points,)
+        Each point's exemplar; -1 where it has an edge to none.
+    similarity : ndarray, shape (n_points,)
+        The similarity to it; 0 for exemplars.
+    """
+
+    exemplar: BoolArray
+    chosen: Int32Array
+    similarity: FloatArray
+
+
+def assign(problem: Problem, exemplar: BoolArray) -> Assignment:
+    """Give every point to its most similar exemplar."""
+    n = len(exemplar)
+    rows = AssignmentRows(np.empty(n, np.int32), np.empty(n, problem.execution.dtype))
+    problem.execution.run(AssignmentPass(), RankedVectors(exemplar, problem.user_id), rows)
+    return Assignment(exemplar, *rows)
+
+
+def repair(problem: Problem, exemplar: BoolArray) -> tuple[Assignment, int]:
+    """Assign every point, making those with no edge to an exemplar exemplars of their own.
+
+    Returns
+    -------
+    assignment : Assignment
+        Without a -1.
+    n_promoted : int
+        How many points were made exemplars.
+    """
+    assignment = assign(problem, exemplar)
+    alone = assignment.chosen < 0
+    n_promoted = int(np.count_nonzero(alone))
+    return (assign(problem, exemplar | alone) if n_promoted else assignment), n_promoted
+
+
+def move_to_medoids(problem: Problem, assignment: Assignment) -> Assignment:
+    """Make the member with the largest sum of similarities from its cluster the exemplar, and reassign.
+
+    The sum includes the member's own preference, and only members to which all others have an edge may
+    stand. The net similarity never falls. This is scikit-learn's refinement.
+    """
+    magnitude = max(abs(problem.smallest), abs(problem.largest)) if problem.execution.n_edges else 0.0
+    grid = Grid.for_totals(magnitude * max(1, problem.max_in_degree))
+    (similarity, members), _ = problem.execution.run(
+        MedoidPass(grid), ChosenVectors(assignment.chosen), ()
+    )
+    exemplar = np.zeros(len(assignment.chosen), np.bool_)
+    exemplar[_medoids(assignment.chosen, similarity, members, problem.preference, problem.user_id)] = True
+    return assign(problem, exemplar)
+
+
+def in_user_order(problem: Problem, assignment: Assignment) -> tuple[Int64Array, Int64Array]:
+    """Return labels and exemplars in the user's numbering, exemplars ascending."""
+    exemplars = np.sort(problem.user_id[assignment.exemplar]).astype(np.int64)
+    labels = np.empty(len(assignment.chosen), np.int64)
+    labels[problem.user_id] = np.searchsorted(exemplars, problem.user_id[assignment.chosen])
+    return labels, exemplars
+
+
+def exact_sum(values: FloatArray) -> float:
+    """Return the sum of an array, rounded once: the same in every order."""
+    return math.fsum(_as_floats(values))
+
+
+def _as_floats(values: FloatArray) -> Iterator[float]:
+    for start in range(0, len(values), _SUM_CHUNK):
+        yield from values[start : start + _SUM_CHUNK].tolist()
+
+
+def _medoids(
+    chosen: Int32Array,
+    similarity: Float64Array,
+    members: Int32Array,
+    preference: Float64Array,
+    user_id: Int32Array,
+) -> Int32Array:
+    sizes = np.bincount(chosen, minlength=len(chosen))
+    best = np.full(len(chosen), -1, np.int32)
+    _pick(chosen, sizes, similarity, members, preference, user_id, best)
+    return best[best >= 0]
+
+
+@numba.njit(nogil=True, cache=True)
+def _pick(
+    chosen: Any, sizes: Any, similarity: Any, members: Any, preference: Any, user_id: Any, best: Any
+) -> None:
+    for k in range(len(chosen)):
+        if members[k] < sizes[chosen[k]] - 1:
+            continue
+        rival = best[chosen[k]]
+        if rival < 0:
+            best[chosen[k]] = k
+            continue
+        gain = (similarity[k] + preference[k]) - (similarity[rival] + preference[rival])
+        if gain > 0 or (gain == 0 and user_id[k] < user_id[rival]):
+            best[chosen[k]] = k

@@ -1,0 +1,59 @@
+"""Who reads the blocks.
+
+The serial runner is the specification; every other runner gives the same bits, because column shares
+and tallies combine exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from sparse_ap.model import RowCut
+from sparse_ap.passes.contract import Columns, Pass, Tally
+from sparse_ap.stores import Store
+
+__all__ = ["Runner", "read_blocks"]
+
+VectorsT = TypeVar("VectorsT", bound=tuple[Any, ...])
+RowsT = TypeVar("RowsT", bound=tuple[Any, ...])
+TallyT = TypeVar("TallyT", bound=Tally)
+
+
+class Runner(Protocol):
+    """Runs a pass over every block of a graph."""
+
+    @property
+    def n_threads(self) -> int:
+        """How many blocks are read at the same time."""
+        ...
+
+    def run(
+        self,
+        pass_: Pass[VectorsT, RowsT, TallyT],
+        store: Store,
+        cuts: Sequence[RowCut],
+        vectors: VectorsT,
+        rows: RowsT,
+    ) -> tuple[Columns, TallyT]:
+        """Return the combined columns and tally; ``rows`` are updated in place."""
+        ...
+
+
+def read_blocks(
+    pass_: Pass[VectorsT, RowsT, TallyT],
+    store: Store,
+    cuts: Iterable[RowCut],
+    vectors: VectorsT,
+    rows: RowsT,
+) -> tuple[Columns, TallyT]:
+    """Read some blocks one after the other: what every worker of every runner does."""
+    columns = tuple(r.empty_share(len(store.indptr) - 1) for r in pass_.column_reductions)
+    tally = pass_.nothing
+    for cut in cuts:
+        tally = tally + pass_(store.block(cut), vectors, _cut(rows, cut), columns)
+    return columns, tally
+
+
+def _cut(rows: RowsT, cut: RowCut) -> RowsT:
+    return type(rows)(*(cut.of(values) for values in rows)) if rows else rows

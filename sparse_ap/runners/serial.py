@@ -1,0 +1,29 @@
+"""One block after the other, in this thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparse_ap.model import RowCut
+from sparse_ap.passes.contract import Columns, Pass
+from sparse_ap.runners import RowsT, TallyT, VectorsT, read_blocks
+from sparse_ap.stores import Store
+
+__all__ = ["SerialRunner"]
+
+
+class SerialRunner:
+    """The specification of every runner."""
+
+    n_threads = 1
+
+    def run(
+        self,
+        pass_: Pass[VectorsT, RowsT, TallyT],
+        store: Store,
+        cuts: Sequence[RowCut],
+        vectors: VectorsT,
+        rows: RowsT,
+    ) -> tuple[Columns, TallyT]:
+        """Return the combined columns and tally; ``rows`` are updated in place."""
+        return read_blocks(pass_, store, cuts, vectors, rows)

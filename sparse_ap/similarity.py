@@ -1,0 +1,213 @@
+"""The input made ready: checked, preferences resolved, ties broken, the grid of exact sums fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.model import Float64Array, Int32Array, Int64Array, RowCut
+from sparse_ap.passes.grid import Grid
+from sparse_ap.passes.normalise import normalise
+from sparse_ap.passes.order_statistics import HistogramPass, quantiles
+from sparse_ap.passes.statistics import EdgeStatistics, StatisticsPass
+from sparse_ap.passes.support_bound import PreferenceRows, SupportBoundPass
+from sparse_ap.plan import Execution
+
+__all__ = [
+    "Problem",
+    "break_ties",
+    "examine",
+    "normalised",
+    "require_usable",
+    "resolve_preference",
+    "similarity_quantiles",
+    "support_grid",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """A graph ready for the loop, its points perhaps renumbered.
+
+    Attributes
+    ----------
+    execution : Execution
+        The graph and who reads it.
+    user_id : ndarray of int32, shape (n_points,)
+        The user's number of each point.
+    preference : ndarray of float64, shape (n_points,)
+        p as given, in the order of the graph; may be a read-only view of one number.
+    smallest, largest : float
+        Of the similarities.
+    max_in_degree : int
+        The most edges that end at one point.
+    """
+
+    execution: Execution
+    user_id: Int32Array
+    preference: Float64Array
+    smallest: float
+    largest: float
+    max_in_degree: int
+
+
+def examine(execution: Execution) -> tuple[EdgeStatistics, Int32Array]:
+    """Look at every stored entry; return the statistics and the in-degrees."""
+    (in_degree,), statistics = execution.run(StatisticsPass(), (), ())
+    return statistics, in_degree
+
+
+def require_usable(statistics: EdgeStatistics, execution: Execution) -> None:
+    """Refuse graphs with entries that mean nothing.
+
+    Raises
+    ------
+    InvalidInputError
+        NaN, +inf, or a column id that is not a point's; the message counts them and shows the first.
+    """
+    problems = [
+        (statistics.n_outside, f"column ids outside 0 to {execution.n_points - 1}", "Rebuild the graph"),
+        (statistics.n_nan, "similarities that are NaN", "Remove these edges (an absent edge is -inf)"),
+        (statistics.n_plus_inf, "similarities that are +inf", "Give them a finite value"),
+    ]
+    for count, what, remedy in problems:
+        if count:
+            raise InvalidInputError(
+                f"The graph has {count} {what}; {_entry_text(statistics.first_wrong, execution)}. "
+                f"Finite numbers are needed, or -inf for no edge. {remedy}."
+            )
+
+
+def _entry_text(position: int, execution: Execution) -> str:
+    """Say which stored entry is the first wrong one."""
+    row = int(np.searchsorted(execution.store.indptr, position, side="right")) - 1
+    block = execution.store.block(RowCut(row, row + 1))
+    edge = position - int(block.indptr[0])
+    return f"the first wrong entry is ({row}, {block.indices[edge]}) = {block.data[edge]}"
+
+
+def resolve_preference(
+    preference: ArrayLike | None, quantile: float | None, execution: Execution
+) -> Float64Array:
+    """Return every point's preference.
+
+    Parameters
+    ----------
+    preference : number, array-like of shape (n_points,), or None
+        None: the ``quantile`` of the stored similarities, by default their median; 0 where there is
+        no edge at all, which then makes no difference.
+    quantile : float in [0, 1] or None
+    execution : Execution
+        A graph without NaN, its diagonal left out.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_points,)
+        Perhaps a read-only view of one number.
+
+    Raises
+    ------
+    InvalidInputError
+        Both were given, the length is wrong, or a preference is not finite.
+    """
+    if preference is not None and quantile is not None:
+        raise InvalidInputError(
+            f"Both preference and preference_quantile={quantile} were given; they say the same thing in "
+            "two ways. Give one of them."
+        )
+    if quantile is not None and not 0 <= quantile <= 1:
+        raise InvalidInputError(
+            f"preference_quantile={quantile}, but a quantile lies in 0 to 1: 0 is the smallest similarity "
+            "(few clusters), 1 the largest (many)."
+        )
+    n = execution.n_points
+    if preference is None:
+        preference = similarity_quantiles(execution, [0.5 if quantile is None else quantile])[0]
+    given = np.asarray(preference, np.float64)
+    if given.shape not in {(), (1,), (n,)}:
+        raise InvalidInputError(
+            f"preference has shape {given.shape}; one number is needed, or one for each of the {n} points."
+        )
+    wrong = np.flatnonzero(~np.isfinite(np.atleast_1d(given)))
+    if len(wrong):
+        raise InvalidInputError(
+            f"{len(wrong)} preferences are not finite, the first at position {wrong[0]}: "
+            f"{np.atleast_1d(given)[wrong[0]]}. Every point needs a finite preference; to keep a point from "
+            "becoming an exemplar give it a very low one."
+        )
+    return np.broadcast_to(given, (n,))
+
+
+def similarity_quantiles(execution: Execution, at: list[float]) -> Float64Array:
+    """Return quantiles of the stored similarities; zeros where there are none."""
+    if execution.n_edges == 0:
+        return np.zeros(len(at))
+
+    def count(histogram: HistogramPass) -> Int64Array:
+        return execution.run(histogram, (), ())[1]
+
+    return quantiles(count, execution.dtype, execution.n_edges, at)
+
+
+def break_ties(
+    preference: Float64Array, user_id: Int32Array, largest: float, seed: int, strength: float
+) -> Float64Array:
+    """Lower every preference by a little of its own: p_k - strength * |s_max - p_k| * h(seed, k).
+
+    Equal candidates oscillate for ever, and k-NN graphs are full of mutual pairs. h is a hash into
+    [0, 1) of the user's number of the point, so the result does not depend on order or partition.
+
+    Parameters
+    ----------
+    preference : ndarray of float64, shape (n_points,)
+    user_id : ndarray of int32, shape (n_points,)
+    largest : float
+        The largest similarity.
+    seed : int
+    strength : float
+        Relative size of the change.
+    """
+    gap = np.abs(largest - preference) if np.isfinite(largest) else np.abs(preference)
+    gap[gap == 0] = max(abs(largest), 1.0) if np.isfinite(largest) else 1.0
+    gap *= _hash01(user_id, seed)
+    gap *= -strength
+    gap += preference
+    return gap
+
+
+def _hash01(ids: NDArray[Any], seed: int) -> Float64Array:
+    """Hash integers into [0, 1): the finaliser of splitmix64 (Steele, Lea & Flood 2014)."""
+    with np.errstate(over="ignore"):
+        x = ids.astype(np.uint64)
+        x += np.uint64(1)
+        x *= np.uint64(0x9E3779B97F4A7C15)
+        x ^= np.uint64((seed * 0xD1342543DE82EF95 + 0x2545F4914F6CDD1D) % 2**64)
+        x ^= x >> np.uint64(30)
+        x *= np.uint64(0xBF58476D1CE4E5B9)
+        x ^= x >> np.uint64(27)
+        x *= np.uint64(0x94D049BB133111EB)
+        x ^= x >> np.uint64(31)
+    x >>= np.uint64(11)
+    return np.asarray(x * 2.0**-53)
+
+
+def support_grid(
+    execution: Execution, preference: Float64Array, smallest: float, largest: float, max_in_degree: int
+) -> Grid:
+    """Return the finest grid on which no column total can overflow, whatever the sweeps bring."""
+    if execution.n_edges == 0:
+        return Grid.for_totals(float(np.abs(preference).max(initial=1.0)))
+    magnitude = max(abs(smallest), abs(largest)) + float(np.abs(preference).max())
+    bound = SupportBoundPass.of(largest, float(preference.min()), magnitude, max_in_degree)
+    (totals,), _ = execution.run(bound, (), PreferenceRows(preference))
+    return Grid.for_totals(float(totals.max()))
+
+
+def normalised(execution: Execution) -> tuple[Int64Array, Int32Array, Any]:
+    """Return the arrays of the graph with every stored entry an edge of its own."""
+    block = normalise(execution.store.block(RowCut(0, execution.n_points)))
+    return block.indptr, block.indices, block.data
