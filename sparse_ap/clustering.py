@@ -6,27 +6,28 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike
 
-from sparse_ap.convergence import StopRule
 from sparse_ap.errors import InvalidInputError, warn_not_converged
+from sparse_ap.judges import BestSeen, LastSeen
 from sparse_ap.model import Clustering, Int32Array, Outcome, RowCut, SweepReport
 from sparse_ap.ordering import locality_order, reordered
 from sparse_ap.passes.classic import Messages
+from sparse_ap.passes.grid import Grid
 from sparse_ap.passes.statistics import EdgeStatistics
 from sparse_ap.plan import Execution, cut_rows
 from sparse_ap.progress import told_of_sweeps
-from sparse_ap.propagation import Propagation, propagate
-from sparse_ap.readout import exact_sum, in_user_order, move_to_medoids, repair
+from sparse_ap.propagation import Judge, Propagation, propagate
+from sparse_ap.readout import all_equal, arbitrary, read_out
 from sparse_ap.runners import Runner
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.runners.threads import ThreadsRunner
 from sparse_ap.schemes import Classic, Compact, Scheme
+from sparse_ap.settings import LOOK_EVERY, TOTAL_DAMPING, WORTH_REORDERING, Settings, checked_settings
 from sparse_ap.similarity import (
     Problem,
     break_ties,
@@ -39,37 +40,6 @@ from sparse_ap.similarity import (
 from sparse_ap.stores.memory import MemoryStore
 
 __all__ = ["affinity_propagation", "load_graph", "open_runner"]
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What a scheme uses where the user is silent; measured in docs/design/0003-damping.md."""
-
-    damping: float
-    tol: float
-    tie_strength: float
-
-
-DEFAULTS = {
-    "compact": Defaults(damping=0.8, tol=1e-4, tie_strength=1e-3),
-    "classic": Defaults(damping=0.5, tol=0.0, tie_strength=1e-12),
-}
-# Damping of compact's column totals.
-TOTAL_DAMPING = 0.5
-# Below this many points the vectors that sweeps gather from fit into the second-level cache anyway.
-WORTH_REORDERING = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The options of a run, checked, defaults filled in."""
-
-    scheme: str
-    damping: float
-    stop: StopRule
-    refine: bool
-    reorder: bool | Literal["auto"]
-    seed: int
 
 
 def affinity_propagation(
@@ -109,14 +79,14 @@ def affinity_propagation(
         Take this quantile of the stored similarities off the diagonal as preference.
     damping : float in [0.5, 1), optional
         Share of the old responsibility kept in each sweep; more of it for runs that oscillate.
-        Default 0.8 for ``scheme="compact"``, 0.5 (scikit-learn's) for "classic".
+        Default 0.9 for ``scheme="compact"``, 0.5 (scikit-learn's) for "classic".
     max_iter : int
         Sweeps at most.
     convergence_iter : int
         Sweeps without (much) change that end the run.
     tol : float in [0, 1), optional
         Share of the points that may still be changing, or be without an edge to an exemplar, when
-        the run ends. Default 1e-4 for "compact", 0 for "classic", which is scikit-learn's rule.
+        the run ends. Default 1e-3 for "compact", 0 for "classic", which is scikit-learn's rule.
     scheme : {"auto", "compact", "classic"}
         "compact" keeps no state on the edges and is the one for large graphs; "classic" is the
         paper's update, message by message, for reference. "auto": "classic" for an ndarray,
@@ -171,16 +141,17 @@ def affinity_propagation(
     >>> clustering.exemplars, clustering.labels
     (array([1, 4]), array([0, 0, 0, 1, 1, 1]))
     """
-    settings = _settings(
+    settings = checked_settings(
         similarity, scheme, damping, max_iter, convergence_iter, tol, refine, reorder, random_state
     )
     with open_runner(n_jobs) as runner:
         problem = _prepare(similarity, preference, preference_quantile, settings, runner)
-        if _all_equal(problem):
-            clustering = _arbitrary(problem)
+        if all_equal(problem):
+            clustering = arbitrary(problem)
         else:
             with told_of_sweeps(max_iter, callback, verbose) as told:
-                clustering = _cluster(problem, settings, told)
+                propagation = _propagate(problem, settings, told)
+            clustering = read_out(problem, propagation, settings.refine)
     _warn(clustering.outcome)
     return clustering
 
@@ -274,82 +245,26 @@ def _dense_median(matrix: Any) -> float | None:
     return median if np.isfinite(median) else None
 
 
-def _all_equal(problem: Problem) -> bool:
-    """Whether every pair of points is an edge, and nothing distinguishes any point from another."""
-    n, preference = problem.execution.n_points, problem.preference
-    return (
-        n > 1
-        and problem.execution.n_edges == n * (n - 1)
-        and problem.smallest == problem.largest
-        and bool((preference == preference[0]).all())
-    )
-
-
-def _arbitrary(problem: Problem) -> Clustering:
-    """Return scikit-learn's answer where all points are alike: every point alone, or one cluster."""
-    n, p, s = problem.execution.n_points, float(problem.preference[0]), problem.largest
-    n_clusters = n if p > s else 1
-    return Clustering(
-        labels=np.arange(n) if n_clusters == n else np.zeros(n, np.int64),
-        exemplars=np.arange(n_clusters),
-        net_similarity=n_clusters * p + (n - n_clusters) * s,
-        data_similarity=(n - n_clusters) * s,
-        exemplar_preference=n_clusters * p,
-        n_iter=0,
-        converged=True,
-        outcome=Outcome.ALL_EQUAL,
-        n_unsettled=0,
-        n_promoted=0,
-        history=(),
-    )
-
-
-def _cluster(problem: Problem, settings: Settings, callback: Callable[[SweepReport], object]) -> Clustering:
-    propagation = _propagate(problem, settings, callback)
-    assignment, n_promoted = repair(problem, propagation.exemplar)
-    if settings.refine:
-        assignment = move_to_medoids(problem, assignment)
-    labels, exemplars = in_user_order(problem, assignment)
-    data_similarity = exact_sum(assignment.similarity)
-    exemplar_preference = exact_sum(problem.preference[assignment.exemplar])
-    last = propagation.history[-1]
-    return Clustering(
-        labels=labels,
-        exemplars=exemplars,
-        net_similarity=data_similarity + exemplar_preference,
-        data_similarity=data_similarity,
-        exemplar_preference=exemplar_preference,
-        n_iter=last.sweep,
-        converged=propagation.converged,
-        outcome=_outcome(propagation),
-        n_unsettled=last.n_unsettled,
-        n_promoted=n_promoted,
-        history=propagation.history,
-    )
-
-
 def _propagate(
     problem: Problem, settings: Settings, callback: Callable[[SweepReport], object]
 ) -> Propagation:
     """Break ties, fit the grid, pass messages; everything but the exemplars is let go at the end."""
-    strength = DEFAULTS[settings.scheme].tie_strength
-    preference = break_ties(problem.preference, problem.user_id, problem.largest, settings.seed, strength)
-    grid = support_grid(
-        problem.execution, preference, problem.smallest, problem.largest, problem.max_in_degree
+    preference = break_ties(
+        problem.preference, problem.user_id, problem.largest, settings.seed, settings.tie_strength
     )
-    scheme: Scheme
+    grid = support_grid(problem, preference)
+    scheme, judge = _scheme(problem, settings, grid)
+    return propagate(problem.execution, scheme, preference, settings.stop, judge, callback)
+
+
+def _scheme(problem: Problem, settings: Settings, grid: Grid) -> tuple[Scheme, Judge]:
+    execution, damping = problem.execution, settings.damping
     if settings.scheme == "classic":
-        scheme = Classic(settings.damping, Messages.at_rest(problem.execution.n_edges), grid)
-    else:
-        dtype = problem.execution.dtype
-        scheme = Compact(settings.damping, TOTAL_DAMPING, TOTAL_DAMPING, dtype, grid)
-    return propagate(problem.execution, scheme, preference, settings.stop, callback)
-
-
-def _outcome(propagation: Propagation) -> Outcome:
-    if propagation.converged:
-        return Outcome.CONVERGED
-    return Outcome.MAX_ITER_REACHED if propagation.history[-1].n_exemplars else Outcome.NO_EXEMPLARS
+        return Classic(damping, Messages.at_rest(execution.n_edges), grid), LastSeen()
+    return (
+        Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, execution.dtype, grid),
+        BestSeen(problem, LOOK_EVERY, settings.stop.tol),
+    )
 
 
 def _warn(outcome: Outcome) -> None:
@@ -357,52 +272,3 @@ def _warn(outcome: Outcome) -> None:
         warn_not_converged(outcome.value)
     elif outcome is Outcome.ALL_EQUAL:
         warnings.warn(outcome.value, UserWarning, stacklevel=3)
-
-
-def _settings(
-    similarity: Any,
-    scheme: str,
-    damping: float | None,
-    max_iter: int,
-    convergence_iter: int,
-    tol: float | None,
-    refine: str | None,
-    reorder: bool | str,
-    random_state: Any,
-) -> Settings:
-    """Fill in the defaults and refuse what is out of range."""
-    _require("scheme", scheme, scheme in ("auto", *DEFAULTS), "'auto', 'compact' or 'classic'")
-    if scheme == "auto":
-        scheme = "compact" if scipy.sparse.issparse(similarity) else "classic"
-    damping = DEFAULTS[scheme].damping if damping is None else damping
-    tol = DEFAULTS[scheme].tol if tol is None else tol
-    _require("damping", damping, 0.5 <= damping < 1, "0.5 or more and less than 1")
-    _require("max_iter", max_iter, max_iter >= 1, "at least 1")
-    _require("convergence_iter", convergence_iter, convergence_iter >= 1, "at least 1")
-    _require("tol", tol, 0 <= tol < 1, "0 or more and less than 1: a share of the points")
-    _require("refine", refine, refine in ("auto", "medoid", None), "'auto', 'medoid' or None")
-    _require("reorder", reorder, reorder in (True, False, "auto"), "True, False or 'auto'")
-    return Settings(
-        scheme,
-        float(damping),
-        StopRule(int(max_iter), int(convergence_iter), float(tol)),
-        refine is not None,
-        reorder,  # type: ignore[arg-type]
-        _seed(random_state),
-    )
-
-
-def _require(name: str, given: object, right: bool, needed: str) -> None:
-    if not right:
-        raise InvalidInputError(f"{name}={given!r}; it must be {needed}.")
-
-
-def _seed(random_state: Any) -> int:
-    """Return a number for the hash that breaks ties."""
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(2**63 - 1))
-    if random_state is None:
-        return int(np.random.default_rng().integers(2**63 - 1))
-    return int(random_state)

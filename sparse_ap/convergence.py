@@ -15,8 +15,7 @@ class StopRule:
 
     With ``tol=0`` this is scikit-learn's rule, sweep for sweep: the statuses after the last
     ``convergence_iter`` sweeps are all the same, and there is an exemplar. That never fires on large
-    graphs, where a handful of points flips for ever; with ``tol > 0`` the run ends when at most that
-    share is unsettled and at most that share has no edge to an exemplar.
+    graphs, where a handful of points flips for ever.
 
     Attributes
     ----------
@@ -25,7 +24,7 @@ class StopRule:
     convergence_iter : int
         Sweeps whose statuses are compared.
     tol : float
-        Share of the points that may be undecided, in [0, 1).
+        Share of the points that may be unsettled, in [0, 1).
     """
 
     max_iter: int
@@ -40,10 +39,6 @@ class StopRule:
         """Whether few enough points have changed lately, and there is an exemplar."""
         return (
             report.sweep > self.convergence_iter
-            and report.n_exemplars > 0
+            and (report.n_exemplars > 0 or n_points == 0)
             and report.n_unsettled <= self.tol * n_points
         )
-
-    def covered(self, n_uncovered: int, n_points: int) -> bool:
-        """Whether few enough points have no edge to an exemplar."""
-        return n_uncovered <= self.tol * n_points

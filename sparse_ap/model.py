@@ -92,8 +92,8 @@ class Outcome(Enum):
     CONVERGED = "The exemplars have settled."
     MAX_ITER_REACHED = (
         "Affinity propagation did not converge: exemplars were still changing at the last sweep. "
-        "Every label is valid all the same. Raise max_iter; where n_unsettled in the history does not "
-        "fall, raise damping (towards 0.9); on large graphs a small tol lets a few undecided points be."
+        "Every label is valid all the same. Raise max_iter; if the number of unsettled points in the "
+        "history has stopped falling, raise damping, or tol to let them be."
     )
     NO_EXEMPLARS = (
         "Affinity propagation did not converge: no point had become an exemplar at the last sweep, so "

@@ -13,22 +13,26 @@ from sparse_ap.model import Block, FloatArray, Int32Array, Int64Array
 from sparse_ap.passes.reordering import ReorderingPass
 from sparse_ap.plan import Execution
 
-__all__ = ["locality_order", "reordered"]
+__all__ = ["locality_order", "matrix_of", "reordered"]
 
 
 def locality_order(graph: Block) -> Int32Array:
     """Return the points in reverse Cuthill-McKee order: entry j is the point that comes j-th.
 
-    ``graph`` is one block of every row. The directed graph is taken as if it were symmetric: on k-NN graphs that orders as well as
-    the symmetrised graph does, at a fifteenth of the memory.
+    ``graph`` is one block of every row. It is taken as if it were symmetric: directed k-NN graphs are
+    ordered as well by that as by symmetrising them, at a fifteenth of the memory.
     """
+    return np.asarray(reverse_cuthill_mckee(matrix_of(graph), symmetric_mode=True), np.int32)
+
+
+def matrix_of(graph: Block) -> scipy.sparse.csr_array:
+    """Return a block of every row as a scipy matrix, its edges not copied."""
     indptr: NDArray[Any] = graph.indptr
     # scipy widens both index arrays, by a copy, where their types differ.
     if indptr[-1] <= np.iinfo(np.int32).max:
         indptr = indptr.astype(np.int32)
-    n = len(indptr) - 1
-    matrix = scipy.sparse.csr_array((graph.data, graph.indices, indptr), shape=(n, n))
-    return np.asarray(reverse_cuthill_mckee(matrix, symmetric_mode=True), np.int32)
+    n = graph.n_points
+    return scipy.sparse.csr_array((graph.data, graph.indices, indptr), shape=(n, n))
 
 
 def reordered(execution: Execution, order: Int32Array) -> tuple[Int64Array, Int32Array, FloatArray]:

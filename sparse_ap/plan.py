@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from sparse_ap.model import Int64Array, RowCut
 from sparse_ap.passes.contract import Columns, Pass
-from sparse_ap.runners import Runner, RowsT, TallyT, VectorsT
+from sparse_ap.runners import RowsT, Runner, TallyT, VectorsT
 from sparse_ap.stores import Store
 
 __all__ = ["Execution", "cut_rows"]
@@ -45,7 +46,7 @@ def cut_rows(indptr: Int64Array, n_threads: int) -> tuple[RowCut, ...]:
     targets = np.linspace(0, work, n_blocks + 1)[1:-1]
     inner = np.searchsorted(indptr + np.arange(n_points + 1), targets)
     bounds = np.unique(np.concatenate([[0], inner, [n_points]])).tolist()
-    return tuple(RowCut(start, stop) for start, stop in zip(bounds[:-1], bounds[1:], strict=True))
+    return tuple(RowCut(start, stop) for start, stop in pairwise(bounds))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numba
 import numpy as np
 
 from sparse_ap.convergence import StopRule
 from sparse_ap.model import BoolArray, Float64Array, FloatArray, Int32Array, SweepReport
-from sparse_ap.passes.assignment import CoveragePass, ExemplarVectors
 from sparse_ap.plan import Execution
 from sparse_ap.schemes import OwnRows, Scheme
 
-__all__ = ["PointState", "Propagation", "propagate"]
+__all__ = ["Judge", "PointState", "Propagation", "propagate"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +61,7 @@ class Propagation:
     Attributes
     ----------
     exemplar : ndarray of bool, shape (n_points,)
-        The exemplars after the last sweep.
+        The exemplars to answer with.
     converged : bool
         Whether the stop rule was met.
     history : tuple of SweepReport
@@ -73,11 +72,28 @@ class Propagation:
     history: tuple[SweepReport, ...]
 
 
+class Judge(Protocol):
+    """Decides which of the exemplar sets that come by is the answer, and whether it will do."""
+
+    def due(self, report: SweepReport) -> bool:
+        """Whether to look at the exemplars after this sweep, though they have not settled."""
+        ...
+
+    def look(self, exemplar: BoolArray) -> bool:
+        """Look at a set of exemplars; return whether it is good enough to stop at."""
+        ...
+
+    def answer(self, last: BoolArray) -> BoolArray:
+        """Return the exemplars to answer with; ``last`` are those after the last sweep."""
+        ...
+
+
 def propagate(
     execution: Execution,
     scheme: Scheme,
     preference: Float64Array,
     stop: StopRule,
+    judge: Judge,
     callback: Callable[[SweepReport], object],
 ) -> Propagation:
     """Pass messages until the stop rule is met.
@@ -91,6 +107,8 @@ def propagate(
     preference : ndarray of float64, shape (n_points,)
         p, ties broken.
     stop : StopRule
+    judge : Judge
+        Chooses among the exemplar sets seen on the way.
     callback : callable
         Told of every sweep; what it raises ends the run.
 
@@ -101,14 +119,17 @@ def propagate(
     points = PointState.at_rest(preference, scheme.total_dtype)
     rows = scheme.rows(points.own)
     history: list[SweepReport] = []
-    for number in range(1, stop.max_iter + 1):
+    finished = False
+    while not finished and len(history) < stop.max_iter:
+        number = len(history) + 1
         (support,), _ = execution.run(scheme.sweep(number), scheme.vectors(points.gathered), rows)
         report = _take_in(support, points, scheme, number, stop)
         history.append(report)
         callback(report)
-        if _finished(report, execution, points, stop):
-            return Propagation(points.exemplar, True, tuple(history))
-    return Propagation(points.exemplar, False, tuple(history))
+        settled = stop.settled(report, execution.n_points)
+        if settled or number == stop.max_iter or judge.due(report):
+            finished = judge.look(points.exemplar) and settled
+    return Propagation(judge.answer(points.exemplar), finished, tuple(history))
 
 
 def _take_in(
@@ -129,15 +150,6 @@ def _take_in(
         stop.earliest_recent(number),
     )
     return SweepReport(number, *counts)
-
-
-def _finished(report: SweepReport, execution: Execution, points: PointState, stop: StopRule) -> bool:
-    if not stop.settled(report, execution.n_points):
-        return False
-    if stop.tol == 0:
-        return True
-    _, uncovered = execution.run(CoveragePass(), ExemplarVectors(points.exemplar), ())
-    return stop.covered(uncovered, execution.n_points)
 
 
 @numba.njit(nogil=True, cache=True)

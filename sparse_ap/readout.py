@@ -10,15 +10,84 @@ from typing import Any
 import numba
 import numpy as np
 
-from sparse_ap.model import BoolArray, Float64Array, FloatArray, Int32Array, Int64Array
+from sparse_ap.model import BoolArray, Clustering, Float64Array, FloatArray, Int32Array, Int64Array, Outcome
 from sparse_ap.passes.assignment import AssignmentPass, AssignmentRows, RankedVectors
 from sparse_ap.passes.grid import Grid
 from sparse_ap.passes.medoid import ChosenVectors, MedoidPass
+from sparse_ap.propagation import Propagation
 from sparse_ap.similarity import Problem
 
-__all__ = ["Assignment", "assign", "exact_sum", "in_user_order", "move_to_medoids", "repair"]
+__all__ = ["all_equal", "arbitrary", "read_out"]
 
 _SUM_CHUNK = 1 << 14
+
+
+def read_out(problem: Problem, propagation: Propagation, refine: bool) -> Clustering:
+    """Turn exemplars into a clustering in the user's numbering.
+
+    Parameters
+    ----------
+    problem : Problem
+    propagation : Propagation
+    refine : bool
+        Whether to move the exemplars to their clusters' medoids.
+    """
+    assignment, n_promoted = repair(problem, propagation.exemplar)
+    if refine:
+        assignment = move_to_medoids(problem, assignment)
+    labels, exemplars = in_user_order(problem, assignment)
+    data_similarity = exact_sum(assignment.similarity)
+    exemplar_preference = exact_sum(problem.preference[assignment.exemplar])
+    last = propagation.history[-1]
+    return Clustering(
+        labels=labels,
+        exemplars=exemplars,
+        net_similarity=data_similarity + exemplar_preference,
+        data_similarity=data_similarity,
+        exemplar_preference=exemplar_preference,
+        n_iter=last.sweep,
+        converged=propagation.converged,
+        outcome=_outcome(propagation),
+        n_unsettled=last.n_unsettled,
+        n_promoted=n_promoted,
+        history=propagation.history,
+    )
+
+
+def _outcome(propagation: Propagation) -> Outcome:
+    if propagation.converged:
+        return Outcome.CONVERGED
+    return Outcome.MAX_ITER_REACHED if propagation.history[-1].n_exemplars else Outcome.NO_EXEMPLARS
+
+
+def all_equal(problem: Problem) -> bool:
+    """Whether every pair of points is an edge, and nothing distinguishes any point from another."""
+    n, preference = problem.execution.n_points, problem.preference
+    return (
+        n > 1
+        and problem.execution.n_edges == n * (n - 1)
+        and problem.smallest == problem.largest
+        and bool((preference == preference[0]).all())
+    )
+
+
+def arbitrary(problem: Problem) -> Clustering:
+    """Return scikit-learn's answer where all points are alike: every point alone, or one cluster."""
+    n, p, s = problem.execution.n_points, float(problem.preference[0]), problem.largest
+    n_clusters = n if p > s else 1
+    return Clustering(
+        labels=np.arange(n) if n_clusters == n else np.zeros(n, np.int64),
+        exemplars=np.arange(n_clusters),
+        net_similarity=n_clusters * p + (n - n_clusters) * s,
+        data_similarity=(n - n_clusters) * s,
+        exemplar_preference=n_clusters * p,
+        n_iter=0,
+        converged=True,
+        outcome=Outcome.ALL_EQUAL,
+        n_unsettled=0,
+        n_promoted=0,
+        history=(),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,11 +138,8 @@ def move_to_medoids(problem: Problem, assignment: Assignment) -> Assignment:
     The sum includes the member's own preference, and only members to which all others have an edge may
     stand. The net similarity never falls. This is scikit-learn's refinement.
     """
-    magnitude = max(abs(problem.smallest), abs(problem.largest)) if problem.execution.n_edges else 0.0
-    grid = Grid.for_totals(magnitude * max(1, problem.max_in_degree))
-    (similarity, members), _ = problem.execution.run(
-        MedoidPass(grid), ChosenVectors(assignment.chosen), ()
-    )
+    grid = Grid.for_totals(problem.magnitude * max(1, problem.max_in_degree))
+    (similarity, members), _ = problem.execution.run(MedoidPass(grid), ChosenVectors(assignment.chosen), ())
     exemplar = np.zeros(len(assignment.chosen), np.bool_)
     exemplar[_medoids(assignment.chosen, similarity, members, problem.preference, problem.user_id)] = True
     return assign(problem, exemplar)

@@ -27,9 +27,20 @@ class OwnRows(NamedTuple):
 class Scheme(Protocol):
     """How messages are damped, and what is kept of them."""
 
-    support_damping: float
-    total_damping: float
-    total_dtype: np.dtype[Any]
+    @property
+    def support_damping(self) -> float:
+        """Damping of the support T."""
+        ...
+
+    @property
+    def total_damping(self) -> float:
+        """Damping of the totals G = T + D."""
+        ...
+
+    @property
+    def total_dtype(self) -> np.dtype[Any]:
+        """Precision in which sweeps gather G."""
+        ...
 
     def rows(self, own: OwnRows) -> tuple[Any, ...]:
         """Return what the sweeps keep by row, before the first one."""

@@ -54,6 +54,12 @@ class Problem:
     largest: float
     max_in_degree: int
 
+    @property
+    def magnitude(self) -> float:
+        """The largest absolute value among similarities and preferences."""
+        values = (self.smallest, self.largest, self.preference.min(initial=0), self.preference.max(initial=0))
+        return max((abs(float(value)) for value in values if np.isfinite(value)), default=0.0)
+
 
 def examine(execution: Execution) -> tuple[EdgeStatistics, Int32Array]:
     """Look at every stored entry; return the statistics and the in-degrees."""
@@ -195,15 +201,21 @@ def _hash01(ids: NDArray[Any], seed: int) -> Float64Array:
     return np.asarray(x * 2.0**-53)
 
 
-def support_grid(
-    execution: Execution, preference: Float64Array, smallest: float, largest: float, max_in_degree: int
-) -> Grid:
-    """Return the finest grid on which no column total can overflow, whatever the sweeps bring."""
-    if execution.n_edges == 0:
-        return Grid.for_totals(float(np.abs(preference).max(initial=1.0)))
-    magnitude = max(abs(smallest), abs(largest)) + float(np.abs(preference).max())
-    bound = SupportBoundPass.of(largest, float(preference.min()), magnitude, max_in_degree)
-    (totals,), _ = execution.run(bound, (), PreferenceRows(preference))
+def support_grid(problem: Problem, preference: Float64Array) -> Grid:
+    """Return the finest grid on which no column total can overflow, whatever the sweeps bring.
+
+    Parameters
+    ----------
+    problem : Problem
+    preference : ndarray of float64, shape (n_points,)
+        The problem's preferences, ties broken.
+    """
+    if problem.execution.n_edges == 0:
+        return Grid.for_totals(max(problem.magnitude, 1.0))
+    bound = SupportBoundPass.of(
+        problem.largest, float(preference.min()), problem.magnitude, problem.max_in_degree
+    )
+    (totals,), _ = problem.execution.run(bound, (), PreferenceRows(preference))
     return Grid.for_totals(float(totals.max()))
 
 

@@ -10,8 +10,10 @@ import numpy as np
 
 from sparse_ap.model import Block, BoolArray, FloatArray, Int32Array
 from sparse_ap.passes.contract import ColumnReduction, Columns
+from sparse_ap.passes.grid import Grid, on_grid
+from sparse_ap.passes.support_bound import PreferenceRows
 
-__all__ = ["AssignmentPass", "AssignmentRows", "CoveragePass", "ExemplarVectors", "RankedVectors"]
+__all__ = ["AssignmentPass", "AssignmentRows", "ExemplarVectors", "Look", "LookPass", "RankedVectors"]
 
 
 class ExemplarVectors(NamedTuple):
@@ -35,19 +37,53 @@ class AssignmentRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class CoveragePass:
-    """Count the points that have no edge to an exemplar and are none themselves."""
+class Look:
+    """What a set of exemplars is worth.
+
+    Attributes
+    ----------
+    net_similarity : float
+        If every point that no exemplar reaches were its own exemplar, and represented nobody else.
+    n_uncovered : int
+        Those points.
+    """
+
+    net_similarity: float = 0.0
+    n_uncovered: int = 0
+
+    def __add__(self, other: Look) -> Look:
+        """Combine with another block's; exact, since net similarities lie on a grid."""
+        return Look(self.net_similarity + other.net_similarity, self.n_uncovered + other.n_uncovered)
+
+
+@dataclass(frozen=True, slots=True)
+class LookPass:
+    """Value a set of exemplars without writing any label down."""
+
+    grid: Grid
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
 
     @property
-    def nothing(self) -> int:
-        """No such point."""
-        return 0
+    def nothing(self) -> Look:
+        """No point looked at."""
+        return Look()
 
-    def __call__(self, block: Block, vectors: ExemplarVectors, rows: tuple[()], columns: Columns) -> int:
-        """Count one block's."""
-        return int(_uncovered(block.rows.start, block.indptr, block.indices, vectors.exemplar))
+    def __call__(
+        self, block: Block, vectors: ExemplarVectors, rows: PreferenceRows, columns: Columns
+    ) -> Look:
+        """Value one block's points."""
+        return Look(
+            *_look(
+                block.rows.start,
+                block.indptr,
+                block.indices,
+                block.data,
+                vectors.exemplar,
+                rows.preference,
+                self.grid.shift,
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +104,33 @@ class AssignmentPass:
 
 
 @numba.njit(nogil=True, cache=True)
-def _uncovered(start: int, indptr: Any, indices: Any, exemplar: Any) -> int:
-    uncovered = 0
+def _look(
+    start: int, indptr: Any, indices: Any, data: Any, exemplar: Any, preference: Any, shift: float
+) -> tuple[float, int]:
+    net_similarity, n_uncovered = 0.0, 0
     for i in range(len(indptr) - 1):
-        covered = exemplar[start + i]
-        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
-            if covered:
-                break
-            covered = exemplar[indices[edge]]
-        uncovered += not covered
-    return uncovered
+        value, covered = preference[i], exemplar[start + i]
+        if not covered:
+            best = -np.inf
+            for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+                if data[edge] > best and exemplar[indices[edge]]:
+                    best, covered = data[edge], True
+            value = best if covered else value
+        net_similarity += on_grid(value, shift)
+        n_uncovered += not covered
+    return net_similarity, n_uncovered
 
 
 @numba.njit(nogil=True, cache=True)
 def _assign(
-    start: int, indptr: Any, indices: Any, data: Any, exemplar: Any, user_id: Any, chosen: Any, similarity: Any
+    start: int,
+    indptr: Any,
+    indices: Any,
+    data: Any,
+    exemplar: Any,
+    user_id: Any,
+    chosen: Any,
+    similarity: Any,
 ) -> None:
     for i in range(len(chosen)):
         chosen[i], similarity[i] = -1, 0
@@ -92,8 +140,6 @@ def _assign(
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
             k, s = indices[edge], data[edge]
             if exemplar[k] and (
-                chosen[i] < 0
-                or s > similarity[i]
-                or (s == similarity[i] and user_id[k] < user_id[chosen[i]])
+                chosen[i] < 0 or s > similarity[i] or (s == similarity[i] and user_id[k] < user_id[chosen[i]])
             ):
                 chosen[i], similarity[i] = k, s

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numba
 import numpy as np
 
-from sparse_ap.model import Block, Float64Array
+from sparse_ap.model import Block, Float64Array, FloatArray
 from sparse_ap.passes.contract import EXACT_SUM, ColumnReduction, Columns
 from sparse_ap.passes.grid import Grid, on_grid
 
@@ -22,7 +22,7 @@ __all__ = ["ClassicRows", "ClassicSweep", "ClassicVectors", "Messages"]
 class ClassicVectors(NamedTuple):
     """What a sweep gathers by column: the column totals D + T of the sweep before."""
 
-    total: Float64Array
+    total: FloatArray
 
 
 class ClassicRows(NamedTuple):

@@ -62,7 +62,14 @@ class ReorderingPass:
 
 @numba.njit(nogil=True, cache=True)
 def _copy_rows(
-    indptr: Any, indices: Any, data: Any, rows: Any, new_number: Any, to_indptr: Any, to_indices: Any, to_data: Any
+    indptr: Any,
+    indices: Any,
+    data: Any,
+    rows: Any,
+    new_number: Any,
+    to_indptr: Any,
+    to_indices: Any,
+    to_data: Any,
 ) -> None:
     for i in range(len(rows)):
         first, last = indptr[i] - indptr[0], indptr[i + 1] - indptr[0]

@@ -64,8 +64,6 @@ class EdgeStatistics:
         return not (self.n_diagonal or self.n_duplicate or self.n_minus_inf)
 
 
-
-
 @dataclass(frozen=True, slots=True)
 class StatisticsPass:
     """Count what is stored, and every column's entries (the in-degrees)."""
@@ -77,9 +75,7 @@ class StatisticsPass:
         """The statistics of no edges."""
         return EdgeStatistics()
 
-    def __call__(
-        self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns
-    ) -> EdgeStatistics:
+    def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> EdgeStatistics:
         """Look at one block."""
         counts, smallest, largest = _look(
             block.rows.start, block.n_points, block.indptr, block.indices, block.data, columns[0]

@@ -38,9 +38,13 @@ class SupportBoundPass:
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
 
     @classmethod
-    def of(cls, largest: float, least_preference: float, magnitude: float, max_in_degree: int) -> SupportBoundPass:
+    def of(
+        cls, largest: float, least_preference: float, magnitude: float, max_in_degree: int
+    ) -> SupportBoundPass:
         """Fit the pass's own grid to what any column can add up to."""
-        return cls(Grid.for_totals(max_in_degree * (max(0.0, largest - least_preference) + 4 * _SLACK * magnitude)))
+        return cls(
+            Grid.for_totals(max_in_degree * (max(0.0, largest - least_preference) + 4 * _SLACK * magnitude))
+        )
 
     @property
     def nothing(self) -> int:

@@ -156,4 +156,6 @@ def _check_structure(csr: Any) -> None:
     # Ids of 64 bits would wrap around when they are narrowed.
     if csr.indices.dtype.itemsize > 4 and stored and not 0 <= csr.indices.min() <= csr.indices.max() < n:
         wrong = csr.indices.max() if csr.indices.max() >= n else csr.indices.min()
-        raise InvalidInputError(f"Column id {wrong} is no point of a graph of {n}; ids must lie in 0 to {n - 1}.")
+        raise InvalidInputError(
+            f"Column id {wrong} is no point of a graph of {n}; ids must lie in 0 to {n - 1}."
+        )

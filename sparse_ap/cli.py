@@ -1,0 +1,181 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+import sparse_ap
+from sparse_ap.errors import SparseAPError
+from sparse_ap.files import read_graph, require_writable, write_clustering
+from sparse_ap.graphs.neighbours import SIMILARITIES
+from sparse_ap.model import Clustering
+from sparse_ap.report import clustering_lines, summary_lines
+
+__all__ = ["main"]
+
+NOT_CONVERGED = 3
+
+INPUT_HELP = """
+GRAPH is an .npz file: a sparse matrix as scipy.sparse.save_npz writes it, entry (i, k) saying how well k
+would represent i (larger is better); or neighbour lists, the arrays `indices` and `distances`
+of shape (points, neighbours).
+"""
+
+
+class Commands(click.Group):
+    """A group whose commands end in one line on standard error where the input is at fault."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; say what was wrong and exit with 2, or 130 after Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except (SparseAPError, OSError) as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(2)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("Interrupted; nothing was written.", err=True)
+            ctx.exit(130)
+
+
+graph_argument = click.argument("graph", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+similarity_option = click.option(
+    "--similarity",
+    type=click.Choice(list(SIMILARITIES)),
+    default="-d",
+    show_default=True,
+    help="How the distances of neighbour lists become similarities.",
+)
+jobs_option = click.option("--jobs", type=int, help="Threads.  [default: one a processor]")
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="""Cluster similarity graphs of millions of points by affinity propagation.
+
+Finds exemplars, members of the data that stand for their clusters, without being told how many.
+
+\b
+Examples:
+  sparse-ap demo                                 a map of the world's exemplar places
+  sparse-ap info graph.npz                       what is in it, what a preference would mean
+  sparse-ap cluster graph.npz -o labels.parquet
+  sparse-ap cluster graph.npz --quantile 0.1     fewer clusters
+
+\b
+Exit codes: 0 done; 2 the input or an option is wrong; 3 done, but not converged; 130 interrupted.
+""",
+)
+@click.version_option(sparse_ap.__version__, prog_name="sparse-ap")
+def main() -> None:
+    """Cluster similarity graphs by affinity propagation."""
+
+
+@main.command(epilog="Example: sparse-ap info graph.npz", help=f"Show what a graph is like.\n{INPUT_HELP}")
+@graph_argument
+@similarity_option
+@jobs_option
+def info(graph: Path, similarity: str, jobs: int | None) -> None:
+    """Show what a graph is like."""
+    from sparse_ap.inspection import inspect_graph
+
+    for line in summary_lines(inspect_graph(read_graph(graph, similarity), jobs)):
+        click.echo(line)
+
+
+@main.command(
+    help=f"""Cluster a graph, and write whom each point is represented by.
+{INPUT_HELP}
+The more an exemplar costs (the lower the preference), the fewer clusters. Compare the preference with the
+similarities that `sparse-ap info` shows.
+
+\b
+Examples:
+  sparse-ap cluster graph.npz -o labels.parquet
+  sparse-ap cluster neighbours.npz --similarity "-d**2" --preference -2.5 -o labels.csv
+
+Exit codes: 0 converged; 2 the input or an option is wrong; 3 not converged (the output is written all the
+same, every label is valid); 130 interrupted.
+"""
+)
+@graph_argument
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write: .parquet or .csv (point, label, exemplar), or .npz (everything).",
+)
+@click.option(
+    "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"
+)
+@click.option("--quantile", type=float, help="Take this quantile of the similarities as preference.")
+@similarity_option
+@click.option("--damping", type=float, help="0.5 to 1; more against oscillation.  [default: by scheme]")
+@click.option("--max-iter", type=int, default=200, show_default=True, help="Sweeps at most.")
+@click.option(
+    "--convergence-iter",
+    type=int,
+    default=15,
+    show_default=True,
+    help="Sweeps without change that end the run.",
+)
+@click.option("--tol", type=float, help="Share of the points that may be unsettled.  [default: by scheme]")
+@click.option(
+    "--scheme", type=click.Choice(["auto", "compact", "classic"]), default="auto", show_default=True,
+    help="classic is the paper's, message by message.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
+@jobs_option
+@click.option("--quiet", is_flag=True, help="No progress, no summary.")
+def cluster(
+    graph: Path, output: Path | None, quantile: float | None, similarity: str, seed: int,
+    jobs: int | None, quiet: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Cluster a graph, and write whom each point is represented by."""
+    if output is not None:
+        require_writable(output)
+    start = time.perf_counter()
+    matrix = read_graph(graph, similarity)
+    with warnings.catch_warnings():
+        # What they say is in the summary, and in the exit code.
+        warnings.simplefilter("ignore")
+        clustering = sparse_ap.affinity_propagation(
+            matrix, preference_quantile=quantile, random_state=seed, n_jobs=jobs, verbose=not quiet, **options
+        )
+    if output is not None:
+        write_clustering(clustering, output)
+    if not quiet:
+        _report(clustering, time.perf_counter() - start, output)
+    if not clustering.converged:
+        if quiet:
+            click.echo(clustering.outcome.value, err=True)
+        sys.exit(NOT_CONVERGED)
+
+
+def _report(clustering: Clustering, seconds: float, output: Path | None) -> None:
+    for line in clustering_lines(clustering, seconds):
+        click.echo(line)
+    click.echo(f"written to      {output}" if output else "not written: give --output to keep the labels")
+
+
+@main.command()
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-output"),
+    show_default=True, help="Folder for map.png and clusters.csv.",
+)  # fmt: skip
+@jobs_option
+def demo(output: Path, jobs: int | None) -> None:
+    """Find the places that stand for the world, and draw them.
+
+    171,075 places (GeoNames, CC BY 4.0), each linked with its 200 nearest. Writes map.png and
+    clusters.csv. Takes well under a minute on two cores. Needs matplotlib: pip install 'sparse-ap[plot]'.
+    """
+    from sparse_ap.demo import run_demo
+
+    run_demo(output, n_jobs=jobs, echo=click.echo)

@@ -1,0 +1,110 @@
+"""Where on the map the names go: greedily, each where it covers no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Box", "PlacedLabel", "place_labels"]
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels, y upwards."""
+
+    left: float
+    bottom: float
+    width: float
+    height: float
+
+    def overlaps(self, other: Box) -> bool:
+        """Tell whether the two rectangles share any area."""
+        return (
+            self.left < other.left + other.width
+            and other.left < self.left + self.width
+            and self.bottom < other.bottom + other.height
+            and other.bottom < self.bottom + self.height
+        )
+
+    def within(self, frame: Box) -> bool:
+        """Tell whether the rectangle lies inside ``frame``."""
+        return (
+            frame.left <= self.left
+            and frame.bottom <= self.bottom
+            and self.left + self.width <= frame.left + frame.width
+            and self.bottom + self.height <= frame.bottom + frame.height
+        )
+
+    def padded(self, margin: float) -> Box:
+        """Return the rectangle grown by ``margin`` on every side."""
+        return Box(
+            self.left - margin, self.bottom - margin, self.width + 2 * margin, self.height + 2 * margin
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedLabel:
+    """A name that found room.
+
+    Attributes
+    ----------
+    index : int
+        Which of the anchors it names.
+    box : Box
+        The rectangle it fills.
+    """
+
+    index: int
+    box: Box
+
+
+def place_labels(
+    anchors: NDArray[np.float64],
+    extents: Sequence[NDArray[np.float64]],
+    frame: Box,
+    *,
+    gap: float,
+    margin: float,
+    limit: int,
+) -> list[PlacedLabel]:
+    """Place labels beside their anchors, first come first served, until ``limit`` have found room.
+
+    Parameters
+    ----------
+    anchors : ndarray of float64, shape (n, 2)
+        Pixel each label names, the most important first.
+    extents : sequence of ndarray of float64, shape (2,)
+        Each label's width and height.
+    frame : Box
+        Labels stay inside.
+    gap, margin : float
+        Pixels between an anchor and its label, and pixels kept free around each label.
+    limit : int
+        At most so many labels.
+
+    Returns
+    -------
+    list of PlacedLabel
+        In the anchors' order, without those that found no room.
+    """
+    placed: list[PlacedLabel] = []
+    for index, (anchor, extent) in enumerate(zip(anchors, extents, strict=True)):
+        if len(placed) == limit:
+            break
+        taken = [label.box.padded(margin) for label in placed]
+        positions = [box for box in _positions(anchor, extent, gap) if box.within(frame)]
+        free = [box for box in positions if not any(map(box.overlaps, taken))]
+        placed += [PlacedLabel(index, box) for box in free[:1]]
+    return placed
+
+
+def _positions(anchor: NDArray[np.float64], extent: NDArray[np.float64], gap: float) -> Iterator[Box]:
+    """Yield the rectangles to the right, to the left, above and below."""
+    (x, y), (width, height) = anchor, extent
+    yield Box(x + gap, y - height / 2, width, height)
+    yield Box(x - gap - width, y - height / 2, width, height)
+    yield Box(x - width / 2, y + gap, width, height)
+    yield Box(x - width / 2, y - gap - height, width, height)

@@ -1,0 +1,59 @@
+"""The Equal Earth map projection.
+
+References
+----------
+B. Šavrič, T. Patterson and B. Jenny (2018), "The Equal Earth map projection", International Journal of
+Geographical Information Science 33(3), 454-465, https://doi.org/10.1080/13658816.2018.1504949
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CENTRAL_MERIDIAN", "equal_earth", "relative_longitude"]
+
+A1, A2, A3, A4 = 1.340264, -0.081106, 0.000893, 0.003796
+"""The polynomial's coefficients, from the paper."""
+
+CENTRAL_MERIDIAN = 11.0
+"""Degrees east: the map's edge then runs through the Bering Strait and cuts no continent."""
+
+
+def relative_longitude(longitude: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return degrees east of the central meridian, from -180 (inclusive) to 180.
+
+    Parameters
+    ----------
+    longitude : ndarray of float64
+        Degrees east of Greenwich.
+
+    Returns
+    -------
+    ndarray of float64
+    """
+    return (longitude - CENTRAL_MERIDIAN + 180.0) % 360.0 - 180.0
+
+
+def equal_earth(latitude: NDArray[np.float64], relative: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Project points of the sphere to the plane, keeping the proportions of areas.
+
+    Parameters
+    ----------
+    latitude : ndarray of float64, shape (n,)
+        Degrees north.
+    relative : ndarray of float64, shape (n,)
+        Degrees east of the central meridian.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 2)
+        x and y in units of the sphere's radius, from the map's centre.
+    """
+    theta = np.arcsin(np.sqrt(3.0) / 2.0 * np.sin(np.radians(latitude)))
+    square = theta * theta
+    sixth = square**3
+    y = theta * (A1 + A2 * square + sixth * (A3 + A4 * square))
+    slope = A1 + 3.0 * A2 * square + sixth * (7.0 * A3 + 9.0 * A4 * square)
+    x = 2.0 * np.sqrt(3.0) / 3.0 * np.radians(relative) * np.cos(theta) / slope
+    return np.column_stack([x, y])

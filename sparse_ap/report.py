@@ -1,0 +1,72 @@
+"""What the command line says, as lines of text."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparse_ap.inspection import QUANTILES, GraphSummary
+from sparse_ap.model import Clustering
+
+__all__ = ["clustering_lines", "summary_lines"]
+
+
+def clustering_lines(clustering: Clustering, seconds: float) -> list[str]:
+    """Say how a run went."""
+    n = len(clustering.labels)
+    sizes = np.bincount(clustering.labels, minlength=1)
+    lines = [
+        f"points          {n:,}",
+        f"exemplars       {clustering.n_clusters:,}",
+        f"cluster sizes   median {np.median(sizes):g}, largest {sizes.max():,}, alone {np.sum(sizes == 1):,}",
+        f"net similarity  {clustering.net_similarity:.8g}  (data {clustering.data_similarity:.8g}, "
+        f"preferences {clustering.exemplar_preference:.8g})",
+        f"sweeps          {clustering.n_iter}",
+        f"unsettled       {clustering.n_unsettled:,}",
+        f"promoted        {clustering.n_promoted:,}  (had no edge to an exemplar)",
+        f"seconds         {seconds:.1f}",
+    ]
+    return lines if clustering.converged else [*lines, f"outcome         {clustering.outcome.value}"]
+
+
+def summary_lines(summary: GraphSummary) -> list[str]:
+    """Say what a graph is like."""
+    return [*_shape_lines(summary), "", *_similarity_lines(summary)]
+
+
+def _shape_lines(summary: GraphSummary) -> list[str]:
+    entries = summary.entries
+    ignored = {
+        "on the diagonal": entries.n_diagonal,
+        "duplicates (the largest counts)": entries.n_duplicate,
+        "-inf (no edge)": entries.n_minus_inf,
+    }
+    least, median, most = summary.out_degree
+    least_in, median_in, most_in = summary.in_degree
+    return [
+        f"points             {summary.n_points:,}",
+        f"edges              {summary.n_edges:,}",
+        *(f"ignored entries    {count:,} {what}" for what, count in ignored.items() if count),
+        f"edges from a point {least:g} to {most:g}, median {median:g}",
+        f"edges to a point   {least_in:g} to {most_in:g}, median {median_in:g}",
+        f"without any edge   {summary.n_without_edges:,} points: nobody else can represent them",
+        f"components         {summary.n_components:,}",
+        f"clusters           at least {summary.least_clusters:,}, whatever the preference",
+    ]
+
+
+def _similarity_lines(summary: GraphSummary) -> list[str]:
+    """Say what similarities there are, and what each would mean as a preference."""
+    if not summary.n_edges:
+        return ["There are no edges: every point will be an exemplar."]
+    rows = [
+        f"{quantile:>8.0%}  {value:>12.6g}  {joinable:>12,}  ({joinable / summary.n_points:.1%})"
+        for quantile, value, joinable in zip(QUANTILES, summary.quantiles, summary.n_joinable, strict=True)
+    ]
+    return [
+        "quantile    similarity  points that can join another at this preference",
+        *rows,
+        "",
+        "A point can gain by joining another only along an edge whose similarity is larger than the",
+        "preference. The default preference is the median. Lower ones merge more; below the smallest",
+        "similarity clusters go on growing, because each exemplar saved is worth more.",
+    ]

@@ -1,0 +1,104 @@
+"""The options of a run: defaults, checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from sparse_ap.convergence import StopRule
+from sparse_ap.errors import InvalidInputError
+
+__all__ = ["LOOK_EVERY", "TOTAL_DAMPING", "WORTH_REORDERING", "Defaults", "Settings", "checked_settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a scheme uses where the user is silent; measured in docs/design/0003-damping.md."""
+
+    damping: float
+    tol: float
+    tie_strength: float
+
+
+DEFAULTS = {
+    "compact": Defaults(damping=0.9, tol=1e-3, tie_strength=1e-3),
+    "classic": Defaults(damping=0.5, tol=0.0, tie_strength=1e-12),
+}
+# Damping of compact's column totals.
+TOTAL_DAMPING = 0.5
+# Sweeps between looks at what compact's exemplars are worth.
+LOOK_EVERY = 10
+# Below this many points the vectors that sweeps gather from fit into the second-level cache anyway.
+WORTH_REORDERING = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options of a run, checked, defaults filled in."""
+
+    scheme: str
+    damping: float
+    tie_strength: float
+    stop: StopRule
+    refine: bool
+    reorder: bool | str
+    seed: int
+
+
+def checked_settings(
+    similarity: Any,
+    scheme: str,
+    damping: float | None,
+    max_iter: int,
+    convergence_iter: int,
+    tol: float | None,
+    refine: str | None,
+    reorder: bool | str,
+    random_state: Any,
+) -> Settings:
+    """Fill in the defaults and refuse what is out of range; parameters as `affinity_propagation`.
+
+    Raises
+    ------
+    InvalidInputError
+        An option is none of its possible values; the message names it, what was given and what may be.
+    """
+    _require("scheme", scheme, scheme in ("auto", *DEFAULTS), "'auto', 'compact' or 'classic'")
+    if scheme == "auto":
+        scheme = "compact" if scipy.sparse.issparse(similarity) else "classic"
+    damping = DEFAULTS[scheme].damping if damping is None else damping
+    tol = DEFAULTS[scheme].tol if tol is None else tol
+    _require("damping", damping, 0.5 <= damping < 1, "0.5 or more and less than 1")
+    _require("max_iter", max_iter, max_iter >= 1, "at least 1")
+    _require("convergence_iter", convergence_iter, convergence_iter >= 1, "at least 1")
+    _require("tol", tol, 0 <= tol < 1, "0 or more and less than 1: a share of the points")
+    _require("refine", refine, refine in ("auto", "medoid", None), "'auto', 'medoid' or None")
+    _require("reorder", reorder, reorder in (True, False, "auto"), "True, False or 'auto'")
+    return Settings(
+        scheme,
+        float(damping),
+        DEFAULTS[scheme].tie_strength,
+        StopRule(int(max_iter), int(convergence_iter), float(tol)),
+        refine is not None,
+        reorder,
+        _seed(random_state),
+    )
+
+
+def _require(name: str, given: object, right: bool, needed: str) -> None:
+    if not right:
+        raise InvalidInputError(f"{name}={given!r}; it must be {needed}.")
+
+
+def _seed(random_state: Any) -> int:
+    """Return a number for the hash that breaks ties."""
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**63 - 1))
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**63 - 1))
+    return int(random_state)

@@ -1,0 +1,246 @@
+"""The demonstration: its data, its map and its table."""
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sparse_ap.demo import draw_map, great_circle_km, load_places, measure_regions, unit_vectors, write_table
+from sparse_ap.demo import run as demo_run
+from sparse_ap.demo.colours import PALETTE, spread_colours
+from sparse_ap.demo.labels import Box, place_labels
+from sparse_ap.demo.map import HEIGHT, WIDTH, Caption, require_matplotlib
+from sparse_ap.demo.places import Places
+from sparse_ap.demo.projection import CENTRAL_MERIDIAN, equal_earth, relative_longitude
+from sparse_ap.demo.regions import COLUMNS, Regions
+from sparse_ap.errors import MissingDependencyError
+
+# Hand-picked, so that what the regions measure can be told in advance: Reykjavík and two places near it,
+# Wellington and one near it, and Apia on the other side of the map's edge.
+CAPITALS = Places(
+    names=("Reykjavík", "Kópavogur", "Akureyri", "Wellington", "Lower Hutt", "Apia"),
+    countries=np.array(["IS", "IS", "IS", "NZ", "NZ", "WS"]),
+    latitude=np.array([64.13548, 64.11234, 65.68353, -41.28664, -41.21667, -13.83333]),
+    longitude=np.array([-21.89541, -21.91298, -18.0878, 174.77557, 174.91667, -171.76666]),
+)
+
+
+@pytest.fixture(scope="module")
+def places() -> Places:
+    return load_places()
+
+
+@pytest.fixture
+def regions() -> Regions:
+    return measure_regions(CAPITALS, labels=np.array([0, 0, 0, 1, 1, 1]), exemplars=np.array([0, 3]))
+
+
+def find(places: Places, name: str, country: str) -> int:
+    return next(i for i, n in enumerate(places.names) if n == name and places.countries[i] == country)
+
+
+def test_every_place_is_loaded_with_its_coordinates(places: Places) -> None:
+    assert len(places) == len(places.names) == 171_075
+    assert places.countries.shape == places.latitude.shape == places.longitude.shape == (171_075,)
+    assert np.abs(places.latitude).max() < 90.0
+    assert np.abs(places.longitude).max() <= 180.0
+    assert all(places.names)
+
+
+@pytest.mark.parametrize(
+    ("name", "country", "latitude", "longitude"),
+    [
+        ("Reykjavík", "IS", 64.13548, -21.89541),
+        ("Wellington", "NZ", -41.28664, 174.77557),
+        ("Vila", "AD", 42.53176, 1.56654),
+        ("Tokyo", "JP", 35.6895, 139.69171),
+    ],
+)
+def test_known_places_are_where_they_are(
+    places: Places, name: str, country: str, latitude: float, longitude: float
+) -> None:
+    found = find(places, name, country)
+    # To the last of the five digits GeoNames gives.
+    assert places.latitude[found] == pytest.approx(latitude, abs=5e-6)
+    assert places.longitude[found] == pytest.approx(longitude, abs=5e-6)
+
+
+def test_take_keeps_a_place_together(places: Places) -> None:
+    wanted = np.array([find(places, "Tokyo", "JP"), find(places, "Vila", "AD")])
+    taken = places.take(wanted)
+    assert taken.names == ("Tokyo", "Vila")
+    assert taken.countries.tolist() == ["JP", "AD"]
+    np.testing.assert_array_equal(taken.latitude, places.latitude[wanted])
+
+
+def test_unit_vectors_have_length_one(places: Places) -> None:
+    vectors = unit_vectors(places)
+    assert vectors.shape == (171_075, 3)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, rtol=1e-14)
+
+
+def test_unit_vectors_point_along_the_axes() -> None:
+    corners = Places(
+        ("Greenwich", "East", "Pole"), np.array(["", "", ""]), np.array([0.0, 0, 90]), np.array([0.0, 90, 0])
+    )
+    np.testing.assert_allclose(unit_vectors(corners), np.eye(3), atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "km"),
+    [
+        # Great-circle distances on the mean sphere, by the haversine formula.
+        (("London", "GB"), ("Paris", "FR"), 343.6),
+        (("Tokyo", "JP"), ("Sydney", "AU"), 7825.0),
+        (("Wellington", "NZ"), ("Madrid", "ES"), 19_855.0),
+    ],
+)
+def test_distances_between_cities(
+    places: Places, start: tuple[str, str], stop: tuple[str, str], km: float
+) -> None:
+    ends = unit_vectors(places.take(np.array([find(places, *start), find(places, *stop)])))
+    assert great_circle_km(ends[0], ends[1]) == pytest.approx(km, rel=0.002)
+
+
+def test_distance_of_antipodes_is_half_the_circumference() -> None:
+    north = np.array([0.0, 0.0, 1.0])
+    assert great_circle_km(north, -north) == pytest.approx(np.pi * 6371.0088)
+    assert great_circle_km(north, north) == 0.0
+
+
+def test_projection_of_centre_and_poles() -> None:
+    centre, north, south = equal_earth(np.array([0.0, 90.0, -90.0]), np.zeros(3))
+    np.testing.assert_allclose(centre, [0.0, 0.0])
+    # The published height and width of the map of a unit sphere.
+    np.testing.assert_allclose(north, [0.0, 1.3173627591574], rtol=1e-12)
+    np.testing.assert_allclose(south, -north)
+    (edge,) = equal_earth(np.zeros(1), np.array([180.0]))
+    np.testing.assert_allclose(edge, [2.7066299836960, 0.0], rtol=1e-12)
+
+
+def test_projection_is_symmetric(places: Places) -> None:
+    east = relative_longitude(places.longitude)
+    points = equal_earth(places.latitude, east)
+    np.testing.assert_allclose(equal_earth(-places.latitude, -east), -points, atol=1e-15)
+
+
+def test_projection_keeps_areas() -> None:
+    """A small rectangle of degrees, anywhere, covers as much of the map as it does of the sphere."""
+    step = 1e-4
+    latitude, east = np.array([-71.0, -20.0, 5.0, 48.0, 80.0]), np.array([-170.0, 3.0, 60.0, 100.0, 179.0])
+    along = (equal_earth(latitude, east + step) - equal_earth(latitude, east - step)) / 2
+    up = (equal_earth(latitude + step, east) - equal_earth(latitude - step, east)) / 2
+    area = along[:, 0] * up[:, 1] - along[:, 1] * up[:, 0]
+    np.testing.assert_allclose(area, np.radians(step) ** 2 * np.cos(np.radians(latitude)), rtol=1e-6)
+
+
+def test_longitudes_wrap_at_the_edge_of_the_map() -> None:
+    edge = CENTRAL_MERIDIAN - 180.0
+    np.testing.assert_allclose(
+        relative_longitude(np.array([CENTRAL_MERIDIAN, edge, edge - 1.0, edge + 361.0])),
+        [0.0, -180.0, 179.0, -179.0],
+    )
+
+
+def test_nearest_neighbours_differ_in_colour(places: Places) -> None:
+    vectors = unit_vectors(places)[::200]
+    colours = spread_colours(vectors)
+    closeness = vectors @ vectors.T
+    np.fill_diagonal(closeness, -2.0)
+    assert set(colours) == set(range(len(PALETTE)))
+    assert (colours[closeness.argmax(axis=1)] == colours).mean() < 0.01
+
+
+def test_labels_cover_neither_each_other_nor_the_frame() -> None:
+    rng = np.random.default_rng(0)
+    anchors = rng.uniform(0.0, 400.0, (200, 2))
+    frame = Box(0.0, 0.0, 400.0, 400.0)
+    placed = place_labels(anchors, [np.array([60.0, 12.0])] * 200, frame, gap=4.0, margin=3.0, limit=30)
+    assert 10 < len(placed) <= 30
+    assert placed[0].index == 0
+    assert all(label.box.within(frame) for label in placed)
+    assert not any(a.box.overlaps(b.box) for i, a in enumerate(placed) for b in placed[:i])
+
+
+def test_label_limit_is_kept() -> None:
+    anchors = np.column_stack([np.full(9, 50.0), np.arange(9) * 50.0 + 25.0])
+    frame = Box(0.0, 0.0, 500.0, 500.0)
+    placed = place_labels(anchors, [np.array([30.0, 10.0])] * 9, frame, gap=2.0, margin=1.0, limit=4)
+    assert [label.index for label in placed] == [0, 1, 2, 3]
+
+
+def test_regions_are_measured(regions: Regions) -> None:
+    vectors = unit_vectors(CAPITALS)
+    to_akureyri = great_circle_km(vectors[0], vectors[2])
+    to_kopavogur = great_circle_km(vectors[0], vectors[1])
+    assert regions.sizes.tolist() == [3, 3]
+    assert regions.farthest_km[0] == pytest.approx(to_akureyri)
+    assert regions.mean_km[0] == pytest.approx((0.0 + to_kopavogur + to_akureyri) / 3)
+
+
+def test_table_has_a_line_a_region_largest_first(tmp_path: Path) -> None:
+    labels, exemplars = np.array([0, 1, 1, 2, 2, 2]), np.array([0, 2, 3])
+    write_table(measure_regions(CAPITALS, labels, exemplars), tmp_path / "clusters.csv")
+    with (tmp_path / "clusters.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert tuple(header) == COLUMNS
+    assert [row[0] for row in rows] == ["Wellington", "Akureyri", "Reykjavík"]
+    assert rows[2] == ["Reykjavík", "IS", "64.13548", "-21.89541", "1", "0.0", "0.0"]
+    assert [int(row[4]) for row in rows] == [3, 2, 1]
+
+
+def test_map_is_a_picture_of_the_size_it_says(regions: Regions, tmp_path: Path) -> None:
+    from matplotlib.image import imread
+
+    draw_map(regions, Caption("Six places", ("one fact",), "a note"), tmp_path / "map.png")
+    picture = imread(tmp_path / "map.png")
+    assert picture.shape[:2] == (HEIGHT, WIDTH)
+    reds_greens_blues = picture[..., :3].reshape(-1, 3)
+    coloured = np.ptp(reds_greens_blues, axis=1) > 0.5
+    assert 20 < coloured.sum() < 5_000  # six dots and four lines of strong colour, and no line across the map
+    assert (reds_greens_blues.min(axis=1) > 0.9).sum() > 200  # the title and two names in white
+
+
+def test_missing_matplotlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingDependencyError) as caught:
+        require_matplotlib()
+    expected = "The map needs matplotlib, which is not installed: pip install 'sparse-ap[plot]'"
+    assert str(caught.value) == expected
+    assert isinstance(caught.value, ImportError)
+
+
+def test_missing_matplotlib_is_told_before_the_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingDependencyError):
+        demo_run.run_demo(tmp_path / "output")
+    assert not (tmp_path / "output").exists()
+
+
+def test_graph_holds_distances_along_the_surface(places: Places) -> None:
+    iceland = places.take(np.flatnonzero(places.countries == "IS"))
+    graph = demo_run.great_circle_graph(iceland, 10, n_jobs=1)
+    rows = np.repeat(np.arange(len(iceland)), np.diff(graph.indptr))
+    vectors = unit_vectors(iceland)
+    assert graph.nnz == 10 * len(iceland)
+    np.testing.assert_allclose(
+        graph.data, -great_circle_km(vectors[rows], vectors[graph.indices]), rtol=1e-5, atol=1e-3
+    )
+
+
+def test_demonstration_of_one_country(places: Places, tmp_path: Path) -> None:
+    """The whole way on real data, one country of it: the world takes half a minute."""
+    country = places.take(np.flatnonzero(places.countries == "CH"))
+    lines: list[str] = []
+    figures = demo_run.demonstrate(country, tmp_path, 40, -150.0, n_jobs=1, echo=lines.append)
+    assert (figures.n_places, figures.n_edges) == (len(country), 40 * len(country))
+    assert 20 <= figures.n_exemplars <= len(country) // 10
+    cost = 150.0 * figures.n_exemplars
+    assert figures.net_similarity == pytest.approx(-cost - figures.mean_km * len(country), rel=1e-5)
+    table = (tmp_path / "clusters.csv").read_text(encoding="utf-8").splitlines()
+    assert len(table) == 1 + figures.n_exemplars
+    assert (tmp_path / "map.png").stat().st_size > 10_000
+    assert "1,425 places" in lines[0]
+    assert f"exemplars        {figures.n_exemplars}" in figures.lines()
