@@ -12,6 +12,8 @@ from scipy.spatial import cKDTree
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.neighbors import NearestNeighbors
 
+from sparse_ap.demo.places import load_places, unit_vectors
+
 FACTORS = (1, 3, 10)
 
 
@@ -76,6 +78,10 @@ def graphs(scale: float = 1.0) -> Iterator[tuple[str, Any]]:
     yield "hubs: 50-d normal, 10-NN", knn(rng.normal(size=(int(4000 * scale), 50)), 10)
     yield "hubs, union, -d", union(knn(rng.normal(size=(int(3000 * scale), 30)), 10, 1.0))
     yield "digits, 15-NN", knn(load_digits().data, 15)
+    yield "2-d uniform, 60-NN", knn(points(5000, 2), 60)
+    yield "10-d blobs, 120-NN", knn(blobs(4000, 10, 20), 120)
+    yield "2-d uniform, 250-NN", knn(points(3000, 2), 250)
+    yield "every 20th place, 40-NN, -d", knn(unit_vectors(load_places())[::20], 40, 1.0)
     directed = knn(points(5000, 3), 20)
     directed.data *= rng.uniform(0.5, 2.0, directed.nnz).astype(np.float32)
     yield "directed, asymmetric", directed
@@ -85,7 +91,7 @@ def graphs(scale: float = 1.0) -> Iterator[tuple[str, Any]]:
 
 
 def cases(scale: float = 1.0) -> Iterator[Case]:
-    """Yield every graph at three preferences: 1, 5 and 40 times the median similarity."""
+    """Yield every graph at three preferences: 1, 3 and 10 times the median similarity."""
     for name, graph in graphs(scale):
         median = float(np.median(graph.data))
         for factor in FACTORS:

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike
 
+from sparse_ap.damping import Damping
 from sparse_ap.errors import InvalidInputError, warn_not_converged
 from sparse_ap.judges import BestSeen, LastSeen
 from sparse_ap.model import Clustering, Int32Array, Outcome, RowCut, SweepReport
@@ -79,7 +80,8 @@ def affinity_propagation(
         Take this quantile of the stored similarities off the diagonal as preference.
     damping : float in [0.5, 1), optional
         Share of the old responsibility kept in each sweep; more of it for runs that oscillate.
-        Default 0.9 for ``scheme="compact"``, 0.5 (scikit-learn's) for "classic".
+        Default for "classic": 0.5, scikit-learn's. For "compact": 0.5 to 0.9 to begin with, by the
+        number of edges a point, and rising to at most 0.95 while exemplars keep changing.
     max_iter : int
         Sweeps at most.
     convergence_iter : int
@@ -260,9 +262,12 @@ def _propagate(
 def _scheme(problem: Problem, settings: Settings, grid: Grid) -> tuple[Scheme, Judge]:
     execution, damping = problem.execution, settings.damping
     if settings.scheme == "classic":
+        assert damping is not None
         return Classic(damping, Messages.at_rest(execution.n_edges), grid), LastSeen()
+    mean_degree = execution.n_edges / max(1, execution.n_points)
+    rising = Damping.for_degree(mean_degree) if damping is None else Damping.fixed(damping)
     return (
-        Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, execution.dtype, grid),
+        Compact(rising, TOTAL_DAMPING, TOTAL_DAMPING, execution.dtype, grid),
         BestSeen(problem, LOOK_EVERY, settings.stop.tol),
     )
 

@@ -121,13 +121,12 @@ def propagate(
     history: list[SweepReport] = []
     finished = False
     while not finished and len(history) < stop.max_iter:
-        number = len(history) + 1
-        (support,), _ = execution.run(scheme.sweep(number), scheme.vectors(points.gathered), rows)
-        report = _take_in(support, points, scheme, number, stop)
+        (support,), _ = execution.run(scheme.sweep(history), scheme.vectors(points.gathered), rows)
+        report = _take_in(support, points, scheme, len(history) + 1, stop)
         history.append(report)
         callback(report)
         settled = stop.settled(report, execution.n_points)
-        if settled or number == stop.max_iter or judge.due(report):
+        if settled or report.sweep == stop.max_iter or judge.due(report):
             finished = judge.look(points.exemplar) and settled
     return Propagation(judge.answer(points.exemplar), finished, tuple(history))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from sparse_ap.model import Float64Array, FloatArray
+from sparse_ap.damping import Damping
+from sparse_ap.model import Float64Array, FloatArray, SweepReport
 from sparse_ap.passes.classic import ClassicRows, ClassicSweep, ClassicVectors, Messages
 from sparse_ap.passes.compact import CompactRows, CompactSweep, SweepVectors
 from sparse_ap.passes.contract import Pass
@@ -46,8 +48,8 @@ class Scheme(Protocol):
         """Return what the sweeps keep by row, before the first one."""
         ...
 
-    def sweep(self, number: int) -> Pass[Any, Any, int]:
-        """Return sweep ``number``, from 1."""
+    def sweep(self, history: Sequence[SweepReport]) -> Pass[Any, Any, int]:
+        """Return the sweep that follows on ``history``."""
         ...
 
     def vectors(self, total: FloatArray) -> tuple[Any, ...]:
@@ -61,7 +63,7 @@ class Compact:
 
     Attributes
     ----------
-    damping : float
+    damping : Damping
         Of the responsibilities.
     support_damping, total_damping : float
         Of the column totals T, and T + D.
@@ -71,7 +73,7 @@ class Compact:
         For the column totals.
     """
 
-    damping: float
+    damping: Damping
     support_damping: float
     total_damping: float
     total_dtype: np.dtype[Any]
@@ -81,9 +83,9 @@ class Compact:
         """Return every row without a winner."""
         return CompactRows.at_rest(*own, self.total_dtype)
 
-    def sweep(self, number: int) -> CompactSweep:
-        """Return sweep ``number``, from 1."""
-        return CompactSweep(self.damping, number, self.grid)
+    def sweep(self, history: Sequence[SweepReport]) -> CompactSweep:
+        """Return the sweep that follows on ``history``."""
+        return CompactSweep(*self.damping.next_weights(history), self.grid)
 
     def vectors(self, total: FloatArray) -> SweepVectors:
         """Return what the sweeps gather by column."""
@@ -113,8 +115,8 @@ class Classic:
         """Return the loop's own arrays: everything else is kept by edge."""
         return ClassicRows(*own)
 
-    def sweep(self, number: int) -> ClassicSweep:
-        """Return sweep ``number``; they are all alike."""
+    def sweep(self, history: Sequence[SweepReport]) -> ClassicSweep:
+        """Return the next sweep; they are all alike."""
         return ClassicSweep(self.damping, self.messages, self.grid)
 
     def vectors(self, total: FloatArray) -> ClassicVectors:

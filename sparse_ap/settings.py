@@ -18,13 +18,13 @@ __all__ = ["LOOK_EVERY", "TOTAL_DAMPING", "WORTH_REORDERING", "Defaults", "Setti
 class Defaults:
     """What a scheme uses where the user is silent; measured in docs/design/0003-damping.md."""
 
-    damping: float
+    damping: float | None
     tol: float
     tie_strength: float
 
 
 DEFAULTS = {
-    "compact": Defaults(damping=0.9, tol=1e-3, tie_strength=1e-3),
+    "compact": Defaults(damping=None, tol=1e-3, tie_strength=1e-3),
     "classic": Defaults(damping=0.5, tol=0.0, tie_strength=1e-12),
 }
 # Damping of compact's column totals.
@@ -40,7 +40,7 @@ class Settings:
     """The options of a run, checked, defaults filled in."""
 
     scheme: str
-    damping: float
+    damping: float | None
     tie_strength: float
     stop: StopRule
     refine: bool
@@ -71,7 +71,7 @@ def checked_settings(
         scheme = "compact" if scipy.sparse.issparse(similarity) else "classic"
     damping = DEFAULTS[scheme].damping if damping is None else damping
     tol = DEFAULTS[scheme].tol if tol is None else tol
-    _require("damping", damping, 0.5 <= damping < 1, "0.5 or more and less than 1")
+    _require("damping", damping, damping is None or 0.5 <= damping < 1, "0.5 or more and less than 1")
     _require("max_iter", max_iter, max_iter >= 1, "at least 1")
     _require("convergence_iter", convergence_iter, convergence_iter >= 1, "at least 1")
     _require("tol", tol, 0 <= tol < 1, "0 or more and less than 1: a share of the points")
@@ -79,7 +79,7 @@ def checked_settings(
     _require("reorder", reorder, reorder in (True, False, "auto"), "True, False or 'auto'")
     return Settings(
         scheme,
-        float(damping),
+        damping,
         DEFAULTS[scheme].tie_strength,
         StopRule(int(max_iter), int(convergence_iter), float(tol)),
         refine is not None,

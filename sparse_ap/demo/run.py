@@ -35,12 +35,6 @@ N_NEIGHBORS = 200
 EXEMPLAR_COST_KM = 10_000.0
 """What an exemplar must spare the other places in distance: as far as from the equator to a pole."""
 
-DAMPING = 0.92
-"""More than the default: neighbouring places often serve equally well, and the choice swings between them."""
-
-UNDECIDED_SHARE = 5e-4
-"""Share of the places that may be undecided at the end: some stay so for very long."""
-
 SWEEPS_BETWEEN_REPORTS = 25
 
 Echo = Callable[[str], object]
@@ -207,14 +201,7 @@ def cluster_places(graph: Any, preference: float, n_jobs: int | None, echo: Echo
         if report.sweep % SWEEPS_BETWEEN_REPORTS == 0:
             echo(f"sweep {report.sweep}: {report.n_exemplars:,} exemplars, {report.n_unsettled:,} unsettled")
 
-    return affinity_propagation(
-        graph,
-        preference=preference,
-        damping=DAMPING,
-        tol=UNDECIDED_SHARE,
-        n_jobs=n_jobs,
-        callback=tell,
-    )
+    return affinity_propagation(graph, preference=preference, n_jobs=n_jobs, callback=tell)
 
 
 def peak_memory() -> int | None:

@@ -2,7 +2,7 @@
 
 In row i every responsibility is s - best but the winner's, which is s - second. So the damped
 responsibilities of a row are a damped mean of its best (one number) and a correction for the few edges
-that have lately been winners; two are kept. With w = 1 - damping**sweep::
+that have lately been winners; two are kept. With w from w <- damping w + (1 - damping), at first 0::
 
     r(i,k) = w s(i,k) - mean_i - (delta1_i if k is edge1_i, delta2_i if k is edge2_i, else 0)
 
@@ -97,14 +97,15 @@ class CompactSweep:
     ----------
     damping : float
         Share of the old responsibility that is kept, in [0.5, 1).
-    number : int
-        Number of this sweep, from 1.
+    weight_before, weight : float
+        w before and after this sweep.
     grid : Grid
         For the column totals.
     """
 
     damping: float
-    number: int
+    weight_before: float
+    weight: float
     grid: Grid
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
@@ -122,19 +123,16 @@ class CompactSweep:
             block.data,
             vectors.total,
             rows,
-            self._weights(block.data.dtype.type),
+            self._in_precision(block.data.dtype.type),
             self.grid.shift,
             4.0 * self.grid.limit,
             columns[0],
         )
         return 0
 
-    def _weights(self, real: type[np.floating[Any]]) -> Weights:
+    def _in_precision(self, real: type[np.floating[Any]]) -> Weights:
         return Weights(
-            real(self.damping),
-            real(1.0 - self.damping),
-            real(1.0 - self.damping ** (self.number - 1)),
-            real(1.0 - self.damping**self.number),
+            real(self.damping), real(1.0 - self.damping), real(self.weight_before), real(self.weight)
         )
 
 

@@ -1,0 +1,111 @@
+"""The same bits in every way of running."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import knn_similarity
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import graphs
+
+from sparse_ap import Clustering, affinity_propagation, clustering
+from sparse_ap.convergence import StopRule
+from sparse_ap.damping import Damping
+from sparse_ap.judges import LastSeen
+from sparse_ap.model import RowCut
+from sparse_ap.plan import Execution, cut_rows
+from sparse_ap.propagation import propagate
+from sparse_ap.runners.serial import SerialRunner
+from sparse_ap.runners.threads import ThreadsRunner
+from sparse_ap.schemes import Classic, Compact
+from sparse_ap.passes.classic import Messages
+from sparse_ap.passes.grid import Grid
+from sparse_ap.stores.memory import MemoryStore
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def bits(result: Clustering) -> tuple[Any, ...]:
+    """Everything a clustering holds, comparable."""
+    return (
+        result.labels.tobytes(),
+        result.exemplars.tobytes(),
+        result.net_similarity,
+        result.data_similarity,
+        result.n_promoted,
+        result.outcome,
+        result.history,
+    )
+
+
+@pytest.mark.parametrize("scheme", ["compact", "classic"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_threads_and_reordering_do_not_change_a_bit(scheme: str, dtype: Any) -> None:
+    graph = knn_similarity(3000, 12, 2, seed=1, dtype=dtype)
+    results = {
+        bits(affinity_propagation(graph, preference=-0.02, scheme=scheme, n_jobs=threads, reorder=reorder))
+        for threads, reorder in itertools.product([1, 2, 3, 8, 1], [False, True])
+    }
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize("n_blocks", [1, 2, 7, 500])
+def test_the_cut_of_the_rows_does_not_change_a_bit(
+    knn: Any, n_blocks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = bits(affinity_propagation(knn, preference=-0.02, n_jobs=1))
+    bounds = np.linspace(0, knn.shape[0], n_blocks + 1).astype(int).tolist()
+    cuts = tuple(RowCut(a, b) for a, b in itertools.pairwise(bounds))
+    monkeypatch.setattr(clustering, "cut_rows", lambda indptr, n_threads: cuts)
+    assert bits(affinity_propagation(knn, preference=-0.02, n_jobs=2)) == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(graphs(), st.lists(st.integers(0, 30)), st.booleans())
+def test_messages_are_the_same_bits_for_any_cut(graph: Any, inner: list[int], compact: bool) -> None:
+    """Down to the state vectors, in graphs full of ties."""
+    n = graph.shape[0]
+    store = MemoryStore.from_sparse(graph)
+    preference = np.linspace(-3, -1, n)
+    grid = Grid.for_totals(4.0 * n * 10**6)
+
+    def totals(runner: Any, cuts: Any) -> list[bytes]:
+        scheme: Any
+        if compact:
+            scheme = Compact(Damping.fixed(0.6), 0.5, 0.5, np.dtype(np.float64), grid)
+        else:
+            scheme = Classic(0.6, Messages.at_rest(graph.nnz), grid)
+        seen: list[bytes] = []
+        rows_of = scheme.rows
+
+        class Spy(type(scheme)):  # type: ignore[misc]
+            def rows(self, own: Any) -> Any:
+                seen_rows.append(rows_of(own))
+                return seen_rows[-1]
+
+        seen_rows: list[Any] = []
+        spy = Spy(*(getattr(scheme, name) for name in scheme.__dataclass_fields__))
+        propagate(
+            Execution(store, cuts, runner), spy, preference, StopRule(25, 15, 0.0), LastSeen(), lambda r: None
+        )
+        seen.extend(np.asarray(values).tobytes() for values in seen_rows[0])
+        return seen
+
+    bounds = sorted({0, n, *(b for b in inner if b < n)})
+    cuts = tuple(RowCut(a, b) for a, b in itertools.pairwise(bounds))
+    expected = totals(SerialRunner(), (RowCut(0, n),))
+    assert totals(SerialRunner(), cuts) == expected
+    with ThreadsRunner(3) as threads:
+        assert totals(threads, cuts) == expected
+
+
+@given(st.lists(st.integers(0, 40000), max_size=60), st.integers(1, 9))
+def test_cuts_cover_every_row_once(degrees: list[int], n_threads: int) -> None:
+    indptr = np.concatenate([[0], np.cumsum(degrees)]).astype(np.int64)
+    cuts = cut_rows(indptr, n_threads)
+    assert [row for cut in cuts for row in range(*cut)] == list(range(len(degrees)))
+    assert all(cut.start < cut.stop for cut in cuts)
