@@ -18,8 +18,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sparse_ap import SweepReport, affinity_propagation
 from sparse_ap.graphs import knn_graph
 
-MOSES = Path(__file__).parents[2] / "shared" / "data" / "moses_knn15.npz"
-
 
 def uniform_graph(n: int, k: int = 20, d: int = 3) -> scipy.sparse.csr_array:
     """Return the k-NN graph of uniform points, canonical: sorted columns, float32, int32 ids."""
@@ -28,11 +26,11 @@ def uniform_graph(n: int, k: int = 20, d: int = 3) -> scipy.sparse.csr_array:
     return graph
 
 
-def moses_graph() -> scipy.sparse.csr_array:
+def moses_graph(path: Path) -> scipy.sparse.csr_array:
     """Return the graph of 1.9 million molecules; exits where the file is absent."""
-    if not MOSES.exists():
-        raise SystemExit(f"skipped: {MOSES.name} is not here")
-    with np.load(MOSES) as file:
+    if not path.exists():
+        raise SystemExit(f"skipped: {path} is not here")
+    with np.load(path) as file:
         indices = file["indices"]
         distances = file["distance_table"][file["distance_code"]]
     n, k = indices.shape

@@ -3,13 +3,15 @@
 naffprop runs 100 iterations. Its answer is repaired as ours is (points that no exemplar reaches become
 exemplars, everybody is assigned again) before it is valued. Then sparse_ap runs with its defaults, and
 what counts is the whole call, reordering and read-out included, cut off at the first sweep after which
-the answer is as good. Needs `pip install naffprop==0.2.0`, and the file of molecules.
+the answer is as good. Needs `pip install naffprop==0.2.0`. Arguments: the file moses_knn15.npz, and
+naffprop's dampings.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import naffprop
@@ -24,8 +26,8 @@ CUTS = (15, 20, 25, 30, 40, 50, 60, 80, 100, 130, 200)
 
 
 def main() -> None:
-    graph = moses_graph()
-    dampings = [float(value) for value in sys.argv[1:]] or [0.9]
+    graph = moses_graph(Path(sys.argv[1]))
+    dampings = [float(value) for value in sys.argv[2:]] or [0.9]
     print(f"{graph.shape[0]:,} points, {graph.nnz:,} edges", flush=True)
     for preference in (-1.0, -3.0):
         warm_up(graph, preference=preference, reorder=True)

@@ -35,6 +35,10 @@ class Commands(click.Group):
         """Run a command; say what was wrong and exit with 2, or 130 after Ctrl-C."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever reads our output has seen enough.
+            sys.stdout = None
+            ctx.exit(0)
         except (SparseAPError, OSError) as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(2)

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ from sparse_ap.similarity import (
     break_ties,
     examine,
     normalised,
+    require_summable,
     require_usable,
     resolve_preference,
     support_grid,
@@ -85,10 +87,11 @@ def affinity_propagation(
     max_iter : int
         Sweeps at most.
     convergence_iter : int
-        Sweeps without (much) change that end the run.
+        Sweeps without (much) change that end the run; ``max_iter`` must be larger for that to happen.
     tol : float in [0, 1), optional
-        Share of the points that may still be changing, or be without an edge to an exemplar, when
-        the run ends. Default 1e-3 for "compact", 0 for "classic", which is scikit-learn's rule.
+        Share of the points that may be unsettled when the run ends. Default 1e-3 for "compact", 0 for
+        "classic", scikit-learn's rule. With "compact" it also bounds the share of the points that no
+        exemplar reaches, and a fiftieth of the exemplars that must be made of them.
     scheme : {"auto", "compact", "classic"}
         "compact" keeps no state on the edges and is the one for large graphs; "classic" is the
         paper's update, message by message, for reference. "auto": "classic" for an ndarray,
@@ -98,7 +101,7 @@ def affinity_propagation(
         similarity never falls. "auto" is "medoid".
     reorder : bool or "auto"
         Work on a copy whose points are renumbered so that neighbours lie near each other: sweeps are
-        about twice as fast, for 8 bytes an edge. The result is the same to the bit.
+        about twice as fast, for the memory of the copy. The result is the same to the bit.
         "auto": from 100,000 points on.
     random_state : int, RandomState, Generator or None
         Seed of the tiny differences between preferences that break ties; nothing else is random.
@@ -126,7 +129,7 @@ def affinity_propagation(
         scikit-learn's: the stop rule was not met within ``max_iter`` sweeps. Labels are valid
         all the same.
     UserWarning
-        All similarities and preferences of a dense matrix are equal.
+        All pairs of points are edges, and all similarities and all preferences are equal.
 
     References
     ----------
@@ -169,8 +172,10 @@ def open_runner(n_jobs: int | None) -> Iterator[Runner]:
     """
     if n_jobs is None or n_jobs == -1:
         n_jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if n_jobs < 1:
-        raise InvalidInputError(f"n_jobs={n_jobs}; a positive number of threads is needed, or -1 for all.")
+    if not isinstance(n_jobs, Integral) or n_jobs < 1:
+        raise InvalidInputError(
+            f"n_jobs={n_jobs}; a positive whole number of threads is needed, or -1 for all."
+        )
     if n_jobs == 1:
         yield SerialRunner()
         return
@@ -231,7 +236,7 @@ def _prepare(
         user_id = locality_order(execution.store.block(RowCut(0, execution.n_points)))
         execution = _execution(MemoryStore(*reordered(execution, user_id)), runner)
         given = given if given.strides == (0,) else given[user_id]
-    return Problem(
+    problem = Problem(
         execution,
         user_id,
         given,
@@ -239,6 +244,8 @@ def _prepare(
         statistics.largest,
         int(in_degree.max(initial=0)),
     )
+    require_summable(problem)
+    return problem
 
 
 def _dense_median(matrix: Any) -> float | None:

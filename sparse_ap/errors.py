@@ -32,4 +32,4 @@ def warn_not_converged(advice: str) -> None:
     # Imported here: scikit-learn costs more to import than the rest of this package together.
     from sklearn.exceptions import ConvergenceWarning
 
-    warnings.warn(advice, ConvergenceWarning, stacklevel=3)
+    warnings.warn(advice, ConvergenceWarning, stacklevel=4)

@@ -43,7 +43,7 @@ def read_graph(path: Path, similarity: str) -> Any:
                 return from_knn(file["indices"], file["distances"], similarity=similarity)
         if {"format", "shape", "data"} <= names:
             return scipy.sparse.load_npz(path)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, EOFError, ValueError) as error:
         raise InvalidInputError(
             f"{path} is no .npz file, or a damaged one ({error}). Write it again."
         ) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sparse_ap.model import BoolArray, SweepReport
 from sparse_ap.passes.assignment import ExemplarVectors, LookPass
 from sparse_ap.passes.grid import Grid
@@ -9,6 +11,9 @@ from sparse_ap.passes.support_bound import PreferenceRows
 from sparse_ap.similarity import Problem
 
 __all__ = ["BestSeen", "LastSeen"]
+
+# An unsettled point may be represented by either of two; a makeshift exemplar costs its whole preference.
+_MAKESHIFT_PER_UNSETTLED = 50.0
 
 
 class LastSeen:
@@ -28,7 +33,7 @@ class LastSeen:
 
 
 class BestSeen:
-    """Answer with the best of the sets looked at: the first, every few sweeps, and the last.
+    """Answer with the best of the sets looked at: every few sweeps, and where the run may end.
 
     Where messages go on oscillating, the net similarity of the sweep at which they happen to be cut off
     is a matter of luck (tens of percent on hard graphs). A look reads the edges once, without writing.
@@ -39,7 +44,8 @@ class BestSeen:
     every : int
         Sweeps between looks.
     tol : float
-        Share of the points that may lack an edge to an exemplar in a set that is good enough to stop at.
+        A set is good enough to stop at when the points that it does not reach, each to become a makeshift
+        exemplar, are at most a share ``tol`` of the points and ``50 * tol`` of the exemplars.
     """
 
     def __init__(self, problem: Problem, every: int, tol: float) -> None:
@@ -48,7 +54,7 @@ class BestSeen:
         self._rows = PreferenceRows(problem.preference)
         self._execution = problem.execution
         self._every = every
-        self._most_uncovered = tol * n
+        self._tol = tol
         self._best: tuple[float, BoolArray] | None = None
 
     def due(self, report: SweepReport) -> bool:
@@ -60,7 +66,8 @@ class BestSeen:
         _, seen = self._execution.run(self._pass, ExemplarVectors(exemplar), self._rows)
         if self._best is None or seen.net_similarity > self._best[0]:
             self._best = seen.net_similarity, exemplar.copy()
-        return seen.n_uncovered <= self._most_uncovered
+        n_exemplars = int(np.count_nonzero(exemplar))
+        return seen.n_uncovered <= self._tol * min(len(exemplar), _MAKESHIFT_PER_UNSETTLED * n_exemplars)
 
     def answer(self, last: BoolArray) -> BoolArray:
         """Return the best."""

@@ -77,7 +77,8 @@ class SweepReport(NamedTuple):
     n_changed : int
         Points that became or ceased to be exemplars in this sweep.
     n_unsettled : int
-        Points that did so within the last ``convergence_iter`` sweeps.
+        Points that did so lately: whose status has not been the same after each of the last
+        ``convergence_iter`` sweeps.
     """
 
     sweep: int
@@ -91,13 +92,13 @@ class Outcome(Enum):
 
     CONVERGED = "The exemplars have settled."
     MAX_ITER_REACHED = (
-        "Affinity propagation did not converge: exemplars were still changing at the last sweep. "
-        "Every label is valid all the same. Raise max_iter; if the number of unsettled points in the "
-        "history has stopped falling, raise damping, or tol to let them be."
+        "Affinity propagation did not converge: at the last sweep exemplars were still changing, or too "
+        "many points had no edge to any. Every label is valid all the same. Raise max_iter; if the number of "
+        "unsettled points in the history has stopped falling, raise damping, or tol to let them be."
     )
     NO_EXEMPLARS = (
-        "Affinity propagation did not converge: no point had become an exemplar at the last sweep, so "
-        "every point was made an exemplar of its own. Raise max_iter, or raise the preference."
+        "Affinity propagation did not converge: no point had become an exemplar, so every point was made "
+        "an exemplar of its own. Raise max_iter, or raise the preference."
     )
     ALL_EQUAL = (
         "All samples have mutually equal similarities and preferences: every choice of exemplar is as "
@@ -130,11 +131,12 @@ class Clustering:
     outcome : Outcome
         How the run ended; its value is advice.
     n_unsettled : int
-        Points whose status changed within the last ``convergence_iter`` sweeps.
+        Points whose status was not the same after each of the last ``convergence_iter`` sweeps.
     n_promoted : int
         Points made exemplars after the last sweep because they had no edge to any.
     history : tuple of SweepReport
-        One report a sweep.
+        One report a sweep. They tell of the messages: the exemplars returned are those of the best
+        sweep looked at, repaired and refined, and need not be as many as after the last sweep.
     """
 
     labels: Int64Array

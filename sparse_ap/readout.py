@@ -57,7 +57,7 @@ def read_out(problem: Problem, propagation: Propagation, refine: bool) -> Cluste
 def _outcome(propagation: Propagation) -> Outcome:
     if propagation.converged:
         return Outcome.CONVERGED
-    return Outcome.MAX_ITER_REACHED if propagation.history[-1].n_exemplars else Outcome.NO_EXEMPLARS
+    return Outcome.MAX_ITER_REACHED if propagation.exemplar.any() else Outcome.NO_EXEMPLARS
 
 
 def all_equal(problem: Problem) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -71,10 +72,10 @@ def checked_settings(
         scheme = "compact" if scipy.sparse.issparse(similarity) else "classic"
     damping = DEFAULTS[scheme].damping if damping is None else damping
     tol = DEFAULTS[scheme].tol if tol is None else tol
-    _require("damping", damping, damping is None or 0.5 <= damping < 1, "0.5 or more and less than 1")
-    _require("max_iter", max_iter, max_iter >= 1, "at least 1")
-    _require("convergence_iter", convergence_iter, convergence_iter >= 1, "at least 1")
-    _require("tol", tol, 0 <= tol < 1, "0 or more and less than 1: a share of the points")
+    _require("damping", damping, damping is None or _within(damping, 0.5), "0.5 or more and less than 1")
+    _require("max_iter", max_iter, _counts(max_iter), "at least 1, a whole number")
+    _require("convergence_iter", convergence_iter, _counts(convergence_iter), "at least 1, a whole number")
+    _require("tol", tol, _within(tol, 0.0), "0 or more and less than 1: a share of the points")
     _require("refine", refine, refine in ("auto", "medoid", None), "'auto', 'medoid' or None")
     _require("reorder", reorder, reorder in (True, False, "auto"), "True, False or 'auto'")
     return Settings(
@@ -93,6 +94,14 @@ def _require(name: str, given: object, right: bool, needed: str) -> None:
         raise InvalidInputError(f"{name}={given!r}; it must be {needed}.")
 
 
+def _within(value: object, least: float) -> bool:
+    return isinstance(value, Real) and least <= float(value) < 1
+
+
+def _counts(value: object) -> bool:
+    return isinstance(value, Integral) and int(value) >= 1
+
+
 def _seed(random_state: Any) -> int:
     """Return a number for the hash that breaks ties."""
     if isinstance(random_state, np.random.RandomState):
@@ -101,4 +110,6 @@ def _seed(random_state: Any) -> int:
         return int(random_state.integers(2**63 - 1))
     if random_state is None:
         return int(np.random.default_rng().integers(2**63 - 1))
+    right = isinstance(random_state, Integral)
+    _require("random_state", random_state, right, "a whole number, a numpy generator or None")
     return int(random_state)

@@ -22,11 +22,15 @@ __all__ = [
     "break_ties",
     "examine",
     "normalised",
+    "require_summable",
     "require_usable",
     "resolve_preference",
     "similarity_quantiles",
     "support_grid",
 ]
+
+
+_LARGEST_SUMMABLE = 1e100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,16 +80,28 @@ def require_usable(statistics: EdgeStatistics, execution: Execution) -> None:
         NaN, +inf, or a column id that is not a point's; the message counts them and shows the first.
     """
     problems = [
-        (statistics.n_outside, f"column ids outside 0 to {execution.n_points - 1}", "Rebuild the graph"),
-        (statistics.n_nan, "similarities that are NaN", "Remove these edges (an absent edge is -inf)"),
-        (statistics.n_plus_inf, "similarities that are +inf", "Give them a finite value"),
+        (
+            statistics.n_outside,
+            f"{_has(statistics.n_outside)} a column id outside 0 to {execution.n_points - 1}",
+            "Rebuild the graph",
+        ),
+        (statistics.n_nan, f"{_are(statistics.n_nan)} NaN", "Remove these edges (an absent edge is -inf)"),
+        (statistics.n_plus_inf, f"{_are(statistics.n_plus_inf)} +inf", "Give them a finite value"),
     ]
     for count, what, remedy in problems:
         if count:
             raise InvalidInputError(
-                f"The graph has {count} {what}; {_entry_text(statistics.first_wrong, execution)}. "
+                f"Of the graph's entries {count} {what}; {_entry_text(statistics.first_wrong, execution)}. "
                 f"Finite numbers are needed, or -inf for no edge. {remedy}."
             )
+
+
+def _has(count: int) -> str:
+    return "has" if count == 1 else "have"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _entry_text(position: int, execution: Execution) -> str:
@@ -133,19 +149,44 @@ def resolve_preference(
     n = execution.n_points
     if preference is None:
         preference = similarity_quantiles(execution, [0.5 if quantile is None else quantile])[0]
-    given = np.asarray(preference, np.float64)
+    given = _numbers(preference)
     if given.shape not in {(), (1,), (n,)}:
         raise InvalidInputError(
             f"preference has shape {given.shape}; one number is needed, or one for each of the {n} points."
         )
     wrong = np.flatnonzero(~np.isfinite(np.atleast_1d(given)))
     if len(wrong):
+        plural = "s" if len(wrong) > 1 else ""
         raise InvalidInputError(
-            f"{len(wrong)} preferences are not finite, the first at position {wrong[0]}: "
-            f"{np.atleast_1d(given)[wrong[0]]}. Every point needs a finite preference; to keep a point from "
-            "becoming an exemplar give it a very low one."
+            f"preference is not finite at {len(wrong)} position{plural}, the first being {wrong[0]}: "
+            f"{np.atleast_1d(given)[wrong[0]]}. Every point needs a finite preference; to keep a point "
+            "from becoming an exemplar give it a very low one."
         )
     return np.broadcast_to(given, (n,))
+
+
+def _numbers(preference: ArrayLike) -> Float64Array:
+    try:
+        return np.asarray(preference, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"preference={preference!r}; numbers are needed, or None for the median similarity."
+        ) from error
+
+
+def require_summable(problem: Problem) -> None:
+    """Refuse magnitudes whose sums would leave the range of float64.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    if problem.magnitude > _LARGEST_SUMMABLE:
+        raise InvalidInputError(
+            f"The similarities and preferences reach {problem.magnitude:g} in absolute value; at most "
+            f"{_LARGEST_SUMMABLE:g} can be added up safely. Divide them all by one number: the clustering "
+            "stays the same."
+        )
 
 
 def similarity_quantiles(execution: Execution, at: list[float]) -> Float64Array:

@@ -17,13 +17,13 @@ from sparse_ap.convergence import StopRule
 from sparse_ap.damping import Damping
 from sparse_ap.judges import LastSeen
 from sparse_ap.model import RowCut
+from sparse_ap.passes.classic import Messages
+from sparse_ap.passes.grid import Grid
 from sparse_ap.plan import Execution, cut_rows
 from sparse_ap.propagation import propagate
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.runners.threads import ThreadsRunner
 from sparse_ap.schemes import Classic, Compact
-from sparse_ap.passes.classic import Messages
-from sparse_ap.passes.grid import Grid
 from sparse_ap.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

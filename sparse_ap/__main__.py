@@ -1,0 +1,5 @@
+"""``python -m sparse_ap`` is ``sparse-ap``."""
+
+from sparse_ap.cli import main
+
+main(prog_name="sparse-ap")

@@ -1,0 +1,192 @@
+"""The command line, run as a user would."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+import scipy.sparse
+from click.testing import CliRunner
+from conftest import knn_similarity
+
+from sparse_ap import affinity_propagation
+from sparse_ap.cli import main
+
+
+def run(*arguments: Any) -> Any:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def graph_file(tmp_path: Path, knn: Any) -> Path:
+    scipy.sparse.save_npz(tmp_path / "graph.npz", knn)
+    return tmp_path / "graph.npz"
+
+
+@pytest.fixture
+def pairs_file(tmp_path: Path) -> Path:
+    graph = knn_similarity(500, 6, 2, seed=3)
+    path = tmp_path / "pairs.npz"
+    np.savez(path, indices=graph.indices.reshape(500, 6), distances=np.sqrt(-graph.data).reshape(500, 6))
+    return path
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "npz"])
+def test_cluster_writes_the_labels(graph_file: Path, knn: Any, tmp_path: Path, ending: str) -> None:
+    output = tmp_path / f"labels.{ending}"
+    result = run("cluster", graph_file, "--preference", "-0.02", "-o", output)
+    assert result.exit_code == 0, result.output
+    expected = affinity_propagation(knn, preference=-0.02)
+    if ending == "npz":
+        with np.load(output) as saved:
+            labels, exemplars = saved["labels"], saved["exemplars"][saved["labels"]]
+    elif ending == "csv":
+        table = np.loadtxt(output, delimiter=",", skiprows=1, dtype=int)
+        assert output.read_text().startswith("point,label,exemplar\n")
+        labels, exemplars = table[:, 1], table[:, 2]
+    else:
+        columns = pyarrow.parquet.read_table(output).to_pydict()
+        assert columns["point"] == list(range(3000))
+        labels, exemplars = columns["label"], columns["exemplar"]
+    assert (labels == expected.labels).all()
+    assert (exemplars == expected.exemplars[expected.labels]).all()
+    assert f"exemplars       {expected.n_clusters:,}" in result.output
+    assert f"net similarity  {expected.net_similarity:.8g}" in result.output
+    assert str(output) in result.output
+    assert not list(tmp_path.glob(".*part"))
+
+
+def test_neighbour_lists_become_similarities(pairs_file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "labels.npz"
+    result = run(
+        *("cluster", pairs_file, "--similarity", "-d**2", "--preference", -0.02, "--tol", 0.01),
+        *("-o", output),
+    )
+    assert result.exit_code == 0, result.output
+    expected = affinity_propagation(knn_similarity(500, 6, 2, seed=3), preference=-0.02, tol=0.01)
+    with np.load(output) as saved:
+        assert saved["net_similarity"] == pytest.approx(expected.net_similarity, rel=1e-5)
+
+
+def test_not_converged_exits_with_3_and_writes_all_the_same(graph_file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "labels.csv"
+    result = run("cluster", graph_file, "--max-iter", 5, "-o", output)
+    assert result.exit_code == 3
+    assert output.exists()
+    assert "did not converge" in result.output
+    quiet = run("cluster", graph_file, "--max-iter", 5, "--quiet")
+    assert quiet.exit_code == 3
+    assert quiet.stdout == ""
+    assert "did not converge" in quiet.stderr
+
+
+def test_info_shows_what_is_there(graph_file: Path, knn: Any) -> None:
+    output = run("info", graph_file).output
+    assert "points             3,000\n" in output
+    assert "edges              36,000\n" in output
+    assert "edges from a point 12 to 12, median 12\n" in output
+    assert "components         1\n" in output
+    assert f"     50%  {np.median(knn.data):>12.6g}  " in output
+    largest = np.bincount(knn.indices).max()
+    assert f"at least {-(-3000 // (1 + largest))}," in output
+
+
+def test_info_of_odd_graphs(tmp_path: Path) -> None:
+    graph = scipy.sparse.csr_array(([1.0, -np.inf, 5.0], [1, 2, 2], [0, 2, 2, 3]), shape=(3, 3))
+    scipy.sparse.save_npz(tmp_path / "odd.npz", graph)
+    output = run("info", tmp_path / "odd.npz").output
+    assert "ignored entries    1 on the diagonal" in output
+    assert "ignored entries    1 -inf (no edge)" in output
+    assert "without any edge   2 points" in output
+    assert "components         2" in output
+    scipy.sparse.save_npz(tmp_path / "empty.npz", scipy.sparse.csr_array((4, 4)))
+    assert (
+        "There are no edges: every point will be an exemplar." in run("info", tmp_path / "empty.npz").output
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("graph.txt", b"", "graph.txt ends in '.txt'; graphs are read from .npz files."),
+        ("graph.npz", b"no zip", "graph.npz is no .npz file, or a damaged one"),
+        ("graph.npz", b"", "graph.npz is no .npz file, or a damaged one"),
+    ],
+)
+def test_files_that_are_no_graphs(tmp_path: Path, name: str, content: bytes, text: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    result = run("info", tmp_path / name)
+    assert result.exit_code == 2
+    assert text in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_arrays_that_are_no_graph(tmp_path: Path) -> None:
+    np.savez(tmp_path / "points.npz", points=np.zeros((3, 2)))
+    result = run("cluster", tmp_path / "points.npz")
+    assert result.exit_code == 2
+    assert "points.npz holds the arrays points; needed is a sparse matrix" in result.stderr
+
+
+def test_outputs_are_refused_before_the_work(graph_file: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    for output, text in [
+        (tmp_path / "labels.xls", "labels.xls ends in '.xls'; one of .parquet, .csv, .npz is needed."),
+        (tmp_path / "nowhere" / "labels.csv", "does not exist; make it first."),
+    ]:
+        result = run("cluster", graph_file, "-o", output)
+        assert result.exit_code == 2
+        assert text in result.stderr
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = run("cluster", graph_file, "-o", tmp_path / "labels.parquet")
+    assert result.exit_code == 2
+    assert (
+        "Writing .parquet needs pyarrow, which is not installed: pip install 'sparse-ap[parquet]'"
+        in result.stderr
+    )
+
+
+def test_errors_name_what_was_wrong(graph_file: Path) -> None:
+    result = run("cluster", graph_file, "--damping", "0.2")
+    assert result.exit_code == 2
+    assert result.stderr == "Error: damping=0.2; it must be 0.5 or more and less than 1.\n"
+    assert run("cluster", "missing.npz").exit_code == 2
+
+
+@pytest.mark.parametrize("command", [[], ["info"], ["cluster"], ["demo"]])
+def test_help_teaches(command: list[str]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+    assert max(map(len, result.output.splitlines())) <= 100
+
+
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A real process is interrupted in the middle of its sweeps."""
+    scipy.sparse.save_npz(tmp_path / "graph.npz", knn_similarity(100_000, 30, 3, seed=0), compressed=False)
+    command = [sys.executable, "-m", "sparse_ap", "cluster", "graph.npz", "-o", "labels.csv"]
+    options = ["--max-iter", "100000", "--tol", "0", "--preference", "-1"]
+    process = subprocess.Popen(
+        [*command, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(8)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (out, err)
+    assert "Interrupted; nothing was written." in err
+    assert "Traceback" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["graph.npz"]
+
+
+def test_a_closed_pipe_is_no_error(graph_file: Path) -> None:
+    command = f"{sys.executable} -m sparse_ap info {graph_file} | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert done.stdout == "points             3,000\n"
+    assert "Error" not in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,198 @@
+"""The documentation is executed: its code, its commands, the examples, the docstrings; its links resolve."""
+
+import contextlib
+import doctest
+import importlib
+import inspect
+import io
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from click.testing import CliRunner
+
+import sparse_ap
+import sparse_ap.graphs
+from sparse_ap.cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+DOCUMENTED_MODULES = ["sparse_ap.clustering", "sparse_ap.graphs.knn", "sparse_ap.graphs.neighbours"]
+
+# "..." stands for what differs from run to run or is left out, an output line <BLANKLINE> for an empty one.
+LENIENT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
+# What takes half a minute is run by `make demo`.
+TOO_LONG = {"demo"}
+
+
+class Fence(NamedTuple):
+    """A fenced block: its language, its text, and the line of the page on which the text begins."""
+
+    language: str
+    text: str
+    line: int
+
+
+def fences(page: Path) -> list[Fence]:
+    text = page.read_text(encoding="utf-8")
+    return [Fence(m[1], m[2], text.count("\n", 0, m.start(2)) + 1) for m in FENCE.finditer(text)]
+
+
+def prose(page: Path) -> str:
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def require_output(wanted: str, got: str, where: str) -> None:
+    if not doctest.OutputChecker().check_output(wanted, got, LENIENT):
+        pytest.fail(f"{where} says\n{wanted}\nbut the output is\n{got}", pytrace=False)
+
+
+def run_python(block: Fence, page: Path, names: dict[str, Any]) -> str:
+    """Run a block, with doctest where it has prompts; return what it printed."""
+    if ">>>" in block.text:
+        test = doctest.DocTestParser().get_doctest(block.text, names, name(page), str(page), block.line - 1)
+        results = doctest.DocTestRunner(optionflags=LENIENT).run(test, clear_globs=False)
+        names.update(test.globs)
+        assert results.failed == 0
+        return ""
+    # Line numbers in tracebacks are those of the page.
+    code = compile("\n" * (block.line - 1) + block.text, str(page), "exec")
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(code, names)
+    return printed.getvalue()
+
+
+def commands(block: Fence) -> Iterator[tuple[str, str]]:
+    """Yield each command after a `$`, and the output it is said to have."""
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        command, _, output = part.partition("\n")
+        yield command, output
+
+
+def run_command(command: str) -> str:
+    program, *arguments = shlex.split(command)
+    assert program == "sparse-ap", f"cannot run {command!r}"
+    if arguments[0] in TOO_LONG:
+        arguments = [arguments[0], "--help"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, f"{command}: exit code {result.exit_code}\n{result.output}"
+    return result.output
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python and console blocks in order, in one namespace and one folder, and print what the page says."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    printed = None
+    for block in fences(page):
+        where = f"{name(page)}:{block.line}"
+        if block.language == "python":
+            printed = run_python(block, page, names)
+            continue
+        if block.language == "text" and printed is not None:
+            require_output(block.text, printed, where)
+        elif block.language in ("console", "bash") and block.text.startswith("$ sparse-ap"):
+            for command, output in commands(block):
+                got = run_command(command)
+                if command.split()[1] not in TOO_LONG:
+                    require_output(output, got, where)
+        printed = None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_make_targets_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for block in fences(page):
+        if block.language == "bash":
+            assert set(re.findall(r"^(?:\$ )?make ([\w-]+)", block.text, re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_resolve(page: Path) -> None:
+    for target in LINK.findall(prose(page)):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        linked = page.parent / path if path else page
+        assert linked.resolve().is_relative_to(ROOT), f"{target} leads out of the repository"
+        assert linked.exists(), f"{target} does not exist"
+        if anchor:
+            assert anchor in anchors(linked), f"{target} is no heading of {name(linked)}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a page."""
+    return {
+        re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in HEADING.findall(prose(page))
+    }
+
+
+def test_every_page_is_linked() -> None:
+    linked = {
+        (page.parent / target.partition("#")[0]).resolve()
+        for page in PAGES
+        for target in LINK.findall(prose(page))
+    }
+    assert {page for page in PAGES if page.is_relative_to(ROOT / "docs")} <= linked
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=name)
+def test_example_runs(example: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(example)],
+        cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "exemplar" in done.stdout or "net similarity" in done.stdout
+
+
+@pytest.mark.parametrize("module", DOCUMENTED_MODULES)
+def test_docstrings_say_what_happens(module: str) -> None:
+    results = doctest.testmod(importlib.import_module(module), optionflags=LENIENT)
+    assert results.attempted > 0
+    assert results.failed == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "public"),
+    [(module.__name__, public) for module in (sparse_ap, sparse_ap.graphs) for public in module.__all__],
+)
+def test_public_name_is_in_the_reference_and_has_a_docstring(module: str, public: str) -> None:
+    reference = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    section = reference.partition(f"## `{module}`\n")[2].partition("\n## ")[0]
+    assert f"### `{public}`\n" in section
+    assert getattr(importlib.import_module(module), public).__doc__
+
+
+@pytest.mark.parametrize(
+    "function", [sparse_ap.affinity_propagation, sparse_ap.graphs.from_knn, sparse_ap.graphs.knn_graph]
+)
+def test_signature_is_that_of_the_reference(function: Any) -> None:
+    """Names and defaults of all parameters, in order; the reference leaves the types out."""
+    reference = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    plain = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in inspect.signature(function).parameters.values()
+    ]
+    signature = f"{function.__name__}{inspect.Signature(plain)}".replace("'", '"')
+    assert signature in " ".join(reference.split())
+
+
+def test_outcomes_are_explained() -> None:
+    page = (ROOT / "docs" / "how-to" / "it-does-not-converge.md").read_text(encoding="utf-8")
+    for outcome in sparse_ap.Outcome:
+        assert f"| `{outcome.name}` |" in page

@@ -1,0 +1,296 @@
+"""What good and bad input gets."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+from conftest import knn_similarity
+from sklearn.exceptions import ConvergenceWarning
+
+from sparse_ap import InvalidInputError, Outcome, affinity_propagation
+from sparse_ap.graphs import from_knn, knn_graph
+
+
+@pytest.fixture
+def graph() -> Any:
+    return knn_similarity(200, 8, 2, seed=0)
+
+
+def refused(match: str, *args: Any, **options: Any) -> None:
+    """The call fails with exactly this text."""
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(match)}$"):
+        affinity_propagation(*args, **options)
+
+
+def test_a_table_of_points_is_refused() -> None:
+    refused(
+        "The similarities have shape (5, 2); a square matrix is needed, with one row and one column a point. "
+        "For a table of points, build their k-nearest-neighbour graph first (sparse_ap.graphs.knn_graph).",
+        np.zeros((5, 2)),
+    )
+
+
+def test_something_else_is_refused() -> None:
+    refused(
+        "The similarities are a str; a scipy sparse matrix or a numpy array of shape (n_points, n_points) is "
+        "needed.",
+        "graph.npz",
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (
+            np.nan,
+            "Of the graph's entries 2 are NaN; the first wrong entry is (1, {k}) = nan. Finite "
+            "numbers are needed, or -inf for no edge. Remove these edges (an absent edge is -inf).",
+        ),
+        (
+            np.inf,
+            "Of the graph's entries 2 are +inf; the first wrong entry is (1, {k}) = inf. Finite "
+            "numbers are needed, or -inf for no edge. Give them a finite value.",
+        ),
+    ],
+)
+def test_nan_and_infinity_are_counted_and_shown(graph: Any, value: float, text: str) -> None:
+    graph.data[[9, 50]] = value
+    refused(text.format(k=graph.indices[9]), graph, n_jobs=2)
+
+
+def test_nan_on_the_diagonal_is_ignored(graph: Any) -> None:
+    expected = affinity_propagation(graph, preference=-0.05)
+    lil = graph.tolil()
+    lil.setdiag(np.nan)
+    c = affinity_propagation(lil.tocsr(), preference=-0.05)
+    assert (c.labels == expected.labels).all()
+
+
+def test_column_ids_out_of_range(graph: Any) -> None:
+    graph.indices = graph.indices.astype(np.int32)
+    graph.indptr = graph.indptr.astype(np.int32)
+    graph.indices[17] = 200
+    refused(
+        "Of the graph's entries 1 has a column id outside 0 to 199; the first wrong entry is (2, 200) = "
+        f"{graph.data[17]}. Finite numbers are needed, or -inf for no edge. Rebuild the graph.",
+        graph,
+    )
+
+
+def test_wide_column_ids_out_of_range_do_not_wrap_around(graph: Any) -> None:
+    graph.indices = graph.indices.astype(np.int64)
+    graph.indptr = graph.indptr.astype(np.int64)
+    graph.indices[17] = 2**32 + 5
+    refused("Column id 4294967301 is no point of a graph of 200; ids must lie in 0 to 199.", graph)
+
+
+def test_indptr_that_falls(graph: Any) -> None:
+    graph.indptr[5] = 10
+    refused(
+        "indptr falls after row 4; it must begin at 0 and never fall. Rebuild the matrix, for example from "
+        "its (row, column, similarity) triplets with scipy.sparse.coo_array.",
+        graph,
+    )
+
+
+def test_indptr_that_points_beyond_the_edges(graph: Any) -> None:
+    graph.data = graph.data[:-3]
+    refused(
+        "indptr ends at 1600, but there are only 1600 indices and 1597 similarities. Rebuild the matrix.",
+        graph,
+    )
+
+
+def test_complex_and_text_are_refused(graph: Any) -> None:
+    refused(
+        "The similarities have dtype complex64; real numbers are needed. Convert them, for example with "
+        ".astype(numpy.float32).",
+        graph.astype(np.complex64),
+    )
+    with pytest.raises(InvalidInputError, match="dtype <U1"):
+        affinity_propagation(np.array([["a", "b"], ["c", "d"]]))
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"damping": 0.4}, "damping=0.4; it must be 0.5 or more and less than 1."),
+        ({"damping": 1.0}, "damping=1.0; it must be 0.5 or more and less than 1."),
+        ({"max_iter": 0}, "max_iter=0; it must be at least 1, a whole number."),
+        ({"convergence_iter": -1}, "convergence_iter=-1; it must be at least 1, a whole number."),
+        ({"damping": "high"}, "damping='high'; it must be 0.5 or more and less than 1."),
+        ({"max_iter": 2.5}, "max_iter=2.5; it must be at least 1, a whole number."),
+        ({"n_jobs": 1.5}, "n_jobs=1.5; a positive whole number of threads is needed, or -1 for all."),
+        (
+            {"random_state": "abc"},
+            "random_state='abc'; it must be a whole number, a numpy generator or None.",
+        ),
+        (
+            {"preference": "median"},
+            "preference='median'; numbers are needed, or None for the median similarity.",
+        ),
+        (
+            {"preference": -1e308},
+            "The similarities and preferences reach 1e+308 in absolute value; at most 1e+100 can be added up "
+            "safely. Divide them all by one number: the clustering stays the same.",
+        ),
+        ({"tol": 1}, "tol=1; it must be 0 or more and less than 1: a share of the points."),
+        ({"scheme": "fast"}, "scheme='fast'; it must be 'auto', 'compact' or 'classic'."),
+        ({"refine": "search"}, "refine='search'; it must be 'auto', 'medoid' or None."),
+        ({"reorder": "yes"}, "reorder='yes'; it must be True, False or 'auto'."),
+        ({"n_jobs": 0}, "n_jobs=0; a positive whole number of threads is needed, or -1 for all."),
+        (
+            {"preference": [1.0, 2.0]},
+            "preference has shape (2,); one number is needed, or one for each of the 200 points.",
+        ),
+        (
+            {"preference": np.r_[np.zeros(150), np.inf, np.zeros(49)]},
+            "preference is not finite at 1 position, the first being 150: inf. Every point needs a finite "
+            "preference; to keep a point from becoming an exemplar give it a very low one.",
+        ),
+        (
+            {"preference": -1, "preference_quantile": 0.5},
+            "Both preference and preference_quantile=0.5 were given; they say the same thing in two ways. "
+            "Give one of them.",
+        ),
+        (
+            {"preference_quantile": 5},
+            "preference_quantile=5, but a quantile lies in 0 to 1: 0 is the smallest similarity (few "
+            "clusters), 1 the largest (many).",
+        ),
+    ],
+)
+def test_options_out_of_range(graph: Any, options: dict[str, Any], text: str) -> None:
+    refused(text, graph, **options)
+
+
+def test_the_preference_is_the_median_of_the_stored_similarities(graph: Any) -> None:
+    expected = affinity_propagation(graph, preference=float(np.median(graph.data)))
+    assert (affinity_propagation(graph).labels == expected.labels).all()
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "coo", "lil", "bsr", "int64 ids", "unsorted", "matrix"])
+def test_every_sparse_format_is_the_same_graph(graph: Any, kind: str) -> None:
+    expected = affinity_propagation(graph, preference=-0.05)
+    given = graph.copy()
+    if kind == "int64 ids":
+        given.indices, given.indptr = given.indices.astype(np.int64), given.indptr.astype(np.int64)
+    elif kind == "unsorted":
+        last_to_first = np.arange(graph.nnz).reshape(200, 8)[:, ::-1].ravel()
+        given = scipy.sparse.csr_array(
+            (graph.data[last_to_first], graph.indices[last_to_first], graph.indptr), shape=graph.shape
+        )
+        assert not given.has_sorted_indices
+    elif kind == "matrix":
+        given = scipy.sparse.csr_matrix(given)
+    else:
+        given = given.asformat(kind)
+    assert (affinity_propagation(given, preference=-0.05).labels == expected.labels).all()
+
+
+@pytest.mark.parametrize("scheme", ["classic", "compact"])
+def test_an_array_is_the_graph_of_all_its_entries(scheme: str) -> None:
+    similarity = -np.random.default_rng(0).random((40, 40))
+    stored = ~np.eye(40, dtype=bool)
+    sparse = scipy.sparse.csr_array(
+        scipy.sparse.coo_array((similarity[stored], np.nonzero(stored)), shape=(40, 40))
+    )
+    results = [affinity_propagation(s, preference=-0.5, scheme=scheme) for s in (similarity, sparse)]
+    assert (results[0].labels == results[1].labels).all()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64, np.uint16, np.float16, bool])
+def test_whole_numbers_and_half_floats(dtype: Any) -> None:
+    similarity = np.random.default_rng(0).integers(0, 2, (30, 30)).astype(dtype)
+    expected = affinity_propagation(similarity.astype(np.float64), preference=0.5, scheme="compact")
+    c = affinity_propagation(similarity, preference=0.5, scheme="compact")
+    assert (c.labels == expected.labels).all()
+
+
+def test_of_duplicates_the_largest_counts() -> None:
+    rows, columns = np.array([0, 0, 1, 1, 2, 2]), np.array([1, 1, 0, 2, 1, 1])
+    values = np.array([-9.0, -1.0, -2.0, -2.0, -1.0, -7.0])
+    graph = scipy.sparse.coo_array((values, (rows, columns)), shape=(3, 3))
+    c = affinity_propagation(graph, preference=-3.0)
+    assert c.exemplars.tolist() == [1]
+    assert c.data_similarity == -2.0
+
+
+@pytest.mark.parametrize("reorder", [True, False])
+@pytest.mark.parametrize("dense", [True, False])
+def test_input_is_never_written_to(graph: Any, dense: bool, reorder: bool) -> None:
+    given = graph.toarray().astype(np.float64) if dense else graph
+    arrays = [given] if dense else [given.data, given.indices, given.indptr]
+    before = [array.copy() for array in arrays]
+    for array in arrays:
+        array.flags.writeable = False
+    affinity_propagation(given, preference=-0.05, reorder=reorder, scheme="compact")
+    assert all((a == b).all() for a, b in zip(arrays, before, strict=True))
+
+
+def test_no_convergence_is_an_outcome_and_a_warning(graph: Any) -> None:
+    with pytest.warns(ConvergenceWarning, match="at the last sweep exemplars were still"):
+        c = affinity_propagation(graph, preference=-0.05, max_iter=8)
+    assert c.outcome is Outcome.MAX_ITER_REACHED
+    assert not c.converged
+    with pytest.warns(ConvergenceWarning, match="no point had become an exemplar"):
+        c = affinity_propagation(graph, preference=-50, max_iter=1)
+    assert c.outcome is Outcome.NO_EXEMPLARS
+    assert c.n_promoted == c.n_clusters == 200
+
+
+def test_seeds_only_break_ties(graph: Any) -> None:
+    seeds: list[Any] = [0, 1, np.random.RandomState(3), np.random.default_rng(3), None]
+    results = [
+        affinity_propagation(graph, preference=-0.05, scheme="classic", random_state=seed) for seed in seeds
+    ]
+    assert len({result.labels.tobytes() for result in results}) == 1
+
+
+def test_neighbour_lists_with_their_traps() -> None:
+    indices = np.array([[0, 1, 2], [2, -1, 0], [1, 2, 0]])
+    distances = np.array([[0.0, 0.0, 4.0], [1.0, 3e38, 2.0], [1.0, 0.0, 4.0]])
+    graph = from_knn(indices, distances, similarity="-d**2")
+    assert graph.nnz == 6
+    assert graph.toarray().tolist() == [[0, 0, -16], [-4, 0, -1], [-16, -1, 0]]
+    assert (
+        from_knn(indices.astype(np.int64), distances, similarity=lambda d: 5 - d).data[:2] == [5, 1]
+    ).all()
+
+
+@pytest.mark.parametrize(
+    ("indices", "distances", "options", "text"),
+    [
+        ([[1, 2]], [[1.0]], {}, "indices have shape (1, 2) and distances (1, 1)"),
+        ([[1.0], [0.0]], [[1.0], [1.0]], {}, "indices have dtype float64; whole numbers are needed."),
+        ([[1], [2]], [[1.0], [1.0]], {}, "indices name point 2, but there are only 2 rows"),
+        (
+            [[1], [0]],
+            [[1.0], [1.0]],
+            {"similarity": "cosine"},
+            "similarity='cosine'; one of '-d', '-d**2', '1-d'",
+        ),
+    ],
+)
+def test_neighbour_lists_that_are_none(indices: Any, distances: Any, options: Any, text: str) -> None:
+    with pytest.raises(InvalidInputError, match=re.escape(text)):
+        from_knn(indices, distances, **options)
+
+
+def test_duplicate_points_are_not_their_own_neighbours() -> None:
+    points = np.zeros((50, 2))
+    graph = knn_graph(points, 5)
+    assert graph.nnz == 250
+    assert (graph.diagonal() == 0).all()
+    assert not (graph.tocoo().row == graph.tocoo().col).any()
+
+
+def test_too_many_neighbours() -> None:
+    with pytest.raises(InvalidInputError, match="n_neighbors=5 for 5 points; it must be from 1 to 4"):
+        knn_graph(np.eye(5), 5)
+    with pytest.raises(InvalidInputError, match=r"X has shape \(5,\); a table is needed"):
+        knn_graph(np.arange(5), 2)

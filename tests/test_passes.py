@@ -1,0 +1,209 @@
+"""Each pass against plain numpy."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import graphs
+
+from sparse_ap.damping import Damping
+from sparse_ap.model import RowCut, SweepReport
+from sparse_ap.ordering import locality_order, reordered
+from sparse_ap.passes.assignment import ExemplarVectors, LookPass
+from sparse_ap.passes.grid import Grid, on_grid
+from sparse_ap.passes.normalise import normalise
+from sparse_ap.passes.order_statistics import order_statistics, quantiles
+from sparse_ap.passes.row_best import BestRows, RowBestPass
+from sparse_ap.passes.statistics import StatisticsPass
+from sparse_ap.passes.support_bound import PreferenceRows
+from sparse_ap.plan import Execution, cut_rows
+from sparse_ap.runners.serial import SerialRunner
+from sparse_ap.runners.threads import ThreadsRunner
+from sparse_ap.similarity import break_ties
+from sparse_ap.stores.memory import MemoryStore
+
+
+def execution_of(graph: Any, runner: Any = None) -> Execution:
+    store = MemoryStore.from_sparse(graph)
+    return Execution(store, cut_rows(store.indptr, 2), runner or SerialRunner())
+
+
+@given(st.lists(st.floats(-1e6, 1e6), max_size=50), st.randoms())
+def test_sums_on_the_grid_are_exact_in_every_order(values: list[float], random: Any) -> None:
+    grid = Grid.for_totals(math.fsum(abs(value) for value in values))
+    rounded = [on_grid(value, grid.shift) for value in values]
+    expected = float(sum(map(Fraction, rounded), Fraction()))
+    for _ in range(3):
+        random.shuffle(rounded)
+        total = 0.0
+        for value in rounded:
+            total += value
+        assert total == expected
+    assert all(abs(on_grid(value, grid.shift) - value) <= grid.limit * 2.0**-52 for value in values)
+
+
+@pytest.mark.parametrize("bound", [0.0, 1e-320, 1.0, 4.0, 5.0, 1e100])
+def test_the_grid_reaches_its_bound(bound: float) -> None:
+    grid = Grid.for_totals(bound)
+    assert grid.limit >= bound
+    assert on_grid(bound, grid.shift) == pytest.approx(bound, abs=grid.limit * 2.0**-52)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=1, max_size=60),
+    st.sampled_from([np.float32, np.float64]),
+    st.lists(st.floats(0, 1), min_size=1, max_size=5),
+)
+def test_quantiles_are_numpys(values: list[float], dtype: Any, at: list[float]) -> None:
+    n = len(values)
+    data = np.array(values, dtype)
+    indptr = np.array([0, n, *[n] * n])
+    columns = np.arange(1, n + 1)
+    execution = execution_of(scipy.sparse.csr_array((data, columns, indptr), shape=(n + 1, n + 1)))
+
+    def count(histogram: Any) -> Any:
+        return execution.run(histogram, (), ())[1]
+
+    ranks = [0, n // 2, n - 1]
+    assert order_statistics(count, data.dtype, ranks).tolist() == np.sort(data)[ranks].tolist()
+    expected = np.quantile(data.astype(np.float64), at)
+    np.testing.assert_allclose(
+        quantiles(count, data.dtype, n, at), expected, rtol=1e-12, atol=1e-14 * np.abs(data).max()
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(graphs(dtype=np.float32), st.integers(0, 2**32 - 1))
+def test_statistics_count_what_is_stored(graph: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = graph.shape[0]
+    dense = np.full((n, n), np.nan, np.float32)
+    rows = np.repeat(np.arange(n), np.diff(graph.indptr))
+    dense[rows, graph.indices] = graph.data
+    extra = rng.integers(0, n, (2, 10))
+    values = rng.choice(np.array([-1.0, -np.inf], np.float32), 10)
+    # Entries that may repeat others, or lie on the diagonal; unsorted within their rows.
+    all_rows, all_columns = np.r_[rows, extra[0]], np.r_[graph.indices, extra[1]]
+    all_values = np.r_[graph.data, values]
+    order = np.argsort(all_rows, kind="stable")
+    indptr = np.r_[0, np.cumsum(np.bincount(all_rows, minlength=n))]
+    stored = scipy.sparse.csr_array((all_values[order], all_columns[order], indptr), shape=(n, n))
+
+    with ThreadsRunner(2) as threads:
+        (in_degree,), statistics = execution_of(stored, threads).run(StatisticsPass(), (), ())
+    off = all_rows != all_columns
+    finite = off & np.isfinite(all_values)
+    assert statistics.n_entries == len(all_rows)
+    assert statistics.n_diagonal == np.count_nonzero(~off)
+    assert statistics.n_minus_inf == np.count_nonzero(off & np.isneginf(all_values))
+    assert statistics.n_duplicate == len(all_rows) - len(set(zip(all_rows, all_columns, strict=True)))
+    assert in_degree.tolist() == np.bincount(all_columns[finite], minlength=n).tolist()
+    assert statistics.largest == all_values[finite].max(initial=-np.inf)
+    assert statistics.smallest == all_values[finite].min(initial=np.inf)
+
+    block = normalise(MemoryStore.from_sparse(stored).block(RowCut(0, n)))
+    best: dict[tuple[int, int], float] = {}
+    for i, k, s in zip(all_rows[finite], all_columns[finite], all_values[finite], strict=True):
+        best[i, k] = max(s, best.get((i, k), -np.inf))
+    clean = scipy.sparse.csr_array((block.data, block.indices, block.indptr), shape=(n, n)).tocoo()
+    assert list(zip(clean.row, clean.col, strict=True)) == sorted(best)
+    assert clean.data.tolist() == [best[pair] for pair in sorted(best)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(graphs(), st.integers(0, 2**32 - 1))
+def test_a_look_values_the_exemplars(graph: Any, seed: int) -> None:
+    n = graph.shape[0]
+    exemplar = np.random.default_rng(seed).random(n) < 0.3
+    preference = -np.arange(n) / 8
+    grid = Grid.for_totals(n * 10.0**6)
+    _, look = execution_of(graph).run(LookPass(grid), ExemplarVectors(exemplar), PreferenceRows(preference))
+    dense = np.full((n, n), -np.inf)
+    dense[np.repeat(np.arange(n), np.diff(graph.indptr)), graph.indices] = graph.data
+    best = np.where(exemplar, dense, -np.inf).max(axis=1, initial=-np.inf)
+    uncovered = ~exemplar & np.isneginf(best)
+    assert look.n_uncovered == np.count_nonzero(uncovered)
+    assert look.net_similarity == np.where(exemplar | uncovered, preference, best).sum()
+
+
+@settings(max_examples=30, deadline=None)
+@given(graphs(dtype=np.float32))
+def test_reordering_renumbers_and_sorts(graph: Any) -> None:
+    n = graph.shape[0]
+    execution = execution_of(graph)
+    order = locality_order(execution.store.block(RowCut(0, n)))
+    assert sorted(order.tolist()) == list(range(n))
+    indptr, indices, data = reordered(execution, order)
+    for new_row in range(n):
+        edges = slice(indptr[new_row], indptr[new_row + 1])
+        assert (np.diff(data[edges]) <= 0).all()
+        old = slice(graph.indptr[order[new_row]], graph.indptr[order[new_row] + 1])
+        assert sorted(zip(order[indices[edges]], data[edges], strict=True)) == sorted(
+            zip(graph.indices[old], graph.data[old], strict=True)
+        )
+
+
+def test_long_rows_are_sorted_too() -> None:
+    similarity = np.random.default_rng(0).random((300, 300)).astype(np.float32)
+    execution = Execution(MemoryStore.from_dense(similarity), (RowCut(0, 300),), SerialRunner())
+    _, indices, data = reordered(execution, np.arange(300, dtype=np.int32))
+    assert (np.diff(data.reshape(300, 299), axis=1) <= 0).all()
+    assert (similarity[np.repeat(np.arange(300), 299), indices] == data).all()
+
+
+def test_row_best(knn: Any) -> None:
+    rows = BestRows(np.empty(knn.shape[0]))
+    execution_of(knn).run(RowBestPass(), (), rows)
+    assert (rows.best == np.maximum.reduceat(knn.data, knn.indptr[:-1])).all()
+
+
+def test_broken_ties_belong_to_ids() -> None:
+    preference = np.full(1000, -2.0)
+    ids = np.arange(1000, dtype=np.int32)
+    order = np.random.default_rng(0).permutation(ids)
+    broken = break_ties(preference, ids, -1.0, seed=3, strength=1e-3)
+    assert ((broken <= -2.0) & (broken > -2.001)).all()
+    assert len(np.unique(broken)) == 1000
+    assert (break_ties(preference, order, -1.0, seed=3, strength=1e-3) == broken[order]).all()
+    assert (break_ties(preference, ids, -1.0, seed=4, strength=1e-3) != broken).any()
+    assert abs(np.corrcoef(broken, ids)[0, 1]) < 0.1
+
+
+def reports(changes: list[int]) -> list[SweepReport]:
+    return [SweepReport(i + 1, 5, changed, 9) for i, changed in enumerate(changes)]
+
+
+def test_damping_follows_the_degree() -> None:
+    starts = [Damping.for_degree(degree).start for degree in (0, 5, 20, 40, 100, 1000)]
+    assert starts == [0.5, 0.5, 0.5, 0.75, 0.9, 0.9]
+
+
+def test_damping_rises_only_while_exemplars_flip() -> None:
+    damping = Damping(0.5, 0.95)
+    assert damping.next_weights([]) == (0.5, 0.0, 0.5)
+    falling = reports([2**12 >> (i // 3) for i in range(40)])
+    assert damping.next_weights(falling).damping == 0.5
+    flipping = reports([7] * 400)
+    assert damping.next_weights(flipping[:19]).damping == 0.5
+    assert damping.next_weights(flipping[:20]).damping == 0.625
+    assert damping.next_weights(flipping).damping == 0.95
+    assert Damping.fixed(0.97).next_weights(flipping).damping == 0.97
+
+
+@given(st.lists(st.integers(0, 20), max_size=60))
+def test_weights_are_what_the_dampings_leave(changes: list[int]) -> None:
+    """1 - w is the product of all dampings so far: what the zero messages of the start still weigh."""
+    history = reports(changes)
+    damping = Damping(0.6, 0.95)
+    product = math.prod(damping.next_weights(history[:n]).damping for n in range(len(history) + 1))
+    weights = damping.next_weights(history)
+    assert 1 - weights.after == pytest.approx(product, rel=1e-9, abs=1e-15)
+    assert weights.before == (damping.next_weights(history[:-1]).after if history else 0.0)
