@@ -32,8 +32,8 @@ from sparse_ap.schemes import Classic, Compact, Scheme
 from sparse_ap.settings import LOOK_EVERY, TOTAL_DAMPING, WORTH_REORDERING, Settings, checked_settings
 from sparse_ap.similarity import (
     Problem,
-    break_ties,
     examine,
+    message_preference,
     normalised,
     require_summable,
     require_usable,
@@ -258,9 +258,7 @@ def _propagate(
     problem: Problem, settings: Settings, callback: Callable[[SweepReport], object]
 ) -> Propagation:
     """Break ties, fit the grid, pass messages; everything but the exemplars is let go at the end."""
-    preference = break_ties(
-        problem.preference, problem.user_id, problem.largest, settings.seed, settings.tie_strength
-    )
+    preference = message_preference(problem, settings.seed, settings.tie_strength)
     grid = support_grid(problem, preference)
     scheme, judge = _scheme(problem, settings, grid)
     return propagate(problem.execution, scheme, preference, settings.stop, judge, callback)

@@ -10,7 +10,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from sparse_ap.model import BoolArray, Clustering, Float64Array, FloatArray, Int32Array, Int64Array, Outcome
+from sparse_ap.model import BoolArray, Clustering, FloatArray, Int32Array, Int64Array, Outcome
 from sparse_ap.passes.assignment import AssignmentPass, AssignmentRows, RankedVectors
 from sparse_ap.passes.grid import Grid
 from sparse_ap.passes.medoid import ChosenVectors, MedoidPass
@@ -33,11 +33,14 @@ def read_out(problem: Problem, propagation: Propagation, refine: bool) -> Cluste
         Whether to move the exemplars to their clusters' medoids.
     """
     assignment, n_promoted = repair(problem, propagation.exemplar)
+    value = _value(problem, assignment)
     if refine:
-        assignment = move_to_medoids(problem, assignment)
+        moved = move_to_medoids(problem, assignment)
+        # The better of the two; of equals the medoids, which do not depend on how ties were broken.
+        candidates = (moved, _value(problem, moved)), (assignment, value)
+        assignment, value = max(candidates, key=_net_similarity)
     labels, exemplars = in_user_order(problem, assignment)
-    data_similarity = exact_sum(assignment.similarity)
-    exemplar_preference = exact_sum(problem.preference[assignment.exemplar])
+    data_similarity, exemplar_preference = value
     last = propagation.history[-1]
     return Clustering(
         labels=labels,
@@ -136,13 +139,32 @@ def move_to_medoids(problem: Problem, assignment: Assignment) -> Assignment:
     """Make the member with the largest sum of similarities from its cluster the exemplar, and reassign.
 
     The sum includes the member's own preference, and only members to which all others have an edge may
-    stand. The net similarity never falls. This is scikit-learn's refinement.
+    stand. This is scikit-learn's refinement.
     """
-    grid = Grid.for_totals(problem.magnitude * max(1, problem.max_in_degree))
-    (similarity, members), _ = problem.execution.run(MedoidPass(grid), ChosenVectors(assignment.chosen), ())
-    exemplar = np.zeros(len(assignment.chosen), np.bool_)
-    exemplar[_medoids(assignment.chosen, similarity, members, problem.preference, problem.user_id)] = True
+    sizes = np.bincount(assignment.chosen, minlength=len(assignment.chosen))
+    # A member with an edge below this to it cannot be better than the exemplar is, preferences apart.
+    best, worst = problem.largest_or_zero, float(assignment.similarity.min(initial=0))
+    floor = -float(sizes.max(initial=1)) * (abs(best) + abs(worst))
+    grid = Grid.for_totals(problem.max_in_degree * max(abs(best), abs(floor)))
+    (similarity, members), _ = problem.execution.run(
+        MedoidPass(grid, floor), ChosenVectors(assignment.chosen), ()
+    )
+    # Relative to one of them, so that a common large preference does not round similarities away.
+    preference = problem.preference - problem.preference.max(initial=-np.inf)
+    best_member = np.full(len(sizes), -1, np.int32)
+    _pick(assignment.chosen, sizes, similarity, members, preference, problem.user_id, best_member)
+    exemplar = np.zeros(len(sizes), np.bool_)
+    exemplar[best_member[best_member >= 0]] = True
     return assign(problem, exemplar)
+
+
+def _value(problem: Problem, assignment: Assignment) -> tuple[float, float]:
+    """Return the data similarity and the exemplars' preference."""
+    return exact_sum(assignment.similarity), exact_sum(problem.preference[assignment.exemplar])
+
+
+def _net_similarity(valued: tuple[Assignment, tuple[float, float]]) -> float:
+    return sum(valued[1])
 
 
 def in_user_order(problem: Problem, assignment: Assignment) -> tuple[Int64Array, Int64Array]:
@@ -161,19 +183,6 @@ def exact_sum(values: FloatArray) -> float:
 def _as_floats(values: FloatArray) -> Iterator[float]:
     for start in range(0, len(values), _SUM_CHUNK):
         yield from values[start : start + _SUM_CHUNK].tolist()
-
-
-def _medoids(
-    chosen: Int32Array,
-    similarity: Float64Array,
-    members: Int32Array,
-    preference: Float64Array,
-    user_id: Int32Array,
-) -> Int32Array:
-    sizes = np.bincount(chosen, minlength=len(chosen))
-    best = np.full(len(chosen), -1, np.int32)
-    _pick(chosen, sizes, similarity, members, preference, user_id, best)
-    return best[best >= 0]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -13,6 +13,7 @@ from sparse_ap.model import Float64Array, Int32Array, Int64Array, RowCut
 from sparse_ap.passes.grid import Grid
 from sparse_ap.passes.normalise import normalise
 from sparse_ap.passes.order_statistics import HistogramPass, quantiles
+from sparse_ap.passes.row_best import BestRows, RowBestPass
 from sparse_ap.passes.statistics import EdgeStatistics, StatisticsPass
 from sparse_ap.passes.support_bound import PreferenceRows, SupportBoundPass
 from sparse_ap.plan import Execution
@@ -21,6 +22,7 @@ __all__ = [
     "Problem",
     "break_ties",
     "examine",
+    "message_preference",
     "normalised",
     "require_summable",
     "require_usable",
@@ -30,7 +32,7 @@ __all__ = [
 ]
 
 
-_LARGEST_SUMMABLE = 1e100
+_LARGEST_SUMMABLE = {"float32": 1e30, "float64": 1e100}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +59,11 @@ class Problem:
     smallest: float
     largest: float
     max_in_degree: int
+
+    @property
+    def largest_or_zero(self) -> float:
+        """The largest similarity; 0 where there is none."""
+        return self.largest if np.isfinite(self.largest) else 0.0
 
     @property
     def magnitude(self) -> float:
@@ -181,11 +188,12 @@ def require_summable(problem: Problem) -> None:
     ------
     InvalidInputError
     """
-    if problem.magnitude > _LARGEST_SUMMABLE:
+    most = _LARGEST_SUMMABLE[problem.execution.dtype.name]
+    if problem.magnitude > most:
         raise InvalidInputError(
-            f"The similarities and preferences reach {problem.magnitude:g} in absolute value; at most "
-            f"{_LARGEST_SUMMABLE:g} can be added up safely. Divide them all by one number: the clustering "
-            "stays the same."
+            f"The similarities and preferences reach {problem.magnitude:g} in absolute value; with "
+            f"similarities of {problem.execution.dtype} at most {most:g} can be added up safely. Divide them "
+            "all by one number: the clustering stays the same."
         )
 
 
@@ -200,10 +208,37 @@ def similarity_quantiles(execution: Execution, at: list[float]) -> Float64Array:
     return quantiles(count, execution.dtype, execution.n_edges, at)
 
 
+def message_preference(problem: Problem, seed: int, strength: float) -> Float64Array:
+    """Return the preferences that the messages use: extremes brought within reach, ties broken.
+
+    A preference so low, or so high, that the point can never, or must always, be an exemplar is brought
+    to where that just holds: the one grid of the exact sums would have to cover it.
+
+    Parameters
+    ----------
+    problem : Problem
+    seed, strength
+        As for `break_ties`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_points,)
+    """
+    row_best = np.empty(problem.execution.n_points)
+    problem.execution.run(RowBestPass(), (), BestRows(row_best))
+    preference = problem.preference
+    if problem.execution.n_edges:
+        typical = float(np.median(preference)) if preference.strides != (0,) else float(preference[0])
+        low, high = min(typical, problem.smallest), max(typical, problem.largest)
+        reach = (1 + problem.max_in_degree) * (high - low)
+        preference = np.clip(preference, low - reach, high + reach)
+    return break_ties(preference, row_best, problem.user_id, seed, strength)
+
+
 def break_ties(
-    preference: Float64Array, user_id: Int32Array, largest: float, seed: int, strength: float
+    preference: Float64Array, row_best: Float64Array, user_id: Int32Array, seed: int, strength: float
 ) -> Float64Array:
-    """Lower every preference by a little of its own: p_k - strength * |s_max - p_k| * h(seed, k).
+    """Lower every preference by a little of its own: p_k - strength * gap_k * h(seed, k).
 
     Equal candidates oscillate for ever, and k-NN graphs are full of mutual pairs. h is a hash into
     [0, 1) of the user's number of the point, so the result does not depend on order or partition.
@@ -211,15 +246,17 @@ def break_ties(
     Parameters
     ----------
     preference : ndarray of float64, shape (n_points,)
+    row_best : ndarray of float64, shape (n_points,)
+        Each point's largest similarity. The gap is its distance from the preference, or the median
+        gap where that is larger: a scale that outliers elsewhere in the graph do not change.
     user_id : ndarray of int32, shape (n_points,)
-    largest : float
-        The largest similarity.
     seed : int
     strength : float
         Relative size of the change.
     """
-    gap = np.abs(largest - preference) if np.isfinite(largest) else np.abs(preference)
-    gap[gap == 0] = max(abs(largest), 1.0) if np.isfinite(largest) else 1.0
+    gap = np.abs(np.where(np.isfinite(row_best), row_best, 0.0) - preference)
+    typical = float(np.median(gap)) if len(gap) else 0.0
+    np.maximum(gap, typical or 1.0, out=gap)
     gap *= _hash01(user_id, seed)
     gap *= -strength
     gap += preference
@@ -249,13 +286,11 @@ def support_grid(problem: Problem, preference: Float64Array) -> Grid:
     ----------
     problem : Problem
     preference : ndarray of float64, shape (n_points,)
-        The problem's preferences, ties broken.
+        Those that the messages use.
     """
     if problem.execution.n_edges == 0:
         return Grid.for_totals(max(problem.magnitude, 1.0))
-    bound = SupportBoundPass.of(
-        problem.largest, float(preference.min()), problem.magnitude, problem.max_in_degree
-    )
+    bound = SupportBoundPass.of(problem.largest, float(preference.min()), problem.max_in_degree)
     (totals,), _ = problem.execution.run(bound, (), PreferenceRows(preference))
     return Grid.for_totals(float(totals.max()))
 

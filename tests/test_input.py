@@ -135,8 +135,9 @@ def test_complex_and_text_are_refused(graph: Any) -> None:
         ),
         (
             {"preference": -1e308},
-            "The similarities and preferences reach 1e+308 in absolute value; at most 1e+100 can be added up "
-            "safely. Divide them all by one number: the clustering stays the same.",
+            "The similarities and preferences reach 1e+308 in absolute value; with similarities of float32 "
+            "at most 1e+30 can be added up safely. Divide them all by one number: the clustering stays the "
+            "same.",
         ),
         ({"tol": 1}, "tol=1; it must be 0 or more and less than 1: a share of the points."),
         ({"scheme": "fast"}, "scheme='fast'; it must be 'auto', 'compact' or 'classic'."),

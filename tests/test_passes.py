@@ -169,11 +169,12 @@ def test_broken_ties_belong_to_ids() -> None:
     preference = np.full(1000, -2.0)
     ids = np.arange(1000, dtype=np.int32)
     order = np.random.default_rng(0).permutation(ids)
-    broken = break_ties(preference, ids, -1.0, seed=3, strength=1e-3)
+    row_best = np.full(1000, -1.0)
+    broken = break_ties(preference, row_best, ids, seed=3, strength=1e-3)
     assert ((broken <= -2.0) & (broken > -2.001)).all()
     assert len(np.unique(broken)) == 1000
-    assert (break_ties(preference, order, -1.0, seed=3, strength=1e-3) == broken[order]).all()
-    assert (break_ties(preference, ids, -1.0, seed=4, strength=1e-3) != broken).any()
+    assert (break_ties(preference, row_best, order, seed=3, strength=1e-3) == broken[order]).all()
+    assert (break_ties(preference, row_best, ids, seed=4, strength=1e-3) != broken).any()
     assert abs(np.corrcoef(broken, ids)[0, 1]) < 0.1
 
 

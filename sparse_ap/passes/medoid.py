@@ -26,9 +26,16 @@ class MedoidPass:
     """For each point k, add up s(i,k) over the members i of its cluster that have an edge to it.
 
     The second column counts those members: only a point that all others can reach may represent them.
+
+    Attributes
+    ----------
+    grid : Grid
+    floor : float
+        Similarities below it count as it: one so low rules a point out, and must not coarsen the grid.
     """
 
     grid: Grid
+    floor: float
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM, COUNT)
 
@@ -45,6 +52,7 @@ class MedoidPass:
             block.indices,
             block.data,
             vectors.chosen,
+            self.floor,
             self.grid.shift,
             columns[0],
             columns[1],
@@ -54,12 +62,20 @@ class MedoidPass:
 
 @numba.njit(nogil=True, cache=True)
 def _add(
-    start: int, indptr: Any, indices: Any, data: Any, chosen: Any, shift: float, similarity: Any, members: Any
+    start: int,
+    indptr: Any,
+    indices: Any,
+    data: Any,
+    chosen: Any,
+    floor: float,
+    shift: float,
+    similarity: Any,
+    members: Any,
 ) -> None:
     for i in range(len(indptr) - 1):
         cluster = chosen[start + i]
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
             k = indices[edge]
             if chosen[k] == cluster:
-                similarity[k] += on_grid(np.float64(data[edge]), shift)
+                similarity[k] += on_grid(max(np.float64(data[edge]), floor), shift)
                 members[k] += 1

@@ -38,13 +38,9 @@ class SupportBoundPass:
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
 
     @classmethod
-    def of(
-        cls, largest: float, least_preference: float, magnitude: float, max_in_degree: int
-    ) -> SupportBoundPass:
+    def of(cls, largest: float, least_preference: float, max_in_degree: int) -> SupportBoundPass:
         """Fit the pass's own grid to what any column can add up to."""
-        return cls(
-            Grid.for_totals(max_in_degree * (max(0.0, largest - least_preference) + 4 * _SLACK * magnitude))
-        )
+        return cls(Grid.for_totals(max_in_degree * _most_positive(largest, least_preference)))
 
     @property
     def nothing(self) -> int:
@@ -62,5 +58,10 @@ def _bound(indptr: Any, indices: Any, data: Any, preference: Any, shift: float, 
     for row in range(len(preference)):
         p = preference[row]
         for edge in range(indptr[row] - indptr[0], indptr[row + 1] - indptr[0]):
-            s = np.float64(data[edge])
-            totals[indices[edge]] += on_grid(max(0.0, s - p) + _SLACK * (abs(s) + abs(p)), shift)
+            totals[indices[edge]] += on_grid(_most_positive(np.float64(data[edge]), p), shift)
+
+
+@numba.njit(nogil=True, cache=True)
+def _most_positive(s: float, p: float) -> float:
+    """Return the most that max(0, r) can be, rounding included; it rises with s and falls with p."""
+    return max(0.0, s - p + _SLACK * (abs(s) + abs(p)))

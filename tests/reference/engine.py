@@ -1,0 +1,95 @@
+"""The loop driven from below the public face, so that its state can be looked at."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse
+
+from sparse_ap.convergence import StopRule
+from sparse_ap.damping import Damping
+from sparse_ap.judges import LastSeen
+from sparse_ap.model import SweepReport
+from sparse_ap.passes.classic import Messages
+from sparse_ap.plan import Execution, cut_rows
+from sparse_ap.propagation import propagate
+from sparse_ap.runners.serial import SerialRunner
+from sparse_ap.schemes import Classic, Compact
+from sparse_ap.similarity import Problem, support_grid
+from sparse_ap.stores.memory import MemoryStore
+
+
+class Watched:
+    """A scheme that keeps hold of the arrays which the loop updates in place."""
+
+    def __init__(self, scheme: Any) -> None:
+        self._scheme = scheme
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scheme, name)
+
+    def rows(self, own: Any) -> Any:
+        self.kept = self._scheme.rows(own)
+        return self.kept
+
+    def vectors(self, total: Any) -> Any:
+        self.total = total
+        return self._scheme.vectors(total)
+
+
+class State(NamedTuple):
+    """Rows and column totals after the last sweep; the messages of every edge if the scheme keeps them."""
+
+    rows: Any
+    total: Any
+    messages: Messages | None
+    history: tuple[SweepReport, ...]
+
+
+def csr_of_dense(similarity: Any, dtype: Any = np.float64) -> scipy.sparse.csr_array:
+    """Return the entries of a dense matrix that are edges: off the diagonal, and not -inf."""
+    similarity = np.asarray(similarity, np.float64)
+    row, column = np.nonzero(~np.eye(len(similarity), dtype=bool) & (similarity > -np.inf))
+    data = similarity[row, column].astype(dtype)
+    indptr = np.searchsorted(row, np.arange(len(similarity) + 1))
+    return scipy.sparse.csr_array((data, column, indptr), shape=similarity.shape)
+
+
+def classic(graph: scipy.sparse.csr_array, preference: Any, n_sweeps: int, damping: float) -> State:
+    """Return what the classic scheme keeps after some sweeps."""
+    problem = _problem(graph, preference)
+    messages = Messages.at_rest(problem.execution.n_edges)
+    scheme = Watched(Classic(damping, messages, support_grid(problem, problem.preference)))
+    history = _sweep(problem, scheme, n_sweeps)
+    return State(scheme.kept, scheme.total, messages, history)
+
+
+def compact(
+    graph: scipy.sparse.csr_array, preference: Any, n_sweeps: int, damping: Damping, total_damping: float
+) -> State:
+    """Return what the compact scheme keeps after some sweeps."""
+    problem = _problem(graph, preference)
+    grid = support_grid(problem, problem.preference)
+    scheme = Watched(Compact(damping, total_damping, total_damping, problem.execution.dtype, grid))
+    history = _sweep(problem, scheme, n_sweeps)
+    return State(scheme.kept, scheme.total, None, history)
+
+
+def _problem(graph: scipy.sparse.csr_array, preference: Any) -> Problem:
+    store = MemoryStore.from_sparse(graph)
+    return Problem(
+        Execution(store, cut_rows(store.indptr, 1), SerialRunner()),
+        user_id=np.arange(graph.shape[0], dtype=np.int32),
+        preference=np.array(preference, np.float64),
+        smallest=float(graph.data.min(initial=np.inf)),
+        largest=float(graph.data.max(initial=-np.inf)),
+        max_in_degree=int(np.bincount(graph.indices, minlength=1).max()),
+    )
+
+
+def _sweep(problem: Problem, scheme: Any, n_sweeps: int) -> tuple[SweepReport, ...]:
+    never = StopRule(max_iter=n_sweeps, convergence_iter=n_sweeps, tol=0.0)
+    done = propagate(
+        problem.execution, scheme, problem.preference, never, LastSeen(), callback=lambda report: None
+    )
+    assert len(done.history) == n_sweeps
+    return done.history
