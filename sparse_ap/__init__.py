@@ -1,10 +1,16 @@
 """Affinity propagation for similarity graphs too large for a dense matrix."""
 
+from typing import TYPE_CHECKING, Any
+
 from sparse_ap.clustering import affinity_propagation
 from sparse_ap.errors import InvalidInputError, MissingDependencyError, SparseAPError
 from sparse_ap.model import Clustering, Outcome, SweepReport
 
+if TYPE_CHECKING:
+    from sparse_ap.estimator import AffinityPropagation
+
 __all__ = [
+    "AffinityPropagation",
     "Clustering",
     "InvalidInputError",
     "MissingDependencyError",
@@ -15,3 +21,12 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimator when it is asked for: scikit-learn takes longer to import than all the rest."""
+    if name == "AffinityPropagation":
+        from sparse_ap.estimator import AffinityPropagation
+
+        return AffinityPropagation
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

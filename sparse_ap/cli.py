@@ -51,11 +51,9 @@ graph_argument = click.argument("graph", type=click.Path(exists=True, dir_okay=F
 similarity_option = click.option(
     "--similarity",
     type=click.Choice(list(SIMILARITIES)),
-    default="-d",
-    show_default=True,
-    help="How the distances of neighbour lists become similarities.",
+    help="How the distances of neighbour lists become similarities.  [default: -d]",
 )
-jobs_option = click.option("--jobs", type=int, help="Threads.  [default: one a processor]")
+jobs_option = click.option("--n-jobs", type=int, help="Threads.  [default: one a processor]")
 
 
 @click.group(
@@ -85,11 +83,11 @@ def main() -> None:
 @graph_argument
 @similarity_option
 @jobs_option
-def info(graph: Path, similarity: str, jobs: int | None) -> None:
+def info(graph: Path, similarity: str | None, n_jobs: int | None) -> None:
     """Show what a graph is like."""
     from sparse_ap.inspection import inspect_graph
 
-    for line in summary_lines(inspect_graph(read_graph(graph, similarity), jobs)):
+    for line in summary_lines(inspect_graph(read_graph(graph, similarity), n_jobs)):
         click.echo(line)
 
 
@@ -120,7 +118,7 @@ same, every label is valid); 130 interrupted.
 )
 @click.option("--quantile", type=float, help="Take this quantile of the similarities as preference.")
 @similarity_option
-@click.option("--damping", type=float, help="0.5 to 1; more against oscillation.  [default: by scheme]")
+@click.option("--damping", type=float, help="0.5 to 1; more against oscillation.  [default: by the graph]")
 @click.option("--max-iter", type=int, default=200, show_default=True, help="Sweeps at most.")
 @click.option(
     "--convergence-iter",
@@ -139,7 +137,7 @@ same, every label is valid); 130 interrupted.
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def cluster(
     graph: Path, output: Path | None, quantile: float | None, similarity: str, seed: int,
-    jobs: int | None, quiet: bool, **options: Any,
+    quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write whom each point is represented by."""
     if output is not None:
@@ -150,7 +148,11 @@ def cluster(
         # What they say is in the summary, and in the exit code.
         warnings.simplefilter("ignore")
         clustering = sparse_ap.affinity_propagation(
-            matrix, preference_quantile=quantile, random_state=seed, n_jobs=jobs, verbose=not quiet, **options
+            matrix,
+            preference_quantile=quantile,
+            random_state=seed,
+            verbose=not quiet,
+            **options,
         )
     if output is not None:
         write_clustering(clustering, output)
@@ -174,7 +176,7 @@ def _report(clustering: Clustering, seconds: float, output: Path | None) -> None
     show_default=True, help="Folder for map.png and clusters.csv.",
 )  # fmt: skip
 @jobs_option
-def demo(output: Path, jobs: int | None) -> None:
+def demo(output: Path, n_jobs: int | None) -> None:
     """Find the places that stand for the world, and draw them.
 
     171,075 places (GeoNames, CC BY 4.0), each linked with its 200 nearest. Writes map.png and
@@ -182,4 +184,4 @@ def demo(output: Path, jobs: int | None) -> None:
     """
     from sparse_ap.demo import run_demo
 
-    run_demo(output, n_jobs=jobs, echo=click.echo)
+    run_demo(output, n_jobs=n_jobs, echo=click.echo)

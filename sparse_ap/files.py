@@ -18,7 +18,7 @@ from sparse_ap.model import Clustering
 __all__ = ["read_graph", "require_writable", "write_clustering"]
 
 
-def read_graph(path: Path, similarity: str) -> Any:
+def read_graph(path: Path, similarity: str | None) -> Any:
     """Read a similarity graph.
 
     Parameters
@@ -26,13 +26,13 @@ def read_graph(path: Path, similarity: str) -> Any:
     path : Path
         An ``.npz`` file: a sparse matrix as ``scipy.sparse.save_npz`` writes it, or neighbour lists,
         the arrays ``indices`` and ``distances`` of shape (n_points, k).
-    similarity : {"-d", "-d**2", "1-d"}
-        How the distances of neighbour lists become similarities.
+    similarity : {"-d", "-d**2", "1-d"} or None
+        How the distances of neighbour lists become similarities; None is "-d".
 
     Raises
     ------
     InvalidInputError
-        The file is neither.
+        The file is neither, or ``similarity`` is given for a matrix of similarities.
     """
     if path.suffix != ".npz":
         raise InvalidInputError(f"{path} ends in {path.suffix!r}; graphs are read from .npz files.")
@@ -40,13 +40,18 @@ def read_graph(path: Path, similarity: str) -> Any:
         with np.load(path, allow_pickle=False) as file:
             names = set(file.files)
             if {"indices", "distances"} <= names:
-                return from_knn(file["indices"], file["distances"], similarity=similarity)
-        if {"format", "shape", "data"} <= names:
+                return from_knn(file["indices"], file["distances"], similarity=similarity or "-d")
+        if {"format", "shape", "data"} <= names and similarity is None:
             return scipy.sparse.load_npz(path)
     except (zipfile.BadZipFile, EOFError, ValueError) as error:
         raise InvalidInputError(
             f"{path} is no .npz file, or a damaged one ({error}). Write it again."
         ) from error
+    if similarity is not None:
+        raise InvalidInputError(
+            f"{path} holds no distances, but how to turn them into similarities was given: {similarity!r}. "
+            "That is for neighbour lists, the arrays 'indices' and 'distances'; leave it out."
+        )
     raise InvalidInputError(
         f"{path} holds the arrays {', '.join(sorted(names)) or '(none)'}; needed is a sparse matrix as "
         "scipy.sparse.save_npz writes it, or neighbour lists: the arrays 'indices' and 'distances'."

@@ -77,7 +77,7 @@ def checked_settings(
     _require("convergence_iter", convergence_iter, _counts(convergence_iter), "at least 1, a whole number")
     _require("tol", tol, _within(tol, 0.0), "0 or more and less than 1: a share of the points")
     _require("refine", refine, refine in ("auto", "medoid", None), "'auto', 'medoid' or None")
-    _require("reorder", reorder, reorder in (True, False, "auto"), "True, False or 'auto'")
+    _require("reorder", reorder, isinstance(reorder, bool) or reorder == "auto", "True, False or 'auto'")
     return Settings(
         scheme,
         damping,

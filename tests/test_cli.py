@@ -135,6 +135,12 @@ def test_arrays_that_are_no_graph(tmp_path: Path) -> None:
     assert "points.npz holds the arrays points; needed is a sparse matrix" in result.stderr
 
 
+def test_similarities_are_not_taken_for_distances(graph_file: Path) -> None:
+    result = run("info", graph_file, "--similarity", "-d**2")
+    assert result.exit_code == 2
+    assert "holds no distances, but how to turn them into similarities was given: '-d**2'" in result.stderr
+
+
 def test_outputs_are_refused_before_the_work(graph_file: Path, tmp_path: Path, monkeypatch: Any) -> None:
     for output, text in [
         (tmp_path / "labels.xls", "labels.xls ends in '.xls'; one of .parquet, .csv, .npz is needed."),

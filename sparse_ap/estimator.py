@@ -1,0 +1,259 @@
+"""The scikit-learn estimator: its names at the face, ours inside, translated here and nowhere else."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import euclidean_distances, pairwise_distances_argmin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sparse_ap.clustering import affinity_propagation
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.knn import knn_graph
+from sparse_ap.graphs.neighbours import similarity_function
+from sparse_ap.stores.memory import csr_of
+
+__all__ = ["AffinityPropagation"]
+
+_AFFINITIES = ("nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean")
+
+
+class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
+    """Affinity propagation clustering with scikit-learn's interface.
+
+    Parameters
+    ----------
+    damping : float in [0.5, 1), optional
+        As for `affinity_propagation`, like all parameters not named here.
+    max_iter, convergence_iter : int
+    preference : float or array-like of shape (n_samples,), optional
+    preference_quantile : float in [0, 1], optional
+    affinity : {"nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean"}
+        What ``fit`` is given. "nearest_neighbors": points, whose graph of ``n_neighbors`` neighbours each is
+        built. "precomputed": similarities, dense or sparse, larger is better.
+        "precomputed_nearest_neighbors": a sparse matrix of distances, as
+        `sklearn.neighbors.KNeighborsTransformer` gives it. "euclidean": points, all pairs compared:
+        scikit-learn's default, for a few thousand points.
+    n_neighbors : int
+        Neighbours of each point for "nearest_neighbors"; fewer where there are not so many points. No
+        cluster can be larger than its exemplar's number of neighbours the other way round.
+    similarity : {"-d**2", "-d", "1-d"} or callable
+        How a distance becomes a similarity, for the two neighbour affinities.
+    tol : float in [0, 1), optional
+    scheme, refine, reorder, random_state, n_jobs, verbose
+        As for `affinity_propagation`.
+
+    Attributes
+    ----------
+    labels_ : ndarray of int64, shape (n_samples,)
+        Cluster of each sample; never negative.
+    cluster_centers_indices_ : ndarray of int64, shape (n_clusters,)
+        The exemplars.
+    cluster_centers_ : ndarray of shape (n_clusters, n_features)
+        The exemplars' points; only where ``fit`` was given points.
+    affinity_matrix_ : csr_array or ndarray, shape (n_samples, n_samples)
+        The similarities that were clustered.
+    clustering_ : Clustering
+        Everything else: net similarity, outcome, history.
+    n_iter_ : int
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only where ``fit`` was given a table with column names.
+
+    See Also
+    --------
+    affinity_propagation : The function behind it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sparse_ap import AffinityPropagation
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [4, 2], [4, 4], [4, 0]])
+    >>> clustering = AffinityPropagation(affinity="euclidean").fit(X)
+    >>> clustering.labels_
+    array([0, 0, 0, 1, 1, 1])
+    >>> clustering.predict([[0, 0], [4, 4]])
+    array([0, 1])
+    """
+
+    def __init__(
+        self,
+        *,
+        damping: float | None = None,
+        max_iter: int = 200,
+        convergence_iter: int = 15,
+        preference: ArrayLike | None = None,
+        preference_quantile: float | None = None,
+        affinity: str = "nearest_neighbors",
+        n_neighbors: int = 15,
+        similarity: Any = "-d**2",
+        tol: float | None = None,
+        scheme: str = "auto",
+        refine: str | None = "auto",
+        reorder: bool | str = "auto",
+        random_state: Any = 0,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.damping = damping
+        self.max_iter = max_iter
+        self.convergence_iter = convergence_iter
+        self.preference = preference
+        self.preference_quantile = preference_quantile
+        self.affinity = affinity
+        self.n_neighbors = n_neighbors
+        self.similarity = similarity
+        self.tol = tol
+        self.scheme = scheme
+        self.refine = refine
+        self.reorder = reorder
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: object = None) -> Self:
+        """Cluster.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix
+            What ``affinity`` names: points of shape (n_samples, n_features), or a matrix of shape
+            (n_samples, n_samples).
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidInputError
+            A `ValueError`: ``affinity`` is not known, or what `affinity_propagation` refuses.
+        """
+        if self.affinity not in _AFFINITIES:
+            raise InvalidInputError(
+                f"affinity={self.affinity!r}; it must be one of {', '.join(_AFFINITIES)}."
+            )
+        X = self._validated(X, reset=True)
+        self.affinity_matrix_ = self._similarities(X)
+        self.clustering_ = affinity_propagation(
+            self.affinity_matrix_,
+            preference=self.preference,
+            preference_quantile=self.preference_quantile,
+            damping=self.damping,
+            max_iter=self.max_iter,
+            convergence_iter=self.convergence_iter,
+            tol=self.tol,
+            scheme=self.scheme,  # type: ignore[arg-type]
+            refine=self.refine,  # type: ignore[arg-type]
+            reorder=self.reorder,  # type: ignore[arg-type]
+            random_state=self.random_state,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+        self.labels_ = self.clustering_.labels
+        self.cluster_centers_indices_ = self.clustering_.exemplars
+        self.n_iter_ = self.clustering_.n_iter
+        if self._takes_points:
+            self.cluster_centers_ = X[self.cluster_centers_indices_]
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """Give new samples to their nearest, or most similar, exemplar.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix
+            Points of shape (n_new, n_features), by Euclidean distance. For "precomputed", similarities of
+            shape (n_new, n_samples) to the samples of ``fit``; for "precomputed_nearest_neighbors",
+            distances. Entry (i, k) not stored: k cannot represent i.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_new,)
+            Labels; -1, with a warning, where a sample has no entry for any exemplar.
+        """
+        check_is_fitted(self)
+        X = self._validated(X, reset=False)
+        if self._takes_points:
+            return np.asarray(pairwise_distances_argmin(X, self.cluster_centers_), np.int64)
+        similarity = self._similarities(X) if scipy.sparse.issparse(X) else scipy.sparse.csr_array(X)
+        return _most_similar(similarity, self.cluster_centers_indices_)
+
+    @property
+    def _takes_points(self) -> bool:
+        return self.affinity in ("nearest_neighbors", "euclidean")
+
+    def _validated(self, X: Any, reset: bool) -> Any:
+        """Check the table or matrix, and take note of its columns (scikit-learn's part)."""
+        # Similarities may be -inf, and what affinity_propagation says of NaN is more to the point.
+        finite = self._takes_points
+        return validate_data(
+            self, X, reset=reset, accept_sparse=not finite, ensure_all_finite=finite, dtype="numeric"
+        )
+
+    def _similarities(self, X: Any) -> Any:
+        """Turn what was given into similarities."""
+        if self.affinity == "nearest_neighbors":
+            n_neighbors = min(self.n_neighbors, len(X) - 1)
+            if n_neighbors == 0:
+                return scipy.sparse.csr_array((len(X), len(X)))
+            return knn_graph(X, n_neighbors, similarity=self.similarity, n_jobs=self.n_jobs)
+        if self.affinity == "euclidean":
+            return -euclidean_distances(X, squared=True)
+        if self.affinity == "precomputed_nearest_neighbors":
+            return _of_distances(X, self.similarity)
+        return X
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn what ``fit`` takes."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = not self._takes_points
+        tags.input_tags.sparse = not self._takes_points
+        return tags
+
+
+def _of_distances(X: Any, similarity: Any) -> Any:
+    """Turn a sparse matrix of distances into similarities, stored zeros included."""
+    if not scipy.sparse.issparse(X):
+        raise InvalidInputError(
+            "affinity='precomputed_nearest_neighbors' was given a dense matrix; a sparse matrix of distances "
+            "is needed, as sklearn.neighbors.KNeighborsTransformer gives it. For similarities use "
+            "affinity='precomputed'."
+        )
+    distances = csr_of(X)
+    if distances.data.size and distances.data.min() < 0:
+        raise InvalidInputError(
+            f"affinity='precomputed_nearest_neighbors' was given negative values, down to "
+            f"{distances.data.min()}; distances are needed. For similarities use affinity='precomputed'."
+        )
+    values = similarity_function(similarity)(distances.data)
+    return scipy.sparse.csr_array((values, distances.indices, distances.indptr), shape=distances.shape)
+
+
+def _most_similar(similarity: Any, exemplars: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return each row's most similar exemplar's label, -1 where it has an entry for none."""
+    label_of = np.full(similarity.shape[1], -1)
+    label_of[exemplars] = np.arange(len(exemplars))
+    triplets = similarity.tocoo()
+    known = label_of[triplets.col] >= 0
+    rows, labels, values = triplets.row[known], label_of[triplets.col[known]], triplets.data[known]
+    # Best last within each row; among equals the first exemplar.
+    order = np.lexsort((-labels, values, rows))
+    found = np.full(similarity.shape[0], -1)
+    found[rows[order]] = labels[order]
+    n_unreached = int(np.count_nonzero(found < 0))
+    if n_unreached:
+        warnings.warn(
+            f"{n_unreached} of {len(found)} samples have no entry for any exemplar; they are labelled -1. "
+            "Store more entries a row to reach them.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    return found

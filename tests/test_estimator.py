@@ -1,0 +1,139 @@
+"""The scikit-learn estimator."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+import sklearn.cluster
+from scipy.spatial.distance import cdist
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import adjusted_rand_score
+from sklearn.neighbors import KNeighborsTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sparse_ap import AffinityPropagation, InvalidInputError, affinity_propagation
+from sparse_ap.graphs import knn_graph
+
+X, TRUE_LABELS = make_blobs(400, 3, centers=5, cluster_std=0.5, random_state=4)
+
+
+@parametrize_with_checks([AffinityPropagation(), AffinityPropagation(affinity="euclidean")])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.filterwarnings("ignore:All samples have mutually equal:UserWarning")
+def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def test_neighbours_are_found_and_clustered() -> None:
+    found = AffinityPropagation(n_neighbors=60, preference=-20).fit(X)
+    expected = affinity_propagation(knn_graph(X, 60), preference=-20)
+    assert (found.labels_ == expected.labels).all()
+    assert (found.cluster_centers_ == X[expected.exemplars]).all()
+    assert found.n_iter_ == expected.n_iter
+    assert found.clustering_.net_similarity == expected.net_similarity
+    assert adjusted_rand_score(TRUE_LABELS, found.labels_) > 0.9
+
+
+def test_euclidean_is_scikit_learns() -> None:
+    ours = AffinityPropagation(affinity="euclidean", damping=0.7).fit(X)
+    theirs = sklearn.cluster.AffinityPropagation(damping=0.7, random_state=0).fit(X)
+    assert (ours.cluster_centers_indices_ == theirs.cluster_centers_indices_).all()
+    assert (ours.labels_ == theirs.labels_).all()
+    assert (ours.cluster_centers_ == theirs.cluster_centers_).all()
+    assert ours.n_iter_ == theirs.n_iter_
+    off_diagonal = ~np.eye(len(X), dtype=bool)  # where scikit-learn writes the preferences
+    np.testing.assert_allclose(ours.affinity_matrix_[off_diagonal], theirs.affinity_matrix_[off_diagonal])
+    new = np.random.default_rng(0).normal(size=(50, 3)) * 5
+    assert (ours.predict(new) == theirs.predict(new)).all()
+
+
+def test_a_pipeline_after_a_neighbours_transformer() -> None:
+    pipeline = make_pipeline(
+        StandardScaler(),
+        KNeighborsTransformer(n_neighbors=60),
+        AffinityPropagation(affinity="precomputed_nearest_neighbors", preference=-5),
+    )
+    labels = pipeline.fit_predict(X)
+    direct = AffinityPropagation(n_neighbors=60, preference=-5).fit_predict(StandardScaler().fit_transform(X))
+    assert adjusted_rand_score(labels, direct) > 0.95
+    predicted = pipeline.predict(X)
+    assert (predicted[pipeline[-1].cluster_centers_indices_] >= 0).all()
+
+
+def test_predicting_the_training_points_gives_their_labels_where_the_exemplar_is_nearest() -> None:
+    found = AffinityPropagation(n_neighbors=60, preference=-20).fit(X)
+    distances = cdist(X, found.cluster_centers_)
+    nearest = distances.argmin(axis=1)
+    predicted = found.predict(X)
+    assert (predicted == nearest).all()
+    assert (predicted == found.labels_)[nearest == found.labels_].all()
+    new = np.random.default_rng(0).normal(size=(500, 3)) * 6
+    assert (found.predict(new) == cdist(new, found.cluster_centers_).argmin(axis=1)).all()
+
+
+@pytest.mark.parametrize("as_sparse", [True, False])
+def test_predicting_from_similarities(as_sparse: bool) -> None:
+    similarity = -cdist(X, X, "sqeuclidean")
+    found = AffinityPropagation(affinity="precomputed", preference=-20).fit(similarity)
+    new = np.random.default_rng(0).normal(size=(40, 3)) * 6
+    given = -cdist(new, X, "sqeuclidean")
+    expected = given[:, found.cluster_centers_indices_].argmax(axis=1)
+    assert (found.predict(scipy.sparse.csr_array(given) if as_sparse else given) == expected).all()
+
+
+def test_samples_that_no_exemplar_reaches_are_told() -> None:
+    graph = knn_graph(X, 10)
+    found = AffinityPropagation(affinity="precomputed", preference=-1).fit(graph)
+    given = np.zeros((2, 400))
+    given[0, found.cluster_centers_indices_[3]] = -1.0
+    with pytest.warns(ConvergenceWarning, match="^1 of 2 samples have no entry for any exemplar; they are"):
+        labels = found.predict(scipy.sparse.csr_array(given))
+    assert labels.tolist() == [3, -1]
+
+
+def test_cloning_and_pickling() -> None:
+    estimator = AffinityPropagation(n_neighbors=20, preference=-3.0, damping=0.8)
+    assert clone(estimator).get_params() == estimator.get_params()
+    fitted = estimator.fit(X)
+    loaded = pickle.loads(pickle.dumps(fitted))
+    assert (loaded.predict(X) == fitted.predict(X)).all()
+    assert repr(loaded.clustering_) == repr(fitted.clustering_)
+
+
+@pytest.mark.parametrize(
+    ("affinity", "given", "text"),
+    [
+        (
+            "cosine",
+            X,
+            "affinity='cosine'; it must be one of nearest_neighbors, precomputed, "
+            "precomputed_nearest_neighbors, euclidean.",
+        ),
+        (
+            "precomputed_nearest_neighbors",
+            np.eye(3),
+            "affinity='precomputed_nearest_neighbors' was given a dense matrix; a sparse matrix of "
+            "distances is needed, as sklearn.neighbors.KNeighborsTransformer gives it. For similarities use "
+            "affinity='precomputed'.",
+        ),
+        (
+            "precomputed_nearest_neighbors",
+            scipy.sparse.csr_array([[0, -2.0], [-1.0, 0]]),
+            "affinity='precomputed_nearest_neighbors' was given negative values, down to -2.0; distances are "
+            "needed. For similarities use affinity='precomputed'.",
+        ),
+    ],
+)
+def test_what_is_refused(affinity: str, given: Any, text: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
+        AffinityPropagation(affinity=affinity).fit(given)
