@@ -121,8 +121,10 @@ def propagate(
     history: list[SweepReport] = []
     finished = False
     while not finished and len(history) < stop.max_iter:
-        (support,), _ = execution.run(scheme.sweep(history), scheme.vectors(points.gathered), rows)
-        report = _take_in(support, points, scheme, len(history) + 1, stop)
+        columns, _ = execution.run(scheme.sweep(history), scheme.vectors(points.gathered), rows)
+        report = _take_in(columns[0], points, scheme, len(history) + 1, stop)
+        # Not to be held while the next sweep fills its own.
+        del columns
         history.append(report)
         callback(report)
         settled = stop.settled(report, execution.n_points)

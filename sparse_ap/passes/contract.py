@@ -41,9 +41,9 @@ class ColumnReduction:
     combine: np.ufunc
     dtype: type[np.generic]
 
-    def empty_share(self, n_points: int) -> NDArray[Any]:
-        """Return a share to which nothing has been added yet."""
-        return np.zeros(n_points, self.dtype)
+    def new_share(self, n_points: int) -> NDArray[Any]:
+        """Return room for a share; whoever fills it begins by setting it to zero."""
+        return np.empty(n_points, self.dtype)
 
 
 #: Sums of float64 values that a `Grid` has rounded: exact.

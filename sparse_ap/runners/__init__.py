@@ -13,7 +13,7 @@ from sparse_ap.model import RowCut
 from sparse_ap.passes.contract import Columns, Pass, Tally
 from sparse_ap.stores import Store
 
-__all__ = ["Runner", "read_blocks"]
+__all__ = ["Runner", "new_columns", "read_blocks"]
 
 VectorsT = TypeVar("VectorsT", bound=tuple[Any, ...])
 RowsT = TypeVar("RowsT", bound=tuple[Any, ...])
@@ -46,13 +46,23 @@ def read_blocks(
     cuts: Iterable[RowCut],
     vectors: VectorsT,
     rows: RowsT,
-) -> tuple[Columns, TallyT]:
-    """Read some blocks one after the other: what every worker of every runner does."""
-    columns = tuple(r.empty_share(len(store.indptr) - 1) for r in pass_.column_reductions)
+    columns: Columns,
+) -> TallyT:
+    """Read some blocks one after the other: what every worker of every runner does.
+
+    ``columns`` is the worker's own share, whatever it holds; it is set to zero first.
+    """
+    for share in columns:
+        share.fill(0)
     tally = pass_.nothing
     for cut in cuts:
         tally = tally + pass_(store.block(cut), vectors, _cut(rows, cut), columns)
-    return columns, tally
+    return tally
+
+
+def new_columns(pass_: Pass[VectorsT, RowsT, TallyT], store: Store) -> Columns:
+    """Return room for one worker's share of every column reduction."""
+    return tuple(r.new_share(len(store.indptr) - 1) for r in pass_.column_reductions)
 
 
 def _cut(rows: RowsT, cut: RowCut) -> RowsT:

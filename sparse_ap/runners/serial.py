@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sparse_ap.model import RowCut
 from sparse_ap.passes.contract import Columns, Pass
-from sparse_ap.runners import RowsT, TallyT, VectorsT, read_blocks
+from sparse_ap.runners import RowsT, TallyT, VectorsT, new_columns, read_blocks
 from sparse_ap.stores import Store
 
 __all__ = ["SerialRunner"]
@@ -26,4 +26,5 @@ class SerialRunner:
         rows: RowsT,
     ) -> tuple[Columns, TallyT]:
         """Return the combined columns and tally; ``rows`` are updated in place."""
-        return read_blocks(pass_, store, cuts, vectors, rows)
+        columns = new_columns(pass_, store)
+        return columns, read_blocks(pass_, store, cuts, vectors, rows, columns)

@@ -12,7 +12,7 @@ from typing import Self
 
 from sparse_ap.model import RowCut
 from sparse_ap.passes.contract import Columns, Pass
-from sparse_ap.runners import RowsT, TallyT, VectorsT, read_blocks
+from sparse_ap.runners import RowsT, TallyT, VectorsT, new_columns, read_blocks
 from sparse_ap.stores import Store
 
 __all__ = ["ThreadsRunner"]
@@ -49,12 +49,14 @@ class ThreadsRunner:
     ) -> tuple[Columns, TallyT]:
         """Return the combined columns and tally; ``rows`` are updated in place."""
         waiting = deque(cuts)
+        # From this thread: memory that threads allocate lies scattered over their own heaps.
+        shares = [new_columns(pass_, store) for _ in range(self.n_threads)]
         futures = [
-            self._pool.submit(read_blocks, pass_, store, _taken_from(waiting), vectors, rows)
-            for _ in range(self.n_threads)
+            self._pool.submit(read_blocks, pass_, store, _taken_from(waiting), vectors, rows, share)
+            for share in shares
         ]
         try:
-            shares, tallies = zip(*[future.result() for future in futures], strict=True)
+            tallies = [future.result() for future in futures]
         finally:
             # After an error or Ctrl-C the threads stop at the end of their block.
             waiting.clear()
