@@ -90,8 +90,8 @@ def affinity_propagation(
         Sweeps without (much) change that end the run; ``max_iter`` must be larger for that to happen.
     tol : float in [0, 1), optional
         Share of the points that may be unsettled when the run ends. Default 1e-3 for "compact", 0 for
-        "classic", scikit-learn's rule. With "compact" it also bounds the share of the points that no
-        exemplar reaches, and a fiftieth of the exemplars that must be made of them.
+        "classic", scikit-learn's rule. With "compact" also the share that may have no edge to an
+        exemplar.
     scheme : {"auto", "compact", "classic"}
         "compact" keeps no state on the edges and is the one for large graphs; "classic" is the
         paper's update, message by message, for reference. "auto": "classic" for an ndarray,

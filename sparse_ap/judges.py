@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from sparse_ap.model import BoolArray, SweepReport
 from sparse_ap.passes.assignment import ExemplarVectors, LookPass
 from sparse_ap.passes.grid import Grid
@@ -11,9 +9,6 @@ from sparse_ap.passes.support_bound import PreferenceRows
 from sparse_ap.similarity import Problem
 
 __all__ = ["BestSeen", "LastSeen"]
-
-# An unsettled point may be represented by either of two; a makeshift exemplar costs its whole preference.
-_MAKESHIFT_PER_UNSETTLED = 50.0
 
 
 class LastSeen:
@@ -44,8 +39,7 @@ class BestSeen:
     every : int
         Sweeps between looks.
     tol : float
-        A set is good enough to stop at when the points that it does not reach, each to become a makeshift
-        exemplar, are at most a share ``tol`` of the points and ``50 * tol`` of the exemplars.
+        Share of the points that a set that is good enough to stop at may not reach.
     """
 
     def __init__(self, problem: Problem, every: int, tol: float) -> None:
@@ -66,8 +60,7 @@ class BestSeen:
         _, seen = self._execution.run(self._pass, ExemplarVectors(exemplar), self._rows)
         if self._best is None or seen.net_similarity > self._best[0]:
             self._best = seen.net_similarity, exemplar.copy()
-        n_exemplars = int(np.count_nonzero(exemplar))
-        return seen.n_uncovered <= self._tol * min(len(exemplar), _MAKESHIFT_PER_UNSETTLED * n_exemplars)
+        return seen.n_uncovered <= self._tol * len(exemplar)
 
     def answer(self, last: BoolArray) -> BoolArray:
         """Return the best."""

@@ -97,8 +97,8 @@ class Outcome(Enum):
         "unsettled points in the history has stopped falling, raise damping, or tol to let them be."
     )
     NO_EXEMPLARS = (
-        "Affinity propagation did not converge: no point had become an exemplar, so every point was made "
-        "an exemplar of its own. Raise max_iter, or raise the preference."
+        "Affinity propagation did not converge: no point had become an exemplar, so the exemplars returned "
+        "are makeshift. Raise max_iter, or raise the preference."
     )
     ALL_EQUAL = (
         "All samples have mutually equal similarities and preferences: every choice of exemplar is as "
@@ -133,7 +133,7 @@ class Clustering:
     n_unsettled : int
         Points whose status was not the same after each of the last ``convergence_iter`` sweeps.
     n_promoted : int
-        Points made exemplars after the last sweep because they had no edge to any.
+        Points made exemplars after the last sweep, for points that had no edge to any.
     history : tuple of SweepReport
         One report a sweep. They tell of the messages: the exemplars returned are those of the best
         sweep looked at, repaired and refined, and need not be as many as after the last sweep.

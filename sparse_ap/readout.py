@@ -14,6 +14,14 @@ from sparse_ap.model import BoolArray, Clustering, FloatArray, Int32Array, Int64
 from sparse_ap.passes.assignment import AssignmentPass, AssignmentRows, RankedVectors
 from sparse_ap.passes.grid import Grid
 from sparse_ap.passes.medoid import ChosenVectors, MedoidPass
+from sparse_ap.passes.rescue import (
+    NominationPass,
+    NominationRows,
+    RescueGainPass,
+    RescueVectors,
+    UncoveredVectors,
+)
+from sparse_ap.passes.support_bound import PreferenceRows
 from sparse_ap.propagation import Propagation
 from sparse_ap.similarity import Problem
 
@@ -120,7 +128,11 @@ def assign(problem: Problem, exemplar: BoolArray) -> Assignment:
 
 
 def repair(problem: Problem, exemplar: BoolArray) -> tuple[Assignment, int]:
-    """Assign every point, making those with no edge to an exemplar exemplars of their own.
+    """Assign every point, promoting some of those with no edge to an exemplar, so that all have one.
+
+    Each of them nominates the one that would spare the others most, among itself and those of them that it
+    gains by joining; who is nominated becomes an exemplar. The net similarity is at least what it would be
+    if each were its own exemplar: nominees pay the same, the others get more than their preference.
 
     Returns
     -------
@@ -130,9 +142,23 @@ def repair(problem: Problem, exemplar: BoolArray) -> tuple[Assignment, int]:
         How many points were made exemplars.
     """
     assignment = assign(problem, exemplar)
-    alone = assignment.chosen < 0
-    n_promoted = int(np.count_nonzero(alone))
-    return (assign(problem, exemplar | alone) if n_promoted else assignment), n_promoted
+    uncovered = assignment.chosen < 0
+    if not uncovered.any():
+        return assignment, 0
+    promoted = _nominees(problem, uncovered)
+    exemplar = exemplar.copy()
+    exemplar[promoted] = True
+    return assign(problem, exemplar), len(promoted)
+
+
+def _nominees(problem: Problem, uncovered: BoolArray) -> Int32Array:
+    preference = np.ascontiguousarray(problem.preference)
+    most = max(0.0, problem.largest_or_zero - float(preference.min()))
+    gain_pass = RescueGainPass(Grid.for_totals(problem.max_in_degree * most))
+    (gain,), _ = problem.execution.run(gain_pass, UncoveredVectors(uncovered), PreferenceRows(preference))
+    rows = NominationRows(preference, np.empty(len(preference), np.int32))
+    problem.execution.run(NominationPass(), RescueVectors(uncovered, gain, problem.user_id), rows)
+    return np.unique(rows.nominee[uncovered])
 
 
 def move_to_medoids(problem: Problem, assignment: Assignment) -> Assignment:

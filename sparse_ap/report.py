@@ -22,7 +22,7 @@ def clustering_lines(clustering: Clustering, seconds: float) -> list[str]:
         f"preferences {clustering.exemplar_preference:.8g})",
         f"sweeps          {clustering.n_iter}",
         f"unsettled       {clustering.n_unsettled:,}",
-        f"promoted        {clustering.n_promoted:,}  (had no edge to an exemplar)",
+        f"promoted        {clustering.n_promoted:,}  (for points with no edge to an exemplar)",
         f"seconds         {seconds:.1f}",
     ]
     return lines if clustering.converged else [*lines, f"outcome         {clustering.outcome.value}"]

@@ -241,7 +241,7 @@ def test_no_convergence_is_an_outcome_and_a_warning(graph: Any) -> None:
     with pytest.warns(ConvergenceWarning, match="no point had become an exemplar"):
         c = affinity_propagation(graph, preference=-50, max_iter=1)
     assert c.outcome is Outcome.NO_EXEMPLARS
-    assert c.n_promoted == c.n_clusters == 200
+    assert c.n_promoted == c.n_clusters < 200
 
 
 def test_seeds_only_break_ties(graph: Any) -> None:

@@ -13,7 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import graphs
 
-from sparse_ap import Clustering, Outcome, affinity_propagation
+from sparse_ap import Clustering, Outcome, affinity_propagation, readout
+from sparse_ap.plan import Execution, cut_rows
+from sparse_ap.runners.serial import SerialRunner
+from sparse_ap.similarity import Problem
+from sparse_ap.stores.memory import MemoryStore
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -58,6 +62,30 @@ def test_labels_are_valid_and_net_similarity_is_theirs(
     assert c.data_similarity == data
     assert c.exemplar_preference == preferences
     assert c.net_similarity == data + preferences
+
+
+@settings(max_examples=100, deadline=None)
+@given(graphs(), st.integers(-40, 4), st.integers(0, 2**32 - 1))
+def test_repair_is_at_least_as_good_as_everybody_alone(graph: Any, eighths: int, seed: int) -> None:
+    n = graph.shape[0]
+    store = MemoryStore.from_sparse(graph)
+    execution = Execution(store, cut_rows(store.indptr, 2), SerialRunner())
+    rng = np.random.default_rng(seed)
+    preference = eighths / 8 + rng.integers(0, 3, n)
+    in_degree = int(np.bincount(graph.indices, minlength=n).max())
+    largest = graph.data.max(initial=-np.inf)
+    ids = np.arange(n, dtype=np.int32)
+    problem = Problem(execution, ids, preference, graph.data.min(initial=np.inf), largest, in_degree)
+    exemplar = rng.random(n) < 0.1
+    repaired, n_promoted = readout.repair(problem, exemplar)
+    assert (repaired.chosen >= 0).all()
+    assert np.count_nonzero(repaired.exemplar) == np.count_nonzero(exemplar) + n_promoted
+
+    uncovered = readout.assign(problem, exemplar).chosen < 0
+    alone = readout.assign(problem, exemplar | uncovered)
+    values = [math.fsum(a.similarity) + math.fsum(preference[a.exemplar]) for a in (repaired, alone)]
+    assert n_promoted <= np.count_nonzero(uncovered)
+    assert values[0] >= values[1] - 1e-9 * abs(values[1])
 
 
 @settings(max_examples=60, deadline=None)
