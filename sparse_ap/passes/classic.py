@@ -65,11 +65,7 @@ class ClassicSweep:
     grid: Grid
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
-
-    @property
-    def nothing(self) -> int:
-        """There is nothing to tally."""
-        return 0
+    nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: ClassicVectors, rows: ClassicRows, columns: Columns) -> int:
         """Update one block's rows, and add the positive responsibilities to the columns."""

@@ -109,11 +109,7 @@ class CompactSweep:
     grid: Grid
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
-
-    @property
-    def nothing(self) -> int:
-        """There is nothing to tally."""
-        return 0
+    nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: SweepVectors, rows: CompactRows, columns: Columns) -> int:
         """Update one block's rows, and add the positive responsibilities to the columns."""

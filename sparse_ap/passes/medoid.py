@@ -38,11 +38,7 @@ class MedoidPass:
     floor: float
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM, COUNT)
-
-    @property
-    def nothing(self) -> int:
-        """There is nothing to tally."""
-        return 0
+    nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: ChosenVectors, rows: tuple[()], columns: Columns) -> int:
         """Add one block's edges."""

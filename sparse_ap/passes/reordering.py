@@ -39,11 +39,7 @@ class ReorderingPass:
     data: FloatArray
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-
-    @property
-    def nothing(self) -> int:
-        """There is nothing to tally."""
-        return 0
+    nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> int:
         """Copy one block's rows."""

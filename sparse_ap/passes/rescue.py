@@ -44,11 +44,7 @@ class RescueGainPass:
     grid: Grid
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
-
-    @property
-    def nothing(self) -> int:
-        """There is nothing to tally."""
-        return 0
+    nothing: ClassVar[int] = 0  # no tally
 
     def __call__(
         self, block: Block, vectors: UncoveredVectors, rows: PreferenceRows, columns: Columns
@@ -72,11 +68,7 @@ class NominationPass:
     """Let each uncovered point nominate who spares most: itself, or an uncovered one it gains by joining."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-
-    @property
-    def nothing(self) -> int:
-        """There is nothing to tally."""
-        return 0
+    nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: RescueVectors, rows: NominationRows, columns: Columns) -> int:
         """Nominate for one block's points."""

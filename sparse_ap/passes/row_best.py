@@ -25,11 +25,7 @@ class RowBestPass:
     """Find how well each point could be represented at all."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-
-    @property
-    def nothing(self) -> int:
-        """There is nothing to tally."""
-        return 0
+    nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: tuple[()], rows: BestRows, columns: Columns) -> int:
         """Look at one block."""

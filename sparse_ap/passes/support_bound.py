@@ -36,16 +36,12 @@ class SupportBoundPass:
     grid: Grid
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
+    nothing: ClassVar[int] = 0  # no tally
 
     @classmethod
     def of(cls, largest: float, least_preference: float, max_in_degree: int) -> SupportBoundPass:
         """Fit the pass's own grid to what any column can add up to."""
         return cls(Grid.for_totals(max_in_degree * _most_positive(largest, least_preference)))
-
-    @property
-    def nothing(self) -> int:
-        """There is nothing to tally."""
-        return 0
 
     def __call__(self, block: Block, vectors: tuple[()], rows: PreferenceRows, columns: Columns) -> int:
         """Add one block's edges."""
