@@ -12,8 +12,8 @@ from measure import no_convergence_warnings, seconds, uniform_graph, warm_up
 
 from sparse_ap import affinity_propagation
 
-SHORT, LONG = 10, 60
-NAFFPROP_SHORT, NAFFPROP_LONG = 2, 8
+SHORT, LONG = 10, 90
+NAFFPROP_SHORT, NAFFPROP_LONG = 3, 23
 ROUNDS = 3
 
 
