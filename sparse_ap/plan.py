@@ -16,10 +16,10 @@ from sparse_ap.stores import Store
 
 __all__ = ["Execution", "cut_rows"]
 
-# Blocks a thread takes in one pass: enough to even out rows that differ, few enough that handing them
-# out costs nothing.
+# Blocks a thread takes in one pass: enough to even out rows that differ. Handing one out takes some 50
+# microseconds, so that a block should take ten times that at least.
 _BLOCKS_A_THREAD = 16
-_LEAST_EDGES = 1 << 14
+_LEAST_EDGES = 1 << 17
 
 
 def cut_rows(indptr: Int64Array, n_threads: int) -> tuple[RowCut, ...]:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import graphs
 
-from sparse_ap import Clustering, affinity_propagation, clustering
+from sparse_ap import Clustering, affinity_propagation, clustering, plan
 from sparse_ap.convergence import StopRule
 from sparse_ap.damping import Damping
 from sparse_ap.judges import LastSeen
@@ -44,7 +44,11 @@ def bits(result: Clustering) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("scheme", ["compact", "classic"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_threads_and_reordering_do_not_change_a_bit(scheme: str, dtype: Any) -> None:
+def test_threads_and_reordering_do_not_change_a_bit(
+    scheme: str, dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Many small blocks, so that every thread takes some.
+    monkeypatch.setattr(plan, "_LEAST_EDGES", 512)
     graph = knn_similarity(3000, 12, 2, seed=1, dtype=dtype)
     results = {
         bits(affinity_propagation(graph, preference=-0.02, scheme=scheme, n_jobs=threads, reorder=reorder))
