@@ -183,7 +183,10 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         X = self._validated(X, reset=False)
         if self._takes_points:
             return np.asarray(pairwise_distances_argmin(X, self.cluster_centers_), np.int64)
-        similarity = self._similarities(X) if scipy.sparse.issparse(X) else scipy.sparse.csr_array(X)
+        similarity = self._similarities(X)
+        if not scipy.sparse.issparse(similarity):
+            # Every entry counts, zeros too: made sparse, they would be lost.
+            return np.asarray(similarity[:, self.cluster_centers_indices_].argmax(axis=1), np.int64)
         return _most_similar(similarity, self.cluster_centers_indices_)
 
     @property

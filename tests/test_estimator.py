@@ -91,6 +91,14 @@ def test_predicting_from_similarities(as_sparse: bool) -> None:
     assert (found.predict(scipy.sparse.csr_array(given) if as_sparse else given) == expected).all()
 
 
+def test_a_dense_similarity_of_zero_is_a_perfect_match() -> None:
+    similarity = -cdist(X, X, "sqeuclidean")
+    found = AffinityPropagation(affinity="precomputed", preference=-20).fit(similarity)
+    exemplars = found.cluster_centers_indices_
+    # An exemplar's similarity to itself is 0, the best of its row.
+    assert (found.predict(similarity[exemplars]) == np.arange(len(exemplars))).all()
+
+
 def test_samples_that_no_exemplar_reaches_are_told() -> None:
     graph = knn_graph(X, 10)
     found = AffinityPropagation(affinity="precomputed", preference=-1).fit(graph)

@@ -91,11 +91,7 @@ class AssignmentPass:
     """Give every point to its most similar exemplar; among equals to the user's first."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-
-    @property
-    def nothing(self) -> int:
-        """There is nothing to tally."""
-        return 0
+    nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: RankedVectors, rows: AssignmentRows, columns: Columns) -> int:
         """Assign one block's points."""
