@@ -245,7 +245,7 @@ def _most_similar(similarity: Any, exemplars: NDArray[np.int64]) -> NDArray[np.i
     label_of = np.full(similarity.shape[1], -1)
     label_of[exemplars] = np.arange(len(exemplars))
     triplets = similarity.tocoo()
-    known = label_of[triplets.col] >= 0
+    known = (label_of[triplets.col] >= 0) & (triplets.data > -np.inf)
     rows, labels, values = triplets.row[known], label_of[triplets.col[known]], triplets.data[known]
     # Best last within each row; among equals the first exemplar.
     order = np.lexsort((-labels, values, rows))

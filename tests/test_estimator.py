@@ -104,6 +104,7 @@ def test_samples_that_no_exemplar_reaches_are_told() -> None:
     found = AffinityPropagation(affinity="precomputed", preference=-1).fit(graph)
     given = np.zeros((2, 400))
     given[0, found.cluster_centers_indices_[3]] = -1.0
+    given[1, found.cluster_centers_indices_[2]] = -np.inf  # no entry, though stored
     with pytest.warns(ConvergenceWarning, match="^1 of 2 samples have no entry for any exemplar; they are"):
         labels = found.predict(scipy.sparse.csr_array(given))
     assert labels.tolist() == [3, -1]
