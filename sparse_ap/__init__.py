@@ -3,7 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from sparse_ap.clustering import affinity_propagation
-from sparse_ap.errors import InvalidInputError, MissingDependencyError, SparseAPError
+from sparse_ap.errors import (
+    InvalidInputError,
+    MissingDependencyError,
+    PositiveSimilarityWarning,
+    SparseAPError,
+)
 from sparse_ap.model import Clustering, Outcome, SweepReport
 
 if TYPE_CHECKING:
@@ -15,6 +20,7 @@ __all__ = [
     "InvalidInputError",
     "MissingDependencyError",
     "Outcome",
+    "PositiveSimilarityWarning",
     "SparseAPError",
     "SweepReport",
     "affinity_propagation",

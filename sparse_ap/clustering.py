@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -14,14 +12,15 @@ import scipy.sparse
 from numpy.typing import ArrayLike
 
 from sparse_ap.damping import Damping
-from sparse_ap.errors import InvalidInputError, warn_not_converged
+from sparse_ap.errors import InvalidInputError, warn_not_converged, warn_of_positive_similarities
 from sparse_ap.judges import BestSeen, LastSeen
-from sparse_ap.model import Clustering, Int32Array, Outcome, RowCut, SweepReport
+from sparse_ap.model import Clustering, Float64Array, Outcome, RowCut, SweepReport
 from sparse_ap.ordering import locality_order, reordered
 from sparse_ap.passes.classic import Messages
 from sparse_ap.passes.grid import Grid
 from sparse_ap.passes.statistics import EdgeStatistics
 from sparse_ap.plan import Execution, cut_rows
+from sparse_ap.processors import usable_threads
 from sparse_ap.progress import told_of_sweeps
 from sparse_ap.propagation import Judge, Propagation, propagate
 from sparse_ap.readout import all_equal, arbitrary, read_out
@@ -33,10 +32,10 @@ from sparse_ap.settings import LOOK_EVERY, TOTAL_DAMPING, WORTH_REORDERING, Sett
 from sparse_ap.similarity import (
     Problem,
     examine,
+    extent,
     message_preference,
     normalised,
     require_summable,
-    require_usable,
     resolve_preference,
     support_grid,
 )
@@ -57,6 +56,8 @@ def affinity_propagation(
     scheme: Literal["auto", "compact", "classic"] = "auto",
     refine: Literal["auto", "medoid"] | None = "auto",
     reorder: bool | Literal["auto"] = "auto",
+    missing: Literal["nan"] | None = None,
+    check_finite: bool = True,
     random_state: int | np.random.RandomState | np.random.Generator | None = 0,
     n_jobs: int | None = None,
     callback: Callable[[SweepReport], object] | None = None,
@@ -103,6 +104,12 @@ def affinity_propagation(
         Work on a copy whose points are renumbered so that neighbours lie near each other: sweeps are
         about twice as fast, for the memory of the copy. The result is the same to the bit.
         "auto": from 100,000 points on.
+    missing : {"nan"} or None
+        "nan": an entry that is NaN is no edge, like -inf. None: NaN is refused.
+    check_finite : bool
+        Whether to look at every entry before anything is computed. False saves one reading of the graph, for
+        graphs that are known to have finite entries, valid column ids, no diagonal and no duplicates, as
+        those made by `sparse_ap.graphs` do; what breaks this promise may crash the process.
     random_state : int, RandomState, Generator or None
         Seed of the tiny differences between preferences that break ties; nothing else is random.
         None: a new one each time.
@@ -128,6 +135,9 @@ def affinity_propagation(
     ConvergenceWarning
         scikit-learn's: the stop rule was not met within ``max_iter`` sweeps. Labels are valid
         all the same.
+    PositiveSimilarityWarning
+        A `UserWarning`: no similarity is negative, and neither positive entries on the diagonal nor rows
+        sorted with the largest first tell that they are no distances.
     UserWarning
         All pairs of points are edges, and all similarities and all preferences are equal.
 
@@ -147,15 +157,25 @@ def affinity_propagation(
     (array([1, 4]), array([0, 0, 0, 1, 1, 1]))
     """
     settings = checked_settings(
-        similarity, scheme, damping, max_iter, convergence_iter, tol, refine, reorder, random_state
+        similarity,
+        scheme,
+        damping,
+        max_iter,
+        convergence_iter,
+        tol,
+        refine,
+        reorder,
+        missing,
+        check_finite,
+        random_state,
     )
     with open_runner(n_jobs) as runner:
-        problem = _prepare(similarity, preference, preference_quantile, settings, runner)
+        problem, row_best = _prepare(similarity, preference, preference_quantile, settings, runner)
         if all_equal(problem):
             clustering = arbitrary(problem)
         else:
             with told_of_sweeps(max_iter, callback, verbose) as told:
-                propagation = _propagate(problem, settings, told)
+                propagation = _propagate(problem, row_best, settings, told)
             clustering = read_out(problem, propagation, settings.refine)
     _warn(clustering.outcome)
     return clustering
@@ -170,20 +190,17 @@ def open_runner(n_jobs: int | None) -> Iterator[Runner]:
     InvalidInputError
         ``n_jobs`` is neither -1 nor positive.
     """
-    if n_jobs is None or n_jobs == -1:
-        n_jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not isinstance(n_jobs, Integral) or n_jobs < 1:
-        raise InvalidInputError(
-            f"n_jobs={n_jobs}; a positive whole number of threads is needed, or -1 for all."
-        )
-    if n_jobs == 1:
+    n_threads = usable_threads(n_jobs)
+    if n_threads == 1:
         yield SerialRunner()
         return
-    with ThreadsRunner(n_jobs) as threads:
+    with ThreadsRunner(n_threads) as threads:
         yield threads
 
 
-def load_graph(similarity: Any, runner: Runner) -> tuple[Execution, EdgeStatistics, Int32Array]:
+def load_graph(
+    similarity: Any, runner: Runner, missing: str | None = None
+) -> tuple[Execution, EdgeStatistics]:
     """Take a matrix as a graph, and look at it.
 
     Returns
@@ -192,7 +209,6 @@ def load_graph(similarity: Any, runner: Runner) -> tuple[Execution, EdgeStatisti
         The graph, every stored entry an edge of its own.
     statistics : EdgeStatistics
         Of the entries as given.
-    in_degree : ndarray of int32, shape (n_points,)
 
     Raises
     ------
@@ -200,12 +216,10 @@ def load_graph(similarity: Any, runner: Runner) -> tuple[Execution, EdgeStatisti
         The matrix cannot be taken as a graph.
     """
     execution = _execution(_store_of(similarity), runner)
-    statistics, in_degree = examine(execution)
-    require_usable(statistics, execution)
+    statistics = examine(execution, missing)
     if not statistics.canonical:
         execution = _execution(MemoryStore(*normalised(execution)), runner)
-        _, in_degree = examine(execution)
-    return execution, statistics, in_degree
+    return execution, statistics
 
 
 def _store_of(similarity: Any) -> MemoryStore:
@@ -225,9 +239,16 @@ def _execution(store: MemoryStore, runner: Runner) -> Execution:
 
 def _prepare(
     similarity: Any, preference: ArrayLike | None, quantile: float | None, settings: Settings, runner: Runner
-) -> Problem:
-    """Check the input, resolve the preferences, renumber the points where that pays."""
-    execution, statistics, in_degree = load_graph(similarity, runner)
+) -> tuple[Problem, Float64Array]:
+    """Check the input, resolve the preferences, renumber the points where that pays.
+
+    Returns
+    -------
+    problem : Problem
+    row_best : ndarray of float64, shape (n_points,)
+        Each point's largest similarity.
+    """
+    execution, no_distances = _load(similarity, settings, runner)
     if preference is None and quantile is None and not scipy.sparse.issparse(similarity):
         preference = _dense_median(np.asarray(similarity))
     given = resolve_preference(preference, quantile, execution)
@@ -236,16 +257,24 @@ def _prepare(
         user_id = locality_order(execution.store.block(RowCut(0, execution.n_points)))
         execution = _execution(MemoryStore(*reordered(execution, user_id)), runner)
         given = given if given.strides == (0,) else given[user_id]
-    problem = Problem(
-        execution,
-        user_id,
-        given,
-        statistics.smallest,
-        statistics.largest,
-        int(in_degree.max(initial=0)),
-    )
+    reach, row_best, max_in_degree = extent(execution)
+    problem = Problem(execution, user_id, given, reach.smallest, reach.largest, max_in_degree)
     require_summable(problem)
-    return problem
+    if 0 <= reach.smallest < reach.largest and not no_distances:
+        warn_of_positive_similarities(reach.largest)
+    return problem, row_best
+
+
+def _load(similarity: Any, settings: Settings, runner: Runner) -> tuple[Execution, bool]:
+    """Return the graph, and whether its entries surely are no distances."""
+    if not settings.check_finite:
+        return _execution(_store_of(similarity), runner), True
+    execution, statistics = load_graph(similarity, runner, settings.missing)
+    best_first = 2 * statistics.n_best_first > execution.n_points
+    alike_itself = statistics.n_alike_itself > 0 or (
+        not scipy.sparse.issparse(similarity) and bool((np.diagonal(similarity) > 0).any())
+    )
+    return execution, best_first or alike_itself
 
 
 def _dense_median(matrix: Any) -> float | None:
@@ -255,10 +284,10 @@ def _dense_median(matrix: Any) -> float | None:
 
 
 def _propagate(
-    problem: Problem, settings: Settings, callback: Callable[[SweepReport], object]
+    problem: Problem, row_best: Float64Array, settings: Settings, callback: Callable[[SweepReport], object]
 ) -> Propagation:
     """Break ties, fit the grid, pass messages; everything but the exemplars is let go at the end."""
-    preference = message_preference(problem, settings.seed, settings.tie_strength)
+    preference = message_preference(problem, row_best, settings.seed, settings.tie_strength)
     grid = support_grid(problem, preference)
     scheme, judge = _scheme(problem, settings, grid)
     return propagate(problem.execution, scheme, preference, settings.stop, judge, callback)

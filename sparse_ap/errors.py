@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import warnings
 
-__all__ = ["InvalidInputError", "MissingDependencyError", "SparseAPError"]
+__all__ = [
+    "InvalidInputError",
+    "MissingDependencyError",
+    "PositiveSimilarityWarning",
+    "SparseAPError",
+    "warn_not_converged",
+    "warn_of_positive_similarities",
+]
 
 
 class SparseAPError(Exception):
@@ -25,6 +32,22 @@ class MissingDependencyError(SparseAPError, ImportError):
     def of(cls, purpose: str, package: str, extra: str) -> MissingDependencyError:
         """Build the error for ``purpose``, which needs ``package`` from the extra ``extra``."""
         return cls(f"{purpose} needs {package}, which is not installed: pip install 'sparse-ap[{extra}]'")
+
+
+class PositiveSimilarityWarning(UserWarning):
+    """No similarity is negative: perhaps they are distances."""
+
+
+def warn_of_positive_similarities(largest: float) -> None:
+    """Say how distances look, and what to do about it."""
+    warnings.warn(
+        f"No similarity is negative, and the largest is {largest:g}. If these are distances, the most "
+        "different points would be put together: convert them with sparse_ap.graphs.from_distances. If "
+        "larger means more alike, all is well; to be told so no more: warnings.filterwarnings('ignore', "
+        "category=sparse_ap.PositiveSimilarityWarning).",
+        PositiveSimilarityWarning,
+        stacklevel=4,
+    )
 
 
 def warn_not_converged(advice: str) -> None:

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from sparse_ap.clustering import load_graph, open_runner
 from sparse_ap.model import Float64Array, RowCut
 from sparse_ap.ordering import matrix_of
-from sparse_ap.passes.row_best import BestRows, RowBestPass
+from sparse_ap.passes.extent import BestRows, ExtentPass
 from sparse_ap.passes.statistics import EdgeStatistics
 from sparse_ap.similarity import similarity_quantiles
 
@@ -77,10 +77,10 @@ def inspect_graph(similarity: Any, n_jobs: int | None = None) -> GraphSummary:
         The matrix cannot be taken as a graph.
     """
     with open_runner(n_jobs) as runner:
-        execution, entries, in_degree = load_graph(similarity, runner)
+        execution, entries = load_graph(similarity, runner)
         quantiles = similarity_quantiles(execution, list(QUANTILES))
         rows = BestRows(np.empty(execution.n_points))
-        execution.run(RowBestPass(), (), rows)
+        (in_degree,), _ = execution.run(ExtentPass(), (), rows)
         graph = execution.store.block(RowCut(0, execution.n_points))
     out_degree = np.diff(execution.store.indptr)
     n_components = connected_components(matrix_of(graph), directed=True, connection="weak")[0]

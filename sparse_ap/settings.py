@@ -46,6 +46,8 @@ class Settings:
     stop: StopRule
     refine: bool
     reorder: bool | str
+    missing: str | None
+    check_finite: bool
     seed: int
 
 
@@ -58,6 +60,8 @@ def checked_settings(
     tol: float | None,
     refine: str | None,
     reorder: bool | str,
+    missing: str | None,
+    check_finite: bool,
     random_state: Any,
 ) -> Settings:
     """Fill in the defaults and refuse what is out of range; parameters as `affinity_propagation`.
@@ -78,6 +82,8 @@ def checked_settings(
     _require("tol", tol, _within(tol, 0.0), "0 or more and less than 1: a share of the points")
     _require("refine", refine, refine in ("auto", "medoid", None), "'auto', 'medoid' or None")
     _require("reorder", reorder, isinstance(reorder, bool) or reorder == "auto", "True, False or 'auto'")
+    _require("missing", missing, missing in ("nan", None), "'nan' or None")
+    _require("check_finite", check_finite, isinstance(check_finite, bool | np.bool_), "True or False")
     return Settings(
         scheme,
         damping,
@@ -85,6 +91,8 @@ def checked_settings(
         StopRule(int(max_iter), int(convergence_iter), float(tol)),
         refine is not None,
         reorder,
+        missing,
+        bool(check_finite),
         _seed(random_state),
     )
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.model import Float64Array, Int32Array, Int64Array, RowCut
+from sparse_ap.passes.extent import BestRows, Extent, ExtentPass
 from sparse_ap.passes.grid import Grid
 from sparse_ap.passes.normalise import normalise
 from sparse_ap.passes.order_statistics import HistogramPass, quantiles
-from sparse_ap.passes.row_best import BestRows, RowBestPass
 from sparse_ap.passes.statistics import EdgeStatistics, StatisticsPass
 from sparse_ap.passes.support_bound import PreferenceRows, SupportBoundPass
 from sparse_ap.plan import Execution
@@ -22,10 +22,10 @@ __all__ = [
     "Problem",
     "break_ties",
     "examine",
+    "extent",
     "message_preference",
     "normalised",
     "require_summable",
-    "require_usable",
     "resolve_preference",
     "similarity_quantiles",
     "support_grid",
@@ -72,43 +72,54 @@ class Problem:
         return max((abs(float(value)) for value in values if np.isfinite(value)), default=0.0)
 
 
-def examine(execution: Execution) -> tuple[EdgeStatistics, Int32Array]:
-    """Look at every stored entry; return the statistics and the in-degrees."""
-    (in_degree,), statistics = execution.run(StatisticsPass(), (), ())
-    return statistics, in_degree
+def examine(execution: Execution, missing: str | None) -> EdgeStatistics:
+    """Look at every stored entry, and refuse graphs with entries that mean nothing.
 
-
-def require_usable(statistics: EdgeStatistics, execution: Execution) -> None:
-    """Refuse graphs with entries that mean nothing.
+    Parameters
+    ----------
+    execution : Execution
+    missing : {"nan"} or None
+        Whether NaN is an absent edge.
 
     Raises
     ------
     InvalidInputError
-        NaN, +inf, or a column id that is not a point's; the message counts them and shows the first.
+        NaN, +inf, a column id that is not a point's, or rows as lists of distances have them; the message
+        counts them and shows the first.
     """
-    problems = [
-        (
-            statistics.n_outside,
-            f"{_has(statistics.n_outside)} a column id outside 0 to {execution.n_points - 1}",
-            "Rebuild the graph",
-        ),
-        (statistics.n_nan, f"{_are(statistics.n_nan)} NaN", "Remove these edges (an absent edge is -inf)"),
-        (statistics.n_plus_inf, f"{_are(statistics.n_plus_inf)} +inf", "Give them a finite value"),
-    ]
-    for count, what, remedy in problems:
-        if count:
-            raise InvalidInputError(
-                f"Of the graph's entries {count} {what}; {_entry_text(statistics.first_wrong, execution)}. "
-                f"Finite numbers are needed, or -inf for no edge. {remedy}."
-            )
+    statistics = execution.run(StatisticsPass(), (), ())[1]
+    if statistics.n_nan and missing is None:
+        remedy = "Give missing='nan' to take them as absent edges, or remove them (an absent edge is -inf)"
+        _refuse(f"{_are(statistics.n_nan)} NaN", statistics.first_nan, remedy, execution)
+    if statistics.n_outside:
+        outside = f"{_has(statistics.n_outside)} a column id outside 0 to {execution.n_points - 1}"
+        _refuse(outside, statistics.first_wrong, "Rebuild the graph", execution)
+    if statistics.n_plus_inf:
+        remedy = "Give them a finite value"
+        _refuse(f"{_are(statistics.n_plus_inf)} +inf", statistics.first_wrong, remedy, execution)
+    if 2 * min(statistics.n_nearest_first, statistics.n_diagonal) > execution.n_points:
+        raise InvalidInputError(
+            "The graph holds distances, as sklearn.neighbors.KNeighborsTransformer writes them: rows begin "
+            "with 0, the distance of a point from itself, and rise. Similarities are needed, larger meaning "
+            "more alike. Convert them with sparse_ap.graphs.from_distances, or use "
+            "AffinityPropagation(affinity='precomputed_nearest_neighbors')."
+        )
+    return statistics
+
+
+def _refuse(what: str, position: int, remedy: str, execution: Execution) -> NoReturn:
+    raise InvalidInputError(
+        f"Of the graph's entries {what}; {_entry_text(position, execution)}. Finite numbers are needed, or "
+        f"-inf for no edge. {remedy}."
+    )
 
 
 def _has(count: int) -> str:
-    return "has" if count == 1 else "have"
+    return f"{count} {'has' if count == 1 else 'have'}"
 
 
 def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
+    return f"{count} {'is' if count == 1 else 'are'}"
 
 
 def _entry_text(position: int, execution: Execution) -> str:
@@ -208,7 +219,14 @@ def similarity_quantiles(execution: Execution, at: list[float]) -> Float64Array:
     return quantiles(count, execution.dtype, execution.n_edges, at)
 
 
-def message_preference(problem: Problem, seed: int, strength: float) -> Float64Array:
+def extent(execution: Execution) -> tuple[Extent, Float64Array, int]:
+    """Return the extent of the similarities, every row's largest, and the largest in-degree."""
+    row_best = np.empty(execution.n_points)
+    (in_degree,), reach = execution.run(ExtentPass(), (), BestRows(row_best))
+    return reach, row_best, int(in_degree.max(initial=0))
+
+
+def message_preference(problem: Problem, row_best: Float64Array, seed: int, strength: float) -> Float64Array:
     """Return the preferences that the messages use: extremes brought within reach, ties broken.
 
     A preference so low, or so high, that the point can never, or must always, be an exemplar is brought
@@ -217,15 +235,14 @@ def message_preference(problem: Problem, seed: int, strength: float) -> Float64A
     Parameters
     ----------
     problem : Problem
-    seed, strength
+    row_best, seed, strength
         As for `break_ties`.
 
     Returns
     -------
     ndarray of float64, shape (n_points,)
+        In the memory of ``row_best``.
     """
-    row_best = np.empty(problem.execution.n_points)
-    problem.execution.run(RowBestPass(), (), BestRows(row_best))
     preference = problem.preference
     if problem.execution.n_edges:
         typical = float(np.median(preference)) if preference.strides != (0,) else float(preference[0])
@@ -247,14 +264,18 @@ def break_ties(
     ----------
     preference : ndarray of float64, shape (n_points,)
     row_best : ndarray of float64, shape (n_points,)
-        Each point's largest similarity. The gap is its distance from the preference, or the median
-        gap where that is larger: a scale that outliers elsewhere in the graph do not change.
+        Each point's largest similarity; overwritten by the result. The gap is its distance from the
+        preference, or the median gap where that is larger: a scale that outliers elsewhere in the graph
+        do not change.
     user_id : ndarray of int32, shape (n_points,)
     seed : int
     strength : float
         Relative size of the change.
     """
-    gap = np.abs(np.where(np.isfinite(row_best), row_best, 0.0) - preference)
+    gap = row_best
+    gap[np.isneginf(gap)] = 0.0
+    gap -= preference
+    np.abs(gap, out=gap)
     typical = float(np.median(gap)) if len(gap) else 0.0
     np.maximum(gap, typical or 1.0, out=gap)
     gap *= _hash01(user_id, seed)

@@ -10,8 +10,15 @@ import pytest
 import scipy.sparse
 from conftest import knn_similarity
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import KNeighborsTransformer
 
-from sparse_ap import InvalidInputError, Outcome, affinity_propagation
+from sparse_ap import (
+    AffinityPropagation,
+    InvalidInputError,
+    Outcome,
+    PositiveSimilarityWarning,
+    affinity_propagation,
+)
 from sparse_ap.graphs import from_knn, knn_graph
 
 
@@ -48,7 +55,8 @@ def test_something_else_is_refused() -> None:
         (
             np.nan,
             "Of the graph's entries 2 are NaN; the first wrong entry is (1, {k}) = nan. Finite "
-            "numbers are needed, or -inf for no edge. Remove these edges (an absent edge is -inf).",
+            "numbers are needed, or -inf for no edge. Give missing='nan' to take them as absent edges, or "
+            "remove them (an absent edge is -inf).",
         ),
         (
             np.inf,
@@ -60,6 +68,106 @@ def test_something_else_is_refused() -> None:
 def test_nan_and_infinity_are_counted_and_shown(graph: Any, value: float, text: str) -> None:
     graph.data[[9, 50]] = value
     refused(text.format(k=graph.indices[9]), graph, n_jobs=2)
+
+
+def test_nan_can_stand_for_no_edge(graph: Any) -> None:
+    graph.data[[9, 50]] = np.nan
+    absent = graph.copy()
+    absent.data[[9, 50]] = -np.inf
+    expected = affinity_propagation(absent, preference=-0.05)
+    found = affinity_propagation(graph, preference=-0.05, missing="nan")
+    assert (found.labels == expected.labels).all()
+    assert found.net_similarity == expected.net_similarity
+
+
+def test_nan_can_stand_for_no_edge_of_a_dense_matrix() -> None:
+    similarity = -np.random.default_rng(0).random((30, 30))
+    similarity[similarity < -0.6] = np.nan
+    absent = np.where(np.isnan(similarity), -np.inf, similarity)
+    for scheme in ("classic", "compact"):
+        expected = affinity_propagation(absent, preference=-0.9, scheme=scheme)
+        found = affinity_propagation(similarity, preference=-0.9, scheme=scheme, missing="nan")
+        assert (found.labels == expected.labels).all()
+
+
+def test_infinity_is_refused_whatever_nan_means(graph: Any) -> None:
+    graph.data[[9, 50]] = np.nan, np.inf
+    refused(
+        f"Of the graph's entries 1 is +inf; the first wrong entry is (6, {graph.indices[50]}) = inf. Finite "
+        "numbers are needed, or -inf for no edge. Give them a finite value.",
+        graph,
+        missing="nan",
+    )
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("reorder", [True, False])
+def test_a_graph_known_to_be_clean_need_not_be_looked_at(graph: Any, dense: bool, reorder: bool) -> None:
+    given = -np.random.default_rng(0).random((50, 50)) if dense else graph
+    looked, not_looked = (
+        affinity_propagation(given, preference=-0.05, reorder=reorder, check_finite=check)
+        for check in (True, False)
+    )
+    assert (looked.labels == not_looked.labels).all()
+    assert looked.net_similarity == not_looked.net_similarity
+    assert looked.history == not_looked.history
+
+
+def test_without_a_look_nothing_is_refused(graph: Any) -> None:
+    """NaN goes through to the answer: the pass that would have found it is left out."""
+    graph.data[9] = np.nan
+    with np.errstate(invalid="ignore"):
+        clustering = affinity_propagation(graph, preference=-0.05, check_finite=False)
+    assert len(clustering.labels) == 200
+
+
+POSITIVE = (
+    "No similarity is negative, and the largest is {largest:g}. If these are distances, the most different "
+    "points would be put together: convert them with sparse_ap.graphs.from_distances. If larger means more "
+    "alike, all is well; to be told so no more: warnings.filterwarnings('ignore', "
+    "category=sparse_ap.PositiveSimilarityWarning)."
+)
+
+
+def test_positive_similarities_are_asked_about(graph: Any) -> None:
+    graph.data = np.exp(graph.data)
+    graph.sort_indices()
+    with pytest.warns(PositiveSimilarityWarning, match=re.escape(POSITIVE.format(largest=graph.data.max()))):
+        affinity_propagation(graph, preference=0.9)
+    with pytest.warns(PositiveSimilarityWarning) as told:
+        affinity_propagation(1 - np.eye(20) + np.diag(np.ones(18), 2), preference=0.5)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+
+
+def test_what_shows_that_larger_means_more_alike() -> None:
+    points = np.random.default_rng(0).random((200, 2))
+    graph = knn_graph(points, 8, similarity=lambda d: np.exp(-d))
+    affinity_propagation(graph, preference=0.9)  # rows are in the order of their similarities
+    in_order = graph.copy()
+    in_order.sort_indices()
+    in_order = in_order.tolil()
+    in_order.setdiag(1)
+    affinity_propagation(in_order.tocsr(), preference=0.9)
+    affinity_propagation(in_order.toarray(), preference=0.9)
+    in_order.setdiag(0)
+    affinity_propagation(in_order.tocsr(), preference=0.9, check_finite=False)
+
+
+def test_distances_of_scikit_learn_are_refused() -> None:
+    points = np.random.default_rng(0).normal(size=(100, 3))
+    points[50:] = points[:50]  # of two points at one place either may come first
+    distances = KNeighborsTransformer(n_neighbors=8).fit_transform(points)
+    text = (
+        "The graph holds distances, as sklearn.neighbors.KNeighborsTransformer writes them: rows begin with "
+        "0, the distance of a point from itself, and rise. Similarities are needed, larger meaning more alike. "
+        "Convert them with sparse_ap.graphs.from_distances, or use "
+        "AffinityPropagation(affinity='precomputed_nearest_neighbors')."
+    )
+    refused(text, distances)
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
+        AffinityPropagation(affinity="precomputed").fit(distances)
+    affinity_propagation(-distances)
 
 
 def test_nan_on_the_diagonal_is_ignored(graph: Any) -> None:
@@ -139,6 +247,8 @@ def test_complex_and_text_are_refused(graph: Any) -> None:
             "at most 1e+30 can be added up safely. Divide them all by one number: the clustering stays the "
             "same.",
         ),
+        ({"missing": "zero"}, "missing='zero'; it must be 'nan' or None."),
+        ({"check_finite": "no"}, "check_finite='no'; it must be True or False."),
         ({"tol": 1}, "tol=1; it must be 0 or more and less than 1: a share of the points."),
         ({"scheme": "fast"}, "scheme='fast'; it must be 'auto', 'compact' or 'classic'."),
         ({"refine": "search"}, "refine='search'; it must be 'auto', 'medoid' or None."),
@@ -204,6 +314,7 @@ def test_an_array_is_the_graph_of_all_its_entries(scheme: str) -> None:
     assert (results[0].labels == results[1].labels).all()
 
 
+@pytest.mark.filterwarnings("ignore::sparse_ap.PositiveSimilarityWarning")
 @pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64, np.uint16, np.float16, bool])
 def test_whole_numbers_and_half_floats(dtype: Any) -> None:
     similarity = np.random.default_rng(0).integers(0, 2, (30, 30)).astype(dtype)

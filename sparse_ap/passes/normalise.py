@@ -14,12 +14,12 @@ __all__ = ["normalise"]
 
 
 def normalise(block: Block) -> Block:
-    """Drop the diagonal and -inf, keep the largest of duplicates, sort each row by column.
+    """Drop the diagonal, -inf and NaN, keep the largest of duplicates, sort each row by column.
 
     Parameters
     ----------
     block : Block
-        Column ids in range, no NaN.
+        Column ids in range.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def _normalise(
         begin = to
         for place in np.argsort(indices[first:last]):
             column, s = indices[first + place], data[first + place]
-            if column == start + row or s == -np.inf:
+            if column == start + row or not s > -np.inf:
                 continue
             if to > begin and to_indices[to - 1] == column:
                 to_data[to - 1] = max(to_data[to - 1], s)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, ClassVar
 
 import numba
 import numpy as np
 
 from sparse_ap.model import Block
-from sparse_ap.passes.contract import COUNT, ColumnReduction, Columns
+from sparse_ap.passes.contract import ColumnReduction, Columns
 
 __all__ = ["EdgeStatistics", "StatisticsPass"]
 
 _NOWHERE = np.iinfo(np.int64).max
+# Of the fields of EdgeStatistics; the others are positions.
+_N_COUNTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,14 @@ class EdgeStatistics:
     n_entries, n_diagonal, n_duplicate, n_nan, n_plus_inf, n_minus_inf, n_outside : int
         Stored entries: all; on the diagonal; further entries of a pair stored already; and off the
         diagonal not a number; +inf; -inf (no edge); with a column id that is not a point's.
-    first_wrong : int
-        Position, in the order stored, of the first entry counted in ``n_nan``, ``n_plus_inf`` or
+    n_alike_itself : int
+        Entries on the diagonal above 0: no distances.
+    n_nearest_first, n_best_first : int
+        Rows not in the order of their columns but of their values: rising from 0, as lists of distances
+        are; falling, as lists of similarities are.
+    first_nan, first_wrong : int
+        Position, in the order stored, of the first entry counted in ``n_nan``; in ``n_plus_inf`` or
         ``n_outside``.
-    smallest, largest : float
-        Of the finite similarities off the diagonal; +inf and -inf where there is none.
     """
 
     n_entries: int = 0
@@ -39,92 +44,106 @@ class EdgeStatistics:
     n_plus_inf: int = 0
     n_minus_inf: int = 0
     n_outside: int = 0
+    n_alike_itself: int = 0
+    n_nearest_first: int = 0
+    n_best_first: int = 0
+    first_nan: int = _NOWHERE
     first_wrong: int = _NOWHERE
-    smallest: float = np.inf
-    largest: float = -np.inf
 
     def __add__(self, other: EdgeStatistics) -> EdgeStatistics:
         """Combine with another block's."""
-        return EdgeStatistics(
-            self.n_entries + other.n_entries,
-            self.n_diagonal + other.n_diagonal,
-            self.n_duplicate + other.n_duplicate,
-            self.n_nan + other.n_nan,
-            self.n_plus_inf + other.n_plus_inf,
-            self.n_minus_inf + other.n_minus_inf,
-            self.n_outside + other.n_outside,
-            min(self.first_wrong, other.first_wrong),
-            min(self.smallest, other.smallest),
-            max(self.largest, other.largest),
-        )
+        mine, others = astuple(self), astuple(other)
+        sums = (a + b for a, b in zip(mine[:_N_COUNTS], others[:_N_COUNTS], strict=True))
+        firsts = (min(a, b) for a, b in zip(mine[_N_COUNTS:], others[_N_COUNTS:], strict=True))
+        return EdgeStatistics(*sums, *firsts)
 
     @property
     def canonical(self) -> bool:
         """Whether every stored entry is an edge of its own."""
-        return not (self.n_diagonal or self.n_duplicate or self.n_minus_inf)
+        return not (self.n_diagonal or self.n_duplicate or self.n_minus_inf or self.n_nan)
 
 
 @dataclass(frozen=True, slots=True)
 class StatisticsPass:
-    """Count what is stored, and every column's entries (the in-degrees)."""
+    """Count what is stored."""
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (COUNT,)
-
-    @property
-    def nothing(self) -> EdgeStatistics:
-        """The statistics of no edges."""
-        return EdgeStatistics()
+    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    nothing: ClassVar[EdgeStatistics] = EdgeStatistics()
 
     def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> EdgeStatistics:
         """Look at one block."""
-        counts, smallest, largest = _look(
-            block.rows.start, block.n_points, block.indptr, block.indices, block.data, columns[0]
-        )
-        diagonal, duplicate, nan, plus_inf, minus_inf, outside, first = (int(c) for c in counts)
-        first = _NOWHERE if first == _NOWHERE else first + int(block.indptr[0])
+        counts, firsts = _look(block.rows.start, block.n_points, block.indptr, block.indices, block.data)
+        before = int(block.indptr[0])
         return EdgeStatistics(
-            len(block.data), diagonal, duplicate, nan, plus_inf, minus_inf, outside, first, smallest, largest
+            len(block.data),
+            *counts.tolist(),
+            *(first if first == _NOWHERE else first + before for first in firsts.tolist()),
         )
 
 
 @numba.njit(nogil=True, cache=True)
-def _look(
-    start: int, n_points: int, indptr: Any, indices: Any, data: Any, in_degree: Any
-) -> tuple[Any, float, float]:
-    counts = np.zeros(7, np.int64)
-    counts[6] = _NOWHERE
-    smallest, largest = np.inf, -np.inf
+def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tuple[Any, Any]:
+    # In the order of EdgeStatistics, from n_diagonal on.
+    counts = np.zeros(9, np.int64)
+    firsts = np.full(2, _NOWHERE)
     for row in range(len(indptr) - 1):
         first, last = indptr[row] - indptr[0], indptr[row + 1] - indptr[0]
-        counts[1] += _repeated(indices[first:last])
+        columns, values = indices[first:last], data[first:last]
+        if not _ascending(columns):
+            counts[1] += _repeated(columns)
+            counts[7] += _nearest_first(values)
+            counts[8] += _best_first(values)
         for edge in range(first, last):
             column, s = indices[edge], data[edge]
             if column == start + row:
                 counts[0] += 1
+                counts[6] += s > 0
             elif column < 0 or column >= n_points:
                 counts[5] += 1
-                counts[6] = min(counts[6], edge)
-            elif np.isfinite(s):
-                in_degree[column] += 1
-                smallest, largest = min(smallest, s), max(largest, s)
+                firsts[1] = min(firsts[1], edge)
+            elif np.isnan(s):
+                counts[2] += 1
+                firsts[0] = min(firsts[0], edge)
+            elif s == np.inf:
+                counts[3] += 1
+                firsts[1] = min(firsts[1], edge)
             elif s == -np.inf:
                 counts[4] += 1
-            else:
-                counts[2 if np.isnan(s) else 3] += 1
-                counts[6] = min(counts[6], edge)
-    return counts, smallest, largest
+    return counts, firsts
+
+
+@numba.njit(nogil=True, cache=True)
+def _ascending(columns: Any) -> bool:
+    """Whether every column is larger than the one before."""
+    ascending = True
+    for edge in range(1, len(columns)):
+        ascending &= columns[edge - 1] < columns[edge]
+    return ascending
 
 
 @numba.njit(nogil=True, cache=True)
 def _repeated(columns: Any) -> int:
     """Count the entries of a row whose column has occurred in it before."""
-    ascending = True
-    for edge in range(1, len(columns)):
-        ascending &= columns[edge - 1] < columns[edge]
-    if ascending:
-        return 0
     repeated = 0
     columns = np.sort(columns)
     for edge in range(1, len(columns)):
         repeated += columns[edge - 1] == columns[edge]
     return repeated
+
+
+@numba.njit(nogil=True, cache=True)
+def _nearest_first(values: Any) -> bool:
+    """Whether a row rises from 0 by its values: the point itself, then its neighbours by their distance."""
+    rising = bool(len(values) > 2 and values[0] == 0 and values[-1] > 0)
+    for edge in range(1, len(values)):
+        rising &= values[edge - 1] <= values[edge]
+    return rising
+
+
+@numba.njit(nogil=True, cache=True)
+def _best_first(values: Any) -> bool:
+    """Whether a row falls by its values."""
+    falling = bool(values[0] > values[-1])
+    for edge in range(1, len(values)):
+        falling &= values[edge - 1] >= values[edge]
+    return falling

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
-from sparse_ap import Clustering, affinity_propagation
+from sparse_ap import Clustering, PositiveSimilarityWarning, affinity_propagation
 
 SMALL = graphs(most_points=8)
 OPTIONS = st.fixed_dictionaries(
@@ -30,6 +30,7 @@ def cluster(similarity: Any, preference: Any, **options: Any) -> Clustering:
     """Cluster with one thread; many of these graphs are too short of sweeps, or all alike."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", PositiveSimilarityWarning)
         warnings.filterwarnings("ignore", "All samples have mutually equal", UserWarning)
         return affinity_propagation(similarity, preference=preference, n_jobs=1, **options)
 
