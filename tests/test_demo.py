@@ -9,7 +9,6 @@ import pytest
 
 from sparse_ap.demo import draw_map, great_circle_km, load_places, measure_regions, unit_vectors, write_table
 from sparse_ap.demo import run as demo_run
-from sparse_ap.demo.colours import PALETTE, spread_colours
 from sparse_ap.demo.labels import Box, place_labels
 from sparse_ap.demo.map import HEIGHT, WIDTH, Caption, require_matplotlib
 from sparse_ap.demo.places import Places
@@ -142,15 +141,6 @@ def test_longitudes_wrap_at_the_edge_of_the_map() -> None:
         relative_longitude(np.array([CENTRAL_MERIDIAN, edge, edge - 1.0, edge + 361.0])),
         [0.0, -180.0, 179.0, -179.0],
     )
-
-
-def test_nearest_neighbours_differ_in_colour(places: Places) -> None:
-    vectors = unit_vectors(places)[::200]
-    colours = spread_colours(vectors)
-    closeness = vectors @ vectors.T
-    np.fill_diagonal(closeness, -2.0)
-    assert set(colours) == set(range(len(PALETTE)))
-    assert (colours[closeness.argmax(axis=1)] == colours).mean() < 0.01
 
 
 def test_labels_cover_neither_each_other_nor_the_frame() -> None:

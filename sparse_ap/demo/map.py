@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.demo.colours import PALETTE, spread_colours
+from sparse_ap.colours import ON_DARK, spread_colours
 from sparse_ap.demo.labels import Box, place_labels
 from sparse_ap.demo.places import unit_vectors
 from sparse_ap.demo.projection import equal_earth, relative_longitude
@@ -130,7 +130,7 @@ class _Sheet:
         places = regions.places
         east = relative_longitude(places.longitude)
         centres = unit_vectors(places)[regions.exemplars]
-        colours = to_rgba_array(PALETTE)[spread_colours(centres)]
+        colours = to_rgba_array(ON_DARK)[spread_colours(centres, len(ON_DARK))]
         return cls(regions, east, equal_earth(places.latitude, east), colours)
 
 

@@ -1,0 +1,74 @@
+"""Colours for clusters, such that neighbouring clusters never look alike."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ON_DARK", "ON_LIGHT", "spread_colours"]
+
+ON_DARK = (
+    "#ff5d5d",  # coral
+    "#45b8ff",  # sky
+    "#8fe05a",  # leaf
+    "#ffb02e",  # amber
+    "#c77dff",  # orchid
+    "#2fd6b5",  # jade
+    "#ff7ac6",  # rose
+    "#f7ec59",  # lemon
+)
+"""Eight hues of about the same strength on a dark ground; the first few differ most."""
+
+ON_LIGHT = (
+    "#d92f3c",  # coral
+    "#1583d8",  # sky
+    "#459a22",  # leaf
+    "#ee7d0f",  # amber
+    "#9140c4",  # orchid
+    "#009c86",  # jade
+    "#da3d94",  # rose
+    "#b89600",  # lemon
+)
+"""The same hues for a light ground."""
+
+N_NEAR = 32
+"""How many neighbours a point looks at; enough that each of the colours can keep out of sight."""
+
+
+def spread_colours(points: NDArray[np.float64], n_colours: int) -> NDArray[np.int64]:
+    """Colour points so that those of one colour are far apart.
+
+    Each point in turn takes the colour whose nearest bearer so far is farthest from it; of colours
+    that none of its neighbours bears, the one that is used least.
+
+    Parameters
+    ----------
+    points : ndarray of float64, shape (n_points, n_dimensions)
+        Finite. On a sphere, straight distances order neighbours as those along the surface do.
+    n_colours : int
+        Number of colours to use, positive.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_points,)
+        Index of each point's colour.
+    """
+    # Here, so that what draws nothing does not load it.
+    from scipy.spatial import cKDTree
+
+    uncoloured = n_colours
+    colours = np.full(len(points), uncoloured, dtype=np.int64)
+    if not len(points):
+        return colours
+    ranks = np.arange(1, min(len(points), N_NEAR + 1) + 1)
+    _, near = cKDTree(points).query(points, k=ranks)
+    used = np.zeros(n_colours)
+    for point, neighbours in enumerate(near):
+        # Rank of the nearest bearer of each colour: from far to near, so that the nearest one stays.
+        room = np.full(n_colours + 1, N_NEAR + 2)
+        room[colours[neighbours[::-1]]] = ranks[::-1]
+        # A rank counts more than any difference in use.
+        colour = int((room[:-1] * len(points) - used).argmax())
+        colours[point] = colour
+        used[colour] += 1
+    return colours
