@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.damping import Damping
 from sparse_ap.errors import InvalidInputError, warn_not_converged, warn_of_positive_similarities
@@ -32,13 +32,12 @@ from sparse_ap.settings import LOOK_EVERY, TOTAL_DAMPING, WORTH_REORDERING, Sett
 from sparse_ap.similarity import (
     Problem,
     examine,
-    extent,
     message_preference,
-    normalised,
-    require_summable,
     resolve_preference,
     support_grid,
+    survey,
 )
+from sparse_ap.stores import Store, block_of
 from sparse_ap.stores.memory import MemoryStore
 
 __all__ = ["affinity_propagation", "load_graph", "open_runner"]
@@ -218,22 +217,37 @@ def load_graph(
     execution = _execution(_store_of(similarity), runner)
     statistics = examine(execution, missing)
     if not statistics.canonical:
-        execution = _execution(MemoryStore(*normalised(execution)), runner)
+        execution = _execution(execution.store.normalised(), runner)
     return execution, statistics
 
 
 def _store_of(similarity: Any) -> MemoryStore:
     if scipy.sparse.issparse(similarity):
         return MemoryStore.from_sparse(similarity)
+    if isinstance(similarity, np.ma.MaskedArray):
+        raise InvalidInputError(
+            "The similarities are a masked array, whose mask would be lost. Say what masked entries are: "
+            "similarity.filled(-numpy.inf) makes them no edges."
+        )
     if isinstance(similarity, np.ndarray | list | tuple):
-        return MemoryStore.from_dense(np.asarray(similarity))
+        return MemoryStore.from_dense(_array_of(similarity))
     raise InvalidInputError(
         f"The similarities are a {type(similarity).__name__}; a scipy sparse matrix or a numpy array of "
         "shape (n_points, n_points) is needed."
     )
 
 
-def _execution(store: MemoryStore, runner: Runner) -> Execution:
+def _array_of(similarity: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(similarity)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"The similarities are a {type(similarity).__name__} that is no table ({error}); rows of equal "
+            "length are needed, one row and one column a point."
+        ) from error
+
+
+def _execution(store: Store, runner: Runner) -> Execution:
     return Execution(store, cut_rows(store.indptr, runner.n_threads), runner)
 
 
@@ -251,18 +265,17 @@ def _prepare(
     execution, no_distances = _load(similarity, settings, runner)
     if preference is None and quantile is None and not scipy.sparse.issparse(similarity):
         preference = _dense_median(np.asarray(similarity))
-    given = resolve_preference(preference, quantile, execution)
+    edges, row_best = survey(execution)
+    given = resolve_preference(preference, quantile, execution, edges.n_edges)
     user_id = np.arange(execution.n_points, dtype=np.int32)
     if settings.reorder is True or (settings.reorder == "auto" and len(user_id) >= WORTH_REORDERING):
-        user_id = locality_order(execution.store.block(RowCut(0, execution.n_points)))
+        user_id = locality_order(block_of(execution.store, RowCut(0, execution.n_points)))
         execution = _execution(MemoryStore(*reordered(execution, user_id)), runner)
+        row_best = row_best[user_id]
         given = given if given.strides == (0,) else given[user_id]
-    reach, row_best, max_in_degree = extent(execution)
-    problem = Problem(execution, user_id, given, reach.smallest, reach.largest, max_in_degree)
-    require_summable(problem)
-    if 0 <= reach.smallest < reach.largest and not no_distances:
-        warn_of_positive_similarities(reach.largest)
-    return problem, row_best
+    if 0 <= edges.smallest < edges.largest and not no_distances:
+        warn_of_positive_similarities(edges.largest)
+    return Problem(execution, user_id, given, edges), row_best
 
 
 def _load(similarity: Any, settings: Settings, runner: Runner) -> tuple[Execution, bool]:
@@ -297,8 +310,8 @@ def _scheme(problem: Problem, settings: Settings, grid: Grid) -> tuple[Scheme, J
     execution, damping = problem.execution, settings.damping
     if settings.scheme == "classic":
         assert damping is not None
-        return Classic(damping, Messages.at_rest(execution.n_edges), grid), LastSeen()
-    mean_degree = execution.n_edges / max(1, execution.n_points)
+        return Classic(damping, Messages.at_rest(problem.survey.n_edges), grid), LastSeen()
+    mean_degree = problem.survey.n_edges / max(1, execution.n_points)
     rising = Damping.for_degree(mean_degree) if damping is None else Damping.fixed(damping)
     return (
         Compact(rising, TOTAL_DAMPING, TOTAL_DAMPING, execution.dtype, grid),

@@ -14,6 +14,7 @@ from sparse_ap.ordering import matrix_of
 from sparse_ap.passes.extent import BestRows, ExtentPass
 from sparse_ap.passes.statistics import EdgeStatistics
 from sparse_ap.similarity import similarity_quantiles
+from sparse_ap.stores import block_of
 
 __all__ = ["QUANTILES", "GraphSummary", "inspect_graph"]
 
@@ -78,15 +79,15 @@ def inspect_graph(similarity: Any, n_jobs: int | None = None) -> GraphSummary:
     """
     with open_runner(n_jobs) as runner:
         execution, entries = load_graph(similarity, runner)
-        quantiles = similarity_quantiles(execution, list(QUANTILES))
         rows = BestRows(np.empty(execution.n_points))
-        (in_degree,), _ = execution.run(ExtentPass(), (), rows)
-        graph = execution.store.block(RowCut(0, execution.n_points))
+        (in_degree,), extent = execution.run(ExtentPass(), (), rows)
+        quantiles = similarity_quantiles(execution, extent.n_edges, list(QUANTILES))
+        graph = block_of(execution.store, RowCut(0, execution.n_points))
     out_degree = np.diff(execution.store.indptr)
     n_components = connected_components(matrix_of(graph), directed=True, connection="weak")[0]
     return GraphSummary(
         execution.n_points,
-        execution.n_edges,
+        extent.n_edges,
         entries,
         _spread(out_degree),
         _spread(in_degree),

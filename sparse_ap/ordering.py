@@ -22,6 +22,8 @@ def locality_order(graph: Block) -> Int32Array:
     ``graph`` is one block of every row. It is taken as if it were symmetric: directed k-NN graphs are
     ordered as well by that as by symmetrising them, at a fifteenth of the memory.
     """
+    if not graph.n_points:
+        return np.empty(0, np.int32)  # which scipy refuses
     return np.asarray(reverse_cuthill_mckee(matrix_of(graph), symmetric_mode=True), np.int32)
 
 

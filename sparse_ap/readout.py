@@ -76,15 +76,15 @@ def all_equal(problem: Problem) -> bool:
     n, preference = problem.execution.n_points, problem.preference
     return (
         n > 1
-        and problem.execution.n_edges == n * (n - 1)
-        and problem.smallest == problem.largest
+        and problem.survey.n_edges == n * (n - 1)
+        and problem.survey.smallest == problem.survey.largest
         and bool((preference == preference[0]).all())
     )
 
 
 def arbitrary(problem: Problem) -> Clustering:
     """Return scikit-learn's answer where all points are alike: every point alone, or one cluster."""
-    n, p, s = problem.execution.n_points, float(problem.preference[0]), problem.largest
+    n, p, s = problem.execution.n_points, float(problem.preference[0]), problem.survey.largest
     n_clusters = n if p > s else 1
     return Clustering(
         labels=np.arange(n) if n_clusters == n else np.zeros(n, np.int64),
@@ -153,8 +153,8 @@ def repair(problem: Problem, exemplar: BoolArray) -> tuple[Assignment, int]:
 
 def _nominees(problem: Problem, uncovered: BoolArray) -> Int32Array:
     preference = np.ascontiguousarray(problem.preference)
-    most = max(0.0, problem.largest_or_zero - float(preference.min()))
-    gain_pass = RescueGainPass(Grid.for_totals(problem.max_in_degree * most))
+    most = max(0.0, problem.survey.largest_or_zero - float(preference.min()))
+    gain_pass = RescueGainPass(Grid.for_totals(problem.survey.max_in_degree * most))
     (gain,), _ = problem.execution.run(gain_pass, UncoveredVectors(uncovered), PreferenceRows(preference))
     rows = NominationRows(preference, np.empty(len(preference), np.int32))
     problem.execution.run(NominationPass(), RescueVectors(uncovered, gain, problem.user_id), rows)
@@ -169,9 +169,9 @@ def move_to_medoids(problem: Problem, assignment: Assignment) -> Assignment:
     """
     sizes = np.bincount(assignment.chosen, minlength=len(assignment.chosen))
     # A member with an edge below this to it cannot be better than the exemplar is, preferences apart.
-    best, worst = problem.largest_or_zero, float(assignment.similarity.min(initial=0))
+    best, worst = problem.survey.largest_or_zero, float(assignment.similarity.min(initial=0))
     floor = -float(sizes.max(initial=1)) * (abs(best) + abs(worst))
-    grid = Grid.for_totals(problem.max_in_degree * max(abs(best), abs(floor)))
+    grid = Grid.for_totals(problem.survey.max_in_degree * max(abs(best), abs(floor)))
     (similarity, members), _ = problem.execution.run(
         MedoidPass(grid, floor), ChosenVectors(assignment.chosen), ()
     )

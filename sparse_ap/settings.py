@@ -71,7 +71,7 @@ def checked_settings(
     InvalidInputError
         An option is none of its possible values; the message names it, what was given and what may be.
     """
-    _require("scheme", scheme, scheme in ("auto", *DEFAULTS), "'auto', 'compact' or 'classic'")
+    _require("scheme", scheme, _is_one_of(scheme, "auto", *DEFAULTS), "'auto', 'compact' or 'classic'")
     if scheme == "auto":
         scheme = "compact" if scipy.sparse.issparse(similarity) else "classic"
     damping = DEFAULTS[scheme].damping if damping is None else damping
@@ -80,17 +80,17 @@ def checked_settings(
     _require("max_iter", max_iter, _counts(max_iter), "at least 1, a whole number")
     _require("convergence_iter", convergence_iter, _counts(convergence_iter), "at least 1, a whole number")
     _require("tol", tol, _within(tol, 0.0), "0 or more and less than 1: a share of the points")
-    _require("refine", refine, refine in ("auto", "medoid", None), "'auto', 'medoid' or None")
-    _require("reorder", reorder, isinstance(reorder, bool) or reorder == "auto", "True, False or 'auto'")
-    _require("missing", missing, missing in ("nan", None), "'nan' or None")
-    _require("check_finite", check_finite, isinstance(check_finite, bool | np.bool_), "True or False")
+    _require("refine", refine, _is_one_of(refine, "auto", "medoid", None), "'auto', 'medoid' or None")
+    _require("reorder", reorder, _is_one_of(reorder, True, False, "auto"), "True, False or 'auto'")
+    _require("missing", missing, _is_one_of(missing, "nan", None), "'nan' or None")
+    _require("check_finite", check_finite, _is_one_of(check_finite, True, False), "True or False")
     return Settings(
         scheme,
-        damping,
+        None if damping is None else float(damping),
         DEFAULTS[scheme].tie_strength,
-        StopRule(int(max_iter), int(convergence_iter), float(tol)),
+        StopRule(_at_most_int32(max_iter), _at_most_int32(convergence_iter), float(tol)),
         refine is not None,
-        reorder,
+        reorder if isinstance(reorder, str) else bool(reorder),
         missing,
         bool(check_finite),
         _seed(random_state),
@@ -102,8 +102,18 @@ def _require(name: str, given: object, right: bool, needed: str) -> None:
         raise InvalidInputError(f"{name}={given!r}; it must be {needed}.")
 
 
-def _within(value: object, least: float) -> bool:
-    return isinstance(value, Real) and least <= float(value) < 1
+def _is_one_of(value: object, *allowed: object) -> bool:
+    """Whether a word, None or a truth value is allowed; anything else, an array say, is not."""
+    return isinstance(value, str | bool | np.bool_ | None) and value in allowed
+
+
+def _within(value: Any, least: float) -> bool:
+    return isinstance(value, Real) and bool(least <= value < 1)
+
+
+def _at_most_int32(count: int) -> int:
+    """Return a number of sweeps that can be kept in 32 bits; nobody waits for more."""
+    return min(int(count), np.iinfo(np.int32).max)
 
 
 def _counts(value: object) -> bool:

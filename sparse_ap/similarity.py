@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NoReturn
 
 import numpy as np
@@ -10,29 +11,57 @@ from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.model import Float64Array, Int32Array, Int64Array, RowCut
-from sparse_ap.passes.extent import BestRows, Extent, ExtentPass
+from sparse_ap.passes.extent import BestRows, ExtentPass
 from sparse_ap.passes.grid import Grid
-from sparse_ap.passes.normalise import normalise
 from sparse_ap.passes.order_statistics import HistogramPass, quantiles
 from sparse_ap.passes.statistics import EdgeStatistics, StatisticsPass
 from sparse_ap.passes.support_bound import PreferenceRows, SupportBoundPass
 from sparse_ap.plan import Execution
+from sparse_ap.stores import block_of
 
 __all__ = [
     "Problem",
+    "Survey",
     "break_ties",
     "examine",
-    "extent",
     "message_preference",
-    "normalised",
-    "require_summable",
     "resolve_preference",
     "similarity_quantiles",
     "support_grid",
+    "survey",
 ]
 
 
 _LARGEST_SUMMABLE = {"float32": 1e30, "float64": 1e100}
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a run needs to know of the edges as a whole.
+
+    Attributes
+    ----------
+    n_edges : int
+    smallest, largest : float
+        Similarities; +inf and -inf where there is none.
+    max_in_degree : int
+        The most edges that end at one point.
+    """
+
+    n_edges: int
+    smallest: float
+    largest: float
+    max_in_degree: int
+
+    @property
+    def largest_or_zero(self) -> float:
+        """The largest similarity; 0 where there is none."""
+        return self.largest if self.n_edges else 0.0
+
+    @property
+    def magnitude(self) -> float:
+        """The largest absolute value of a similarity."""
+        return max(abs(self.smallest), abs(self.largest)) if self.n_edges else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,29 +76,19 @@ class Problem:
         The user's number of each point.
     preference : ndarray of float64, shape (n_points,)
         p as given, in the order of the graph; may be a read-only view of one number.
-    smallest, largest : float
-        Of the similarities.
-    max_in_degree : int
-        The most edges that end at one point.
+    survey : Survey
     """
 
     execution: Execution
     user_id: Int32Array
     preference: Float64Array
-    smallest: float
-    largest: float
-    max_in_degree: int
-
-    @property
-    def largest_or_zero(self) -> float:
-        """The largest similarity; 0 where there is none."""
-        return self.largest if np.isfinite(self.largest) else 0.0
+    survey: Survey
 
     @property
     def magnitude(self) -> float:
         """The largest absolute value among similarities and preferences."""
-        values = (self.smallest, self.largest, self.preference.min(initial=0), self.preference.max(initial=0))
-        return max((abs(float(value)) for value in values if np.isfinite(value)), default=0.0)
+        lowest, highest = self.preference.min(initial=0), self.preference.max(initial=0)
+        return max(self.survey.magnitude, abs(float(lowest)), abs(float(highest)))
 
 
 def examine(execution: Execution, missing: str | None) -> EdgeStatistics:
@@ -125,13 +144,13 @@ def _are(count: int) -> str:
 def _entry_text(position: int, execution: Execution) -> str:
     """Say which stored entry is the first wrong one."""
     row = int(np.searchsorted(execution.store.indptr, position, side="right")) - 1
-    block = execution.store.block(RowCut(row, row + 1))
+    block = block_of(execution.store, RowCut(row, row + 1))
     edge = position - int(block.indptr[0])
     return f"the first wrong entry is ({row}, {block.indices[edge]}) = {block.data[edge]}"
 
 
 def resolve_preference(
-    preference: ArrayLike | None, quantile: float | None, execution: Execution
+    preference: ArrayLike | None, quantile: float | None, execution: Execution, n_edges: int
 ) -> Float64Array:
     """Return every point's preference.
 
@@ -143,6 +162,8 @@ def resolve_preference(
     quantile : float in [0, 1] or None
     execution : Execution
         A graph without NaN, its diagonal left out.
+    n_edges : int
+        Of that graph.
 
     Returns
     -------
@@ -152,21 +173,22 @@ def resolve_preference(
     Raises
     ------
     InvalidInputError
-        Both were given, the length is wrong, or a preference is not finite.
+        Both were given, the length is wrong, or a preference is not finite or too large.
     """
     if preference is not None and quantile is not None:
         raise InvalidInputError(
             f"Both preference and preference_quantile={quantile} were given; they say the same thing in "
             "two ways. Give one of them."
         )
-    if quantile is not None and not 0 <= quantile <= 1:
+    if quantile is not None and not (isinstance(quantile, Real) and 0 <= quantile <= 1):
         raise InvalidInputError(
             f"preference_quantile={quantile}, but a quantile lies in 0 to 1: 0 is the smallest similarity "
             "(few clusters), 1 the largest (many)."
         )
     n = execution.n_points
     if preference is None:
-        preference = similarity_quantiles(execution, [0.5 if quantile is None else quantile])[0]
+        at = 0.5 if quantile is None else float(quantile)
+        preference = similarity_quantiles(execution, n_edges, [at])[0]
     given = _numbers(preference)
     if given.shape not in {(), (1,), (n,)}:
         raise InvalidInputError(
@@ -180,50 +202,57 @@ def resolve_preference(
             f"{np.atleast_1d(given)[wrong[0]]}. Every point needs a finite preference; to keep a point "
             "from becoming an exemplar give it a very low one."
         )
+    _require_summable(float(np.abs(given).max(initial=0)), execution.dtype)
     return np.broadcast_to(given, (n,))
 
 
 def _numbers(preference: ArrayLike) -> Float64Array:
     try:
-        return np.asarray(preference, np.float64)
-    except (TypeError, ValueError) as error:
+        if np.asarray(preference).dtype.kind != "c":
+            return np.asarray(preference, np.float64)
+        reason = None
+    except (TypeError, ValueError, OverflowError) as error:
+        reason = error
+    raise InvalidInputError(
+        f"preference={preference!r}; real numbers are needed, or None for the median similarity."
+    ) from reason
+
+
+def _require_summable(magnitude: float, dtype: np.dtype[Any]) -> None:
+    """Refuse magnitudes whose sums would leave the range of float64."""
+    most = _LARGEST_SUMMABLE[dtype.name]
+    if magnitude > most:
         raise InvalidInputError(
-            f"preference={preference!r}; numbers are needed, or None for the median similarity."
-        ) from error
-
-
-def require_summable(problem: Problem) -> None:
-    """Refuse magnitudes whose sums would leave the range of float64.
-
-    Raises
-    ------
-    InvalidInputError
-    """
-    most = _LARGEST_SUMMABLE[problem.execution.dtype.name]
-    if problem.magnitude > most:
-        raise InvalidInputError(
-            f"The similarities and preferences reach {problem.magnitude:g} in absolute value; with "
-            f"similarities of {problem.execution.dtype} at most {most:g} can be added up safely. Divide them "
-            "all by one number: the clustering stays the same."
+            f"The similarities and preferences reach {magnitude:g} in absolute value; with similarities of "
+            f"{dtype} at most {most:g} can be added up safely. Divide them all by one number: the clustering "
+            "stays the same."
         )
 
 
-def similarity_quantiles(execution: Execution, at: list[float]) -> Float64Array:
-    """Return quantiles of the stored similarities; zeros where there are none."""
-    if execution.n_edges == 0:
+def similarity_quantiles(execution: Execution, n_edges: int, at: list[float]) -> Float64Array:
+    """Return quantiles of the ``n_edges`` similarities; zeros where there are none."""
+    if n_edges == 0:
         return np.zeros(len(at))
 
     def count(histogram: HistogramPass) -> Int64Array:
         return execution.run(histogram, (), ())[1]
 
-    return quantiles(count, execution.dtype, execution.n_edges, at)
+    return quantiles(count, execution.dtype, n_edges, at)
 
 
-def extent(execution: Execution) -> tuple[Extent, Float64Array, int]:
-    """Return the extent of the similarities, every row's largest, and the largest in-degree."""
+def survey(execution: Execution) -> tuple[Survey, Float64Array]:
+    """Survey the edges; return each row's largest similarity too, -inf where it has no edge.
+
+    Raises
+    ------
+    InvalidInputError
+        The similarities are too large to be added up.
+    """
     row_best = np.empty(execution.n_points)
-    (in_degree,), reach = execution.run(ExtentPass(), (), BestRows(row_best))
-    return reach, row_best, int(in_degree.max(initial=0))
+    (in_degree,), extent = execution.run(ExtentPass(), (), BestRows(row_best))
+    found = Survey(extent.n_edges, extent.smallest, extent.largest, int(in_degree.max(initial=0)))
+    _require_summable(found.magnitude, execution.dtype)
+    return found, row_best
 
 
 def message_preference(problem: Problem, row_best: Float64Array, seed: int, strength: float) -> Float64Array:
@@ -244,10 +273,11 @@ def message_preference(problem: Problem, row_best: Float64Array, seed: int, stre
         In the memory of ``row_best``.
     """
     preference = problem.preference
-    if problem.execution.n_edges:
+    edges = problem.survey
+    if edges.n_edges:
         typical = float(np.median(preference)) if preference.strides != (0,) else float(preference[0])
-        low, high = min(typical, problem.smallest), max(typical, problem.largest)
-        reach = (1 + problem.max_in_degree) * (high - low)
+        low, high = min(typical, edges.smallest), max(typical, edges.largest)
+        reach = (1 + edges.max_in_degree) * (high - low)
         preference = np.clip(preference, low - reach, high + reach)
     return break_ties(preference, row_best, problem.user_id, seed, strength)
 
@@ -309,14 +339,9 @@ def support_grid(problem: Problem, preference: Float64Array) -> Grid:
     preference : ndarray of float64, shape (n_points,)
         Those that the messages use.
     """
-    if problem.execution.n_edges == 0:
+    edges = problem.survey
+    if edges.n_edges == 0:
         return Grid.for_totals(max(problem.magnitude, 1.0))
-    bound = SupportBoundPass.of(problem.largest, float(preference.min()), problem.max_in_degree)
+    bound = SupportBoundPass.of(edges.largest, float(preference.min()), edges.max_in_degree)
     (totals,), _ = problem.execution.run(bound, (), PreferenceRows(preference))
     return Grid.for_totals(float(totals.max()))
-
-
-def normalised(execution: Execution) -> tuple[Int64Array, Int32Array, Any]:
-    """Return the arrays of the graph with every stored entry an edge of its own."""
-    block = normalise(execution.store.block(RowCut(0, execution.n_points)))
-    return block.indptr, block.indices, block.data

@@ -15,6 +15,7 @@ from sparse_ap.model import RowCut
 from sparse_ap.passes.contract import COUNT, EXACT_SUM
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.runners.threads import ThreadsRunner
+from sparse_ap.stores import block_of
 from sparse_ap.stores.memory import MemoryStore
 
 GRAPH = knn_similarity(500, 7, 2, seed=11)
@@ -35,7 +36,7 @@ class StoreContract:
 
     @pytest.mark.parametrize("rows", [(0, 500), (0, 0), (17, 18), (499, 500), (120, 377)])
     def test_a_block_holds_its_rows(self, rows: tuple[int, int]) -> None:
-        block = self.store().block(RowCut(*rows))
+        block = block_of(self.store(), RowCut(*rows))
         expected = GRAPH[rows[0] : rows[1]]
         assert block.rows == rows
         assert block.n_points == 500
@@ -48,7 +49,7 @@ class StoreContract:
 
     def test_reading_again_gives_the_same(self) -> None:
         store = self.store()
-        first, second = (store.block(RowCut(3, 90)) for _ in range(2))
+        first, second = (block_of(store, RowCut(3, 90)) for _ in range(2))
         assert (first.data == second.data).all()
 
 
@@ -93,11 +94,12 @@ class FailingStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def block(self, rows: RowCut) -> Any:
-        self._left -= 1
-        if self._left == 0:
-            raise OSError(5, "the disk is gone")
-        return self._store.block(rows)
+    def read(self, cuts: Any) -> Iterator[Any]:
+        for block in self._store.read(cuts):
+            self._left -= 1
+            if self._left == 0:
+                raise OSError(5, "the disk is gone")
+            yield block
 
 
 class RunnerContract:

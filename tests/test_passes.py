@@ -19,7 +19,6 @@ from sparse_ap.ordering import locality_order, reordered
 from sparse_ap.passes.assignment import ExemplarVectors, LookPass
 from sparse_ap.passes.extent import BestRows, Extent, ExtentPass
 from sparse_ap.passes.grid import Grid, on_grid
-from sparse_ap.passes.normalise import normalise
 from sparse_ap.passes.order_statistics import order_statistics, quantiles
 from sparse_ap.passes.statistics import StatisticsPass
 from sparse_ap.passes.support_bound import PreferenceRows
@@ -27,6 +26,7 @@ from sparse_ap.plan import Execution, cut_rows
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.runners.threads import ThreadsRunner
 from sparse_ap.similarity import break_ties
+from sparse_ap.stores import block_of
 from sparse_ap.stores.memory import MemoryStore
 
 
@@ -107,7 +107,7 @@ def test_statistics_count_what_is_stored(graph: Any, seed: int) -> None:
     assert statistics.n_minus_inf == np.count_nonzero(off & np.isneginf(all_values))
     assert statistics.n_duplicate == len(all_rows) - len(set(zip(all_rows, all_columns, strict=True)))
 
-    block = normalise(MemoryStore.from_sparse(stored).block(RowCut(0, n)))
+    block = MemoryStore.from_sparse(stored).normalised()
     best: dict[tuple[int, int], float] = {}
     for i, k, s in zip(all_rows[finite], all_columns[finite], all_values[finite], strict=True):
         best[i, k] = max(s, best.get((i, k), -np.inf))
@@ -137,7 +137,7 @@ def test_a_look_values_the_exemplars(graph: Any, seed: int) -> None:
 def test_reordering_renumbers_and_sorts(graph: Any) -> None:
     n = graph.shape[0]
     execution = execution_of(graph)
-    order = locality_order(execution.store.block(RowCut(0, n)))
+    order = locality_order(block_of(execution.store, RowCut(0, n)))
     assert sorted(order.tolist()) == list(range(n))
     indptr, indices, data = reordered(execution, order)
     for new_row in range(n):
@@ -162,7 +162,7 @@ def test_extent(knn: Any) -> None:
     (in_degree,), reach = execution_of(knn).run(ExtentPass(), (), rows)
     assert (rows.best == np.maximum.reduceat(knn.data, knn.indptr[:-1])).all()
     assert (in_degree == np.bincount(knn.indices, minlength=knn.shape[0])).all()
-    assert reach == Extent(knn.data.min(), knn.data.max())
+    assert reach == Extent(knn.nnz, knn.data.min(), knn.data.max())
 
 
 def test_broken_ties_belong_to_ids() -> None:

@@ -16,7 +16,7 @@ from strategies import graphs
 from sparse_ap import Clustering, Outcome, affinity_propagation, readout
 from sparse_ap.plan import Execution, cut_rows
 from sparse_ap.runners.serial import SerialRunner
-from sparse_ap.similarity import Problem
+from sparse_ap.similarity import Problem, survey
 from sparse_ap.stores.memory import MemoryStore
 
 pytestmark = [
@@ -72,10 +72,8 @@ def test_repair_is_at_least_as_good_as_everybody_alone(graph: Any, eighths: int,
     execution = Execution(store, cut_rows(store.indptr, 2), SerialRunner())
     rng = np.random.default_rng(seed)
     preference = eighths / 8 + rng.integers(0, 3, n)
-    in_degree = int(np.bincount(graph.indices, minlength=n).max())
-    largest = graph.data.max(initial=-np.inf)
     ids = np.arange(n, dtype=np.int32)
-    problem = Problem(execution, ids, preference, graph.data.min(initial=np.inf), largest, in_degree)
+    problem = Problem(execution, ids, preference, survey(execution)[0])
     exemplar = rng.random(n) < 0.1
     repaired, n_promoted = readout.repair(problem, exemplar)
     assert (repaired.chosen >= 0).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -25,9 +26,12 @@ class LastRows:
         self.indptr = store.indptr + FAR
         self.dtype = store.dtype
 
-    def block(self, rows: RowCut) -> Block:
-        block = self._store.block(rows)
-        return replace(block, indptr=block.indptr + FAR)
+    def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
+        for block in self._store.read(cuts):
+            yield replace(block, indptr=block.indptr + FAR)
+
+    def normalised(self) -> LastRows:
+        return LastRows(self._store.normalised())
 
 
 @pytest.fixture

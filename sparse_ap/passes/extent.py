@@ -22,14 +22,19 @@ class BestRows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The smallest and the largest similarity; +inf and -inf where there is none."""
+    """Number of edges, the smallest and the largest similarity; +inf and -inf where there is none."""
 
+    n_edges: int = 0
     smallest: float = np.inf
     largest: float = -np.inf
 
     def __add__(self, other: Extent) -> Extent:
         """Combine with another block's."""
-        return Extent(min(self.smallest, other.smallest), max(self.largest, other.largest))
+        return Extent(
+            self.n_edges + other.n_edges,
+            min(self.smallest, other.smallest),
+            max(self.largest, other.largest),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class ExtentPass:
 
     def __call__(self, block: Block, vectors: tuple[()], rows: BestRows, columns: Columns) -> Extent:
         """Look at one block."""
-        return Extent(*_extent(block.indptr, block.indices, block.data, rows.best, columns[0]))
+        reach = _extent(block.indptr, block.indices, block.data, rows.best, columns[0])
+        return Extent(len(block.data), *reach)
 
 
 @numba.njit(nogil=True, cache=True)

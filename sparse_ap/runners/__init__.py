@@ -6,10 +6,10 @@ and tallies combine exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from sparse_ap.model import RowCut
+from sparse_ap.model import Block, RowCut
 from sparse_ap.passes.contract import Columns, Pass, Tally
 from sparse_ap.stores import Store
 
@@ -42,8 +42,7 @@ class Runner(Protocol):
 
 def read_blocks(
     pass_: Pass[VectorsT, RowsT, TallyT],
-    store: Store,
-    cuts: Iterable[RowCut],
+    blocks: Iterator[Block],
     vectors: VectorsT,
     rows: RowsT,
     columns: Columns,
@@ -55,8 +54,8 @@ def read_blocks(
     for share in columns:
         share.fill(0)
     tally = pass_.nothing
-    for cut in cuts:
-        tally = tally + pass_(store.block(cut), vectors, _cut(rows, cut), columns)
+    for block in blocks:
+        tally = tally + pass_(block, vectors, _cut(rows, block.rows), columns)
     return tally
 
 

@@ -27,4 +27,4 @@ class SerialRunner:
     ) -> tuple[Columns, TallyT]:
         """Return the combined columns and tally; ``rows`` are updated in place."""
         columns = new_columns(pass_, store)
-        return columns, read_blocks(pass_, store, cuts, vectors, rows, columns)
+        return columns, read_blocks(pass_, store.read(cuts), vectors, rows, columns)

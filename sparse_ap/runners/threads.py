@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from operator import add
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
-from sparse_ap.model import RowCut
+from sparse_ap.model import Block, RowCut
 from sparse_ap.passes.contract import Columns, Pass
 from sparse_ap.runners import RowsT, TallyT, VectorsT, new_columns, read_blocks
 from sparse_ap.stores import Store
@@ -48,28 +48,41 @@ class ThreadsRunner:
         rows: RowsT,
     ) -> tuple[Columns, TallyT]:
         """Return the combined columns and tally; ``rows`` are updated in place."""
-        waiting = deque(cuts)
+        blocks = _Shared(store.read(cuts))
         # From this thread: memory that threads allocate lies scattered over their own heaps.
         shares = [new_columns(pass_, store) for _ in range(self.n_threads)]
         futures = [
-            self._pool.submit(read_blocks, pass_, store, _taken_from(waiting), vectors, rows, share)
+            self._pool.submit(read_blocks, pass_, blocks, vectors, rows, share)
             for share in shares
         ]
         try:
             tallies = [future.result() for future in futures]
         finally:
             # After an error or Ctrl-C the threads stop at the end of their block.
-            waiting.clear()
+            blocks.close()
         return _combined(pass_, shares), reduce(add, tallies)
 
 
-def _taken_from(waiting: deque[RowCut]) -> Iterator[RowCut]:
-    """Take cuts from a queue that other threads take from too."""
-    while True:
-        try:
-            yield waiting.popleft()
-        except IndexError:
-            return
+class _Shared:
+    """Blocks that several threads take turns in reading: while one reads, the others compute."""
+
+    def __init__(self, blocks: Iterator[Block]) -> None:
+        self._blocks = blocks
+        self._turn = Lock()
+        self._closed = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Block:
+        with self._turn:
+            if self._closed:
+                raise StopIteration
+            return next(self._blocks)
+
+    def close(self) -> None:
+        """Give out no more."""
+        self._closed = True
 
 
 def _combined(pass_: Pass[VectorsT, RowsT, TallyT], shares: Sequence[Columns]) -> Columns:

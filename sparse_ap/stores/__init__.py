@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 
 from sparse_ap.model import Block, Int64Array, RowCut
 
-__all__ = ["Store"]
+__all__ = ["Store", "block_of"]
 
 
 class Store(Protocol):
@@ -24,6 +25,18 @@ class Store(Protocol):
         """Where each row's edges begin, shape (n_points + 1,)."""
         ...
 
-    def block(self, rows: RowCut) -> Block:
-        """Return some consecutive rows."""
+    def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
+        """Yield one block after the other, as cuts are taken from ``cuts``.
+
+        A block may be overwritten as soon as the thread that was given it asks for another.
+        """
         ...
+
+    def normalised(self) -> Store:
+        """Return the same graph, every stored entry an edge of its own."""
+        ...
+
+
+def block_of(store: Store, rows: RowCut) -> Block:
+    """Return some consecutive rows."""
+    return next(store.read([rows]))

@@ -14,7 +14,7 @@ from sparse_ap.plan import Execution, cut_rows
 from sparse_ap.propagation import propagate
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.schemes import Classic, Compact
-from sparse_ap.similarity import Problem, support_grid
+from sparse_ap.similarity import Problem, support_grid, survey
 from sparse_ap.stores.memory import MemoryStore
 
 
@@ -76,14 +76,9 @@ def compact(
 
 def _problem(graph: scipy.sparse.csr_array, preference: Any) -> Problem:
     store = MemoryStore.from_sparse(graph)
-    return Problem(
-        Execution(store, cut_rows(store.indptr, 1), SerialRunner()),
-        user_id=np.arange(graph.shape[0], dtype=np.int32),
-        preference=np.array(preference, np.float64),
-        smallest=float(graph.data.min(initial=np.inf)),
-        largest=float(graph.data.max(initial=-np.inf)),
-        max_in_degree=int(np.bincount(graph.indices, minlength=1).max()),
-    )
+    execution = Execution(store, cut_rows(store.indptr, 1), SerialRunner())
+    ids = np.arange(graph.shape[0], dtype=np.int32)
+    return Problem(execution, ids, np.array(preference, np.float64), survey(execution)[0])
 
 
 def _sweep(problem: Problem, scheme: Any, n_sweeps: int) -> tuple[SweepReport, ...]:
