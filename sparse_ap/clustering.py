@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
-import scipy.sparse
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from sparse_ap.budget import Way
 from sparse_ap.damping import Damping
-from sparse_ap.errors import InvalidInputError, warn_not_converged, warn_of_positive_similarities
+from sparse_ap.errors import warn_not_converged, warn_of_positive_similarities
 from sparse_ap.judges import BestSeen, LastSeen
 from sparse_ap.model import Clustering, Float64Array, Outcome, RowCut, SweepReport
 from sparse_ap.ordering import locality_order, reordered
 from sparse_ap.passes.classic import Messages
 from sparse_ap.passes.grid import Grid
-from sparse_ap.passes.statistics import EdgeStatistics
-from sparse_ap.plan import Execution, cut_rows
-from sparse_ap.processors import usable_threads
+from sparse_ap.plan import Execution
 from sparse_ap.progress import told_of_sweeps
 from sparse_ap.propagation import Judge, Propagation, propagate
 from sparse_ap.readout import all_equal, arbitrary, read_out
 from sparse_ap.runners import Runner
-from sparse_ap.runners.serial import SerialRunner
-from sparse_ap.runners.threads import ThreadsRunner
 from sparse_ap.schemes import Classic, Compact, Scheme
-from sparse_ap.settings import LOOK_EVERY, TOTAL_DAMPING, WORTH_REORDERING, Settings, checked_settings
+from sparse_ap.settings import LOOK_EVERY, TOTAL_DAMPING, Settings, checked_settings
 from sparse_ap.similarity import (
     Problem,
-    examine,
     message_preference,
+    require_kept_edges,
     resolve_preference,
     support_grid,
     survey,
 )
-from sparse_ap.stores import Store, block_of
+from sparse_ap.sources import Source, chosen_way, examined, executed, loaded, open_runner, open_source
+from sparse_ap.stores import block_of
 from sparse_ap.stores.memory import MemoryStore
 
-__all__ = ["affinity_propagation", "load_graph", "open_runner"]
+__all__ = ["affinity_propagation"]
 
 
 def affinity_propagation(
@@ -59,6 +55,7 @@ def affinity_propagation(
     check_finite: bool = True,
     random_state: int | np.random.RandomState | np.random.Generator | None = 0,
     n_jobs: int | None = None,
+    memory_limit: int | str | None = None,
     callback: Callable[[SweepReport], object] | None = None,
     verbose: bool = False,
 ) -> Clustering:
@@ -70,7 +67,9 @@ def affinity_propagation(
 
     Parameters
     ----------
-    similarity : scipy sparse matrix or array, or ndarray, shape (n_points, n_points)
+    similarity : scipy sparse matrix or array, ndarray, path, zarr group or array, or StoredGraph
+        Of shape (n_points, n_points). A path, or URL, is where a graph is on disk, as
+        `sparse_ap.graphs.open_graph` takes it.
         Entry (i, k) says how well k would represent i; larger is better, any sign. Only stored entries
         of a sparse matrix are edges: an absent entry, or -inf, means that k cannot represent i, and a
         stored 0 is a similarity of 0. Neither symmetry nor sorted columns are needed; of duplicates
@@ -115,6 +114,10 @@ def affinity_propagation(
     n_jobs : int, optional
         Threads. None or -1: one for each processor this process may use. The result is the same to
         the bit for any number.
+    memory_limit : int or str, optional
+        Bytes that the whole process may hold, such as ``"2GB"``. Of the ways to run the fastest that fits is
+        taken: a graph on disk is read into memory or not, points are renumbered or not, threads are fewer.
+        The result is the same to the bit. None: for a graph on disk, most of the memory that is free.
     callback : callable, optional
         Called after each sweep with a `SweepReport`. What it raises ends the run.
     verbose : bool
@@ -128,6 +131,10 @@ def affinity_propagation(
     ------
     InvalidInputError
         A `ValueError`: an argument cannot be used; the message says what was needed instead.
+    MemoryLimitError
+        It does not fit into the memory allowed; raised before anything is computed.
+    DamagedGraphError
+        A graph on disk is incomplete, or cannot be read.
 
     Warns
     -----
@@ -168,8 +175,10 @@ def affinity_propagation(
         check_finite,
         random_state,
     )
-    with open_runner(n_jobs) as runner:
-        problem, row_best = _prepare(similarity, preference, preference_quantile, settings, runner)
+    source = open_source(similarity)
+    way = chosen_way(source, settings, n_jobs, memory_limit)
+    with open_runner(way.n_threads) as runner:
+        problem, row_best = _prepare(source, way, preference, preference_quantile, settings, runner)
         if all_equal(problem):
             clustering = arbitrary(problem)
         else:
@@ -180,79 +189,13 @@ def affinity_propagation(
     return clustering
 
 
-@contextmanager
-def open_runner(n_jobs: int | None) -> Iterator[Runner]:
-    """Yield the runner for a number of threads; None or -1: one for each usable processor.
-
-    Raises
-    ------
-    InvalidInputError
-        ``n_jobs`` is neither -1 nor positive.
-    """
-    n_threads = usable_threads(n_jobs)
-    if n_threads == 1:
-        yield SerialRunner()
-        return
-    with ThreadsRunner(n_threads) as threads:
-        yield threads
-
-
-def load_graph(
-    similarity: Any, runner: Runner, missing: str | None = None
-) -> tuple[Execution, EdgeStatistics]:
-    """Take a matrix as a graph, and look at it.
-
-    Returns
-    -------
-    execution : Execution
-        The graph, every stored entry an edge of its own.
-    statistics : EdgeStatistics
-        Of the entries as given.
-
-    Raises
-    ------
-    InvalidInputError
-        The matrix cannot be taken as a graph.
-    """
-    execution = _execution(_store_of(similarity), runner)
-    statistics = examine(execution, missing)
-    if not statistics.canonical:
-        execution = _execution(execution.store.normalised(), runner)
-    return execution, statistics
-
-
-def _store_of(similarity: Any) -> MemoryStore:
-    if scipy.sparse.issparse(similarity):
-        return MemoryStore.from_sparse(similarity)
-    if isinstance(similarity, np.ma.MaskedArray):
-        raise InvalidInputError(
-            "The similarities are a masked array, whose mask would be lost. Say what masked entries are: "
-            "similarity.filled(-numpy.inf) makes them no edges."
-        )
-    if isinstance(similarity, np.ndarray | list | tuple):
-        return MemoryStore.from_dense(_array_of(similarity))
-    raise InvalidInputError(
-        f"The similarities are a {type(similarity).__name__}; a scipy sparse matrix or a numpy array of "
-        "shape (n_points, n_points) is needed."
-    )
-
-
-def _array_of(similarity: Any) -> NDArray[Any]:
-    try:
-        return np.asarray(similarity)
-    except ValueError as error:
-        raise InvalidInputError(
-            f"The similarities are a {type(similarity).__name__} that is no table ({error}); rows of equal "
-            "length are needed, one row and one column a point."
-        ) from error
-
-
-def _execution(store: Store, runner: Runner) -> Execution:
-    return Execution(store, cut_rows(store.indptr, runner.n_threads), runner)
-
-
 def _prepare(
-    similarity: Any, preference: ArrayLike | None, quantile: float | None, settings: Settings, runner: Runner
+    source: Source,
+    way: Way,
+    preference: ArrayLike | None,
+    quantile: float | None,
+    settings: Settings,
+    runner: Runner,
 ) -> tuple[Problem, Float64Array]:
     """Check the input, resolve the preferences, renumber the points where that pays.
 
@@ -262,30 +205,36 @@ def _prepare(
     row_best : ndarray of float64, shape (n_points,)
         Each point's largest similarity.
     """
-    execution, no_distances = _load(similarity, settings, runner)
-    if preference is None and quantile is None and not scipy.sparse.issparse(similarity):
-        preference = _dense_median(np.asarray(similarity))
+    execution, no_distances = _load(source, way, settings, runner)
+    if preference is None and quantile is None and source.dense is not None:
+        preference = _dense_median(source.dense)
     edges, row_best = survey(execution)
-    given = resolve_preference(preference, quantile, execution, edges.n_edges)
-    user_id = np.arange(execution.n_points, dtype=np.int32)
-    if settings.reorder is True or (settings.reorder == "auto" and len(user_id) >= WORTH_REORDERING):
-        user_id = locality_order(block_of(execution.store, RowCut(0, execution.n_points)))
-        execution = _execution(MemoryStore(*reordered(execution, user_id)), runner)
-        row_best = row_best[user_id]
-        given = given if given.strides == (0,) else given[user_id]
     if 0 <= edges.smallest < edges.largest and not no_distances:
         warn_of_positive_similarities(edges.largest)
+    given = resolve_preference(preference, quantile, execution, edges.n_edges)
+    require_kept_edges(given, execution.store.origin)
+    user_id = execution.store.origin.order
+    if way.reorder:
+        order = locality_order(block_of(execution.store, RowCut(0, execution.n_points)))
+        execution = executed(MemoryStore(*reordered(execution, order)), runner)
+        row_best = row_best[order]
+        user_id = order if user_id is None else user_id[order]
+    if user_id is None:
+        user_id = np.arange(execution.n_points, dtype=np.int32)
+    elif given.strides != (0,):
+        given = given[user_id]
     return Problem(execution, user_id, given, edges), row_best
 
 
-def _load(similarity: Any, settings: Settings, runner: Runner) -> tuple[Execution, bool]:
+def _load(source: Source, way: Way, settings: Settings, runner: Runner) -> tuple[Execution, bool]:
     """Return the graph, and whether its entries surely are no distances."""
+    execution = loaded(source, way, runner)
     if not settings.check_finite:
-        return _execution(_store_of(similarity), runner), True
-    execution, statistics = load_graph(similarity, runner, settings.missing)
+        return execution, True
+    execution, statistics = examined(execution, settings.missing)
     best_first = 2 * statistics.n_best_first > execution.n_points
     alike_itself = statistics.n_alike_itself > 0 or (
-        not scipy.sparse.issparse(similarity) and bool((np.diagonal(similarity) > 0).any())
+        source.dense is not None and bool((np.diagonal(source.dense) > 0).any())
     )
     return execution, best_first or alike_itself
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import warnings
 
 __all__ = [
+    "DamagedGraphError",
     "InvalidInputError",
+    "MemoryLimitError",
     "MissingDependencyError",
     "PositiveSimilarityWarning",
     "SparseAPError",
@@ -32,6 +34,14 @@ class MissingDependencyError(SparseAPError, ImportError):
     def of(cls, purpose: str, package: str, extra: str) -> MissingDependencyError:
         """Build the error for ``purpose``, which needs ``package`` from the extra ``extra``."""
         return cls(f"{purpose} needs {package}, which is not installed: pip install 'sparse-ap[{extra}]'")
+
+
+class DamagedGraphError(SparseAPError, OSError):
+    """A graph on disk is incomplete or has changed; the message names the part."""
+
+
+class MemoryLimitError(SparseAPError, MemoryError):
+    """What was asked for does not fit into the memory allowed; the message has the numbers."""
 
 
 class PositiveSimilarityWarning(UserWarning):

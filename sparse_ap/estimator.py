@@ -10,13 +10,17 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import euclidean_distances, pairwise_distances_argmin
+from sklearn.metrics import euclidean_distances
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparse_ap.clustering import affinity_propagation
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.exact import nearest_of
 from sparse_ap.graphs.knn import knn_graph
+from sparse_ap.graphs.metrics import checked_metric
 from sparse_ap.graphs.neighbours import similarity_function
+from sparse_ap.graphs.points import checked_points
+from sparse_ap.processors import usable_threads
 from sparse_ap.stores.memory import csr_of
 
 __all__ = ["AffinityPropagation"]
@@ -43,8 +47,11 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     n_neighbors : int
         Neighbours of each point for "nearest_neighbors"; fewer where there are not so many points. No
         cluster can be larger than its exemplar's number of neighbours the other way round.
-    similarity : {"-d**2", "-d", "1-d"} or callable
-        How a distance becomes a similarity, for the two neighbour affinities.
+    metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto"}
+        The distance for "nearest_neighbors", as for `sparse_ap.graphs.knn_graph`.
+    similarity : {"-d**2", "-d", "1-d"} or callable, optional
+        How a distance becomes a similarity, for the two neighbour affinities. None: "-d**2" for Euclidean
+        and for precomputed distances, "-d" for any other metric.
     tol : float in [0, 1), optional
     scheme, refine, reorder, random_state, n_jobs, verbose
         As for `affinity_propagation`.
@@ -92,7 +99,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         preference_quantile: float | None = None,
         affinity: str = "nearest_neighbors",
         n_neighbors: int = 15,
-        similarity: Any = "-d**2",
+        metric: str = "euclidean",
+        similarity: Any = None,
         tol: float | None = None,
         scheme: str = "auto",
         refine: str | None = "auto",
@@ -108,6 +116,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.preference_quantile = preference_quantile
         self.affinity = affinity
         self.n_neighbors = n_neighbors
+        self.metric = metric
         self.similarity = similarity
         self.tol = tol
         self.scheme = scheme
@@ -134,11 +143,20 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InvalidInputError
-            A `ValueError`: ``affinity`` is not known, or what `affinity_propagation` refuses.
+            A `ValueError`: ``affinity`` or ``metric`` is not known, ``metric`` is not Euclidean for
+            "euclidean", or what `affinity_propagation` or `sparse_ap.graphs.knn_graph` refuses.
+        MissingDependencyError
+            The search for neighbours needs usearch, which is not installed.
         """
         if self.affinity not in _AFFINITIES:
             raise InvalidInputError(
                 f"affinity={self.affinity!r}; it must be one of {', '.join(_AFFINITIES)}."
+            )
+        checked_metric(self.metric)
+        if self.affinity == "euclidean" and self.metric != "euclidean":
+            raise InvalidInputError(
+                f"affinity='euclidean' was given metric={self.metric!r}; for another metric use "
+                "affinity='nearest_neighbors'."
             )
         X = self._validated(X, reset=True)
         self.affinity_matrix_ = self._similarities(X)
@@ -170,7 +188,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like or sparse matrix
-            Points of shape (n_new, n_features), by Euclidean distance. For "precomputed", similarities of
+            Points of shape (n_new, n_features), by ``metric``. For "precomputed", similarities of
             shape (n_new, n_samples) to the samples of ``fit``; for "precomputed_nearest_neighbors",
             distances. Entry (i, k) not stored: k cannot represent i.
 
@@ -182,12 +200,18 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         X = self._validated(X, reset=False)
         if self._takes_points:
-            return np.asarray(pairwise_distances_argmin(X, self.cluster_centers_), np.int64)
+            return self._nearest_exemplars(X)
         similarity = self._similarities(X)
         if not scipy.sparse.issparse(similarity):
             # Every entry counts, zeros too: made sparse, they would be lost.
             return np.asarray(similarity[:, self.cluster_centers_indices_].argmax(axis=1), np.int64)
         return _most_similar(similarity, self.cluster_centers_indices_)
+
+    def _nearest_exemplars(self, X: Any) -> NDArray[np.int64]:
+        new = checked_points(X, self.metric)
+        exemplars = checked_points(self.cluster_centers_, self.metric)
+        threads = usable_threads(self.n_jobs)
+        return nearest_of(new, exemplars, self.metric, threads).astype(np.int64)
 
     @property
     def _takes_points(self) -> bool:
@@ -207,11 +231,19 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             n_neighbors = min(self.n_neighbors, len(X) - 1)
             if n_neighbors == 0:
                 return scipy.sparse.csr_array((len(X), len(X)))
-            return knn_graph(X, n_neighbors, similarity=self.similarity, n_jobs=self.n_jobs)
+            return knn_graph(
+                X,
+                n_neighbors,
+                metric=self.metric,
+                similarity=self.similarity,
+                n_jobs=self.n_jobs,
+                random_state=self.random_state,
+                verbose=self.verbose,
+            )
         if self.affinity == "euclidean":
             return -euclidean_distances(X, squared=True)
         if self.affinity == "precomputed_nearest_neighbors":
-            return _of_distances(X, self.similarity)
+            return _of_distances(X, "-d**2" if self.similarity is None else self.similarity)
         return X
 
     def __sklearn_tags__(self) -> Any:

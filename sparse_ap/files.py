@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,14 @@ from sparse_ap.errors import InvalidInputError, MissingDependencyError
 from sparse_ap.graphs import from_knn
 from sparse_ap.model import Clustering
 
-__all__ = ["read_graph", "require_writable", "write_clustering"]
+__all__ = [
+    "read_graph",
+    "read_points",
+    "require_writable",
+    "require_writable_graph",
+    "write_clustering",
+    "write_graph",
+]
 
 
 def read_graph(path: Path, similarity: str | None) -> Any:
@@ -74,6 +82,62 @@ def require_writable(path: Path) -> None:
         raise InvalidInputError(f"The folder {path.absolute().parent} does not exist; make it first.")
     if path.suffix == ".parquet":
         _parquet()
+
+
+def read_points(path: Path) -> Any:
+    """Read a table of points: an ``.npy`` file, mapped, or an ``.npz`` file with exactly one array.
+
+    Raises
+    ------
+    InvalidInputError
+        The file is neither.
+    """
+    if path.suffix not in (".npy", ".npz"):
+        raise InvalidInputError(f"{path} ends in {path.suffix!r}; points are read from .npy or .npz files.")
+    try:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded as file:
+            names = file.files
+            if len(names) == 1:
+                return file[names[0]]
+    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+        raise InvalidInputError(
+            f"{path} is no {path.suffix} file, or a damaged one ({error}). Write it again."
+        ) from error
+    raise InvalidInputError(
+        f"{path} holds the arrays {', '.join(sorted(names)) or '(none)'}; exactly one is needed, the table "
+        "of points. Write it alone, with numpy.save."
+    )
+
+
+def require_writable_graph(path: Path) -> None:
+    """Refuse an output for a graph that cannot be written, before the work that would be lost.
+
+    Raises
+    ------
+    InvalidInputError
+        The ending is not ``.npz``, the folder does not exist, or nothing can be written there.
+    """
+    if path.suffix != ".npz":
+        raise InvalidInputError(f"{path} ends in {path.suffix!r}; a graph is written to an .npz file.")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise InvalidInputError(f"The folder {folder} does not exist; make it first.")
+    if not os.access(folder, os.W_OK):
+        raise InvalidInputError(f"Nothing can be written to the folder {folder}; choose another.")
+
+
+def write_graph(graph: scipy.sparse.csr_array, path: Path) -> None:
+    """Write a graph as ``scipy.sparse.save_npz`` does; the file appears whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            scipy.sparse.save_npz(file, graph, compressed=False)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_clustering(clustering: Clustering, path: Path) -> None:

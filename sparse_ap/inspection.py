@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from sparse_ap.clustering import load_graph, open_runner
 from sparse_ap.model import Float64Array, RowCut
 from sparse_ap.ordering import matrix_of
 from sparse_ap.passes.extent import BestRows, ExtentPass
 from sparse_ap.passes.statistics import EdgeStatistics
+from sparse_ap.processors import usable_threads
 from sparse_ap.similarity import similarity_quantiles
+from sparse_ap.sources import examined, executed, open_runner, open_source
 from sparse_ap.stores import block_of
 
 __all__ = ["QUANTILES", "GraphSummary", "inspect_graph"]
@@ -77,8 +78,8 @@ def inspect_graph(similarity: Any, n_jobs: int | None = None) -> GraphSummary:
     InvalidInputError
         The matrix cannot be taken as a graph.
     """
-    with open_runner(n_jobs) as runner:
-        execution, entries = load_graph(similarity, runner)
+    with open_runner(usable_threads(n_jobs)) as runner:
+        execution, entries = examined(executed(open_source(similarity).store, runner), missing=None)
         rows = BestRows(np.empty(execution.n_points))
         (in_degree,), extent = execution.run(ExtentPass(), (), rows)
         quantiles = similarity_quantiles(execution, extent.n_edges, list(QUANTILES))

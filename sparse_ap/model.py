@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "AS_GIVEN",
     "Block",
     "Clustering",
     "FloatArray",
     "Int32Array",
     "Int64Array",
+    "Origin",
     "Outcome",
     "RowCut",
     "SweepReport",
@@ -63,6 +65,25 @@ class Block:
     indptr: Int64Array
     indices: Int32Array
     data: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """What became of the user's graph before it was stored.
+
+    Attributes
+    ----------
+    order : ndarray of int32, shape (n_points,), or None
+        The user's number of each row, where points were renumbered.
+    floor : float
+        Edges with this similarity or a smaller one were left out; -inf: none.
+    """
+
+    order: Int32Array | None = None
+    floor: float = -np.inf
+
+
+AS_GIVEN = Origin()
 
 
 class SweepReport(NamedTuple):

@@ -46,8 +46,8 @@ def reordered(execution: Execution, order: Int32Array) -> tuple[Int64Array, Int3
     copy = ReorderingPass(
         new_number,
         indptr,
-        np.empty(execution.n_edges, np.int32),
-        np.empty(execution.n_edges, execution.dtype),
+        np.empty(indptr[-1], np.int32),
+        np.empty(indptr[-1], execution.dtype),
     )
     execution.run(copy, (), ())
     return copy.indptr, copy.indices, copy.data

@@ -7,7 +7,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from sparse_ap.convergence import StopRule
 from sparse_ap.errors import InvalidInputError
@@ -73,7 +72,7 @@ def checked_settings(
     """
     _require("scheme", scheme, _is_one_of(scheme, "auto", *DEFAULTS), "'auto', 'compact' or 'classic'")
     if scheme == "auto":
-        scheme = "compact" if scipy.sparse.issparse(similarity) else "classic"
+        scheme = "classic" if isinstance(similarity, np.ndarray | list | tuple) else "compact"
     damping = DEFAULTS[scheme].damping if damping is None else damping
     tol = DEFAULTS[scheme].tol if tol is None else tol
     _require("damping", damping, damping is None or _within(damping, 0.5), "0.5 or more and less than 1")
@@ -108,7 +107,8 @@ def _is_one_of(value: object, *allowed: object) -> bool:
 
 
 def _within(value: Any, least: float) -> bool:
-    return isinstance(value, Real) and bool(least <= value < 1)
+    # Not as a float, which a whole number may be too large for.
+    return isinstance(value, Real) and least <= value < 1  # type: ignore[operator]
 
 
 def _at_most_int32(count: int) -> int:

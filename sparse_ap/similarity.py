@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NoReturn
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.model import Float64Array, Int32Array, Int64Array, RowCut
+from sparse_ap.model import Float64Array, Int32Array, Int64Array, Origin, RowCut
 from sparse_ap.passes.extent import BestRows, ExtentPass
 from sparse_ap.passes.grid import Grid
 from sparse_ap.passes.order_statistics import HistogramPass, quantiles
@@ -25,6 +26,7 @@ __all__ = [
     "break_ties",
     "examine",
     "message_preference",
+    "require_kept_edges",
     "resolve_preference",
     "similarity_quantiles",
     "support_grid",
@@ -109,13 +111,17 @@ def examine(execution: Execution, missing: str | None) -> EdgeStatistics:
     statistics = execution.run(StatisticsPass(), (), ())[1]
     if statistics.n_nan and missing is None:
         remedy = "Give missing='nan' to take them as absent edges, or remove them (an absent edge is -inf)"
-        _refuse(f"{_are(statistics.n_nan)} NaN", statistics.first_nan, remedy, execution)
+        first = _first(execution, statistics.first_nan, lambda column, s: np.isnan(s))
+        _refuse(f"{_are(statistics.n_nan)} NaN", first, remedy)
     if statistics.n_outside:
         outside = f"{_has(statistics.n_outside)} a column id outside 0 to {execution.n_points - 1}"
-        _refuse(outside, statistics.first_wrong, "Rebuild the graph", execution)
+        n = execution.n_points
+        first = _first(execution, statistics.first_outside, lambda column, s: (column < 0) | (column >= n))
+        _refuse(outside, first, "Rebuild the graph")
     if statistics.n_plus_inf:
         remedy = "Give them a finite value"
-        _refuse(f"{_are(statistics.n_plus_inf)} +inf", statistics.first_wrong, remedy, execution)
+        first = _first(execution, statistics.first_infinite, lambda column, s: s == np.inf)
+        _refuse(f"{_are(statistics.n_plus_inf)} +inf", first, remedy)
     if 2 * min(statistics.n_nearest_first, statistics.n_diagonal) > execution.n_points:
         raise InvalidInputError(
             "The graph holds distances, as sklearn.neighbors.KNeighborsTransformer writes them: rows begin "
@@ -126,9 +132,9 @@ def examine(execution: Execution, missing: str | None) -> EdgeStatistics:
     return statistics
 
 
-def _refuse(what: str, position: int, remedy: str, execution: Execution) -> NoReturn:
+def _refuse(what: str, first: str, remedy: str) -> NoReturn:
     raise InvalidInputError(
-        f"Of the graph's entries {what}; {_entry_text(position, execution)}. Finite numbers are needed, or "
+        f"Of the graph's entries {what}; the first wrong entry is {first}. Finite numbers are needed, or "
         f"-inf for no edge. {remedy}."
     )
 
@@ -141,12 +147,12 @@ def _are(count: int) -> str:
     return f"{count} {'is' if count == 1 else 'are'}"
 
 
-def _entry_text(position: int, execution: Execution) -> str:
-    """Say which stored entry is the first wrong one."""
-    row = int(np.searchsorted(execution.store.indptr, position, side="right")) - 1
+def _first(execution: Execution, row: int, wrong: Callable[[Any, Any], Any]) -> str:
+    """Show the first entry of a row, off the diagonal, that is wrong by its column or similarity."""
     block = block_of(execution.store, RowCut(row, row + 1))
-    edge = position - int(block.indptr[0])
-    return f"the first wrong entry is ({row}, {block.indices[edge]}) = {block.data[edge]}"
+    column, s = block.indices, block.data
+    edge = np.flatnonzero(wrong(column, s) & (column != row))[0]
+    return f"({row}, {column[edge]}) = {s[edge]}"
 
 
 def resolve_preference(
@@ -204,6 +210,25 @@ def resolve_preference(
         )
     _require_summable(float(np.abs(given).max(initial=0)), execution.dtype)
     return np.broadcast_to(given, (n,))
+
+
+def require_kept_edges(preference: Float64Array, origin: Origin) -> None:
+    """Refuse preferences for which a graph lacks edges that were left out when it was written.
+
+    Where the preference is p, a point loses by joining another along an edge of similarity p or less; at a
+    lower preference it may gain.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    lowest = float(preference.min(initial=np.inf))
+    if lowest < origin.floor:
+        raise InvalidInputError(
+            f"The preference is as low as {lowest:g}, but the graph was written without edges of similarity "
+            f"{origin.floor:g} or less (min_similarity), which may matter at preferences below that. Write "
+            "the graph again with a lower min_similarity, or raise the preference."
+        )
 
 
 def _numbers(preference: ArrayLike) -> Float64Array:

@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
+from hypothesis import HealthCheck, settings
 from scipy.spatial import cKDTree
+
+# tests/test_fuzz.py has eight tests: 10,000 examples of new random inputs.
+settings.register_profile(
+    "fuzz", max_examples=1250, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+# The same inputs each time, so that nothing changes but what is tested.
+settings.register_profile(
+    "fuzz-quick", parent=settings.get_profile("fuzz"), max_examples=150, derandomize=True
+)
 
 
 def knn_similarity(n: int, k: int, d: int, seed: int, dtype: Any = np.float32) -> scipy.sparse.csr_array:

@@ -18,6 +18,7 @@ from conftest import knn_similarity
 
 from sparse_ap import affinity_propagation
 from sparse_ap.cli import main
+from sparse_ap.graphs import knn_graph
 
 
 def run(*arguments: Any) -> Any:
@@ -165,7 +166,7 @@ def test_errors_name_what_was_wrong(graph_file: Path) -> None:
     assert run("cluster", "missing.npz").exit_code == 2
 
 
-@pytest.mark.parametrize("command", [[], ["info"], ["cluster"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["knn"], ["info"], ["cluster"], ["demo"]])
 def test_help_teaches(command: list[str]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0
@@ -196,3 +197,55 @@ def test_a_closed_pipe_is_no_error(graph_file: Path) -> None:
     assert done.stdout == "points             3,000\n"
     assert "Error" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("ending", ["npy", "npz"])
+def test_knn_writes_a_graph(tmp_path: Path, ending: str) -> None:
+    points, output = np.random.default_rng(0).normal(size=(300, 4)), tmp_path / "graph.npz"
+    path = tmp_path / f"points.{ending}"
+    np.save(path, points) if ending == "npy" else np.savez(path, points)
+    result = run("knn", path, "-o", output, "-k", 6, "--metric", "cosine", "--similarity", "1-d")
+    assert result.exit_code == 0, result.output
+    expected = knn_graph(points, 6, metric="cosine", similarity="1-d")
+    assert (scipy.sparse.load_npz(output) != expected).nnz == 0
+    lines = result.output.splitlines()
+    assert lines[:3] == ["points      300", "edges       1,800", "search      all pairs, cosine"]
+    assert lines[4:] == [f"written to  {output}", f"next        sparse-ap info {output}"]
+    assert not list(tmp_path.glob(".*part"))
+    assert run("knn", path, "-o", output, "--quiet").output == ""
+    assert run("cluster", output, "--preference", -3).exit_code == 0
+
+
+def test_knn_refuses_an_output_before_it_reads(tmp_path: Path) -> None:
+    path = tmp_path / "points.npy"
+    path.write_bytes(b"not read")
+    for output, text in [
+        ("graph.txt", "graph.txt ends in '.txt'; a graph is written to an .npz file."),
+        ("nowhere/graph.npz", "nowhere does not exist; make it first."),
+    ]:
+        result = run("knn", path, "-o", tmp_path / output)
+        assert result.exit_code == 2
+        assert text in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("points.txt", "points.txt ends in '.txt'; points are read from .npy or .npz files."),
+        ("points.npy", "points.npy is no .npy file, or a damaged one"),
+        (
+            "two.npz",
+            "two.npz holds the arrays a, b; exactly one is needed, the table of points. Write it alone",
+        ),
+    ],
+)
+def test_files_that_are_no_points(tmp_path: Path, name: str, text: str) -> None:
+    if name == "two.npz":
+        np.savez(tmp_path / name, a=np.zeros((3, 2)), b=np.zeros((3, 2)))
+    else:
+        (tmp_path / name).write_bytes(b"no table")
+    result = run("knn", tmp_path / name, "-o", tmp_path / "graph.npz")
+    assert result.exit_code == 2
+    assert text in result.stderr
+    assert not (tmp_path / "graph.npz").exists()

@@ -18,12 +18,20 @@ from click.testing import CliRunner
 
 import sparse_ap
 import sparse_ap.graphs
+import sparse_ap.plotting
 from sparse_ap.cli import main
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-DOCUMENTED_MODULES = ["sparse_ap.clustering", "sparse_ap.graphs.knn", "sparse_ap.graphs.neighbours"]
+DOCUMENTED_MODULES = [
+    "sparse_ap.clustering",
+    "sparse_ap.graphs.annotated",
+    "sparse_ap.graphs.distances",
+    "sparse_ap.graphs.edges",
+    "sparse_ap.graphs.knn",
+    "sparse_ap.graphs.neighbours",
+]
 
 # "..." stands for what differs from run to run or is left out, an output line <BLANKLINE> for an empty one.
 LENIENT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -32,6 +40,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 # What takes half a minute is run by `make demo`.
 TOO_LONG = {"demo"}
+# What is in no extra because it needs a compiler to install.
+NEEDS = {"docs/how-to/from-hnswlib.md": "hnswlib"}
 
 
 class Fence(NamedTuple):
@@ -95,6 +105,8 @@ def run_command(command: str) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python and console blocks in order, in one namespace and one folder, and print what the page says."""
+    if name(page) in NEEDS:
+        pytest.importorskip(NEEDS[name(page)])
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}
     printed = None
@@ -169,7 +181,11 @@ def test_docstrings_say_what_happens(module: str) -> None:
 
 @pytest.mark.parametrize(
     ("module", "public"),
-    [(module.__name__, public) for module in (sparse_ap, sparse_ap.graphs) for public in module.__all__],
+    [
+        (module.__name__, public)
+        for module in (sparse_ap, sparse_ap.graphs, sparse_ap.plotting)
+        for public in module.__all__
+    ],
 )
 def test_public_name_is_in_the_reference_and_has_a_docstring(module: str, public: str) -> None:
     reference = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -179,7 +195,17 @@ def test_public_name_is_in_the_reference_and_has_a_docstring(module: str, public
 
 
 @pytest.mark.parametrize(
-    "function", [sparse_ap.affinity_propagation, sparse_ap.graphs.from_knn, sparse_ap.graphs.knn_graph]
+    "function",
+    [
+        sparse_ap.affinity_propagation,
+        sparse_ap.graphs.from_anndata,
+        sparse_ap.graphs.from_distances,
+        sparse_ap.graphs.from_knn,
+        sparse_ap.graphs.knn_graph,
+        sparse_ap.graphs.symmetrise,
+        sparse_ap.graphs.top_k,
+        sparse_ap.plotting.plot_clustering,
+    ],
 )
 def test_signature_is_that_of_the_reference(function: Any) -> None:
     """Names and defaults of all parameters, in order; the reference leaves the types out."""

@@ -44,6 +44,30 @@ def test_neighbours_are_found_and_clustered() -> None:
     assert adjusted_rand_score(TRUE_LABELS, found.labels_) > 0.9
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("metric", ["manhattan", "chebyshev", "cosine", "correlation", "tanimoto"])
+def test_predicting_by_every_metric(metric: str, packed: bool) -> None:
+    rng = np.random.default_rng(1)
+    fitted, new = rng.normal(size=(150, 12)), rng.normal(size=(60, 12))
+    if metric == "tanimoto":
+        fitted, new = rng.random((150, 40)) < 0.3, rng.random((60, 40)) < 0.3
+    given = [np.packbits(x, axis=1) if packed and metric == "tanimoto" else x for x in (fitted, new)]
+    found = AffinityPropagation(n_neighbors=60, metric=metric).fit(given[0])
+    name = {"manhattan": "cityblock", "tanimoto": "jaccard"}.get(metric, metric)
+    distances = cdist(new, fitted[found.cluster_centers_indices_], name)
+    predicted = found.predict(given[1])
+    np.testing.assert_allclose(distances[np.arange(60), predicted], distances.min(axis=1))
+    assert (found.affinity_matrix_ != knn_graph(given[0], 60, metric=metric)).nnz == 0
+
+
+def test_euclidean_takes_no_other_metric() -> None:
+    text = (
+        "affinity='euclidean' was given metric='cosine'; for another metric use affinity='nearest_neighbors'."
+    )
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
+        AffinityPropagation(affinity="euclidean", metric="cosine").fit(X)
+
+
 def test_euclidean_is_scikit_learns() -> None:
     ours = AffinityPropagation(affinity="euclidean", damping=0.7).fit(X)
     theirs = sklearn.cluster.AffinityPropagation(damping=0.7, random_state=0).fit(X)

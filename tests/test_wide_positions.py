@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse
 from conftest import knn_similarity
 
-from sparse_ap import InvalidInputError, affinity_propagation, clustering
+from sparse_ap import InvalidInputError, affinity_propagation, sources
 from sparse_ap.model import Block, RowCut
 from sparse_ap.stores.memory import MemoryStore
 
@@ -24,7 +24,7 @@ class LastRows:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self.indptr = store.indptr + FAR
-        self.dtype = store.dtype
+        self.dtype, self.origin, self.chunk_edges = store.dtype, store.origin, store.chunk_edges
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
         for block in self._store.read(cuts):
@@ -36,8 +36,8 @@ class LastRows:
 
 @pytest.fixture
 def far(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = clustering._store_of
-    monkeypatch.setattr(clustering, "_store_of", lambda similarity: LastRows(taken(similarity)))
+    taken = sources._memory_store
+    monkeypatch.setattr(sources, "_memory_store", lambda *given: LastRows(taken(*given)))
 
 
 GRAPH = knn_similarity(400, 8, 2, seed=0)

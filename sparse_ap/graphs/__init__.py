@@ -1,6 +1,9 @@
-"""Making similarity graphs: from points, and from the neighbour lists that k-NN libraries give."""
+"""Making similarity graphs: from points, from what k-NN libraries give, from other graphs."""
 
+from sparse_ap.graphs.annotated import from_anndata
+from sparse_ap.graphs.distances import from_distances
+from sparse_ap.graphs.edges import symmetrise, top_k
 from sparse_ap.graphs.knn import knn_graph
 from sparse_ap.graphs.neighbours import from_knn
 
-__all__ = ["from_knn", "knn_graph"]
+__all__ = ["from_anndata", "from_distances", "from_knn", "knn_graph", "symmetrise", "top_k"]

@@ -3,46 +3,75 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.neighbours import Similarity, from_knn
-from sparse_ap.model import Float64Array
+from sparse_ap.graphs.approximate import approximate, require_usearch
+from sparse_ap.graphs.exact import Neighbours, all_pairs
+from sparse_ap.graphs.metrics import checked_metric
+from sparse_ap.graphs.neighbours import Similarity, from_knn, similarity_function
+from sparse_ap.graphs.points import checked_points
+from sparse_ap.processors import usable_threads
 
-__all__ = ["knn_graph"]
+__all__ = ["default_similarity", "knn_graph", "search_for"]
+
+# Measured: docs/design/0007-knn-search.md
+TREE_FEATURES = 8
+EXACT_POINTS = 10_000
+_MINKOWSKI = {"euclidean": 2, "manhattan": 1, "chebyshev": np.inf}
 
 
 def knn_graph(
-    X: ArrayLike, n_neighbors: int, *, similarity: Similarity = "-d**2", n_jobs: int | None = None
+    X: ArrayLike,
+    n_neighbors: int,
+    *,
+    metric: str = "euclidean",
+    similarity: Similarity | None = None,
+    n_jobs: int | None = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+    verbose: bool = False,
 ) -> scipy.sparse.csr_array:
-    """Build the directed graph from each point to its nearest neighbours, by a k-d tree.
+    """Build the directed graph from each point to its nearest neighbours.
 
-    Exact, and fast up to about 10 dimensions; beyond that build neighbour lists with an approximate
-    search and give them to `from_knn`.
+    Exact for up to 10,000 points, and for up to 8 features by a k-d tree (not for "cosine", "correlation" and
+    "tanimoto"). Otherwise approximate, which needs usearch: ``pip install 'sparse-ap[knn]'``.
 
     Parameters
     ----------
-    X : array-like of float, shape (n_points, n_features)
-        The points; distances are Euclidean.
+    X : array-like, shape (n_points, n_features)
+        The points, finite real numbers. For "tanimoto" bits: bool, or uint8 as ``numpy.packbits(X, axis=1)``
+        makes it.
     n_neighbors : int
         Neighbours of each point, itself not counted: from 1 to n_points - 1.
-    similarity : {"-d", "-d**2", "1-d"} or callable
-        How a distance becomes a similarity.
+    metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto"}
+        The distance. "cosine" and "correlation" are 1 minus the cosine or the correlation, from 0 to 2; rows
+        without direction (all zeros, for "correlation" all equal) are at 0 from each other and at 1 from all
+        others. "tanimoto" is 1 minus the share of common bits, 0 between two rows without any bit.
+    similarity : {"-d", "-d**2", "1-d"} or callable, optional
+        How a distance becomes a similarity; None: "-d**2" for "euclidean", "-d" for the others.
     n_jobs : int, optional
-        Threads; None: all processors.
+        Threads; None or -1: one for each processor. The graph does not depend on it.
+    random_state : int, RandomState, Generator or None
+        Seed of the approximate search: the order in which points enter its index.
+    verbose : bool
+        Show the progress of the approximate search, where standard error is a terminal.
 
     Returns
     -------
     csr_array of float32, shape (n_points, n_points)
+        Rows of ``n_neighbors`` edges, nearest first; the approximate search may find fewer.
 
     Raises
     ------
     InvalidInputError
-        ``X`` is not a table, or ``n_neighbors`` is out of range.
+        ``X`` is not such a table, ``n_neighbors`` is out of range, or a name is not known.
+    MissingDependencyError
+        The search is approximate, and usearch is not installed.
 
     Examples
     --------
@@ -52,42 +81,63 @@ def knn_graph(
            [-1.,  0.,  0.],
            [ 0., -4.,  0.]], dtype=float32)
     """
-    points = _checked_points(X)
-    n = len(points)
+    points = checked_points(X, checked_metric(metric))
+    _require_neighbours(n_neighbors, len(points))
+    chosen = default_similarity(metric) if similarity is None else similarity
+    similarity_function(chosen)
+    n_threads, seed = usable_threads(n_jobs), _seed(random_state)
+    search = search_for(points, metric)
+    if search == "k-d tree":
+        found = _by_tree(points, n_neighbors, metric, n_threads)
+    elif search == "all pairs":
+        found = all_pairs(points, n_neighbors, metric, n_threads)
+    else:
+        require_usearch()
+        found = approximate(points, n_neighbors, metric, n_threads, seed, verbose=verbose)
+    return from_knn(found.indices, found.distances.astype(np.float32), similarity=chosen)
+
+
+def default_similarity(metric: str) -> str:
+    """Return how distances become similarities unless told: as in the paper for Euclidean ones."""
+    return "-d**2" if metric == "euclidean" else "-d"
+
+
+def search_for(points: NDArray[Any], metric: str) -> str:
+    """Return the name of the search that suits these points."""
+    n, n_features = points.shape
+    if metric in _MINKOWSKI and n_features <= TREE_FEATURES:
+        return "k-d tree"
+    return "all pairs" if n <= EXACT_POINTS else "approximate"
+
+
+def _by_tree(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: int) -> Neighbours:
+    # One more than wanted: a point finds itself, though among duplicates not always first, or at all.
+    distances, indices = cKDTree(points).query(
+        points, n_neighbors + 1, p=_MINKOWSKI[metric], workers=n_threads
+    )
+    itself = indices == np.arange(len(points))[:, None]
+    itself[~itself.any(axis=1), -1] = True
+    shape = (len(points), n_neighbors)
+    return Neighbours(indices[~itself].astype(np.int32).reshape(shape), distances[~itself].reshape(shape))
+
+
+def _require_neighbours(n_neighbors: int, n: int) -> None:
     if not isinstance(n_neighbors, Integral) or not 1 <= n_neighbors < n:
         raise InvalidInputError(
             f"n_neighbors={n_neighbors} for {n} points; it must be a whole number from 1 to {n - 1}, since a "
             "point is not its own neighbour."
         )
-    if n_jobs is not None and n_jobs < 1 and n_jobs != -1:
-        raise InvalidInputError(f"n_jobs={n_jobs}; a positive number of threads is needed, or -1 for all.")
-    # One more than wanted: a point finds itself, though among duplicates not always first, or at all.
-    distances, indices = cKDTree(points).query(points, n_neighbors + 1, workers=n_jobs or -1)
-    itself = indices == np.arange(n)[:, None]
-    itself[~itself.any(axis=1), -1] = True
-    shape = (n, n_neighbors)
-    return from_knn(
-        indices[~itself].astype(np.int32).reshape(shape),
-        distances[~itself].astype(np.float32).reshape(shape),
-        similarity=similarity,
-    )
 
 
-def _checked_points(X: ArrayLike) -> Float64Array:
-    if scipy.sparse.issparse(X):
+def _seed(random_state: Any) -> int:
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**63 - 1))
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**63 - 1))
+    if not isinstance(random_state, Integral) or random_state < 0:
         raise InvalidInputError(
-            "X is a sparse matrix; a k-d tree needs a dense table. Build neighbour lists with "
-            "sklearn.neighbors.NearestNeighbors and give them to from_knn."
+            f"random_state={random_state!r}; a whole number from 0, a numpy generator or None is needed."
         )
-    points = np.asarray(X, np.float64)
-    if points.ndim != 2:
-        raise InvalidInputError(
-            f"X has shape {points.shape}; a table is needed, one row a point, one column a feature."
-        )
-    wrong = np.flatnonzero(~np.isfinite(points).all(axis=1))
-    if len(wrong):
-        raise InvalidInputError(
-            f"X has {len(wrong)} rows with NaN or infinite entries, the first being row {wrong[0]}; finite "
-            "coordinates are needed. Drop these rows, or fill them in."
-        )
-    return points
+    return int(random_state)

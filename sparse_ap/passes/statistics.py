@@ -14,7 +14,7 @@ from sparse_ap.passes.contract import ColumnReduction, Columns
 __all__ = ["EdgeStatistics", "StatisticsPass"]
 
 _NOWHERE = np.iinfo(np.int64).max
-# Of the fields of EdgeStatistics; the others are positions.
+# Of the fields of EdgeStatistics; the others are rows.
 _N_COUNTS = 10
 
 
@@ -32,9 +32,8 @@ class EdgeStatistics:
     n_nearest_first, n_best_first : int
         Rows not in the order of their columns but of their values: rising from 0, as lists of distances
         are; falling, as lists of similarities are.
-    first_nan, first_wrong : int
-        Position, in the order stored, of the first entry counted in ``n_nan``; in ``n_plus_inf`` or
-        ``n_outside``.
+    first_nan, first_infinite, first_outside : int
+        The first row with an entry counted in ``n_nan``, ``n_plus_inf``, ``n_outside``.
     """
 
     n_entries: int = 0
@@ -48,7 +47,8 @@ class EdgeStatistics:
     n_nearest_first: int = 0
     n_best_first: int = 0
     first_nan: int = _NOWHERE
-    first_wrong: int = _NOWHERE
+    first_infinite: int = _NOWHERE
+    first_outside: int = _NOWHERE
 
     def __add__(self, other: EdgeStatistics) -> EdgeStatistics:
         """Combine with another block's."""
@@ -73,19 +73,14 @@ class StatisticsPass:
     def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> EdgeStatistics:
         """Look at one block."""
         counts, firsts = _look(block.rows.start, block.n_points, block.indptr, block.indices, block.data)
-        before = int(block.indptr[0])
-        return EdgeStatistics(
-            len(block.data),
-            *counts.tolist(),
-            *(first if first == _NOWHERE else first + before for first in firsts.tolist()),
-        )
+        return EdgeStatistics(len(block.data), *counts.tolist(), *firsts.tolist())
 
 
 @numba.njit(nogil=True, cache=True)
 def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tuple[Any, Any]:
     # In the order of EdgeStatistics, from n_diagonal on.
     counts = np.zeros(9, np.int64)
-    firsts = np.full(2, _NOWHERE)
+    firsts = np.full(3, _NOWHERE)
     for row in range(len(indptr) - 1):
         first, last = indptr[row] - indptr[0], indptr[row + 1] - indptr[0]
         columns, values = indices[first:last], data[first:last]
@@ -100,13 +95,13 @@ def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tu
                 counts[6] += s > 0
             elif column < 0 or column >= n_points:
                 counts[5] += 1
-                firsts[1] = min(firsts[1], edge)
+                firsts[2] = min(firsts[2], start + row)
             elif np.isnan(s):
                 counts[2] += 1
-                firsts[0] = min(firsts[0], edge)
+                firsts[0] = min(firsts[0], start + row)
             elif s == np.inf:
                 counts[3] += 1
-                firsts[1] = min(firsts[1], edge)
+                firsts[1] = min(firsts[1], start + row)
             elif s == -np.inf:
                 counts[4] += 1
     return counts, firsts

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sparse_ap.model import Block, Int64Array, RowCut
+from sparse_ap.model import Block, Int64Array, Origin, RowCut
 
 __all__ = ["Store", "block_of"]
 
@@ -23,6 +23,16 @@ class Store(Protocol):
     @property
     def indptr(self) -> Int64Array:
         """Where each row's edges begin, shape (n_points + 1,)."""
+        ...
+
+    @property
+    def origin(self) -> Origin:
+        """What became of the user's graph before it was stored."""
+        ...
+
+    @property
+    def chunk_edges(self) -> int | None:
+        """Edges that cannot be read apart; None: any can."""
         ...
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:

@@ -57,7 +57,7 @@ def csr_of_dense(similarity: Any, dtype: Any = np.float64) -> scipy.sparse.csr_a
 def classic(graph: scipy.sparse.csr_array, preference: Any, n_sweeps: int, damping: float) -> State:
     """Return what the classic scheme keeps after some sweeps."""
     problem = _problem(graph, preference)
-    messages = Messages.at_rest(problem.execution.n_edges)
+    messages = Messages.at_rest(problem.survey.n_edges)
     scheme = Watched(Classic(damping, messages, support_grid(problem, problem.preference)))
     history = _sweep(problem, scheme, n_sweeps)
     return State(scheme.kept, scheme.total, messages, history)

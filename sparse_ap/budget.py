@@ -1,0 +1,152 @@
+"""How much memory a run needs, and in which way it fits into what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psutil
+
+from sparse_ap.errors import InvalidInputError, MemoryLimitError
+
+__all__ = ["GraphSize", "Way", "available", "bytes_of", "choose_way"]
+
+# Bytes a point of what a run with float32 similarities holds while it sweeps: preferences, supports,
+# self-responsibilities and totals (8 each), the totals gathered (4), statuses and when they changed (5), the
+# rows' memory (20), indptr (8), the user's numbers (4), the best exemplars seen (1).
+_A_POINT = 74
+# What is wider where similarities are float64: the totals gathered, mean and corrections of the rows.
+_A_POINT_WIDER = 16
+# Each thread adds up the columns for itself.
+_A_POINT_AND_THREAD = 8
+# A thread's block, as it is read, decoded and worked on.
+_COPIES_OF_A_BLOCK = 4
+# Kernels loaded, or compiled at their first use, and what the allocator keeps.
+_MACHINERY = 160_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSize:
+    """What the memory for a graph depends on.
+
+    Attributes
+    ----------
+    n_points, n_edges : int
+    itemsize : int
+        Bytes of a similarity: 4 or 8.
+    block_edges : int
+        Edges that are read at a time from disk.
+    edge_state : int
+        Bytes that a scheme keeps for each edge.
+    """
+
+    n_points: int
+    n_edges: int
+    itemsize: int
+    block_edges: int
+    edge_state: int
+
+    @property
+    def graph_bytes(self) -> int:
+        """Size of the edges."""
+        return self.n_edges * (4 + self.itemsize)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to run: where the edges are, whether a copy is renumbered, who reads them.
+
+    Attributes
+    ----------
+    load : bool
+        Whether to read a graph on disk into memory first.
+    streaming : bool
+        Whether to read the edges from disk in each sweep.
+    reorder : bool
+        Whether to work on a renumbered copy.
+    n_threads : int
+    """
+
+    load: bool
+    streaming: bool
+    reorder: bool
+    n_threads: int
+
+    def extra_bytes(self, size: GraphSize) -> int:
+        """Return the memory this way takes beyond what the process holds already."""
+        a_point = _A_POINT + self.n_threads * _A_POINT_AND_THREAD
+        if size.itemsize == 8:
+            a_point += _A_POINT_WIDER
+        graphs = self.load + self.reorder
+        blocks = self.n_threads * _COPIES_OF_A_BLOCK * size.block_edges * (4 + size.itemsize)
+        return (
+            a_point * size.n_points
+            + graphs * size.graph_bytes
+            + size.edge_state * size.n_edges
+            + (blocks if self.load or self.streaming else 0)
+            + _MACHINERY
+        )
+
+
+def choose_way(ways: Sequence[Way], size: GraphSize, limit: int) -> Way:
+    """Return the first way that stays under the limit.
+
+    Parameters
+    ----------
+    ways : sequence of Way
+        The best first; the last one takes the least memory.
+    size : GraphSize
+    limit : int
+        For the whole process, in bytes.
+
+    Raises
+    ------
+    MemoryLimitError
+        None does; the message has the numbers, and the way out.
+    """
+    held = psutil.Process().memory_info().rss
+    for way in ways:
+        if held + way.extra_bytes(size) <= limit:
+            return way
+    least = ways[-1].extra_bytes(size)
+    way_out = (
+        "Raise memory_limit to that, use a machine with more memory, or drop points."
+        if ways[-1].streaming
+        else "Raise memory_limit to that; or write the graph to disk with sparse_ap.graphs.write_graph and "
+        "give its path: edges are then read from there in each sweep."
+    )
+    raise MemoryLimitError(
+        f"{size.n_points:,} points and {size.n_edges:,} edges need {_text(held + least)} at least: "
+        f"{_text(least)}, and {_text(held)} that the process holds already. The limit is {_text(limit)}. "
+        f"{way_out}"
+    )
+
+
+def available() -> int:
+    """Return what the process holds and can still get, in bytes, with some left to others."""
+    return int(psutil.Process().memory_info().rss + 0.8 * psutil.virtual_memory().available)
+
+
+def bytes_of(memory_limit: int | str) -> int:
+    """Return a number of bytes, given as such or as text like ``"2GB"``.
+
+    Raises
+    ------
+    InvalidInputError
+        The text says no amount of memory.
+    """
+    from dask.utils import parse_bytes
+
+    try:
+        limit = int(parse_bytes(memory_limit))
+    except (ValueError, TypeError, OverflowError, AttributeError) as error:
+        raise InvalidInputError(
+            f"memory_limit={memory_limit!r}; an amount of memory is needed, such as '2GB' or 2_000_000_000."
+        ) from error
+    if limit <= 0:
+        raise InvalidInputError(f"memory_limit={memory_limit!r}; more than nothing is needed, such as '2GB'.")
+    return limit
+
+
+def _text(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.2f} GB"

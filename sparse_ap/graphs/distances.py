@@ -1,0 +1,127 @@
+"""A graph from a sparse matrix of distances."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.assembly import csr_graph
+from sparse_ap.graphs.conversion import Similarity, float_type, similarities_of
+from sparse_ap.model import BoolArray
+from sparse_ap.stores.memory import csr_of
+
+__all__ = ["from_distances", "similarities_between"]
+
+
+def from_distances(distances: Any, *, similarity: Similarity = "-d") -> scipy.sparse.csr_array:
+    """Build a similarity graph from a sparse matrix of distances.
+
+    Parameters
+    ----------
+    distances : sparse matrix or array of real numbers, shape (n_points, n_points)
+        Entry (i, k) is the distance from point i to point k; stored zeros off the diagonal are distances
+        of 0, and what is not stored is no edge. Left out: the diagonal, and infinite distances. Of any
+        format; never written to.
+    similarity : {"-d", "-d**2", "1-d"} or callable
+        How a distance d becomes a similarity, as for `from_knn`.
+
+    Returns
+    -------
+    csr_array of float32, shape (n_points, n_points)
+        Float64 where the distances are; the entries of a CSR matrix in their order.
+
+    Raises
+    ------
+    InvalidInputError
+        The matrix is dense or not square, a column id is no point, a distance is negative or NaN, or
+        ``similarity`` cannot be used.
+
+    Examples
+    --------
+    >>> import sparse_ap.graphs
+    >>> from sklearn.neighbors import kneighbors_graph
+    >>> distances = kneighbors_graph([[0.0], [1.0], [3.0]], 1, mode="distance")
+    >>> sparse_ap.graphs.from_distances(distances).toarray()
+    array([[ 0., -1.,  0.],
+           [-1.,  0.,  0.],
+           [ 0., -2.,  0.]])
+    """
+    csr = _real_csr(distances)
+    n = csr.shape[0]
+    if csr.shape[1] != n:
+        raise InvalidInputError(
+            f"The distances have shape {csr.shape}; a square matrix is needed, with one row and one column a "
+            "point."
+        )
+    rows = np.repeat(np.arange(n, dtype=csr.indices.dtype), np.diff(csr.indptr))
+    indptr, columns, values = _converted(csr, csr.indices[: len(rows)] != rows, distances.dtype, similarity)
+    return csr_graph(indptr, columns, values)
+
+
+def similarities_between(distances: Any, similarity: Similarity) -> scipy.sparse.csr_array:
+    """Turn every stored distance of a sparse matrix of any shape, such as new points to old ones.
+
+    Raises
+    ------
+    InvalidInputError
+        As for `from_distances`.
+    """
+    csr = _real_csr(distances)
+    indptr, columns, values = _converted(csr, np.ones(csr.indptr[-1], np.bool_), distances.dtype, similarity)
+    return scipy.sparse.csr_array((values, columns, indptr), shape=csr.shape)
+
+
+def _real_csr(distances: Any) -> Any:
+    if not scipy.sparse.issparse(distances):
+        raise InvalidInputError(
+            f"The distances are a {type(distances).__name__}; a sparse matrix of distances is needed, as "
+            "sklearn.neighbors.KNeighborsTransformer gives it. Neighbour lists are for from_knn; a dense "
+            "matrix D of all distances can be clustered as similarities: affinity_propagation(-D)."
+        )
+    if distances.dtype.kind not in "biuf":
+        raise InvalidInputError(f"The distances have dtype {distances.dtype}; real numbers are needed.")
+    csr = csr_of(distances)
+    _require_columns(csr)
+    return csr
+
+
+def _require_columns(csr: Any) -> None:
+    columns = csr.indices[: csr.indptr[-1]]
+    if len(columns) and not 0 <= columns.min() <= columns.max() < csr.shape[1]:
+        wrong = columns.max() if columns.max() >= csr.shape[1] else columns.min()
+        raise InvalidInputError(
+            f"Column id {wrong} is no column of distances of shape {csr.shape}; ids must lie in 0 to "
+            f"{csr.shape[1] - 1}. Rebuild the matrix."
+        )
+
+
+def _converted(
+    csr: Any, kept: BoolArray, dtype: np.dtype[Any], similarity: Similarity
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return indptr, indices and similarities, all new, of the entries that are kept and not infinite."""
+    data = csr.data[: len(kept)]
+    kept = kept & (data != np.inf)
+    values = data[kept].astype(float_type(dtype), copy=False)
+    _require_distances(values)
+    before = np.zeros(len(kept) + 1, csr.indptr.dtype)
+    np.cumsum(kept, out=before[1:])
+    return before[csr.indptr], csr.indices[: len(kept)][kept], similarities_of(values, similarity)
+
+
+def _require_distances(values: NDArray[Any]) -> None:
+    n_nan = np.count_nonzero(np.isnan(values))
+    if n_nan:
+        raise InvalidInputError(
+            f"Of the distances {n_nan} are NaN; numbers are needed. Remove these entries: what is not stored "
+            "is no edge."
+        )
+    if values.min(initial=0) < 0:
+        raise InvalidInputError(
+            f"The distances have negative values, down to {values.min()}; distances are needed. Similarities "
+            "are clustered as they are, by affinity_propagation; set rounding errors below 0 to 0, with "
+            "numpy.maximum(distances.data, 0)."
+        )

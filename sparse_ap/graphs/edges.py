@@ -1,0 +1,190 @@
+"""Small operations on the edges of a graph: in both directions, or only the largest of each row."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numba
+import numpy as np
+import scipy.sparse
+
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.assembly import csr_graph
+from sparse_ap.stores.memory import MemoryStore
+
+__all__ = ["symmetrise", "top_k"]
+
+
+def symmetrise(similarity: Any, *, how: str = "max") -> scipy.sparse.csr_array:
+    """Make a graph whose edges go both ways, with the same similarity.
+
+    Parameters
+    ----------
+    similarity : sparse matrix or array, shape (n_points, n_points)
+        Similarities, of any format and sign; never written to. An absent edge is -inf, a stored 0 is a
+        similarity of 0.
+    how : {"max", "min"}
+        "max": a pair is joined where either direction is stored, with the larger of the two. "min": only
+        where both are, with the smaller: mutual neighbours.
+
+    Returns
+    -------
+    csr_array of float32 or float64, shape (n_points, n_points)
+        Without a diagonal, -inf and duplicates (of those the largest counts); columns ascending.
+
+    Raises
+    ------
+    InvalidInputError
+        The matrix is dense, not square or damaged, has NaN, or ``how`` is not known.
+
+    Examples
+    --------
+    >>> import sparse_ap.graphs
+    >>> graph = sparse_ap.graphs.from_knn([[1], [0], [1]], [[5.0], [2.0], [3.0]])
+    >>> sparse_ap.graphs.symmetrise(graph).toarray()
+    array([[ 0., -2.,  0.],
+           [-2.,  0., -3.],
+           [ 0., -3.,  0.]])
+    >>> sparse_ap.graphs.symmetrise(graph, how="min").nnz
+    2
+    """
+    if how not in ("max", "min"):
+        raise InvalidInputError(f"how={how!r}; it must be 'max' or 'min'.")
+    there = _canonical(similarity)
+    back = there.T.tocsr()
+    arrays = (there.indptr, there.indices, there.data, back.indptr, back.indices, back.data)
+    indptr = np.zeros(len(there.indptr), np.int64)
+    # What is not filled of these takes address space, not memory.
+    n_edges = 2 * there.nnz if how == "max" else there.nnz
+    indices, data = np.empty(n_edges, there.indices.dtype), np.empty(n_edges, there.data.dtype)
+    (_union if how == "max" else _intersection)(*arrays, indptr, indices, data)
+    return csr_graph(indptr, indices[: indptr[-1]], data[: indptr[-1]])
+
+
+def top_k(similarity: Any, k: int) -> scipy.sparse.csr_array:
+    """Keep each row's ``k`` largest similarities.
+
+    Parameters
+    ----------
+    similarity : sparse matrix or array, shape (n_points, n_points)
+        As for `symmetrise`.
+    k : int
+        At least 1. Rows with fewer edges are kept whole; of equal similarities those to the smaller
+        column ids are.
+
+    Returns
+    -------
+    csr_array of float32 or float64, shape (n_points, n_points)
+        Without a diagonal, -inf and duplicates (of those the largest counts); columns ascending.
+
+    Raises
+    ------
+    InvalidInputError
+        The matrix is dense, not square or damaged, has NaN, or ``k`` is no number from 1.
+
+    Examples
+    --------
+    >>> import sparse_ap.graphs
+    >>> graph = sparse_ap.graphs.from_knn([[1, 2], [0, 2], [0, 1]], [[1.0, 2.0], [1.0, 1.0], [2.0, 1.0]])
+    >>> sparse_ap.graphs.top_k(graph, 1).toarray()
+    array([[ 0., -1.,  0.],
+           [-1.,  0.,  0.],
+           [ 0., -1.,  0.]])
+    """
+    if not isinstance(k, Integral) or k < 1:
+        raise InvalidInputError(f"k={k!r}; a whole number of at least 1 is needed.")
+    graph = _canonical(similarity)
+    indptr = np.zeros(len(graph.indptr), np.int64)
+    np.cumsum(np.minimum(np.diff(graph.indptr), k), out=indptr[1:])
+    indices, data = np.empty(indptr[-1], graph.indices.dtype), np.empty(indptr[-1], graph.data.dtype)
+    _top_k(graph.indptr, graph.indices, graph.data, indptr, indices, data)
+    return csr_graph(indptr, indices, data)
+
+
+def _canonical(similarity: Any) -> scipy.sparse.csr_array:
+    """Return a copy of the graph with each edge once, columns ascending."""
+    if not scipy.sparse.issparse(similarity):
+        raise InvalidInputError(
+            f"The similarities are a {type(similarity).__name__}; a scipy sparse matrix is needed. For a "
+            "dense matrix S there are numpy.maximum(S, S.T), numpy.minimum(S, S.T) and numpy.partition."
+        )
+    store = MemoryStore.from_sparse(similarity)
+    n = len(store.indptr) - 1
+    wrong = np.flatnonzero((store.indices < 0) | (store.indices >= n))
+    if len(wrong):
+        raise InvalidInputError(
+            f"Column id {store.indices[wrong[0]]} is no point of a graph of {n}; ids must lie in 0 to "
+            f"{n - 1}."
+        )
+    n_nan = np.count_nonzero(np.isnan(store.data))
+    if n_nan:
+        raise InvalidInputError(
+            f"Of the similarities {n_nan} are NaN; numbers are needed, or -inf for no edge. Remove these "
+            "edges (an absent edge is -inf)."
+        )
+    each_once = store.normalised()
+    return csr_graph(each_once.indptr, each_once.indices, each_once.data)
+
+
+@numba.njit(nogil=True, cache=True)
+def _union(
+    a_indptr: Any, a_indices: Any, a: Any, b_indptr: Any, b_indices: Any, b: Any,
+    indptr: Any, indices: Any, data: Any,
+) -> None:  # fmt: skip
+    """Merge the ascending rows of two graphs; of what is in both the larger."""
+    to = 0
+    for row in range(len(indptr) - 1):
+        x, y = a_indptr[row], b_indptr[row]
+        x_end, y_end = a_indptr[row + 1], b_indptr[row + 1]
+        while x < x_end or y < y_end:
+            if y == y_end or (x < x_end and a_indices[x] < b_indices[y]):
+                indices[to], data[to] = a_indices[x], a[x]
+                x += 1
+            elif x == x_end or b_indices[y] < a_indices[x]:
+                indices[to], data[to] = b_indices[y], b[y]
+                y += 1
+            else:
+                indices[to], data[to] = a_indices[x], max(a[x], b[y])
+                x += 1
+                y += 1
+            to += 1
+        indptr[row + 1] = to
+
+
+@numba.njit(nogil=True, cache=True)
+def _intersection(
+    a_indptr: Any, a_indices: Any, a: Any, b_indptr: Any, b_indices: Any, b: Any,
+    indptr: Any, indices: Any, data: Any,
+) -> None:  # fmt: skip
+    """Take from the ascending rows of two graphs what is in both, with the smaller value."""
+    to = 0
+    for row in range(len(indptr) - 1):
+        x, y = a_indptr[row], b_indptr[row]
+        while x < a_indptr[row + 1] and y < b_indptr[row + 1]:
+            if a_indices[x] < b_indices[y]:
+                x += 1
+            elif b_indices[y] < a_indices[x]:
+                y += 1
+            else:
+                indices[to], data[to] = a_indices[x], min(a[x], b[y])
+                x += 1
+                y += 1
+                to += 1
+        indptr[row + 1] = to
+
+
+@numba.njit(nogil=True, cache=True)
+def _top_k(from_indptr: Any, from_indices: Any, from_data: Any, indptr: Any, indices: Any, data: Any) -> None:
+    """Copy from each row as many entries as ``indptr`` has room for."""
+    for row in range(len(indptr) - 1):
+        first, last = from_indptr[row], from_indptr[row + 1]
+        to, end = indptr[row], indptr[row + 1]
+        if end - to == last - first:
+            indices[to:end], data[to:end] = from_indices[first:last], from_data[first:last]
+            continue
+        # A stable sort leaves equal similarities in the order of their columns.
+        largest = np.argsort(-from_data[first:last], kind="mergesort")[: end - to]
+        for place in np.sort(largest):
+            indices[to], data[to] = from_indices[first + place], from_data[first + place]
+            to += 1

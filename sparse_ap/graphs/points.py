@@ -1,0 +1,62 @@
+"""Tables of points, checked before a search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike, NDArray
+
+from sparse_ap.errors import InvalidInputError
+
+__all__ = ["checked_points"]
+
+
+def checked_points(X: ArrayLike, metric: str) -> NDArray[Any]:
+    """Return a table that ``metric`` compares: floats, or for "tanimoto" bits (bool, or packed in uint8).
+
+    Raises
+    ------
+    InvalidInputError
+        ``X`` is no such table.
+    """
+    if scipy.sparse.issparse(X):
+        raise InvalidInputError(
+            "X is a sparse matrix; a dense table is needed. Build neighbour lists with "
+            "sklearn.neighbors.NearestNeighbors and give them to sparse_ap.graphs.from_knn."
+        )
+    points = np.asarray(X)
+    if points.ndim != 2 or not points.shape[1]:
+        raise InvalidInputError(
+            f"X has shape {points.shape}; a table is needed, one row a point, one column a feature."
+        )
+    return _bits(points) if metric == "tanimoto" else _floats(points)
+
+
+def _bits(points: NDArray[Any]) -> NDArray[Any]:
+    if points.dtype not in (np.bool_, np.uint8):
+        raise InvalidInputError(
+            f"metric='tanimoto' was given X of dtype {points.dtype}; bits are needed: bool, or uint8 as "
+            "numpy.packbits(X, axis=1) makes it."
+        )
+    if points.dtype == np.uint8 and points.size and points.max() <= 1:
+        raise InvalidInputError(
+            "metric='tanimoto' was given X of dtype uint8 with no value above 1, which looks like bits that "
+            "are not packed; pass X.astype(bool), or numpy.packbits(X, axis=1)."
+        )
+    return points
+
+
+def _floats(points: NDArray[Any]) -> NDArray[Any]:
+    if points.dtype.kind not in "biuf":
+        raise InvalidInputError(f"X has dtype {points.dtype}; real numbers are needed.")
+    if points.dtype not in (np.float32, np.float64):
+        points = points.astype(np.float32 if points.dtype == np.float16 else np.float64)
+    wrong = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if len(wrong):
+        raise InvalidInputError(
+            f"X has {len(wrong)} rows with NaN or infinite entries, the first being row {wrong[0]}; finite "
+            "coordinates are needed. Drop these rows, or fill them in."
+        )
+    return points

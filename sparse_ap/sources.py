@@ -1,0 +1,185 @@
+"""Where a graph comes from, and in which way it is read: the one module that knows every store and runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import zarr
+from numpy.typing import NDArray
+
+from sparse_ap.budget import GraphSize, Way, available, bytes_of, choose_way
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.stored import StoredGraph, open_graph
+from sparse_ap.passes.statistics import EdgeStatistics
+from sparse_ap.plan import Execution, cut_rows, streamed_edges
+from sparse_ap.processors import usable_threads
+from sparse_ap.runners import Runner
+from sparse_ap.runners.serial import SerialRunner
+from sparse_ap.runners.threads import ThreadsRunner
+from sparse_ap.settings import WORTH_REORDERING, Settings
+from sparse_ap.similarity import examine
+from sparse_ap.stores import Store
+from sparse_ap.stores.memory import MemoryStore
+from sparse_ap.stores.zarr_csr import ZarrStore
+
+__all__ = ["Source", "chosen_way", "examined", "executed", "is_dense", "loaded", "open_runner", "open_source"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A graph as the user gave it, and what may be done to it.
+
+    Attributes
+    ----------
+    store : Store
+    stored : bool
+        Whether the edges are on disk.
+    loadable : bool
+        Whether they may be in memory.
+    dense : ndarray or None
+        The matrix, diagonal included, where all of its entries count.
+    """
+
+    store: Store
+    stored: bool
+    loadable: bool
+    dense: NDArray[Any] | None = None
+
+    def ways(self, reorder: bool | str, n_threads: int) -> list[Way]:
+        """Return the ways to run, the fastest first."""
+        worth = len(self.store.indptr) > WORTH_REORDERING
+        orders = [True, False] if reorder == "auto" and worth else [reorder is True]
+        threads = sorted({n_threads, 1}, reverse=True)
+        ways = [Way(self.stored, False, o, t) for t in threads for o in orders if self.loadable]
+        if self.stored and reorder is not True:
+            ways += [Way(False, True, False, t) for t in threads]
+        return sorted(ways, key=lambda way: (way.streaming, -way.n_threads))
+
+
+def open_source(similarity: Any) -> Source:
+    """Take what the user gave as a graph.
+
+    Raises
+    ------
+    InvalidInputError
+        It is none.
+    """
+    if isinstance(similarity, StoredGraph):
+        return Source(similarity.store, stored=True, loadable=False)
+    if isinstance(similarity, str | Path | zarr.Group | zarr.Array):
+        store = open_graph(similarity).store
+        return Source(store, stored=True, loadable=isinstance(store, ZarrStore))
+    dense = _array_of(similarity) if is_dense(similarity) else None
+    return Source(_memory_store(similarity, dense), stored=False, loadable=True, dense=dense)
+
+
+def is_dense(similarity: Any) -> bool:
+    """Whether the similarities are an array in memory, all of whose entries count."""
+    return isinstance(similarity, np.ndarray | list | tuple)
+
+
+def chosen_way(source: Source, settings: Settings, n_jobs: int | None, memory_limit: int | str | None) -> Way:
+    """Choose the fastest way to run that fits into the memory allowed.
+
+    Raises
+    ------
+    MemoryLimitError
+        None fits.
+    InvalidInputError
+        ``n_jobs`` or ``memory_limit`` is out of range, or what was asked for needs the graph in memory.
+    """
+    ways = source.ways(settings.reorder, usable_threads(n_jobs))
+    if settings.scheme == "classic":
+        ways = [way for way in ways if not way.streaming]
+    if not ways:
+        raise InvalidInputError(
+            "scheme='classic' and reorder=True need the graph in memory, and this one is read from disk in "
+            "each sweep. Leave them out, or read the graph first: sparse_ap.graphs.read_graph."
+        )
+    if memory_limit is None and not source.stored:
+        return ways[0]
+    limit = available() if memory_limit is None else bytes_of(memory_limit)
+    return choose_way(ways, _size(source.store, settings.scheme), limit)
+
+
+def _size(store: Store, scheme: str) -> GraphSize:
+    block = streamed_edges(store.chunk_edges) if store.chunk_edges else 0
+    n_points, n_edges = len(store.indptr) - 1, int(store.indptr[-1])
+    return GraphSize(n_points, n_edges, store.dtype.itemsize, block, 16 if scheme == "classic" else 0)
+
+
+@contextmanager
+def open_runner(n_threads: int) -> Iterator[Runner]:
+    """Yield the runner for a number of threads."""
+    if n_threads == 1:
+        yield SerialRunner()
+        return
+    with ThreadsRunner(n_threads) as threads:
+        yield threads
+
+
+def loaded(source: Source, way: Way, runner: Runner) -> Execution:
+    """Return the graph as it will be read: by whom, and from where."""
+    store = source.store
+    if way.load:
+        assert isinstance(store, ZarrStore)
+        store = store.in_memory()
+    return executed(store, runner)
+
+
+def executed(store: Store, runner: Runner) -> Execution:
+    """Return a graph cut for a runner."""
+    return Execution(store, cut_rows(store.indptr, runner.n_threads, store.chunk_edges), runner)
+
+
+def examined(execution: Execution, missing: str | None) -> tuple[Execution, EdgeStatistics]:
+    """Look at every entry.
+
+    Returns
+    -------
+    execution : Execution
+        The graph, every entry an edge of its own.
+    statistics : EdgeStatistics
+        Of the entries as they were.
+
+    Raises
+    ------
+    InvalidInputError
+        There are entries that mean nothing.
+    """
+    statistics = examine(execution, missing)
+    if not statistics.canonical:
+        execution = executed(execution.store.normalised(), execution.runner)
+    return execution, statistics
+
+
+def _memory_store(similarity: Any, dense: NDArray[Any] | None) -> MemoryStore:
+    if scipy.sparse.issparse(similarity):
+        return MemoryStore.from_sparse(similarity)
+    if isinstance(similarity, np.ma.MaskedArray):
+        raise InvalidInputError(
+            "The similarities are a masked array, whose mask would be lost. Say what masked entries are: "
+            "similarity.filled(-numpy.inf) makes them no edges."
+        )
+    if dense is not None:
+        return MemoryStore.from_dense(dense)
+    raise InvalidInputError(
+        f"The similarities are a {type(similarity).__name__}; a scipy sparse matrix or a numpy array of "
+        "shape (n_points, n_points) is needed, or where a graph is on disk."
+    )
+
+
+def _array_of(similarity: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(similarity)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"The similarities are a {type(similarity).__name__} that is no table ({error}); rows of equal "
+            "length are needed, one row and one column a point."
+        ) from error

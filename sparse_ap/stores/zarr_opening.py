@@ -1,0 +1,147 @@
+"""Opening graphs on disk: what is there, whether it fits together, whether every chunk is present."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.core.sync import sync
+
+from sparse_ap.errors import DamagedGraphError, InvalidInputError
+from sparse_ap.model import Origin
+from sparse_ap.stores.structure import float_type, require_ids_fit, require_indptr, require_square
+from sparse_ap.stores.zarr_csr import ZarrStore
+from sparse_ap.stores.zarr_dense import ZarrDenseStore
+
+__all__ = ["open_zarr"]
+
+Location = str | Path | zarr.Group | zarr.Array[Any]
+
+
+def open_zarr(
+    location: Location,
+    *,
+    symmetric: bool = False,
+    missing_chunks: str | None = None,
+    threshold: float | None = None,
+    top_k: int | None = None,
+) -> ZarrStore | ZarrDenseStore:
+    """Open a graph without reading its edges; parameters as for `sparse_ap.graphs.open_graph`."""
+    node = _node_at(location)
+    if isinstance(node, zarr.Array):
+        require_square(node.shape)
+        return ZarrDenseStore(node, threshold, top_k)
+    if threshold is not None or top_k is not None:
+        raise InvalidInputError(
+            f"{_name(node)} is a sparse graph; threshold and top_k are for dense arrays. For a sparse graph "
+            "use sparse-ap convert --top-k, or --min-similarity."
+        )
+    _require_rows(node, symmetric)
+    return _open_csr(node, missing_chunks)
+
+
+def _node_at(location: Location) -> zarr.Group | zarr.Array[Any]:
+    if isinstance(location, zarr.Group | zarr.Array):
+        return location
+    try:
+        return zarr.open(str(location), mode="r")
+    except (FileNotFoundError, zarr.errors.NodeNotFoundError, zarr.errors.GroupNotFoundError) as error:
+        raise InvalidInputError(
+            f"There is no zarr group or array at {location}. Give the folder that holds 'data', 'indices' "
+            "and 'indptr' (inside an AnnData store: store.zarr/obsp/distances), or a dense array."
+        ) from error
+
+
+def _name(node: zarr.Group | zarr.Array[Any]) -> str:
+    return str(node.store_path).removeprefix("file://")
+
+
+def _require_rows(group: zarr.Group, symmetric: bool) -> None:
+    """Refuse a group that holds no graph by rows."""
+    encoding = group.attrs.get("encoding-type")
+    if encoding == "csc_matrix" and not symmetric:
+        raise InvalidInputError(
+            f"{_name(group)} is stored by columns (csc_matrix): read by rows it would swap who represents "
+            f"whom. Convert it: sparse-ap convert {_name(group)} -o graph.zarr; or say that it is symmetric "
+            "(open_graph(..., symmetric=True))."
+        )
+    missing = [name for name in ("data", "indices", "indptr") if name not in group]
+    if missing:
+        inside = ", ".join(sorted(group.keys())) or "nothing"
+        raise InvalidInputError(
+            f"{_name(group)} lacks {', '.join(missing)}; a graph is a group of the arrays 'data', 'indices' "
+            f"and 'indptr'. In it there is: {inside}. (The graphs of an AnnData store are in its 'obsp'.)"
+        )
+    if group.basename.endswith("distances"):
+        raise InvalidInputError(
+            f"{_name(group)} holds distances; similarities are needed, larger meaning more alike. Convert "
+            f"them: sparse-ap convert {_name(group)} -o graph.zarr --similarity=-d"
+        )
+
+
+def _open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
+    data, indices, indptr = (_array(group, name) for name in ("data", "indices", "indptr"))
+    for array in (data, indices, indptr):
+        _require_chunks(array, missing_chunks if array is not indices else None)
+    noted: Any = group.attrs.get("shape", (_length(indptr) - 1,) * 2)
+    require_square(tuple(noted))
+    n_points = int(noted[0])
+    require_ids_fit(n_points)
+    float_type(data.dtype)
+    starts = np.asarray(indptr[:])
+    require_indptr(starts, n_points, _length(indices), _length(data))
+    return ZarrStore(starts.astype(np.int64, copy=False), indices, data, _origin(group))
+
+
+def _origin(group: zarr.Group) -> Origin:
+    """Return what the writer has noted: how points were renumbered, what was left out."""
+    noted: Any = group.attrs.get("sparse_ap", {})
+    order = np.asarray(_array(group, "order")[:], np.int32) if "order" in group else None
+    floor = noted.get("min_similarity")
+    return Origin(order, -np.inf if floor is None else float(floor))
+
+
+def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    array = group[name]
+    if not isinstance(array, zarr.Array) or array.ndim != 1:
+        raise InvalidInputError(f"{_name(group)}/{name} is no array of one dimension. Write the graph again.")
+    return array
+
+
+def _length(array: zarr.Array[Any]) -> int:
+    return int(array.shape[0])
+
+
+def _require_chunks(array: zarr.Array[Any], missing_chunks: str | None) -> None:
+    """Refuse an array with chunks that are not there: zarr would read them as zeros.
+
+    Raises
+    ------
+    DamagedGraphError
+    """
+    if missing_chunks == "zero":
+        return
+    size = (array.shards or array.chunks)[0]
+    expected = [array.metadata.encode_chunk_key((i,)) for i in range(-(-_length(array) // size))]
+    stored = sync(_keys(array))
+    absent = [key for key in expected if key not in stored]
+    if absent:
+        accept = (
+            ""
+            if array.basename == "indices"
+            else " zarr leaves out chunks that are all zero unless told otherwise: if that is so here, "
+            "open_graph(..., missing_chunks='zero') accepts them."
+        )
+        raise DamagedGraphError(
+            f"Of the {len(expected)} chunks of {_name(array)} {len(absent)} are missing, the first being "
+            f"{absent[0]}. Restore the store from a copy, or write the graph again.{accept}"
+        )
+
+
+async def _keys(array: zarr.Array[Any]) -> set[str]:
+    prefix = f"{array.path}/" if array.path else ""
+    found: AsyncIterator[str] = array.store.list_prefix(prefix)
+    return {key.removeprefix(prefix) async for key in found}

@@ -1,0 +1,539 @@
+"""Graphs from neighbour lists, from matrices of distances, from an AnnData; operations on edges."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial import cKDTree
+from strategies import graphs
+
+from sparse_ap import InvalidInputError, affinity_propagation
+from sparse_ap.graphs import (
+    assembly,
+    from_anndata,
+    from_distances,
+    from_knn,
+    neighbours,
+    symmetrise,
+    top_k,
+)
+from sparse_ap.graphs.distances import similarities_between
+
+FORMATS = ["csr", "csc", "coo", "lil", "dok"]
+
+
+def refused(text: str, call: Callable[..., Any], *args: Any, **options: Any) -> None:
+    """The call fails with exactly this text."""
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
+        call(*args, **options)
+
+
+def entries(graph: Any) -> list[tuple[int, int, float]]:
+    """What is stored, row after row, in the order in which it is stored."""
+    rows = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
+    return list(zip(rows.tolist(), graph.indices.tolist(), graph.data.tolist(), strict=True))
+
+
+# --- from_knn ---
+
+
+@st.composite
+def neighbour_lists(draw: Any) -> tuple[Any, Any]:
+    """Tables with itself anywhere or not at all, duplicates, zeros, nothing found, in any order."""
+    n, k = draw(st.integers(1, 12)), draw(st.integers(1, 6))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    id_type = draw(st.sampled_from(["i1", "i4", "i8", ">i8", "u4", "u8", ">u8"]))
+    distance_type = draw(st.sampled_from(["f4", "f8", ">f8"]))
+    ids = rng.integers(0, n, (n, k)).astype(id_type)
+    distances = rng.choice([0, 0.25, 1, 3, np.inf], (n, k)).astype(distance_type)
+    missing = rng.random((n, k)) < 0.2
+    ids[missing] = np.iinfo(id_type).max if draw(st.booleans()) or ids.dtype.kind == "u" else -1
+    distances[missing] = draw(st.sampled_from([np.nan, 0, 3.4028235e38, -3.4028235e38, np.inf]))
+    return ids, distances
+
+
+@settings(deadline=None)
+@given(neighbour_lists(), st.integers(1, 9))
+def test_every_neighbour_found_is_an_edge(lists: tuple[Any, Any], at_a_time: int) -> None:
+    ids, distances = lists
+    n = len(ids)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbours, "_ENTRIES_AT_A_TIME", at_a_time)
+        graph = from_knn(ids, distances)
+    expected = [
+        (i, int(k), -float(d))
+        for i, (row, row_distances) in enumerate(zip(ids.tolist(), distances.tolist(), strict=True))
+        for k, d in zip(row, row_distances, strict=True)
+        if 0 <= k < n and k != i and d != np.inf
+    ]
+    assert entries(graph) == expected
+    assert graph.shape == (n, n)
+    assert graph.dtype == distances.dtype.newbyteorder("=")
+    assert graph.indices.dtype == graph.indptr.dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    ("similarity", "expected"),
+    [
+        ("-d", [0, -2, -1]),
+        ("-d**2", [0, -4, -1]),
+        ("1-d", [1, -1, 0]),
+        (lambda d: d.max() - d, [2, 0, 1]),
+        (lambda d: np.where(d > 1, -np.inf, -d), [0, -np.inf, -1]),
+        (lambda d: d > 1, [0, 1, 0]),
+        (lambda d: (-d).tolist(), [0, -2, -1]),
+    ],
+)
+def test_distances_become_similarities(similarity: Any, expected: list[float]) -> None:
+    distances = np.array([[0], [2], [1]], np.float32)
+    graph = from_knn([[1], [2], [0]], distances, similarity=similarity)
+    assert graph.data.tolist() == expected
+    assert distances.tolist() == [[0], [2], [1]]
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.int32, np.int64, np.uint16, np.float16])
+def test_other_numbers_become_float32(dtype: Any) -> None:
+    graph = from_knn([[1], [0]], np.array([[1], [0]], dtype))
+    assert graph.dtype == np.float32
+    assert graph.data.tolist() == [-1, 0]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_neighbour_lists_are_never_written_to(order: Any) -> None:
+    ids = np.array([[0, 1], [1, 2], [2, 0]], order=order)
+    distances = np.array([[0, 1.0], [0, 2], [0, 3]], order=order)
+    ids.flags.writeable = distances.flags.writeable = False
+
+    def in_place(d: Any) -> Any:
+        return np.negative(d, out=d)
+
+    assert entries(from_knn(ids, distances, similarity=in_place)) == [(0, 1, -1), (1, 2, -2), (2, 0, -3)]
+
+
+def test_of_a_point_listed_twice_the_nearest_counts() -> None:
+    lists = ([[1, 1, 2], [0, 2, 0], [1, 0, 1]], [[5.0, 1.0, 4.0], [2.0, 3.0, 1.0], [3.0, 4.0, 9.0]])
+    once = ([[1, 2, -1], [0, 2, -1], [1, 0, -1]], [[1.0, 4.0, 0.0], [1.0, 3.0, 0.0], [3.0, 4.0, 0.0]])
+    graph = from_knn(*lists)
+    assert graph.nnz == 9
+    twice, single = (affinity_propagation(g, preference=-2.5) for g in (graph, from_knn(*once)))
+    assert twice.labels.tolist() == single.labels.tolist()
+    assert twice.net_similarity == single.net_similarity
+
+
+def test_a_byte_can_name_point_255() -> None:
+    ids = np.roll(np.arange(256, dtype=np.uint8), 1)[:, None]
+    assert from_knn(ids, np.ones((256, 1))).nnz == 256
+    # One point less, and it is the largest number of its type, that says "not found".
+    assert from_knn(ids[:255], np.ones((255, 1))).nnz == 254
+
+
+def test_a_bounded_search_pads_with_n_and_infinity() -> None:
+    points = np.random.default_rng(0).random((200, 2))
+    distances, ids = cKDTree(points).query(points, 9, distance_upper_bound=0.08)
+    assert (ids == 200).any()
+    graph = from_knn(ids, distances)
+    assert graph.nnz == np.count_nonzero(ids < 200) - 200
+    assert graph.data.min() > -0.08
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (3, 0)])
+def test_no_neighbours(shape: tuple[int, int]) -> None:
+    graph = from_knn(np.empty(shape, np.int64), np.empty(shape))
+    assert graph.shape == (shape[0], shape[0])
+    assert graph.nnz == 0
+
+
+def test_index_arrays_widen_before_they_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    edges = [(0, 1, -1), (1, 0, -2), (2, 1, -3)]
+    for limit, width in [(3, np.int32), (2, np.int64)]:
+        monkeypatch.setattr(assembly, "LARGEST_INT32", limit)
+        graph = from_knn([[1], [0], [1]], [[1.0], [2.0], [3.0]])
+        for made in (graph, from_distances(-graph)):
+            assert made.indices.dtype == made.indptr.dtype == width
+            assert entries(made) == edges
+
+
+def test_index_arrays_widen_when_edges_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assembly, "LARGEST_INT32", 3)
+    both = symmetrise(from_knn([[1], [0], [1]], [[1.0], [2.0], [3.0]]))
+    assert both.indices.dtype == both.indptr.dtype == np.int64
+    assert entries(both) == [(0, 1, -1), (1, 0, -1), (1, 2, -3), (2, 1, -3)]
+
+
+@pytest.mark.parametrize(
+    ("ids", "distances", "options", "text"),
+    [
+        (
+            [[1, 2]], [[1.0]], {},
+            "indices have shape (1, 2) and distances (1, 1); two tables of the same shape (n_points, "
+            "n_neighbors) are needed.",
+        ),
+        (
+            [[1.0], [0.0]], [[1], [1]], {},
+            "indices have dtype float64; whole numbers are needed. Mind the order: indices first, distances "
+            "second.",
+        ),
+        (
+            np.array([[1], [0]], object), [[1.0], [1.0]], {},
+            "indices have dtype object; whole numbers are needed. Mind the order: indices first, distances "
+            "second.",
+        ),
+        (
+            [[1], [0]], [["a"], ["b"]], {},
+            "distances have dtype <U1; real numbers are needed.",
+        ),
+        (
+            [[1, 0], [0]], [[1.0, 2.0], [1.0]], {},
+            "The rows of indices differ in length; a table of shape (n_points, n_neighbors) is needed. Fill "
+            "short rows up, with the id -1.",
+        ),
+        (
+            [[1, 0], [0, 2]], [[1.0, 0.0], [1.0, 1.0]], {},
+            "indices name point 2 (row 1, position 1), but there are only 2 rows; ids must lie in 0 to 1, or "
+            "be negative for a neighbour that was not found.",
+        ),
+        (
+            np.array([[1], [2**32]], np.uint64), [[1.0], [1.0]], {},
+            "indices name point 4294967296 (row 1, position 0), but there are only 2 rows; ids must lie in 0 "
+            "to 1, or be negative for a neighbour that was not found.",
+        ),
+        (
+            [[0, 1, 1], [0, 1, -1]], [[0, np.nan, 1], [np.nan, np.nan, np.nan]], {},
+            "Of the distances 2 are NaN or -inf; the first is nan, in row 0 at position 1, for the id 1. "
+            "Where no neighbour was found give the id -1. (usearch fills short lists with key 0 and NaN: "
+            "only as many entries of a row as its `counts` says are neighbours.)",
+        ),
+        (
+            [[-1, 1, 0], [1, -1, 0]], [[0, 1, 0], [1, 1, -np.inf]], {"similarity": "1-d"},
+            "Of the distances 1 are NaN or -inf; the first is -inf, in row 1 at position 2, for the id 0. "
+            "Where no neighbour was found give the id -1. (usearch fills short lists with key 0 and NaN: "
+            "only as many entries of a row as its `counts` says are neighbours.)",
+        ),
+        (
+            [[1], [0]], [[1.0], [1.0]], {"similarity": "cosine"},
+            "similarity='cosine'; one of '-d', '-d**2', '1-d' is needed, or a function.",
+        ),
+        (
+            [[1], [0]], [[1.0], [-0.5]], {"similarity": "-d**2"},
+            "similarity='-d**2' was given negative distances, down to -0.5; squaring would turn their order "
+            "around. For one minus an inner product use '-d' or '1-d'; for inner products themselves "
+            "similarity=lambda s: s; set rounding errors below 0 to 0, with numpy.maximum(distances, 0).",
+        ),
+        (
+            [[1], [0]], np.array([[1.0], [1e30]], np.float32), {"similarity": "-d**2"},
+            "The squares of the distances, which reach 1e+30, leave the range of float32. Give the distances "
+            "as float64, divide them by one number, or use similarity='-d'.",
+        ),
+        (
+            [[1], [0]], [[1.0], [1.0]], {"similarity": lambda d: d[1:]},
+            "similarity returned an array of shape (1,) for distances of shape (2,); one similarity for each "
+            "distance is needed, in the same order.",
+        ),
+        (
+            [[1], [0]], [[1.0], [1.0]], {"similarity": lambda d: d * 1j},
+            "similarity returned dtype complex128; real numbers are needed.",
+        ),
+        (
+            [[1], [0]], [[1.0], [3.0]], {"similarity": lambda d: np.where(d > 2, np.nan, d)},
+            "similarity returned NaN or +inf 1 times, the first being nan. Finite numbers are needed, or "
+            "-inf for no edge.",
+        ),
+    ],
+)  # fmt: skip
+def test_neighbour_lists_that_are_none(ids: Any, distances: Any, options: Any, text: str) -> None:
+    refused(text, from_knn, ids, distances, **options)
+
+
+def inner_products(n: int, k: int) -> tuple[Any, Any]:
+    """Neighbours by inner product, the largest first, the point itself among them."""
+    points = np.random.default_rng(0).normal(size=(n, 6))
+    products = points @ points.T
+    ids = np.argsort(-products, axis=1)[:, :k]
+    return ids, np.take_along_axis(products, ids, axis=1)
+
+
+@pytest.mark.parametrize("similarity", ["-d", "-d**2", "1-d"])
+def test_inner_products_are_not_taken_for_distances(similarity: str) -> None:
+    ids, products = inner_products(60, 8)
+    refused(
+        "The distances fall along the rows, in 60 of 60 rows looked at: they look like inner products or "
+        "cosine similarities, of which the largest is the nearest. Pass similarity=lambda s: s for those; "
+        "for distances that are listed farthest first pass similarity=lambda d: -d.",
+        from_knn, ids, products, similarity=similarity,
+    )  # fmt: skip
+    graph = from_knn(ids, products, similarity=lambda s: s)
+    assert affinity_propagation(graph).n_clusters < 60
+
+
+def test_few_rows_and_unsorted_lists_pass_for_distances() -> None:
+    ids, products = inner_products(60, 8)
+    assert from_knn(ids[:29] % 29, products[:29]).nnz > 200
+    shuffled = np.random.default_rng(0).permuted(np.arange(480).reshape(60, 8), axis=1)
+    assert from_knn(ids.ravel()[shuffled], products.ravel()[shuffled]).nnz > 400
+    pairs = np.stack([np.roll(np.arange(60), 1), np.roll(np.arange(60), 2)], axis=1)
+    assert from_knn(pairs, np.random.default_rng(0).random((60, 2))).nnz == 120
+    assert from_knn(pairs, np.ones((60, 2))).nnz == 120
+
+
+@pytest.mark.parametrize(("n_rising", "is_refused"), [(3, True), (4, False)])
+def test_nearly_all_rows_must_fall(n_rising: int, is_refused: bool) -> None:
+    ids, products = inner_products(60, 8)
+    products[:n_rising] = products[:n_rising, ::-1]
+    if is_refused:
+        with pytest.raises(InvalidInputError, match="fall along the rows, in 57 of 60 rows looked at"):
+            from_knn(ids, products)
+    else:
+        assert from_knn(ids, products).nnz > 400
+
+
+# --- from_distances ---
+
+
+@settings(deadline=None)
+@given(graphs(dtype=np.float32), st.sampled_from(FORMATS), st.booleans())
+def test_every_distance_off_the_diagonal_is_an_edge(graph: Any, kind: str, diagonal: bool) -> None:
+    expected = sorted(entries(graph))
+    triplets = (-graph).tocoo()
+    rows, columns = triplets.coords
+    if diagonal:
+        points = np.arange(graph.shape[0])
+        rows, columns = np.append(rows, points), np.append(columns, points)
+    values = np.append(triplets.data, np.full(len(rows) - graph.nnz, np.nan, np.float32))
+    given = scipy.sparse.coo_array((values, (rows, columns)), shape=graph.shape).asformat(kind)
+    result = from_distances(given)
+    assert sorted(entries(result)) == expected
+    assert result.dtype == np.float32
+    # An independent copy: scipy changes matrices in place too.
+    result.sort_indices()
+    result.data[:] = 7
+    assert sorted(entries(from_distances(given))) == expected
+
+
+def test_distances_keep_their_order_and_lose_what_is_infinite() -> None:
+    distances = scipy.sparse.csr_array(
+        (np.array([3.0, 0, np.inf, 1, 2]), np.array([2, 1, 0, 2, 0]), np.array([0, 2, 3, 5])), shape=(3, 3)
+    )
+    distances.indices = distances.indices.astype(np.int64)
+    for array in (distances.data, distances.indices, distances.indptr):
+        array.flags.writeable = False
+    assert entries(from_distances(distances)) == [(0, 2, -3), (0, 1, 0), (2, 0, -2)]
+    # Not exp(-inf) = 0, a similarity like any other.
+    near = from_distances(distances, similarity=lambda d: np.exp(-d))
+    assert entries(near) == [(0, 2, np.exp(-3)), (0, 1, 1), (2, 0, np.exp(-2))]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_whole_distances_become_float32(kind: str) -> None:
+    distances = scipy.sparse.csr_array(np.array([[0, 1], [2, 0]])).asformat(kind)
+    graph = from_distances(distances)
+    assert graph.dtype == np.float32
+    assert entries(graph) == [(0, 1, -1), (1, 0, -2)]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("shape", [(2, 5), (5, 2)])
+def test_distances_from_new_points_to_old_ones(kind: str, shape: tuple[int, int]) -> None:
+    dense = np.arange(10.0).reshape(shape)
+    distances = scipy.sparse.csr_array(dense).asformat(kind)
+    assert (similarities_between(distances, "-d**2").toarray() == -(dense**2)).all()
+
+
+def sparse_pair(value: Any) -> Any:
+    return scipy.sparse.csr_array((np.array([1.0, value]), ([0, 1], [1, 0])), shape=(2, 2))
+
+
+@pytest.mark.parametrize(
+    ("distances", "text"),
+    [
+        (
+            np.ones((2, 2)),
+            "The distances are a ndarray; a sparse matrix of distances is needed, as "
+            "sklearn.neighbors.KNeighborsTransformer gives it. Neighbour lists are for from_knn; a dense "
+            "matrix D of all distances can be clustered as similarities: affinity_propagation(-D).",
+        ),
+        (
+            scipy.sparse.csr_array((2, 3)),
+            "The distances have shape (2, 3); a square matrix is needed, with one row and one column a "
+            "point.",
+        ),
+        (
+            scipy.sparse.csr_array(np.eye(2) * 1j),
+            "The distances have dtype complex128; real numbers are needed.",
+        ),
+        (
+            sparse_pair(-0.5),
+            "The distances have negative values, down to -0.5; distances are needed. Similarities are "
+            "clustered as they are, by affinity_propagation; set rounding errors below 0 to 0, with "
+            "numpy.maximum(distances.data, 0).",
+        ),
+        (
+            sparse_pair(np.nan),
+            "Of the distances 1 are NaN; numbers are needed. Remove these entries: what is not stored is no "
+            "edge.",
+        ),
+    ],
+)
+def test_matrices_that_are_no_distances(distances: Any, text: str) -> None:
+    refused(text, from_distances, distances)
+
+
+def test_wide_columns_of_distances_do_not_wrap_around() -> None:
+    distances = sparse_pair(1.0)
+    distances.indices = np.array([2**32, 0])
+    refused(
+        "Column id 4294967296 is no column of distances of shape (2, 2); ids must lie in 0 to 1. Rebuild the "
+        "matrix.",
+        from_distances,
+        distances,
+    )
+
+
+# --- from_anndata (what scanpy makes is in test_libraries.py) ---
+
+
+def annotated(**graphs: Any) -> Any:
+    import anndata
+
+    return anndata.AnnData(np.zeros((2, 3), np.float32), obsp=graphs)
+
+
+def test_the_name_of_an_annotated_graph_says_what_it_holds() -> None:
+    adata = annotated(distances=sparse_pair(2.0), mine_distances=sparse_pair(3.0), weights=sparse_pair(4.0))
+    assert entries(from_anndata(adata)) == [(0, 1, -1), (1, 0, -2)]
+    assert entries(from_anndata(adata, key="mine_distances", similarity="-d**2")) == [(0, 1, -1), (1, 0, -9)]
+    weights = from_anndata(adata, key="weights")
+    assert entries(weights) == [(0, 1, 1), (1, 0, 4)]
+    weights.data[:] = 0
+    assert adata.obsp["weights"].data.tolist() == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("adata", "options", "text"),
+    [
+        (
+            lambda: np.zeros((2, 2)), {},
+            "A ndarray was given; an AnnData is needed, whose graphs are in .obsp. Sparse matrices of "
+            "distances are for from_distances.",
+        ),
+        (
+            lambda: annotated(a=sparse_pair(1.0), b=sparse_pair(1.0)), {},
+            "obsp has no 'distances'; it has 'a', 'b'. scanpy.pp.neighbors(adata) makes 'distances' and "
+            "'connectivities'; with key_added='x' they are 'x_distances' and 'x_connectivities'.",
+        ),
+        (
+            lambda: annotated(), {"key": "connectivities"},
+            "obsp has no 'connectivities'; it has nothing. scanpy.pp.neighbors(adata) makes 'distances' and "
+            "'connectivities'; with key_added='x' they are 'x_distances' and 'x_connectivities'.",
+        ),
+        (
+            lambda: annotated(weights=np.ones((2, 2))), {"key": "weights"},
+            "obsp['weights'] is a ndarray; a sparse matrix in memory is needed, as scanpy.pp.neighbors makes "
+            "it with knn=True. Dense similarities can be clustered as they are, by affinity_propagation.",
+        ),
+        (
+            lambda: annotated(weights=sparse_pair(1.0)), {"key": "weights", "similarity": "1-d"},
+            "similarity='1-d' was given for obsp['weights'], which holds similarities: only keys that end in "
+            "'distances' hold distances to turn into similarities. Leave it out.",
+        ),
+    ],
+)  # fmt: skip
+def test_annotated_graphs_that_are_none(adata: Any, options: Any, text: str) -> None:
+    refused(text, from_anndata, adata(), **options)
+
+
+# --- symmetrise, top_k ---
+
+
+def dense(graph: Any) -> Any:
+    """The similarities, -inf where nothing is stored, of duplicates the largest, no diagonal."""
+    triplets = graph.tocoo()
+    values = np.full(graph.shape, -np.inf, graph.dtype)
+    np.maximum.at(values, triplets.coords, triplets.data)
+    np.fill_diagonal(values, -np.inf)
+    return values
+
+
+def stored(values: Any) -> list[tuple[int, int, float]]:
+    return [(*place, value) for place, value in np.ndenumerate(values) if value > -np.inf]
+
+
+@st.composite
+def wild_graphs(draw: Any) -> scipy.sparse.coo_array:
+    """Graphs with duplicates, a diagonal and -inf besides."""
+    graph = draw(graphs(max_points=12, dtype=draw(st.sampled_from([np.float32, np.float64])))).tocoo()
+    n = graph.shape[0]
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    places = np.concatenate([np.stack(graph.coords), rng.integers(0, n, (2, 2 * n))], axis=1)
+    more = rng.choice([-np.inf, -3, -0.5, 0, 2], 2 * n).astype(graph.dtype)
+    order = rng.permutation(places.shape[1])
+    values = np.concatenate([graph.data, more])
+    return scipy.sparse.coo_array((values[order], tuple(places[:, order])), shape=(n, n))
+
+
+@settings(deadline=None)
+@given(wild_graphs())
+def test_symmetrise_is_the_larger_or_the_smaller_of_both_directions(graph: Any) -> None:
+    there = dense(graph)
+    for how, expected in (("max", np.maximum(there, there.T)), ("min", np.minimum(there, there.T))):
+        result = symmetrise(graph, how=how)
+        assert entries(result) == stored(expected)
+        assert result.dtype == graph.dtype
+
+
+@settings(deadline=None)
+@given(wild_graphs(), st.integers(1, 14))
+def test_top_k_is_the_first_of_a_stable_sort(graph: Any, k: int) -> None:
+    expected = np.full_like(dense(graph), -np.inf)
+    for kept, row in zip(expected, dense(graph), strict=True):
+        for column in sorted(range(len(row)), key=lambda column: -row[column])[:k]:
+            kept[column] = row[column]
+    result = top_k(graph, np.int64(k))
+    assert entries(result) == stored(expected)
+    assert result.dtype == graph.dtype
+
+
+@settings(deadline=None)
+@given(graphs(dtype=np.float32), st.sampled_from(FORMATS))
+def test_any_format_is_taken_and_none_written_to(graph: Any, kind: str) -> None:
+    before = stored(dense(graph))
+    for operation in (symmetrise, lambda g: top_k(g, 2)):
+        given = graph.asformat(kind)
+        assert entries(operation(given)) == entries(operation(graph))
+        assert stored(dense(given)) == before
+
+
+def test_no_points() -> None:
+    nothing = scipy.sparse.csr_array((0, 0))
+    assert symmetrise(nothing).shape == top_k(nothing, 1).shape == (0, 0)
+
+
+DENSE_TEXT = (
+    "The similarities are a ndarray; a scipy sparse matrix is needed. For a dense matrix S there are "
+    "numpy.maximum(S, S.T), numpy.minimum(S, S.T) and numpy.partition."
+)
+NAN_TEXT = (
+    "Of the similarities 1 are NaN; numbers are needed, or -inf for no edge. Remove these edges (an absent "
+    "edge is -inf)."
+)
+
+
+def test_operations_refuse_what_they_cannot_use() -> None:
+    for operation in (symmetrise, lambda g: top_k(g, 1)):
+        refused(DENSE_TEXT, operation, np.zeros((2, 2)))
+        refused(NAN_TEXT, operation, sparse_pair(np.nan))
+        outside = sparse_pair(1.0)
+        outside.indices = np.array([1, 2], outside.indices.dtype)
+        refused(
+            "Column id 2 is no point of a graph of 2; ids must lie in 0 to 1.",
+            operation, outside,
+        )  # fmt: skip
+    refused("how='mean'; it must be 'max' or 'min'.", symmetrise, sparse_pair(1.0), how="mean")
+    refused("k=0; a whole number of at least 1 is needed.", top_k, sparse_pair(1.0), 0)
+    refused("k=1.5; a whole number of at least 1 is needed.", top_k, sparse_pair(1.0), 1.5)

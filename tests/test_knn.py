@@ -1,0 +1,165 @@
+"""Graphs of nearest neighbours."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+from scipy.spatial.distance import cdist
+
+from sparse_ap import InvalidInputError
+from sparse_ap.errors import MissingDependencyError
+from sparse_ap.graphs import knn_graph
+
+RNG = np.random.default_rng(5)
+METRICS = ["euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto"]
+IN_SCIPY = {"manhattan": "cityblock", "tanimoto": "jaccard"}
+POINTS = RNG.normal(size=(400, 12)) + 3
+BITS = RNG.random((400, 67)) < 0.2
+HARD = (RNG.normal(size=(40, 30))[RNG.integers(0, 40, 12_000)] + RNG.normal(size=(12_000, 30))).astype("f4")
+HARD_BITS = (RNG.random((60, 256)) < 0.15)[RNG.integers(0, 60, 12_000)] ^ (RNG.random((12_000, 256)) < 0.03)
+
+
+def all_distances(points: Any, metric: str, of: Any = slice(None)) -> Any:
+    distances = cdist(points[of], points, IN_SCIPY.get(metric, metric))
+    distances[np.arange(len(distances)), np.arange(len(points))[of]] = np.inf
+    return distances
+
+
+def distances_of(graph: Any) -> Any:
+    return -graph.data.reshape(graph.shape[0], -1)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("n_features", [3, 12])
+def test_exact_searches_find_the_nearest(metric: str, n_features: int) -> None:
+    points = BITS if metric == "tanimoto" else POINTS[:, :n_features]
+    graph = knn_graph(points, 7, metric=metric, similarity="-d")
+    expected = np.sort(all_distances(points, metric), axis=1)[:, :7]
+    np.testing.assert_allclose(distances_of(graph), expected, rtol=1e-5, atol=1e-6)
+    rows = np.repeat(np.arange(400), 7)
+    np.testing.assert_allclose(
+        -graph.data, all_distances(points, metric)[rows, graph.indices], rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_approximate_search_finds_most_and_the_same_on_any_threads(metric: str) -> None:
+    points = HARD_BITS if metric == "tanimoto" else HARD
+    one, two = (knn_graph(points, 10, metric=metric, similarity="-d", n_jobs=n) for n in (1, 2))
+    assert (one.indices == two.indices).all()
+    assert (one.data == two.data).all()
+    sample = np.arange(0, 12_000, 60)
+    exact = np.sort(all_distances(points, metric, sample), axis=1)[:, 9]
+    found = distances_of(one)[sample] <= exact[:, None] * (1 + 1e-5) + 1e-6
+    assert found.mean() >= 0.95
+
+
+def test_packed_bits_are_the_same_points() -> None:
+    plain = knn_graph(BITS, 5, metric="tanimoto")
+    packed = knn_graph(np.packbits(BITS, axis=1), 5, metric="tanimoto")
+    assert (plain != packed).nnz == 0
+
+
+def test_rows_without_direction_or_bits_are_far_from_others_and_near_each_other() -> None:
+    points = np.vstack([POINTS[:20], np.zeros((2, 12))])
+    graph = knn_graph(points, 2, metric="cosine")
+    assert distances_of(graph)[20:].tolist() == [[0, 1], [0, 1]]
+    bits = np.vstack([BITS[:20], np.zeros((2, 67), bool)])
+    assert distances_of(knn_graph(bits, 2, metric="tanimoto"))[20:].tolist() == [[0, 1], [0, 1]]
+    constant = np.vstack([POINTS[:20], np.full((1, 12), 0.1), np.full((1, 12), 7.3)])
+    assert distances_of(knn_graph(constant, 1, metric="correlation"))[20:].tolist() == [[0], [0]]
+
+
+@pytest.mark.parametrize("n_features", [2, 12])
+def test_duplicates_are_neighbours_but_never_of_themselves(n_features: int) -> None:
+    graph = knn_graph(np.ones((30, n_features)), 4)
+    assert (np.diff(graph.indptr) == 4).all()
+    assert (graph.indices != np.repeat(np.arange(30), 4)).all()
+    assert (graph.data == 0).all()
+
+
+def test_far_from_the_origin_the_approximate_search_sees_the_same() -> None:
+    near = knn_graph(HARD.astype(float), 10)
+    far = knn_graph(HARD.astype(float) + 1e8, 10)
+    assert (near.indices == far.indices).mean() > 0.98
+
+
+@pytest.mark.parametrize(("metric", "exponent"), [("euclidean", 2), ("manhattan", 1)])
+def test_similarity_by_default(metric: str, exponent: int) -> None:
+    distances = distances_of(knn_graph(POINTS, 3, metric=metric, similarity="-d"))
+    np.testing.assert_allclose(
+        distances_of(knn_graph(POINTS, 3, metric=metric)), distances**exponent, rtol=1e-6
+    )
+
+
+def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    text = "knn_graph of so many points needs usearch, which is not installed: pip install 'sparse-ap[knn]'"
+    with pytest.raises(MissingDependencyError, match=f"^{re.escape(text)}$"):
+        knn_graph(HARD, 3)
+
+
+@pytest.mark.parametrize(
+    ("X", "options", "text"),
+    [
+        (
+            scipy.sparse.eye_array(4),
+            {},
+            "X is a sparse matrix; a dense table is needed. Build neighbour lists with "
+            "sklearn.neighbors.NearestNeighbors and give them to sparse_ap.graphs.from_knn.",
+        ),
+        ([1.0, 2.0], {}, "X has shape (2,); a table is needed, one row a point, one column a feature."),
+        (
+            np.zeros((5, 0)),
+            {},
+            "X has shape (5, 0); a table is needed, one row a point, one column a feature.",
+        ),
+        ([["a"], ["b"]], {}, "X has dtype <U1; real numbers are needed."),
+        ([[1j], [2j]], {}, "X has dtype complex128; real numbers are needed."),
+        (
+            [[0.0], [np.nan], [np.inf]],
+            {},
+            "X has 2 rows with NaN or infinite entries, the first being row 1; finite coordinates are "
+            "needed. Drop these rows, or fill them in.",
+        ),
+        (
+            POINTS,
+            {"n_neighbors": 400},
+            "n_neighbors=400 for 400 points; it must be a whole number from 1 to 399, since a point is not "
+            "its own neighbour.",
+        ),
+        (
+            POINTS,
+            {"metric": "dtw"},
+            "metric='dtw'; one of 'euclidean', 'manhattan', 'chebyshev', 'cosine', 'correlation', 'tanimoto' "
+            "is needed. For any other distance build neighbour lists with a library that has it, and give "
+            "them to sparse_ap.graphs.from_knn.",
+        ),
+        (
+            POINTS,
+            {"metric": "tanimoto"},
+            "metric='tanimoto' was given X of dtype float64; bits are needed: bool, or uint8 as "
+            "numpy.packbits(X, axis=1) makes it.",
+        ),
+        (
+            BITS.astype(np.uint8),
+            {"metric": "tanimoto"},
+            "metric='tanimoto' was given X of dtype uint8 with no value above 1, which looks like bits that "
+            "are not packed; pass X.astype(bool), or numpy.packbits(X, axis=1).",
+        ),
+        (POINTS, {"n_jobs": 0}, "n_jobs=0; a positive whole number of threads is needed, or -1 for all."),
+        (
+            POINTS,
+            {"random_state": -1},
+            "random_state=-1; a whole number from 0, a numpy generator or None is needed.",
+        ),
+    ],
+)
+def test_what_is_refused(X: Any, options: dict[str, Any], text: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
+        knn_graph(X, **({"n_neighbors": 1} | options))
