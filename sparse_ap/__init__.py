@@ -4,9 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 from sparse_ap.clustering import affinity_propagation
 from sparse_ap.errors import (
+    CheckpointError,
+    DamagedGraphError,
     InvalidInputError,
+    MemoryLimitError,
     MissingDependencyError,
     PositiveSimilarityWarning,
+    RunInterrupted,
     SparseAPError,
 )
 from sparse_ap.model import Clustering, Outcome, SweepReport
@@ -16,11 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AffinityPropagation",
+    "CheckpointError",
     "Clustering",
+    "DamagedGraphError",
     "InvalidInputError",
+    "MemoryLimitError",
     "MissingDependencyError",
     "Outcome",
     "PositiveSimilarityWarning",
+    "RunInterrupted",
     "SparseAPError",
     "SweepReport",
     "affinity_propagation",

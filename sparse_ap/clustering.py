@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from sparse_ap.budget import Way
 from sparse_ap.damping import Damping
 from sparse_ap.errors import warn_not_converged, warn_of_positive_similarities
 from sparse_ap.judges import BestSeen, LastSeen
+from sparse_ap.keeping import Keeping, checked_keeping
 from sparse_ap.model import Clustering, Float64Array, Outcome, RowCut, SweepReport
 from sparse_ap.ordering import locality_order, reordered
 from sparse_ap.passes.classic import Messages
@@ -56,6 +58,9 @@ def affinity_propagation(
     random_state: int | np.random.RandomState | np.random.Generator | None = 0,
     n_jobs: int | None = None,
     memory_limit: int | str | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 25,
+    resume: bool = False,
     callback: Callable[[SweepReport], object] | None = None,
     verbose: bool = False,
 ) -> Clustering:
@@ -118,6 +123,15 @@ def affinity_propagation(
         Bytes that the whole process may hold, such as ``"2GB"``. Of the ways to run the fastest that fits is
         taken: a graph on disk is read into memory or not, points are renumbered or not, threads are fewer.
         The result is the same to the bit. None: for a graph on disk, most of the memory that is free.
+    checkpoint : path, optional
+        A folder for the state of the run (about 60 bytes a point), from which it can go on. Ctrl-C and
+        SIGTERM then end the run after the sweep, its state written.
+    checkpoint_every : int
+        Sweeps between checkpoints.
+    resume : bool
+        Go on from the newest checkpoint, or begin where there is none. The graph and the parameters must be
+        the same but for ``max_iter``, ``n_jobs``, ``memory_limit`` and where the graph is; the result is that
+        of a run that was never interrupted, to the bit.
     callback : callable, optional
         Called after each sweep with a `SweepReport`. What it raises ends the run.
     verbose : bool
@@ -135,6 +149,10 @@ def affinity_propagation(
         It does not fit into the memory allowed; raised before anything is computed.
     DamagedGraphError
         A graph on disk is incomplete, or cannot be read.
+    CheckpointError
+        The checkpoints are of another run.
+    RunInterrupted
+        A `KeyboardInterrupt`: Ctrl-C or SIGTERM, with ``checkpoint``; the message says how to go on.
 
     Warns
     -----
@@ -175,15 +193,16 @@ def affinity_propagation(
         check_finite,
         random_state,
     )
+    keeping = checked_keeping(checkpoint, checkpoint_every, resume, settings)
     source = open_source(similarity)
-    way = chosen_way(source, settings, n_jobs, memory_limit)
+    way = chosen_way(source, keeping.layout_of(settings), n_jobs, memory_limit)
     with open_runner(way.n_threads) as runner:
         problem, row_best = _prepare(source, way, preference, preference_quantile, settings, runner)
         if all_equal(problem):
             clustering = arbitrary(problem)
         else:
             with told_of_sweeps(max_iter, callback, verbose) as told:
-                propagation = _propagate(problem, row_best, settings, told)
+                propagation = _propagate(problem, row_best, settings, keeping, way, told)
             clustering = read_out(problem, propagation, settings.refine)
     _warn(clustering.outcome)
     return clustering
@@ -246,13 +265,20 @@ def _dense_median(matrix: Any) -> float | None:
 
 
 def _propagate(
-    problem: Problem, row_best: Float64Array, settings: Settings, callback: Callable[[SweepReport], object]
+    problem: Problem,
+    row_best: Float64Array,
+    settings: Settings,
+    keeping: Keeping,
+    way: Way,
+    callback: Callable[[SweepReport], object],
 ) -> Propagation:
     """Break ties, fit the grid, pass messages; everything but the exemplars is let go at the end."""
     preference = message_preference(problem, row_best, settings.seed, settings.tie_strength)
     grid = support_grid(problem, preference)
     scheme, judge = _scheme(problem, settings, grid)
-    return propagate(problem.execution, scheme, preference, settings.stop, judge, callback)
+    checkpoints = keeping.checkpoints(problem, preference, settings, way)
+    with checkpoints.guarding():
+        return propagate(problem.execution, scheme, preference, settings.stop, judge, callback, checkpoints)
 
 
 def _scheme(problem: Problem, settings: Settings, grid: Grid) -> tuple[Scheme, Judge]:

@@ -5,14 +5,18 @@ Every message says what was given, what was needed, and what to do.
 
 from __future__ import annotations
 
+import signal
 import warnings
+from pathlib import Path
 
 __all__ = [
+    "CheckpointError",
     "DamagedGraphError",
     "InvalidInputError",
     "MemoryLimitError",
     "MissingDependencyError",
     "PositiveSimilarityWarning",
+    "RunInterrupted",
     "SparseAPError",
     "warn_not_converged",
     "warn_of_positive_similarities",
@@ -42,6 +46,22 @@ class DamagedGraphError(SparseAPError, OSError):
 
 class MemoryLimitError(SparseAPError, MemoryError):
     """What was asked for does not fit into the memory allowed; the message has the numbers."""
+
+
+class CheckpointError(SparseAPError, ValueError):
+    """A run cannot go on from what is in a folder; the message names what differs."""
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """A run was told to stop, and has kept its state; the message says how to go on."""
+
+    @classmethod
+    def by(cls, which: int, sweep: int, folder: Path) -> RunInterrupted:
+        """Build the error for a signal that came in some sweep."""
+        return cls(
+            f"Stopped by {signal.Signals(which).name} after sweep {sweep}; the state is in {folder}. To go "
+            "on, give the same graph and parameters with resume=True (--resume)."
+        )
 
 
 class PositiveSimilarityWarning(UserWarning):

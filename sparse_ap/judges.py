@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 from sparse_ap.model import BoolArray, SweepReport
 from sparse_ap.passes.assignment import ExemplarVectors, LookPass
 from sparse_ap.passes.grid import Grid
@@ -25,6 +31,13 @@ class LastSeen:
     def answer(self, last: BoolArray) -> BoolArray:
         """Return the last."""
         return last
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return nothing: nothing is remembered."""
+        return {}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Remember nothing."""
 
 
 class BestSeen:
@@ -65,3 +78,14 @@ class BestSeen:
     def answer(self, last: BoolArray) -> BoolArray:
         """Return the best."""
         return last if self._best is None else self._best[1]
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return the best and its value, for a checkpoint."""
+        if self._best is None:
+            return {}
+        return {"best_value": np.array(self._best[0]), "best_exemplar": self._best[1]}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `state` returned."""
+        if "best_value" in state:
+            self._best = float(state["best_value"]), state["best_exemplar"]

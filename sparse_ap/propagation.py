@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
+from sparse_ap.checkpoints import Checkpoints, NoCheckpoints, Saved
 from sparse_ap.convergence import StopRule
 from sparse_ap.model import BoolArray, Float64Array, FloatArray, Int32Array, SweepReport
 from sparse_ap.plan import Execution
@@ -87,6 +89,14 @@ class Judge(Protocol):
         """Return the exemplars to answer with; ``last`` are those after the last sweep."""
         ...
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what must be remembered of the sets seen, by name."""
+        ...
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `state` returned."""
+        ...
+
 
 def propagate(
     execution: Execution,
@@ -95,6 +105,7 @@ def propagate(
     stop: StopRule,
     judge: Judge,
     callback: Callable[[SweepReport], object],
+    checkpoints: Checkpoints | NoCheckpoints,
 ) -> Propagation:
     """Pass messages until the stop rule is met.
 
@@ -111,6 +122,8 @@ def propagate(
         Chooses among the exemplar sets seen on the way.
     callback : callable
         Told of every sweep; what it raises ends the run.
+    checkpoints : Checkpoints or NoCheckpoints
+        Keep the state between sweeps, and give back that of an earlier run.
 
     Returns
     -------
@@ -118,8 +131,8 @@ def propagate(
     """
     points = PointState.at_rest(preference, scheme.total_dtype)
     rows = scheme.rows(points.own)
-    history: list[SweepReport] = []
-    finished = False
+    history = _restored(checkpoints.begun(), points, rows, judge)
+    finished = bool(history) and stop.settled(history[-1], execution.n_points) and judge.look(points.exemplar)
     while not finished and len(history) < stop.max_iter:
         columns, _ = execution.run(scheme.sweep(history), scheme.vectors(points.gathered), rows)
         report = _take_in(columns[0], points, scheme, len(history) + 1, stop)
@@ -130,7 +143,43 @@ def propagate(
         settled = stop.settled(report, execution.n_points)
         if settled or report.sweep == stop.max_iter or judge.due(report):
             finished = judge.look(points.exemplar) and settled
+        checkpoints.take(_saved(checkpoints, points, rows, judge, history))
     return Propagation(judge.answer(points.exemplar), finished, tuple(history))
+
+
+def _state(points: PointState, rows: Any) -> dict[str, NDArray[Any]]:
+    """Return the vectors that a sweep changes, by name; the totals gathered are a copy of one of them."""
+    kept = {
+        "support": points.own.support,
+        "self_responsibility": points.own.self_responsibility,
+        "total": points.total,
+        "exemplar": points.exemplar,
+        "changed_at": points.changed_at,
+    }
+    return kept | {name: values for name, values in rows._asdict().items() if name not in OwnRows._fields}
+
+
+def _saved(
+    checkpoints: Checkpoints | NoCheckpoints,
+    points: PointState,
+    rows: tuple[Any, ...],
+    judge: Judge,
+    history: list[SweepReport],
+) -> Saved:
+    return Saved(checkpoints.identity, tuple(history), _state(points, rows) | judge.state())
+
+
+def _restored(
+    saved: Saved | None, points: PointState, rows: tuple[Any, ...], judge: Judge
+) -> list[SweepReport]:
+    """Put the state of an earlier run in place; return its history."""
+    if saved is None:
+        return []
+    for name, values in _state(points, rows).items():
+        np.copyto(values, saved.arrays[name])
+    points.gathered[:] = points.total
+    judge.restore(saved.arrays)
+    return list(saved.history)
 
 
 def _take_in(

@@ -44,6 +44,7 @@ class Survey:
     Attributes
     ----------
     n_edges : int
+    checksum : int
     smallest, largest : float
         Similarities; +inf and -inf where there is none.
     max_in_degree : int
@@ -51,6 +52,7 @@ class Survey:
     """
 
     n_edges: int
+    checksum: int
     smallest: float
     largest: float
     max_in_degree: int
@@ -275,7 +277,9 @@ def survey(execution: Execution) -> tuple[Survey, Float64Array]:
     """
     row_best = np.empty(execution.n_points)
     (in_degree,), extent = execution.run(ExtentPass(), (), BestRows(row_best))
-    found = Survey(extent.n_edges, extent.smallest, extent.largest, int(in_degree.max(initial=0)))
+    found = Survey(
+        extent.n_edges, extent.checksum, extent.smallest, extent.largest, int(in_degree.max(initial=0))
+    )
     _require_summable(found.magnitude, execution.dtype)
     return found, row_best
 

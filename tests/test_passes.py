@@ -17,7 +17,7 @@ from sparse_ap.damping import Damping
 from sparse_ap.model import RowCut, SweepReport
 from sparse_ap.ordering import locality_order, reordered
 from sparse_ap.passes.assignment import ExemplarVectors, LookPass
-from sparse_ap.passes.extent import BestRows, Extent, ExtentPass
+from sparse_ap.passes.extent import BestRows, ExtentPass
 from sparse_ap.passes.grid import Grid, on_grid
 from sparse_ap.passes.order_statistics import order_statistics, quantiles
 from sparse_ap.passes.statistics import StatisticsPass
@@ -162,7 +162,17 @@ def test_extent(knn: Any) -> None:
     (in_degree,), reach = execution_of(knn).run(ExtentPass(), (), rows)
     assert (rows.best == np.maximum.reduceat(knn.data, knn.indptr[:-1])).all()
     assert (in_degree == np.bincount(knn.indices, minlength=knn.shape[0])).all()
-    assert reach == Extent(knn.nnz, knn.data.min(), knn.data.max())
+    assert (reach.n_edges, reach.smallest, reach.largest) == (knn.nnz, knn.data.min(), knn.data.max())
+    changed = knn.copy()
+    changed.data[7] = np.nextafter(changed.data[7], 0)
+    swapped = knn.copy()
+    swapped.data[[3, 4]] = swapped.data[[4, 3]]
+    checksums = {
+        execution_of(graph).run(ExtentPass(), (), BestRows(rows.best))[1].checksum
+        for graph in (knn, changed, swapped, knn.T.tocsr())
+    }
+    assert len(checksums) == 4
+    assert reach.checksum in checksums
 
 
 def test_broken_ties_belong_to_ids() -> None:

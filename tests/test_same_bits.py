@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import graphs
 
-from sparse_ap import Clustering, affinity_propagation, clustering, plan
+from sparse_ap import Clustering, affinity_propagation, plan, sources
+from sparse_ap.checkpoints import NoCheckpoints
 from sparse_ap.convergence import StopRule
 from sparse_ap.damping import Damping
 from sparse_ap.judges import LastSeen
@@ -64,7 +65,7 @@ def test_the_cut_of_the_rows_does_not_change_a_bit(
     expected = bits(affinity_propagation(knn, preference=-0.02, n_jobs=1))
     bounds = np.linspace(0, knn.shape[0], n_blocks + 1).astype(int).tolist()
     cuts = tuple(RowCut(a, b) for a, b in itertools.pairwise(bounds))
-    monkeypatch.setattr(clustering, "cut_rows", lambda indptr, n_threads: cuts)
+    monkeypatch.setattr(sources, "cut_rows", lambda *given: cuts)
     assert bits(affinity_propagation(knn, preference=-0.02, n_jobs=2)) == expected
 
 
@@ -93,9 +94,9 @@ def test_messages_are_the_same_bits_for_any_cut(graph: Any, inner: list[int], co
 
         seen_rows: list[Any] = []
         spy = Spy(*(getattr(scheme, name) for name in scheme.__dataclass_fields__))
-        propagate(
-            Execution(store, cuts, runner), spy, preference, StopRule(25, 15, 0.0), LastSeen(), lambda r: None
-        )
+        stop = StopRule(25, 15, 0.0)
+        execution = Execution(store, cuts, runner)
+        propagate(execution, spy, preference, stop, LastSeen(), lambda report: None, NoCheckpoints())
         seen.extend(np.asarray(values).tobytes() for values in seen_rows[0])
         return seen
 
@@ -107,9 +108,9 @@ def test_messages_are_the_same_bits_for_any_cut(graph: Any, inner: list[int], co
         assert totals(threads, cuts) == expected
 
 
-@given(st.lists(st.integers(0, 40000), max_size=60), st.integers(1, 9))
-def test_cuts_cover_every_row_once(degrees: list[int], n_threads: int) -> None:
+@given(st.lists(st.integers(0, 40000), max_size=60), st.integers(1, 9), st.none() | st.integers(1, 1_500_000))
+def test_cuts_cover_every_row_once(degrees: list[int], n_threads: int, chunk_edges: int | None) -> None:
     indptr = np.concatenate([[0], np.cumsum(degrees)]).astype(np.int64)
-    cuts = cut_rows(indptr, n_threads)
+    cuts = cut_rows(indptr, n_threads, chunk_edges)
     assert [row for cut in cuts for row in range(*cut)] == list(range(len(degrees)))
     assert all(cut.start < cut.stop for cut in cuts)

@@ -22,9 +22,19 @@ class BestRows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Number of edges, the smallest and the largest similarity; +inf and -inf where there is none."""
+    """How many edges there are, and how far they reach.
+
+    Attributes
+    ----------
+    n_edges : int
+    checksum : int
+        Of 64 bits, over rows, columns and similarities; in whatever order they are read.
+    smallest, largest : float
+        Similarities; +inf and -inf where there is none.
+    """
 
     n_edges: int = 0
+    checksum: int = 0
     smallest: float = np.inf
     largest: float = -np.inf
 
@@ -32,6 +42,7 @@ class Extent:
         """Combine with another block's."""
         return Extent(
             self.n_edges + other.n_edges,
+            (self.checksum + other.checksum) % 2**64,
             min(self.smallest, other.smallest),
             max(self.largest, other.largest),
         )
@@ -47,7 +58,9 @@ class ExtentPass:
     def __call__(self, block: Block, vectors: tuple[()], rows: BestRows, columns: Columns) -> Extent:
         """Look at one block."""
         reach = _extent(block.indptr, block.indices, block.data, rows.best, columns[0])
-        return Extent(len(block.data), *reach)
+        bits = block.data.view(np.uint32 if block.data.itemsize == 4 else np.uint64)
+        checksum = int(_checksum(block.rows.start, block.indptr, block.indices, bits))
+        return Extent(len(block.data), checksum, *reach)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -63,3 +76,17 @@ def _extent(indptr: Any, indices: Any, data: Any, best: Any, in_degree: Any) -> 
         best[i] = row_best
         largest = max(largest, row_best)
     return smallest, largest
+
+
+@numba.njit(nogil=True, cache=True)
+def _checksum(start: int, indptr: Any, indices: Any, bits: Any) -> Any:
+    """Add up a hash of every edge: the finaliser of splitmix64 (Steele, Lea & Flood 2014), halved."""
+    total = np.uint64(0)
+    for i in range(len(indptr) - 1):
+        row = np.uint64(start + i) * np.uint64(0x9E3779B97F4A7C15)
+        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+            x = row + np.uint64(indices[edge]) * np.uint64(0xD1342543DE82EF95) + np.uint64(bits[edge])
+            x ^= x >> np.uint64(30)
+            x *= np.uint64(0xBF58476D1CE4E5B9)
+            total += x ^ (x >> np.uint64(27))
+    return total

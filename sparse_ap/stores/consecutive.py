@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from threading import local
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.buffer import cpu
 
-__all__ = ["ConsecutiveReader"]
+from sparse_ap.errors import DamagedGraphError
+
+__all__ = ["ConsecutiveReader", "name_of"]
 
 
 class ConsecutiveReader:
@@ -23,26 +25,31 @@ class ConsecutiveReader:
     Parameters
     ----------
     array : zarr.Array
-        One-dimensional.
+        One-dimensional. A chunk of nothing but its fill value, where that is not 0, is taken as missing.
     """
 
     def __init__(self, array: zarr.Array[Any]) -> None:
         self._array = array
+        self._chunk = int(array.chunks[0])
         self._memory = local()
         self._ahead = np.empty(0, array.dtype)
         self._ahead_from = 0
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Return the entries from ``start`` to ``stop`` (exclusive)."""
-        end = min(-(-stop // self._array.chunks[0]) * self._array.chunks[0], self._array.shape[0])
+        """Return the entries from ``start`` to ``stop`` (exclusive).
+
+        Raises
+        ------
+        DamagedGraphError
+            A chunk is missing or cannot be decoded; the message names its entries.
+        """
+        end = min(-(-stop // self._chunk) * self._chunk, int(self._array.shape[0]))
         ahead = self._read_ahead(start)
         values = self._room(end - start)
         known = min(len(ahead), end - start)
         values[:known] = ahead[:known]
         if known < end - start:
-            self._array.get_basic_selection(
-                slice(start + known, end), out=cpu.NDBuffer.from_numpy_array(values[known:])
-            )
+            self._fill(values[known:], start + known)
         self._ahead, self._ahead_from = values[stop - start :].copy(), stop
         return values[: stop - start]
 
@@ -57,3 +64,54 @@ class ConsecutiveReader:
         if room is None or len(room) < n_entries:
             room = self._memory.room = np.empty(n_entries, self._array.dtype)
         return room[:n_entries]
+
+    def _fill(self, values: NDArray[Any], start: int) -> None:
+        selection = slice(start, start + len(values))
+        try:
+            self._array.get_basic_selection(selection, out=cpu.NDBuffer.from_numpy_array(values))
+        except Exception as error:
+            # Codecs raise what they like; whatever it is, these entries cannot be had.
+            self._report(selection, error)
+        for chunk in range(-(-start // self._chunk) * self._chunk, selection.stop, self._chunk):
+            self._require_there(values[chunk - start : chunk - start + self._chunk], chunk)
+
+    def _require_there(self, values: NDArray[Any], start: int) -> None:
+        """Refuse a chunk that zarr has filled in."""
+        if not _is_fill(values[:1], self._array.fill_value) or not _is_fill(values, self._array.fill_value):
+            return
+        raise DamagedGraphError(
+            f"{_range(start, start + len(values))} of {name_of(self._array)} are missing. Restore the graph "
+            "from a copy, or write it again. (If zarr has left them out because they are all zero: "
+            "open_graph(..., missing_chunks='zero').)"
+        )
+
+    def _report(self, selection: slice, error: Exception) -> NoReturn:
+        """Find the chunk that cannot be read."""
+        for start in range(selection.start, selection.stop, self._chunk):
+            stop = min(start + self._chunk, selection.stop)
+            try:
+                self._array.get_basic_selection(slice(start, stop))
+            except Exception as first:
+                raise DamagedGraphError(
+                    f"{_range(start, stop)} of {name_of(self._array)} cannot be read: {first}. Restore the "
+                    "graph from a copy, or write it again."
+                ) from first
+        raise DamagedGraphError(
+            f"{_range(selection.start, selection.stop)} of {name_of(self._array)} could not be read at "
+            f"first, and then could: {error}. Look after the disk or the network, and run it again."
+        ) from error
+
+
+def name_of(node: zarr.Group | zarr.Array[Any]) -> str:
+    """Return where a group or an array is."""
+    return str(node.store_path).removeprefix("file://")
+
+
+def _is_fill(values: NDArray[Any], fill: Any) -> bool:
+    if fill == 0:
+        return False
+    return bool((values == fill).all() if fill == fill else np.isnan(values).all())
+
+
+def _range(start: int, stop: int) -> str:
+    return f"Entries {start:,} to {stop - 1:,}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,17 @@ from zarr.core.sync import sync
 
 from sparse_ap.errors import DamagedGraphError, InvalidInputError
 from sparse_ap.model import Origin
+from sparse_ap.stores.consecutive import name_of
 from sparse_ap.stores.structure import float_type, require_ids_fit, require_indptr, require_square
 from sparse_ap.stores.zarr_csr import ZarrStore
 from sparse_ap.stores.zarr_dense import ZarrDenseStore
 
 __all__ = ["open_zarr"]
+
+_ZEROS = (
+    " zarr leaves out chunks that are all zero unless told otherwise: if that is so here, open_graph(..., "
+    "missing_chunks='zero') accepts them."
+)
 
 Location = str | Path | zarr.Group | zarr.Array[Any]
 
@@ -36,8 +43,8 @@ def open_zarr(
         return ZarrDenseStore(node, threshold, top_k)
     if threshold is not None or top_k is not None:
         raise InvalidInputError(
-            f"{_name(node)} is a sparse graph; threshold and top_k are for dense arrays. For a sparse graph "
-            "use sparse-ap convert --top-k, or --min-similarity."
+            f"{name_of(node)} is a sparse graph; threshold and top_k are for dense arrays. For a sparse "
+            "graph use sparse-ap convert --top-k, or --min-similarity."
         )
     _require_rows(node, symmetric)
     return _open_csr(node, missing_chunks)
@@ -55,30 +62,27 @@ def _node_at(location: Location) -> zarr.Group | zarr.Array[Any]:
         ) from error
 
 
-def _name(node: zarr.Group | zarr.Array[Any]) -> str:
-    return str(node.store_path).removeprefix("file://")
-
-
 def _require_rows(group: zarr.Group, symmetric: bool) -> None:
     """Refuse a group that holds no graph by rows."""
     encoding = group.attrs.get("encoding-type")
     if encoding == "csc_matrix" and not symmetric:
         raise InvalidInputError(
-            f"{_name(group)} is stored by columns (csc_matrix): read by rows it would swap who represents "
-            f"whom. Convert it: sparse-ap convert {_name(group)} -o graph.zarr; or say that it is symmetric "
-            "(open_graph(..., symmetric=True))."
+            f"{name_of(group)} is stored by columns (csc_matrix): read by rows it would swap who represents "
+            f"whom. Convert it: sparse-ap convert {name_of(group)} -o graph.zarr; or say that it is "
+            "symmetric (open_graph(..., symmetric=True))."
         )
     missing = [name for name in ("data", "indices", "indptr") if name not in group]
     if missing:
         inside = ", ".join(sorted(group.keys())) or "nothing"
         raise InvalidInputError(
-            f"{_name(group)} lacks {', '.join(missing)}; a graph is a group of the arrays 'data', 'indices' "
-            f"and 'indptr'. In it there is: {inside}. (The graphs of an AnnData store are in its 'obsp'.)"
+            f"{name_of(group)} lacks {', '.join(missing)}; a graph is a group of the arrays 'data', "
+            f"'indices' and 'indptr'. In it there is: {inside}. (The graphs of an AnnData store are in its "
+            "'obsp'.)"
         )
-    if group.basename.endswith("distances"):
+    if name_of(group).endswith("distances"):
         raise InvalidInputError(
-            f"{_name(group)} holds distances; similarities are needed, larger meaning more alike. Convert "
-            f"them: sparse-ap convert {_name(group)} -o graph.zarr --similarity=-d"
+            f"{name_of(group)} holds distances; similarities are needed, larger meaning more alike. Convert "
+            f"them: sparse-ap convert {name_of(group)} -o graph.zarr --similarity=-d"
         )
 
 
@@ -93,7 +97,17 @@ def _open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
     float_type(data.dtype)
     starts = np.asarray(indptr[:])
     require_indptr(starts, n_points, _length(indices), _length(data))
-    return ZarrStore(starts.astype(np.int64, copy=False), indices, data, _origin(group))
+    if missing_chunks is None:
+        data = _telling(data, np.nan)
+    return ZarrStore(starts.astype(np.int64, copy=False), _telling(indices, -1), data, _origin(group))
+
+
+def _telling(array: zarr.Array[Any], fill: float) -> zarr.Array[Any]:
+    """Return the array with another fill value: what is filled in can then be told from what was stored."""
+    if array.dtype.kind not in ("i" if fill == -1 else "f"):
+        return array
+    metadata = replace(array.metadata, fill_value=array.dtype.type(fill))
+    return zarr.Array(zarr.AsyncArray(metadata=metadata, store_path=array.store_path))
 
 
 def _origin(group: zarr.Group) -> Origin:
@@ -107,7 +121,9 @@ def _origin(group: zarr.Group) -> Origin:
 def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
     array = group[name]
     if not isinstance(array, zarr.Array) or array.ndim != 1:
-        raise InvalidInputError(f"{_name(group)}/{name} is no array of one dimension. Write the graph again.")
+        raise InvalidInputError(
+            f"{name_of(group)}/{name} is no array of one dimension. Write the graph again."
+        )
     return array
 
 
@@ -129,15 +145,11 @@ def _require_chunks(array: zarr.Array[Any], missing_chunks: str | None) -> None:
     stored = sync(_keys(array))
     absent = [key for key in expected if key not in stored]
     if absent:
-        accept = (
-            ""
-            if array.basename == "indices"
-            else " zarr leaves out chunks that are all zero unless told otherwise: if that is so here, "
-            "open_graph(..., missing_chunks='zero') accepts them."
-        )
+        are = "is" if len(absent) == 1 else "are"
         raise DamagedGraphError(
-            f"Of the {len(expected)} chunks of {_name(array)} {len(absent)} are missing, the first being "
-            f"{absent[0]}. Restore the store from a copy, or write the graph again.{accept}"
+            f"Of the {len(expected)} chunks of {name_of(array)} {len(absent)} {are} missing, the first being "
+            f"{absent[0]}. Restore the store from a copy, or write the graph again."
+            + ("" if array.basename == "indices" else _ZEROS)
         )
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
+from sparse_ap.checkpoints import NoCheckpoints
 from sparse_ap.convergence import StopRule
 from sparse_ap.damping import Damping
 from sparse_ap.judges import LastSeen
@@ -84,7 +85,13 @@ def _problem(graph: scipy.sparse.csr_array, preference: Any) -> Problem:
 def _sweep(problem: Problem, scheme: Any, n_sweeps: int) -> tuple[SweepReport, ...]:
     never = StopRule(max_iter=n_sweeps, convergence_iter=n_sweeps, tol=0.0)
     done = propagate(
-        problem.execution, scheme, problem.preference, never, LastSeen(), callback=lambda report: None
+        problem.execution,
+        scheme,
+        problem.preference,
+        never,
+        LastSeen(),
+        callback=lambda report: None,
+        checkpoints=NoCheckpoints(),
     )
     assert len(done.history) == n_sweeps
     return done.history

@@ -1,0 +1,232 @@
+"""Checkpoints: the vectors of a run on disk, so that it can go on after whatever ended it.
+
+The edges carry no state, so a checkpoint is a few numbers a point. It is a file ``sweep-<n>.npz`` (whose
+members zip guards with checksums), written under another name, flushed to the disk, then renamed; the newest
+two are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.errors import CheckpointError, RunInterrupted
+from sparse_ap.model import SweepReport
+
+__all__ = ["Checkpoints", "NoCheckpoints", "Saved", "identity_in", "require_new"]
+
+FORMAT_VERSION = 1
+_KEPT = 2
+# What zip and numpy raise on files that are cut short or spoilt.
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Saved:
+    """A run after some sweep.
+
+    Attributes
+    ----------
+    identity : mapping of str to str
+        What must be the same for the run to go on: the graph, the parameters.
+    history : tuple of SweepReport
+    arrays : mapping of str to ndarray
+        The state, by name.
+    """
+
+    identity: Mapping[str, str]
+    history: tuple[SweepReport, ...]
+    arrays: Mapping[str, NDArray[Any]]
+
+
+class NoCheckpoints:
+    """Keep nothing."""
+
+    identity: Mapping[str, str] = {}
+
+    def begun(self) -> Saved | None:
+        """Return nothing to go on from."""
+        return None
+
+    def take(self, saved: Saved) -> None:
+        """Let it go."""
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Change nothing about interruptions."""
+        yield
+
+
+@dataclass(slots=True)
+class Checkpoints:
+    """Keep the state of a run in a folder.
+
+    Attributes
+    ----------
+    folder : Path
+    every : int
+        Sweeps between checkpoints.
+    identity : mapping of str to str
+    """
+
+    folder: Path
+    every: int
+    identity: Mapping[str, str]
+    _signal: int | None = field(default=None, init=False)
+
+    def begun(self) -> Saved | None:
+        """Return the newest checkpoint that can be read; None where there is none.
+
+        Raises
+        ------
+        CheckpointError
+            It is one of another run.
+        """
+        for path in _files(self.folder):
+            try:
+                saved = _read(path)
+            except _DAMAGE as error:
+                warnings.warn(
+                    f"The checkpoint {path} is damaged ({error}) and passed over.", UserWarning, stacklevel=2
+                )
+                continue
+            self._require_same_run(path, saved)
+            return saved
+        return None
+
+    def take(self, saved: Saved) -> None:
+        """Write the state after a sweep if it is due, or if the run is to end here.
+
+        Raises
+        ------
+        RunInterrupted
+            Ctrl-C was pressed, or the process was told to end; the state has been written.
+        """
+        sweep = saved.history[-1].sweep
+        if self._signal is None and sweep % self.every:
+            return
+        _write(self.folder, saved)
+        if self._signal is not None:
+            raise RunInterrupted.by(self._signal, sweep, self.folder)
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Let the sweep end, and its state be written, when the process is told to stop.
+
+        The second Ctrl-C ends it at once.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {which: signal.signal(which, self._note) for which in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for which, handler in before.items():
+                signal.signal(which, handler)
+        if self._signal is not None:
+            raise KeyboardInterrupt  # it came after the last sweep
+
+    def _note(self, which: int, frame: object) -> None:
+        if self._signal is not None:
+            raise KeyboardInterrupt
+        self._signal = which
+
+    def _require_same_run(self, path: Path, saved: Saved) -> None:
+        others = [
+            f"{name} was {saved.identity.get(name, 'not noted')} and is {value}"
+            for name, value in self.identity.items()
+            if saved.identity.get(name) != value
+        ]
+        if others:
+            raise CheckpointError(
+                f"The checkpoint {path} is of another run: {'; '.join(others)}. Give the same graph and "
+                "parameters to go on with it, or another folder to begin anew."
+            )
+
+
+def require_new(folder: Path) -> None:
+    """Refuse a folder with checkpoints of an earlier run.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    files = _files(folder)
+    if files:
+        raise CheckpointError(
+            f"{folder} holds checkpoints of an earlier run, the newest being {files[0].name}. Give "
+            "resume=True (--resume) to go on with it, or another folder to begin anew."
+        )
+
+
+def identity_in(folder: Path) -> Mapping[str, str]:
+    """Return what the newest readable checkpoint belongs to; nothing where there is none."""
+    for path in _files(folder):
+        try:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+                return _identity(file)
+        except _DAMAGE:
+            continue
+    return {}
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("sweep-*.npz"), reverse=True)
+
+
+def _write(folder: Path, saved: Saved) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"sweep-{saved.history[-1].sweep:08d}.npz"
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            np.savez(
+                file,
+                version=FORMAT_VERSION,
+                identity=np.array(list(saved.identity.items()), str).reshape(-1, 2),
+                history=np.array(saved.history, np.int64).reshape(-1, len(SweepReport._fields)),
+                **saved.arrays,  # type: ignore[arg-type]
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        _sync_folder(folder)
+    finally:
+        part.unlink(missing_ok=True)
+    for old in _files(folder)[_KEPT:]:
+        old.unlink()
+
+
+def _read(path: Path) -> Saved:
+    # numpy does not close what it cannot read.
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        if int(file["version"]) != FORMAT_VERSION:
+            raise ValueError(f"it has version {int(file['version'])}, and {FORMAT_VERSION} is known")
+        history = tuple(SweepReport(*row) for row in file["history"].tolist())
+        described = {"version", "identity", "history"}
+        arrays = {name: file[name] for name in file.files if name not in described}
+        return Saved(_identity(file), history, arrays)
+
+
+def _identity(file: Any) -> Mapping[str, str]:
+    return {str(name): str(value) for name, value in file["identity"]}
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,218 @@
+"""A run goes on after whatever ended it, and ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import disk
+import numpy as np
+import pytest
+from conftest import knn_similarity
+from sklearn.exceptions import ConvergenceWarning
+
+from sparse_ap import CheckpointError, Clustering, InvalidInputError, RunInterrupted, affinity_propagation
+from sparse_ap.graphs import open_graph
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+GRAPH = knn_similarity(1500, 12, 2, seed=1, dtype=np.float32)
+OPTIONS: dict[str, Any] = {"preference": -0.02, "max_iter": 60, "convergence_iter": 59}
+
+
+class Stop(Exception):
+    pass
+
+
+def bits(clustering: Clustering) -> tuple[Any, ...]:
+    return clustering.labels.tobytes(), clustering.net_similarity, clustering.history
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    EXPECTED = bits(affinity_propagation(GRAPH, **OPTIONS))
+
+
+def interrupted(graph: Any, folder: Path, after: int, **options: Any) -> None:
+    """Run with checkpoints until an exception after some sweep."""
+
+    def stop(report: Any) -> None:
+        if report.sweep == after:
+            raise Stop
+
+    with pytest.raises(Stop):
+        affinity_propagation(
+            graph, checkpoint=folder, checkpoint_every=10, callback=stop, **{**OPTIONS, **options}
+        )
+
+
+@pytest.mark.parametrize("after", [1, 10, 11, 37, 60])
+@pytest.mark.parametrize("reorder", [True, False])
+def test_it_goes_on_to_the_same_bits(tmp_path: Path, after: int, reorder: bool) -> None:
+    interrupted(GRAPH, tmp_path / "kept", after, reorder=reorder)
+    assert len(list((tmp_path / "kept").glob("*"))) == min(2, (after - 1) // 10)
+    seen: list[int] = []
+    found = affinity_propagation(
+        GRAPH,
+        checkpoint=tmp_path / "kept",
+        resume=True,
+        callback=lambda report: seen.append(report.sweep),
+        **OPTIONS,
+    )
+    assert bits(found) == EXPECTED
+    assert seen[0] == (after - 1) // 10 * 10 + 1
+
+
+def test_from_memory_to_disk_and_with_other_threads(tmp_path: Path) -> None:
+    path = disk.write(tmp_path / "graph.zarr", GRAPH)
+    interrupted(GRAPH, tmp_path / "kept", 25, n_jobs=1)
+    options = {**OPTIONS, "checkpoint": tmp_path / "kept", "resume": True}
+    assert bits(affinity_propagation(open_graph(path), n_jobs=2, **options)) == EXPECTED
+
+
+def test_a_run_that_has_ended_ends_again(tmp_path: Path) -> None:
+    options = {"preference": -0.02, "checkpoint": tmp_path / "kept", "checkpoint_every": 1}
+    first = affinity_propagation(GRAPH, **options)
+    assert first.converged
+    again = affinity_propagation(GRAPH, resume=True, **options)
+    assert bits(first) == bits(again)
+
+
+def test_more_sweeps_can_be_allowed(tmp_path: Path) -> None:
+    options = {**OPTIONS, "checkpoint": tmp_path / "kept", "checkpoint_every": 15}
+    affinity_propagation(GRAPH, **{**options, "max_iter": 30})
+    assert bits(affinity_propagation(GRAPH, resume=True, **options)) == EXPECTED
+
+
+def test_without_a_checkpoint_it_begins(tmp_path: Path) -> None:
+    options = {**OPTIONS, "checkpoint": tmp_path / "none", "resume": True}
+    assert bits(affinity_propagation(GRAPH, **options)) == EXPECTED
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    for spoil in ("cut", "flip", "empty"):
+        for path in folder.glob("*"):
+            path.unlink()
+        interrupted(GRAPH, folder, 35)
+        newest = folder / "sweep-00000030.npz"
+        content = bytearray(newest.read_bytes())
+        if spoil == "flip":
+            content[len(content) // 2] ^= 1
+        newest.write_bytes({"cut": content[:-500], "flip": content, "empty": b""}[spoil])
+        with pytest.warns(UserWarning, match=f"The checkpoint {re.escape(str(newest))} is damaged"):
+            found = affinity_propagation(GRAPH, checkpoint=folder, resume=True, **OPTIONS)
+        assert bits(found) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("options", "differs"),
+    [
+        ({"preference": -0.03}, "checksum of preferences and seed was"),
+        ({"random_state": 1}, "checksum of preferences and seed was"),
+        ({"damping": 0.6}, "damping was None and is 0.6."),
+        ({"tol": 0.1}, "tol was 0.001 and is 0.1."),
+        ({"convergence_iter": 20}, "convergence_iter was 59 and is 20."),
+    ],
+)
+def test_other_parameters_are_refused(tmp_path: Path, options: Any, differs: str) -> None:
+    interrupted(GRAPH, tmp_path, 15)
+    with pytest.raises(CheckpointError, match=re.escape(f"sweep-00000010.npz is of another run: {differs}")):
+        affinity_propagation(GRAPH, checkpoint=tmp_path, resume=True, **{**OPTIONS, **options})
+
+
+def test_another_graph_is_refused(tmp_path: Path) -> None:
+    interrupted(GRAPH, tmp_path, 15)
+    other = GRAPH.copy()
+    other.data[77] *= 1.01
+    with pytest.raises(CheckpointError, match="is of another run: checksum of the graph was"):
+        affinity_propagation(other, checkpoint=tmp_path, resume=True, **OPTIONS)
+
+
+def test_options_that_do_not_go_together(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"^resume=True needs checkpoint, the folder"):
+        affinity_propagation(GRAPH, resume=True)
+    with pytest.raises(InvalidInputError, match=r"^checkpoint was given with scheme='classic'"):
+        affinity_propagation(GRAPH, checkpoint=tmp_path, scheme="classic")
+    with pytest.raises(InvalidInputError, match=r"^checkpoint_every=0; it must be at least 1"):
+        affinity_propagation(GRAPH, checkpoint=tmp_path, checkpoint_every=0)
+    interrupted(GRAPH, tmp_path, 15)
+    text = f"{tmp_path} holds checkpoints of an earlier run, the newest being sweep-00000010.npz. Give resume=True"
+    with pytest.raises(CheckpointError, match=re.escape(text)):
+        affinity_propagation(GRAPH, checkpoint=tmp_path, **OPTIONS)
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_after_the_sweep(tmp_path: Path, which: signal.Signals) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+
+    def send(report: Any) -> None:
+        if report.sweep == 17:
+            os.kill(os.getpid(), which)
+
+    text = (
+        f"Stopped by {which.name} after sweep 17; the state is in {tmp_path}. To go on, give the same graph and "
+        "parameters with resume=True (--resume)."
+    )
+    with pytest.raises(RunInterrupted, match=f"^{re.escape(text)}$"):
+        affinity_propagation(GRAPH, checkpoint=tmp_path, callback=send, **OPTIONS)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert bits(affinity_propagation(GRAPH, checkpoint=tmp_path, resume=True, **OPTIONS)) == EXPECTED
+
+
+def test_other_threads_have_no_signals(tmp_path: Path) -> None:
+    found: list[Clustering] = []
+    run = threading.Thread(
+        target=lambda: found.append(affinity_propagation(GRAPH, checkpoint=tmp_path, **OPTIONS))
+    )
+    run.start()
+    run.join()
+    assert bits(found[0]) == EXPECTED
+
+
+PROGRAM = """
+import sys, time, warnings
+warnings.simplefilter("ignore")
+from sparse_ap import affinity_propagation
+from sparse_ap.graphs import open_graph
+graph, folder, result = sys.argv[1:4]
+clustering = affinity_propagation(
+    open_graph(graph), checkpoint=folder, resume=True, checkpoint_every=3, n_jobs=2,
+    preference=-0.02, max_iter=60, convergence_iter=59,
+    callback=lambda report: print(report.sweep, flush=True),
+)
+print("saving", flush=True)
+clustering.save(result)
+"""
+
+
+def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
+    """One run, killed again and again at moments spread over its course, ends with the same bits."""
+    path = disk.write(tmp_path / "graph.zarr", GRAPH)
+    result = tmp_path / "result.npz"
+    arguments = [sys.executable, "-c", PROGRAM, str(path), str(tmp_path / "kept"), str(result)]
+    rng = np.random.default_rng(0)
+    n_killed = 0
+    for last_line in [*np.linspace(1, 59, 25).astype(int).tolist(), "saving"]:
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip() == "saving" or (isinstance(last_line, int) and int(line) >= last_line):
+                break
+        time.sleep(rng.uniform(0, 0.03))
+        process.kill()
+        n_killed += process.wait() == -signal.SIGKILL
+        process.stdout.close()
+    assert n_killed >= 25
+    subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
+    with np.load(result) as saved:
+        assert saved["labels"].tobytes() == EXPECTED[0]
+        assert float(saved["net_similarity"]) == EXPECTED[1]
