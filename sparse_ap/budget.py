@@ -19,8 +19,9 @@ _A_POINT = 74
 _A_POINT_WIDER = 16
 # Each thread adds up the columns for itself.
 _A_POINT_AND_THREAD = 8
-# A thread's block, as it is read, decoded and worked on.
+# A thread's block, as it is read, decoded and worked on; and what zarr decodes at a time when it reads a whole.
 _COPIES_OF_A_BLOCK = 4
+_BLOCKS_WHILE_LOADING = 12
 # Kernels loaded, or compiled at their first use, and what the allocator keeps.
 _MACHINERY = 160_000_000
 
@@ -78,12 +79,12 @@ class Way:
         if size.itemsize == 8:
             a_point += _A_POINT_WIDER
         graphs = self.load + self.reorder
-        blocks = self.n_threads * _COPIES_OF_A_BLOCK * size.block_edges * (4 + size.itemsize)
+        n_blocks = self.streaming * self.n_threads * _COPIES_OF_A_BLOCK + self.load * _BLOCKS_WHILE_LOADING
         return (
             a_point * size.n_points
             + graphs * size.graph_bytes
             + size.edge_state * size.n_edges
-            + (blocks if self.load or self.streaming else 0)
+            + n_blocks * size.block_edges * (4 + size.itemsize)
             + _MACHINERY
         )
 

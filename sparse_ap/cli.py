@@ -6,6 +6,8 @@ import shlex
 import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,8 @@ from sparse_ap.files import (
     write_clustering,
     write_graph,
 )
-from sparse_ap.graphs.metrics import METRICS
 from sparse_ap.graphs.neighbours import SIMILARITIES
+from sparse_ap.graphs.points import METRICS
 from sparse_ap.model import Clustering
 from sparse_ap.report import clustering_lines, summary_lines
 
@@ -33,7 +35,7 @@ NOT_CONVERGED = 3
 INPUT_HELP = """
 GRAPH is an .npz file: a sparse matrix as scipy.sparse.save_npz writes it, entry (i, k) saying how well k
 would represent i (larger is better); or neighbour lists, the arrays `indices` and `distances`
-of shape (points, neighbours).
+of shape (points, neighbours). Or it is a zarr folder, as `graph.zarr`, which need not fit into memory.
 """
 
 
@@ -56,7 +58,7 @@ class Commands(click.Group):
             ctx.exit(130)
 
 
-graph_argument = click.argument("graph", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+graph_argument = click.argument("graph", type=click.Path(exists=True, path_type=Path))
 similarity_option = click.option(
     "--similarity",
     type=click.Choice(list(SIMILARITIES)),
@@ -100,7 +102,8 @@ Examples:
   sparse-ap knn points.npy -o graph.npz
   sparse-ap knn vectors.npy -o graph.npz -k 30 --metric cosine
 
-More than 10,000 points of many features are searched approximately: pip install 'sparse-ap[knn]'.
+More than 10,000 points of many features are searched approximately. That, and tanimoto, needs usearch:
+pip install 'sparse-ap[knn]'.
 """
 )
 @click.argument("points", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -197,6 +200,8 @@ same, every label is valid); 130 interrupted.
     "--scheme", type=click.Choice(["auto", "compact", "classic"]), default="auto", show_default=True,
     help="classic is the paper's, message by message.",
 )  # fmt: skip
+@click.option("--missing", type=click.Choice(["nan"]), help="nan: an entry that is NaN is no edge.")
+@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
@@ -209,9 +214,7 @@ def cluster(
         require_writable(output)
     start = time.perf_counter()
     matrix = read_graph(graph, similarity)
-    with warnings.catch_warnings():
-        # What they say is in the summary, and in the exit code.
-        warnings.simplefilter("ignore")
+    with _warnings_told():
         clustering = sparse_ap.affinity_propagation(
             matrix,
             preference_quantile=quantile,
@@ -227,6 +230,17 @@ def cluster(
         if quiet:
             click.echo(clustering.outcome.value, err=True)
         sys.exit(NOT_CONVERGED)
+
+
+@contextmanager
+def _warnings_told() -> Iterator[None]:
+    """Show in a line each what is not in the summary or the exit code."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        if issubclass(warning.category, sparse_ap.PositiveSimilarityWarning):
+            click.echo(f"Warning: {warning.message}", err=True)
 
 
 def _report(clustering: Clustering, seconds: float, output: Path | None) -> None:

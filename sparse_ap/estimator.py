@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import euclidean_distances
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparse_ap.clustering import affinity_propagation
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.distances import from_distances, similarities_between
 from sparse_ap.graphs.exact import nearest_of
 from sparse_ap.graphs.knn import knn_graph
-from sparse_ap.graphs.metrics import checked_metric
-from sparse_ap.graphs.neighbours import similarity_function
-from sparse_ap.graphs.points import checked_points
+from sparse_ap.graphs.points import checked_metric, checked_points
+from sparse_ap.prediction import most_similar, warn_of_unreached
 from sparse_ap.processors import usable_threads
-from sparse_ap.stores.memory import csr_of
 
 __all__ = ["AffinityPropagation"]
 
@@ -148,7 +146,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         MissingDependencyError
             The search for neighbours needs usearch, which is not installed.
         """
-        if self.affinity not in _AFFINITIES:
+        if not isinstance(self.affinity, str) or self.affinity not in _AFFINITIES:
             raise InvalidInputError(
                 f"affinity={self.affinity!r}; it must be one of {', '.join(_AFFINITIES)}."
             )
@@ -196,22 +194,30 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         -------
         ndarray of int64, shape (n_new,)
             Labels; -1, with a warning, where a sample has no entry for any exemplar.
+
+        Raises
+        ------
+        InvalidInputError
+            What was given cannot be compared with the exemplars, or has NaN among the similarities to them.
         """
         check_is_fitted(self)
         X = self._validated(X, reset=False)
         if self._takes_points:
             return self._nearest_exemplars(X)
-        similarity = self._similarities(X)
-        if not scipy.sparse.issparse(similarity):
-            # Every entry counts, zeros too: made sparse, they would be lost.
-            return np.asarray(similarity[:, self.cluster_centers_indices_].argmax(axis=1), np.int64)
-        return _most_similar(similarity, self.cluster_centers_indices_)
+        similarity = X if self.affinity == "precomputed" else similarities_between(X, self._of_distance)
+        labels = most_similar(similarity, self.cluster_centers_indices_)
+        warn_of_unreached(labels)
+        return labels
 
     def _nearest_exemplars(self, X: Any) -> NDArray[np.int64]:
         new = checked_points(X, self.metric)
         exemplars = checked_points(self.cluster_centers_, self.metric)
         threads = usable_threads(self.n_jobs)
-        return nearest_of(new, exemplars, self.metric, threads).astype(np.int64)
+        return nearest_of(new, exemplars, self.metric, threads)
+
+    @property
+    def _of_distance(self) -> Any:
+        return "-d**2" if self.similarity is None else self.similarity
 
     @property
     def _takes_points(self) -> bool:
@@ -228,12 +234,12 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _similarities(self, X: Any) -> Any:
         """Turn what was given into similarities."""
         if self.affinity == "nearest_neighbors":
-            n_neighbors = min(self.n_neighbors, len(X) - 1)
-            if n_neighbors == 0:
-                return scipy.sparse.csr_array((len(X), len(X)))
+            _require_neighbours(self.n_neighbors)
+            if len(X) == 1:
+                return scipy.sparse.csr_array((1, 1))
             return knn_graph(
                 X,
-                n_neighbors,
+                min(self.n_neighbors, len(X) - 1),
                 metric=self.metric,
                 similarity=self.similarity,
                 n_jobs=self.n_jobs,
@@ -241,9 +247,11 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 verbose=self.verbose,
             )
         if self.affinity == "euclidean":
-            return -euclidean_distances(X, squared=True)
+            # What is too large is then said of the similarities.
+            with np.errstate(over="ignore", invalid="ignore"):
+                return -euclidean_distances(X, squared=True)
         if self.affinity == "precomputed_nearest_neighbors":
-            return _of_distances(X, "-d**2" if self.similarity is None else self.similarity)
+            return from_distances(X, similarity=self._of_distance)
         return X
 
     def __sklearn_tags__(self) -> Any:
@@ -254,41 +262,6 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _of_distances(X: Any, similarity: Any) -> Any:
-    """Turn a sparse matrix of distances into similarities, stored zeros included."""
-    if not scipy.sparse.issparse(X):
-        raise InvalidInputError(
-            "affinity='precomputed_nearest_neighbors' was given a dense matrix; a sparse matrix of distances "
-            "is needed, as sklearn.neighbors.KNeighborsTransformer gives it. For similarities use "
-            "affinity='precomputed'."
-        )
-    distances = csr_of(X)
-    if distances.data.size and distances.data.min() < 0:
-        raise InvalidInputError(
-            f"affinity='precomputed_nearest_neighbors' was given negative values, down to "
-            f"{distances.data.min()}; distances are needed. For similarities use affinity='precomputed'."
-        )
-    values = similarity_function(similarity)(distances.data)
-    return scipy.sparse.csr_array((values, distances.indices, distances.indptr), shape=distances.shape)
-
-
-def _most_similar(similarity: Any, exemplars: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return each row's most similar exemplar's label, -1 where it has an entry for none."""
-    label_of = np.full(similarity.shape[1], -1)
-    label_of[exemplars] = np.arange(len(exemplars))
-    triplets = similarity.tocoo()
-    known = (label_of[triplets.col] >= 0) & (triplets.data > -np.inf)
-    rows, labels, values = triplets.row[known], label_of[triplets.col[known]], triplets.data[known]
-    # Best last within each row; among equals the first exemplar.
-    order = np.lexsort((-labels, values, rows))
-    found = np.full(similarity.shape[0], -1)
-    found[rows[order]] = labels[order]
-    n_unreached = int(np.count_nonzero(found < 0))
-    if n_unreached:
-        warnings.warn(
-            f"{n_unreached} of {len(found)} samples have no entry for any exemplar; they are labelled -1. "
-            "Store more entries a row to reach them.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
-    return found
+def _require_neighbours(n_neighbors: Any) -> None:
+    if not isinstance(n_neighbors, Integral) or n_neighbors < 1:
+        raise InvalidInputError(f"n_neighbors={n_neighbors!r}; it must be a whole number from 1.")

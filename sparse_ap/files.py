@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import os
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,45 +27,68 @@ __all__ = [
     "write_graph",
 ]
 
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
+    RuntimeError, OverflowError, MemoryError,
+)  # fmt: skip
+
 
 def read_graph(path: Path, similarity: str | None) -> Any:
-    """Read a similarity graph.
+    """Read a similarity graph, or leave it where it is.
 
     Parameters
     ----------
     path : Path
         An ``.npz`` file: a sparse matrix as ``scipy.sparse.save_npz`` writes it, or neighbour lists,
-        the arrays ``indices`` and ``distances`` of shape (n_points, k).
+        the arrays ``indices`` and ``distances`` of shape (n_points, k). Or a folder, a graph in zarr's
+        format, which is returned as it is: `affinity_propagation` reads it.
     similarity : {"-d", "-d**2", "1-d"} or None
         How the distances of neighbour lists become similarities; None is "-d".
 
     Raises
     ------
     InvalidInputError
-        The file is neither, or ``similarity`` is given for a matrix of similarities.
+        It is none of these, or ``similarity`` is given for a graph of similarities.
     """
+    if path.is_dir():
+        _require_no_conversion(path, similarity)
+        return path
     if path.suffix != ".npz":
-        raise InvalidInputError(f"{path} ends in {path.suffix!r}; graphs are read from .npz files.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            names = set(file.files)
-            if {"indices", "distances"} <= names:
-                return from_knn(file["indices"], file["distances"], similarity=similarity or "-d")
-        if {"format", "shape", "data"} <= names and similarity is None:
-            return scipy.sparse.load_npz(path)
-    except (zipfile.BadZipFile, EOFError, ValueError) as error:
         raise InvalidInputError(
-            f"{path} is no .npz file, or a damaged one ({error}). Write it again."
-        ) from error
+            f"{path} ends in {path.suffix!r}; graphs are read from .npz files and zarr folders."
+        )
+    with _damage_told(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        names = set(arrays.files)
+        lists = {name: arrays[name] for name in ("indices", "distances") if {"indices", "distances"} <= names}
+        matrix = None if lists or not {"format", "shape", "data"} <= names else scipy.sparse.load_npz(path)
+    if lists:
+        return from_knn(**lists, similarity=similarity or "-d")
+    _require_no_conversion(path, similarity)
+    if matrix is not None:
+        return matrix
+    raise InvalidInputError(
+        f"{path} holds the arrays {', '.join(sorted(names)) or '(none)'}; needed is a sparse matrix as "
+        "scipy.sparse.save_npz writes it, or neighbour lists: the arrays 'indices' and 'distances'."
+    )
+
+
+def _require_no_conversion(path: Path, similarity: str | None) -> None:
     if similarity is not None:
         raise InvalidInputError(
             f"{path} holds no distances, but how to turn them into similarities was given: {similarity!r}. "
             "That is for neighbour lists, the arrays 'indices' and 'distances'; leave it out."
         )
-    raise InvalidInputError(
-        f"{path} holds the arrays {', '.join(sorted(names)) or '(none)'}; needed is a sparse matrix as "
-        "scipy.sparse.save_npz writes it, or neighbour lists: the arrays 'indices' and 'distances'."
-    )
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Turn what numpy, scipy and zipfile raise over odd bytes into one error."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise InvalidInputError(
+            f"{path} is no {path.suffix} file, or a damaged one ({error}). Write it again."
+        ) from error
 
 
 def require_writable(path: Path) -> None:
@@ -94,18 +119,13 @@ def read_points(path: Path) -> Any:
     """
     if path.suffix not in (".npy", ".npz"):
         raise InvalidInputError(f"{path} ends in {path.suffix!r}; points are read from .npy or .npz files.")
-    try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded as file:
-            names = file.files
+    with _damage_told(path):
+        if path.suffix == ".npy":
+            return np.lib.format.open_memmap(path, mode="r")
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            names = arrays.files
             if len(names) == 1:
-                return file[names[0]]
-    except (zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise InvalidInputError(
-            f"{path} is no {path.suffix} file, or a damaged one ({error}). Write it again."
-        ) from error
+                return arrays[names[0]]
     raise InvalidInputError(
         f"{path} holds the arrays {', '.join(sorted(names)) or '(none)'}; exactly one is needed, the table "
         "of points. Write it alone, with numpy.save."

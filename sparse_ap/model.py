@@ -138,6 +138,8 @@ class Clustering:
         exemplar is an exemplar itself.
     exemplars : ndarray of int64, shape (n_clusters,)
         The exemplars' indices, ascending.
+    similarities : ndarray of float32 or float64, shape (n_points,)
+        s(i, c_i) of each point to its exemplar; 0 for the exemplars.
     net_similarity : float
         Sum of s(i, c_i) over points that are not exemplars, plus the preferences of the exemplars:
         what affinity propagation maximises. Computed from the labels, in float64.
@@ -162,6 +164,7 @@ class Clustering:
 
     labels: Int64Array
     exemplars: Int64Array
+    similarities: FloatArray
     net_similarity: float
     data_similarity: float
     exemplar_preference: float
@@ -190,6 +193,7 @@ class Clustering:
                 file,
                 labels=self.labels,
                 exemplars=self.exemplars,
+                similarities=self.similarities,
                 net_similarity=self.net_similarity,
                 data_similarity=self.data_similarity,
                 exemplar_preference=self.exemplar_preference,

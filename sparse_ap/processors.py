@@ -18,7 +18,7 @@ def usable_threads(n_jobs: int | None) -> int:
     InvalidInputError
         ``n_jobs`` is neither -1 nor positive.
     """
-    if n_jobs is None or n_jobs == -1:
+    if n_jobs is None or (isinstance(n_jobs, Integral) and n_jobs == -1):
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not isinstance(n_jobs, Integral) or n_jobs < 1:
         raise InvalidInputError(

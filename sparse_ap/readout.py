@@ -47,12 +47,13 @@ def read_out(problem: Problem, propagation: Propagation, refine: bool) -> Cluste
         # The better of the two; of equals the medoids, which do not depend on how ties were broken.
         candidates = (moved, _value(problem, moved)), (assignment, value)
         assignment, value = max(candidates, key=_net_similarity)
-    labels, exemplars = in_user_order(problem, assignment)
+    labels, exemplars, similarities = in_user_order(problem, assignment)
     data_similarity, exemplar_preference = value
     last = propagation.history[-1]
     return Clustering(
         labels=labels,
         exemplars=exemplars,
+        similarities=similarities,
         net_similarity=data_similarity + exemplar_preference,
         data_similarity=data_similarity,
         exemplar_preference=exemplar_preference,
@@ -89,6 +90,7 @@ def arbitrary(problem: Problem) -> Clustering:
     return Clustering(
         labels=np.arange(n) if n_clusters == n else np.zeros(n, np.int64),
         exemplars=np.arange(n_clusters),
+        similarities=np.where(np.arange(n) < n_clusters, 0, s).astype(problem.execution.dtype),
         net_similarity=n_clusters * p + (n - n_clusters) * s,
         data_similarity=(n - n_clusters) * s,
         exemplar_preference=n_clusters * p,
@@ -193,12 +195,14 @@ def _net_similarity(valued: tuple[Assignment, tuple[float, float]]) -> float:
     return sum(valued[1])
 
 
-def in_user_order(problem: Problem, assignment: Assignment) -> tuple[Int64Array, Int64Array]:
-    """Return labels and exemplars in the user's numbering, exemplars ascending."""
+def in_user_order(problem: Problem, assignment: Assignment) -> tuple[Int64Array, Int64Array, FloatArray]:
+    """Return labels, exemplars (ascending) and similarities in the user's numbering."""
     exemplars = np.sort(problem.user_id[assignment.exemplar]).astype(np.int64)
     labels = np.empty(len(assignment.chosen), np.int64)
     labels[problem.user_id] = np.searchsorted(exemplars, problem.user_id[assignment.chosen])
-    return labels, exemplars
+    similarities = np.empty_like(assignment.similarity)
+    similarities[problem.user_id] = assignment.similarity
+    return labels, exemplars, similarities
 
 
 def exact_sum(values: FloatArray) -> float:

@@ -10,8 +10,18 @@ import numpy as np
 
 from sparse_ap.convergence import StopRule
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.seeds import seed_of
 
-__all__ = ["LOOK_EVERY", "TOTAL_DAMPING", "WORTH_REORDERING", "Defaults", "Settings", "checked_settings"]
+__all__ = [
+    "LOOK_EVERY",
+    "TOTAL_DAMPING",
+    "WORTH_REORDERING",
+    "Defaults",
+    "Settings",
+    "checked_settings",
+    "require",
+    "whole",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +80,19 @@ def checked_settings(
     InvalidInputError
         An option is none of its possible values; the message names it, what was given and what may be.
     """
-    _require("scheme", scheme, _is_one_of(scheme, "auto", *DEFAULTS), "'auto', 'compact' or 'classic'")
+    require("scheme", scheme, _is_one_of(scheme, "auto", *DEFAULTS), "'auto', 'compact' or 'classic'")
     if scheme == "auto":
         scheme = "classic" if isinstance(similarity, np.ndarray | list | tuple) else "compact"
     damping = DEFAULTS[scheme].damping if damping is None else damping
     tol = DEFAULTS[scheme].tol if tol is None else tol
-    _require("damping", damping, damping is None or _within(damping, 0.5), "0.5 or more and less than 1")
-    _require("max_iter", max_iter, _counts(max_iter), "at least 1, a whole number")
-    _require("convergence_iter", convergence_iter, _counts(convergence_iter), "at least 1, a whole number")
-    _require("tol", tol, _within(tol, 0.0), "0 or more and less than 1: a share of the points")
-    _require("refine", refine, _is_one_of(refine, "auto", "medoid", None), "'auto', 'medoid' or None")
-    _require("reorder", reorder, _is_one_of(reorder, True, False, "auto"), "True, False or 'auto'")
-    _require("missing", missing, _is_one_of(missing, "nan", None), "'nan' or None")
-    _require("check_finite", check_finite, _is_one_of(check_finite, True, False), "True or False")
+    require("damping", damping, damping is None or _within(damping, 0.5), "0.5 or more and less than 1")
+    require("max_iter", max_iter, whole(max_iter), "at least 1, a whole number")
+    require("convergence_iter", convergence_iter, whole(convergence_iter), "at least 1, a whole number")
+    require("tol", tol, _within(tol, 0.0), "0 or more and less than 1: a share of the points")
+    require("refine", refine, _is_one_of(refine, "auto", "medoid", None), "'auto', 'medoid' or None")
+    require("reorder", reorder, _is_one_of(reorder, True, False, "auto"), "True, False or 'auto'")
+    require("missing", missing, _is_one_of(missing, "nan", None), "'nan' or None")
+    require("check_finite", check_finite, _is_one_of(check_finite, True, False), "True or False")
     return Settings(
         scheme,
         None if damping is None else float(damping),
@@ -92,11 +102,12 @@ def checked_settings(
         reorder if isinstance(reorder, str) else bool(reorder),
         missing,
         bool(check_finite),
-        _seed(random_state),
+        seed_of(random_state),
     )
 
 
-def _require(name: str, given: object, right: bool, needed: str) -> None:
+def require(name: str, given: object, right: bool, needed: str) -> None:
+    """Refuse an option that is not right; ``needed`` says what would be."""
     if not right:
         raise InvalidInputError(f"{name}={given!r}; it must be {needed}.")
 
@@ -116,18 +127,6 @@ def _at_most_int32(count: int) -> int:
     return min(int(count), np.iinfo(np.int32).max)
 
 
-def _counts(value: object) -> bool:
+def whole(value: object) -> bool:
+    """Whether a value is a whole number of at least 1."""
     return isinstance(value, Integral) and int(value) >= 1
-
-
-def _seed(random_state: Any) -> int:
-    """Return a number for the hash that breaks ties."""
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(2**63 - 1))
-    if random_state is None:
-        return int(np.random.default_rng().integers(2**63 - 1))
-    right = isinstance(random_state, Integral)
-    _require("random_state", random_state, right, "a whole number, a numpy generator or None")
-    return int(random_state)

@@ -28,7 +28,7 @@ GRAPH = knn_similarity(1500, 12, 2, seed=1, dtype=np.float32)
 OPTIONS: dict[str, Any] = {"preference": -0.02, "max_iter": 60, "convergence_iter": 59}
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
@@ -46,9 +46,9 @@ def interrupted(graph: Any, folder: Path, after: int, **options: Any) -> None:
 
     def stop(report: Any) -> None:
         if report.sweep == after:
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         affinity_propagation(
             graph, checkpoint=folder, checkpoint_every=10, callback=stop, **{**OPTIONS, **options}
         )
@@ -145,7 +145,7 @@ def test_options_that_do_not_go_together(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"^checkpoint_every=0; it must be at least 1"):
         affinity_propagation(GRAPH, checkpoint=tmp_path, checkpoint_every=0)
     interrupted(GRAPH, tmp_path, 15)
-    text = f"{tmp_path} holds checkpoints of an earlier run, the newest being sweep-00000010.npz. Give resume=True"
+    text = f"{tmp_path} holds checkpoints of an earlier run, the newest being sweep-00000010.npz. Give resume"
     with pytest.raises(CheckpointError, match=re.escape(text)):
         affinity_propagation(GRAPH, checkpoint=tmp_path, **OPTIONS)
 
@@ -159,8 +159,8 @@ def test_a_signal_ends_the_run_after_the_sweep(tmp_path: Path, which: signal.Sig
             os.kill(os.getpid(), which)
 
     text = (
-        f"Stopped by {which.name} after sweep 17; the state is in {tmp_path}. To go on, give the same graph and "
-        "parameters with resume=True (--resume)."
+        f"Stopped by {which.name} after sweep 17; the state is in {tmp_path}. To go on, give the same graph "
+        "and parameters with resume=True (--resume)."
     )
     with pytest.raises(RunInterrupted, match=f"^{re.escape(text)}$"):
         affinity_propagation(GRAPH, checkpoint=tmp_path, callback=send, **OPTIONS)

@@ -15,6 +15,7 @@ import pytest
 import scipy.sparse
 from click.testing import CliRunner
 from conftest import knn_similarity
+from disk import write
 
 from sparse_ap import affinity_propagation
 from sparse_ap.cli import main
@@ -116,7 +117,7 @@ def test_info_of_odd_graphs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        ("graph.txt", b"", "graph.txt ends in '.txt'; graphs are read from .npz files."),
+        ("graph.txt", b"", "graph.txt ends in '.txt'; graphs are read from .npz files and zarr folders."),
         ("graph.npz", b"no zip", "graph.npz is no .npz file, or a damaged one"),
         ("graph.npz", b"", "graph.npz is no .npz file, or a damaged one"),
     ],
@@ -134,6 +135,46 @@ def test_arrays_that_are_no_graph(tmp_path: Path) -> None:
     result = run("cluster", tmp_path / "points.npz")
     assert result.exit_code == 2
     assert "points.npz holds the arrays points; needed is a sparse matrix" in result.stderr
+
+
+def test_damage_inside_the_lists_is_not_told_as_damage_of_the_file(tmp_path: Path) -> None:
+    np.savez(tmp_path / "lists.npz", indices=[[7], [0]], distances=[[1.0], [1.0]])
+    assert run("info", tmp_path / "lists.npz").stderr.startswith("Error: indices name point 7 (row 0")
+    np.savez(tmp_path / "odd.npz", format=b"lil", shape=(2, 2), data=[1.0])
+    assert "odd.npz is no .npz file, or a damaged one" in run("info", tmp_path / "odd.npz").stderr
+
+
+def test_a_zarr_folder_is_a_graph(knn: Any, tmp_path: Path) -> None:
+    folder = write(tmp_path / "graph.zarr", knn)
+    assert "edges              36,000\n" in run("info", folder).output
+    output = tmp_path / "labels.npz"
+    result = run("cluster", folder, "--preference", -0.02, "--memory-limit", "4GB", "-o", output)
+    assert result.exit_code == 0, result.output
+    with np.load(output) as saved:
+        assert (saved["labels"] == affinity_propagation(knn, preference=-0.02).labels).all()
+    for command in ("info", "cluster"):
+        result = run(command, folder, "--similarity", "-d")
+        assert result.exit_code == 2
+        assert "graph.zarr holds no distances, but how to turn them into similarities" in result.stderr
+
+
+def test_options_that_are_passed_on(knn: Any, tmp_path: Path) -> None:
+    graph = knn.copy()
+    graph.data[5] = np.nan
+    scipy.sparse.save_npz(tmp_path / "nan.npz", graph)
+    assert run("cluster", tmp_path / "nan.npz").exit_code == 2
+    assert run("cluster", tmp_path / "nan.npz", "--missing", "nan", "--preference", -0.02).exit_code == 0
+    result = run("cluster", tmp_path / "nan.npz", "--missing", "nan", "--memory-limit", "1MB")
+    assert result.exit_code == 2
+    assert "memory_limit" in result.stderr
+
+
+def test_positive_similarities_are_told(graph_file: Path, tmp_path: Path) -> None:
+    scipy.sparse.save_npz(tmp_path / "d.npz", -scipy.sparse.load_npz(graph_file))
+    result = run("cluster", tmp_path / "d.npz", "--quiet")
+    assert result.stderr.startswith("Warning: No similarity is negative, and the largest is ")
+    assert len(result.stderr.splitlines()) == 1 + (result.exit_code == 3)
+    assert "Warning" not in run("cluster", graph_file).stderr
 
 
 def test_similarities_are_not_taken_for_distances(graph_file: Path) -> None:

@@ -134,6 +134,28 @@ def test_samples_that_no_exemplar_reaches_are_told() -> None:
     assert labels.tolist() == [3, -1]
 
 
+def test_predicting_from_odd_similarities() -> None:
+    found = AffinityPropagation(affinity="precomputed", preference=-20).fit(-cdist(X, X, "sqeuclidean"))
+    nowhere = np.full((1, 400), -np.inf)
+    with pytest.warns(ConvergenceWarning, match="^1 of 1 samples have no entry for any exemplar; they are"):
+        assert found.predict(nowhere).tolist() == [-1]
+    nowhere[0, found.cluster_centers_indices_[0]] = np.nan
+    text = "X has 1 NaN similarities to exemplars; numbers are needed, or -inf for no entry."
+    for given in (nowhere, scipy.sparse.csr_array(nowhere)):
+        with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
+            found.predict(given)
+
+
+@pytest.mark.parametrize("dtype", [">f4", "f2", "i8"])
+@pytest.mark.parametrize("ids", ["u4", ">i4", "i8"])
+def test_predicting_from_entries_and_ids_of_any_type(dtype: str, ids: str) -> None:
+    found = AffinityPropagation(affinity="precomputed", preference=-20).fit(-cdist(X, X, "sqeuclidean"))
+    given = scipy.sparse.csr_array(-np.round(cdist(X[:30], X)))
+    expected = found.predict(given)
+    given.data, given.indices = given.data.astype(dtype), given.indices.astype(ids)
+    assert (found.predict(given) == expected).all()
+
+
 def test_cloning_and_pickling() -> None:
     estimator = AffinityPropagation(n_neighbors=20, preference=-3.0, damping=0.8)
     assert clone(estimator).get_params() == estimator.get_params()
@@ -155,18 +177,27 @@ def test_cloning_and_pickling() -> None:
         (
             "precomputed_nearest_neighbors",
             np.eye(3),
-            "affinity='precomputed_nearest_neighbors' was given a dense matrix; a sparse matrix of "
-            "distances is needed, as sklearn.neighbors.KNeighborsTransformer gives it. For similarities use "
-            "affinity='precomputed'.",
+            "The distances are a ndarray; a sparse matrix of distances is needed, as "
+            "sklearn.neighbors.KNeighborsTransformer gives it. Neighbour lists are for from_knn; a dense "
+            "matrix D of all distances can be clustered as similarities: affinity_propagation(-D).",
         ),
         (
             "precomputed_nearest_neighbors",
             scipy.sparse.csr_array([[0, -2.0], [-1.0, 0]]),
-            "affinity='precomputed_nearest_neighbors' was given negative values, down to -2.0; distances are "
-            "needed. For similarities use affinity='precomputed'.",
+            "The distances have negative values, down to -2.0; distances are needed. Similarities are "
+            "clustered as they are, by affinity_propagation; set rounding errors below 0 to 0, with "
+            "numpy.maximum(distances.data, 0).",
         ),
     ],
 )
 def test_what_is_refused(affinity: str, given: Any, text: str) -> None:
     with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
         AffinityPropagation(affinity=affinity).fit(given)
+
+
+@pytest.mark.parametrize("n_neighbors", [0, -1, 2.5, "3", None, [1]])
+def test_neighbours_that_cannot_be_counted(n_neighbors: Any) -> None:
+    text = f"n_neighbors={n_neighbors!r}; it must be a whole number from 1."
+    for given in (X, X[:1]):
+        with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
+            AffinityPropagation(n_neighbors=n_neighbors).fit(given)

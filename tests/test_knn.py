@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from typing import Any
 
@@ -47,7 +49,7 @@ def test_exact_searches_find_the_nearest(metric: str, n_features: int) -> None:
     )
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation", "tanimoto"])
 def test_the_approximate_search_finds_most_and_the_same_on_any_threads(metric: str) -> None:
     points = HARD_BITS if metric == "tanimoto" else HARD
     one, two = (knn_graph(points, 10, metric=metric, similarity="-d", n_jobs=n) for n in (1, 2))
@@ -65,14 +67,46 @@ def test_packed_bits_are_the_same_points() -> None:
     assert (plain != packed).nnz == 0
 
 
-def test_rows_without_direction_or_bits_are_far_from_others_and_near_each_other() -> None:
-    points = np.vstack([POINTS[:20], np.zeros((2, 12))])
+@pytest.mark.parametrize("n_points", [20, 12_000])
+def test_rows_without_direction_are_at_1_from_all_in_both_searches(n_points: int) -> None:
+    points = np.vstack([HARD[:n_points], np.zeros((3, 30), "f4")])
     graph = knn_graph(points, 2, metric="cosine")
-    assert distances_of(graph)[20:].tolist() == [[0, 1], [0, 1]]
-    bits = np.vstack([BITS[:20], np.zeros((2, 67), bool)])
-    assert distances_of(knn_graph(bits, 2, metric="tanimoto"))[20:].tolist() == [[0, 1], [0, 1]]
-    constant = np.vstack([POINTS[:20], np.full((1, 12), 0.1), np.full((1, 12), 7.3)])
-    assert distances_of(knn_graph(constant, 1, metric="correlation"))[20:].tolist() == [[0], [0]]
+    assert distances_of(graph)[-3:].tolist() == [[1, 1]] * 3
+    constant = np.vstack([HARD[:n_points], np.full((3, 30), 0.1), np.full((1, 30), 7.3)])
+    assert distances_of(knn_graph(constant, 1, metric="correlation"))[-4:].tolist() == [[1]] * 4
+    assert np.isfinite(graph.data).all()
+
+
+@pytest.mark.parametrize("n_points", [20, 12_000])
+def test_rows_without_bits_are_equal_and_at_1_from_others(n_points: int) -> None:
+    bits = np.vstack([HARD_BITS[:n_points], np.zeros((2, 256), bool)])
+    assert distances_of(knn_graph(bits, 2, metric="tanimoto"))[-2:].tolist() == [[0, 1], [0, 1]]
+
+
+TIED = """
+import hashlib, numpy as np
+from sparse_ap.graphs import knn_graph
+rng = np.random.default_rng(0)
+points, bits = rng.integers(0, 3, (700, 9)), rng.random((700, 16)) < 0.2
+found = hashlib.sha256()
+for metric in ("euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto"):
+    graph = knn_graph(bits if metric == "tanimoto" else points, 10, metric=metric)
+    found.update(graph.indices.tobytes() + graph.data.tobytes())
+    graph = knn_graph(points[:, :5], 10, metric=metric) if metric != "tanimoto" else graph
+    found.update(graph.indices.tobytes() + graph.data.tobytes())
+print(found.hexdigest())
+"""
+
+
+def test_ties_fall_the_same_way_on_any_number_of_threads() -> None:
+    def on_threads(n: int) -> str:
+        environment = os.environ | {"OMP_NUM_THREADS": str(n)}
+        return subprocess.run(
+            [sys.executable, "-c", TIED.replace("metric=metric", f"metric=metric, n_jobs={n}")],
+            env=environment, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+
+    assert on_threads(1) == on_threads(2)
 
 
 @pytest.mark.parametrize("n_features", [2, 12])
@@ -102,6 +136,9 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "knn_graph of so many points needs usearch, which is not installed: pip install 'sparse-ap[knn]'"
     with pytest.raises(MissingDependencyError, match=f"^{re.escape(text)}$"):
         knn_graph(HARD, 3)
+    text = "metric='tanimoto' needs usearch, which is not installed: pip install 'sparse-ap[knn]'"
+    with pytest.raises(MissingDependencyError, match=f"^{re.escape(text)}$"):
+        knn_graph(BITS, 3, metric="tanimoto")
 
 
 @pytest.mark.parametrize(
@@ -155,8 +192,27 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         (POINTS, {"n_jobs": 0}, "n_jobs=0; a positive whole number of threads is needed, or -1 for all."),
         (
             POINTS,
-            {"random_state": -1},
-            "random_state=-1; a whole number from 0, a numpy generator or None is needed.",
+            {"random_state": "a"},
+            "random_state='a'; it must be a whole number, a numpy generator or None.",
+        ),
+        (
+            HARD,
+            {"metric": "manhattan"},
+            "metric='manhattan' was given for more than 10,000 points of more than 8 features, among which "
+            "neighbours are searched by 'euclidean', 'cosine', 'correlation', 'tanimoto' only. Build "
+            "neighbour lists with a library that has it, such as pynndescent, and give them to "
+            "sparse_ap.graphs.from_knn.",
+        ),
+        (
+            np.ma.masked_array(POINTS, POINTS > 4),
+            {},
+            "X is a masked array, whose mask would be lost; finite coordinates are needed. Drop these rows, "
+            "or fill them in: X.filled(value).",
+        ),
+        (
+            np.array([[0.0], [1e100]]),
+            {},
+            "The distances reach 1e+100, which leaves the range of float32. Divide the points by one number.",
         ),
     ],
 )

@@ -5,5 +5,19 @@ from sparse_ap.graphs.distances import from_distances
 from sparse_ap.graphs.edges import symmetrise, top_k
 from sparse_ap.graphs.knn import knn_graph
 from sparse_ap.graphs.neighbours import from_knn
+from sparse_ap.graphs.stored import StoredGraph, open_graph, read_graph
+from sparse_ap.graphs.write import WrittenGraph, write_graph
 
-__all__ = ["from_anndata", "from_distances", "from_knn", "knn_graph", "symmetrise", "top_k"]
+__all__ = [
+    "StoredGraph",
+    "WrittenGraph",
+    "from_anndata",
+    "from_distances",
+    "from_knn",
+    "knn_graph",
+    "open_graph",
+    "read_graph",
+    "symmetrise",
+    "top_k",
+    "write_graph",
+]

@@ -1,24 +1,26 @@
-"""Approximate search for many points: usearch's graph index."""
+"""Approximate search for many points: usearch's graph index (HNSW)."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from sparse_ap.errors import MissingDependencyError
-from sparse_ap.graphs.exact import NOBODY, Neighbours, ranked
-from sparse_ap.graphs.metrics import comparable
+from sparse_ap.errors import InvalidInputError, MissingDependencyError
+from sparse_ap.graphs.frames import Frame, Neighbours
 
-__all__ = ["approximate", "require_usearch"]
+__all__ = ["approximate", "require_index", "require_usearch"]
 
+# How many candidates the index keeps in mind, up to so many points and beyond: docs/design/0007-knn-search.md
+_BREADTH, _WIDE = 64, 128
+_NARROW_POINTS = 100_000
 _ROWS_AT_A_TIME = 20_000
+_KINDS = {"euclidean": "L2sq", "cosine": "Cos", "correlation": "Cos", "tanimoto": "Tanimoto"}
 
 
-def require_usearch() -> Any:
+def require_usearch(purpose: str) -> Any:
     """Return the package's index module.
 
     Raises
@@ -29,78 +31,80 @@ def require_usearch() -> Any:
     try:
         import usearch.index
     except ImportError as error:
-        raise MissingDependencyError.of("knn_graph of so many points", "usearch", "knn") from error
+        raise MissingDependencyError.of(purpose, "usearch", "knn") from error
     return usearch.index
+
+
+def require_index(metric: str) -> None:
+    """Refuse what the index cannot compare, or a missing index.
+
+    Raises
+    ------
+    InvalidInputError
+        It does not have this metric.
+    MissingDependencyError
+        It is not installed.
+    """
+    if metric not in _KINDS:
+        known = ", ".join(repr(name) for name in _KINDS)
+        raise InvalidInputError(
+            f"metric={metric!r} was given for more than 10,000 points of more than 8 features, among which "
+            f"neighbours are searched by {known} only. Build neighbour lists with a library that has it, "
+            "such as pynndescent, and give them to sparse_ap.graphs.from_knn."
+        )
+    require_usearch("knn_graph of so many points")
 
 
 def approximate(
     points: NDArray[Any], n_neighbors: int, metric: str, n_threads: int, seed: int, *, verbose: bool
 ) -> Neighbours:
-    """Find most of the nearest others of every point; distances are exact."""
-    rows = comparable(points, metric)
-    candidates = _candidates(rows, n_neighbors, metric, n_threads, seed, verbose=verbose)
-    return ranked(rows, candidates, n_neighbors, metric, n_threads)
-
-
-def _candidates(
-    rows: NDArray[Any], n_neighbors: int, metric: str, n_threads: int, seed: int, *, verbose: bool
-) -> NDArray[np.int32]:
-    n = len(rows)
-    order = np.random.default_rng(seed).permutation(n).astype(np.uint64)
-    centre, scale = _frame(rows, metric)
-
-    def part(ids: Any) -> Any:
-        if metric == "tanimoto":
-            return rows[ids].view(np.uint8)
-        return ((rows[ids] - centre) * scale).astype(np.float32)
-
-    # The point itself is found too.
-    wanted = min(n, n_neighbors + 1)
-    index = _index(rows, metric, wanted)
-    candidates = np.full((n, wanted), NOBODY, np.int32)
+    """Find most of the nearest others of every point."""
+    n = len(points)
+    frame = Frame.of(points, metric)
+    order = np.random.default_rng(seed % 2**64).permutation(n).astype(np.uint64)
+    index = _index(metric, frame.rows(points[:1]).shape[1], n, n_neighbors + 1)
+    found = Neighbours(np.full((n, n_neighbors + 1), -1, np.int32), np.full((n, n_neighbors + 1), np.nan))
     with tqdm(
         total=2 * n, desc="neighbours", unit="step", leave=False, disable=None if verbose else True
     ) as bar:
         for start in range(0, n, _ROWS_AT_A_TIME):
             ids = order[start : start + _ROWS_AT_A_TIME]
             # One thread: what is in the index depends on the order of insertion.
-            index.add(ids, part(ids), threads=1)
+            index.add(ids, _compact(frame.rows(points[ids])), threads=1)
             bar.update(len(ids))
         for start in range(0, n, _ROWS_AT_A_TIME):
             asked = slice(start, min(start + _ROWS_AT_A_TIME, n))
-            found = index.search(part(asked), wanted, threads=n_threads)
-            there = np.arange(wanted) < np.asarray(found.counts)[:, None]
-            np.copyto(candidates[asked], np.asarray(found.keys).astype(np.int32), where=there)
+            _ask(index, frame, points[asked], n_threads, found.indices[asked], found.distances[asked])
             bar.update(asked.stop - start)
-    return candidates
+    return found.without_itself()
 
 
-def _frame(rows: NDArray[Any], metric: str) -> tuple[Any, float]:
-    """Return a centre to subtract and a power of two to multiply with, so that float32 is enough."""
-    if metric == "tanimoto":
-        return 0, 1.0
-    centre = rows.mean(axis=0, dtype=np.float64).astype(rows.dtype)
-    reach = max(float(np.max(rows.max(axis=0) - centre)), float(np.max(centre - rows.min(axis=0))))
-    return centre, 2.0 ** -math.frexp(reach)[1]
+def _ask(
+    index: Any, frame: Frame, points: NDArray[Any], n_threads: int, indices: Any, distances: Any
+) -> None:
+    """Fill in what the index finds, the points themselves included; it may be fewer than asked for."""
+    rows = _compact(frame.rows(points))
+    matches = index.search(rows, indices.shape[1], threads=n_threads)
+    there = np.arange(indices.shape[1]) < np.asarray(matches.counts)[:, None]
+    found = np.asarray(matches.distances)
+    if frame.metric == "euclidean":
+        found = np.sqrt(found)
+    np.copyto(indices, np.asarray(matches.keys).astype(np.int32), where=there)
+    np.copyto(distances, frame.distances(rows, found), where=there)
 
 
-def _index(rows: NDArray[Any], metric: str, wanted: int) -> Any:
-    usearch = require_usearch()
-    breadth = {"expansion_add": 128, "expansion_search": max(64, 2 * wanted)}
-    if metric == "tanimoto":
-        return usearch.Index(
-            ndim=64 * rows.shape[1], metric=usearch.MetricKind.Tanimoto, dtype="b1", **breadth
-        )
-    return usearch.Index(ndim=rows.shape[1], metric=_usearch_metric(usearch, metric), dtype="f32", **breadth)
+def _compact(rows: NDArray[Any]) -> NDArray[Any]:
+    return rows if rows.dtype == np.uint8 else rows.astype(np.float32)
 
 
-def _usearch_metric(usearch: Any, metric: str) -> Any:
-    if metric not in ("manhattan", "chebyshev"):
-        return usearch.MetricKind.L2sq
-    from sparse_ap.graphs.compiled import METRIC_FUNCTIONS
-
-    return usearch.CompiledMetric(
-        pointer=METRIC_FUNCTIONS[metric].address,
-        kind=usearch.MetricKind.Unknown,
-        signature=usearch.MetricSignature.ArrayArraySize,
+def _index(metric: str, width: int, n_points: int, wanted: int) -> Any:
+    usearch = require_usearch("knn_graph of so many points")
+    breadth = _BREADTH if n_points <= _NARROW_POINTS else _WIDE
+    bits = metric == "tanimoto"
+    return usearch.Index(
+        ndim=8 * width if bits else width,
+        metric=getattr(usearch.MetricKind, _KINDS[metric]),
+        dtype="b1" if bits else "f32",
+        expansion_add=breadth,
+        expansion_search=max(breadth, 2 * wanted),
     )

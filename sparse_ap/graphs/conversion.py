@@ -45,7 +45,7 @@ def similarity_function(similarity: Similarity) -> Callable[[NDArray[Any]], NDAr
     """
     if callable(similarity):
         return similarity
-    if similarity not in SIMILARITIES:
+    if not isinstance(similarity, str) or similarity not in SIMILARITIES:
         known = ", ".join(repr(name) for name in SIMILARITIES)
         raise InvalidInputError(f"similarity={similarity!r}; one of {known} is needed, or a function.")
     return SIMILARITIES[similarity]

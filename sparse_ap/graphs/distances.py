@@ -57,7 +57,7 @@ def from_distances(distances: Any, *, similarity: Similarity = "-d") -> scipy.sp
             f"The distances have shape {csr.shape}; a square matrix is needed, with one row and one column a "
             "point."
         )
-    rows = np.repeat(np.arange(n, dtype=csr.indices.dtype), np.diff(csr.indptr))
+    rows = np.repeat(np.arange(n), np.diff(csr.indptr.astype(np.int64)))
     indptr, columns, values = _converted(csr, csr.indices[: len(rows)] != rows, distances.dtype, similarity)
     return csr_graph(indptr, columns, values)
 

@@ -1,111 +1,86 @@
-"""Exact search: every pair compared, in blocks, on threads."""
+"""Exact searches: scipy's k-d tree, and every pair compared by scikit-learn or, bits, by usearch.
+
+scikit-learn is imported where it is used: that takes longer than importing all the rest.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from threadpoolctl import threadpool_limits
 
-from sparse_ap.graphs.metrics import code_of, comparable, in_units, pair_distance
+from sparse_ap.graphs.approximate import require_usearch
+from sparse_ap.graphs.frames import Frame, Neighbours
 
-__all__ = ["Neighbours", "all_pairs", "nearest_of", "ranked"]
+__all__ = ["MINKOWSKI", "all_pairs", "by_tree", "nearest_of"]
 
-# Queries of a task, and points that are compared with all of them while they are in the cache.
-N_QUERIES, N_TILE = 256, 128
-NOBODY = -1
+MINKOWSKI = {"euclidean": 2, "manhattan": 1, "chebyshev": np.inf}
+_IN_SCIKIT_LEARN = {"correlation": "cosine"}
+# usearch keeps the distances of all of these to all points.
+_BITS_AT_A_TIME = 500
+_ROWS_AT_A_TIME = 20_000
 
 
-class Neighbours(NamedTuple):
-    """Neighbour lists, nearest first and among equals the smallest number; -1 where none was found."""
-
-    indices: NDArray[np.int32]
-    distances: NDArray[np.float64]
+def by_tree(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: int) -> Neighbours:
+    """Find the nearest others of points with few features."""
+    distances, indices = cKDTree(points).query(
+        points, n_neighbors + 1, p=MINKOWSKI[metric], workers=n_threads
+    )
+    return Neighbours(indices, distances).without_itself()
 
 
 def all_pairs(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: int) -> Neighbours:
     """Find the nearest others of every point."""
-    rows = comparable(points, metric)
-    return _nearest(rows, rows, n_neighbors, metric, n_threads, others=True)
+    from sklearn.neighbors import NearestNeighbors
+
+    frame = Frame.of(points, metric)
+    rows = frame.rows(points)
+    if metric == "tanimoto":
+        return _by_bits(rows, rows, n_neighbors + 1, n_threads).without_itself()
+    search = NearestNeighbors(
+        n_neighbors=n_neighbors, algorithm="brute", metric=_IN_SCIKIT_LEARN.get(metric, metric)
+    )
+    with _on_one_thread():
+        distances, indices = search.fit(rows).kneighbors()
+    return Neighbours(indices, frame.distances(rows, distances))
 
 
-def nearest_of(queries: NDArray[Any], points: NDArray[Any], metric: str, n_threads: int) -> NDArray[np.int32]:
-    """Return each query's nearest point."""
-    rows, wanted = comparable(points, metric), comparable(queries, metric)
-    return _nearest(wanted, rows, 1, metric, n_threads, others=False).indices[:, 0]
+def nearest_of(queries: NDArray[Any], points: NDArray[Any], metric: str, n_threads: int) -> NDArray[Any]:
+    """Return the number of each query's nearest point."""
+    from sklearn.metrics import pairwise_distances_argmin
+
+    frame = Frame.of(points, metric)
+    rows = frame.rows(points)
+    if metric == "tanimoto":
+        return _by_bits(frame.rows(queries), rows, 1, n_threads).indices[:, 0]
+    found = np.empty(len(queries), np.int64)
+    with _on_one_thread():
+        for start in range(0, len(queries), _ROWS_AT_A_TIME):
+            asked = slice(start, start + _ROWS_AT_A_TIME)
+            found[asked] = pairwise_distances_argmin(
+                frame.rows(queries[asked]), rows, metric=_IN_SCIKIT_LEARN.get(metric, metric)
+            )
+    return found
 
 
-def ranked(
-    rows: NDArray[Any], candidates: NDArray[np.int32], n_neighbors: int, metric: str, n_threads: int
-) -> Neighbours:
-    """Keep the nearest of each row's ``candidates``, by exact distances of `comparable` rows."""
-    found = _nobody(len(rows), n_neighbors)
+@contextmanager
+def _on_one_thread() -> Iterator[None]:
+    """Which of two equally near points scikit-learn takes depends on how many threads it has."""
+    import sklearn
 
-    def rank(start: int) -> None:
-        stop = start + N_QUERIES
-        _rank(rows, candidates[start:stop], start, code_of(metric), *(part[start:stop] for part in found))
-
-    _on_threads(rank, range(0, len(rows), N_QUERIES), n_threads)
-    return Neighbours(found.indices, in_units(found.distances, metric))
+    with threadpool_limits(1), sklearn.config_context(working_memory=128):
+        yield
 
 
-def _nearest(
-    queries: NDArray[Any], rows: NDArray[Any], k: int, metric: str, n_threads: int, *, others: bool
-) -> Neighbours:
-    found = _nobody(len(queries), k)
-
-    def compare(start: int) -> None:
-        stop = start + N_QUERIES
-        # The number of the first query among the rows, so that none finds itself.
-        first = start if others else -len(queries)
-        _compare(queries[start:stop], rows, first, code_of(metric), *(part[start:stop] for part in found))
-
-    _on_threads(compare, range(0, len(queries), N_QUERIES), n_threads)
-    return Neighbours(found.indices, in_units(found.distances, metric))
-
-
-def _nobody(n: int, k: int) -> Neighbours:
-    return Neighbours(np.full((n, k), NOBODY, np.int32), np.full((n, k), np.inf))
-
-
-def _on_threads(work: Callable[[int], None], starts: Sequence[int], n_threads: int) -> None:
-    with ThreadPoolExecutor(n_threads) as pool:
-        try:
-            for _ in pool.map(work, starts):
-                pass
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-@numba.njit(nogil=True, cache=True)
-def _compare(queries: Any, rows: Any, first: int, code: int, indices: Any, distances: Any) -> None:
-    for start in range(0, rows.shape[0], N_TILE):
-        stop = min(start + N_TILE, rows.shape[0])
-        for i in range(queries.shape[0]):
-            for j in range(start, stop):
-                if j != first + i:
-                    _offer(indices, distances, i, j, pair_distance(queries, i, rows, j, code))
-
-
-@numba.njit(nogil=True, cache=True)
-def _rank(rows: Any, candidates: Any, first: int, code: int, indices: Any, distances: Any) -> None:
-    for i in range(candidates.shape[0]):
-        for j in np.sort(candidates[i]):
-            if j >= 0 and j != first + i:
-                _offer(indices, distances, i, j, pair_distance(rows, first + i, rows, j, code))
-
-
-@numba.njit(nogil=True, cache=True)
-def _offer(indices: Any, distances: Any, i: int, j: int, distance: float) -> None:
-    """Insert a neighbour where it belongs; offered in ascending order, so equals stay behind."""
-    place = distances.shape[1] - 1
-    if distance >= distances[i, place]:
-        return
-    while place > 0 and distances[i, place - 1] > distance:
-        indices[i, place], distances[i, place] = indices[i, place - 1], distances[i, place - 1]
-        place -= 1
-    indices[i, place], distances[i, place] = j, distance
+def _by_bits(queries: NDArray[Any], rows: NDArray[Any], k: int, n_threads: int) -> Neighbours:
+    usearch = require_usearch("metric='tanimoto'")
+    slabs = [queries[start : start + _BITS_AT_A_TIME] for start in range(0, len(queries), _BITS_AT_A_TIME)]
+    tanimoto = usearch.MetricKind.Tanimoto
+    found = [usearch.search(rows, slab, k, tanimoto, exact=True, threads=n_threads) for slab in slabs]
+    indices = np.vstack([np.asarray(matches.keys).astype(np.int64) for matches in found])
+    return Neighbours(indices, np.vstack([matches.distances for matches in found]))

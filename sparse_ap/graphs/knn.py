@@ -8,22 +8,21 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.approximate import approximate, require_usearch
-from sparse_ap.graphs.exact import Neighbours, all_pairs
-from sparse_ap.graphs.metrics import checked_metric
+from sparse_ap.graphs.approximate import approximate, require_index
+from sparse_ap.graphs.exact import MINKOWSKI, all_pairs, by_tree
 from sparse_ap.graphs.neighbours import Similarity, from_knn, similarity_function
-from sparse_ap.graphs.points import checked_points
+from sparse_ap.graphs.points import checked_metric, checked_points
+from sparse_ap.model import FloatArray
 from sparse_ap.processors import usable_threads
+from sparse_ap.seeds import seed_of
 
 __all__ = ["default_similarity", "knn_graph", "search_for"]
 
 # Measured: docs/design/0007-knn-search.md
 TREE_FEATURES = 8
 EXACT_POINTS = 10_000
-_MINKOWSKI = {"euclidean": 2, "manhattan": 1, "chebyshev": np.inf}
 
 
 def knn_graph(
@@ -39,7 +38,8 @@ def knn_graph(
     """Build the directed graph from each point to its nearest neighbours.
 
     Exact for up to 10,000 points, and for up to 8 features by a k-d tree (not for "cosine", "correlation" and
-    "tanimoto"). Otherwise approximate, which needs usearch: ``pip install 'sparse-ap[knn]'``.
+    "tanimoto"). Otherwise approximate (not for "manhattan" and "chebyshev"). The approximate search and
+    "tanimoto" need usearch: ``pip install 'sparse-ap[knn]'``.
 
     Parameters
     ----------
@@ -49,13 +49,15 @@ def knn_graph(
     n_neighbors : int
         Neighbours of each point, itself not counted: from 1 to n_points - 1.
     metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto"}
-        The distance. "cosine" and "correlation" are 1 minus the cosine or the correlation, from 0 to 2; rows
-        without direction (all zeros, for "correlation" all equal) are at 0 from each other and at 1 from all
-        others. "tanimoto" is 1 minus the share of common bits, 0 between two rows without any bit.
+        The distance. "cosine" and "correlation" are 1 minus the cosine or the correlation, from 0 to 2; a row
+        without direction (all zeros, for "correlation" all equal) is at 1 from all others, those like it
+        included. "tanimoto" is 1 minus the share of common bits, 0 between two rows without any bit.
     similarity : {"-d", "-d**2", "1-d"} or callable, optional
         How a distance becomes a similarity; None: "-d**2" for "euclidean", "-d" for the others.
     n_jobs : int, optional
-        Threads; None or -1: one for each processor. The graph does not depend on it.
+        Threads; None or -1: one for each processor. The graph does not depend on it. scikit-learn's search,
+        of up to 10,000 points of many features, runs on one thread, since which of two equally near points
+        it takes depends on the number.
     random_state : int, RandomState, Generator or None
         Seed of the approximate search: the order in which points enter its index.
     verbose : bool
@@ -69,9 +71,10 @@ def knn_graph(
     Raises
     ------
     InvalidInputError
-        ``X`` is not such a table, ``n_neighbors`` is out of range, or a name is not known.
+        ``X`` is not such a table, ``n_neighbors`` is out of range, a name is not known, the approximate
+        search does not have the metric, or the distances leave the range of float32.
     MissingDependencyError
-        The search is approximate, and usearch is not installed.
+        The search needs usearch, which is not installed.
 
     Examples
     --------
@@ -85,16 +88,16 @@ def knn_graph(
     _require_neighbours(n_neighbors, len(points))
     chosen = default_similarity(metric) if similarity is None else similarity
     similarity_function(chosen)
-    n_threads, seed = usable_threads(n_jobs), _seed(random_state)
+    n_threads, seed = usable_threads(n_jobs), seed_of(random_state)
     search = search_for(points, metric)
     if search == "k-d tree":
-        found = _by_tree(points, n_neighbors, metric, n_threads)
+        found = by_tree(points, n_neighbors, metric, n_threads)
     elif search == "all pairs":
         found = all_pairs(points, n_neighbors, metric, n_threads)
     else:
-        require_usearch()
+        require_index(metric)
         found = approximate(points, n_neighbors, metric, n_threads, seed, verbose=verbose)
-    return from_knn(found.indices, found.distances.astype(np.float32), similarity=chosen)
+    return from_knn(found.indices, _as_float32(found.distances), similarity=chosen)
 
 
 def default_similarity(metric: str) -> str:
@@ -105,20 +108,9 @@ def default_similarity(metric: str) -> str:
 def search_for(points: NDArray[Any], metric: str) -> str:
     """Return the name of the search that suits these points."""
     n, n_features = points.shape
-    if metric in _MINKOWSKI and n_features <= TREE_FEATURES:
+    if metric in MINKOWSKI and n_features <= TREE_FEATURES:
         return "k-d tree"
     return "all pairs" if n <= EXACT_POINTS else "approximate"
-
-
-def _by_tree(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: int) -> Neighbours:
-    # One more than wanted: a point finds itself, though among duplicates not always first, or at all.
-    distances, indices = cKDTree(points).query(
-        points, n_neighbors + 1, p=_MINKOWSKI[metric], workers=n_threads
-    )
-    itself = indices == np.arange(len(points))[:, None]
-    itself[~itself.any(axis=1), -1] = True
-    shape = (len(points), n_neighbors)
-    return Neighbours(indices[~itself].astype(np.int32).reshape(shape), distances[~itself].reshape(shape))
 
 
 def _require_neighbours(n_neighbors: int, n: int) -> None:
@@ -129,15 +121,11 @@ def _require_neighbours(n_neighbors: int, n: int) -> None:
         )
 
 
-def _seed(random_state: Any) -> int:
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(2**63 - 1))
-    if random_state is None:
-        return int(np.random.default_rng().integers(2**63 - 1))
-    if not isinstance(random_state, Integral) or random_state < 0:
+def _as_float32(distances: FloatArray) -> NDArray[np.float32]:
+    largest = distances.max(initial=0, where=~np.isnan(distances))
+    if largest > np.finfo(np.float32).max:
         raise InvalidInputError(
-            f"random_state={random_state!r}; a whole number from 0, a numpy generator or None is needed."
+            f"The distances reach {largest:g}, which leaves the range of float32. Divide the points by one "
+            "number."
         )
-    return int(random_state)
+    return distances.astype(np.float32)

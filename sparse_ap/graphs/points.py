@@ -1,4 +1,4 @@
-"""Tables of points, checked before a search."""
+"""Tables of points and names of metrics, checked before a search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,26 @@ from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.errors import InvalidInputError
 
-__all__ = ["checked_points"]
+__all__ = ["METRICS", "checked_metric", "checked_points"]
+
+METRICS = ("euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto")
+
+
+def checked_metric(metric: str) -> str:
+    """Return ``metric``.
+
+    Raises
+    ------
+    InvalidInputError
+        It is not known.
+    """
+    if not isinstance(metric, str) or metric not in METRICS:
+        known = ", ".join(repr(name) for name in METRICS)
+        raise InvalidInputError(
+            f"metric={metric!r}; one of {known} is needed. For any other distance build neighbour lists with "
+            "a library that has it, and give them to sparse_ap.graphs.from_knn."
+        )
+    return metric
 
 
 def checked_points(X: ArrayLike, metric: str) -> NDArray[Any]:
@@ -26,12 +45,26 @@ def checked_points(X: ArrayLike, metric: str) -> NDArray[Any]:
             "X is a sparse matrix; a dense table is needed. Build neighbour lists with "
             "sklearn.neighbors.NearestNeighbors and give them to sparse_ap.graphs.from_knn."
         )
-    points = np.asarray(X)
+    points = _table(X)
     if points.ndim != 2 or not points.shape[1]:
         raise InvalidInputError(
             f"X has shape {points.shape}; a table is needed, one row a point, one column a feature."
         )
     return _bits(points) if metric == "tanimoto" else _floats(points)
+
+
+def _table(X: ArrayLike) -> NDArray[Any]:
+    if isinstance(X, np.ma.MaskedArray):
+        raise InvalidInputError(
+            "X is a masked array, whose mask would be lost; finite coordinates are needed. Drop these rows, "
+            "or fill them in: X.filled(value)."
+        )
+    try:
+        points = np.asarray(X)
+        # Columns of different types come out of a data frame as objects.
+        return points.astype(np.float64) if points.dtype == object else points
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(f"X has entries that are no table of real numbers ({error}).") from error
 
 
 def _bits(points: NDArray[Any]) -> NDArray[Any]:
@@ -52,7 +85,9 @@ def _floats(points: NDArray[Any]) -> NDArray[Any]:
     if points.dtype.kind not in "biuf":
         raise InvalidInputError(f"X has dtype {points.dtype}; real numbers are needed.")
     if points.dtype not in (np.float32, np.float64):
-        points = points.astype(np.float32 if points.dtype == np.float16 else np.float64)
+        small = points.dtype.kind == "f" and points.dtype.itemsize <= 4
+        with np.errstate(over="ignore"):
+            points = points.astype(np.float32 if small else np.float64)
     wrong = np.flatnonzero(~np.isfinite(points).all(axis=1))
     if len(wrong):
         raise InvalidInputError(

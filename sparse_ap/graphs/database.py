@@ -1,0 +1,189 @@
+"""duckdb, kept within an amount of memory: what sorts and joins edges that do not fit."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from numpy.typing import NDArray
+
+from sparse_ap.errors import InvalidInputError, MemoryLimitError, MissingDependencyError
+
+__all__ = ["IN_FLIGHT", "Database", "quoted"]
+
+_ROWS_AT_A_TIME = 2**20
+# Below this duckdb gives up rather than spill.
+_LEAST_MEMORY = 250_000_000
+# Row blocks on their way to the disk, the chunks that are being written, and kernels, compiled at first use.
+IN_FLIGHT = 360_000_000
+# It has been seen to take a seventh more than its limit.
+_OVERSHOOT = 1.2
+
+
+class Database:
+    """Tables in a file that is thrown away; a context manager.
+
+    Parameters
+    ----------
+    scratch : Path
+        A folder; what does not fit into memory goes there.
+    memory_limit : int
+        Bytes for the whole process.
+
+    Raises
+    ------
+    MemoryLimitError
+        That is too little.
+    MissingDependencyError
+        duckdb, or pyarrow, is not installed.
+    """
+
+    def __init__(self, scratch: Path, memory_limit: int) -> None:
+        try:
+            import duckdb
+            import pyarrow
+        except ImportError as error:
+            raise MissingDependencyError.of(
+                "Reading edge lists, or sorting graphs on disk,", "duckdb and pyarrow", "edges"
+            ) from error
+        self._duckdb, self._arrow, self._scratch = duckdb, pyarrow, scratch
+        self._n_tables = 0
+        memory = _share_of(memory_limit)
+        self._connection = duckdb.connect(str(scratch / "edges.duckdb"))
+        self.run(f"SET memory_limit = '{memory}B'")
+        self.run(f"SET temp_directory = {quoted(scratch / 'spilled')}")
+        # It would draw its own bar, on a terminal or not.
+        self.run("SET enable_progress_bar = false")
+        # The order of rows is asked for where it counts.
+        self.run("SET preserve_insertion_order = false")
+
+    def __enter__(self) -> Database:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close; the files are left to whoever gave the folder."""
+        self._connection.close()
+
+    def run(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return all rows of the answer."""
+        with self._errors_said():
+            answer: list[tuple[Any, ...]] = self._connection.execute(sql).fetchall()
+            return answer
+
+    def arrays(self, sql: str) -> Iterator[list[NDArray[Any]]]:
+        """Yield the answer in batches, a list of columns each; text as object arrays of str."""
+        # One's own cursor: an answer that is still being read keeps a connection from other work.
+        cursor = self._connection.cursor()
+        try:
+            with self._errors_said():
+                for batch in cursor.sql(sql).to_arrow_reader(_ROWS_AT_A_TIME):
+                    if batch.num_rows:
+                        yield [column.to_numpy(zero_copy_only=False) for column in batch.columns]
+        finally:
+            cursor.close()
+
+    def store(self, names: tuple[str, ...], batches: Iterable[tuple[NDArray[Any], ...]], types: Any) -> str:
+        """Store batches of columns, and return the name of the new table."""
+        self._n_tables += 1
+        table = f"stored_{self._n_tables}"
+        schema = self._arrow.schema(
+            [(name, self._arrow.from_numpy_dtype(dtype)) for name, dtype in zip(names, types, strict=True)]
+        )
+        failures: list[BaseException] = []
+
+        def records() -> Iterator[Any]:
+            try:
+                for batch in batches:
+                    yield self._arrow.record_batch([self._arrow.array(part) for part in batch], schema=schema)
+            except BaseException as failure:
+                # On its way through duckdb it would lose its type.
+                failures.append(failure)
+                raise
+
+        cursor = self._connection.cursor()
+        try:
+            with self._errors_said():
+                cursor.register("incoming", self._arrow.RecordBatchReader.from_batches(schema, records()))
+                cursor.execute(f"CREATE TABLE {table} AS SELECT * FROM incoming").fetchall()
+        except Exception:
+            if failures:
+                raise failures[0] from None
+            raise
+        finally:
+            cursor.close()
+        return table
+
+    @contextmanager
+    def _errors_said(self) -> Iterator[None]:
+        """Turn duckdb's errors into ours where the cause is the disk or the memory."""
+        try:
+            yield
+        except self._duckdb.OutOfMemoryException as error:
+            if "offload" in str(error):
+                raise self._disk_full(error) from error
+            raise InvalidInputError(
+                f"Sorting the edges took more memory than was left to it ({_first_line(error)}). Raise "
+                "memory_limit (--memory-limit)."
+            ) from error
+        except self._duckdb.IOException as error:
+            if re.search("write|No space|too large", str(error)):
+                raise self._disk_full(error) from error
+            raise OSError(errno.EIO, _first_line(error)) from error
+        except self._duckdb.Error as error:
+            raise InvalidInputError(_reason(error)) from error
+
+    def _disk_full(self, error: Exception) -> OSError:
+        stored = sum(path.stat().st_size for path in self._scratch.rglob("*") if path.is_file())
+        return OSError(
+            errno.ENOSPC,
+            f"Sorting the edges on disk failed, after {stored / 1e9:.3f} GB in {self._scratch.parent.parent} "
+            f"({_first_line(error)}). About 50 bytes an edge are needed beside the graph. Nothing was "
+            "kept: make room, or write elsewhere.",
+        )
+
+
+def _share_of(memory_limit: int) -> int:
+    """Return the bytes that are left for duckdb."""
+    held = psutil.Process().memory_info().rss
+    left = int((memory_limit - held - IN_FLIGHT) / _OVERSHOOT)
+    if left < _LEAST_MEMORY:
+        needed = held + IN_FLIGHT + int(_LEAST_MEMORY * _OVERSHOOT)
+        raise MemoryLimitError(
+            f"The edges must be sorted on disk, which takes {needed / 1e9:.2f} GB, of which the process "
+            f"holds {held / 1e9:.2f} GB already; memory_limit is {memory_limit / 1e9:.2f} GB. Raise it to "
+            "that."
+        )
+    return left
+
+
+def quoted(text: object) -> str:
+    """Return text as SQL has it."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def _reason(error: Exception) -> str:
+    """Say in a line what is wrong with the input; duckdb adds advice on its own options."""
+    text = str(error)
+    line = re.search(r"CSV Error on Line: (\d+)\nOriginal Line: ?(.*)", text)
+    if line is None:
+        return _first_line(error)
+    found = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+    value = re.search(r"Could not convert string (\".*\") to 'DOUBLE'", text)
+    what = "it cannot be read"
+    if found:
+        what = f"{found[2]} columns, but {found[1]} are needed, as in the first edge's line"
+    elif value:
+        what = f"the similarity is {value[1]}; a number is needed"
+    elif "unicode" in text:
+        what = "it is not encoded in UTF-8"
+    return f"line {line[1]} ({line[2].strip()!r}): {what}. Correct the file, or leave the line out."
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

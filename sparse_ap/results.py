@@ -1,0 +1,215 @@
+"""Clusterings to files: tables, arrays, and the ``obs`` of AnnData stores."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from sparse_ap.errors import InvalidInputError, MissingDependencyError
+from sparse_ap.model import Clustering
+
+__all__ = ["require_column", "require_writable", "write_clustering", "write_column"]
+
+_ROWS_AT_A_TIME = 1 << 20
+
+Table = dict[str, Callable[[slice], Any]]
+
+
+def require_writable(path: Path) -> None:
+    """Refuse an output that cannot be written, before the work that would be lost.
+
+    Raises
+    ------
+    InvalidInputError
+        The ending is not known, the folder does not exist, or a ``.zarr`` folder does already.
+    MissingDependencyError
+        The format needs a package that is not installed.
+    """
+    if path.suffix not in _WRITERS:
+        raise InvalidInputError(f"{path} ends in {path.suffix!r}; one of {', '.join(_WRITERS)} is needed.")
+    if not path.absolute().parent.is_dir():
+        raise InvalidInputError(f"The folder {path.absolute().parent} does not exist; make it first.")
+    if path.suffix == ".zarr" and path.exists():
+        raise InvalidInputError(
+            f"{path} exists, and folders are not replaced. Choose another name, or remove it."
+        )
+    if path.suffix == ".parquet":
+        _parquet()
+
+
+def write_clustering(clustering: Clustering, path: Path, ids: NDArray[Any] | None = None) -> None:
+    """Write the clustering in the format that the ending names; it appears whole or not at all.
+
+    ``.npz`` holds everything (`Clustering.save`). ``.parquet``, ``.csv`` and ``.zarr`` are tables with a row
+    a point: ``point``, ``label``, ``exemplar`` (the exemplar's point), ``similarity`` (to it; 0 for the
+    exemplars). ``ids`` are names of the points, which then stand for their numbers.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        _WRITERS[path.suffix](clustering, ids, part)
+        part.replace(path)
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part)
+        part.unlink(missing_ok=True)
+
+
+def require_column(store: Path, column: str) -> None:
+    """Refuse an AnnData store to whose ``obs`` a column cannot be added.
+
+    Raises
+    ------
+    InvalidInputError
+        It is no such store, or it has the column already.
+    """
+    obs = _obs_of(store)
+    if column in obs:
+        raise InvalidInputError(f"{store} has a column {column!r} in obs already; choose another name.")
+
+
+def write_column(clustering: Clustering, store: Path, column: str) -> None:
+    """Add the exemplars to the ``obs`` of an AnnData zarr store, as a categorical of their names.
+
+    Beside it the column ``<column>_similarity`` is written, the similarity of each point to its exemplar.
+    The columns are listed last, so that a store half written is what it was before.
+
+    Parameters
+    ----------
+    clustering : Clustering
+    store : Path
+    column : str
+
+    Raises
+    ------
+    InvalidInputError
+        It is no AnnData zarr store, it has other points, or it has the column already.
+    """
+    require_column(store, column)
+    obs = _obs_of(store)
+    names: Any = obs[str(obs.attrs["_index"])]
+    if names.shape[0] != len(clustering.labels):
+        raise InvalidInputError(
+            f"{store} has {names.shape[0]} rows in obs, and the clustering {len(clustering.labels)} points; "
+            "the store whose points were clustered is needed."
+        )
+    exemplars = names.get_orthogonal_selection(clustering.exemplars)
+    group = obs.create_group(column)
+    codes = clustering.labels.astype(np.min_scalar_type(-max(1, clustering.n_clusters)))
+    _put(group, "codes", codes, {"encoding-type": "array", "encoding-version": "0.2.0"})
+    _put(group, "categories", exemplars, {"encoding-type": "string-array", "encoding-version": "0.2.0"})
+    group.attrs.update({"encoding-type": "categorical", "encoding-version": "0.2.0", "ordered": False})
+    similarity = f"{column}_similarity"
+    _put(obs, similarity, clustering.similarities, {"encoding-type": "array", "encoding-version": "0.2.0"})
+    listed: Any = obs.attrs["column-order"]
+    obs.attrs["column-order"] = [*listed, column, similarity]
+    if _is_consolidated(store):
+        zarr.consolidate_metadata(store)
+
+
+def _put(group: zarr.Group, name: str, values: NDArray[Any], attributes: dict[str, Any]) -> None:
+    text = values.dtype.kind in "OUT"
+    array = group.create_array(name, shape=values.shape, dtype=str if text else values.dtype, overwrite=True)
+    array[:] = values
+    array.attrs.update(attributes)
+
+
+def _is_consolidated(store: Path) -> bool:
+    return zarr.open_group(store, mode="r").metadata.consolidated_metadata is not None
+
+
+def _obs_of(store: Path) -> zarr.Group:
+    try:
+        obs = zarr.open_group(store, mode="r+", use_consolidated=False)["obs"]
+    except (FileNotFoundError, KeyError) as error:
+        raise InvalidInputError(
+            f"{store} is no AnnData store: there is no group 'obs' in it. Give the .zarr folder that "
+            "AnnData.write_zarr has written."
+        ) from error
+    if not isinstance(obs, zarr.Group) or "_index" not in obs.attrs:
+        raise InvalidInputError(f"{store}/obs is no table as AnnData writes it. Write the store again.")
+    return obs
+
+
+def _table(clustering: Clustering, ids: NDArray[Any] | None) -> Table:
+    """Return the columns, as functions of the rows wanted."""
+
+    def named(points: NDArray[Any]) -> NDArray[Any]:
+        return points if ids is None else ids[points]
+
+    return {
+        "point": lambda rows: named(np.arange(rows.start, rows.stop)),
+        "label": lambda rows: clustering.labels[rows],
+        "exemplar": lambda rows: named(clustering.exemplars[clustering.labels[rows]]),
+        "similarity": lambda rows: clustering.similarities[rows],
+    }
+
+
+def _pieces(clustering: Clustering, ids: NDArray[Any] | None) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield the table some rows at a time: at least one piece."""
+    table, n = _table(clustering, ids), len(clustering.labels)
+    for start in range(0, max(1, n), _ROWS_AT_A_TIME):
+        rows = slice(start, min(start + _ROWS_AT_A_TIME, n))
+        yield {name: column(rows) for name, column in table.items()}
+
+
+def _write_csv(clustering: Clustering, ids: NDArray[Any] | None, path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(_table(clustering, ids))
+        for piece in _pieces(clustering, ids):
+            writer.writerows(zip(*(values.tolist() for values in piece.values()), strict=True))
+
+
+def _write_parquet(clustering: Clustering, ids: NDArray[Any] | None, path: Path) -> None:
+    arrow, parquet = _parquet()
+    tables = (arrow.table(piece) for piece in _pieces(clustering, ids))
+    first = next(tables)
+    with parquet.ParquetWriter(path, first.schema) as writer:
+        for table in (first, *tables):
+            writer.write_table(table)
+
+
+def _write_npz(clustering: Clustering, ids: NDArray[Any] | None, path: Path) -> None:
+    clustering.save(path)
+
+
+def _write_zarr(clustering: Clustering, ids: NDArray[Any] | None, path: Path) -> None:
+    group = zarr.create_group(path)
+    n = len(clustering.labels)
+    start = 0
+    for piece in _pieces(clustering, ids):
+        for name, values in piece.items():
+            array: Any = group.get(name) or group.create_array(
+                name,
+                shape=(n,),
+                chunks=(max(1, min(_ROWS_AT_A_TIME, n)),),
+                dtype=str if values.dtype.kind in "OUT" else values.dtype,
+            )
+            array[start : start + len(values)] = values
+        start += _ROWS_AT_A_TIME
+    group.attrs["net_similarity"] = clustering.net_similarity
+    group.attrs["outcome"] = clustering.outcome.name
+
+
+def _parquet() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingDependencyError.of("Writing .parquet", "pyarrow", "parquet") from error
+    return pyarrow, pyarrow.parquet
+
+
+_WRITERS: dict[str, Callable[[Clustering, NDArray[Any] | None, Path], None]] = {
+    ".parquet": _write_parquet,
+    ".csv": _write_csv,
+    ".npz": _write_npz,
+    ".zarr": _write_zarr,
+}

@@ -1,0 +1,118 @@
+"""Clusterings written to files, and into AnnData stores."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from conftest import knn_similarity
+
+from sparse_ap import Clustering, InvalidInputError, affinity_propagation, results
+from sparse_ap.results import require_writable, write_clustering, write_column
+
+GRAPH = knn_similarity(300, 8, 2, seed=0)
+CLUSTERING = affinity_propagation(GRAPH, preference=-0.05)
+NAMES = np.array([f"point {i}" for i in range(300)], object)
+
+
+def read(path: Path) -> dict[str, list[Any]]:
+    """Read a table with the library that users would take."""
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        table: dict[str, list[Any]] = pyarrow.parquet.read_table(path).to_pydict()
+        return table
+    if path.suffix == ".zarr":
+        return {name: list(array[:]) for name, array in zarr.open_group(path, mode="r").arrays()}
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def test_similarities_are_those_to_the_exemplar() -> None:
+    dense = GRAPH.toarray()
+    exemplar = CLUSTERING.exemplars[CLUSTERING.labels]
+    expected = [0 if i == k else dense[i, k] for i, k in enumerate(exemplar)]
+    assert CLUSTERING.similarities.tolist() == expected
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".zarr"])
+def test_tables_come_back(tmp_path: Path, ending: str, named: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "_ROWS_AT_A_TIME", 128)
+    path = tmp_path / f"table{ending}"
+    require_writable(path)
+    write_clustering(CLUSTERING, path, NAMES if named else None)
+    table = read(path)
+    assert set(table) == {"point", "label", "exemplar", "similarity"}
+    names = NAMES if named else np.arange(300)
+    kind = str if named else int
+    assert [kind(x) for x in table["point"]] == names.tolist()
+    assert [int(x) for x in table["label"]] == CLUSTERING.labels.tolist()
+    assert [kind(x) for x in table["exemplar"]] == names[CLUSTERING.exemplars[CLUSTERING.labels]].tolist()
+    assert np.array(table["similarity"], np.float32).tolist() == CLUSTERING.similarities.tolist()
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".zarr", ".npz"])
+def test_nobody_is_a_table_too(tmp_path: Path, ending: str) -> None:
+    nobody = affinity_propagation(np.empty((0, 0)))
+    write_clustering(nobody, tmp_path / f"table{ending}")
+    assert (tmp_path / f"table{ending}").exists()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:zarr v3 autosharding", "ignore:Consolidated")
+@pytest.mark.filterwarnings("ignore:Writing zarr v2")
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_column_of_an_anndata_store(tmp_path: Path, zarr_format: Any) -> None:
+    anndata = pytest.importorskip("anndata")
+    path = tmp_path / "cells.zarr"
+    with anndata.settings.override(zarr_write_format=zarr_format):
+        cells = anndata.AnnData(np.zeros((300, 2), np.float32))
+        cells.obs_names = NAMES.tolist()
+        cells.obs["depth"] = np.arange(300)
+        cells.obsp["similarities"] = GRAPH
+        cells.write_zarr(path)
+    clustering = affinity_propagation(path / "obsp" / "similarities", preference=-0.05)
+    assert (clustering.labels == CLUSTERING.labels).all()
+    write_column(clustering, path, "exemplar")
+    back = anndata.read_zarr(path)
+    assert back.obs.columns.tolist() == ["depth", "exemplar", "exemplar_similarity"]
+    assert back.obs["exemplar"].tolist() == NAMES[CLUSTERING.exemplars[CLUSTERING.labels]].tolist()
+    assert back.obs["exemplar"].cat.categories.tolist() == NAMES[CLUSTERING.exemplars].tolist()
+    assert back.obs["exemplar_similarity"].tolist() == CLUSTERING.similarities.tolist()
+    assert back.obs["depth"].tolist() == list(range(300))
+    text = f"{path} has a column 'exemplar' in obs already; choose another name."
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
+        write_column(clustering, path, "exemplar")
+    few = affinity_propagation(GRAPH[:100][:, :100], preference=-0.05)
+    with pytest.raises(InvalidInputError, match="has 300 rows in obs, and the clustering 100 points"):
+        write_column(few, path, "other")
+
+
+def test_where_there_is_no_obs(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="is no AnnData store: there is no group 'obs' in it"):
+        write_column(CLUSTERING, tmp_path / "none.zarr", "exemplar")
+
+
+def test_folders_are_not_replaced(tmp_path: Path) -> None:
+    write_clustering(CLUSTERING, tmp_path / "table.zarr")
+    with pytest.raises(InvalidInputError, match="exists, and folders are not replaced"):
+        require_writable(tmp_path / "table.zarr")
+
+
+def test_an_error_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(clustering: Clustering, ids: Any, path: Path) -> None:
+        path.mkdir()
+        (path / "half").write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(results._WRITERS, ".zarr", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_clustering(CLUSTERING, tmp_path / "table.zarr")
+    assert not list(tmp_path.iterdir())
