@@ -37,15 +37,14 @@ def blocks(n_points: int, degree: int) -> Iterator[Block]:
     for start in range(0, n_points, ROWS_AT_A_TIME):
         stop = min(start + ROWS_AT_A_TIME, n_points)
         n = stop - start
-        near = np.arange(start, stop)[:, None] + rng.integers(1, 1000, (n, degree)) * rng.choice(
-            [-1, 1], (n, degree)
-        )
-        far = rng.random((n, degree)) < 0.1
-        ids = np.where(far, rng.integers(0, n_points, (n, degree)), near) % n_points
-        ids = np.where(ids == np.arange(start, stop)[:, None], (ids + 1) % n_points, ids)
-        ids.sort(axis=1)
-        # Of equal ids one is moved on.
-        ids[:, 1:] += ids[:, 1:] == ids[:, :-1]
+        itself = np.arange(start, stop)[:, None]
+        ids = (itself + rng.integers(-1000, 1000, (n, degree))) % n_points
+        wrong = rng.random((n, degree)) < 0.1
+        while wrong.any():
+            ids[wrong] = rng.integers(0, n_points, np.count_nonzero(wrong))
+            ids.sort(axis=1)
+            wrong = ids == itself
+            wrong[:, 1:] |= ids[:, 1:] == ids[:, :-1]
         data = -rng.random((n, degree), np.float32)
         indptr = np.arange(n + 1, dtype=np.int64) * degree
         yield Block(RowCut(start, stop), n_points, indptr, ids.astype(np.int32).ravel(), data.ravel())

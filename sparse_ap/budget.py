@@ -19,7 +19,7 @@ _A_POINT = 74
 _A_POINT_WIDER = 16
 # Each thread adds up the columns for itself.
 _A_POINT_AND_THREAD = 8
-# A thread's block, as it is read, decoded and worked on; and what zarr decodes at a time when it reads a whole.
+# A thread's block, as it is read, decoded and worked on; and what zarr decodes at a time of a whole array.
 _COPIES_OF_A_BLOCK = 4
 _BLOCKS_WHILE_LOADING = 12
 # Kernels loaded, or compiled at their first use, and what the allocator keeps.

@@ -14,19 +14,19 @@ from typing import Any
 import click
 
 import sparse_ap
-from sparse_ap.errors import SparseAPError
+from sparse_ap.cli_convert import convert
+from sparse_ap.errors import InvalidInputError, RunInterrupted, SparseAPError
 from sparse_ap.files import (
     read_graph,
     read_points,
-    require_writable,
     require_writable_graph,
-    write_clustering,
     write_graph,
 )
 from sparse_ap.graphs.neighbours import SIMILARITIES
 from sparse_ap.graphs.points import METRICS
 from sparse_ap.model import Clustering
 from sparse_ap.report import clustering_lines, summary_lines
+from sparse_ap.results import require_column, require_writable, write_clustering, write_column
 
 __all__ = ["main"]
 
@@ -53,6 +53,9 @@ class Commands(click.Group):
         except (SparseAPError, OSError) as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(2)
+        except RunInterrupted as stopped:
+            click.echo(str(stopped), err=True)
+            ctx.exit(130)
         except (KeyboardInterrupt, click.Abort):
             click.echo("Interrupted; nothing was written.", err=True)
             ctx.exit(130)
@@ -78,6 +81,7 @@ Finds exemplars, members of the data that stand for their clusters, without bein
 Examples:
   sparse-ap demo                                 a map of the world's exemplar places
   sparse-ap knn points.npy -o graph.npz          from points to a graph
+  sparse-ap convert hits.m8 -o graph.zarr        from a table of edges to a graph on disk
   sparse-ap info graph.npz                       what is in it, what a preference would mean
   sparse-ap cluster graph.npz -o labels.parquet
   sparse-ap cluster graph.npz --quantile 0.1     fewer clusters
@@ -147,7 +151,12 @@ def knn(
         click.echo(f"next        sparse-ap info {shlex.quote(str(output))}")
 
 
-@main.command(epilog="Example: sparse-ap info graph.npz", help=f"Show what a graph is like.\n{INPUT_HELP}")
+@main.command(
+    epilog="Example: sparse-ap info graph.npz",
+    help=f"""Show what a graph is like.
+{INPUT_HELP}
+The whole graph is read, so that damage to a graph on disk is found.""",
+)
 @graph_argument
 @similarity_option
 @jobs_option
@@ -169,6 +178,8 @@ similarities that `sparse-ap info` shows.
 Examples:
   sparse-ap cluster graph.npz -o labels.parquet
   sparse-ap cluster neighbours.npz --similarity "-d**2" --preference -2.5 -o labels.csv
+  sparse-ap cluster graph.zarr --memory-limit 4GB --checkpoint kept -o labels.parquet
+  sparse-ap cluster cells.zarr/obsp/similarities --obs exemplar -o cells.zarr
 
 Exit codes: 0 converged; 2 the input or an option is wrong; 3 not converged (the output is written all the
 same, every label is valid); 130 interrupted.
@@ -178,9 +189,10 @@ same, every label is valid); 130 interrupted.
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write: .parquet or .csv (point, label, exemplar), or .npz (everything).",
+    type=click.Path(path_type=Path),
+    help="Where to: .parquet, .csv or .zarr (point, label, exemplar, similarity), or .npz (everything).",
 )
+@click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add this column to its obs.")
 @click.option(
     "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"
 )
@@ -202,16 +214,23 @@ same, every label is valid); 130 interrupted.
 )  # fmt: skip
 @click.option("--missing", type=click.Choice(["nan"]), help="nan: an entry that is NaN is no edge.")
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
+@click.option(
+    "--checkpoint", type=click.Path(file_okay=False, path_type=Path),
+    help="A folder for the state of the run, from which it can go on.",
+)  # fmt: skip
+@click.option(
+    "--checkpoint-every", type=int, default=25, show_default=True, help="Sweeps between checkpoints."
+)
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint; begin where there is none.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def cluster(
     graph: Path, output: Path | None, quantile: float | None, similarity: str, seed: int,
-    quiet: bool, **options: Any,
+    obs: str | None, quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write whom each point is represented by."""
-    if output is not None:
-        require_writable(output)
+    _require_output(output, obs)
     start = time.perf_counter()
     matrix = read_graph(graph, similarity)
     with _warnings_told():
@@ -222,14 +241,31 @@ def cluster(
             verbose=not quiet,
             **options,
         )
-    if output is not None:
-        write_clustering(clustering, output)
+    if output is not None and obs is not None:
+        write_column(clustering, output, obs)
+    elif output is not None:
+        write_clustering(clustering, output, _names_of(matrix))
     if not quiet:
         _report(clustering, time.perf_counter() - start, output)
     if not clustering.converged:
         if quiet:
             click.echo(clustering.outcome.value, err=True)
         sys.exit(NOT_CONVERGED)
+
+
+def _names_of(graph: Any) -> Any:
+    from sparse_ap.graphs import open_graph
+
+    return open_graph(graph).names() if isinstance(graph, Path) else None
+
+
+def _require_output(output: Path | None, obs: str | None) -> None:
+    if obs is not None and output is None:
+        raise InvalidInputError("--obs names a column, but not where: give --output, the AnnData store.")
+    if output is not None and obs is not None:
+        require_column(output, obs)
+    elif output is not None:
+        require_writable(output)
 
 
 @contextmanager
@@ -264,3 +300,6 @@ def demo(output: Path, n_jobs: int | None) -> None:
     from sparse_ap.demo import run_demo
 
     run_demo(output, n_jobs=n_jobs, echo=click.echo)
+
+
+main.add_command(convert)

@@ -37,6 +37,7 @@ from sparse_ap.similarity import (
 from sparse_ap.sources import Source, chosen_way, examined, executed, loaded, open_runner, open_source
 from sparse_ap.stores import block_of
 from sparse_ap.stores.memory import MemoryStore
+from sparse_ap.stores.structure import as_float
 
 __all__ = ["affinity_propagation"]
 
@@ -195,7 +196,7 @@ def affinity_propagation(
     )
     keeping = checked_keeping(checkpoint, checkpoint_every, resume, settings)
     source = open_source(similarity)
-    way = chosen_way(source, keeping.layout_of(settings), n_jobs, memory_limit)
+    way = chosen_way(source, keeping.layout(settings.reorder), settings.scheme, n_jobs, memory_limit)
     with open_runner(way.n_threads) as runner:
         problem, row_best = _prepare(source, way, preference, preference_quantile, settings, runner)
         if all_equal(problem):
@@ -260,7 +261,8 @@ def _load(source: Source, way: Way, settings: Settings, runner: Runner) -> tuple
 
 def _dense_median(matrix: Any) -> float | None:
     """Return scikit-learn's default preference: the median of all entries, the diagonal included."""
-    median = float(np.median(matrix)) if matrix.size else 0.0
+    # Not in half precision, where the mean of two numbers is rounded.
+    median = float(np.median(as_float(matrix))) if matrix.size else 0.0
     return median if np.isfinite(median) else None
 
 

@@ -1,12 +1,11 @@
-"""Graphs from files, clusterings to files: what the command line reads and writes."""
+"""Points and graphs from files, graphs to files: what the command line reads and writes."""
 
 from __future__ import annotations
 
-import csv
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from sparse_ap.errors import InvalidInputError, MissingDependencyError
+from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import from_knn
-from sparse_ap.model import Clustering
 
 __all__ = [
     "read_graph",
     "read_points",
-    "require_writable",
     "require_writable_graph",
-    "write_clustering",
     "write_graph",
 ]
 
@@ -91,24 +87,6 @@ def _damage_told(path: Path) -> Iterator[None]:
         ) from error
 
 
-def require_writable(path: Path) -> None:
-    """Refuse an output that cannot be written, before the work that would be lost.
-
-    Raises
-    ------
-    InvalidInputError
-        The ending is not known, or the folder does not exist.
-    MissingDependencyError
-        The format needs a package that is not installed.
-    """
-    if path.suffix not in _WRITERS:
-        raise InvalidInputError(f"{path} ends in {path.suffix!r}; one of {', '.join(_WRITERS)} is needed.")
-    if not path.absolute().parent.is_dir():
-        raise InvalidInputError(f"The folder {path.absolute().parent} does not exist; make it first.")
-    if path.suffix == ".parquet":
-        _parquet()
-
-
 def read_points(path: Path) -> Any:
     """Read a table of points: an ``.npy`` file, mapped, or an ``.npz`` file with exactly one array.
 
@@ -158,54 +136,3 @@ def write_graph(graph: scipy.sparse.csr_array, path: Path) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def write_clustering(clustering: Clustering, path: Path) -> None:
-    """Write the clustering in the format that the ending names; the file appears whole or not at all.
-
-    ``.npz`` holds everything (`Clustering.save`); ``.parquet`` and ``.csv`` are tables with a row a
-    point: ``point``, ``label``, ``exemplar`` (the exemplar's point).
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        _WRITERS[path.suffix](clustering, part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _columns(clustering: Clustering) -> dict[str, Any]:
-    return {
-        "point": np.arange(len(clustering.labels)),
-        "label": clustering.labels,
-        "exemplar": clustering.exemplars[clustering.labels],
-    }
-
-
-def _write_csv(clustering: Clustering, path: Path) -> None:
-    columns = _columns(clustering)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(zip(*(values.tolist() for values in columns.values()), strict=True))
-
-
-def _write_parquet(clustering: Clustering, path: Path) -> None:
-    arrow, parquet = _parquet()
-    parquet.write_table(arrow.table(_columns(clustering)), path)
-
-
-def _parquet() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingDependencyError.of("Writing .parquet", "pyarrow", "parquet") from error
-    return pyarrow, pyarrow.parquet
-
-
-_WRITERS: dict[str, Callable[[Clustering, Path], None]] = {
-    ".parquet": _write_parquet,
-    ".csv": _write_csv,
-    ".npz": Clustering.save,
-}

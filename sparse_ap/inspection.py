@@ -12,9 +12,9 @@ from sparse_ap.model import Float64Array, RowCut
 from sparse_ap.ordering import matrix_of
 from sparse_ap.passes.extent import BestRows, ExtentPass
 from sparse_ap.passes.statistics import EdgeStatistics
-from sparse_ap.processors import usable_threads
+from sparse_ap.plan import Execution
 from sparse_ap.similarity import similarity_quantiles
-from sparse_ap.sources import examined, executed, open_runner, open_source
+from sparse_ap.sources import chosen_way, examined, loaded, open_runner, open_source
 from sparse_ap.stores import block_of
 
 __all__ = ["QUANTILES", "GraphSummary", "inspect_graph"]
@@ -33,8 +33,8 @@ class GraphSummary:
         Of the stored entries, which may include a diagonal, duplicates and -inf.
     out_degree, in_degree : tuple of float
         Least, median and largest.
-    n_components : int
-        Connected components, edges taken both ways.
+    n_components : int or None
+        Connected components, edges taken both ways; None for a graph that does not fit into memory.
     n_without_edges : int
         Points no other can represent.
     quantiles : ndarray of float64, shape (len(QUANTILES),)
@@ -49,7 +49,7 @@ class GraphSummary:
     entries: EdgeStatistics
     out_degree: tuple[float, float, float]
     in_degree: tuple[float, float, float]
-    n_components: int
+    n_components: int | None
     n_without_edges: int
     quantiles: Float64Array
     n_joinable: tuple[int, ...]
@@ -62,7 +62,7 @@ class GraphSummary:
         """
         if not self.n_points:
             return 0
-        return max(self.n_components, -(-self.n_points // (1 + int(self.in_degree[2]))))
+        return max(self.n_components or 1, -(-self.n_points // (1 + int(self.in_degree[2]))))
 
 
 def inspect_graph(similarity: Any, n_jobs: int | None = None) -> GraphSummary:
@@ -78,25 +78,33 @@ def inspect_graph(similarity: Any, n_jobs: int | None = None) -> GraphSummary:
     InvalidInputError
         The matrix cannot be taken as a graph.
     """
-    with open_runner(usable_threads(n_jobs)) as runner:
-        execution, entries = examined(executed(open_source(similarity).store, runner), missing=None)
+    source = open_source(similarity)
+    way = chosen_way(source, reorder=False, scheme="compact", n_jobs=n_jobs, memory_limit=None)
+    with open_runner(way.n_threads) as runner:
+        execution, entries = examined(loaded(source, way, runner), missing=None)
         rows = BestRows(np.empty(execution.n_points))
         (in_degree,), extent = execution.run(ExtentPass(), (), rows)
         quantiles = similarity_quantiles(execution, extent.n_edges, list(QUANTILES))
-        graph = block_of(execution.store, RowCut(0, execution.n_points))
+        n_components = None if way.streaming else _count_components(execution)
     out_degree = np.diff(execution.store.indptr)
-    n_components = connected_components(matrix_of(graph), directed=True, connection="weak")[0]
     return GraphSummary(
         execution.n_points,
         extent.n_edges,
         entries,
         _spread(out_degree),
         _spread(in_degree),
-        int(n_components) if execution.n_points else 0,
+        n_components,
         int(np.count_nonzero(out_degree == 0)),
         quantiles,
         tuple(int(np.count_nonzero(rows.best > preference)) for preference in quantiles),
     )
+
+
+def _count_components(execution: Execution) -> int:
+    if not execution.n_points:
+        return 0
+    graph = matrix_of(block_of(execution.store, RowCut(0, execution.n_points)))
+    return int(connected_components(graph, directed=True, connection="weak")[0])
 
 
 def _spread(degrees: Any) -> tuple[float, float, float]:

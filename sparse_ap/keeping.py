@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from sparse_ap.budget import Way
@@ -36,11 +36,9 @@ class Keeping:
     every: int
     begun: Mapping[str, str]
 
-    def layout_of(self, settings: Settings) -> Settings:
-        """Return the settings that lay the points out as the run has begun: the state is in their order."""
-        if "layout" not in self.begun:
-            return settings
-        return replace(settings, reorder=self.begun["layout"] == _RENUMBERED)
+    def layout(self, reorder: bool | str) -> bool | str:
+        """Return whether to renumber points: as the run has begun, since its state is in their order."""
+        return self.begun["layout"] == _RENUMBERED if "layout" in self.begun else reorder
 
     def checkpoints(
         self, problem: Problem, preference: Float64Array, settings: Settings, way: Way

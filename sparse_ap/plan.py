@@ -20,8 +20,8 @@ __all__ = ["Execution", "cut_rows", "streamed_edges"]
 # microseconds, so that a block should take ten times that at least.
 _BLOCKS_A_THREAD = 16
 _LEAST_EDGES = 1 << 17
-# What is read from disk at a time: 8 MB with float32 similarities.
-_STREAMED_EDGES = 1 << 20
+# What is read from disk at a time: 16 MB with float32 similarities.
+_STREAMED_EDGES = 1 << 21
 
 
 def cut_rows(indptr: Int64Array, n_threads: int, chunk_edges: int | None = None) -> tuple[RowCut, ...]:

@@ -49,9 +49,13 @@ def _shape_lines(summary: GraphSummary) -> list[str]:
         f"edges from a point {least:g} to {most:g}, median {median:g}",
         f"edges to a point   {least_in:g} to {most_in:g}, median {median_in:g}",
         f"without any edge   {summary.n_without_edges:,} points: nobody else can represent them",
-        f"components         {summary.n_components:,}",
+        f"components         {_count_text(summary.n_components)}",
         f"clusters           at least {summary.least_clusters:,}, whatever the preference",
     ]
+
+
+def _count_text(count: int | None) -> str:
+    return "not counted, for want of memory" if count is None else f"{count:,}"
 
 
 def _similarity_lines(summary: GraphSummary) -> list[str]:

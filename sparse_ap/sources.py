@@ -22,7 +22,7 @@ from sparse_ap.processors import usable_threads
 from sparse_ap.runners import Runner
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.runners.threads import ThreadsRunner
-from sparse_ap.settings import WORTH_REORDERING, Settings
+from sparse_ap.settings import WORTH_REORDERING
 from sparse_ap.similarity import examine
 from sparse_ap.stores import Store
 from sparse_ap.stores.memory import MemoryStore
@@ -58,7 +58,9 @@ class Source:
         threads = sorted({n_threads, 1}, reverse=True)
         ways = [Way(self.stored, False, o, t) for t in threads for o in orders if self.loadable]
         if self.stored and reorder is not True:
-            ways += [Way(False, True, False, t) for t in threads]
+            # One more thread than processors: they all compute while one waits for the disk.
+            streaming = [n_threads + 1, *threads] if n_threads > 1 else threads
+            ways += [Way(False, True, False, t) for t in streaming]
         return sorted(ways, key=lambda way: (way.streaming, -way.n_threads))
 
 
@@ -84,7 +86,9 @@ def is_dense(similarity: Any) -> bool:
     return isinstance(similarity, np.ndarray | list | tuple)
 
 
-def chosen_way(source: Source, settings: Settings, n_jobs: int | None, memory_limit: int | str | None) -> Way:
+def chosen_way(
+    source: Source, reorder: bool | str, scheme: str, n_jobs: int | None, memory_limit: int | str | None
+) -> Way:
     """Choose the fastest way to run that fits into the memory allowed.
 
     Raises
@@ -94,8 +98,8 @@ def chosen_way(source: Source, settings: Settings, n_jobs: int | None, memory_li
     InvalidInputError
         ``n_jobs`` or ``memory_limit`` is out of range, or what was asked for needs the graph in memory.
     """
-    ways = source.ways(settings.reorder, usable_threads(n_jobs))
-    if settings.scheme == "classic":
+    ways = source.ways(reorder, usable_threads(n_jobs))
+    if scheme == "classic":
         ways = [way for way in ways if not way.streaming]
     if not ways:
         raise InvalidInputError(
@@ -105,7 +109,7 @@ def chosen_way(source: Source, settings: Settings, n_jobs: int | None, memory_li
     if memory_limit is None and not source.stored:
         return ways[0]
     limit = available() if memory_limit is None else bytes_of(memory_limit)
-    return choose_way(ways, _size(source.store, settings.scheme), limit)
+    return choose_way(ways, _size(source.store, scheme), limit)
 
 
 def _size(store: Store, scheme: str) -> GraphSize:

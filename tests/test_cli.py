@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import signal
 import subprocess
 import sys
@@ -50,8 +51,8 @@ def test_cluster_writes_the_labels(graph_file: Path, knn: Any, tmp_path: Path, e
         with np.load(output) as saved:
             labels, exemplars = saved["labels"], saved["exemplars"][saved["labels"]]
     elif ending == "csv":
-        table = np.loadtxt(output, delimiter=",", skiprows=1, dtype=int)
-        assert output.read_text().startswith("point,label,exemplar\n")
+        table = np.loadtxt(output, delimiter=",", skiprows=1)
+        assert output.read_text().startswith("point,label,exemplar,similarity\n")
         labels, exemplars = table[:, 1], table[:, 2]
     else:
         columns = pyarrow.parquet.read_table(output).to_pydict()
@@ -185,7 +186,7 @@ def test_similarities_are_not_taken_for_distances(graph_file: Path) -> None:
 
 def test_outputs_are_refused_before_the_work(graph_file: Path, tmp_path: Path, monkeypatch: Any) -> None:
     for output, text in [
-        (tmp_path / "labels.xls", "labels.xls ends in '.xls'; one of .parquet, .csv, .npz is needed."),
+        (tmp_path / "labels.xls", "labels.xls ends in '.xls'; one of .parquet, .csv, .npz, .zarr is needed."),
         (tmp_path / "nowhere" / "labels.csv", "does not exist; make it first."),
     ]:
         result = run("cluster", graph_file, "-o", output)
@@ -290,3 +291,31 @@ def test_files_that_are_no_points(tmp_path: Path, name: str, text: str) -> None:
     assert result.exit_code == 2
     assert text in result.stderr
     assert not (tmp_path / "graph.npz").exists()
+
+
+def test_from_a_table_of_edges_to_families(tmp_path: Path) -> None:
+    table = tmp_path / "edges.tsv"
+    lines = [f"{a}{i}\t{a}{k}\t{-abs(i - k)}" for a in "xyz" for i in range(6) for k in range(6) if i != k]
+    table.write_text("\n".join(lines) + "\n")
+    graph, labels = tmp_path / "graph.zarr", tmp_path / "labels.csv"
+    converted = run("convert", table, "-o", graph)
+    assert converted.exit_code == 0, converted.output
+    assert "points          18" in converted.output
+    arguments = ["cluster", graph, "--preference", -20, "-o", labels, "--memory-limit", "4GB"]
+    done = run(*arguments, "--checkpoint", tmp_path / "kept")
+    assert done.exit_code == 0, done.output
+    with labels.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["point"] for row in rows] == [f"{a}{i}" for a in "xyz" for i in range(6)]
+    assert all(row["point"][0] == row["exemplar"][0] for row in rows)
+    again = run(*arguments, "--checkpoint", tmp_path / "kept", "--resume", "--quiet")
+    assert again.exit_code == 0, again.output
+
+
+def test_a_column_needs_a_store(tmp_path: Path, graph_file: Path) -> None:
+    done = run("cluster", graph_file, "--obs", "exemplar")
+    assert done.exit_code == 2
+    assert "--obs names a column, but not where: give --output, the AnnData store." in done.output
+    done = run("cluster", graph_file, "--obs", "exemplar", "-o", tmp_path / "no")
+    assert done.exit_code == 2
+    assert "is no AnnData store: there is no group 'obs' in it." in done.output

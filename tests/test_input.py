@@ -43,8 +43,8 @@ def test_a_table_of_points_is_refused() -> None:
 
 def test_something_else_is_refused() -> None:
     refused(
-        "The similarities are a dict; a scipy sparse matrix or a numpy array of shape (n_points, n_points) is "
-        "needed, or where a graph is on disk.",
+        "The similarities are a dict; a scipy sparse matrix or a numpy array of shape (n_points, n_points) "
+        "is needed, or where a graph is on disk.",
         {},
     )
 
@@ -160,8 +160,8 @@ def test_distances_of_scikit_learn_are_refused() -> None:
     distances = KNeighborsTransformer(n_neighbors=8).fit_transform(points)
     text = (
         "The graph holds distances, as sklearn.neighbors.KNeighborsTransformer writes them: rows begin with "
-        "0, the distance of a point from itself, and rise. Similarities are needed, larger meaning more alike. "
-        "Convert them with sparse_ap.graphs.from_distances, or use "
+        "0, the distance of a point from itself, and rise. Similarities are needed, larger meaning more "
+        "alike. Convert them with sparse_ap.graphs.from_distances, or use "
         "AffinityPropagation(affinity='precomputed_nearest_neighbors')."
     )
     refused(text, distances)

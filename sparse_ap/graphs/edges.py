@@ -98,7 +98,7 @@ def top_k(similarity: Any, k: int) -> scipy.sparse.csr_array:
     indptr = np.zeros(len(graph.indptr), np.int64)
     np.cumsum(np.minimum(np.diff(graph.indptr), k), out=indptr[1:])
     indices, data = np.empty(indptr[-1], graph.indices.dtype), np.empty(indptr[-1], graph.data.dtype)
-    _top_k(graph.indptr, graph.indices, graph.data, indptr, indices, data)
+    keep_top_k(graph.indptr, graph.indices, graph.data, indptr, indices, data)
     return csr_graph(indptr, indices, data)
 
 
@@ -175,7 +175,9 @@ def _intersection(
 
 
 @numba.njit(nogil=True, cache=True)
-def _top_k(from_indptr: Any, from_indices: Any, from_data: Any, indptr: Any, indices: Any, data: Any) -> None:
+def keep_top_k(
+    from_indptr: Any, from_indices: Any, from_data: Any, indptr: Any, indices: Any, data: Any
+) -> None:
     """Copy from each row as many entries as ``indptr`` has room for."""
     for row in range(len(indptr) - 1):
         first, last = from_indptr[row], from_indptr[row + 1]

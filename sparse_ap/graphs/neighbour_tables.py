@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion import Similarity, float_type, similarities_of, similarity_function
 from sparse_ap.graphs.neighbours import (
-    _ROWS_LOOKED_AT,
-    _check_pair,
-    _require_no_inner_products,
-    _require_points,
-    _slabs,
-    _table,
+    ROWS_LOOKED_AT,
+    check_pair,
+    require_no_inner_products,
+    require_points,
+    slabs,
+    table,
 )
 from sparse_ap.graphs.row_blocks import Source
 from sparse_ap.model import Block, BoolArray, FloatArray, Int64Array, RowCut
@@ -34,8 +34,8 @@ def from_tables(indices: Any, distances: Any, similarity: Similarity) -> Source:
     InvalidInputError
         As for `from_knn`.
     """
-    ids, d = _table(indices, "indices"), _table(distances, "distances")
-    _check_pair(ids, d)
+    ids, d = table(indices, "indices"), table(distances, "distances")
+    check_pair(ids, d)
     similarity_function(similarity)
     if not callable(similarity):
         _look_at_some_rows(ids, d)
@@ -47,13 +47,13 @@ def _blocks(
     ids: NDArray[Any], distances: NDArray[Any], similarity: Similarity, mapped: list[Any]
 ) -> Iterator[Block]:
     n, k = ids.shape
-    for slab in _slabs(n, k):
+    for slab in slabs(n, k):
         rows = np.arange(slab.start, min(slab.stop, n))
         indptr, columns, values = _edges_of(ids, distances, rows)
         cut = RowCut(slab.start, slab.start + len(rows))
         yield Block(cut, n, indptr, columns, similarities_of(values, similarity))
-        for table in mapped:
-            _forget(table)
+        for array in mapped:
+            _forget(array)
 
 
 def _edges_of(
@@ -65,7 +65,7 @@ def _edges_of(
     largest = np.iinfo(ids.dtype).max
     if largest >= len(ids):
         kept &= some != largest
-        _require_points(some, kept & (some >= len(ids)), int(rows[0]) if len(rows) else 0, len(ids))
+        require_points(some, kept & (some >= len(ids)), int(rows[0]) if len(rows) else 0, len(ids))
     _require_numbers(some, values, kept, rows)
     indptr = np.zeros(len(rows) + 1, np.int64)
     np.cumsum(np.count_nonzero(kept, axis=1), out=indptr[1:])
@@ -84,9 +84,9 @@ def _require_numbers(ids: NDArray[Any], values: NDArray[Any], kept: BoolArray, r
 
 
 def _look_at_some_rows(ids: NDArray[Any], distances: NDArray[Any]) -> None:
-    rows = np.unique(np.linspace(0, max(0, len(ids) - 1), min(len(ids), _ROWS_LOOKED_AT)).astype(np.int64))
+    rows = np.unique(np.linspace(0, max(0, len(ids) - 1), min(len(ids), ROWS_LOOKED_AT)).astype(np.int64))
     indptr, _, values = _edges_of(ids, distances, rows)
-    _require_no_inner_products(values, indptr)
+    require_no_inner_products(values, indptr)
 
 
 def _forget(table: Any) -> None:

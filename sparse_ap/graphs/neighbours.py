@@ -27,7 +27,7 @@ _ENTRIES_AT_A_TIME = 2**20
 
 # Lists are taken for inner products when this share of the rows looked at falls, and so many of them that
 # unsorted lists do not: two entries fall in half of the rows by chance.
-_ROWS_LOOKED_AT = 1000
+ROWS_LOOKED_AT = 1000
 _FALLING_SHARE = 0.95
 _FALLING_ROWS = 30
 
@@ -73,8 +73,8 @@ def from_knn(
            [-0.5,  0. ,  0. ],
            [ 0. , -2. ,  0. ]])
     """
-    ids, d = _table(indices, "indices"), _table(distances, "distances")
-    _check_pair(ids, d)
+    ids, d = table(indices, "indices"), table(distances, "distances")
+    check_pair(ids, d)
     similarity_function(similarity)
     kept = _edges_among(ids, d)
     indptr = np.zeros(len(ids) + 1, np.int64)
@@ -82,11 +82,11 @@ def from_knn(
     columns, values = _gather(ids, d, kept, indptr)
     _require_numbers(values, ids, kept, indptr)
     if not callable(similarity):
-        _require_no_inner_products(values, indptr)
+        require_no_inner_products(values, indptr)
     return csr_graph(indptr, columns, similarities_of(values, similarity))
 
 
-def _table(values: ArrayLike, what: str) -> NDArray[Any]:
+def table(values: ArrayLike, what: str) -> NDArray[Any]:
     try:
         return np.asarray(values)
     except ValueError as error:
@@ -96,7 +96,7 @@ def _table(values: ArrayLike, what: str) -> NDArray[Any]:
         ) from error
 
 
-def _check_pair(ids: NDArray[Any], distances: NDArray[Any]) -> None:
+def check_pair(ids: NDArray[Any], distances: NDArray[Any]) -> None:
     if ids.ndim != 2 or ids.shape != distances.shape:
         raise InvalidInputError(
             f"indices have shape {ids.shape} and distances {distances.shape}; two tables of the same shape "
@@ -111,7 +111,7 @@ def _check_pair(ids: NDArray[Any], distances: NDArray[Any]) -> None:
         raise InvalidInputError(f"distances have dtype {distances.dtype}; real numbers are needed.")
 
 
-def _slabs(n: int, k: int) -> Iterator[slice]:
+def slabs(n: int, k: int) -> Iterator[slice]:
     step = max(1, _ENTRIES_AT_A_TIME // max(k, 1))
     return (slice(start, start + step) for start in range(0, n, step))
 
@@ -124,18 +124,18 @@ def _edges_among(ids: NDArray[Any], distances: NDArray[Any]) -> BoolArray:
     unsigned = np.can_cast(np.uint64, ids.dtype)
     points = np.arange(n, dtype=np.uint64 if unsigned else np.int64)[:, None]
     kept = np.empty((n, k), np.bool_)
-    for rows in _slabs(n, k):
+    for rows in slabs(n, k):
         some, edges = ids[rows], kept[rows]
         np.not_equal(some, points[rows], out=edges)
         edges &= some >= 0
         edges &= distances[rows] != np.inf
         if largest >= n:
             edges &= some != largest
-            _require_points(some, edges & (some >= n), rows.start, n)
+            require_points(some, edges & (some >= n), rows.start, n)
     return kept
 
 
-def _require_points(ids: NDArray[Any], wrong: BoolArray, first_row: int, n: int) -> None:
+def require_points(ids: NDArray[Any], wrong: BoolArray, first_row: int, n: int) -> None:
     if wrong.any():
         row, position = np.argwhere(wrong)[0]
         raise InvalidInputError(
@@ -153,7 +153,7 @@ def _gather(
     n_edges = int(indptr[-1])
     columns = np.empty(n_edges, index_type(n, n_edges))
     values: FloatArray = np.empty(n_edges, float_type(distances.dtype))
-    for rows in _slabs(n, k):
+    for rows in slabs(n, k):
         edges = slice(indptr[rows.start], indptr[min(rows.stop, n)])
         columns[edges] = ids[rows][kept[rows]]
         values[edges] = distances[rows][kept[rows]]
@@ -175,10 +175,10 @@ def _require_numbers(values: FloatArray, ids: NDArray[Any], kept: BoolArray, ind
     )
 
 
-def _require_no_inner_products(values: FloatArray, indptr: Int64Array) -> None:
+def require_no_inner_products(values: FloatArray, indptr: Int64Array) -> None:
     """Refuse lists that nearly all fall: their nearest neighbour has the largest value."""
     n_points = len(indptr) - 1
-    looked_at = np.linspace(0, n_points - 1, min(n_points, _ROWS_LOOKED_AT)).astype(np.int64)
+    looked_at = np.linspace(0, n_points - 1, min(n_points, ROWS_LOOKED_AT)).astype(np.int64)
     steps = [np.diff(values[indptr[row] : indptr[row + 1]]) for row in looked_at]
     uneven = [row for row in steps if row.any()]
     n_falling = sum(row.max() <= 0 for row in uneven)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion import Similarity
 from sparse_ap.graphs.distances import similarities_between
-from sparse_ap.graphs.edges import _top_k
+from sparse_ap.graphs.edges import keep_top_k
 from sparse_ap.model import Block, FloatArray, Int64Array, Origin, RowCut
 from sparse_ap.passes.normalise import normalise
 from sparse_ap.stores.memory import csr_of
@@ -164,7 +164,7 @@ def largest(k: int, block: Block) -> Block:
     indptr = np.zeros(len(block.indptr), np.int64)
     np.cumsum(np.minimum(np.diff(block.indptr), k), out=indptr[1:])
     indices, data = np.empty(indptr[-1], block.indices.dtype), np.empty(indptr[-1], block.data.dtype)
-    _top_k(block.indptr, block.indices, block.data, indptr, indices, data)
+    keep_top_k(block.indptr, block.indices, block.data, indptr, indices, data)
     return replace(block, indptr=indptr, indices=indices, data=data)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import scipy.sparse
+from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.assembly import csr_graph
+from sparse_ap.stores.memory import MemoryStore
 from sparse_ap.stores.zarr_csr import ZarrStore
 from sparse_ap.stores.zarr_dense import ZarrDenseStore
 from sparse_ap.stores.zarr_opening import open_zarr
@@ -36,6 +39,11 @@ class StoredGraph:
     def n_stored(self) -> int:
         """Entries stored."""
         return int(self.store.indptr[-1])
+
+    def names(self) -> NDArray[Any] | None:
+        """Read the names of the points, where the graph was made from a table with names."""
+        ids = getattr(self.store, "ids", None)
+        return None if ids is None else np.asarray(ids[:], object)
 
     def __repr__(self) -> str:
         """Say how large it is."""
@@ -97,10 +105,17 @@ def read_graph(location: Any, **options: Any) -> scipy.sparse.csr_array:
     Returns
     -------
     csr_array, shape (n_points, n_points)
-        As stored: where points were renumbered for locality, in that order.
+        In the user's order, whatever order it is stored in.
     """
     store = open_graph(location, **options).store
     if isinstance(store, ZarrDenseStore):
         raise InvalidInputError("The graph is a dense array; read it with zarr: zarr.open(location)[:].")
     held = store.in_memory()
-    return csr_graph(held.indptr, held.indices, held.data)
+    graph = csr_graph(held.indptr, held.indices, held.data)
+    order = store.origin.order
+    if order is None:
+        return graph
+    rows, columns = graph.tocoo().coords
+    in_user_order = scipy.sparse.coo_array((graph.data, (order[rows], order[columns])), shape=graph.shape)
+    tidy = MemoryStore.from_sparse(in_user_order).normalised()
+    return csr_graph(tidy.indptr, tidy.indices, tidy.data)

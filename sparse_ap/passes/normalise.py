@@ -12,6 +12,9 @@ from sparse_ap.model import Block
 
 __all__ = ["normalise"]
 
+# Up to this many edges insertion sort is faster, and moves nothing in rows that are sorted already.
+_SHORT_ROW = 64
+
 
 def normalise(block: Block) -> Block:
     """Drop the diagonal, -inf and NaN, keep the largest of duplicates, sort each row by column.
@@ -39,10 +42,11 @@ def _normalise(
     start: int, indptr: Any, indices: Any, data: Any, to_indptr: Any, to_indices: Any, to_data: Any
 ) -> None:
     to = 0
+    order = np.empty(_SHORT_ROW, np.int64)
     for row in range(len(indptr) - 1):
         first, last = indptr[row] - indptr[0], indptr[row + 1] - indptr[0]
         begin = to
-        for place in np.argsort(indices[first:last]):
+        for place in _ascending(indices[first:last], order):
             column, s = indices[first + place], data[first + place]
             if column == start + row or not s > -np.inf:
                 continue
@@ -52,3 +56,17 @@ def _normalise(
             to_indices[to], to_data[to] = column, s
             to += 1
         to_indptr[row + 1] = to
+
+
+@numba.njit(nogil=True, cache=True)
+def _ascending(columns: Any, order: Any) -> Any:
+    """Return the places of the columns in ascending order; short rows are sorted into ``order``."""
+    if len(columns) > len(order):
+        return np.argsort(columns)
+    for edge in range(len(columns)):
+        place = edge
+        while place > 0 and columns[order[place - 1]] > columns[edge]:
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = edge
+    return order[: len(columns)]

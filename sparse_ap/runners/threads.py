@@ -51,10 +51,7 @@ class ThreadsRunner:
         blocks = _Shared(store.read(cuts))
         # From this thread: memory that threads allocate lies scattered over their own heaps.
         shares = [new_columns(pass_, store) for _ in range(self.n_threads)]
-        futures = [
-            self._pool.submit(read_blocks, pass_, blocks, vectors, rows, share)
-            for share in shares
-        ]
+        futures = [self._pool.submit(read_blocks, pass_, blocks, vectors, rows, share) for share in shares]
         try:
             tallies = [future.result() for future in futures]
         finally:

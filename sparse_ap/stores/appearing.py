@@ -46,8 +46,8 @@ def appearing(target: Path, overwrite: bool) -> Iterator[Workspace]:
         Something is there that must not be replaced, or the folder to write to does not exist.
     """
     target = target.absolute()
-    _require_free(target, overwrite)
     _remove_leftovers(target)
+    _require_free(target, overwrite)
     folder = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=_SUFFIX, dir=target.parent))
     lock = _locked(folder)
     try:
@@ -55,7 +55,7 @@ def appearing(target: Path, overwrite: bool) -> Iterator[Workspace]:
         yield workspace
         _flush(workspace.whole)
         _require_free(target, overwrite)
-        _put(workspace.whole, target, folder / "replaced")
+        _put(workspace.whole, target, folder / _REPLACED)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
@@ -63,6 +63,7 @@ def appearing(target: Path, overwrite: bool) -> Iterator[Workspace]:
 
 
 _SUFFIX = ".part"
+_REPLACED = "replaced"
 
 
 def _prefix(target: Path) -> str:
@@ -93,9 +94,13 @@ def _remove_leftovers(target: Path) -> None:
     """Remove the workspaces of processes that are no more: nobody holds their locks."""
     for folder in target.parent.glob(f"{glob.escape(_prefix(target))}*{_SUFFIX}"):
         lock = _locked(folder)
-        if lock is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
+        if lock is None:
+            continue
+        # Killed between the two renames: what was to be replaced is there still.
+        if (folder / _REPLACED).exists() and not target.exists():
+            (folder / _REPLACED).rename(target)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
 def _locked(folder: Path) -> int | None:

@@ -28,12 +28,15 @@ class ZarrStore:
     indices, data : zarr.Array, shape (n_edges,)
         As `sparse_ap.stores.zarr_opening.open_zarr` has checked them.
     origin : Origin
+    ids : zarr.Array or None, shape (n_points,)
+        The user's names of the points, in the user's order.
     """
 
     indptr: Int64Array
     indices: zarr.Array[Any]
     data: zarr.Array[Any]
     origin: Origin = AS_GIVEN
+    ids: zarr.Array[Any] | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:

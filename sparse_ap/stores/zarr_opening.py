@@ -37,7 +37,7 @@ def open_zarr(
     top_k: int | None = None,
 ) -> ZarrStore | ZarrDenseStore:
     """Open a graph without reading its edges; parameters as for `sparse_ap.graphs.open_graph`."""
-    node = _node_at(location)
+    node = node_at(location)
     if isinstance(node, zarr.Array):
         require_square(node.shape)
         return ZarrDenseStore(node, threshold, top_k)
@@ -47,10 +47,10 @@ def open_zarr(
             "graph use sparse-ap convert --top-k, or --min-similarity."
         )
     _require_rows(node, symmetric)
-    return _open_csr(node, missing_chunks)
+    return open_csr(node, missing_chunks)
 
 
-def _node_at(location: Location) -> zarr.Group | zarr.Array[Any]:
+def node_at(location: Location) -> zarr.Group | zarr.Array[Any]:
     if isinstance(location, zarr.Group | zarr.Array):
         return location
     try:
@@ -86,7 +86,7 @@ def _require_rows(group: zarr.Group, symmetric: bool) -> None:
         )
 
 
-def _open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
+def open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
     data, indices, indptr = (_array(group, name) for name in ("data", "indices", "indptr"))
     for array in (data, indices, indptr):
         _require_chunks(array, missing_chunks if array is not indices else None)
@@ -99,7 +99,8 @@ def _open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
     require_indptr(starts, n_points, _length(indices), _length(data))
     if missing_chunks is None:
         data = _telling(data, np.nan)
-    return ZarrStore(starts.astype(np.int64, copy=False), _telling(indices, -1), data, _origin(group))
+    ids = _array(group, "ids") if "ids" in group else None
+    return ZarrStore(starts.astype(np.int64, copy=False), _telling(indices, -1), data, _origin(group), ids)
 
 
 def _telling(array: zarr.Array[Any], fill: float) -> zarr.Array[Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.stores.consecutive import name_of
 from sparse_ap.stores.zarr_csr import ZarrStore
-from sparse_ap.stores.zarr_opening import _node_at, _open_csr
+from sparse_ap.stores.zarr_opening import node_at, open_csr
 
 __all__ = ["SparseGroup", "open_sparse", "paths_of_graphs"]
 
@@ -51,7 +51,7 @@ class SparseGroup:
 
 def open_sparse(location: Path, key: str | None) -> SparseGroup:
     """Open a sparse matrix: the group itself, or, of an AnnData store, the one under ``key``."""
-    group = _node_at(location)
+    group = node_at(location)
     if isinstance(group, zarr.Array):
         raise InvalidInputError(
             f"{location} is a dense array; a sparse graph is needed. Dense arrays are clustered as they are: "
@@ -68,12 +68,12 @@ def open_sparse(location: Path, key: str | None) -> SparseGroup:
             "is, such as 'obsp/distances'."
         )
     ids = group.get("ids")
-    return SparseGroup(_open_csr(group, None), by_columns, ids if isinstance(ids, zarr.Array) else None)
+    return SparseGroup(open_csr(group, None), by_columns, ids if isinstance(ids, zarr.Array) else None)
 
 
 def paths_of_graphs(location: Path) -> list[str] | None:
     """Return the keys of the graphs of an AnnData store; None for other groups."""
-    group = _node_at(location)
+    group = node_at(location)
     if isinstance(group, zarr.Array) or "obsp" not in group:
         return None
     return [f"obsp/{name}" for name in sorted(group["obsp"].keys())]  # type: ignore[union-attr]

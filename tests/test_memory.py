@@ -1,0 +1,93 @@
+"""The promise of memory: the peak of a whole process stays under `memory_limit`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import disk
+import numpy as np
+import pytest
+
+from sparse_ap.budget import GraphSize, MemoryLimitError, Way, choose_way
+
+N_POINTS, DEGREE = 600_000, 8
+
+PROGRAM = """
+import json, resource, sys, warnings
+import numpy as np
+import sparse_ap.sources
+from sparse_ap import affinity_propagation
+
+warnings.simplefilter("ignore")
+path, limit = sys.argv[1:]
+chosen = []
+choose = sparse_ap.sources.choose_way
+sparse_ap.sources.choose_way = lambda *given: chosen.append(choose(*given)) or chosen[-1]
+clustering = affinity_propagation(path, memory_limit=limit, preference=-2.0, max_iter=11)
+way = chosen[0]
+print(json.dumps({
+    "peak": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+    "way": [way.load, way.streaming, way.reorder, way.n_threads],
+    "net_similarity": clustering.net_similarity,
+}))
+"""
+
+
+def made_up(n_points: int) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    near = np.arange(n_points)[:, None] + np.cumsum(rng.integers(1, 9, (n_points, DEGREE)), axis=1)
+    return {
+        "data": -rng.random(n_points * DEGREE, np.float32),
+        "indices": (near % n_points).astype(np.int32).ravel(),
+        "indptr": np.arange(n_points + 1) * DEGREE,
+    }
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("memory") / "graph.zarr"
+    for n_points, name in ((1000, f"{path}-small"), (N_POINTS, path)):
+        disk.write_arrays(Path(name), made_up(n_points), (n_points, n_points), chunks=1 << 19)
+    return path
+
+
+def run(path: Path, limit: str) -> Any:
+    """Run it in a process of its own; return what it says."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(path), limit], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_peak_stays_under_the_limit(path: Path) -> None:
+    # Kernels that are compiled first need memory that those in numba's cache do not.
+    run(Path(f"{path}-small"), "2GB")
+    results = {limit: run(path, limit) for limit in ("450MB", "560MB", "1GB")}
+    for limit, result in results.items():
+        assert result["peak"] <= 1e6 * int(limit.removesuffix("MB").replace("1GB", "1000"))
+    assert results["450MB"]["way"][:3] == [False, True, False]
+    assert results["1GB"]["way"][:3] == [True, False, True]
+    assert len({result["net_similarity"] for result in results.values()}) == 1
+
+
+def test_what_will_not_fit_is_refused_before_the_start(path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(path), "230MB"], capture_output=True, text=True, check=False
+    )
+    assert "MemoryLimitError: " in done.stderr
+    assert "The limit is 0.23 GB. Raise memory_limit to that" in done.stderr
+
+
+def test_the_first_way_that_fits_is_taken() -> None:
+    size = GraphSize(10**6, 10**7, 4, 1 << 20, 0)
+    ways = [Way(True, False, True, 2), Way(True, False, False, 2), Way(False, True, False, 2)]
+    needs = [way.extra_bytes(size) for way in ways]
+    assert needs == sorted(needs, reverse=True)
+    assert choose_way(ways, size, 10**12) is ways[0]
+    with pytest.raises(MemoryLimitError, match="1,000,000 points and 10,000,000 edges need"):
+        choose_way(ways, size, needs[-1])
