@@ -13,8 +13,8 @@ __all__ = ["GraphSize", "Way", "available", "bytes_of", "choose_way"]
 
 # Bytes a point of what a run with float32 similarities holds while it sweeps: preferences, supports,
 # self-responsibilities and totals (8 each), the totals gathered (4), statuses and when they changed (5), the
-# rows' memory (20), indptr (8), the user's numbers (4), the best exemplars seen (1).
-_A_POINT = 74
+# rows' memory (20), the user's numbers (4), the best exemplars seen (1). indptr (8) is held already.
+_A_POINT = 66
 # What is wider where similarities are float64: the totals gathered, mean and corrections of the rows.
 _A_POINT_WIDER = 16
 # Each thread adds up the columns for itself.

@@ -680,7 +680,8 @@ def test_memory_stays_below_the_limit(tmp_path: Path) -> None:
     # Kernels that are compiled first need memory that those in numba's cache do not.
     small = str(tmp_path / "small.zarr")
     warm_up = run_python(f"write_graph(blocks(20_000), {small!r}, n_points=20_000, symmetrise=True)")
-    assert warm_up.wait() == 0, warm_up.communicate()
+    _, err = warm_up.communicate()
+    assert warm_up.returncode == 0, err
     process = run_python(f"""
         target = {str(tmp_path / "g.zarr")!r}
         write_graph(blocks(200_000), target, n_points=200_000, symmetrise=True, memory_limit="1GB")
