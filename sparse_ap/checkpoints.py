@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparse_ap.durable import flush
 from sparse_ap.errors import CheckpointError, RunInterrupted
 from sparse_ap.model import SweepReport
 
@@ -202,7 +203,7 @@ def _write(folder: Path, saved: Saved) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-        _sync_folder(folder)
+        flush(folder)
     finally:
         part.unlink(missing_ok=True)
     for old in _files(folder)[_KEPT:]:
@@ -222,11 +223,3 @@ def _read(path: Path) -> Saved:
 
 def _identity(file: Any) -> Mapping[str, str]:
     return {str(name): str(value) for name, value in file["identity"]}
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sparse_ap.durable import flush
 from sparse_ap.errors import InvalidInputError
 
 __all__ = ["Workspace", "appearing"]
@@ -116,15 +117,7 @@ def _locked(folder: Path) -> int | None:
 
 def _flush(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
-        _flush_one(path)
-
-
-def _flush_one(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        flush(path)
 
 
 def _put(whole: Path, target: Path, replaced: Path) -> None:
@@ -136,4 +129,4 @@ def _put(whole: Path, target: Path, replaced: Path) -> None:
         if replaced.exists():
             replaced.rename(target)
         raise
-    _flush_one(target.parent)
+    flush(target.parent)

@@ -66,5 +66,7 @@ class ZarrStore:
     def in_memory(self) -> MemoryStore:
         """Read everything."""
         n_points, n_edges = len(self.indptr) - 1, int(self.indptr[-1])
-        indices = as_ids(np.asarray(self.indices[:n_edges]), n_points)
-        return MemoryStore(self.indptr, indices, as_float(np.asarray(self.data[:n_edges])), self.origin)
+        indices = as_ids(ConsecutiveReader(self.indices).read(0, n_edges), n_points)
+        return MemoryStore(
+            self.indptr, indices, as_float(ConsecutiveReader(self.data).read(0, n_edges)), self.origin
+        )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 from zarr.core.sync import sync
 
 from sparse_ap.errors import DamagedGraphError, InvalidInputError
@@ -95,7 +96,7 @@ def open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
     n_points = int(noted[0])
     require_ids_fit(n_points)
     float_type(data.dtype)
-    starts = np.asarray(indptr[:])
+    starts = _whole(indptr)
     require_indptr(starts, n_points, _length(indices), _length(data))
     if missing_chunks is None:
         data = _telling(data, np.nan)
@@ -111,10 +112,20 @@ def _telling(array: zarr.Array[Any], fill: float) -> zarr.Array[Any]:
     return zarr.Array(zarr.AsyncArray(metadata=metadata, store_path=array.store_path))
 
 
+def _whole(array: zarr.Array[Any]) -> NDArray[Any]:
+    """Read an array, every chunk of it."""
+    try:
+        return np.asarray(array[:])
+    except Exception as error:
+        raise DamagedGraphError(
+            f"{name_of(array)} cannot be read: {error}. Restore the graph from a copy, or write it again."
+        ) from error
+
+
 def _origin(group: zarr.Group) -> Origin:
     """Return what the writer has noted: how points were renumbered, what was left out."""
     noted: Any = group.attrs.get("sparse_ap", {})
-    order = np.asarray(_array(group, "order")[:], np.int32) if "order" in group else None
+    order = _whole(_array(group, "order")).astype(np.int32) if "order" in group else None
     floor = noted.get("min_similarity")
     return Origin(order, -np.inf if floor is None else float(floor))
 
