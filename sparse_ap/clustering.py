@@ -16,7 +16,7 @@ from sparse_ap.errors import warn_not_converged, warn_of_positive_similarities
 from sparse_ap.judges import BestSeen, LastSeen
 from sparse_ap.keeping import Keeping, checked_keeping
 from sparse_ap.model import Clustering, Float64Array, Outcome, RowCut, SweepReport
-from sparse_ap.ordering import locality_order, reordered
+from sparse_ap.ordering import locality_order
 from sparse_ap.passes.classic import Messages
 from sparse_ap.passes.grid import Grid
 from sparse_ap.plan import Execution
@@ -34,9 +34,8 @@ from sparse_ap.similarity import (
     support_grid,
     survey,
 )
-from sparse_ap.sources import Source, chosen_way, examined, executed, loaded, open_runner, open_source
+from sparse_ap.sources import Source, chosen_way, examined, loaded, open_runner, open_source, renumbered
 from sparse_ap.stores import block_of
-from sparse_ap.stores.memory import MemoryStore
 from sparse_ap.stores.structure import as_float
 
 __all__ = ["affinity_propagation"]
@@ -236,7 +235,7 @@ def _prepare(
     user_id = execution.store.origin.order
     if way.reorder:
         order = locality_order(block_of(execution.store, RowCut(0, execution.n_points)))
-        execution = executed(MemoryStore(*reordered(execution, order)), runner)
+        execution = renumbered(execution, order)
         row_best = row_best[order]
         user_id = order if user_id is None else user_id[order]
     if user_id is None:

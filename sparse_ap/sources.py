@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from sparse_ap.budget import GraphSize, Way, available, bytes_of, choose_way
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.stored import StoredGraph, open_graph
+from sparse_ap.model import Int32Array
+from sparse_ap.ordering import reordered
 from sparse_ap.passes.statistics import EdgeStatistics
 from sparse_ap.plan import Execution, cut_rows, streamed_edges
 from sparse_ap.processors import usable_threads
@@ -28,7 +30,15 @@ from sparse_ap.stores import Store
 from sparse_ap.stores.memory import MemoryStore
 from sparse_ap.stores.zarr_csr import ZarrStore
 
-__all__ = ["Source", "chosen_way", "examined", "executed", "is_dense", "loaded", "open_runner", "open_source"]
+__all__ = [
+    "Source",
+    "chosen_way",
+    "examined",
+    "loaded",
+    "open_runner",
+    "open_source",
+    "renumbered",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,11 +87,11 @@ def open_source(similarity: Any) -> Source:
     if isinstance(similarity, str | Path | zarr.Group | zarr.Array):
         store = open_graph(similarity).store
         return Source(store, stored=True, loadable=isinstance(store, ZarrStore))
-    dense = _array_of(similarity) if is_dense(similarity) else None
+    dense = _array_of(similarity) if _is_dense(similarity) else None
     return Source(_memory_store(similarity, dense), stored=False, loadable=True, dense=dense)
 
 
-def is_dense(similarity: Any) -> bool:
+def _is_dense(similarity: Any) -> bool:
     """Whether the similarities are an array in memory, all of whose entries count."""
     return isinstance(similarity, np.ndarray | list | tuple)
 
@@ -134,12 +144,17 @@ def loaded(source: Source, way: Way, runner: Runner) -> Execution:
     if way.load:
         assert isinstance(store, ZarrStore)
         store = store.in_memory()
-    return executed(store, runner)
+    return _executed(store, runner)
 
 
-def executed(store: Store, runner: Runner) -> Execution:
+def _executed(store: Store, runner: Runner) -> Execution:
     """Return a graph cut for a runner."""
     return Execution(store, cut_rows(store.indptr, runner.n_threads, store.chunk_edges), runner)
+
+
+def renumbered(execution: Execution, order: Int32Array) -> Execution:
+    """Return a copy of a graph in memory, point ``order[j]`` numbered j."""
+    return _executed(MemoryStore(*reordered(execution, order)), execution.runner)
 
 
 def examined(execution: Execution, missing: str | None) -> tuple[Execution, EdgeStatistics]:
@@ -159,7 +174,7 @@ def examined(execution: Execution, missing: str | None) -> tuple[Execution, Edge
     """
     statistics = examine(execution, missing)
     if not statistics.canonical:
-        execution = executed(execution.store.normalised(), execution.runner)
+        execution = _executed(execution.store.normalised(), execution.runner)
     return execution, statistics
 
 
