@@ -78,7 +78,8 @@ class Way:
         a_point = _A_POINT + self.n_threads * _A_POINT_AND_THREAD
         if size.itemsize == 8:
             a_point += _A_POINT_WIDER
-        graphs = self.load + self.reorder
+        # Renumbering copies the graph, and so does tidying it, one after the other.
+        graphs = self.load + (not self.streaming)
         n_blocks = self.streaming * self.n_threads * _COPIES_OF_A_BLOCK + self.load * _BLOCKS_WHILE_LOADING
         return (
             a_point * size.n_points

@@ -12,6 +12,7 @@ import signal
 import threading
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,9 @@ __all__ = ["Checkpoints", "NoCheckpoints", "Saved", "identity_in", "require_new"
 FORMAT_VERSION = 1
 _KEPT = 2
 # What zip and numpy raise on files that are cut short or spoilt.
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError)
+_DAMAGE = (
+    OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,7 +138,8 @@ class Checkpoints:
             yield
         finally:
             for which, handler in before.items():
-                signal.signal(which, handler)
+                # None: a handler that was not set from Python, which cannot be set again from here.
+                signal.signal(which, signal.SIG_DFL if handler is None else handler)
         if self._signal is not None:
             raise KeyboardInterrupt  # it came after the last sweep
 
@@ -196,6 +200,7 @@ def _write(folder: Path, saved: Saved) -> None:
             np.savez(
                 file,
                 version=FORMAT_VERSION,
+                members=np.array(sorted(saved.arrays)),
                 identity=np.array(list(saved.identity.items()), str).reshape(-1, 2),
                 history=np.array(saved.history, np.int64).reshape(-1, len(SweepReport._fields)),
                 **saved.arrays,  # type: ignore[arg-type]
@@ -206,6 +211,9 @@ def _write(folder: Path, saved: Saved) -> None:
         flush(folder)
     finally:
         part.unlink(missing_ok=True)
+    for later in _files(folder):
+        if later.name > path.name:
+            later.unlink()  # damaged, and passed over when the run began
     for old in _files(folder)[_KEPT:]:
         old.unlink()
 
@@ -216,8 +224,7 @@ def _read(path: Path) -> Saved:
         if int(file["version"]) != FORMAT_VERSION:
             raise ValueError(f"it has version {int(file['version'])}, and {FORMAT_VERSION} is known")
         history = tuple(SweepReport(*row) for row in file["history"].tolist())
-        described = {"version", "identity", "history"}
-        arrays = {name: file[name] for name in file.files if name not in described}
+        arrays = {str(name): file[str(name)] for name in file["members"]}
         return Saved(_identity(file), history, arrays)
 
 

@@ -20,23 +20,18 @@ from sparse_ap.ordering import locality_order
 from sparse_ap.passes.classic import Messages
 from sparse_ap.passes.grid import Grid
 from sparse_ap.plan import Execution
+from sparse_ap.preferences import require_kept_edges, resolve_preference
 from sparse_ap.progress import told_of_sweeps
 from sparse_ap.propagation import Judge, Propagation, propagate
 from sparse_ap.readout import all_equal, arbitrary, read_out
 from sparse_ap.runners import Runner
 from sparse_ap.schemes import Classic, Compact, Scheme
 from sparse_ap.settings import LOOK_EVERY, TOTAL_DAMPING, Settings, checked_settings
-from sparse_ap.similarity import (
-    Problem,
-    message_preference,
-    require_kept_edges,
-    resolve_preference,
-    support_grid,
-    survey,
-)
+from sparse_ap.similarity import Problem, support_grid, survey
 from sparse_ap.sources import Source, chosen_way, examined, loaded, open_runner, open_source, renumbered
 from sparse_ap.stores import block_of
 from sparse_ap.stores.structure import as_float
+from sparse_ap.ties import message_preference
 
 __all__ = ["affinity_propagation"]
 
@@ -117,8 +112,8 @@ def affinity_propagation(
         Seed of the tiny differences between preferences that break ties; nothing else is random.
         None: a new one each time.
     n_jobs : int, optional
-        Threads. None or -1: one for each processor this process may use. The result is the same to
-        the bit for any number.
+        Threads that compute at a time. None or -1: one for each processor this process may use. The result is
+        the same to the bit for any number. (For a graph on disk there is one more, since one is reading.)
     memory_limit : int or str, optional
         Bytes that the whole process may hold, such as ``"2GB"``. Of the ways to run the fastest that fits is
         taken: a graph on disk is read into memory or not, points are renumbered or not, threads are fewer.

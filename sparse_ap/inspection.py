@@ -11,9 +11,10 @@ from scipy.sparse.csgraph import connected_components
 from sparse_ap.model import Float64Array, RowCut
 from sparse_ap.ordering import matrix_of
 from sparse_ap.passes.extent import BestRows, ExtentPass
+from sparse_ap.passes.out_degrees import OutDegreePass, OutDegreeRows
 from sparse_ap.passes.statistics import EdgeStatistics
 from sparse_ap.plan import Execution
-from sparse_ap.similarity import similarity_quantiles
+from sparse_ap.preferences import similarity_quantiles
 from sparse_ap.sources import chosen_way, examined, loaded, open_runner, open_source
 from sparse_ap.stores import block_of
 
@@ -86,7 +87,8 @@ def inspect_graph(similarity: Any, n_jobs: int | None = None) -> GraphSummary:
         (in_degree,), extent = execution.run(ExtentPass(), (), rows)
         quantiles = similarity_quantiles(execution, extent.n_edges, list(QUANTILES))
         n_components = None if way.streaming else _count_components(execution)
-    out_degree = np.diff(execution.store.indptr)
+        out_degree = np.empty(execution.n_points, np.int32)
+        execution.run(OutDegreePass(), (), OutDegreeRows(out_degree))
     return GraphSummary(
         execution.n_points,
         extent.n_edges,

@@ -141,9 +141,11 @@ def propagate(
         history.append(report)
         callback(report)
         settled = stop.settled(report, execution.n_points)
-        if settled or report.sweep == stop.max_iter or judge.due(report):
+        if settled or judge.due(report):
             finished = judge.look(points.exemplar) and settled
         checkpoints.take(_saved(checkpoints, points, rows, judge, history))
+    if not finished:
+        judge.look(points.exemplar)
     return Propagation(judge.answer(points.exemplar), finished, tuple(history))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,11 @@ def require_writable(path: Path) -> None:
     """
     if path.suffix not in _WRITERS:
         raise InvalidInputError(f"{path} ends in {path.suffix!r}; one of {', '.join(_WRITERS)} is needed.")
-    if not path.absolute().parent.is_dir():
-        raise InvalidInputError(f"The folder {path.absolute().parent} does not exist; make it first.")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise InvalidInputError(f"The folder {folder} does not exist; make it first.")
+    if not os.access(folder, os.W_OK):
+        raise InvalidInputError(f"Nothing can be written to the folder {folder}; choose another.")
     if path.suffix == ".zarr" and path.exists():
         raise InvalidInputError(
             f"{path} exists, and folders are not replaced. Choose another name, or remove it."
@@ -52,6 +57,7 @@ def write_clustering(clustering: Clustering, path: Path, ids: NDArray[Any] | Non
     exemplars). ``ids`` are names of the points, which then stand for their numbers.
     """
     part = path.with_name(f".{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
     try:
         _WRITERS[path.suffix](clustering, ids, part)
         part.replace(path)
@@ -69,9 +75,10 @@ def require_column(store: Path, column: str) -> None:
     InvalidInputError
         It is no such store, or it has the column already.
     """
-    obs = _obs_of(store)
-    if column in obs:
-        raise InvalidInputError(f"{store} has a column {column!r} in obs already; choose another name.")
+    listed: Any = _obs_of(store).attrs["column-order"]
+    for name in (column, f"{column}_similarity"):
+        if name in listed:
+            raise InvalidInputError(f"{store} has a column {name!r} in obs already; choose another name.")
 
 
 def write_column(clustering: Clustering, store: Path, column: str) -> None:
@@ -100,7 +107,13 @@ def write_column(clustering: Clustering, store: Path, column: str) -> None:
             "the store whose points were clustered is needed."
         )
     exemplars = names.get_orthogonal_selection(clustering.exemplars)
-    group = obs.create_group(column)
+    if len(set(exemplars)) < len(exemplars):
+        raise InvalidInputError(
+            f"The names of the rows of {store} are not unique, so exemplars cannot be named by them. Make "
+            "them so (AnnData.obs_names_make_unique), and write the store again."
+        )
+    # What is not listed has been left by a run that was interrupted while it wrote.
+    group = obs.create_group(column, overwrite=True)
     codes = clustering.labels.astype(np.min_scalar_type(-max(1, clustering.n_clusters)))
     _put(group, "codes", codes, {"encoding-type": "array", "encoding-version": "0.2.0"})
     _put(group, "categories", exemplars, {"encoding-type": "string-array", "encoding-version": "0.2.0"})
@@ -172,7 +185,7 @@ def _write_parquet(clustering: Clustering, ids: NDArray[Any] | None, path: Path)
     tables = (arrow.table(piece) for piece in _pieces(clustering, ids))
     first = next(tables)
     with parquet.ParquetWriter(path, first.schema) as writer:
-        for table in (first, *tables):
+        for table in chain([first], tables):
             writer.write_table(table)
 
 

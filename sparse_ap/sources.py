@@ -113,8 +113,8 @@ def chosen_way(
         ways = [way for way in ways if not way.streaming]
     if not ways:
         raise InvalidInputError(
-            "scheme='classic' and reorder=True need the graph in memory, and this one is read from disk in "
-            "each sweep. Leave them out, or read the graph first: sparse_ap.graphs.read_graph."
+            "scheme='classic', reorder=True and a checkpoint of a run with renumbered points need the graph "
+            "in memory, and this one is read from disk in each sweep. Leave them out, or give its path."
         )
     if memory_limit is None and not source.stored:
         return ways[0]

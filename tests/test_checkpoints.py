@@ -41,17 +41,19 @@ with warnings.catch_warnings():
     EXPECTED = bits(affinity_propagation(GRAPH, **OPTIONS))
 
 
-def interrupted(graph: Any, folder: Path, after: int, **options: Any) -> None:
-    """Run with checkpoints until an exception after some sweep."""
-
+def stop_after(sweep: int) -> Any:
     def stop(report: Any) -> None:
-        if report.sweep == after:
+        if report.sweep == sweep:
             raise StopError
 
+    return stop
+
+
+def interrupted(graph: Any, folder: Path, after: int, **options: Any) -> None:
+    """Run with checkpoints until an exception after some sweep."""
+    options = {**OPTIONS, "checkpoint": folder, "checkpoint_every": 10, **options}
     with pytest.raises(StopError):
-        affinity_propagation(
-            graph, checkpoint=folder, checkpoint_every=10, callback=stop, **{**OPTIONS, **options}
-        )
+        affinity_propagation(graph, callback=stop_after(after), **options)
 
 
 @pytest.mark.parametrize("after", [1, 10, 11, 37, 60])
@@ -90,6 +92,26 @@ def test_more_sweeps_can_be_allowed(tmp_path: Path) -> None:
     options = {**OPTIONS, "checkpoint": tmp_path / "kept", "checkpoint_every": 15}
     affinity_propagation(GRAPH, **{**options, "max_iter": 30})
     assert bits(affinity_propagation(GRAPH, resume=True, **options)) == EXPECTED
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_a_run_cut_off_goes_on_as_if_it_had_not_been(tmp_path: Path, seed: int) -> None:
+    """What is looked at only because the run ends there must not be remembered."""
+    graph = knn_similarity(60, 6, 2, seed=seed, dtype=np.float32)
+    options: dict[str, Any] = {"preference": -0.3, "checkpoint": tmp_path, "checkpoint_every": 1}
+    affinity_propagation(graph, max_iter=13, **options)
+    found = affinity_propagation(graph, max_iter=40, resume=True, **options)
+    assert bits(found) == bits(affinity_propagation(graph, preference=-0.3, max_iter=40))
+
+
+def test_new_checkpoints_outlive_damaged_ones(tmp_path: Path) -> None:
+    for sweep in (90, 100):
+        (tmp_path / f"sweep-{sweep:08d}.npz").write_bytes(b"damaged")
+    with pytest.warns(UserWarning, match="is damaged"), pytest.raises(StopError):
+        affinity_propagation(
+            GRAPH, checkpoint=tmp_path, checkpoint_every=10, resume=True, callback=stop_after(25), **OPTIONS
+        )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sweep-00000010.npz", "sweep-00000020.npz"]
 
 
 def test_without_a_checkpoint_it_begins(tmp_path: Path) -> None:

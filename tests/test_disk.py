@@ -277,9 +277,7 @@ def test_memory_is_promised_before_the_start(path: Path) -> None:
 
 def test_what_needs_the_graph_in_memory(path: Path) -> None:
     for options in ({"scheme": "classic"}, {"reorder": True}):
-        with pytest.raises(
-            InvalidInputError, match="need the graph in memory, and this one is read from disk"
-        ):
+        with pytest.raises(InvalidInputError, match="need the graph in memory, and this one"):
             affinity_propagation(open_graph(path), **options)
         affinity_propagation(path, preference=PREFERENCE, **options)
 

@@ -60,7 +60,7 @@ def test_any_read_may_fail(path: Path) -> None:
             run(FailingStore(path, failing))
         told += isinstance(error.value, DamagedGraphError)
     # But for the first few: zarr finding out what is there, before there is a graph.
-    assert told >= counting.n_reads - 12
+    assert told >= counting.n_reads - 16
     assert (run(FailingStore(path, 0)).labels == EXPECTED.labels).all()
 
 
@@ -82,6 +82,36 @@ def test_any_flipped_bit_is_seen(path: Path) -> None:
                 affinity_propagation(open_graph(path), **OPTIONS)
         file.write_bytes(content)
     assert (affinity_propagation(path, **OPTIONS).labels == EXPECTED.labels).all()
+
+
+@pytest.mark.parametrize("name", ["order", "ids"])
+@pytest.mark.parametrize("damage", ["missing", "flipped"])
+def test_order_and_names_are_guarded_too(tmp_path: Path, name: str, damage: str) -> None:
+    table = tmp_path / "edges.tsv"
+    table.write_text("".join(f"p{i}\tp{(i + j) % 50}\t{-j}\n" for i in range(50) for j in (1, 2, 3)))
+    path = write_graph(table, tmp_path / "graph.zarr", order="rcm").path
+    (file,) = (path / name / "c").iterdir()
+    if damage == "missing":
+        file.unlink()
+    else:
+        content = bytearray(file.read_bytes())
+        content[17] ^= 4
+        file.write_bytes(content)
+    with pytest.raises(DamagedGraphError, match=rf"graph\.zarr/{name}"):
+        open_graph(path).names()
+
+
+@pytest.mark.parametrize("damage", ["missing", "spoilt"])
+def test_a_dense_array_is_guarded_too(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "dense.zarr"
+    zarr.create_array(path, data=-np.random.default_rng(0).random((60, 60)), chunks=(16, 16))
+    file = path / "c" / "2" / "1"
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(b"spoilt")
+    with pytest.raises(DamagedGraphError, match=r"dense\.zarr"):
+        affinity_propagation(path, preference=-0.9)
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "short", "long"])

@@ -25,9 +25,9 @@ from sparse_ap.passes.support_bound import PreferenceRows
 from sparse_ap.plan import Execution, cut_rows
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.runners.threads import ThreadsRunner
-from sparse_ap.similarity import break_ties
 from sparse_ap.stores import block_of
 from sparse_ap.stores.memory import MemoryStore
+from sparse_ap.ties import break_ties
 
 
 def execution_of(graph: Any, runner: Any = None) -> Execution:

@@ -90,6 +90,9 @@ def test_a_column_of_an_anndata_store(tmp_path: Path, zarr_format: Any) -> None:
     text = f"{path} has a column 'exemplar' in obs already; choose another name."
     with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
         write_column(clustering, path, "exemplar")
+    text = f"{path} has a column 'depth' in obs already; choose another name."
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
+        write_column(clustering, path, "depth")
     few = affinity_propagation(GRAPH[:100][:, :100], preference=-0.05)
     with pytest.raises(InvalidInputError, match="has 300 rows in obs, and the clustering 100 points"):
         write_column(few, path, "other")
@@ -98,6 +101,12 @@ def test_a_column_of_an_anndata_store(tmp_path: Path, zarr_format: Any) -> None:
 def test_where_there_is_no_obs(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="is no AnnData store: there is no group 'obs' in it"):
         write_column(CLUSTERING, tmp_path / "none.zarr", "exemplar")
+
+
+def test_what_an_interrupted_run_has_left_is_written_anew(tmp_path: Path) -> None:
+    (tmp_path / ".table.zarr.part" / "label").mkdir(parents=True)
+    write_clustering(CLUSTERING, tmp_path / "table.zarr")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table.zarr"]
 
 
 def test_folders_are_not_replaced(tmp_path: Path) -> None:

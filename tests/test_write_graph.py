@@ -639,7 +639,7 @@ def counted(function):
         return function(*arguments, **options)
     return called
 zarr_writer._GrowingArray.finish = counted(zarr_writer._GrowingArray.finish)
-appearing._flush_one = counted(appearing._flush_one)
+appearing.flush = counted(appearing.flush)
 appearing._put = counted(appearing._put)
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise, starmap
 from typing import Any
 
 import numpy as np
@@ -72,8 +73,9 @@ def approximate(
             # One thread: what is in the index depends on the order of insertion.
             index.add(ids, _compact(frame.rows(points[ids])), threads=1)
             bar.update(len(ids))
-        for start in range(0, n, _ROWS_AT_A_TIME):
-            asked = slice(start, min(start + _ROWS_AT_A_TIME, n))
+        # Of about equal size: usearch answers a single row in another form.
+        bounds = np.linspace(0, n, -(-n // _ROWS_AT_A_TIME) + 1).astype(int).tolist()
+        for asked in starmap(slice, pairwise(bounds)):
             _ask(index, frame, points[asked], n_threads, found.indices[asked], found.distances[asked])
             bar.update(asked.stop - start)
     return found.without_itself()

@@ -127,7 +127,7 @@ class Database:
         except self._duckdb.OutOfMemoryException as error:
             if "offload" in str(error):
                 raise self._disk_full(error) from error
-            raise InvalidInputError(
+            raise MemoryLimitError(
                 f"Sorting the edges took more memory than was left to it ({_first_line(error)}). Raise "
                 "memory_limit (--memory-limit)."
             ) from error

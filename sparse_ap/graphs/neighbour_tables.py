@@ -61,7 +61,11 @@ def _edges_of(
 ) -> tuple[Int64Array, NDArray[np.int32], FloatArray]:
     """Return indptr, columns and distances of some rows, without what says "not found" or is infinite."""
     some, values = ids[rows], distances[rows]
-    kept = (some >= 0) & (some != rows.astype(some.dtype)[:, None]) & (values != np.inf)
+    kept = (
+        (some >= 0)
+        & (some != rows.astype(np.uint64 if some.dtype == np.uint64 else np.int64)[:, None])
+        & (values != np.inf)
+    )
     largest = np.iinfo(ids.dtype).max
     if largest >= len(ids):
         kept &= some != largest

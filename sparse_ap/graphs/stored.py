@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.assembly import csr_graph
+from sparse_ap.stores.consecutive import whole
 from sparse_ap.stores.memory import MemoryStore
 from sparse_ap.stores.zarr_csr import ZarrStore
 from sparse_ap.stores.zarr_dense import ZarrDenseStore
@@ -43,7 +43,7 @@ class StoredGraph:
     def names(self) -> NDArray[Any] | None:
         """Read the names of the points, where the graph was made from a table with names."""
         ids = getattr(self.store, "ids", None)
-        return None if ids is None else np.asarray(ids[:], object)
+        return None if ids is None else whole(ids).astype(object)
 
     def __repr__(self) -> str:
         """Say how large it is."""
@@ -65,7 +65,7 @@ def open_graph(
     location : path, URL, zarr.Group or zarr.Array
         A group in AnnData's CSR layout (arrays ``data``, ``indices``, ``indptr``; zarr format 2 or 3), as
         `write_graph` writes it and as the ``obsp`` of AnnData stores holds it, or a dense array of shape
-        (n_points, n_points). Never written to.
+        (n_points, n_points), whose NaN and -inf are no edges. Never written to.
     symmetric : bool
         Whether a group by columns (CSC) may be read as if it were by rows, since entry (i, k) equals (k, i).
     missing_chunks : {"zero"} or None

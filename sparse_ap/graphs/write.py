@@ -87,7 +87,8 @@ def write_graph(
         A folder that does not exist, usually ``something.zarr``.
     similarity : {"-d", "-d**2", "1-d"} or callable, optional
         The source holds distances, and how one becomes a similarity. None: similarities, but of neighbour
-        lists, and of AnnData graphs whose name ends in "distances", "-d".
+        lists, and of AnnData graphs whose name ends in "distances", "-d". A callable is given some distances
+        at a time, and must treat each by itself.
     key : str, optional
         Where in an AnnData file the graph is, such as "obsp/distances"; needed where there are several.
     column : str or int, optional

@@ -106,7 +106,10 @@ def _remove_leftovers(target: Path) -> None:
 
 def _locked(folder: Path) -> int | None:
     """Take the lock of a folder, if nobody has it; it is given up when the process ends, however that is."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return None  # another one has removed it
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -121,12 +124,12 @@ def _flush(folder: Path) -> None:
 
 
 def _put(whole: Path, target: Path, replaced: Path) -> None:
-    if target.exists():
-        target.rename(replaced)
     try:
+        if target.exists():
+            target.rename(replaced)
         whole.rename(target)
     except BaseException:
-        if replaced.exists():
+        if replaced.exists() and not target.exists():
             replaced.rename(target)
         raise
     flush(target.parent)

@@ -12,7 +12,7 @@ from zarr.buffer import cpu
 
 from sparse_ap.errors import DamagedGraphError
 
-__all__ = ["ConsecutiveReader", "name_of"]
+__all__ = ["ConsecutiveReader", "name_of", "whole"]
 
 
 class ConsecutiveReader:
@@ -99,6 +99,22 @@ class ConsecutiveReader:
         raise DamagedGraphError(
             f"{_range(selection.start, selection.stop)} of {name_of(self._array)} could not be read at "
             f"first, and then could: {error}. Look after the disk or the network, and run it again."
+        ) from error
+
+
+def whole(array: zarr.Array[Any], rows: slice = slice(None)) -> NDArray[Any]:
+    """Read an array, or some of its rows, at once.
+
+    Raises
+    ------
+    DamagedGraphError
+        It cannot be decoded; the message names the array.
+    """
+    try:
+        return np.asarray(array[rows])
+    except Exception as error:
+        raise DamagedGraphError(
+            f"{name_of(array)} cannot be read: {error}. Restore the graph from a copy, or write it again."
         ) from error
 
 

@@ -12,6 +12,7 @@ import zarr
 from numpy.typing import NDArray
 
 from sparse_ap.model import AS_GIVEN, Block, Int64Array, Origin, RowCut
+from sparse_ap.stores.consecutive import whole
 from sparse_ap.stores.structure import as_float, float_type
 
 __all__ = ["ZarrDenseStore"]
@@ -55,7 +56,7 @@ class ZarrDenseStore:
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
         """Yield blocks of the entries that are edges."""
         for rows in cuts:
-            values = as_float(np.asarray(self.array[rows.start : rows.stop]))
+            values = as_float(whole(self.array, slice(rows.start, rows.stop)))
             kept = self._edges(values, rows)
             indptr = np.zeros(len(values) + 1, np.int64)
             np.cumsum(kept.sum(axis=1), out=indptr[1:])

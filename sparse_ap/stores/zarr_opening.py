@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import product
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 from zarr.core.sync import sync
 
 from sparse_ap.errors import DamagedGraphError, InvalidInputError
 from sparse_ap.model import Origin
-from sparse_ap.stores.consecutive import name_of
+from sparse_ap.stores.consecutive import name_of, whole
 from sparse_ap.stores.structure import float_type, require_ids_fit, require_indptr, require_square
 from sparse_ap.stores.zarr_csr import ZarrStore
 from sparse_ap.stores.zarr_dense import ZarrDenseStore
@@ -38,10 +39,11 @@ def open_zarr(
     top_k: int | None = None,
 ) -> ZarrStore | ZarrDenseStore:
     """Open a graph without reading its edges; parameters as for `sparse_ap.graphs.open_graph`."""
+    if missing_chunks not in (None, "zero"):
+        raise InvalidInputError(f"missing_chunks={missing_chunks!r}; it must be 'zero' or None.")
     node = node_at(location)
     if isinstance(node, zarr.Array):
-        require_square(node.shape)
-        return ZarrDenseStore(node, threshold, top_k)
+        return _open_dense(node, missing_chunks, threshold, top_k)
     if threshold is not None or top_k is not None:
         raise InvalidInputError(
             f"{name_of(node)} is a sparse graph; threshold and top_k are for dense arrays. For a sparse "
@@ -49,6 +51,20 @@ def open_zarr(
         )
     _require_rows(node, symmetric)
     return open_csr(node, missing_chunks)
+
+
+def _open_dense(
+    array: zarr.Array[Any], missing_chunks: str | None, threshold: float | None, top_k: int | None
+) -> ZarrDenseStore:
+    require_square(array.shape)
+    require_ids_fit(array.shape[0])
+    float_type(array.dtype)
+    if top_k is not None and (not isinstance(top_k, Integral) or top_k < 1):
+        raise InvalidInputError(f"top_k={top_k!r}; it must be at least 1, a whole number.")
+    if threshold is not None and not isinstance(threshold, Real):
+        raise InvalidInputError(f"threshold={threshold!r}; a number is needed.")
+    _require_chunks(array, missing_chunks)
+    return ZarrDenseStore(array, threshold, top_k)
 
 
 def node_at(location: Location) -> zarr.Group | zarr.Array[Any]:
@@ -91,17 +107,21 @@ def open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
     data, indices, indptr = (_array(group, name) for name in ("data", "indices", "indptr"))
     for array in (data, indices, indptr):
         _require_chunks(array, missing_chunks if array is not indices else None)
+    for name in ("order", "ids"):
+        if name in group:
+            _require_chunks(_array(group, name), None)
     noted: Any = group.attrs.get("shape", (_length(indptr) - 1,) * 2)
     require_square(tuple(noted))
     n_points = int(noted[0])
     require_ids_fit(n_points)
     float_type(data.dtype)
-    starts = _whole(indptr)
+    starts = whole(indptr)
     require_indptr(starts, n_points, _length(indices), _length(data))
     if missing_chunks is None:
         data = _telling(data, np.nan)
     ids = _array(group, "ids") if "ids" in group else None
-    return ZarrStore(starts.astype(np.int64, copy=False), _telling(indices, -1), data, _origin(group), ids)
+    origin = _origin(group, n_points)
+    return ZarrStore(starts.astype(np.int64, copy=False), _telling(indices, -1), data, origin, ids)
 
 
 def _telling(array: zarr.Array[Any], fill: float) -> zarr.Array[Any]:
@@ -112,20 +132,15 @@ def _telling(array: zarr.Array[Any], fill: float) -> zarr.Array[Any]:
     return zarr.Array(zarr.AsyncArray(metadata=metadata, store_path=array.store_path))
 
 
-def _whole(array: zarr.Array[Any]) -> NDArray[Any]:
-    """Read an array, every chunk of it."""
-    try:
-        return np.asarray(array[:])
-    except Exception as error:
-        raise DamagedGraphError(
-            f"{name_of(array)} cannot be read: {error}. Restore the graph from a copy, or write it again."
-        ) from error
-
-
-def _origin(group: zarr.Group) -> Origin:
+def _origin(group: zarr.Group, n_points: int) -> Origin:
     """Return what the writer has noted: how points were renumbered, what was left out."""
     noted: Any = group.attrs.get("sparse_ap", {})
-    order = _whole(_array(group, "order")).astype(np.int32) if "order" in group else None
+    order = whole(_array(group, "order")).astype(np.int32) if "order" in group else None
+    if order is not None and not np.array_equal(np.sort(order), np.arange(n_points)):
+        raise DamagedGraphError(
+            f"{name_of(group)}/order does not number the {n_points} points. Restore the graph from a copy, "
+            "or write it again."
+        )
     floor = noted.get("min_similarity")
     return Origin(order, -np.inf if floor is None else float(floor))
 
@@ -152,8 +167,8 @@ def _require_chunks(array: zarr.Array[Any], missing_chunks: str | None) -> None:
     """
     if missing_chunks == "zero":
         return
-    size = (array.shards or array.chunks)[0]
-    expected = [array.metadata.encode_chunk_key((i,)) for i in range(-(-_length(array) // size))]
+    grid = [range(-(-n // size)) for n, size in zip(array.shape, array.shards or array.chunks, strict=True)]
+    expected = [array.metadata.encode_chunk_key(place) for place in product(*grid)]
     stored = sync(_keys(array))
     absent = [key for key in expected if key not in stored]
     if absent:
@@ -161,7 +176,7 @@ def _require_chunks(array: zarr.Array[Any], missing_chunks: str | None) -> None:
         raise DamagedGraphError(
             f"Of the {len(expected)} chunks of {name_of(array)} {len(absent)} {are} missing, the first being "
             f"{absent[0]}. Restore the store from a copy, or write the graph again."
-            + ("" if array.basename == "indices" else _ZEROS)
+            + ("" if array.basename in ("indices", "order", "ids") else _ZEROS)
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def write_csr(
             _write_ids(group, ids)
         group.attrs.update(_attributes(extent, origin, ids is not None))
     except OSError as error:
-        if error.errno is None:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise OSError(error.errno, _failure(error, extent, dtype, n_edges)) from error
     return extent
