@@ -60,7 +60,7 @@ def cut_rows(indptr: Int64Array, n_threads: int, chunk_edges: int | None = None)
 
 
 def streamed_edges(chunk_edges: int) -> int:
-    """Return how many edges a block has that is read in chunks: whole chunks, about a million edges."""
+    """Return how many edges a block has that is read in chunks: whole chunks, about two million edges."""
     return chunk_edges * max(1, _STREAMED_EDGES // chunk_edges)
 
 

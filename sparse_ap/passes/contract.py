@@ -4,7 +4,7 @@ A pass is a small frozen record of parameters that can be called on a block. It 
 
 * read **vectors**: arrays over all points, gathered by column, the same for every block;
 * read and write **rows**: arrays over all points of which it sees only its block's part;
-* add to **columns**: arrays over all points, of which every worker has its own share. How shares
+* add to **columns**: arrays over all points, of which every thread has its own share. How shares
   combine is named by the pass, and is always exact: no order of blocks can change a bit;
 * return a **tally**: anything with an exact ``+``.
 
@@ -36,7 +36,7 @@ class Tally(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ColumnReduction:
-    """How the workers' shares of one array over the columns combine."""
+    """How the threads' shares of one array over the columns combine."""
 
     combine: np.ufunc
     dtype: type[np.generic]

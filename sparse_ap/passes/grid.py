@@ -1,6 +1,6 @@
 """Sums that do not depend on their order.
 
-Floating-point sums depend on the order of the summands, and the order on threads, blocks and workers.
+Floating-point sums depend on the order of the summands, and the order on threads and blocks.
 So each summand is first rounded to a multiple of one quantum q, a power of two. Multiples of q add
 without error in float64 while the total stays below 2**53 q: such a sum is the same in every order
 (Demmel & Nguyen, ARITH 2013, use the same pre-rounding).

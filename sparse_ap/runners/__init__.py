@@ -47,9 +47,9 @@ def read_blocks(
     rows: RowsT,
     columns: Columns,
 ) -> TallyT:
-    """Read some blocks one after the other: what every worker of every runner does.
+    """Read some blocks one after the other: what every thread of every runner does.
 
-    ``columns`` is the worker's own share, whatever it holds; it is set to zero first.
+    ``columns`` is the thread's own share, whatever it holds; it is set to zero first.
     """
     for share in columns:
         share.fill(0)
@@ -60,7 +60,7 @@ def read_blocks(
 
 
 def new_columns(pass_: Pass[VectorsT, RowsT, TallyT], store: Store) -> Columns:
-    """Return room for one worker's share of every column reduction."""
+    """Return room for one thread's share of every column reduction."""
     return tuple(r.new_share(len(store.indptr) - 1) for r in pass_.column_reductions)
 
 
