@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -123,7 +124,10 @@ def write_column(clustering: Clustering, store: Path, column: str) -> None:
     listed: Any = obs.attrs["column-order"]
     obs.attrs["column-order"] = [*listed, column, similarity]
     if _is_consolidated(store):
-        zarr.consolidate_metadata(store)
+        with warnings.catch_warnings():
+            # That it is no part of zarr's specification is for whoever consolidated it first.
+            warnings.simplefilter("ignore", UserWarning)
+            zarr.consolidate_metadata(store)
 
 
 def _put(group: zarr.Group, name: str, values: NDArray[Any], attributes: dict[str, Any]) -> None:
