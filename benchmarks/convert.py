@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from measure import peak_memory
 
 from sparse_ap.graphs import write_graph
 
@@ -122,7 +123,7 @@ def write_blocks(folder: Path, n_edges: int) -> None:
     start = time.perf_counter()
     write_graph(blocks(), folder / "graph.zarr", n_points=n_points)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = peak_memory()
     print(
         f"writer      {n_edges * 8 / 1e6 / (seconds - produced):,.0f} MB/s ({seconds:.1f} s, "
         f"{produced:.1f} s of them making blocks)"

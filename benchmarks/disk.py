@@ -10,7 +10,6 @@ thousand points of each other but for every tenth, which goes anywhere.
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import zarr
-from measure import no_convergence_warnings
+from measure import no_convergence_warnings, peak_memory
 
 from sparse_ap import SweepReport, affinity_propagation
 from sparse_ap.graphs import open_graph
@@ -111,7 +110,7 @@ def run(path: Path, n_sweeps: int, memory_limit: str, cold: bool, in_memory: boo
     wall, cpu, read = (
         float(np.median([marks[i][which] - begun[i - 1][which] for i in plain])) for which in range(3)
     )
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = peak_memory()
     print(
         f"{wall:.2f} s a sweep, {cpu:.2f} s CPU, {read / 1e9:.2f} GB read; peak RSS {peak / 1e9:.2f} GB; "
         f"{len(marks)} sweeps in {time.perf_counter() - start:.0f} s, {clustering.n_clusters:,} exemplars, "

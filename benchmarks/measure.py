@@ -77,9 +77,17 @@ def extra_peak_memory(work: Callable[[], object]) -> int:
     """Return by how many bytes the process's memory rises above what it is now, at most (Linux)."""
     # Writing 5 sets the peak back to what is in use.
     Path("/proc/self/clear_refs").write_text("5")
-    before = _status("VmHWM")
+    before = peak_memory()
     work()
-    return _status("VmHWM") - before
+    return peak_memory() - before
+
+
+def peak_memory() -> int:
+    """Return the most memory this process has held, in bytes (Linux).
+
+    Not by getrusage: a process inherits that from the one that started it.
+    """
+    return _status("VmHWM")
 
 
 def _status(name: str) -> int:

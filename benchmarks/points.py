@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import multiprocessing
-import resource
 import sys
 import tarfile
 import tempfile
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from measure import no_convergence_warnings, seconds, warm_up
+from measure import no_convergence_warnings, peak_memory, seconds, warm_up
 from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.metrics import adjusted_rand_score
@@ -89,7 +88,7 @@ def build(load: Any, path: str, file: Path) -> tuple[float, float]:
     kept: list[Any] = []
     needed = seconds(lambda: kept.append(knn_graph(points, N_NEIGHBOURS)))
     scipy.sparse.save_npz(file, kept[0], compressed=False)
-    return needed, peak_memory()
+    return needed, peak_memory() / 1e6
 
 
 def by_affinity_propagation(load: Any, path: str, file: Path, times_median: float) -> tuple[Any, ...]:
@@ -100,7 +99,7 @@ def by_affinity_propagation(load: Any, path: str, file: Path, times_median: floa
     kept: list[Any] = []
     with no_convergence_warnings():
         needed = seconds(lambda: kept.append(affinity_propagation(graph, preference=preference)))
-    peak = peak_memory()
+    peak = peak_memory() / 1e6
     points, truth = load(path)
     clustering = kept[0]
     return needed, peak, *quality(points, clustering.labels, points[clustering.exemplars], truth)
@@ -111,12 +110,7 @@ def by_k_means(load: Any, path: str, n_clusters: int) -> tuple[Any, ...]:
     points, truth = load(path)
     model = MiniBatchKMeans(n_clusters, n_init=1, init="random", random_state=0)
     needed = seconds(lambda: model.fit(points))
-    return needed, peak_memory(), *quality(points, model.labels_, model.cluster_centers_, truth)
-
-
-def peak_memory() -> float:
-    """Return the most this process has held, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return needed, peak_memory() / 1e6, *quality(points, model.labels_, model.cluster_centers_, truth)
 
 
 def quality(points: Any, labels: Any, centres: Any, truth: Any) -> tuple[Any, ...]:
