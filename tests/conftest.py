@@ -10,10 +10,10 @@ import scipy.sparse
 from hypothesis import HealthCheck, settings
 from scipy.spatial import cKDTree
 
-# tests/test_fuzz.py has eight tests: 10,000 examples of new random inputs.
 # No test fails for being slow: machines are busy, and kernels compile at their first use.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+# tests/test_fuzz.py has eight tests: 10,000 examples of new random inputs.
 settings.register_profile(
     "fuzz", max_examples=1250, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
