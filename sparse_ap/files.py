@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from sparse_ap.durable import require_folder
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import from_knn
 
@@ -120,11 +120,7 @@ def require_writable_graph(path: Path) -> None:
     """
     if path.suffix != ".npz":
         raise InvalidInputError(f"{path} ends in {path.suffix!r}; a graph is written to an .npz file.")
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise InvalidInputError(f"The folder {folder} does not exist; make it first.")
-    if not os.access(folder, os.W_OK):
-        raise InvalidInputError(f"Nothing can be written to the folder {folder}; choose another.")
+    require_folder(path)
 
 
 def write_graph(graph: scipy.sparse.csr_array, path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from sparse_ap.durable import require_folder
 from sparse_ap.errors import InvalidInputError, MissingDependencyError
 from sparse_ap.model import Clustering
 
@@ -37,11 +37,7 @@ def require_writable(path: Path) -> None:
     """
     if path.suffix not in _WRITERS:
         raise InvalidInputError(f"{path} ends in {path.suffix!r}; one of {', '.join(_WRITERS)} is needed.")
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise InvalidInputError(f"The folder {folder} does not exist; make it first.")
-    if not os.access(folder, os.W_OK):
-        raise InvalidInputError(f"Nothing can be written to the folder {folder}; choose another.")
+    require_folder(path)
     if path.suffix == ".zarr" and path.exists():
         raise InvalidInputError(
             f"{path} exists, and folders are not replaced. Choose another name, or remove it."

@@ -15,8 +15,8 @@ from sparse_ap.graphs.conversion import Similarity, float_type, similarities_of,
 from sparse_ap.graphs.neighbours import (
     ROWS_LOOKED_AT,
     check_pair,
+    edges_of_rows,
     require_no_inner_products,
-    require_points,
     slabs,
     table,
 )
@@ -61,15 +61,7 @@ def _edges_of(
 ) -> tuple[Int64Array, NDArray[np.int32], FloatArray]:
     """Return indptr, columns and distances of some rows, without what says "not found" or is infinite."""
     some, values = ids[rows], distances[rows]
-    kept = (
-        (some >= 0)
-        & (some != rows.astype(np.uint64 if some.dtype == np.uint64 else np.int64)[:, None])
-        & (values != np.inf)
-    )
-    largest = np.iinfo(ids.dtype).max
-    if largest >= len(ids):
-        kept &= some != largest
-        require_points(some, kept & (some >= len(ids)), int(rows[0]) if len(rows) else 0, len(ids))
+    kept = edges_of_rows(some, values, rows, len(ids))
     _require_numbers(some, values, kept, rows)
     indptr = np.zeros(len(rows) + 1, np.int64)
     np.cumsum(np.count_nonzero(kept, axis=1), out=indptr[1:])

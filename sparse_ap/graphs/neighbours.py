@@ -119,20 +119,24 @@ def slabs(n: int, k: int) -> Iterator[slice]:
 def _edges_among(ids: NDArray[Any], distances: NDArray[Any]) -> BoolArray:
     """Mark the entries that are edges, and check that their ids are points."""
     n, k = ids.shape
-    largest = np.iinfo(ids.dtype).max
-    # Beside uint64, int64 would be compared as float64.
-    unsigned = np.can_cast(np.uint64, ids.dtype)
-    points = np.arange(n, dtype=np.uint64 if unsigned else np.int64)[:, None]
     kept = np.empty((n, k), np.bool_)
     for rows in slabs(n, k):
-        some, edges = ids[rows], kept[rows]
-        np.not_equal(some, points[rows], out=edges)
-        edges &= some >= 0
-        edges &= distances[rows] != np.inf
-        if largest >= n:
-            edges &= some != largest
-            require_points(some, edges & (some >= n), rows.start, n)
+        kept[rows] = edges_of_rows(ids[rows], distances[rows], np.arange(rows.start, min(rows.stop, n)), n)
     return kept
+
+
+def edges_of_rows(ids: NDArray[Any], distances: NDArray[Any], rows: Int64Array, n: int) -> BoolArray:
+    """Mark the entries of some rows that are edges of a graph of ``n`` points, and check their ids."""
+    largest = np.iinfo(ids.dtype).max
+    # Beside uint64, int64 would be compared as float64.
+    itself = rows.astype(np.uint64 if ids.dtype == np.uint64 else np.int64)[:, None]
+    edges: BoolArray = ids != itself
+    edges &= ids >= 0
+    edges &= distances != np.inf
+    if largest >= n:
+        edges &= ids != largest
+        require_points(ids, edges & (ids >= n), int(rows[0]) if len(rows) else 0, n)
+    return edges
 
 
 def require_points(ids: NDArray[Any], wrong: BoolArray, first_row: int, n: int) -> None:
