@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from sparse_ap.clustering import affinity_propagation
 from sparse_ap.errors import (
     CheckpointError,
+    ClusterError,
     DamagedGraphError,
     InvalidInputError,
     MemoryLimitError,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AffinityPropagation",
     "CheckpointError",
+    "ClusterError",
     "Clustering",
     "DamagedGraphError",
     "InvalidInputError",

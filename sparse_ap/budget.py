@@ -9,7 +9,7 @@ import psutil
 
 from sparse_ap.errors import InvalidInputError, MemoryLimitError
 
-__all__ = ["GraphSize", "Way", "available", "bytes_of", "choose_way"]
+__all__ = ["SENT_AND_FETCHED", "GraphSize", "Way", "available", "bytes_of", "choose_way"]
 
 # Bytes a point of what a run with float32 similarities holds while it sweeps: preferences, supports,
 # self-responsibilities and totals (8 each), the totals gathered (4), statuses and when they changed (5), the
@@ -19,6 +19,8 @@ _A_POINT = 66
 _A_POINT_WIDER = 16
 # Each thread adds up the columns for itself.
 _A_POINT_AND_THREAD = 8
+# What is sent to a cluster's workers and fetched from them takes as much as this many threads do.
+SENT_AND_FETCHED = 9
 # A thread's block, as it is read, decoded and worked on; and what zarr decodes at a time of a whole array.
 _COPIES_OF_A_BLOCK = 4
 _BLOCKS_WHILE_LOADING = 12

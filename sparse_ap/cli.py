@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 import sparse_ap
+from sparse_ap.cli_cluster import connected
 from sparse_ap.cli_convert import convert
 from sparse_ap.cli_knn import knn
 from sparse_ap.errors import InvalidInputError, RunInterrupted, SparseAPError
@@ -118,6 +119,7 @@ Examples:
   sparse-ap cluster neighbours.npz --similarity "-d**2" --preference -2.5 -o labels.csv
   sparse-ap cluster graph.zarr --memory-limit 4GB --checkpoint kept -o labels.parquet
   sparse-ap cluster cells.zarr/obsp/similarities --obs exemplar -o cells.zarr
+  sparse-ap cluster graph.zarr --scheduler tcp://node1:8786 -o labels.parquet
 
 Exit codes: 0 converged; 2 the input or an option is wrong; 3 not converged (the output is written all the
 same, every label is valid); 130 interrupted.
@@ -160,22 +162,30 @@ same, every label is valid); 130 interrupted.
     "--checkpoint-every", type=int, default=25, show_default=True, help="Sweeps between checkpoints."
 )
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint; begin where there is none.")
+@click.option(
+    "--scheduler", metavar="ADDRESS",
+    help="A dask scheduler, such as tcp://node1:8786, whose workers do the work.",
+)  # fmt: skip
+@click.option(
+    "--dask-workers", type=int, metavar="N", help="Do the work in N worker processes on this machine."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def cluster(
     graph: Path, output: Path | None, quantile: float | None, similarity: str | None, seed: int,
-    obs: str | None, quiet: bool, **options: Any,
+    obs: str | None, scheduler: str | None, dask_workers: int | None, quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write whom each point is represented by."""
     _require_output(output, obs)
     start = time.perf_counter()
     matrix = read_graph(graph, similarity)
-    with _warnings_told():
+    with _warnings_told(), connected(scheduler, dask_workers) as client:
         clustering = sparse_ap.affinity_propagation(
             matrix,
             preference_quantile=quantile,
             random_state=seed,
+            client=client,
             verbose=not quiet,
             **options,
         )

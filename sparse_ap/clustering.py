@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,10 +28,23 @@ from sparse_ap.runners import Runner
 from sparse_ap.schemes import Classic, Compact, Scheme
 from sparse_ap.settings import LOOK_EVERY, TOTAL_DAMPING, Settings, checked_settings
 from sparse_ap.similarity import Problem, support_grid, survey
-from sparse_ap.sources import Source, chosen_way, examined, loaded, open_runner, open_source, renumbered
+from sparse_ap.sources import (
+    Source,
+    chosen_way,
+    cluster_way,
+    examined,
+    loaded,
+    open_cluster,
+    open_runner,
+    open_source,
+    renumbered,
+)
 from sparse_ap.stores import block_of
 from sparse_ap.stores.structure import as_float
 from sparse_ap.ties import message_preference
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 __all__ = ["affinity_propagation"]
 
@@ -56,6 +69,7 @@ def affinity_propagation(
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 25,
     resume: bool = False,
+    client: Client | None = None,
     callback: Callable[[SweepReport], object] | None = None,
     verbose: bool = False,
 ) -> Clustering:
@@ -67,13 +81,16 @@ def affinity_propagation(
 
     Parameters
     ----------
-    similarity : scipy sparse matrix or array, ndarray, path, zarr group or array, or StoredGraph
+    similarity : sparse matrix or array, ndarray, path, zarr group or array, StoredGraph, or dask collection
         Of shape (n_points, n_points). A path, or URL, is where a graph is on disk, as
         `sparse_ap.graphs.open_graph` takes it.
         Entry (i, k) says how well k would represent i; larger is better, any sign. Only stored entries
         of a sparse matrix are edges: an absent entry, or -inf, means that k cannot represent i, and a
         stored 0 is a similarity of 0. Neither symmetry nor sorted columns are needed; of duplicates
         the largest counts; the diagonal is ignored. It is never written to.
+        On a cluster also a dask array, its chunks CSR or dense (NaN and -inf: no edge), or a dask dataframe
+        of edges: its first three columns are row, column and similarity, points numbered from 0. Without
+        ``client`` the active one is taken.
     preference : float, array-like of shape (n_points,), or None
         How much each point gains by being an exemplar: larger means more clusters. None: the median
         of the stored similarities (of an ndarray, scikit-learn's: all its entries).
@@ -125,8 +142,11 @@ def affinity_propagation(
         Sweeps between checkpoints.
     resume : bool
         Go on from the newest checkpoint, or begin where there is none. The graph and the parameters must be
-        the same but for ``max_iter``, ``n_jobs``, ``memory_limit`` and where the graph is; the result is that
-        of a run that was never interrupted, to the bit.
+        the same but for ``max_iter``, ``n_jobs``, ``memory_limit``, ``client`` and where the graph is; the
+        result is that of a run that was never interrupted, to the bit.
+    client : distributed.Client, optional
+        Of a dask cluster whose workers read the graph and do the work; only vectors travel. The result is
+        the same to the bit. This process keeps the state of the run, and ``memory_limit`` is for it alone.
     callback : callable, optional
         Called after each sweep with a `SweepReport`. What it raises ends the run.
     verbose : bool
@@ -146,6 +166,8 @@ def affinity_propagation(
         A graph on disk is incomplete, or cannot be read.
     CheckpointError
         The checkpoints are of another run.
+    ClusterError
+        The cluster cannot do the work, or has gone for good.
     RunInterrupted
         A `KeyboardInterrupt`: Ctrl-C or SIGTERM, with ``checkpoint``; the message says how to go on.
 
@@ -189,9 +211,11 @@ def affinity_propagation(
         random_state,
     )
     keeping = checked_keeping(checkpoint, checkpoint_every, resume, settings)
-    source = open_source(similarity)
-    way = chosen_way(source, keeping.layout(settings.reorder), settings.scheme, n_jobs, memory_limit)
-    with open_runner(way.n_threads) as runner:
+    cluster = open_cluster(client, similarity)
+    source = open_source(similarity, cluster)
+    choose = chosen_way if cluster is None else cluster_way
+    way = choose(source, keeping.layout(settings.reorder), settings.scheme, n_jobs, memory_limit)
+    with open_runner(way.n_threads, cluster) as runner:
         problem, row_best = _prepare(source, way, preference, preference_quantile, settings, runner)
         if all_equal(problem):
             clustering = arbitrary(problem)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 __all__ = [
     "CheckpointError",
+    "ClusterError",
     "DamagedGraphError",
     "InvalidInputError",
     "MemoryLimitError",
@@ -50,6 +51,10 @@ class MemoryLimitError(SparseAPError, MemoryError):
 
 class CheckpointError(SparseAPError, ValueError):
     """A run cannot go on from what is in a folder; the message names what differs."""
+
+
+class ClusterError(SparseAPError, RuntimeError):
+    """The cluster cannot do the work, or is gone; the message says which, and how to go on."""
 
 
 class RunInterrupted(KeyboardInterrupt):

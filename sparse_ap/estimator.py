@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from numbers import Integral
 from typing import Any, Self
 
@@ -158,6 +159,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             )
         X = self._validated(X, reset=True)
         self.affinity_matrix_ = self._similarities(X)
+        client = _active_client() if self._runs_on_clusters else None
         self.clustering_ = affinity_propagation(
             self.affinity_matrix_,
             preference=self.preference,
@@ -170,7 +172,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             refine=self.refine,  # type: ignore[arg-type]
             reorder=self.reorder,  # type: ignore[arg-type]
             random_state=self.random_state,
-            n_jobs=self.n_jobs,
+            n_jobs=self.n_jobs if client is None else None,
+            client=client,
             verbose=self.verbose,
         )
         self.labels_ = self.clustering_.labels
@@ -220,6 +223,15 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return "-d**2" if self.similarity is None else self.similarity
 
     @property
+    def _runs_on_clusters(self) -> bool:
+        """Whether the graph may be sent to workers: not where every entry of a matrix has messages."""
+        return (
+            self.scheme != "classic"
+            and self.reorder is not True
+            and scipy.sparse.issparse(self.affinity_matrix_)
+        )
+
+    @property
     def _takes_points(self) -> bool:
         return self.affinity in ("nearest_neighbors", "euclidean")
 
@@ -260,6 +272,18 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.pairwise = not self._takes_points
         tags.input_tags.sparse = not self._takes_points
         return tags
+
+
+def _active_client() -> Any:
+    """Return the client of the dask cluster that is in use, if any."""
+    if "distributed" not in sys.modules:
+        return None
+    from distributed import Client
+
+    try:
+        return Client.current()
+    except ValueError:
+        return None
 
 
 def _require_neighbours(n_neighbors: Any) -> None:

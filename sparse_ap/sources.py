@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse
 import zarr
 from numpy.typing import NDArray
 
-from sparse_ap.budget import GraphSize, Way, available, bytes_of, choose_way
+from sparse_ap.budget import SENT_AND_FETCHED, GraphSize, Way, available, bytes_of, choose_way
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.stored import StoredGraph, open_graph
 from sparse_ap.model import Int32Array
@@ -30,11 +30,18 @@ from sparse_ap.stores import Store
 from sparse_ap.stores.memory import MemoryStore
 from sparse_ap.stores.zarr_csr import ZarrStore
 
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from sparse_ap.runners.cluster import ClusterRunner
+
 __all__ = [
     "Source",
     "chosen_way",
+    "cluster_way",
     "examined",
     "loaded",
+    "open_cluster",
     "open_runner",
     "open_source",
     "renumbered",
@@ -74,7 +81,43 @@ class Source:
         return sorted(ways, key=lambda way: (way.streaming, -way.n_threads))
 
 
-def open_source(similarity: Any) -> Source:
+def open_cluster(client: Client | None, similarity: Any) -> ClusterRunner | None:
+    """Return the runner on a cluster: the client's, or the active one's where only that can read the graph.
+
+    Raises
+    ------
+    ClusterError
+        The cluster will not do.
+    InvalidInputError
+        There is none, and one is needed; or ``client`` is something else.
+    """
+    if client is None and not _is_collection(similarity):
+        return None
+    from distributed import Client
+
+    from sparse_ap.runners.cluster import ClusterRunner
+
+    if client is None:
+        try:
+            client = Client.current()
+        except ValueError as error:
+            raise InvalidInputError(
+                "The similarities are a dask collection, and there is no client of a dask cluster. Make one "
+                "(client = distributed.Client()) and give client=client; or give similarity.compute()."
+            ) from error
+    if not isinstance(client, Client) or client.asynchronous:
+        raise InvalidInputError(
+            f"client={client!r}; a distributed.Client is needed, and not an asynchronous one."
+        )
+    return ClusterRunner(client)
+
+
+def _is_collection(similarity: Any) -> bool:
+    """Whether the similarities are one of dask's collections."""
+    return hasattr(similarity, "__dask_graph__")
+
+
+def open_source(similarity: Any, cluster: ClusterRunner | None = None) -> Source:
     """Take what the user gave as a graph.
 
     Raises
@@ -87,6 +130,10 @@ def open_source(similarity: Any) -> Source:
     if isinstance(similarity, str | Path | zarr.Group | zarr.Array):
         store = open_graph(similarity).store
         return Source(store, stored=True, loadable=isinstance(store, ZarrStore))
+    if cluster is not None and _is_collection(similarity):
+        from sparse_ap.stores.chunked_opening import open_collection
+
+        return Source(open_collection(similarity, cluster.client), stored=False, loadable=False)
     dense = _array_of(similarity) if _is_dense(similarity) else None
     return Source(_memory_store(similarity, dense), stored=False, loadable=True, dense=dense)
 
@@ -94,6 +141,33 @@ def open_source(similarity: Any) -> Source:
 def _is_dense(similarity: Any) -> bool:
     """Whether the similarities are an array in memory, all of whose entries count."""
     return isinstance(similarity, np.ndarray | list | tuple)
+
+
+def cluster_way(
+    source: Source, reorder: bool | str, scheme: str, n_jobs: int | None, memory_limit: int | str | None
+) -> Way:
+    """Return the way to run on a cluster, if it fits into the memory allowed to this process.
+
+    Raises
+    ------
+    MemoryLimitError
+        The vectors that this process keeps do not fit.
+    InvalidInputError
+        What was asked for cannot be done there.
+    """
+    if n_jobs is not None:
+        raise InvalidInputError(
+            f"n_jobs={n_jobs} was given with a client: the threads of a cluster are those of its workers "
+            "(dask worker --nthreads). Leave it out."
+        )
+    if scheme == "classic" or reorder is True:
+        raise InvalidInputError(
+            "scheme='classic', reorder=True and a checkpoint of a run with renumbered points need the graph "
+            "in this process's memory, and a client was given. Leave them out, or the client. (A graph that "
+            "is read often can be written renumbered: sparse_ap.graphs.write_graph(..., reorder=True).)"
+        )
+    limit = available() if memory_limit is None else bytes_of(memory_limit)
+    return choose_way([Way(False, True, False, SENT_AND_FETCHED)], _size(source.store, scheme), limit)
 
 
 def chosen_way(
@@ -129,8 +203,11 @@ def _size(store: Store, scheme: str) -> GraphSize:
 
 
 @contextmanager
-def open_runner(n_threads: int) -> Iterator[Runner]:
-    """Yield the runner for a number of threads."""
+def open_runner(n_threads: int, cluster: ClusterRunner | None = None) -> Iterator[Runner]:
+    """Yield the runner for a number of threads, or that on a cluster."""
+    if cluster is not None:
+        yield cluster
+        return
     if n_threads == 1:
         yield SerialRunner()
         return
@@ -149,7 +226,10 @@ def loaded(source: Source, way: Way, runner: Runner) -> Execution:
 
 def _executed(store: Store, runner: Runner) -> Execution:
     """Return a graph cut for a runner."""
-    return Execution(store, cut_rows(store.indptr, runner.n_threads, store.chunk_edges), runner)
+    cuts = store.divisions
+    if cuts is None:
+        cuts = cut_rows(store.indptr, runner.n_threads, store.chunk_edges)
+    return Execution(store, cuts, runner)
 
 
 def renumbered(execution: Execution, order: Int32Array) -> Execution:

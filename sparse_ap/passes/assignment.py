@@ -63,6 +63,8 @@ class LookPass:
     grid: Grid
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ("preference",)
+    writes: ClassVar[tuple[str, ...]] = ()
 
     @property
     def nothing(self) -> Look:
@@ -91,6 +93,8 @@ class AssignmentPass:
     """Give every point to its most similar exemplar; among equals to the user's first."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ("chosen", "similarity")
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: RankedVectors, rows: AssignmentRows, columns: Columns) -> int:

@@ -65,6 +65,8 @@ class ClassicSweep:
     grid: Grid
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
+    reads: ClassVar[tuple[str, ...]] = ("preference", "support", "self_responsibility")
+    writes: ClassVar[tuple[str, ...]] = ("self_responsibility",)
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: ClassicVectors, rows: ClassicRows, columns: Columns) -> int:

@@ -109,6 +109,8 @@ class CompactSweep:
     grid: Grid
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
+    reads: ClassVar[tuple[str, ...]] = ("preference", "support", "mean", "edge1", "delta1", "edge2", "delta2")
+    writes: ClassVar[tuple[str, ...]] = ("self_responsibility", "mean", "edge1", "delta1", "edge2", "delta2")
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: SweepVectors, rows: CompactRows, columns: Columns) -> int:

@@ -3,7 +3,8 @@
 A pass is a small frozen record of parameters that can be called on a block. It may
 
 * read **vectors**: arrays over all points, gathered by column, the same for every block;
-* read and write **rows**: arrays over all points of which it sees only its block's part;
+* read and write **rows**: arrays over all points of which it sees only its block's part. It says which
+  it reads and which it writes: a runner without shared memory sends those and fetches these;
 * add to **columns**: arrays over all points, of which every thread has its own share. How shares
   combine is named by the pass, and is always exact: no order of blocks can change a bit;
 * return a **tally**: anything with an exact ``+``.
@@ -60,6 +61,9 @@ class Pass(Protocol[VectorsT, RowsT, TallyT]):
     """One reading of every edge."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]]
+    #: Names of the rows it reads, and of those it writes; what it writes and does not read it writes in full.
+    reads: ClassVar[tuple[str, ...]]
+    writes: ClassVar[tuple[str, ...]]
 
     @property
     def nothing(self) -> TallyT:

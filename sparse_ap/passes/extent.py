@@ -53,6 +53,8 @@ class ExtentPass:
     """Find how well each point could be represented at all, and by how many it could be chosen."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (COUNT,)
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ("best",)
     nothing: ClassVar[Extent] = Extent()
 
     def __call__(self, block: Block, vectors: tuple[()], rows: BestRows, columns: Columns) -> Extent:

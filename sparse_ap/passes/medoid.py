@@ -38,6 +38,8 @@ class MedoidPass:
     floor: float
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM, COUNT)
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ()
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: ChosenVectors, rows: tuple[()], columns: Columns) -> int:

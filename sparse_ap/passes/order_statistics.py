@@ -39,6 +39,8 @@ class HistogramPass:
     shift: int
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ()
 
     @property
     def nothing(self) -> Int64Array:

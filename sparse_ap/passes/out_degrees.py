@@ -24,6 +24,8 @@ class OutDegreePass:
     """Count edges where the store cannot tell: it may hold entries that are none."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ("degree",)
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: tuple[()], rows: OutDegreeRows, columns: Columns) -> int:

@@ -39,6 +39,8 @@ class ReorderingPass:
     data: FloatArray
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ()
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> int:

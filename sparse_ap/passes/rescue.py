@@ -44,6 +44,8 @@ class RescueGainPass:
     grid: Grid
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
+    reads: ClassVar[tuple[str, ...]] = ("preference",)
+    writes: ClassVar[tuple[str, ...]] = ()
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(
@@ -68,6 +70,8 @@ class NominationPass:
     """Let each uncovered point nominate who spares most: itself, or an uncovered one it gains by joining."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ("preference",)
+    writes: ClassVar[tuple[str, ...]] = ("nominee",)
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: RescueVectors, rows: NominationRows, columns: Columns) -> int:

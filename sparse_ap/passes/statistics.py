@@ -68,6 +68,8 @@ class StatisticsPass:
     """Count what is stored."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ()
     nothing: ClassVar[EdgeStatistics] = EdgeStatistics()
 
     def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> EdgeStatistics:

@@ -36,6 +36,8 @@ class SupportBoundPass:
     grid: Grid
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
+    reads: ClassVar[tuple[str, ...]] = ("preference",)
+    writes: ClassVar[tuple[str, ...]] = ()
     nothing: ClassVar[int] = 0  # no tally
 
     @classmethod

@@ -46,23 +46,26 @@ def read_blocks(
     vectors: VectorsT,
     rows: RowsT,
     columns: Columns,
+    first_row: int = 0,
 ) -> TallyT:
     """Read some blocks one after the other: what every thread of every runner does.
 
-    ``columns`` is the thread's own share, whatever it holds; it is set to zero first.
+    ``columns`` is the thread's own share, whatever it holds; it is set to zero first. ``rows`` begin with row
+    ``first_row`` of the graph.
     """
     for share in columns:
         share.fill(0)
     tally = pass_.nothing
     for block in blocks:
-        tally = tally + pass_(block, vectors, _cut(rows, block.rows), columns)
+        tally = tally + pass_(block, vectors, _cut(rows, block.rows, first_row), columns)
     return tally
 
 
-def new_columns(pass_: Pass[VectorsT, RowsT, TallyT], store: Store) -> Columns:
+def new_columns(pass_: Pass[VectorsT, RowsT, TallyT], n_points: int) -> Columns:
     """Return room for one thread's share of every column reduction."""
-    return tuple(r.new_share(len(store.indptr) - 1) for r in pass_.column_reductions)
+    return tuple(r.new_share(n_points) for r in pass_.column_reductions)
 
 
-def _cut(rows: RowsT, cut: RowCut) -> RowsT:
-    return type(rows)(*(cut.of(values) for values in rows)) if rows else rows
+def _cut(rows: RowsT, cut: RowCut, first_row: int) -> RowsT:
+    local = RowCut(cut.start - first_row, cut.stop - first_row)
+    return type(rows)(*(local.of(values) for values in rows)) if rows else rows

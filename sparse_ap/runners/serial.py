@@ -26,5 +26,5 @@ class SerialRunner:
         rows: RowsT,
     ) -> tuple[Columns, TallyT]:
         """Return the combined columns and tally; ``rows`` are updated in place."""
-        columns = new_columns(pass_, store)
+        columns = new_columns(pass_, len(store.indptr) - 1)
         return columns, read_blocks(pass_, store.read(cuts), vectors, rows, columns)

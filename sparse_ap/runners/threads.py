@@ -50,7 +50,8 @@ class ThreadsRunner:
         """Return the combined columns and tally; ``rows`` are updated in place."""
         blocks = _Shared(store.read(cuts))
         # From this thread: memory that threads allocate lies scattered over their own heaps.
-        shares = [new_columns(pass_, store) for _ in range(self.n_threads)]
+        n_points = len(store.indptr) - 1
+        shares = [new_columns(pass_, n_points) for _ in range(self.n_threads)]
         futures = [self._pool.submit(read_blocks, pass_, blocks, vectors, rows, share) for share in shares]
         try:
             tallies = [future.result() for future in futures]

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from sparse_ap.model import Block, Int64Array, Origin, RowCut
 
-__all__ = ["Store", "block_of"]
+if TYPE_CHECKING:
+    from dask.delayed import Delayed
+
+    from sparse_ap.stores.parts import HeldPart
+
+__all__ = ["Rows", "Store", "block_of"]
 
 
-class Store(Protocol):
-    """A graph that can be read in blocks of rows."""
+class Rows(Protocol):
+    """Some rows of a graph, which can be read in blocks."""
+
+    def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
+        """Yield one block after the other, as cuts are taken from ``cuts``.
+
+        A block may be overwritten as soon as the thread that was given it asks for another.
+        """
+        ...
+
+
+class Store(Rows, Protocol):
+    """A graph."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -35,10 +51,15 @@ class Store(Protocol):
         """Edges that cannot be read apart; None: any can."""
         ...
 
-    def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
-        """Yield one block after the other, as cuts are taken from ``cuts``.
+    @property
+    def divisions(self) -> Sequence[RowCut] | None:
+        """Blocks that the graph consists of already, if it cannot be cut anywhere."""
+        ...
 
-        A block may be overwritten as soon as the thread that was given it asks for another.
+    def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed | HeldPart:
+        """Return consecutive rows for another process: how to get them there, or the rows themselves.
+
+        With ``hold`` they are to be in that process's memory; otherwise it may read them in each pass.
         """
         ...
 

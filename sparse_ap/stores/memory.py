@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.model import AS_GIVEN, Block, FloatArray, Int32Array, Int64Array, Origin, RowCut
 from sparse_ap.passes.normalise import normalise
+from sparse_ap.stores.parts import HeldPart
 from sparse_ap.stores.structure import (
     as_float,
     require_ids_fit,
@@ -42,6 +43,7 @@ class MemoryStore:
     origin: Origin = AS_GIVEN
 
     chunk_edges: ClassVar[None] = None
+    divisions: ClassVar[None] = None
 
     @classmethod
     def from_sparse(cls, matrix: Any) -> MemoryStore:
@@ -91,6 +93,10 @@ class MemoryStore:
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
         """Yield blocks that are views."""
         return map(self._block, cuts)
+
+    def part(self, cuts: Sequence[RowCut], hold: bool) -> HeldPart:
+        """Return consecutive rows, as views: they can only be sent."""
+        return HeldPart(tuple(self.read(cuts)))
 
     def normalised(self) -> MemoryStore:
         """Return a copy whose every entry is an edge of its own."""

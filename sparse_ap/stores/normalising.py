@@ -1,25 +1,41 @@
-"""A store whose blocks are tidied each time they are read."""
+"""Rows and stores whose blocks are tidied each time they are read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sparse_ap.model import Block, Int64Array, Origin, RowCut
 from sparse_ap.passes.normalise import normalise
-from sparse_ap.stores import Store
+from sparse_ap.stores import Rows, Store
 
-__all__ = ["NormalisingStore"]
+if TYPE_CHECKING:
+    from dask.delayed import Delayed
+
+    from sparse_ap.stores.parts import HeldPart
+
+__all__ = ["NormalisingRows", "NormalisingStore"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NormalisingRows:
+    """Other rows, every entry an edge of its own; ``indptr`` of a block counts from 0."""
+
+    rows: Rows
+
+    def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
+        """Yield tidied blocks."""
+        return map(normalise, self.rows.read(cuts))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NormalisingStore:
     """Another store's graph, every entry an edge of its own.
 
-    ``indptr`` still says what is stored, which is what rows are cut by; that of a block counts from 0.
+    ``indptr`` still says what is stored, which is what rows are cut by.
     """
 
     store: Store
@@ -44,9 +60,23 @@ class NormalisingStore:
         """Edges that are read at once."""
         return self.store.chunk_edges
 
+    @property
+    def divisions(self) -> Sequence[RowCut] | None:
+        """Blocks that the graph consists of."""
+        return self.store.divisions
+
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
         """Yield tidied blocks."""
-        return map(normalise, self.store.read(cuts))
+        return NormalisingRows(self.store).read(cuts)
+
+    def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed | HeldPart:
+        """Return rows for another process, which tidies them there."""
+        from dask.delayed import Delayed, delayed
+
+        from sparse_ap.stores.parts import tidied
+
+        part = self.store.part(cuts, hold)
+        return delayed(tidied, pure=False)(part) if isinstance(part, Delayed) else part.tidied()
 
     def normalised(self) -> NormalisingStore:
         """Return itself."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import zarr
@@ -14,6 +14,10 @@ from sparse_ap.stores.consecutive import ConsecutiveReader
 from sparse_ap.stores.memory import MemoryStore
 from sparse_ap.stores.normalising import NormalisingStore
 from sparse_ap.stores.structure import as_float, as_ids, float_type
+from sparse_ap.stores.zarr_rows import ZarrPlace, ZarrRows, checksum_of
+
+if TYPE_CHECKING:
+    from dask.delayed import Delayed
 
 __all__ = ["ZarrStore"]
 
@@ -25,6 +29,8 @@ class ZarrStore:
     Attributes
     ----------
     indptr : ndarray of int64, shape (n_points + 1,)
+    positions : zarr.Array, shape (n_points + 1,)
+        The array of which ``indptr`` is a copy.
     indices, data : zarr.Array, shape (n_edges,)
         As `sparse_ap.stores.zarr_opening.open_zarr` has checked them.
     origin : Origin
@@ -33,10 +39,13 @@ class ZarrStore:
     """
 
     indptr: Int64Array
+    positions: zarr.Array[Any]
     indices: zarr.Array[Any]
     data: zarr.Array[Any]
     origin: Origin = AS_GIVEN
     ids: zarr.Array[Any] | None = None
+
+    divisions: ClassVar[None] = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -50,14 +59,16 @@ class ZarrStore:
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
         """Yield blocks as they are read."""
-        n_points = len(self.indptr) - 1
-        indices, data = ConsecutiveReader(self.indices), ConsecutiveReader(self.data)
-        for rows in cuts:
-            indptr = self.indptr[rows.start : rows.stop + 1]
-            edges = int(indptr[0]), int(indptr[-1])
-            yield Block(
-                rows, n_points, indptr, as_ids(indices.read(*edges), n_points), as_float(data.read(*edges))
-            )
+        return ZarrRows(0, len(self.indptr) - 1, self.indptr, self.indices, self.data).read(cuts)
+
+    def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
+        """Return how another process reads consecutive rows."""
+        from dask.delayed import delayed
+
+        place = ZarrPlace(len(self.indptr) - 1, self.positions, self.indices, self.data)
+        starts = self.indptr[cuts[0].start : cuts[-1].stop + 1]
+        part: Delayed = delayed(ZarrPlace.part, pure=False)(place, tuple(cuts), checksum_of(starts), hold)
+        return part
 
     def normalised(self) -> NormalisingStore:
         """Return the graph as it is read, tidied block by block."""

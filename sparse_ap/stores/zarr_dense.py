@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 
 from sparse_ap.model import AS_GIVEN, Block, Int64Array, Origin, RowCut
-from sparse_ap.stores.consecutive import whole
-from sparse_ap.stores.structure import as_float, float_type
+from sparse_ap.stores.consecutive import require_present, whole
+from sparse_ap.stores.dense import dense_block
+from sparse_ap.stores.parts import HeldPart, StreamedPart
+from sparse_ap.stores.structure import float_type
+
+if TYPE_CHECKING:
+    from dask.delayed import Delayed
 
 __all__ = ["ZarrDenseStore"]
 
@@ -37,6 +41,8 @@ class ZarrDenseStore:
     top_k: int | None = None
     origin: Origin = AS_GIVEN
 
+    divisions: ClassVar[None] = None
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the similarities."""
@@ -56,27 +62,24 @@ class ZarrDenseStore:
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
         """Yield blocks of the entries that are edges."""
         for rows in cuts:
-            values = as_float(whole(self.array, slice(rows.start, rows.stop)))
-            kept = self._edges(values, rows)
-            indptr = np.zeros(len(values) + 1, np.int64)
-            np.cumsum(kept.sum(axis=1), out=indptr[1:])
-            columns = np.broadcast_to(np.arange(values.shape[1], dtype=np.int32), values.shape)
-            yield Block(rows, values.shape[1], indptr, columns[kept], values[kept])
+            values = whole(self.array, slice(rows.start, rows.stop))
+            yield dense_block(values, rows, self.threshold, self.top_k)
 
-    def _edges(self, values: NDArray[Any], rows: RowCut) -> NDArray[np.bool_]:
-        """Say which entries of some rows are edges."""
-        kept = values > -np.inf
-        if self.threshold is not None:
-            kept &= values >= self.threshold
-        kept[np.arange(len(values)), np.arange(rows.start, rows.stop)] = False
-        if self.top_k is not None and self.top_k < values.shape[1]:
-            candidates = np.where(kept, values, -np.inf)
-            best = np.argsort(-candidates, axis=1, kind="stable")[:, : self.top_k]
-            strongest = np.zeros_like(kept)
-            np.put_along_axis(strongest, best, True, axis=1)
-            kept &= strongest
-        return kept
+    def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
+        """Return how another process reads consecutive rows."""
+        from dask.delayed import delayed
+
+        place = ZarrDenseStore(self.array, self.threshold, self.top_k)  # without what is cached here
+        part: Delayed = delayed(_part, pure=False)(place, tuple(cuts), hold)
+        return part
 
     def normalised(self) -> ZarrDenseStore:
         """Return itself."""
         return self
+
+
+def _part(store: ZarrDenseStore, cuts: tuple[RowCut, ...], hold: bool) -> HeldPart | StreamedPart:
+    """Open some rows in this process."""
+    require_present(store.array)
+    part = StreamedPart(store, cuts)
+    return part.held() if hold else part

@@ -71,12 +71,17 @@ def node_at(location: Location) -> zarr.Group | zarr.Array[Any]:
     if isinstance(location, zarr.Group | zarr.Array):
         return location
     try:
-        return zarr.open(str(location), mode="r")
+        return zarr.open(_absolute(str(location)), mode="r")
     except (FileNotFoundError, zarr.errors.NodeNotFoundError, zarr.errors.GroupNotFoundError) as error:
         raise InvalidInputError(
             f"There is no zarr group or array at {location}. Give the folder that holds 'data', 'indices' "
             "and 'indptr' (inside an AnnData store: store.zarr/obsp/distances), or a dense array."
         ) from error
+
+
+def _absolute(location: str) -> str:
+    """Return a path that means the same in other processes; URLs do anyway."""
+    return location if "://" in location else str(Path(location).absolute())
 
 
 def _require_rows(group: zarr.Group, symmetric: bool) -> None:
@@ -121,7 +126,7 @@ def open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
         data = _telling(data, np.nan)
     ids = _array(group, "ids") if "ids" in group else None
     origin = _origin(group, n_points)
-    return ZarrStore(starts.astype(np.int64, copy=False), _telling(indices, -1), data, origin, ids)
+    return ZarrStore(starts.astype(np.int64, copy=False), indptr, _telling(indices, -1), data, origin, ids)
 
 
 def _telling(array: zarr.Array[Any], fill: float) -> zarr.Array[Any]:

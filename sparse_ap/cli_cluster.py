@@ -1,0 +1,80 @@
+"""The dask cluster that a command runs on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sparse_ap.errors import ClusterError, InvalidInputError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["connected"]
+
+# Seconds to wait for a scheduler.
+_TIMEOUT = 10
+
+
+@contextmanager
+def connected(scheduler: str | None, n_workers: int | None) -> Iterator[Client | None]:
+    """Yield a client of the cluster that was asked for, if any.
+
+    Parameters
+    ----------
+    scheduler : str or None
+        Address of a scheduler that is there.
+    n_workers : int or None
+        Worker processes to start on this machine, and to stop in the end.
+
+    Raises
+    ------
+    InvalidInputError
+        Both were given, or ``n_workers`` is not positive.
+    ClusterError
+        No scheduler answers.
+    """
+    if scheduler is None and n_workers is None:
+        yield None
+        return
+    if scheduler is not None and n_workers is not None:
+        raise InvalidInputError(
+            "--scheduler and --dask-workers were both given: the first is the address of a cluster that is "
+            "there, the second starts one on this machine."
+        )
+    # What is lost with a worker, and how it ends, is told by the errors of the run.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with _existing(scheduler) if scheduler is not None else _local(n_workers) as client:
+        yield client
+
+
+@contextmanager
+def _existing(scheduler: str) -> Iterator[Client]:
+    from distributed import Client
+
+    try:
+        client = Client(scheduler, timeout=_TIMEOUT, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ClusterError(
+            f"No dask scheduler answers at {scheduler} within {_TIMEOUT} seconds ({error}). Start one with "
+            "dask scheduler, which prints its address, or start workers here with --dask-workers."
+        ) from error
+    with client:
+        yield client
+
+
+@contextmanager
+def _local(n_workers: int | None) -> Iterator[Client]:
+    from distributed import Client, LocalCluster
+
+    if n_workers is None or n_workers < 1:
+        raise InvalidInputError(f"--dask-workers={n_workers}; at least 1 is needed.")
+    with (
+        LocalCluster(
+            n_workers=n_workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client

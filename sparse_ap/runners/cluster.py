@@ -1,0 +1,172 @@
+"""A graph's parts on the workers of a dask cluster: only vectors travel.
+
+Every task is a pure function of a part of the graph and of what this process sends with it: a pass's
+vectors and the part's rows. All state of a run is here. So whatever is lost with a worker is sent, and done,
+again; and a task may run twice, anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from distributed import Client, Future
+
+from sparse_ap.errors import ClusterError
+from sparse_ap.model import RowCut
+from sparse_ap.passes.contract import Columns, Pass
+from sparse_ap.runners import RowsT, TallyT, VectorsT
+from sparse_ap.runners.layout import Layout, PlacedPart
+from sparse_ap.runners.link import Link, LostError
+from sparse_ap.runners.membership import Membership
+from sparse_ap.runners.tasks import SentRows, add_columns, add_shares, read_part, unpacked, written
+from sparse_ap.stores import Store
+
+__all__ = ["ClusterRunner"]
+
+# How often one pass is begun anew, when workers are lost one after the other.
+_ATTEMPTS = 20
+
+
+class ClusterRunner:
+    """Runs passes on the workers of a dask cluster.
+
+    Parameters
+    ----------
+    client : distributed.Client
+
+    Raises
+    ------
+    ClusterError
+        There are no workers, or their software differs from this process's.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._membership = Membership(client)
+        self._link = Link(client, self._membership)
+        self._layout = Layout(client, self._link)
+
+    @property
+    def n_threads(self) -> int:
+        """Threads of all workers."""
+        return sum(member.n_threads for member in self._membership.members().values())
+
+    def run(
+        self,
+        pass_: Pass[VectorsT, RowsT, TallyT],
+        store: Store,
+        cuts: Sequence[RowCut],
+        vectors: VectorsT,
+        rows: RowsT,
+    ) -> tuple[Columns, TallyT]:
+        """Return the combined columns and tally; ``rows`` are updated in place, once all has come back."""
+        for _ in range(_ATTEMPTS):
+            try:
+                parts = self._layout.placed(store, cuts, self._membership.members())
+                return Exchange(self.client, self._link, pass_, len(store.indptr) - 1, parts).run(
+                    vectors, rows
+                )
+            except LostError as error:
+                lost = error
+        raise ClusterError(
+            f"A pass over the graph was begun {_ATTEMPTS} times, and each time a worker was lost before its "
+            f"end, the last time with: {lost}. See the workers' logs."
+        ) from lost
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One pass over the parts: vectors and rows out, a tree of sums on the workers, rows and totals back.
+
+    Nothing of it is kept by the cluster when it has ended.
+    """
+
+    client: Client
+    link: Link
+    pass_: Pass[Any, Any, Any]
+    n_points: int
+    parts: Sequence[PlacedPart]
+    token: str = field(default_factory=lambda: uuid4().hex)
+
+    def run(self, vectors: Any, rows: Any) -> tuple[Columns, Any]:
+        """Run the pass."""
+        shares = self._shares(vectors, rows)
+        answers = [self._task("fetch-rows", which, written, share) for which, share in enumerate(shares)]
+        totals = self._totals(shares)
+        del shares
+        fetched = self.link.fetch([*answers, *totals])
+        columns = unpacked(self.pass_.column_reductions, self.n_points, *fetched[len(answers) :])
+        tally = self.pass_.nothing
+        for part, (wrote, its_tally) in zip(self.parts, fetched, strict=False):
+            tally = tally + its_tally
+            for name, values in wrote.items():
+                part.rows.of(getattr(rows, name))[:] = values
+        return columns, tally
+
+    def _shares(self, vectors: Any, rows: Any) -> list[Future[Any]]:
+        """Begin the work on every part."""
+        names = [f"sent-{self.token}-{which}" for which in range(len(self.parts))]
+        packages: dict[str, dict[str, Any]] = {}
+        for name, part in zip(names, self.parts, strict=True):
+            packages.setdefault(part.home, {})[name] = SentRows.of(self.pass_, rows, part.rows)
+        # To one worker; the others have it from there, and from each other.
+        for package in list(packages.values())[:1]:
+            package[f"vectors-{self.token}"] = vectors
+        sent = self.link.send(packages)
+        return [
+            self._task(
+                _name_of(self.pass_), which, read_part,
+                self.pass_, part.future, self.n_points, sent[f"vectors-{self.token}"], sent[name],
+                workers=[part.home],
+            )
+            for which, (name, part) in enumerate(zip(names, self.parts, strict=True))
+        ]  # fmt: skip
+
+    def _totals(self, shares: Sequence[Future[Any]]) -> list[Future[Any]]:
+        """Add up the columns, first on each worker, then two and two; return one sum, if any."""
+        reductions = self.pass_.column_reductions
+        if not reductions:
+            return []
+        by_home: dict[str, list[Future[Any]]] = {}
+        for share, part in zip(shares, self.parts, strict=True):
+            by_home.setdefault(part.home, []).append(share)
+        sums = [
+            self._task("add-shares", which, add_shares, reductions, self.n_points, *group, workers=[home])
+            for which, (home, group) in enumerate(by_home.items())
+        ]
+        level = 0
+        while len(sums) > 1:
+            level += 1
+            sums = [
+                self._task(
+                    f"add-columns-{level}",
+                    which,
+                    add_columns,
+                    reductions,
+                    self.n_points,
+                    *sums[which : which + 2],
+                )
+                for which in range(0, len(sums), 2)
+            ]
+        return sums
+
+    def _task(
+        self, name: str, which: int, work: Any, *args: Any, workers: Sequence[str] | None = None
+    ) -> Future[Any]:
+        """Submit a task; it prefers its worker, and can be run by any."""
+        return self.client.submit(
+            work,
+            *args,
+            key=(f"{name}-{self.token}", which),
+            workers=workers,
+            allow_other_workers=workers is not None,
+        )
+
+
+def _name_of(pass_: object) -> str:
+    """Return what a pass is called on the dashboard: compact-sweep for CompactSweep."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", type(pass_).__name__).lower()

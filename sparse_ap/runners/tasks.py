@@ -1,0 +1,140 @@
+"""What the workers of a cluster do: pure functions of a part of the graph and this pass's vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.model import Int32Array, RowCut
+from sparse_ap.passes.contract import ColumnReduction, Columns, Pass
+from sparse_ap.runners import new_columns, read_blocks
+from sparse_ap.stores.parts import Part
+
+__all__ = [
+    "PackedColumns",
+    "SentRows",
+    "Share",
+    "add_columns",
+    "add_shares",
+    "read_part",
+    "unpacked",
+    "written",
+]
+
+
+class SparseColumn(NamedTuple):
+    """The entries of a column share that are not 0."""
+
+    places: Int32Array
+    values: NDArray[Any]
+
+
+PackedColumns = tuple[NDArray[Any] | SparseColumn, ...]
+
+
+class SentRows(NamedTuple):
+    """A part's rows as they travel to a worker.
+
+    Attributes
+    ----------
+    kind : type
+        The pass's type of rows.
+    values : mapping of str to ndarray
+        Those that the pass reads.
+    room : mapping of str to dtype
+        Those that it only writes.
+    """
+
+    kind: type[tuple[Any, ...]]
+    values: Mapping[str, NDArray[Any]]
+    room: Mapping[str, np.dtype[Any]]
+
+    @classmethod
+    def of(cls, pass_: Pass[Any, Any, Any], rows: tuple[Any, ...], cut: RowCut) -> SentRows:
+        """Take what a pass needs of the rows of a part."""
+        arrays: dict[str, NDArray[Any]] = dict(zip(getattr(rows, "_fields", ()), rows, strict=True))
+        return cls(
+            type(rows),
+            {name: cut.of(arrays[name]) for name in pass_.reads},
+            {name: arrays[name].dtype for name in pass_.writes if name not in pass_.reads},
+        )
+
+    def unpacked(self, n_rows: int) -> tuple[Any, ...]:
+        """Return rows that may be written to: a task can be run twice, and on the same arrays."""
+        copies = {name: np.array(values) for name, values in self.values.items()}
+        room = {name: np.empty(n_rows, dtype) for name, dtype in self.room.items()}
+        return self.kind(**copies, **room)
+
+
+class Share(NamedTuple):
+    """What one part contributes.
+
+    Attributes
+    ----------
+    columns : tuple
+    rows : mapping of str to ndarray
+        Those that the pass has written.
+    tally
+    """
+
+    columns: PackedColumns
+    rows: Mapping[str, NDArray[Any]]
+    tally: Any
+
+
+def read_part(pass_: Pass[Any, Any, Any], part: Part, n_points: int, vectors: Any, sent: SentRows) -> Share:
+    """Run a pass over one part, in one thread."""
+    cut = part.rows
+    rows = sent.unpacked(cut.stop - cut.start)
+    columns = new_columns(pass_, n_points)
+    tally = read_blocks(pass_, part.read(), vectors, rows, columns, first_row=cut.start)
+    wrote = {name: getattr(rows, name) for name in pass_.writes}
+    return Share(tuple(map(_packed, columns)), wrote, tally)
+
+
+def written(share: Share) -> tuple[Mapping[str, NDArray[Any]], Any]:
+    """Return what travels back of every part: its rows and its tally."""
+    return share.rows, share.tally
+
+
+def add_shares(reductions: tuple[ColumnReduction, ...], n_points: int, *shares: Share) -> PackedColumns:
+    """Combine the columns of parts."""
+    return add_columns(reductions, n_points, *(share.columns for share in shares))
+
+
+def add_columns(
+    reductions: tuple[ColumnReduction, ...], n_points: int, *columns: PackedColumns
+) -> PackedColumns:
+    """Combine columns."""
+    if len(columns) == 1:
+        return columns[0]
+    totals = unpacked(reductions, n_points, *columns)
+    return tuple(map(_packed, totals))
+
+
+def unpacked(reductions: tuple[ColumnReduction, ...], n_points: int, *columns: PackedColumns) -> Columns:
+    """Combine columns, and write out every entry."""
+    totals = tuple(reduction.new_share(n_points) for reduction in reductions)
+    for which, (reduction, total) in enumerate(zip(reductions, totals, strict=True)):
+        total.fill(0)
+        for packed in columns:
+            _combine(reduction, total, packed[which])
+    return totals
+
+
+def _combine(reduction: ColumnReduction, total: NDArray[Any], column: NDArray[Any] | SparseColumn) -> None:
+    if isinstance(column, SparseColumn):
+        total[column.places] = reduction.combine(total[column.places], column.values)
+    else:
+        reduction.combine(total, column, out=total)
+
+
+def _packed(column: NDArray[Any]) -> NDArray[Any] | SparseColumn:
+    """Leave out zeros where that makes a column half as large."""
+    places = np.flatnonzero(column)
+    if len(places) * (4 + column.itemsize) > column.nbytes // 2:
+        return column
+    return SparseColumn(places.astype(np.int32), column[places])

@@ -1,0 +1,94 @@
+"""A graph whose blocks of rows are in the memory of a dask cluster's workers already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from sparse_ap.model import AS_GIVEN, Block, Int64Array, Origin, RowCut
+from sparse_ap.stores.normalising import NormalisingStore
+from sparse_ap.stores.parts import HeldPart
+
+if TYPE_CHECKING:
+    from dask.delayed import Delayed
+    from distributed import Client, Future
+
+__all__ = ["ChunkedStore", "starts_of"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChunkedStore:
+    """Blocks on a cluster, and where their rows begin.
+
+    Attributes
+    ----------
+    client : distributed.Client
+    blocks : tuple of Future
+        Each a `Block`, one for each of ``divisions``; dask makes a lost one again.
+    divisions : tuple of RowCut
+    indptr : ndarray of int64, shape (n_points + 1,)
+    dtype : dtype
+    """
+
+    client: Client
+    blocks: tuple[Future[Any], ...]
+    divisions: tuple[RowCut, ...]
+    indptr: Int64Array
+    dtype: np.dtype[Any]
+
+    origin: ClassVar[Origin] = AS_GIVEN
+    chunk_edges: ClassVar[None] = None
+
+    def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
+        """Yield blocks, fetched from the cluster."""
+        for rows in cuts:
+            within = [
+                self.client.submit(_rows_of, block, rows, pure=False)
+                for block, those in zip(self.blocks, self.divisions, strict=True)
+                if those.start < rows.stop and rows.start < those.stop
+            ]
+            yield _joined(self.client.gather(within), rows, self)
+
+    def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
+        """Return rows for another process: blocks as they are, in memory in any case."""
+        from dask.delayed import delayed
+
+        chosen = [self.blocks[self.divisions.index(cut)] for cut in cuts]
+        part: Delayed = delayed(_held, pure=False)(*chosen)
+        return part
+
+    def normalised(self) -> NormalisingStore:
+        """Return the graph, tidied when it is put in place."""
+        return NormalisingStore(self)
+
+
+def starts_of(counts: Sequence[Int64Array]) -> Int64Array:
+    """Return where rows begin; ``counts`` are the edges of each row, block by block."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate([*counts, []]), dtype=np.int64)])
+
+
+def _held(*blocks: Block) -> HeldPart:
+    return HeldPart(blocks)
+
+
+def _rows_of(block: Block, rows: RowCut) -> Block:
+    """Return those of a block's rows that are asked for."""
+    start, stop = max(rows.start, block.rows.start), min(rows.stop, block.rows.stop)
+    indptr = block.indptr[start - block.rows.start : stop - block.rows.start + 1]
+    edges = slice(indptr[0] - block.indptr[0], indptr[-1] - block.indptr[0])
+    return replace(
+        block, rows=RowCut(start, stop), indptr=indptr, indices=block.indices[edges], data=block.data[edges]
+    )
+
+
+def _joined(pieces: Sequence[Block], rows: RowCut, store: ChunkedStore) -> Block:
+    return Block(
+        rows,
+        len(store.indptr) - 1,
+        store.indptr[rows.start : rows.stop + 1],
+        np.concatenate([piece.indices for piece in pieces] or [np.empty(0, np.int32)]),
+        np.concatenate([piece.data for piece in pieces] or [np.empty(0, store.dtype)]),
+    )
