@@ -152,6 +152,7 @@ same, every label is valid); 130 interrupted.
     "--scheme", type=click.Choice(["auto", "compact", "classic"]), default="auto", show_default=True,
     help="classic is the paper's, message by message.",
 )  # fmt: skip
+@click.option("--certify", is_flag=True, help="Prove how much better a clustering could be; 122 more passes.")
 @click.option("--missing", type=click.Choice(["nan"]), help="nan: an entry that is NaN is no edge.")
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
 @click.option(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 from sparse_ap.errors import ClusterError, InvalidInputError
@@ -45,7 +47,8 @@ def connected(scheduler: str | None, n_workers: int | None) -> Iterator[Client |
             "there, the second starts one on this machine."
         )
     # What is lost with a worker, and how it ends, is told by the errors of the run.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with _existing(scheduler) if scheduler is not None else _local(n_workers) as client:
         yield client
 
@@ -71,10 +74,34 @@ def _local(n_workers: int | None) -> Iterator[Client]:
 
     if n_workers is None or n_workers < 1:
         raise InvalidInputError(f"--dask-workers={n_workers}; at least 1 is needed.")
-    with (
-        LocalCluster(
-            n_workers=n_workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
+    with _ctrl_c_kept_from_children():
+        cluster = LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            # Any port: another one's, were it taken, would be warned of.
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        )
+    with cluster, Client(cluster, set_as_default=False) as client:
         yield client
+
+
+@contextmanager
+def _ctrl_c_kept_from_children() -> Iterator[None]:
+    """Start what starts processes: a terminal's Ctrl-C, sent to all of a command, is to end none of them.
+
+    A thread hands on the signals that it blocks to the threads and processes that it starts, also later
+    on. Here a Ctrl-C is heeded at the end, since a half started cluster cannot be closed.
+    """
+    pressed: list[int] = []
+    # It would be started with the first worker, and unblocks Ctrl-C in the thread that does it.
+    resource_tracker.ensure_running()
+    handler = signal.signal(signal.SIGINT, lambda which, frame: pressed.append(which))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGINT, handler)
+    if pressed:
+        raise KeyboardInterrupt

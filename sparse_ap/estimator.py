@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from numbers import Integral
 from typing import Any, Self
 
@@ -275,15 +276,22 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _active_client() -> Any:
-    """Return the client of the dask cluster that is in use, if any."""
+    """Return the client of the dask cluster that is in use, if any.
+
+    None within a task of a cluster: it would wait for others while it keeps them from being run.
+    """
     if "distributed" not in sys.modules:
         return None
-    from distributed import Client
+    from distributed import Client, get_worker
 
-    try:
-        return Client.current()
-    except ValueError:
+    with suppress(ValueError):
+        get_worker()
         return None
+    with suppress(ValueError):
+        client = Client.current()
+        if client.status == "running" and not client.asynchronous:
+            return client
+    return None
 
 
 def _require_neighbours(n_neighbors: Any) -> None:

@@ -66,6 +66,15 @@ class Block:
     indices: Int32Array
     data: FloatArray
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays."""
+        return self.indptr.nbytes + self.indices.nbytes + self.data.nbytes
+
+    def __sizeof__(self) -> int:
+        """Return the memory of the arrays, which is what dask reckons with."""
+        return self.nbytes
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
@@ -160,6 +169,8 @@ class Clustering:
     history : tuple of SweepReport
         One report a sweep. They tell of the messages: the exemplars returned are those of the best
         sweep looked at, repaired and refined, and need not be as many as after the last sweep.
+    net_similarity_bound : float or None
+        What no clustering of this graph exceeds; None without ``certify``.
     """
 
     labels: Int64Array
@@ -174,11 +185,20 @@ class Clustering:
     n_unsettled: int
     n_promoted: int
     history: tuple[SweepReport, ...]
+    net_similarity_bound: float | None = None
 
     @property
     def n_clusters(self) -> int:
         """Number of clusters."""
         return len(self.exemplars)
+
+    @property
+    def optimality_gap(self) -> float | None:
+        """How far the net similarity is from its bound, as a share of itself: 0 is proven to be the best."""
+        if self.net_similarity_bound is None:
+            return None
+        missing = self.net_similarity_bound - self.net_similarity
+        return missing / abs(self.net_similarity) if self.net_similarity else missing
 
     def save(self, path: str | Path) -> None:
         """Write the clustering to an uncompressed ``.npz`` file, one array an attribute.
@@ -203,6 +223,9 @@ class Clustering:
                 n_unsettled=self.n_unsettled,
                 n_promoted=self.n_promoted,
                 history=np.array(self.history, dtype=np.int64).reshape(-1, len(SweepReport._fields)),
+                net_similarity_bound=np.nan
+                if self.net_similarity_bound is None
+                else self.net_similarity_bound,
             )
 
     def __repr__(self) -> str:

@@ -34,7 +34,7 @@ def cut_rows(indptr: Int64Array, n_threads: int, chunk_edges: int | None = None)
         How many threads will share the blocks.
     chunk_edges : int, optional
         Edges that are read at once: cuts are made just before the ends of such chunks, so that hardly
-        anything is read before its turn.
+        anything is read before its turn. Not where there would then be too few blocks for all threads.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def cut_rows(indptr: Int64Array, n_threads: int, chunk_edges: int | None = None)
     n_points, n_edges = len(indptr) - 1, int(indptr[-1])
     if n_points == 0:
         return ()
-    if chunk_edges is not None:
+    if chunk_edges is not None and n_edges > n_threads * streamed_edges(chunk_edges):
         block = streamed_edges(chunk_edges)
         ends = np.arange(block, n_edges, block)
         inner = np.searchsorted(indptr, ends, side="right") - 1

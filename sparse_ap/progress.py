@@ -24,7 +24,9 @@ def told_of_sweeps(
 
         def told(report: SweepReport) -> None:
             bar.set_postfix_str(
-                f"{report.n_exemplars:,} exemplars, {report.n_unsettled:,} unsettled", refresh=False
+                f"{report.n_exemplars:,} exemplars, {report.n_changed:,} changed, "
+                f"{report.n_unsettled:,} unsettled",
+                refresh=False,
             )
             bar.update()
             if callback is not None:

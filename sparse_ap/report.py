@@ -14,12 +14,18 @@ def clustering_lines(clustering: Clustering, seconds: float) -> list[str]:
     """Say how a run went."""
     n = len(clustering.labels)
     sizes = np.bincount(clustering.labels, minlength=1)
+    bound = clustering.net_similarity_bound
     lines = [
         f"points          {n:,}",
         f"exemplars       {clustering.n_clusters:,}",
         f"cluster sizes   median {np.median(sizes):g}, largest {sizes.max():,}, alone {np.sum(sizes == 1):,}",
         f"net similarity  {clustering.net_similarity:.8g}  (data {clustering.data_similarity:.8g}, "
         f"preferences {clustering.exemplar_preference:.8g})",
+        *(
+            []
+            if bound is None
+            else [f"at most         {bound:.8g}  (proven; {clustering.optimality_gap:.2%} more)"]
+        ),
         f"sweeps          {clustering.n_iter}",
         f"unsettled       {clustering.n_unsettled:,}",
         f"promoted        {clustering.n_promoted:,}  (for points with no edge to an exemplar)",

@@ -57,6 +57,7 @@ class Settings:
     reorder: bool | str
     missing: str | None
     check_finite: bool
+    certify: bool
     seed: int
 
 
@@ -71,6 +72,7 @@ def checked_settings(
     reorder: bool | str,
     missing: str | None,
     check_finite: bool,
+    certify: bool,
     random_state: Any,
 ) -> Settings:
     """Fill in the defaults and refuse what is out of range; parameters as `affinity_propagation`.
@@ -93,6 +95,7 @@ def checked_settings(
     require("reorder", reorder, _is_one_of(reorder, True, False, "auto"), "True, False or 'auto'")
     require("missing", missing, _is_one_of(missing, "nan", None), "'nan' or None")
     require("check_finite", check_finite, _is_one_of(check_finite, True, False), "True or False")
+    require("certify", certify, _is_one_of(certify, True, False), "True or False")
     return Settings(
         scheme,
         None if damping is None else float(damping),
@@ -102,6 +105,7 @@ def checked_settings(
         reorder if isinstance(reorder, str) else bool(reorder),
         missing,
         bool(check_finite),
+        bool(certify),
         seed_of(random_state),
     )
 

@@ -109,6 +109,10 @@ def open_cluster(client: Client | None, similarity: Any) -> ClusterRunner | None
         raise InvalidInputError(
             f"client={client!r}; a distributed.Client is needed, and not an asynchronous one."
         )
+    if client.status in ("closing", "closed"):
+        raise InvalidInputError(
+            "The client has been closed. Make a new one: client = distributed.Client(...)."
+        )
     return ClusterRunner(client)
 
 
@@ -133,7 +137,8 @@ def open_source(similarity: Any, cluster: ClusterRunner | None = None) -> Source
     if cluster is not None and _is_collection(similarity):
         from sparse_ap.stores.chunked_opening import open_collection
 
-        return Source(open_collection(similarity, cluster.client), stored=False, loadable=False)
+        chunked = open_collection(similarity, cluster.client, cluster.fetch)
+        return Source(chunked, stored=False, loadable=False)
     dense = _array_of(similarity) if _is_dense(similarity) else None
     return Source(_memory_store(similarity, dense), stored=False, loadable=True, dense=dense)
 
@@ -162,9 +167,10 @@ def cluster_way(
         )
     if scheme == "classic" or reorder is True:
         raise InvalidInputError(
-            "scheme='classic', reorder=True and a checkpoint of a run with renumbered points need the graph "
-            "in this process's memory, and a client was given. Leave them out, or the client. (A graph that "
-            "is read often can be written renumbered: sparse_ap.graphs.write_graph(..., reorder=True).)"
+            "scheme='classic' (an ndarray's unless you give scheme='compact'), reorder=True and a checkpoint "
+            "of a run with renumbered points need the graph in this process's memory, and a client was "
+            "given. Leave them out, or the client. (A graph that is read often can be written renumbered: "
+            "sparse_ap.graphs.write_graph(..., order='rcm').)"
         )
     limit = available() if memory_limit is None else bytes_of(memory_limit)
     return choose_way([Way(False, True, False, SENT_AND_FETCHED)], _size(source.store, scheme), limit)

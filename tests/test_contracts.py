@@ -1,24 +1,88 @@
-"""What every store and every runner must do: a new one joins by adding a subclass."""
+"""What every store, every runner and every pass must do: a new one joins by adding a subclass, or a case."""
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import pickle
+import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import dask
+import dask.array
+import disk
 import numpy as np
 import pytest
+import scipy.sparse
+import zarr
 from conftest import knn_similarity
+from dask.delayed import Delayed, delayed
+from distributed import Client, LocalCluster
 
+import sparse_ap.passes
+from sparse_ap.graphs import open_graph
 from sparse_ap.model import RowCut
+from sparse_ap.passes.assignment import (
+    AssignmentPass,
+    AssignmentRows,
+    ExemplarVectors,
+    LookPass,
+    RankedVectors,
+)
+from sparse_ap.passes.classic import ClassicRows, ClassicSweep, ClassicVectors, Messages
+from sparse_ap.passes.compact import DIAGONAL, NOBODY, CompactRows, CompactSweep, SweepVectors
 from sparse_ap.passes.contract import COUNT, EXACT_SUM
+from sparse_ap.passes.dual import (
+    CoverPass,
+    CoverRows,
+    OfferRows,
+    OpenVectors,
+    ProvenGainPass,
+    SmoothGainPass,
+)
+from sparse_ap.passes.extent import BestRows, ExtentPass
+from sparse_ap.passes.grid import Grid
+from sparse_ap.passes.medoid import ChosenVectors, MedoidPass
+from sparse_ap.passes.order_statistics import HistogramPass
+from sparse_ap.passes.out_degrees import OutDegreePass, OutDegreeRows
+from sparse_ap.passes.reordering import ReorderingPass
+from sparse_ap.passes.rescue import (
+    NominationPass,
+    NominationRows,
+    RescueGainPass,
+    RescueVectors,
+    UncoveredVectors,
+)
+from sparse_ap.passes.statistics import StatisticsPass
+from sparse_ap.passes.support_bound import PreferenceRows, SupportBoundPass
+from sparse_ap.runners import new_columns, read_blocks
+from sparse_ap.runners.cluster import ClusterRunner
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.runners.threads import ThreadsRunner
 from sparse_ap.stores import block_of
+from sparse_ap.stores.chunked_opening import open_collection
 from sparse_ap.stores.memory import MemoryStore
+from sparse_ap.stores.normalising import NormalisingStore
+from sparse_ap.stores.parts import HeldPart, StreamedPart
 
 GRAPH = knn_similarity(500, 7, 2, seed=11)
+# Rows without edges, ties, and not every column a row.
+SCATTERED = scipy.sparse.csr_array(GRAPH.multiply((np.arange(500) % 9 > 0)[:, None]))
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """A cluster in this process."""
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
 
 
 class StoreContract:
@@ -65,6 +129,154 @@ class TestMemoryStore(StoreContract):
         assert np.shares_memory(store.indices, graph.indices)
 
 
+class PartContract:
+    """Rows for another process are the blocks that the store reads, held there or not."""
+
+    def store(self, folder: Path, client: Client) -> Any:
+        """Return a store."""
+        raise NotImplementedError
+
+    def cuts(self, store: Any) -> tuple[RowCut, ...]:
+        """Return consecutive blocks."""
+        return tuple(RowCut(a, b) for a, b in itertools.pairwise([120, 130, 131, 300, 499]))
+
+    @pytest.mark.parametrize("hold", [True, False])
+    def test_a_part_is_what_the_store_reads(self, hold: bool, tmp_path: Path, client: Client) -> None:
+        store = self.store(tmp_path, client)
+        cuts = self.cuts(store)
+        part = self.there(store.part(cuts, hold))
+        assert part.rows == (cuts[0].start, cuts[-1].stop)
+        for _ in range(2):
+            seen = []
+            for block, expected in zip(part.read(), map(_copy, store.read(cuts)), strict=True):
+                assert block.rows == expected.rows
+                assert block.n_points == expected.n_points
+                assert block.data.dtype == store.dtype
+                assert (np.diff(block.indptr) == np.diff(expected.indptr)).all()
+                assert block.indices.tobytes() == expected.indices.tobytes()
+                assert block.data.tobytes() == expected.data.tobytes()
+                seen.append(block.rows)
+            assert seen == list(cuts)
+
+    @pytest.mark.parametrize("hold", [True, False])
+    def test_it_is_held_where_that_is_asked_for(self, hold: bool, tmp_path: Path, client: Client) -> None:
+        store = self.store(tmp_path, client)
+        part = self.there(store.part(self.cuts(store), hold))
+        assert isinstance(part, HeldPart if hold or self.always_held else StreamedPart)
+        if isinstance(part, HeldPart):
+            # Blocks of their own, not one memory that each is read into.
+            kept = [_copy(block) for block in part.read()]
+            assert all((a.data == b.data).all() for a, b in zip(part.blocks, kept, strict=True))
+
+    always_held = False
+
+    def there(self, part: Any) -> Any:
+        """Return what the other process makes of it."""
+        if isinstance(part, HeldPart):
+            return pickle.loads(pickle.dumps(part))
+        assert isinstance(part, Delayed)
+        return dask.compute(part, scheduler="synchronous")[0]
+
+
+def _copy(block: Any) -> Any:
+    return pickle.loads(pickle.dumps(block))
+
+
+class TestPartInMemory(PartContract):
+    always_held = True
+
+    def store(self, folder: Path, client: Client) -> Any:
+        return MemoryStore.from_sparse(SCATTERED)
+
+
+class TestPartOnDisk(PartContract):
+    def store(self, folder: Path, client: Client) -> Any:
+        # Chunks that end within blocks, and within rows.
+        return open_graph(disk.write(folder / "graph.zarr", SCATTERED, chunks=100)).store
+
+
+class TestPartOfDenseArray(PartContract):
+    def store(self, folder: Path, client: Client) -> Any:
+        values = SCATTERED.toarray()
+        values[values == 0] = np.nan
+        array = zarr.create_array(str(folder / "dense.zarr"), shape=(500, 500), chunks=(70, 90), dtype="f4")
+        array[:] = values
+        return open_graph(array, threshold=-0.004, top_k=5).store
+
+
+class UntidyParts(PartContract):
+    """Of a graph with a diagonal, duplicates and -inf, in no order."""
+
+    graph: ClassVar[Any]
+
+    def test_it_is_tidy(self, tmp_path: Path, client: Client) -> None:
+        expected = MemoryStore.from_sparse(untidy()).normalised()
+        store = self.store(tmp_path, client)
+        for block in self.there(store.part(self.cuts(store), hold=False)).read():
+            wanted = block_of(expected, block.rows)
+            assert block.indices.tobytes() == wanted.indices.tobytes()
+            assert block.data.tobytes() == wanted.data.tobytes()
+
+
+def untidy() -> Any:
+    rng = np.random.default_rng(0)
+    rows, columns = rng.integers(0, 500, 4000), rng.integers(0, 60, 4000)
+    values = np.where(rng.random(4000) < 0.1, -np.inf, -rng.integers(0, 5, 4000)).astype(np.float32)
+    graph = scipy.sparse.csr_array((500, 500), dtype=np.float32)
+    order = np.argsort(rows, kind="stable")
+    graph.indices, graph.data = columns[order].astype(np.int32), values[order]
+    graph.indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=500))]).astype(np.int32)
+    return graph
+
+
+class TestUntidyPartOnDisk(UntidyParts):
+    def store(self, folder: Path, client: Client) -> Any:
+        store = open_graph(disk.write(folder / "graph.zarr", untidy(), chunks=100)).store
+        return NormalisingStore(store)
+
+
+class TestUntidyPartInMemory(UntidyParts):
+    always_held = True
+
+    def store(self, folder: Path, client: Client) -> Any:
+        return NormalisingStore(MemoryStore.from_sparse(untidy()))
+
+
+class InChunks:
+    """Blocks that are on a cluster already, which are parts as they are."""
+
+    always_held = True
+
+    def cuts(self, store: Any) -> tuple[RowCut, ...]:
+        return tuple(store.divisions[1:4])
+
+
+class ChunkedParts(InChunks, PartContract):
+    def there(self, part: Any) -> Any:
+        return self.client.compute(part).result(60)
+
+    def chunked(self, graph: Any, client: Client) -> Any:
+        self.client = client
+        bounds = [0, 7, 8, 200, 430, 500]
+        blocks = [
+            dask.array.from_delayed(
+                delayed(graph[a:b]), (b - a, 500), meta=scipy.sparse.csr_array((0, 0), dtype=graph.dtype)
+            )
+            for a, b in itertools.pairwise(bounds)
+        ]
+        return open_collection(dask.array.concatenate(blocks), client, client.gather)
+
+
+class TestPartOfChunks(ChunkedParts):
+    def store(self, folder: Path, client: Client) -> Any:
+        return self.chunked(SCATTERED, client)
+
+
+class TestUntidyPartOfChunks(ChunkedParts, UntidyParts):
+    def store(self, folder: Path, client: Client) -> Any:
+        return NormalisingStore(self.chunked(untidy(), client))
+
+
 class InDegrees(NamedTuple):
     """Rows of the pass below."""
 
@@ -75,6 +287,8 @@ class DegreePass:
     """Counts edges in every way a pass can: by row, by column (as count and as sum), in all."""
 
     column_reductions: ClassVar[Any] = (COUNT, EXACT_SUM)
+    reads = ()
+    writes = ("out_degree",)
     nothing = 0
 
     def __call__(self, block: Any, vectors: Any, rows: InDegrees, columns: Any) -> int:
@@ -85,21 +299,25 @@ class DegreePass:
 
 
 class FailingStore:
-    """A store whose k-th read fails."""
+    """A store that cannot read the block beginning with some row, here or in another process."""
 
-    def __init__(self, failing: int) -> None:
+    def __init__(self, row: int) -> None:
         self._store = MemoryStore.from_sparse(GRAPH)
-        self._left = failing
+        self._row = row
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
         return getattr(self._store, name)
 
     def read(self, cuts: Any) -> Iterator[Any]:
         for block in self._store.read(cuts):
-            self._left -= 1
-            if self._left == 0:
+            if block.rows.start == self._row:
                 raise OSError(5, "the disk is gone")
             yield block
+
+    def part(self, cuts: Any, hold: bool) -> Any:
+        return delayed(StreamedPart, pure=False)(self, tuple(cuts))
 
 
 class RunnerContract:
@@ -127,7 +345,7 @@ class RunnerContract:
         assert (total == in_degree * weights).all()
         assert tally == GRAPH.nnz
 
-    @pytest.mark.parametrize("failing", [1, 7, 20])
+    @pytest.mark.parametrize("failing", [0, 150, 475])
     def test_what_a_store_raises_comes_through(self, failing: int) -> None:
         cuts = [RowCut(25 * i, 25 * i + 25) for i in range(20)]
         rows = InDegrees(np.zeros(500, int))
@@ -138,7 +356,7 @@ class RunnerContract:
         rows = InDegrees(np.zeros(500, int))
         with self.runner() as runner:
             with pytest.raises(OSError, match="the disk is gone"):
-                runner.run(DegreePass(), FailingStore(1), [RowCut(0, 500)], (np.ones(500),), rows)
+                runner.run(DegreePass(), FailingStore(0), [RowCut(0, 500)], (np.ones(500),), rows)
             _, tally = runner.run(
                 DegreePass(), MemoryStore.from_sparse(GRAPH), [RowCut(0, 500)], (np.ones(500),), rows
             )
@@ -156,3 +374,140 @@ class TestThreadsRunner(RunnerContract):
     def runner(self) -> Iterator[Any]:
         with ThreadsRunner(3) as threads:
             yield threads
+
+
+class TestClusterRunner(RunnerContract):
+    @pytest.fixture(autouse=True)
+    def _of_the_cluster(self, client: Client) -> None:
+        self.client = client
+
+    @contextmanager
+    def runner(self) -> Iterator[Any]:
+        yield ClusterRunner(self.client)
+
+
+GRID = Grid.for_totals(2000.0)
+RNG = np.random.default_rng(3)
+EXEMPLAR, UNCOVERED = RNG.random(500) < 0.1, RNG.random(500) < 0.4
+USER_ID = RNG.permutation(500).astype(np.int32)
+TOTAL = RNG.normal(size=500)
+PREFERENCE, SUPPORT = -RNG.random(500) / 100, RNG.random(500)
+
+
+def _compact_rows() -> CompactRows:
+    """In the middle of a run: winners anywhere."""
+    degree = np.diff(SCATTERED.indptr)
+    edges = [np.minimum(RNG.integers(NOBODY, 7, 500), degree - 1).astype(np.int32) for _ in range(2)]
+    edges[1][edges[0] == edges[1]] = NOBODY
+    edges[0][::5] = DIAGONAL
+    deltas = [-RNG.random(500).astype(np.float32) for _ in range(2)]
+    mean = RNG.normal(size=500).astype(np.float32)
+    own = np.zeros(500)
+    return CompactRows(PREFERENCE, SUPPORT, own, mean, edges[0], deltas[0], edges[1], deltas[1])
+
+
+def _messages() -> Messages:
+    return Messages.at_rest(SCATTERED.nnz)
+
+
+def _reordering() -> ReorderingPass:
+    indptr = np.concatenate([[0], np.cumsum(np.diff(SCATTERED.indptr)[np.argsort(USER_ID)])])
+    indices, data = np.zeros(SCATTERED.nnz, np.int32), np.full(SCATTERED.nnz, -np.inf, np.float32)
+    return ReorderingPass(USER_ID, indptr, indices, data)
+
+
+#: How each pass is made (some keep state of their own), and what it is given.
+CASES: dict[str, Any] = {
+    "SmoothGainPass": (lambda: SmoothGainPass(0.01, GRID), (), OfferRows(PREFERENCE)),
+    "CoverPass": (lambda: CoverPass(0.01, GRID), OpenVectors(SUPPORT), CoverRows(PREFERENCE, np.zeros(500))),
+    "ProvenGainPass": (lambda: ProvenGainPass(GRID), (), OfferRows(PREFERENCE)),
+    "LookPass": (lambda: LookPass(GRID), ExemplarVectors(EXEMPLAR), PreferenceRows(PREFERENCE)),
+    "AssignmentPass": (
+        AssignmentPass,
+        RankedVectors(EXEMPLAR, USER_ID),
+        AssignmentRows(np.zeros(500, np.int32), np.zeros(500, np.float32)),
+    ),
+    "ClassicSweep": (
+        lambda: ClassicSweep(0.6, _messages(), GRID),
+        ClassicVectors(TOTAL),
+        ClassicRows(PREFERENCE, SUPPORT, RNG.normal(size=500)),
+    ),
+    "CompactSweep": (
+        lambda: CompactSweep(0.6, 0.4, 0.64, GRID),
+        SweepVectors(TOTAL.astype(np.float32)),
+        _compact_rows(),
+    ),
+    "ExtentPass": (ExtentPass, (), BestRows(np.zeros(500))),
+    "MedoidPass": (lambda: MedoidPass(GRID, -1.0), ChosenVectors(np.arange(500, dtype=np.int32) // 50), ()),
+    "HistogramPass": (lambda: HistogramPass(np.zeros(1, np.uint64), 16), (), ()),
+    "OutDegreePass": (OutDegreePass, (), OutDegreeRows(np.zeros(500, np.int32))),
+    "ReorderingPass": (_reordering, (), ()),
+    "RescueGainPass": (
+        lambda: RescueGainPass(GRID),
+        UncoveredVectors(UNCOVERED),
+        PreferenceRows(PREFERENCE),
+    ),
+    "NominationPass": (
+        NominationPass,
+        RescueVectors(UNCOVERED, SUPPORT, USER_ID),
+        NominationRows(PREFERENCE, np.zeros(500, np.int32)),
+    ),
+    "StatisticsPass": (StatisticsPass, (), ()),
+    "SupportBoundPass": (lambda: SupportBoundPass(GRID), (), PreferenceRows(PREFERENCE)),
+}
+
+
+def test_every_pass_is_a_case() -> None:
+    modules = [
+        importlib.import_module(f"sparse_ap.passes.{found.name}")
+        for found in pkgutil.iter_modules(sparse_ap.passes.__path__)
+    ]
+    passes = {
+        name
+        for module in modules
+        for name, found in vars(module).items()
+        if hasattr(found, "column_reductions") and name != "Pass"
+    }
+    assert passes == set(CASES)
+
+
+def _poisons(dtype: np.dtype[Any]) -> list[Any]:
+    """Values that are seen in whatever is computed from them; of ids two that are some, lest it crashes."""
+    return [np.nan, 1e30] if dtype.kind == "f" else [5, -2]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_a_pass_says_truly_which_rows_it_reads_and_writes(name: str, which: int) -> None:
+    make, vectors, rows = CASES[name]
+    pass_ = make()
+    names = getattr(rows, "_fields", ())
+    assert set(pass_.reads) | set(pass_.writes) == set(names)
+    poison = {field: _poisons(getattr(rows, field).dtype)[which] for field in names}
+    poisoned = [
+        values.copy() if field in pass_.reads else np.full_like(values, poison[field])
+        for field, values in zip(names, rows, strict=True)
+    ]
+    expected_rows = type(rows)(*(values.copy() for values in rows)) if names else ()
+    found_rows = type(rows)(*poisoned) if names else ()
+    expected, found = _run(make(), vectors, expected_rows), _run(pass_, vectors, found_rows)
+    assert found == expected, "it reads what it does not name"
+    for field in names:
+        if field in pass_.writes:
+            after = getattr(found_rows, field)
+            assert after.tobytes() == getattr(expected_rows, field).tobytes(), (
+                f"{field} is not written in full"
+            )
+            assert after.tobytes() != getattr(rows, field).tobytes(), f"{field} is not written"
+        else:
+            assert getattr(found_rows, field).tobytes() == getattr(rows, field).tobytes(), (
+                f"{field} is written"
+            )
+
+
+def _run(pass_: Any, vectors: Any, rows: Any) -> tuple[Any, ...]:
+    """Run a pass block by block; return the bits of its columns, and its tally."""
+    columns = new_columns(pass_, 500)
+    cuts = [RowCut(0, 170), RowCut(170, 171), RowCut(171, 500)]
+    tally = read_blocks(pass_, MemoryStore.from_sparse(SCATTERED).read(cuts), vectors, rows, columns)
+    return (*(column.tobytes() for column in columns), np.asarray(tally).tolist())

@@ -1,5 +1,6 @@
 """The documentation is executed: its code, its commands, the examples, the docstrings; its links resolve."""
 
+import ast
 import contextlib
 import doctest
 import importlib
@@ -9,17 +10,19 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 import sparse_ap
 import sparse_ap.graphs
 import sparse_ap.plotting
 from sparse_ap.cli import main
+from sparse_ap.runners.placement import Member, require_room
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -40,6 +43,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 # What takes half a minute is run by `make demo`.
 TOO_LONG = {"demo"}
+# Blocks that need a cluster are only looked over: Python is marked py where it is not to be run.
+UNRUN: dict[str, Callable[[str], object]] = {"py": ast.parse, "yaml": yaml.safe_load}
 # What is in no extra because it needs a compiler to install.
 NEEDS = {"docs/how-to/from-hnswlib.md": "hnswlib"}
 
@@ -117,6 +122,8 @@ def test_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mo
             continue
         if block.language == "text" and printed is not None:
             require_output(block.text, printed, where)
+        elif block.language in UNRUN:
+            UNRUN[block.language](block.text)
         elif block.language in ("console", "bash") and block.text.startswith("$ sparse-ap"):
             for command, output in commands(block):
                 got = run_command(command)
@@ -217,6 +224,19 @@ def test_signature_is_that_of_the_reference(function: Any) -> None:
     ]
     signature = f"{function.__name__}{inspect.Signature(plain)}".replace("'", '"')
     assert signature in " ".join(reference.split())
+
+
+def test_workers_need_as_much_memory_as_the_page_says() -> None:
+    page = (ROOT / "docs" / "how-to" / "on-a-dask-cluster.md").read_text(encoding="utf-8")
+    sizes = re.findall(r"^ *([\d,]+) +(\d+) +(\d+) × (\d+) +([\d.]+) +([\d.]+)$", page, re.MULTILINE)
+    assert sizes
+    for n_points, degree, n_workers, n_threads, held, least in sizes:
+        n, workers, threads = (int(text.replace(",", "")) for text in (n_points, n_workers, n_threads))
+        share_of_edges = 8 * n * (int(degree) + 1) / workers
+        for gigabytes, needed in ((held, share_of_edges), (least, 0.0)):
+            # Printed with one digit.
+            members = {str(i): Member(threads, int(float(gigabytes) * 1e9 + 0.05e9)) for i in range(workers)}
+            assert needed <= min(require_room(members, n).values()) <= needed + 0.06e9
 
 
 def test_outcomes_are_explained() -> None:

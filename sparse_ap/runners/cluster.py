@@ -24,6 +24,7 @@ from sparse_ap.runners.link import Link, LostError
 from sparse_ap.runners.membership import Membership
 from sparse_ap.runners.tasks import SentRows, add_columns, add_shares, read_part, unpacked, written
 from sparse_ap.stores import Store
+from sparse_ap.stores.chunked import Fetch
 
 __all__ = ["ClusterRunner"]
 
@@ -54,6 +55,12 @@ class ClusterRunner:
     def n_threads(self) -> int:
         """Threads of all workers."""
         return sum(member.n_threads for member in self._membership.members().values())
+
+    @property
+    def fetch(self) -> Fetch:
+        """Fetches what a collection consists of; see `Link.fetch_remade`."""
+        # Not a method of its own: a store that had it would have itself, and be let go late.
+        return self._link.fetch_remade
 
     def run(
         self,
@@ -98,7 +105,7 @@ class Exchange:
         answers = [self._task("fetch-rows", which, written, share) for which, share in enumerate(shares)]
         totals = self._totals(shares)
         del shares
-        fetched = self.link.fetch([*answers, *totals])
+        fetched = self.link.fetch([*answers, *totals], {part.home for part in self.parts})
         columns = unpacked(self.pass_.column_reductions, self.n_points, *fetched[len(answers) :])
         tally = self.pass_.nothing
         for part, (wrote, its_tally) in zip(self.parts, fetched, strict=False):
@@ -141,16 +148,10 @@ class Exchange:
         level = 0
         while len(sums) > 1:
             level += 1
+            pairs = [sums[which : which + 2] for which in range(0, len(sums), 2)]
             sums = [
-                self._task(
-                    f"add-columns-{level}",
-                    which,
-                    add_columns,
-                    reductions,
-                    self.n_points,
-                    *sums[which : which + 2],
-                )
-                for which in range(0, len(sums), 2)
+                self._task(f"add-columns-{level}", which, add_columns, reductions, self.n_points, *pair)
+                for which, pair in enumerate(pairs)
             ]
         return sums
 

@@ -71,12 +71,13 @@ class Layout:
         """
         if store is not self._store:
             self._store, self._parts = store, []
+        room = require_room(members, len(store.indptr) - 1)
+        members = {name: members[name] for name in room}
         n_threads = sum(member.n_threads for member in members.values())
         tasks = [part.cuts for part in self._parts]
         if len(tasks) < min(n_threads, len(cuts)):
             tasks, self._parts = grouped(cuts, store.indptr, n_threads), []
         homes = homes_of([part.home for part in self._parts] or [None] * len(tasks), members)
-        room = require_room(members, len(store.indptr) - 1)
         held = kept_in_memory([_size(store, task) for task in tasks], homes, room)
         before: list[PlacedPart | None] = [*self._parts] or [None] * len(tasks)
         self._parts = [

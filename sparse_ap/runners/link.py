@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from distributed import Client, Future, KilledWorker
@@ -14,9 +14,9 @@ from sparse_ap.runners.membership import Membership
 
 __all__ = ["Link", "LostError"]
 
-# Seconds between looks at whether anybody is still working.
-_POLL = 2.0
-# Seconds to try to reach a worker: a home that is gone is found out before long.
+# Seconds between looks at whether those who work are still there.
+_POLL = 0.5
+# Seconds to try to reach a worker.
 _REACH = 10.0
 
 _GONE = (OSError, TimeoutError, ValueError, concurrent.futures.CancelledError, asyncio.CancelledError)
@@ -66,13 +66,20 @@ class Link:
             return await asyncio.gather(*(self._scatter(*package) for package in packages.items()))
 
         try:
-            sent = self._complete(scatter())
-        except _GONE as error:
-            raise LostError(str(error)) from error
+            sent = self._complete(scatter(), packages)
+        # KeyError: the scheduler's, of a worker that went as it got them.
+        except (*_GONE, KeyError) as error:
+            raise LostError(repr(error)) from error
         return {name: future for futures in sent for name, future in futures.items()}
 
-    def fetch(self, futures: Sequence[Future[Any]]) -> list[Any]:
+    def fetch(self, futures: Sequence[Future[Any]], homes: Collection[str]) -> list[Any]:
         """Wait for results and fetch them.
+
+        Parameters
+        ----------
+        futures : sequence of Future
+        homes : collection of str
+            The workers that do the work.
 
         Raises
         ------
@@ -84,7 +91,7 @@ class Link:
             What a task has raised.
         """
         try:
-            return self._complete(self._gather(futures))
+            return self._complete(self._gather(futures), homes)
         except KilledWorker as error:
             raise ClusterError(
                 f"Several workers died one after the other over the same task ({error}). Mostly they were "
@@ -93,7 +100,22 @@ class Link:
         except _GONE as error:
             if any(future.status == "error" for future in futures):
                 raise
-            raise LostError(str(error)) from error
+            raise LostError(repr(error)) from error
+
+    def fetch_remade(self, futures: Sequence[Future[Any]]) -> list[Any]:
+        """Fetch results that dask makes again where a worker takes them with it.
+
+        Raises
+        ------
+        ClusterError
+            It cannot, or there are no workers left.
+        """
+        try:
+            return self.fetch(futures, ())
+        except LostError as error:
+            raise ClusterError(
+                f"What the graph is made from has gone with a worker ({error}). Make the collection anew."
+            ) from error
 
     async def _scatter(self, worker: str, objects: Mapping[str, Any]) -> dict[str, Future[Any]]:
         sent: dict[str, Future[Any]] = await self._client.scatter(
@@ -105,12 +127,17 @@ class Link:
         results: list[Any] = await self._client.gather(list(futures), direct=self._direct, asynchronous=True)
         return results
 
-    def _complete(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-        """Let the client's event loop do something, as long as there is a cluster."""
+    def _complete(self, work: Coroutine[Any, Any, ResultT], homes: Collection[str]) -> ResultT:
+        """Let the client's event loop do something, as long as those who take part are there.
+
+        To one that is gone, or hangs and was given up by the scheduler, a connection may be tried for long.
+        """
         handle = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             while not concurrent.futures.wait([handle], timeout=_POLL).done:
-                self._membership.members()
+                gone = set(homes) - self._membership.members().keys()
+                if gone and not handle.done():
+                    raise LostError(f"{', '.join(sorted(gone))} went, or accepts no work")
             return handle.result()
         finally:
             handle.cancel()
@@ -122,7 +149,8 @@ class Link:
         worker = next(iter(self._membership.members()))
         self._direct = True
         try:
-            self.send({worker: {"sparse_ap-reached": 0}})
-        except LostError:
+            # Without a limit of its own a connection is tried for half a minute.
+            self._complete(asyncio.wait_for(self._scatter(worker, {"sparse_ap-reached": 0}), _REACH), ())
+        except (*_GONE, KeyError):
             return False
         return True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import platform
 import time
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +22,8 @@ __all__ = ["Membership"]
 
 # Seconds to wait for a worker where there is none, or for the scheduler, before giving up.
 PATIENCE = 60.0
+# Seconds that the scheduler has to answer a question.
+_ANSWER = 10.0
 # What decides whether client and workers understand each other, and compute the same bits.
 _MUST_AGREE = ("sparse-ap", "numpy", "numba", "zarr", "dask", "distributed")
 
@@ -56,13 +60,19 @@ class Membership:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._scheduler = str(client.scheduler.address)  # type: ignore[union-attr]
+        self._asked: dict[str, Future[Any]] = {}
         self._known: dict[str, Member | None] = {}
         _require_same_versions(self._ask_scheduler(), "the scheduler")
-        for address, found in self._descriptions(self._wait_for_workers()).items():
+        self._ask(self._wait_for_workers())
+        wait(self._asked.values(), PATIENCE)
+        for address, found in self._answers().items():
             _require_same_versions(found, f"the worker {address}")
 
     def members(self) -> dict[str, Member]:
         """Return the workers that can be given work, by address; wait where there is none.
+
+        Those that are paused, being short of memory, cannot.
 
         Raises
         ------
@@ -71,38 +81,64 @@ class Membership:
         """
         deadline = time.monotonic() + PATIENCE
         while True:
-            addresses = self._wait_for_workers()
-            self._meet([address for address in addresses if address not in self._known])
+            addresses = self._addresses()
+            self._meet(addresses)
             members = {name: member for name in addresses if (member := self._known.get(name)) is not None}
             if members:
                 return members
-            if time.monotonic() > deadline:
-                raise ClusterError(self._absence())
-            time.sleep(0.1)
+            self._go_on_waiting(deadline)
 
     def _meet(self, addresses: Sequence[str]) -> None:
-        """Take note of workers that have joined."""
-        for address, found in self._descriptions(addresses).items():
-            try:
-                _require_same_versions(found, f"the worker {address}")
-            except ClusterError as error:
-                warnings.warn(f"{error} It is given no work.", UserWarning, stacklevel=2)
-                self._known[address] = None
+        """Take note of workers that have joined, once they have answered: nobody waits for a slow one."""
+        for gone in self._asked.keys() - set(addresses):
+            del self._asked[gone]
+            self._known.pop(gone, None)
+        self._ask([address for address in addresses if address not in self._asked])
+        for address, found in self._answers().items():
+            if address not in self._known:
+                self._known[address] = _member(address, found)
+
+    def _ask(self, addresses: Sequence[str]) -> None:
+        """Ask workers to describe themselves."""
+
+        async def description(address: str) -> Any:
+            run = self._client.run(_describe, workers=[address], on_error="return")
+            return (await asyncio.wait_for(run, PATIENCE))[address]
+
+        loop = self._client.loop.asyncio_loop  # type: ignore[union-attr]
+        for address in addresses:
+            self._asked[address] = asyncio.run_coroutine_threadsafe(description(address), loop)
+
+    def _answers(self) -> dict[str, Any]:
+        """Return what workers have answered; those that could not be reached will be asked again."""
+        answers = {}
+        for address, asked in [(address, asked) for address, asked in self._asked.items() if asked.done()]:
+            found = asked.exception() or asked.result()
+            if isinstance(found, OSError | KeyError):
+                del self._asked[address]
             else:
-                self._known[address] = Member(found.n_threads, found.memory)
+                answers[address] = found
+        return answers
 
     def _wait_for_workers(self) -> list[str]:
         deadline = time.monotonic() + PATIENCE
         while not (addresses := self._addresses()):
-            if time.monotonic() > deadline:
-                raise ClusterError(self._absence())
-            time.sleep(0.1)
+            self._go_on_waiting(deadline)
         return addresses
 
+    def _go_on_waiting(self, deadline: float) -> None:
+        """Wait a moment, if there is any hope."""
+        if time.monotonic() > deadline or self._client.status == "closed":
+            raise ClusterError(self._absence())
+        time.sleep(0.1)
+
     def _addresses(self) -> list[str]:
-        """Return the workers' addresses; none where the scheduler cannot be reached."""
+        """Return the addresses of workers that accept work; none where the scheduler cannot be reached."""
         try:
-            return list(self._client.nthreads()) if self._client.status == "running" else []
+            if self._client.status != "running":
+                return []
+            scheduler: Any = self._client.scheduler
+            return list(self._client.sync(scheduler.ncores_running, callback_timeout=_ANSWER))
         except (OSError, TimeoutError):
             return []
 
@@ -111,35 +147,39 @@ class Membership:
             "With checkpoint=... (--checkpoint) a run can be resumed on any other cluster; without it, it "
             "must begin anew."
         )
-        scheduler = address_of(self._client)
+        if self._client.status == "closed":
+            return f"The client has been closed, or its scheduler {self._scheduler} is gone. {go_on}"
         if self._client.status != "running":
-            return f"The scheduler {scheduler} has not answered for {PATIENCE:.0f} seconds. {go_on}"
+            return f"The scheduler {self._scheduler} has not answered for {PATIENCE:.0f} seconds. {go_on}"
         return (
-            f"The scheduler {scheduler} has had no workers for {PATIENCE:.0f} seconds. Start some (dask "
-            f"worker {scheduler}), or see in their logs why they ended. {go_on}"
+            f"The scheduler {self._scheduler} has had no workers that accept work for {PATIENCE:.0f} "
+            f"seconds. Start some (dask worker {self._scheduler}), or see in their logs why they ended or "
+            f"are paused. {go_on}"
         )
 
     def _ask_scheduler(self) -> Any:
         """Return the scheduler's description, or what it raised."""
         try:
-            return self._client.run_on_scheduler(_describe_scheduler)
+            return self._client.sync(
+                self._client.run_on_scheduler, _describe_scheduler, callback_timeout=PATIENCE
+            )
+        except TimeoutError as error:
+            raise ClusterError(
+                f"The scheduler {self._scheduler} has not answered for {PATIENCE:.0f} seconds."
+            ) from error
         except Exception as error:
             # Whatever cannot be unpickled there comes back as it was raised.
             return error
 
-    def _descriptions(self, addresses: Sequence[str]) -> dict[str, Any]:
-        """Ask workers about themselves; those that do not answer are left out, and asked again."""
-        if not addresses:
-            return {}
-        answers: dict[str, Any] = self._client.run(_describe, workers=list(addresses), on_error="return")
-        return {name: found for name, found in answers.items() if not isinstance(found, OSError)}
 
-
-def address_of(client: Client) -> str:
-    """Return the scheduler's address."""
-    return (
-        str(client.scheduler.address) if client.scheduler is not None else "of the client, which is closed,"
-    )
+def _member(address: str, found: Any) -> Member | None:
+    """Return a worker that has joined, if it will do."""
+    try:
+        _require_same_versions(found, f"the worker {address}")
+    except ClusterError as error:
+        warnings.warn(f"{error} It is given no work.", UserWarning, stacklevel=2)
+        return None
+    return Member(found.n_threads, found.memory)
 
 
 def _versions() -> dict[str, str]:

@@ -53,13 +53,17 @@ def grouped(cuts: Sequence[RowCut], indptr: Int64Array, n_threads: int) -> list[
     n_threads : int
         Of the whole cluster. Each has the same number of tasks, as few as 64 million edges a task allow.
     """
-    ends = np.array([cut.stop for cut in cuts], np.int64)
+    starts = np.array([*(cut.start for cut in cuts), len(indptr) - 1], np.int64)
     # As everywhere, a row costs about as much as an edge.
-    work = indptr[ends] + ends
-    n_tasks = n_threads * max(1, math.ceil(indptr[-1] / (_MOST_EDGES * n_threads))) if len(cuts) else 0
-    targets = np.arange(1, n_tasks) * (work[-1] / n_tasks) if n_tasks else []
-    bounds = np.unique([0, *(np.searchsorted(work, targets) + 1), len(cuts)])
-    return [tuple(cuts[start:stop]) for start, stop in pairwise(bounds)]
+    work = indptr[starts] + starts
+    n_tasks = n_threads * max(1, math.ceil(indptr[-1] / (_MOST_EDGES * n_threads)))
+    n_tasks = min(n_tasks, len(cuts))
+    inner = np.arange(1, n_tasks)
+    nearest = np.searchsorted((work[1:] + work[:-1]) / 2, inner * (work[-1] / max(1, n_tasks)))
+    # A task has one block at least, however large one of the others is.
+    after = np.maximum.accumulate(np.maximum(nearest - inner, 0)) + inner
+    bounds = [0, *np.minimum(after, len(cuts) - n_tasks + inner).tolist(), len(cuts)]
+    return [tuple(cuts[start:stop]) for start, stop in pairwise(bounds) if stop > start]
 
 
 def homes_of(current: Sequence[str | None], members: Mapping[str, Member]) -> list[str]:
@@ -83,33 +87,38 @@ def homes_of(current: Sequence[str | None], members: Mapping[str, Member]) -> li
             load[home] += 1
     for task, home in enumerate(homes):
         if home is None:
-            home = homes[task] = min(load, key=lambda name: (load[name] + 1) / members[name].n_threads)
+            free = [name for name in members if load[name] < most[name]]
+            home = homes[task] = min(free, key=lambda name: (load[name] + 1) / members[name].n_threads)
             load[home] += 1
     return [home for home in homes if home is not None]
 
 
 def require_room(members: Mapping[str, Member], n_points: int) -> dict[str, int]:
-    """Return how much memory each worker has left for edges.
+    """Return how much memory workers have left for edges, by address; those that are too small are left out.
 
     Raises
     ------
     MemoryLimitError
-        There is a worker that cannot hold a pass's vectors.
+        No worker can hold a pass's vectors.
     """
     n_threads = sum(member.n_threads for member in members.values())
-    room = {}
-    for name, member in members.items():
-        rows = n_points * member.n_threads / n_threads * _A_ROW
-        needed = _MACHINERY + rows + n_points * (_A_POINT + member.n_threads * _A_POINT_AND_THREAD)
-        room[name] = int(_USABLE * member.memory - needed)
-        if room[name] < 0:
-            raise MemoryLimitError(
-                f"The worker {name} has a memory limit of {member.memory / 1e9:.2f} GB and "
-                f"{member.n_threads} threads; {n_points:,} points need {needed / _USABLE / 1e9:.2f} GB, of "
-                "which four tenths are dask's reserve. Give the workers more memory (--memory-limit), or "
-                "fewer threads each (--nthreads)."
-            )
-    return room
+    needed = {name: _needed(member, n_threads, n_points) for name, member in members.items()}
+    room = {name: int(_USABLE * members[name].memory - needed[name]) for name in members}
+    if max(room.values()) < 0:
+        name = max(room, key=room.__getitem__)
+        raise MemoryLimitError(
+            f"The worker {name} has a memory limit of {members[name].memory / 1e9:.2f} GB and "
+            f"{members[name].n_threads} threads; {n_points:,} points need {needed[name] / _USABLE / 1e9:.2f} "
+            "GB, of which four tenths are dask's reserve. Give the workers more memory (--memory-limit), or "
+            "fewer threads each (--nthreads)."
+        )
+    return {name: left for name, left in room.items() if left >= 0}
+
+
+def _needed(member: Member, n_threads: int, n_points: int) -> float:
+    """Return the bytes that a worker needs beside edges; ``n_threads`` are those of the whole cluster."""
+    rows = n_points * member.n_threads / n_threads * _A_ROW
+    return _MACHINERY + rows + n_points * (_A_POINT + member.n_threads * _A_POINT_AND_THREAD)
 
 
 def kept_in_memory(sizes: Sequence[int], homes: Sequence[str], room: Mapping[str, int]) -> list[bool]:

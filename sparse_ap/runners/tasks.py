@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,32 +109,35 @@ def add_columns(
     reductions: tuple[ColumnReduction, ...], n_points: int, *columns: PackedColumns
 ) -> PackedColumns:
     """Combine columns."""
-    if len(columns) == 1:
-        return columns[0]
-    totals = unpacked(reductions, n_points, *columns)
-    return tuple(map(_packed, totals))
+    return tuple(map(_packed, unpacked(reductions, n_points, *columns)))
 
 
 def unpacked(reductions: tuple[ColumnReduction, ...], n_points: int, *columns: PackedColumns) -> Columns:
     """Combine columns, and write out every entry."""
-    totals = tuple(reduction.new_share(n_points) for reduction in reductions)
-    for which, (reduction, total) in enumerate(zip(reductions, totals, strict=True)):
-        total.fill(0)
-        for packed in columns:
-            _combine(reduction, total, packed[which])
-    return totals
+    return tuple(
+        _total(reduction, n_points, [packed[which] for packed in columns])
+        for which, reduction in enumerate(reductions)
+    )
 
 
-def _combine(reduction: ColumnReduction, total: NDArray[Any], column: NDArray[Any] | SparseColumn) -> None:
-    if isinstance(column, SparseColumn):
-        total[column.places] = reduction.combine(total[column.places], column.values)
-    else:
-        reduction.combine(total, column, out=total)
+def _total(
+    reduction: ColumnReduction, n_points: int, shares: Sequence[NDArray[Any] | SparseColumn]
+) -> NDArray[Any]:
+    dense = [share for share in shares if not isinstance(share, SparseColumn)]
+    sparse = [share for share in shares if isinstance(share, SparseColumn)]
+    total: NDArray[Any] = np.zeros(n_points, reduction.dtype) if not dense else dense[0]
+    for share in dense[1:]:
+        total = reduction.combine(total, share)
+    if sparse and len(dense) == 1:
+        total = total.copy()  # another task's result
+    for places, values in sparse:
+        total[places] = reduction.combine(total[places], values)
+    return total
 
 
 def _packed(column: NDArray[Any]) -> NDArray[Any] | SparseColumn:
     """Leave out zeros where that makes a column half as large."""
-    places = np.flatnonzero(column)
-    if len(places) * (4 + column.itemsize) > column.nbytes // 2:
+    if np.count_nonzero(column) * (4 + column.itemsize) > column.nbytes // 2:
         return column
+    places = np.flatnonzero(column)
     return SparseColumn(places.astype(np.int32), column[places])

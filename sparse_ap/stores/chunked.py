@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from dask.delayed import Delayed
     from distributed import Client, Future
 
-__all__ = ["ChunkedStore", "starts_of"]
+__all__ = ["ChunkedStore", "Fetch", "starts_of"]
+
+Fetch: TypeAlias = "Callable[[Sequence[Future[Any]]], list[Any]]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +28,8 @@ class ChunkedStore:
     Attributes
     ----------
     client : distributed.Client
+    fetch : callable
+        Returns the results of futures, and does not wait for ever.
     blocks : tuple of Future
         Each a `Block`, one for each of ``divisions``; dask makes a lost one again.
     divisions : tuple of RowCut
@@ -34,6 +38,7 @@ class ChunkedStore:
     """
 
     client: Client
+    fetch: Fetch
     blocks: tuple[Future[Any], ...]
     divisions: tuple[RowCut, ...]
     indptr: Int64Array
@@ -50,7 +55,7 @@ class ChunkedStore:
                 for block, those in zip(self.blocks, self.divisions, strict=True)
                 if those.start < rows.stop and rows.start < those.stop
             ]
-            yield _joined(self.client.gather(within), rows, self)
+            yield _joined(self.fetch(within), rows, self)
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
         """Return rows for another process: blocks as they are, in memory in any case."""

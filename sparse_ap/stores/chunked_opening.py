@@ -10,17 +10,17 @@ import dask.array
 import numpy as np
 import scipy.sparse
 from dask.delayed import Delayed, delayed
+from dask.utils import is_dataframe_like
 from distributed import Client
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.model import Block, Int64Array, RowCut
-from sparse_ap.stores.chunked import ChunkedStore, starts_of
+from sparse_ap.model import Block, Int32Array, Int64Array, RowCut
+from sparse_ap.stores.chunked import ChunkedStore, Fetch, starts_of
 from sparse_ap.stores.dense import dense_block
 from sparse_ap.stores.memory import csr_of
 from sparse_ap.stores.structure import (
     as_float,
-    as_ids,
     float_type,
     require_ids_fit,
     require_square,
@@ -33,7 +33,7 @@ __all__ = ["open_collection"]
 _BLOCK_EDGES = 16_000_000
 
 
-def open_collection(collection: Any, client: Client) -> ChunkedStore:
+def open_collection(collection: Any, client: Client, fetch: Fetch) -> ChunkedStore:
     """Compute a dask collection on a cluster, and keep it there as blocks.
 
     Parameters
@@ -41,6 +41,8 @@ def open_collection(collection: Any, client: Client) -> ChunkedStore:
     collection : dask.array.Array or dask.dataframe.DataFrame
         As for `sparse_ap.affinity_propagation`.
     client : distributed.Client
+    fetch : callable
+        Returns the results of futures, and does not wait for ever.
 
     Raises
     ------
@@ -48,16 +50,16 @@ def open_collection(collection: Any, client: Client) -> ChunkedStore:
         It is no graph.
     """
     if isinstance(collection, dask.array.Array):
-        return _from_array(collection, client)
-    if hasattr(collection, "map_partitions") and hasattr(collection, "columns"):
-        return _from_table(collection, client)
+        return _from_array(collection, client, fetch)
+    if is_dataframe_like(collection):
+        return _from_table(collection, client, fetch)
     raise InvalidInputError(
         f"The similarities are a {type(collection).__name__}; of dask's collections an array of shape "
         "(n_points, n_points) is needed, its chunks sparse CSR or dense, or a dataframe of edges."
     )
 
 
-def _from_array(array: dask.array.Array, client: Client) -> ChunkedStore:
+def _from_array(array: dask.array.Array, client: Client, fetch: Fetch) -> ChunkedStore:
     """Take each chunk of rows as a block."""
     if any(np.isnan(size) for size in (*array.shape, *(n for sizes in array.chunks for n in sizes))):
         raise InvalidInputError(
@@ -68,7 +70,8 @@ def _from_array(array: dask.array.Array, client: Client) -> ChunkedStore:
     n_points = int(array.shape[0])
     require_ids_fit(n_points)
     dtype = float_type(array.dtype)
-    array = array.rechunk({1: -1}) if array.numblocks[1] > 1 else array
+    # By the method that takes any chunks; the other is for dense ones.
+    array = array.rechunk({1: -1}, method="tasks") if array.numblocks[1] > 1 else array
     bounds = np.cumsum([0, *array.chunks[0]]).tolist()
     divisions = [RowCut(start, stop) for start, stop in pairwise(bounds) if stop > start]
     chunks = [chunk for chunk, size in zip(array.to_delayed()[:, 0], array.chunks[0], strict=True) if size]
@@ -76,57 +79,68 @@ def _from_array(array: dask.array.Array, client: Client) -> ChunkedStore:
         delayed(_block_of_chunk, pure=False)(chunk, rows, n_points, dtype)
         for chunk, rows in zip(chunks, divisions, strict=True)
     ]
-    return _computed(blocks, divisions, dtype, client)
+    return _computed(blocks, divisions, dtype, client, fetch)
 
 
-def _from_table(table: Any, client: Client) -> ChunkedStore:
+def _from_table(table: Any, client: Client, fetch: Fetch) -> ChunkedStore:
     """Bring the edges of each row together: the table's own sorting by divisions."""
-    if len(table.columns) < 3:
-        raise InvalidInputError(
-            f"The table of edges has the columns {', '.join(map(str, table.columns))}; three are needed: the "
-            "row, the column and the similarity."
-        )
-    table = table[list(table.columns[:3])]
-    row, column, similarity = table.columns
-    for name in (row, column):
-        if table.dtypes[name].kind not in "iu":
-            raise InvalidInputError(
-                f"The column {name!r} of the table of edges has dtype {table.dtypes[name]}; points must be "
-                "numbered from 0. Edges between named points: sparse-ap convert numbers them."
-            )
-    dtype = float_type(np.dtype(table.dtypes[similarity]))
-    degrees = _degrees(table, client)
+    dtype = _require_edges(table)
+    # As narrow as can be, before they travel.
+    kinds = {"row": np.int32, "column": np.int32, "similarity": dtype}
+    edges = table.map_partitions(_edges_of, dtype, meta=kinds)
+    degrees = _degrees(edges, client, fetch)
     n_points = len(degrees)
     indptr = starts_of([degrees])
     bounds = _bounds(indptr, max(sum(client.nthreads().values()), -(-int(indptr[-1]) // _BLOCK_EDGES)))
     divisions = [RowCut(start, stop) for start, stop in pairwise(bounds)]
     # The last of dask's divisions is within its partition.
-    sorted_table = table.set_index(row, divisions=[*bounds[:-1], n_points - 1] if n_points > 1 else [0, 0])
+    ends = [*bounds[:-1], n_points - 1] if n_points > 1 else [0, 0]
+    # From worker to worker; without a default client dask would take a disk that all are to share.
+    by_row = edges.set_index("row", divisions=ends, shuffle_method="p2p")
     blocks = [
-        delayed(_block_of_edges, pure=False)(part, rows, n_points, dtype)
-        for part, rows in zip(sorted_table.to_delayed(), divisions, strict=True)
+        delayed(_block_of_edges, pure=False)(part, rows, n_points)
+        for part, rows in zip(by_row.to_delayed(), divisions, strict=True)
     ]
-    return _computed(blocks, divisions, dtype, client)
+    return _computed(blocks, divisions, dtype, client, fetch)
 
 
-def _degrees(table: Any, client: Client) -> Int64Array:
+def _require_edges(table: Any) -> np.dtype[Any]:
+    """Check the columns of a table of edges; return the type of the similarities."""
+    if len(table.columns) < 3:
+        raise InvalidInputError(
+            f"The table of edges has the columns {', '.join(map(str, table.columns))}; three are needed: the "
+            "row, the column and the similarity."
+        )
+    *ids, similarity = list(table.dtypes)[:3]
+    for name, dtype in zip(table.columns, ids, strict=False):
+        if dtype.kind not in "iu":
+            raise InvalidInputError(
+                f"The column {name!r} of the table of edges has dtype {dtype}; points must be "
+                "numbered from 0. Edges between named points: sparse-ap convert numbers them."
+            )
+    # Types of pandas's own, with room for missing values, tell of numpy's.
+    kind = getattr(similarity, "numpy_dtype", similarity)
+    if not isinstance(kind, np.dtype):
+        raise InvalidInputError(
+            f"The column {table.columns[2]!r} of the table of edges has dtype {similarity}; real numbers are "
+            "needed."
+        )
+    return float_type(kind)
+
+
+def _degrees(edges: Any, client: Client, fetch: Fetch) -> Int64Array:
     """Count the edges of every row; as many as the largest id needs."""
-    parts = table.to_delayed()
-    lowest, highest = np.array(
-        client.gather(client.compute([delayed(_range_of, pure=False)(part) for part in parts]))
-    ).T
-    if lowest.min(initial=0) < 0:
-        raise InvalidInputError(f"The table of edges has the id {lowest.min()}; points are numbered from 0.")
-    n_points = int(highest.max(initial=-1)) + 1
+    parts = edges.to_delayed()
+    ends = fetch(client.compute([delayed(_end_of, pure=False)(part) for part in parts]))
+    n_points = max(ends, default=0)
     if n_points == 0:
         raise InvalidInputError(
             "The table of edges is empty, so that nobody knows how many points there are."
         )
-    require_ids_fit(n_points)
     counts = [delayed(_counts_of, pure=False)(part, n_points) for part in parts]
     while len(counts) > 1:
         counts = [delayed(_sum, pure=False)(*counts[i : i + 2]) for i in range(0, len(counts), 2)]
-    degrees: Int64Array = client.compute(counts[0]).result()
+    degrees: Int64Array = fetch(client.compute(counts))[0]
     return degrees
 
 
@@ -139,11 +153,11 @@ def _bounds(indptr: Int64Array, n_blocks: int) -> list[int]:
 
 
 def _computed(
-    blocks: Sequence[Delayed], divisions: Sequence[RowCut], dtype: np.dtype[Any], client: Client
+    blocks: Sequence[Delayed], divisions: Sequence[RowCut], dtype: np.dtype[Any], client: Client, fetch: Fetch
 ) -> ChunkedStore:
     futures = client.compute(list(blocks))
-    counts = client.gather([client.submit(_row_lengths, block, pure=False) for block in futures])
-    return ChunkedStore(client, tuple(futures), tuple(divisions), starts_of(counts), dtype)
+    counts = fetch([client.submit(_row_lengths, block, pure=False) for block in futures])
+    return ChunkedStore(client, fetch, tuple(futures), tuple(divisions), starts_of(counts), dtype)
 
 
 def _block_of_chunk(chunk: Any, rows: RowCut, n_points: int, dtype: np.dtype[Any]) -> Block:
@@ -167,27 +181,54 @@ def _block_of_chunk(chunk: Any, rows: RowCut, n_points: int, dtype: np.dtype[Any
     )
 
 
-def _block_of_edges(table: Any, rows: RowCut, n_points: int, dtype: np.dtype[Any]) -> Block:
-    """Sort a part of a table, whose index are the rows: the same in whatever order the edges came."""
-    row = table.index.to_numpy()
-    column, similarity = (table[name].to_numpy() for name in table.columns)
-    order = np.lexsort((similarity, column, row))
-    indptr = np.searchsorted(row[order], np.arange(rows.start, rows.stop + 1)).astype(np.int64)
-    indices = as_ids(column[order], n_points)
-    return Block(rows, n_points, indptr, indices, as_float(similarity[order]).astype(dtype, copy=False))
+def _edges_of(table: Any, dtype: np.dtype[Any]) -> Any:
+    """Return a part of a table with columns of numpy's types, checked.
 
-
-def _range_of(table: Any) -> tuple[int, int]:
-    ids = [table[name].to_numpy() for name in table.columns[:2]]
+    Raises
+    ------
+    InvalidInputError
+        An id is no point's.
+    """
+    row, column, similarity = (table.iloc[:, which] for which in range(3))
     return (
-        (int(min(each.min() for each in ids)), int(max(each.max() for each in ids)))
-        if len(table)
-        else (0, -1)
+        table.iloc[:, :3]
+        .set_axis(["row", "column", "similarity"], axis=1)
+        .assign(
+            row=_checked_ids(row),
+            column=_checked_ids(column),
+            similarity=similarity.to_numpy(dtype=dtype, na_value=np.nan),
+        )
     )
 
 
-def _counts_of(table: Any, n_points: int) -> NDArray[Any]:
-    return np.bincount(table[table.columns[0]].to_numpy(), minlength=n_points)
+def _checked_ids(ids: Any) -> Int32Array:
+    if ids.isna().any():
+        raise InvalidInputError(
+            f"In the column {ids.name!r} of the table of edges there are missing ids. Drop those rows."
+        )
+    values: NDArray[Any] = ids.to_numpy()
+    if len(values) and values.min() < 0:
+        raise InvalidInputError(f"The table of edges has the id {values.min()}; points are numbered from 0.")
+    require_ids_fit(int(values.max()) + 1 if len(values) else 0)
+    return values.astype(np.int32)
+
+
+def _block_of_edges(edges: Any, rows: RowCut, n_points: int) -> Block:
+    """Sort a part of a table, whose index are the rows: the same in whatever order the edges came."""
+    row = edges.index.to_numpy()
+    column, similarity = edges["column"].to_numpy(), edges["similarity"].to_numpy()
+    order = np.lexsort((similarity, column, row))
+    indptr = np.searchsorted(row[order], np.arange(rows.start, rows.stop + 1)).astype(np.int64)
+    return Block(rows, n_points, indptr, column[order], similarity[order])
+
+
+def _end_of(edges: Any) -> int:
+    """Return the number after the largest id."""
+    return 1 + max(int(edges[name].max()) for name in ("row", "column")) if len(edges) else 0
+
+
+def _counts_of(edges: Any, n_points: int) -> NDArray[Any]:
+    return np.bincount(edges["row"].to_numpy(), minlength=n_points)
 
 
 def _sum(*counts: NDArray[Any]) -> Any:

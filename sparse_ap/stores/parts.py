@@ -45,7 +45,11 @@ class HeldPart:
     @property
     def nbytes(self) -> int:
         """Memory of the blocks."""
-        return sum(block.indptr.nbytes + block.indices.nbytes + block.data.nbytes for block in self.blocks)
+        return sum(block.nbytes for block in self.blocks)
+
+    def __sizeof__(self) -> int:
+        """Return the memory of the blocks, which is what dask reckons with."""
+        return self.nbytes
 
     def read(self) -> Iterator[Block]:
         """Yield the blocks."""
