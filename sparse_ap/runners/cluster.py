@@ -115,23 +115,29 @@ class Exchange:
         return columns, tally
 
     def _shares(self, vectors: Any, rows: Any) -> list[Future[Any]]:
-        """Begin the work on every part."""
-        names = [f"sent-{self.token}-{which}" for which in range(len(self.parts))]
-        packages: dict[str, dict[str, Any]] = {}
-        for name, part in zip(names, self.parts, strict=True):
-            packages.setdefault(part.home, {})[name] = SentRows.of(self.pass_, rows, part.rows)
-        # To one worker; the others have it from there, and from each other.
-        for package in list(packages.values())[:1]:
-            package[f"vectors-{self.token}"] = vectors
-        sent = self.link.send(packages)
-        return [
-            self._task(
-                _name_of(self.pass_), which, read_part,
-                self.pass_, part.future, self.n_points, sent[f"vectors-{self.token}"], sent[name],
-                workers=[part.home],
-            )
-            for which, (name, part) in enumerate(zip(names, self.parts, strict=True))
-        ]  # fmt: skip
+        """Begin the work on every part, first on one of each worker: the others' rows travel meanwhile."""
+        shares: dict[int, Future[Any]] = {}
+        sent_vectors = f"vectors-{self.token}"
+        sent: dict[str, Future[Any]] = {}
+        for wave in _waves([part.home for part in self.parts]):
+            packages = {
+                self.parts[which].home: {
+                    f"rows-{self.token}-{which}": SentRows.of(self.pass_, rows, self.parts[which].rows)
+                }
+                for which in wave
+            }
+            if not sent:
+                # To one worker; the others have it from there, and from each other.
+                packages[self.parts[wave[0]].home][sent_vectors] = vectors
+            sent |= self.link.send(packages)
+            for which in wave:
+                shares[which] = self._share(which, sent[sent_vectors], sent.pop(f"rows-{self.token}-{which}"))
+        return [shares[which] for which in range(len(self.parts))]
+
+    def _share(self, which: int, vectors: Future[Any], rows: Future[Any]) -> Future[Any]:
+        part = self.parts[which]
+        task = self.pass_, part.future, self.n_points, vectors, rows
+        return self._task(_name_of(self.pass_), which, read_part, *task, workers=[part.home])
 
     def _totals(self, shares: Sequence[Future[Any]]) -> list[Future[Any]]:
         """Add up the columns, first on each worker, then two and two; return one sum, if any."""
@@ -166,6 +172,18 @@ class Exchange:
             workers=workers,
             allow_other_workers=workers is not None,
         )
+
+
+def _waves(homes: Sequence[str]) -> list[list[int]]:
+    """Return the places of the first part of each worker, of the second of each, and so on."""
+    waves: list[list[int]] = []
+    met: dict[str, int] = {}
+    for which, home in enumerate(homes):
+        turn = met[home] = met.get(home, -1) + 1
+        if turn == len(waves):
+            waves.append([])
+        waves[turn].append(which)
+    return waves
 
 
 def _name_of(pass_: object) -> str:

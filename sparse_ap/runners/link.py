@@ -124,8 +124,10 @@ class Link:
         return sent
 
     async def _gather(self, futures: Sequence[Future[Any]]) -> list[Any]:
-        results: list[Any] = await self._client.gather(list(futures), direct=self._direct, asynchronous=True)
-        return results
+        # One by one: those that are ready travel while others are computed.
+        return await asyncio.gather(
+            *(self._client.gather(future, direct=self._direct, asynchronous=True) for future in futures)
+        )
 
     def _complete(self, work: Coroutine[Any, Any, ResultT], homes: Collection[str]) -> ResultT:
         """Let the client's event loop do something, as long as those who take part are there.
