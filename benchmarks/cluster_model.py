@@ -34,7 +34,9 @@ class Rates:
     edge : float
         Seconds of one thread for an edge.
     point : float
-        Seconds of one thread for a row, and of the client for taking in a point.
+        Seconds of one thread for a row.
+    take_in : float
+        Seconds of the client for damping a point's totals.
     read : float
         Bytes a second that a worker reads of a graph that does not fit into its memory.
     link : float
@@ -49,6 +51,7 @@ class Rates:
 
     edge: float
     point: float
+    take_in: float
     read: float
     link: float
     add: float
@@ -136,17 +139,31 @@ def sweep(n_points: float, n_edges: float, machine: Machine, rates: Rates, traff
         out=(vectors + traffic.rows_out * n_points) / rates.link + levels * vectors / rates.link,
         tree=local + levels * (share / rates.link + share / rates.add) + rates.exchange,
         back=(share + traffic.rows_back * n_points) / rates.link,
-        client=n_points * rates.point + (2 * n_tasks + 2 * machine.n_workers) * rates.task,
+        client=n_points * rates.take_in + (2 * n_tasks + 2 * machine.n_workers) * rates.task,
         worker_memory=fixed + edges_each - streamed,
         client_memory=(66 + 72) * n_points,
     )
 
 
 # What `measure` and benchmarks/disk.py gave on the machine of docs/explanation/scaling.md.
-RATES = Rates(edge=4.5e-9, point=4e-9, read=0.55e9, link=1.0e9, add=5.9e9, task=0.0021, exchange=0.04)
+RATES = Rates(
+    edge=11.6e-9,
+    point=114e-9,
+    take_in=4.5e-9,
+    read=0.57e9,
+    link=1.86e9,
+    add=5.95e9,
+    task=2.1e-3,
+    exchange=0.04,
+)
 
 # Points, edges, workers of one thread, and the seconds of a sweep that benchmarks/cluster.py measured.
-MEASURED: list[tuple[float, float, int, float]] = []
+MEASURED: list[tuple[float, float, int, float]] = [
+    (1e6, 2e8, 1, 3.60),
+    (1e6, 2e8, 2, 1.52),
+    (1e7, 2e8, 1, 5.23),
+    (1e7, 2e8, 2, 5.45),
+]
 
 # What would be done where vectors are the limit; shares of bytes that are left.
 REMEDIES = {

@@ -21,7 +21,7 @@ from sparse_ap.passes.extent import BestRows, ExtentPass
 from sparse_ap.runners import placement
 from sparse_ap.runners.placement import Member, grouped, homes_of, kept_in_memory, require_room
 from sparse_ap.runners.serial import SerialRunner
-from sparse_ap.runners.tasks import SentRows, Share, add_columns, add_shares, read_part, unpacked, written
+from sparse_ap.runners.tasks import SentRows, Share, add_columns, read_part, unpacked, written
 from sparse_ap.stores.memory import MemoryStore
 from sparse_ap.stores.parts import HeldPart
 
@@ -151,7 +151,7 @@ def columns_of_shares(draw: Any) -> list[tuple[Any, Any]]:
 def test_columns_add_up_to_the_same_bits_in_any_tree(shares: list[tuple[Any, Any]], data: Any) -> None:
     n = len(shares[0][0])
     expected = [sum(column) for column in zip(*shares, strict=True)]
-    packed = [add_shares(REDUCTIONS, n, Share(share, {}, 0)) for share in shares]
+    packed = [add_columns(REDUCTIONS, n, Share(share, {}, 0)) for share in shares]
     order = data.draw(st.permutations(range(len(shares))))
     level = [packed[which] for which in order]
     while len(level) > 1:
@@ -185,7 +185,7 @@ def test_parts_together_do_what_a_pass_does(inner: list[int]) -> None:
         wrote, tally = written(share)
         best.best[start:stop], total = wrote["best"], total + tally
         shares.append(share)
-    (count,) = unpacked(pass_.column_reductions, 300, add_shares(pass_.column_reductions, 300, *shares))
+    (count,) = unpacked(pass_.column_reductions, 300, add_columns(pass_.column_reductions, 300, *shares))
     assert count.tobytes() == in_degree.tobytes()
     assert best.best.tobytes() == rows.best.tobytes()
     assert total == extent

@@ -25,6 +25,7 @@ class LastRows:
         self._store = store
         self.indptr = store.indptr + FAR
         self.dtype, self.origin, self.chunk_edges = store.dtype, store.origin, store.chunk_edges
+        self.divisions = store.divisions
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
         for block in self._store.read(cuts):

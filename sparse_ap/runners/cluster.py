@@ -8,8 +8,9 @@ again; and a task may run twice, anywhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ from sparse_ap.runners import RowsT, TallyT, VectorsT
 from sparse_ap.runners.layout import Layout, PlacedPart
 from sparse_ap.runners.link import Link, LostError
 from sparse_ap.runners.membership import Membership
-from sparse_ap.runners.tasks import SentRows, add_columns, add_shares, read_part, unpacked, written
+from sparse_ap.runners.tasks import SentRows, add_columns, read_part, unpacked, written
 from sparse_ap.stores import Store
 from sparse_ap.stores.chunked import Fetch
 
@@ -98,11 +99,12 @@ class Exchange:
     n_points: int
     parts: Sequence[PlacedPart]
     token: str = field(default_factory=lambda: uuid4().hex)
+    numbers: Iterator[int] = field(default_factory=count)
 
     def run(self, vectors: Any, rows: Any) -> tuple[Columns, Any]:
         """Run the pass."""
         shares = self._shares(vectors, rows)
-        answers = [self._task("fetch-rows", which, written, share) for which, share in enumerate(shares)]
+        answers = [self._task("fetch-rows", written, share, priority=1) for share in shares]
         totals = self._totals(shares)
         del shares
         fetched = self.link.fetch([*answers, *totals], {part.home for part in self.parts})
@@ -137,7 +139,7 @@ class Exchange:
     def _share(self, which: int, vectors: Future[Any], rows: Future[Any]) -> Future[Any]:
         part = self.parts[which]
         task = self.pass_, part.future, self.n_points, vectors, rows
-        return self._task(_name_of(self.pass_), which, read_part, *task, workers=[part.home])
+        return self._task(_name_of(self.pass_), read_part, *task, workers=[part.home])
 
     def _totals(self, shares: Sequence[Future[Any]]) -> list[Future[Any]]:
         """Add up the columns, first on each worker, then two and two; return one sum, if any."""
@@ -147,30 +149,35 @@ class Exchange:
         by_home: dict[str, list[Future[Any]]] = {}
         for share, part in zip(shares, self.parts, strict=True):
             by_home.setdefault(part.home, []).append(share)
-        sums = [
-            self._task("add-shares", which, add_shares, reductions, self.n_points, *group, workers=[home])
-            for which, (home, group) in enumerate(by_home.items())
-        ]
-        level = 0
+        sums = [self._sum_at(home, group) for home, group in by_home.items()]
         while len(sums) > 1:
-            level += 1
-            pairs = [sums[which : which + 2] for which in range(0, len(sums), 2)]
-            sums = [
-                self._task(f"add-columns-{level}", which, add_columns, reductions, self.n_points, *pair)
-                for which, pair in enumerate(pairs)
-            ]
+            sums = [self._add(*sums[which : which + 2]) for which in range(0, len(sums), 2)]
         return sums
 
+    def _sum_at(self, home: str, shares: Sequence[Future[Any]]) -> Future[Any]:
+        """Add up the shares of a worker, each as soon as it is there: it holds few at a time."""
+        total = self._add(shares[0], workers=[home])
+        for share in shares[1:]:
+            total = self._add(total, share, workers=[home])
+        return total
+
+    def _add(self, *summands: Future[Any], workers: Sequence[str] | None = None) -> Future[Any]:
+        reductions = self.pass_.column_reductions
+        return self._task(
+            "add-columns", add_columns, reductions, self.n_points, *summands, workers=workers, priority=1
+        )
+
     def _task(
-        self, name: str, which: int, work: Any, *args: Any, workers: Sequence[str] | None = None
+        self, name: str, work: Any, *args: Any, workers: Sequence[str] | None = None, priority: int = 0
     ) -> Future[Any]:
         """Submit a task; it prefers its worker, and can be run by any."""
         return self.client.submit(
             work,
             *args,
-            key=(f"{name}-{self.token}", which),
+            key=(f"{name}-{self.token}", next(self.numbers)),
             workers=workers,
             allow_other_workers=workers is not None,
+            priority=priority,
         )
 
 

@@ -18,7 +18,6 @@ __all__ = [
     "SentRows",
     "Share",
     "add_columns",
-    "add_shares",
     "read_part",
     "unpacked",
     "written",
@@ -100,15 +99,11 @@ def written(share: Share) -> tuple[Mapping[str, NDArray[Any]], Any]:
     return share.rows, share.tally
 
 
-def add_shares(reductions: tuple[ColumnReduction, ...], n_points: int, *shares: Share) -> PackedColumns:
-    """Combine the columns of parts."""
-    return add_columns(reductions, n_points, *(share.columns for share in shares))
-
-
 def add_columns(
-    reductions: tuple[ColumnReduction, ...], n_points: int, *columns: PackedColumns
+    reductions: tuple[ColumnReduction, ...], n_points: int, *summands: Share | PackedColumns
 ) -> PackedColumns:
-    """Combine columns."""
+    """Combine the columns of parts, or columns combined already."""
+    columns = (summand.columns if isinstance(summand, Share) else summand for summand in summands)
     return tuple(map(_packed, unpacked(reductions, n_points, *columns)))
 
 
