@@ -60,6 +60,7 @@ def sweeps(graph: Any, n_sweeps: int, note: Callable[[SweepReport], object], **o
             max_iter=n_sweeps,
             convergence_iter=n_sweeps + 1,
             reorder=False,
+            refine=None,
             callback=note,
             **options,
         )

@@ -123,8 +123,9 @@ class Sweep:
 def sweep(n_points: float, n_edges: float, machine: Machine, rates: Rates, traffic: Traffic) -> Sweep:
     """Predict a sweep."""
     slots = machine.n_workers * machine.n_threads
-    # A task has a block of two million edges at least, as they are read from disk.
-    n_tasks = min(slots * max(1, math.ceil(n_edges / slots / 64e6)), math.ceil(n_edges / 2**21))
+    # As the rows are cut: into blocks of two million edges, or, where threads would get none, smaller ones.
+    n_blocks = n_edges / 2**21 if n_edges > slots * 2**21 else min(16 * slots, (n_edges + n_points) / 2**17)
+    n_tasks = min(slots * max(1, math.ceil(n_edges / slots / 64e6)), max(1, int(n_blocks)))
     levels = math.ceil(math.log2(machine.n_workers))
     work = (n_edges * rates.edge + n_points * rates.point) / min(slots, n_tasks)
     vectors, share = traffic.vectors * n_points, traffic.share * n_points
@@ -159,10 +160,10 @@ RATES = Rates(
 
 # Points, edges, workers of one thread, and the seconds of a sweep that benchmarks/cluster.py measured.
 MEASURED: list[tuple[float, float, int, float]] = [
-    (1e6, 2e8, 1, 3.60),
-    (1e6, 2e8, 2, 1.52),
-    (1e7, 2e8, 1, 5.23),
-    (1e7, 2e8, 2, 5.45),
+    (1e6, 2e8, 1, 1.98),
+    (1e6, 2e8, 2, 1.34),
+    (1e7, 2e8, 1, 5.22),
+    (1e7, 2e8, 2, 3.37),
 ]
 
 # What would be done where vectors are the limit; shares of bytes that are left.

@@ -102,6 +102,7 @@ def run(path: Path, n_sweeps: int, memory_limit: str, cold: bool, in_memory: boo
             max_iter=n_sweeps,
             convergence_iter=n_sweeps + 1,
             reorder=False,
+            refine=None,
             memory_limit=memory_limit,
             callback=note,
         )

@@ -61,7 +61,7 @@ def sweep_seconds(graph: Any, n_sweeps: int, **options: Any) -> NDArray[np.float
 
     with no_convergence_warnings():
         affinity_propagation(
-            graph, max_iter=n_sweeps, convergence_iter=n_sweeps + 1, callback=note, **options
+            graph, max_iter=n_sweeps, convergence_iter=n_sweeps + 1, refine=None, callback=note, **options
         )
     return np.diff(ends)
 

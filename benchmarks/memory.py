@@ -27,7 +27,7 @@ def measure(path: Path, n_jobs: int, reorder: bool) -> None:
 
     def run() -> None:
         with no_convergence_warnings():
-            affinity_propagation(graph, max_iter=30, **options)
+            affinity_propagation(graph, max_iter=30, refine="medoid", **options)
 
     extra = extra_peak_memory(run)
     n_points = graph.shape[0]

@@ -31,7 +31,12 @@ def compare(graph: object, preference: float, reorder: bool, name: str) -> None:
 
     def ours(sweeps: int) -> None:
         affinity_propagation(
-            graph, preference=preference, max_iter=sweeps, convergence_iter=sweeps + 1, reorder=reorder
+            graph,
+            preference=preference,
+            max_iter=sweeps,
+            convergence_iter=sweeps + 1,
+            reorder=reorder,
+            refine=None,
         )
 
     def theirs(iterations: int) -> None:

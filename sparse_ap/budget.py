@@ -9,18 +9,27 @@ import psutil
 
 from sparse_ap.errors import InvalidInputError, MemoryLimitError
 
-__all__ = ["SENT_AND_FETCHED", "GraphSize", "Way", "available", "bytes_of", "choose_way"]
+__all__ = ["BEGUN_RENUMBERED", "GraphSize", "Way", "available", "bytes_of", "choose_way"]
+
+#: In place of whether to renumber points: the run to go on with was begun in memory, with renumbered ones.
+BEGUN_RENUMBERED = "begun renumbered"
 
 # Bytes a point of what a run with float32 similarities holds while it sweeps: preferences, supports,
 # self-responsibilities and totals (8 each), the totals gathered (4), statuses and when they changed (5), the
 # rows' memory (20), the user's numbers (4), the best exemplars seen (1). indptr (8) is held already.
-_A_POINT = 66
+_SWEEPING = 66
 # What is wider where similarities are float64: the totals gathered, mean and corrections of the rows.
-_A_POINT_WIDER = 16
+_SWEEPING_WIDER = 16
+# While it searches for better exemplars, all that has been let go: five records of what each point has (24
+# each), preferences and disturbed ones (16), lots (8), the moves and their order (30), the user's numbers
+# (4), the points' best similarities (8), the assignment that the search began with (9).
+_SEARCHING = 195
+_SEARCHING_WIDER = 4
 # Each thread adds up the columns for itself.
-_A_POINT_AND_THREAD = 8
-# What is sent to a cluster's workers and fetched from them takes as much as this many threads do.
-SENT_AND_FETCHED = 9
+_SWEEPING_THREAD = 8
+_SEARCHING_THREAD = 16
+# What is sent to a cluster's workers and fetched from them at a time.
+_SENT_AND_FETCHED = 72
 # A thread's block, as it is read, decoded and worked on; and what zarr decodes at a time of a whole array.
 _COPIES_OF_A_BLOCK = 4
 _BLOCKS_WHILE_LOADING = 12
@@ -68,28 +77,41 @@ class Way:
     reorder : bool
         Whether to work on a renumbered copy.
     n_threads : int
+        Of this process.
+    on_cluster : bool
+        Whether the workers of a cluster read the edges.
     """
 
     load: bool
     streaming: bool
     reorder: bool
     n_threads: int
+    on_cluster: bool = False
 
     def extra_bytes(self, size: GraphSize) -> int:
         """Return the memory this way takes beyond what the process holds already."""
-        a_point = _A_POINT + self.n_threads * _A_POINT_AND_THREAD
-        if size.itemsize == 8:
-            a_point += _A_POINT_WIDER
         # Renumbering copies the graph, and so does tidying it, one after the other.
         graphs = self.load + (not self.streaming)
-        n_blocks = self.streaming * self.n_threads * _COPIES_OF_A_BLOCK + self.load * _BLOCKS_WHILE_LOADING
+        n_blocks = self.streaming * self._n_readers * _COPIES_OF_A_BLOCK + self.load * _BLOCKS_WHILE_LOADING
         return (
-            a_point * size.n_points
+            self._a_point(size.itemsize == 8) * size.n_points
             + graphs * size.graph_bytes
             + size.edge_state * size.n_edges
             + n_blocks * size.block_edges * (4 + size.itemsize)
             + _MACHINERY
         )
+
+    @property
+    def _n_readers(self) -> int:
+        """Threads of this process that read edges."""
+        return 0 if self.on_cluster else self.n_threads
+
+    def _a_point(self, wide: bool) -> int:
+        """Return the bytes a point: of the sweeps, or of the search after them if that takes more."""
+        exchange = _SENT_AND_FETCHED * self.on_cluster
+        sweeping = _SWEEPING + wide * _SWEEPING_WIDER + self._n_readers * _SWEEPING_THREAD
+        searching = _SEARCHING + wide * _SEARCHING_WIDER + self._n_readers * _SEARCHING_THREAD
+        return exchange + max(sweeping, searching)
 
 
 def choose_way(ways: Sequence[Way], size: GraphSize, limit: int) -> Way:
@@ -113,16 +135,25 @@ def choose_way(ways: Sequence[Way], size: GraphSize, limit: int) -> Way:
         if held + way.extra_bytes(size) <= limit:
             return way
     least = ways[-1].extra_bytes(size)
-    way_out = (
-        "Raise memory_limit to that, use a machine with more memory, or drop points."
-        if ways[-1].streaming
-        else "Raise memory_limit to that; or write the graph to disk with sparse_ap.graphs.write_graph and "
-        "give its path: edges are then read from there in each sweep."
-    )
     raise MemoryLimitError(
         f"{size.n_points:,} points and {size.n_edges:,} edges need {_text(held + least)} at least: "
         f"{_text(least)}, and {_text(held)} that the process holds already. The limit is {_text(limit)}. "
-        f"{way_out}"
+        f"{_way_out(ways[-1])}"
+    )
+
+
+def _way_out(last: Way) -> str:
+    """Say what to do where not even the last of the ways fits."""
+    if last.on_cluster:
+        return (
+            "That is for this process alone, which keeps the state of all points; the edges are with the "
+            "workers. Raise memory_limit to that, run it on a machine with more memory, or drop points."
+        )
+    if last.streaming:
+        return "Raise memory_limit to that, use a machine with more memory, or drop points."
+    return (
+        "Raise memory_limit to that; or write the graph to disk with sparse_ap.graphs.write_graph and "
+        "give its path: edges are then read from there in each sweep."
     )
 
 

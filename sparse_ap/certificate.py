@@ -23,24 +23,24 @@ from sparse_ap.passes.dual import (
 )
 from sparse_ap.passes.grid import Grid, grid_sum
 from sparse_ap.readout import exact_sum
-from sparse_ap.similarity import Problem
+from sparse_ap.similarity import Problem, ceiling
 
 __all__ = ["certified", "upper_bound"]
 
 # Steps, two passes over the edges each.
 _STEPS = 60
-# Width of the rounded corners at first and at last, in units of what a point loses on average against its
-# best edge; and the length of a step in units of the width.
+# Width of the rounded corners at first and at last, in units of what a point loses on average against the
+# ceiling; and the length of a step in units of the width.
 _FIRST_WIDTH, _LAST_WIDTH = 0.3, 0.003
 _STEP = 0.3
 
 
-def certified(problem: Problem, clustering: Clustering, row_best: Float64Array) -> Clustering:
-    """Return a clustering with its bound; parameters as for `upper_bound`."""
-    return replace(clustering, net_similarity_bound=upper_bound(problem, clustering, row_best))
+def certified(problem: Problem, clustering: Clustering) -> Clustering:
+    """Return a clustering with its bound."""
+    return replace(clustering, net_similarity_bound=upper_bound(problem, clustering))
 
 
-def upper_bound(problem: Problem, clustering: Clustering, row_best: Float64Array) -> float:
+def upper_bound(problem: Problem, clustering: Clustering) -> float:
     """Return a number that no clustering of this graph exceeds in net similarity.
 
     Parameters
@@ -48,11 +48,9 @@ def upper_bound(problem: Problem, clustering: Clustering, row_best: Float64Array
     problem : Problem
     clustering : Clustering
         A good one.
-    row_best : ndarray of float64, shape (n_points,)
-        Each point's largest similarity, -inf where it has no edge.
     """
     offer = _offers(problem, clustering)
-    scale = _scale(offer, row_best)
+    scale = (ceiling(problem.execution, problem.preference) - clustering.net_similarity) / max(1, len(offer))
     improved = _descended(problem, offer, scale) if scale > 0 else offer
     return min(_proven(problem, offer), _proven(problem, improved))
 
@@ -65,12 +63,6 @@ def _offers(problem: Problem, clustering: Clustering) -> Float64Array:
     mine = is_exemplar[problem.user_id]
     offer[mine] = problem.preference[mine]
     return offer
-
-
-def _scale(offer: Float64Array, row_best: Float64Array) -> float:
-    """Return what points lose on average against their best edge."""
-    lost = (row_best - offer)[row_best > -np.inf]
-    return exact_sum(np.abs(lost)) / len(lost) if len(lost) else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -152,6 +152,10 @@ same, every label is valid); 130 interrupted.
     "--scheme", type=click.Choice(["auto", "compact", "classic"]), default="auto", show_default=True,
     help="classic is the paper's, message by message.",
 )  # fmt: skip
+@click.option(
+    "--refine", type=click.Choice(["auto", "search", "medoid", "none"]), default="auto", show_default=True,
+    help="After the last sweep: a local search, a medoid pass, or nothing.",
+)  # fmt: skip
 @click.option("--certify", is_flag=True, help="Prove how much better a clustering could be; 122 more passes.")
 @click.option("--missing", type=click.Choice(["nan"]), help="nan: an entry that is NaN is no edge.")
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
@@ -174,8 +178,8 @@ same, every label is valid); 130 interrupted.
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def cluster(
-    graph: Path, output: Path | None, quantile: float | None, similarity: str | None, seed: int,
-    obs: str | None, scheduler: str | None, dask_workers: int | None, quiet: bool, **options: Any,
+    graph: Path, output: Path | None, obs: str | None, quantile: float | None, similarity: str | None,
+    refine: str, seed: int, scheduler: str | None, dask_workers: int | None, quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write whom each point is represented by."""
     _require_output(output, obs)
@@ -186,6 +190,7 @@ def cluster(
             matrix,
             preference_quantile=quantile,
             random_state=seed,
+            refine=None if refine == "none" else refine,  # type: ignore[arg-type]
             client=client,
             verbose=not quiet,
             **options,

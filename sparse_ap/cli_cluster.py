@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparse_ap.errors import ClusterError, InvalidInputError
 
@@ -34,7 +35,7 @@ def connected(scheduler: str | None, n_workers: int | None) -> Iterator[Client |
     Raises
     ------
     InvalidInputError
-        Both were given, or ``n_workers`` is not positive.
+        Both were given, ``scheduler`` is no address, or ``n_workers`` is not positive.
     ClusterError
         No scheduler answers.
     """
@@ -57,15 +58,44 @@ def connected(scheduler: str | None, n_workers: int | None) -> Iterator[Client |
 def _existing(scheduler: str) -> Iterator[Client]:
     from distributed import Client
 
+    _require_address(scheduler)
+    # A client would wait for ever for something that says nothing, and for long after an error.
     try:
-        client = Client(scheduler, timeout=_TIMEOUT, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
+        found = asyncio.run(asyncio.wait_for(_identity(scheduler), _TIMEOUT + 1))
+    except Exception as error:
+        said = str(error) or "it says nothing"
         raise ClusterError(
-            f"No dask scheduler answers at {scheduler} within {_TIMEOUT} seconds ({error}). Start one with "
+            f"No dask scheduler answers at {scheduler} within {_TIMEOUT} seconds ({said}). Start one with "
             "dask scheduler, which prints its address, or start workers here with --dask-workers."
         ) from error
-    with client:
+    if found["type"] != "Scheduler":
+        raise ClusterError(
+            f"At {scheduler} there is no dask scheduler, but a {found['type']}. Give the address that dask "
+            "scheduler prints."
+        )
+    with Client(scheduler, timeout=_TIMEOUT, set_as_default=False) as client:
         yield client
+
+
+def _require_address(scheduler: str) -> None:
+    from distributed.comm.addressing import get_address_host_port
+
+    try:
+        host, port = get_address_host_port(scheduler)
+    except ValueError:
+        host, port = "", 0
+    if not host or not 0 < port < 1 << 16:
+        raise InvalidInputError(f"--scheduler={scheduler}; an address such as tcp://node1:8786 is needed.")
+
+
+async def _identity(address: str) -> dict[str, Any]:
+    """Return what a process of dask says of itself."""
+    from distributed import Security, rpc
+
+    arguments = Security().get_connection_args("client")
+    async with rpc(address, timeout=_TIMEOUT, connection_args=arguments) as remote:
+        identity: dict[str, Any] = await remote.identity()
+    return identity
 
 
 @contextmanager

@@ -15,8 +15,9 @@ from sparse_ap.passes.out_degrees import OutDegreePass, OutDegreeRows
 from sparse_ap.passes.statistics import EdgeStatistics
 from sparse_ap.plan import Execution
 from sparse_ap.preferences import similarity_quantiles
-from sparse_ap.sources import chosen_way, examined, loaded, open_runner, open_source
+from sparse_ap.sources import examined, loaded, open_runner, open_source
 from sparse_ap.stores import block_of
+from sparse_ap.ways import chosen_way
 
 __all__ = ["QUANTILES", "GraphSummary", "inspect_graph"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparse_ap.budget import Way
+from sparse_ap.budget import BEGUN_RENUMBERED, Way
 from sparse_ap.checkpoints import Checkpoints, NoCheckpoints, identity_in, require_new
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.model import Float64Array
@@ -38,7 +38,9 @@ class Keeping:
 
     def layout(self, reorder: bool | str) -> bool | str:
         """Return whether to renumber points: as the run has begun, since its state is in their order."""
-        return self.begun["layout"] == _RENUMBERED if "layout" in self.begun else reorder
+        if "layout" not in self.begun:
+            return reorder
+        return BEGUN_RENUMBERED if self.begun["layout"] == _RENUMBERED else False
 
     def checkpoints(
         self, problem: Problem, preference: Float64Array, settings: Settings, way: Way

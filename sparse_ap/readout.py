@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,27 +25,57 @@ from sparse_ap.passes.support_bound import PreferenceRows
 from sparse_ap.propagation import Propagation
 from sparse_ap.similarity import Problem
 
-__all__ = ["all_equal", "arbitrary", "read_out"]
+__all__ = [
+    "Assignment",
+    "Refinement",
+    "all_equal",
+    "arbitrary",
+    "assign",
+    "exact_sum",
+    "move_to_medoids",
+    "read_out",
+]
 
 _SUM_CHUNK = 1 << 14
 
 
-def read_out(problem: Problem, propagation: Propagation, refine: bool) -> Clustering:
+@dataclass(frozen=True, slots=True, eq=False)
+class Assignment:
+    """Who represents whom.
+
+    Attributes
+    ----------
+    exemplar : ndarray of bool, shape (n_points,)
+    chosen : ndarray of int32, shape (n_points,)
+        Each point's exemplar; -1 where it has an edge to none.
+    similarity : ndarray, shape (n_points,)
+        The similarity to it; 0 for exemplars.
+    """
+
+    exemplar: BoolArray
+    chosen: Int32Array
+    similarity: FloatArray
+
+
+Refinement = Callable[[Problem, Assignment], Assignment]
+
+
+def read_out(problem: Problem, propagation: Propagation, refine: Refinement | None) -> Clustering:
     """Turn exemplars into a clustering in the user's numbering.
 
     Parameters
     ----------
     problem : Problem
     propagation : Propagation
-    refine : bool
-        Whether to move the exemplars to their clusters' medoids.
+    refine : callable, optional
+        Looks for a better assignment.
     """
     assignment, n_promoted = repair(problem, propagation.exemplar)
     value = _value(problem, assignment)
     if refine:
-        moved = move_to_medoids(problem, assignment)
+        refined = refine(problem, assignment)
         # The better of the two; of equals the medoids, which do not depend on how ties were broken.
-        candidates = (moved, _value(problem, moved)), (assignment, value)
+        candidates = (refined, _value(problem, refined)), (assignment, value)
         assignment, value = max(candidates, key=_net_similarity)
     labels, exemplars, similarities = in_user_order(problem, assignment)
     data_similarity, exemplar_preference = value
@@ -103,24 +133,6 @@ def arbitrary(problem: Problem) -> Clustering:
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Assignment:
-    """Who represents whom.
-
-    Attributes
-    ----------
-    exemplar : ndarray of bool, shape (n_points,)
-    chosen : ndarray of int32, shape (n_points,)
-        Each point's exemplar; -1 where it has an edge to none.
-    similarity : ndarray, shape (n_points,)
-        The similarity to it; 0 for exemplars.
-    """
-
-    exemplar: BoolArray
-    chosen: Int32Array
-    similarity: FloatArray
-
-
 def assign(problem: Problem, exemplar: BoolArray) -> Assignment:
     """Give every point to its most similar exemplar."""
     n = len(exemplar)
@@ -134,7 +146,8 @@ def repair(problem: Problem, exemplar: BoolArray) -> tuple[Assignment, int]:
 
     Each of them nominates the one that would spare the others most, among itself and those of them that it
     gains by joining; who is nominated becomes an exemplar. The net similarity is at least what it would be
-    if each were its own exemplar: nominees pay the same, the others get more than their preference.
+    if each were its own exemplar, and nobody else's: nominees pay the same, the others get more than their
+    preference.
 
     Returns
     -------

@@ -31,11 +31,12 @@ class Defaults:
     damping: float | None
     tol: float
     tie_strength: float
+    refine: str
 
 
 DEFAULTS = {
-    "compact": Defaults(damping=None, tol=1e-3, tie_strength=1e-3),
-    "classic": Defaults(damping=0.5, tol=0.0, tie_strength=1e-12),
+    "compact": Defaults(damping=None, tol=1e-3, tie_strength=1e-3, refine="search"),
+    "classic": Defaults(damping=0.5, tol=0.0, tie_strength=1e-12, refine="medoid"),
 }
 # Damping of compact's column totals.
 TOTAL_DAMPING = 0.5
@@ -53,7 +54,7 @@ class Settings:
     damping: float | None
     tie_strength: float
     stop: StopRule
-    refine: bool
+    refine: str | None
     reorder: bool | str
     missing: str | None
     check_finite: bool
@@ -91,7 +92,12 @@ def checked_settings(
     require("max_iter", max_iter, whole(max_iter), "at least 1, a whole number")
     require("convergence_iter", convergence_iter, whole(convergence_iter), "at least 1, a whole number")
     require("tol", tol, _within(tol, 0.0), "0 or more and less than 1: a share of the points")
-    require("refine", refine, _is_one_of(refine, "auto", "medoid", None), "'auto', 'medoid' or None")
+    require(
+        "refine",
+        refine,
+        _is_one_of(refine, "auto", "medoid", "search", None),
+        "'auto', 'medoid', 'search' or None",
+    )
     require("reorder", reorder, _is_one_of(reorder, True, False, "auto"), "True, False or 'auto'")
     require("missing", missing, _is_one_of(missing, "nan", None), "'nan' or None")
     require("check_finite", check_finite, _is_one_of(check_finite, True, False), "True or False")
@@ -101,7 +107,7 @@ def checked_settings(
         None if damping is None else float(damping),
         DEFAULTS[scheme].tie_strength,
         StopRule(_at_most_int32(max_iter), _at_most_int32(convergence_iter), float(tol)),
-        refine is not None,
+        DEFAULTS[scheme].refine if refine == "auto" else refine,
         reorder if isinstance(reorder, str) else bool(reorder),
         missing,
         bool(check_finite),

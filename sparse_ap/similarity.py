@@ -11,7 +11,7 @@ import numpy as np
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.model import Float64Array, Int32Array, RowCut
 from sparse_ap.passes.extent import BestRows, ExtentPass
-from sparse_ap.passes.grid import Grid
+from sparse_ap.passes.grid import Grid, grid_sum
 from sparse_ap.passes.statistics import EdgeStatistics, StatisticsPass
 from sparse_ap.passes.support_bound import PreferenceRows, SupportBoundPass
 from sparse_ap.plan import Execution
@@ -21,6 +21,7 @@ from sparse_ap.stores import block_of
 __all__ = [
     "Problem",
     "Survey",
+    "ceiling",
     "examine",
     "support_grid",
     "survey",
@@ -162,6 +163,13 @@ def survey(execution: Execution) -> tuple[Survey, Float64Array]:
     )
     require_summable(found.magnitude, execution.dtype)
     return found, row_best
+
+
+def ceiling(execution: Execution, preference: Float64Array) -> float:
+    """Return the net similarity, nearly, if every point had its best edge, or its preference if more."""
+    best = np.empty(execution.n_points)
+    execution.run(ExtentPass(), (), BestRows(best))
+    return grid_sum(np.maximum(best, preference, out=best))
 
 
 def support_grid(problem: Problem, preference: Float64Array) -> Grid:

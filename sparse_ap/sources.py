@@ -1,4 +1,4 @@
-"""Where a graph comes from, and in which way it is read: the one module that knows every store and runner."""
+"""Where a graph comes from, and who reads it: the one module that knows every store and runner."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ import scipy.sparse
 import zarr
 from numpy.typing import NDArray
 
-from sparse_ap.budget import SENT_AND_FETCHED, GraphSize, Way, available, bytes_of, choose_way
+from sparse_ap.budget import BEGUN_RENUMBERED, Way
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.stored import StoredGraph, open_graph
 from sparse_ap.model import Int32Array
 from sparse_ap.ordering import reordered
 from sparse_ap.passes.statistics import EdgeStatistics
-from sparse_ap.plan import Execution, cut_rows, streamed_edges
-from sparse_ap.processors import usable_threads
+from sparse_ap.plan import Execution, cut_rows
 from sparse_ap.runners import Runner
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.runners.threads import ThreadsRunner
@@ -29,6 +28,7 @@ from sparse_ap.similarity import examine
 from sparse_ap.stores import Store
 from sparse_ap.stores.memory import MemoryStore
 from sparse_ap.stores.zarr_csr import ZarrStore
+from sparse_ap.stores.zarr_dense import ZarrDenseStore
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Source",
-    "chosen_way",
-    "cluster_way",
     "examined",
     "loaded",
     "open_cluster",
@@ -71,10 +69,11 @@ class Source:
     def ways(self, reorder: bool | str, n_threads: int) -> list[Way]:
         """Return the ways to run, the fastest first."""
         worth = len(self.store.indptr) > WORTH_REORDERING
-        orders = [True, False] if reorder == "auto" and worth else [reorder is True]
+        renumbering = reorder in (True, BEGUN_RENUMBERED)
+        orders = [True, False] if reorder == "auto" and worth else [renumbering]
         threads = sorted({n_threads, 1}, reverse=True)
         ways = [Way(self.stored, False, o, t) for t in threads for o in orders if self.loadable]
-        if self.stored and reorder is not True:
+        if self.stored and not renumbering:
             # One more thread than processors: they all compute while one waits for the disk.
             streaming = [n_threads + 1, *threads] if n_threads > 1 else threads
             ways += [Way(False, True, False, t) for t in streaming]
@@ -130,10 +129,10 @@ def open_source(similarity: Any, cluster: ClusterRunner | None = None) -> Source
         It is none.
     """
     if isinstance(similarity, StoredGraph):
-        return Source(similarity.store, stored=True, loadable=False)
+        return _stored(similarity.store, False, cluster)
     if isinstance(similarity, str | Path | zarr.Group | zarr.Array):
         store = open_graph(similarity).store
-        return Source(store, stored=True, loadable=isinstance(store, ZarrStore))
+        return _stored(store, isinstance(store, ZarrStore), cluster)
     if cluster is not None and _is_collection(similarity):
         from sparse_ap.stores.chunked_opening import open_collection
 
@@ -143,69 +142,21 @@ def open_source(similarity: Any, cluster: ClusterRunner | None = None) -> Source
     return Source(_memory_store(similarity, dense), stored=False, loadable=True, dense=dense)
 
 
+def _stored(store: ZarrStore | ZarrDenseStore, loadable: bool, cluster: ClusterRunner | None) -> Source:
+    """Take zarr arrays as a graph, if whoever is to read them can."""
+    array = store.positions if isinstance(store, ZarrStore) else store.array
+    if cluster is not None and isinstance(array.store, zarr.storage.MemoryStore):
+        raise InvalidInputError(
+            "The graph is in a zarr MemoryStore, in this process's memory, and a client was given. Write it "
+            "with sparse_ap.graphs.write_graph to where all workers can open it, and give its path; or give "
+            "it as a matrix, whose rows are sent to the workers."
+        )
+    return Source(store, stored=True, loadable=loadable)
+
+
 def _is_dense(similarity: Any) -> bool:
     """Whether the similarities are an array in memory, all of whose entries count."""
     return isinstance(similarity, np.ndarray | list | tuple)
-
-
-def cluster_way(
-    source: Source, reorder: bool | str, scheme: str, n_jobs: int | None, memory_limit: int | str | None
-) -> Way:
-    """Return the way to run on a cluster, if it fits into the memory allowed to this process.
-
-    Raises
-    ------
-    MemoryLimitError
-        The vectors that this process keeps do not fit.
-    InvalidInputError
-        What was asked for cannot be done there.
-    """
-    if n_jobs is not None:
-        raise InvalidInputError(
-            f"n_jobs={n_jobs} was given with a client: the threads of a cluster are those of its workers "
-            "(dask worker --nthreads). Leave it out."
-        )
-    if scheme == "classic" or reorder is True:
-        raise InvalidInputError(
-            "scheme='classic' (an ndarray's unless you give scheme='compact'), reorder=True and a checkpoint "
-            "of a run with renumbered points need the graph in this process's memory, and a client was "
-            "given. Leave them out, or the client. (A graph that is read often can be written renumbered: "
-            "sparse_ap.graphs.write_graph(..., order='rcm').)"
-        )
-    limit = available() if memory_limit is None else bytes_of(memory_limit)
-    return choose_way([Way(False, True, False, SENT_AND_FETCHED)], _size(source.store, scheme), limit)
-
-
-def chosen_way(
-    source: Source, reorder: bool | str, scheme: str, n_jobs: int | None, memory_limit: int | str | None
-) -> Way:
-    """Choose the fastest way to run that fits into the memory allowed.
-
-    Raises
-    ------
-    MemoryLimitError
-        None fits.
-    InvalidInputError
-        ``n_jobs`` or ``memory_limit`` is out of range, or what was asked for needs the graph in memory.
-    """
-    ways = source.ways(reorder, usable_threads(n_jobs))
-    if scheme == "classic":
-        ways = [way for way in ways if not way.streaming]
-    if not ways:
-        raise InvalidInputError(
-            "scheme='classic', reorder=True and a checkpoint of a run with renumbered points need the graph "
-            "in memory, and this one is read from disk in each sweep. Leave them out, or give its path."
-        )
-    if memory_limit is None and not source.stored:
-        return ways[0]
-    limit = available() if memory_limit is None else bytes_of(memory_limit)
-    return choose_way(ways, _size(source.store, scheme), limit)
-
-
-def _size(store: Store, scheme: str) -> GraphSize:
-    block = streamed_edges(store.chunk_edges) if store.chunk_edges else 0
-    n_points, n_edges = len(store.indptr) - 1, int(store.indptr[-1])
-    return GraphSize(n_points, n_edges, store.dtype.itemsize, block, 16 if scheme == "classic" else 0)
 
 
 @contextmanager

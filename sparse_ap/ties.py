@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from sparse_ap.model import Float64Array, Int32Array
+from sparse_ap.seeds import hashed
 from sparse_ap.similarity import Problem
 
-__all__ = ["break_ties", "message_preference"]
+__all__ = ["break_ties", "message_preference", "within_reach"]
 
 
 def message_preference(problem: Problem, row_best: Float64Array, seed: int, strength: float) -> Float64Array:
     """Return the preferences that the messages use: extremes brought within reach, ties broken.
-
-    A preference so low, or so high, that the point can never, or must always, be an exemplar is brought
-    to where that just holds: the one grid of the exact sums would have to cover it.
 
     Parameters
     ----------
@@ -30,14 +25,22 @@ def message_preference(problem: Problem, row_best: Float64Array, seed: int, stre
     ndarray of float64, shape (n_points,)
         In the memory of ``row_best``.
     """
-    preference = problem.preference
-    edges = problem.survey
-    if edges.n_edges:
-        typical = float(np.median(preference)) if preference.strides != (0,) else float(preference[0])
-        low, high = min(typical, edges.smallest), max(typical, edges.largest)
-        reach = (1 + edges.max_in_degree) * (high - low)
-        preference = np.clip(preference, low - reach, high + reach)
-    return break_ties(preference, row_best, problem.user_id, seed, strength)
+    return break_ties(within_reach(problem), row_best, problem.user_id, seed, strength)
+
+
+def within_reach(problem: Problem) -> Float64Array:
+    """Return the preferences, extremes brought within reach.
+
+    A preference so low, or so high, that the point can never, or must always, be an exemplar is brought
+    to where that just holds: the one grid of exact sums would have to cover it.
+    """
+    preference, edges = problem.preference, problem.survey
+    if not edges.n_edges:
+        return preference
+    typical = float(np.median(preference)) if preference.strides != (0,) else float(preference[0])
+    low, high = min(typical, edges.smallest), max(typical, edges.largest)
+    reach = (1 + edges.max_in_degree) * (high - low)
+    return np.clip(preference, low - reach, high + reach)
 
 
 def break_ties(
@@ -66,23 +69,7 @@ def break_ties(
     np.abs(gap, out=gap)
     typical = float(np.median(gap)) if len(gap) else 0.0
     np.maximum(gap, typical or 1.0, out=gap)
-    gap *= _hash01(user_id, seed)
+    gap *= hashed(user_id, seed)
     gap *= -strength
     gap += preference
     return gap
-
-
-def _hash01(ids: NDArray[Any], seed: int) -> Float64Array:
-    """Hash integers into [0, 1): the finaliser of splitmix64 (Steele, Lea & Flood 2014)."""
-    with np.errstate(over="ignore"):
-        x = ids.astype(np.uint64)
-        x += np.uint64(1)
-        x *= np.uint64(0x9E3779B97F4A7C15)
-        x ^= np.uint64((seed * 0xD1342543DE82EF95 + 0x2545F4914F6CDD1D) % 2**64)
-        x ^= x >> np.uint64(30)
-        x *= np.uint64(0xBF58476D1CE4E5B9)
-        x ^= x >> np.uint64(27)
-        x *= np.uint64(0x94D049BB133111EB)
-        x ^= x >> np.uint64(31)
-    x >>= np.uint64(11)
-    return np.asarray(x * 2.0**-53)

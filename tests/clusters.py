@@ -28,6 +28,8 @@ from distributed import Client
 
 # Seconds until a scheduler or a worker must be there.
 READY = 60.0
+# Seconds of work that nobody waits for.
+LONG = 8.0
 
 
 @dataclass(eq=False)
@@ -155,6 +157,24 @@ def scheduler_view(client: Client) -> Any:
 def import_what_workers_need() -> None:
     """Do in a worker what its first task would begin with."""
     import sparse_ap.runners.tasks  # noqa: F401
+
+
+def fail_or_take_long(pass_: Any, part: Any, *rest: Any) -> Any:
+    """Fail over the first part of a graph, take long over others."""
+    if part.rows.start == 0:
+        raise ZeroDivisionError("the first part")
+    time.sleep(LONG)
+
+
+def throw(error: Exception) -> None:
+    """Raise an error."""
+    raise error
+
+
+def slowly(seconds: float, answer: Any) -> Any:
+    """Answer after some time."""
+    time.sleep(seconds)
+    return answer
 
 
 def read_part_twice(*args: Any) -> Any:

@@ -25,7 +25,12 @@ from sparse_ap.graphs import open_graph
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 GRAPH = knn_similarity(1500, 12, 2, seed=1, dtype=np.float32)
-OPTIONS: dict[str, Any] = {"preference": -0.02, "max_iter": 60, "convergence_iter": 59}
+OPTIONS: dict[str, Any] = {
+    "preference": -0.02,
+    "max_iter": 60,
+    "convergence_iter": 59,
+    "refine": "medoid",
+}
 
 
 class StopError(Exception):
@@ -208,7 +213,7 @@ from sparse_ap.graphs import open_graph
 graph, folder, result = sys.argv[1:4]
 clustering = affinity_propagation(
     open_graph(graph), checkpoint=folder, resume=True, checkpoint_every=3, n_jobs=2,
-    preference=-0.02, max_iter=60, convergence_iter=59,
+    preference=-0.02, max_iter=60, convergence_iter=59, refine="medoid",
     callback=lambda report: print(report.sweep, flush=True),
 )
 print("saving", flush=True)

@@ -170,6 +170,15 @@ def test_options_that_are_passed_on(knn: Any, tmp_path: Path) -> None:
     assert "memory_limit" in result.stderr
 
 
+@pytest.mark.parametrize("refine", ["search", "medoid", "none"])
+def test_the_refinement_is_passed_on(refine: str, graph_file: Path, knn: Any, tmp_path: Path) -> None:
+    output = tmp_path / "labels.npz"
+    assert run("cluster", graph_file, "--refine", refine, "--n-jobs", 1, "-o", output).exit_code == 0
+    expected = affinity_propagation(knn, refine=None if refine == "none" else refine, n_jobs=1)  # type: ignore[arg-type]
+    with np.load(output) as saved:
+        assert saved["net_similarity"] == expected.net_similarity
+
+
 def test_positive_similarities_are_told(graph_file: Path, tmp_path: Path) -> None:
     scipy.sparse.save_npz(tmp_path / "d.npz", -scipy.sparse.load_npz(graph_file))
     result = run("cluster", tmp_path / "d.npz", "--quiet")

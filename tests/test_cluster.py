@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
+import socket
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,7 +35,14 @@ from strategies import compressed, entries
 from test_same_bits import bits
 from zarr.codecs import BloscCodec
 
-from sparse_ap import AffinityPropagation, InvalidInputError, affinity_propagation, plan
+from sparse_ap import (
+    AffinityPropagation,
+    InvalidInputError,
+    affinity_propagation,
+    cli_cluster,
+    plan,
+    refinement,
+)
 from sparse_ap.cli import main
 from sparse_ap.graphs import open_graph, write_graph
 from sparse_ap.model import RowCut
@@ -47,7 +58,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 N = 600
 GRAPH = knn_similarity(N, 9, 2, seed=4)
 # Few sweeps: what differs would do so from the first one on.
-OPTIONS: dict[str, Any] = {"preference": -0.01, "max_iter": 4}
+OPTIONS: dict[str, Any] = {"preference": -0.01, "max_iter": 4, "refine": "medoid"}
 
 
 def expected(graph: Any, **options: Any) -> tuple[Any, ...]:
@@ -144,7 +155,6 @@ INPUTS: dict[str, Callable[[Path], Any]] = {
     "shards": lambda folder: disk.write(folder, GRAPH, chunks=500, shards=2000),
     "compressed": lambda folder: disk.write(folder, GRAPH, compressors=BloscCodec(cname="zstd"), chunks=800),
     "zarr group": lambda folder: zarr.open_group(disk.write(folder, GRAPH), mode="r"),
-    "group in memory": lambda folder: zarr.open_group(disk.write(zarr.storage.MemoryStore(), GRAPH)),  # type: ignore[arg-type]
     "stored graph": lambda folder: open_graph(disk.write(folder, GRAPH)),
     "dense zarr": dense_on_disk,
     "anndata": in_anndata,
@@ -176,7 +186,7 @@ def test_a_dense_dask_array_is_a_graph_of_all_pairs(client: Client) -> None:
     points = np.random.default_rng(2).random((90, 2))
     values = -((points[:, None] - points) ** 2).sum(axis=2)
     everything = scipy.sparse.csr_array(np.where(np.eye(90, dtype=bool), 0, values))
-    options = {"preference": -0.3, "max_iter": 5}
+    options = {**OPTIONS, "preference": -0.3}
     for chunks in ((40, 90), (30, 33)):
         given = dask.array.from_array(values, chunks=chunks)
         assert bits(affinity_propagation(given, client=client, **options)) == expected(everything, **options)
@@ -214,9 +224,23 @@ def test_a_whole_run_to_its_end(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "graph.zarr"
     # Renumbered on disk; the labels are still in the user's order.
     write_graph(graph, path, order="rcm")
-    result = affinity_propagation(path, preference=-0.003, client=client)
+    result = affinity_propagation(path, preference=-0.003, refine="medoid", client=client)
     assert result.converged
-    assert bits(result) == bits(affinity_propagation(graph, preference=-0.003))
+    assert bits(result) == bits(affinity_propagation(graph, preference=-0.003, refine="medoid"))
+
+
+def test_the_local_search_takes_the_same_way(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = knn_similarity(150, 6, 2, seed=3)
+    # Some twenty readings of the edges.
+    monkeypatch.setattr(refinement, "_SMALL", 16 * graph.nnz)
+    options = {"preference": -0.02, "max_iter": 10}
+    path = disk.write(tmp_path / "graph.zarr", graph, chunks=200)
+    result = affinity_propagation(path, client=client, refine="search", **options)
+    assert bits(result) == bits(affinity_propagation(graph, refine="search", **options))
+    without = affinity_propagation(graph, refine="medoid", **options)
+    assert result.net_similarity > without.net_similarity
 
 
 def test_one_process_of_two_threads(tmp_path: Path) -> None:
@@ -280,6 +304,7 @@ def test_untidy_graphs(
         "preference": -1.5,
         "max_iter": 2,
         "scheme": "compact",
+        "refine": "medoid",
         "missing": "nan" if missing else None,
     }
     wanted = outcome(graph, options)
@@ -420,11 +445,10 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_estimator_runs_on_the_active_client(cluster: RunningCluster, passes: list[str]) -> None:
-    options = {"preference": -0.01, "max_iter": 4}
-    here = AffinityPropagation(affinity="precomputed", **options).fit(GRAPH)
+    here = AffinityPropagation(affinity="precomputed", **OPTIONS).fit(GRAPH)
     assert passes == []
     with Client(cluster.address):
-        there = AffinityPropagation(affinity="precomputed", n_jobs=2, **options).fit(GRAPH)
+        there = AffinityPropagation(affinity="precomputed", n_jobs=2, **OPTIONS).fit(GRAPH)
     assert set(passes) == {cluster.address}
     assert bits(there.clustering_) == bits(here.clustering_)
 
@@ -460,11 +484,15 @@ def _fitted(preference: float) -> Any:
 
 
 def test_the_command_writes_the_same_file(cluster: RunningCluster, tmp_path: Path) -> None:
-    path = disk.write(tmp_path / "graph.zarr", GRAPH)
+    # Each point has one other to go to, or none: nothing is left to search for, which would take long.
+    hub = np.arange(N) // 10 * 10
+    entries = -1.0 - np.random.default_rng(3).random(N), (np.arange(N), hub)
+    star = scipy.sparse.csr_array(entries, shape=(N, N), dtype=np.float32)
+    path = disk.write(tmp_path / "graph.zarr", star)
 
     def arguments(name: str, *way: str) -> list[str]:
         output = ["-o", str(tmp_path / f"{name}.csv")]
-        return ["cluster", str(path), "--preference=-0.01", "--quiet", *output, *way]
+        return ["cluster", str(path), "--preference=-3", "--quiet", *output, *way]
 
     for name, way in {"here": [], "there": ["--scheduler", cluster.address]}.items():
         result = CliRunner().invoke(main, arguments(name, *way))
@@ -473,6 +501,63 @@ def test_the_command_writes_the_same_file(cluster: RunningCluster, tmp_path: Pat
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert len({(tmp_path / f"{name}.csv").read_bytes() for name in ("here", "there", "started")}) == 1
+
+
+ADDRESSES = [
+    "foo", "localhost", "", "tcp://127.0.0.1", "tcp://127.0.0.1:abc", "tcp://:8786", "tcp://node1:99999",
+    "http://node1:8786", "inproc://x", "ucx://a:1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_addresses_that_are_none(address: str, tmp_path: Path) -> None:
+    path = disk.write(tmp_path / "graph.zarr", GRAPH)
+    result = CliRunner().invoke(main, ["cluster", str(path), "--scheduler", address])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"Error: --scheduler={address}; an address such as tcp://node1:8786 is needed.\n",
+    )
+
+
+@contextlib.contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """The address of something that answers every call in the same way."""
+    calls: list[socket.socket] = []
+
+    def answer_all() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                calls.append(listener.accept()[0])
+                calls[-1].sendall(answer)
+
+    with contextlib.ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as listener:
+        stack.callback(lambda: [call.close() for call in calls])
+        threading.Thread(target=answer_all, daemon=True).start()
+        yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-9\r\n"])
+def test_something_else_answers(answer: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_cluster, "_TIMEOUT", 1)
+    path = disk.write(tmp_path / "graph.zarr", GRAPH)
+    began = time.monotonic()
+    with answering(answer) as address:
+        result = CliRunner().invoke(main, ["cluster", str(path), "--scheduler", address])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: No dask scheduler answers at {address} within 1 seconds (")
+    assert result.stderr.endswith("or start workers here with --dask-workers.\n")
+    assert time.monotonic() - began < 5
+
+
+def test_the_address_of_a_worker(cluster: RunningCluster, tmp_path: Path) -> None:
+    path, address = disk.write(tmp_path / "graph.zarr", GRAPH), cluster.workers[0].address()
+    result = CliRunner().invoke(main, ["cluster", str(path), "--scheduler", str(address)])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"Error: At {address} there is no dask scheduler, but a Worker. Give the address that dask "
+        "scheduler prints.\n",
+    )
 
 
 def test_workers_of_other_sizes_join(cluster: RunningCluster, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import operator
 import os
 import shutil
@@ -22,18 +23,29 @@ import psutil
 import pytest
 from clusters import RunningCluster, running, until
 from conftest import knn_similarity
-from distributed import get_task_stream
+from distributed import Client, Worker, get_task_stream
+from distributed.comm.core import FatalCommClosedError
+from distributed.comm.tcp import TCPConnector
 from test_same_bits import bits
 
 from sparse_ap import ClusterError, Clustering, affinity_propagation, plan
 from sparse_ap.runners import cluster as cluster_runner
 from sparse_ap.runners import membership
 from sparse_ap.runners.cluster import ClusterRunner
+from sparse_ap.runners.link import Link, LostError
+from sparse_ap.runners.membership import Membership
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 GRAPH = knn_similarity(60_000, 12, 2, seed=1)
-OPTIONS: dict[str, Any] = {"preference": -0.001, "max_iter": 20, "convergence_iter": 19}
+OPTIONS: dict[str, Any] = {
+    "preference": -0.001,
+    "max_iter": 20,
+    "convergence_iter": 19,
+    "refine": "medoid",
+}
+# The same for the command line, which leaves nothing out in the end.
+COMMAND = {"--preference": -0.001, "--max-iter": 20, "--convergence-iter": 19}
 # Seconds after which a run hangs.
 HANGS = 90.0
 # When something happens: as a pass begins, or some seconds later. The first pass opens the parts.
@@ -307,10 +319,172 @@ def test_tasks_may_run_twice(
     assert bits(run(path, pair)) == expected
 
 
+def n_tasks(dask_scheduler: Any) -> int:
+    return len(dask_scheduler.tasks)
+
+
+@pytest.mark.parametrize("how", ["its tasks are cancelled", "its worker is gone"])
+def test_nothing_is_left_of_an_aborted_pass(
+    how: str, pair: RunningCluster, path: Path, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tasks would go on beside those of the next attempt."""
+    lost: list[LostError] = []
+    fetch, client = Link.fetch, pair.client
+
+    def losing(link: Link, futures: Any, homes: Any) -> Any:
+        if not 5 <= len(told) + len(lost) < 8 or len(lost) == 3:
+            return fetch(link, futures, homes)
+        if how == "its tasks are cancelled":
+            client.cancel(futures[:1])
+        else:
+            homes = {*homes, "tcp://127.0.0.1:1"}
+            futures = [*futures, client.submit(time.sleep, 2, pure=False)]
+        try:
+            return fetch(link, futures, homes)
+        except LostError as error:
+            lost.append(LostError(str(error)))
+            raise
+
+    told: list[int] = []
+
+    def parts_alone(report: Any) -> None:
+        told.append(report.sweep)
+        if report.sweep in (4, 10):
+            until(lambda: client.run_on_scheduler(n_tasks) == 2, "a scheduler of two parts", seconds=10)
+
+    monkeypatch.setattr(Link, "fetch", losing)
+    gc.disable()
+    try:
+        assert bits(run(path, pair, callback=parts_alone)) == expected
+    finally:
+        gc.enable()
+    assert len(lost) == 3
+
+
+def keys_of_passes(dask_scheduler: Any) -> list[Any]:
+    return [key for key in dask_scheduler.tasks if isinstance(key, tuple)]
+
+
+def test_where_one_task_fails_the_others_are_let_go(
+    pair: RunningCluster, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_runner, "read_part", clusters.fail_or_take_long)
+    with pytest.raises(ZeroDivisionError) as caught:
+        run(path, pair)
+    began = time.monotonic()
+    until(lambda: pair.client.run_on_scheduler(keys_of_passes) == [], "a scheduler without passes")
+    assert time.monotonic() - began < clusters.LONG / 2
+    assert str(caught.value) == "the first part"
+
+
+class Unpacked:
+    """Raises an error where it is unpickled."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __reduce__(self) -> Any:
+        return clusters.throw, (self.error,)
+
+
+@pytest.mark.parametrize("error", [ValueError("no number"), KeyError("no name")])
+def test_an_error_of_what_is_sent_is_no_lost_worker(error: Exception, pair: RunningCluster) -> None:
+    link = Link(pair.client, Membership(pair.client))
+    with pytest.raises(type(error), match=str(error)):
+        link.send({str(pair.workers[-1].address()): {"sent": Unpacked(error)}})
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_sending_to_a_worker_that_is_gone(direct: bool, pair: RunningCluster) -> None:
+    link = Link(pair.client, Membership(pair.client))
+    link._direct = direct
+    with pytest.raises(LostError):
+        link.send({"tcp://127.0.0.1:1": {"sent": 0}})
+    assert link._direct == direct
+
+
+def test_a_worker_that_is_out_of_reach_is_sent_to_through_the_scheduler(
+    pair: RunningCluster, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind a firewall; the first one can be reached, so that it is not noticed at once."""
+    behind = list(pair.client.nthreads())[-1].removeprefix("tcp://")
+    connect = TCPConnector.connect
+    tried: list[str] = []
+
+    async def connected(self: Any, address: str, *args: Any, **options: Any) -> Any:
+        if address == behind:
+            tried.append(address)
+            raise FatalCommClosedError("No way through")
+        return await connect(self, address, *args, **options)
+
+    monkeypatch.setattr(TCPConnector, "connect", connected)
+    # A client that has no connections yet.
+    with Client(pair.address, set_as_default=False) as client:
+        assert bits(affinity_propagation(GRAPH, client=client, **OPTIONS)) == expected
+    assert tried
+
+
+def paused(dask_worker: Worker) -> None:
+    """Have a worker be paused, as if it were short of memory."""
+    dask_worker.memory_manager.memory_pause_fraction = 1e-9
+
+
+def unpaused(dask_worker: Worker) -> None:
+    dask_worker.memory_manager.memory_pause_fraction = 0.8
+
+
+@pytest.mark.parametrize("n_paused", [1, 2])
+def test_work_goes_on_where_workers_are_paused(
+    n_paused: int, pair: RunningCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "PATIENCE", 6.0)
+    client = pair.client
+    link = Link(client, Membership(client))
+    homes = list(client.nthreads())[:n_paused]
+    tasks = [client.submit(clusters.slowly, 2.0, home, workers=[home]) for home in homes]
+    until(lambda: sum(map(bool, client.processing().values())) == n_paused, "tasks at work")
+    client.run(paused, workers=homes)
+    try:
+        until(lambda: len(client.sync(client.scheduler.ncores_running)) == 2 - n_paused, "paused workers")
+        assert link.fetch(tasks, homes) == homes
+    finally:
+        client.run(unpaused, workers=homes)
+        until(lambda: len(client.sync(client.scheduler.ncores_running)) == 2, "both workers at work")
+
+
+def test_workers_that_are_paused_for_long_are_given_up(
+    pair: RunningCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "PATIENCE", 1.5)
+    client = pair.client
+    link = Link(client, Membership(client))
+    homes = list(client.nthreads())
+    task = client.submit(time.sleep, 8, workers=homes[:1], pure=False)
+    until(lambda: any(client.processing().values()), "a task at work")
+    try:
+        client.run(paused, workers=homes[:1])
+        with pytest.raises(LostError, match=f"{homes[0]} went, or accepts no work"):
+            link.fetch([task], homes)
+        client.run(paused, workers=homes)
+        with pytest.raises(ClusterError, match=r"no workers that accept work for 2 seconds\."):
+            link.fetch([task], homes)
+    finally:
+        client.run(unpaused)
+        until(lambda: len(client.sync(client.scheduler.ncores_running)) == 2, "both workers at work")
+
+
+def test_software_that_is_not_installed_here(pair: RunningCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(membership, "_MUST_AGREE", ("numpy", "imported-from-a-folder"))
+    with pytest.raises(ClusterError) as caught:
+        Membership(pair.client)
+    assert str(caught.value) == (
+        "The version of imported-from-a-folder here cannot be compared with the workers': it is not "
+        "installed, but imported from a folder. Install it here as there (pip install)."
+    )
+
+
 def command(path: Path, output: Path, *options: str) -> list[str]:
-    given = [
-        str(value) for name, option in OPTIONS.items() for value in (f"--{name.replace('_', '-')}", option)
-    ]
+    given = [str(word) for option in COMMAND.items() for word in option]
     return [sys.executable, "-m", "sparse_ap", "cluster", str(path), "-o", str(output), *given, *options]
 
 
@@ -366,5 +540,5 @@ def test_ctrl_c_ends_a_command_and_its_workers(tmp_path: Path, path: Path, keep:
         command(path, output, *options[2:], "--resume"), capture_output=True, text=True, timeout=HANGS
     )
     assert resumed.returncode == 3, resumed.stderr
-    labels = affinity_propagation(GRAPH, **OPTIONS).labels
+    labels = affinity_propagation(GRAPH, **{**OPTIONS, "refine": "auto"}).labels
     np.testing.assert_array_equal(np.load(output)["labels"], labels)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
+import re
+import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import dask.array
+import dask.bag
 import dask.dataframe
 import disk
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import scipy.sparse
 import zarr
 from click.testing import CliRunner
-from clusters import running, until
+from clusters import RunningCluster, running, until
 from conftest import knn_similarity
 from dask.delayed import delayed
 from distributed import Client, LocalCluster
@@ -34,7 +40,11 @@ from sparse_ap import (
 )
 from sparse_ap.cli import main
 from sparse_ap.graphs import open_graph
+from sparse_ap.model import RowCut
 from sparse_ap.runners import layout, membership, placement
+from sparse_ap.sources import open_source
+from sparse_ap.stores.chunked import ChunkedStore
+from sparse_ap.ways import cluster_way
 
 GRAPH = knn_similarity(100, 5, 2, seed=8)
 
@@ -49,6 +59,13 @@ def client() -> Iterator[Client]:
         Client(local, set_as_default=False) as client,
     ):
         yield client
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[RunningCluster]:
+    """Two worker processes."""
+    with running(2) as cluster:
+        yield cluster
 
 
 def refusal(kind: type[SparseAPError], similarity: Any, **options: Any) -> str:
@@ -79,6 +96,11 @@ NO_PLACE_FOR = (
 )
 NO_PLACE_FOR += "k-nearest-neighbour graph first (sparse_ap.graphs.knn_graph)."
 NO_NUMBERS = "real numbers are needed. Convert them, for example with .astype(numpy.float32)."
+NO_COLLECTION = (
+    "of dask's collections an array of shape (n_points, n_points), its chunks sparse CSR or dense, or a "
+    "dataframe of edges is needed. Give what it computes, similarity.compute(); or make a Delayed matrix an "
+    "array: dask.array.from_delayed(similarity, shape, dtype)."
+)
 
 COLLECTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "not square": (
@@ -113,8 +135,11 @@ COLLECTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "no collection of numbers": (
         lambda: delayed(GRAPH),
-        "The similarities are a DelayedLeaf; of dask's collections an array of shape (n_points, n_points) is "
-        "needed, its chunks sparse CSR or dense, or a dataframe of edges.",
+        f"The similarities are a dask Delayed; {NO_COLLECTION}",
+    ),
+    "a bag": (
+        lambda: dask.bag.from_sequence([1, 2, 3]),
+        f"The similarities are a dask Bag; {NO_COLLECTION}",
     ),
     "two columns": (
         lambda: table()[["i", "k"]],
@@ -180,10 +205,145 @@ def test_of_duplicate_edges_the_largest_counts(client: Client) -> None:
     edges = table([0, 0, 0, 1, 1, 2], [1, 1, 2, 1, 0, 0], [-3.0, -1.0, -1.0, 9.0, -1.0, -2.0])
     graph = scipy.sparse.csr_array(np.array([[0, -1.0, -1.0], [-1.0, 0, 0], [-2.0, 0, 0]]))
     found, expected = (
-        affinity_propagation(given, preference=-1.5, client=client) for given in (edges, graph)
+        affinity_propagation(given, preference=-1.5, client=client, refine="medoid")
+        for given in (edges, graph)
     )
     assert found.net_similarity == expected.net_similarity
     assert (found.labels == expected.labels).all()
+
+
+def scored(graph: Any, **options: Any) -> tuple[Any, ...]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        found = affinity_propagation(graph, scheme="compact", refine="medoid", max_iter=8, **options)
+    return found.labels.tolist(), found.exemplars.tolist(), found.net_similarity, found.outcome
+
+
+@pytest.mark.parametrize("heavy", [[7], [200, 201], [0, 399]])
+def test_rows_of_a_table_with_most_of_the_edges(heavy: list[int], workers: RunningCluster) -> None:
+    """One has more than a block is to have; two are next to each other; the first and the last."""
+    n = 400
+    rows = [np.repeat(row, n - 1) for row in heavy] + [np.arange(0, n, 40)]
+    columns = [np.delete(np.arange(n), row) for row in heavy] + [(np.arange(0, n, 40) + 3) % n]
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    similarity = -np.random.default_rng(0).random(len(row))
+    order = np.random.default_rng(1).permutation(len(row))
+    frame = pd.DataFrame({"row": row, "column": column, "similarity": similarity}).iloc[order]
+    edges = dask.dataframe.from_pandas(frame, npartitions=5, sort=False)
+    graph = scipy.sparse.csr_array((similarity, (row, column)), shape=(n, n))
+    wanted = scored(graph, preference=-0.7)
+    assert scored(edges, preference=-0.7, client=workers.client) == wanted
+
+
+def no_points(folder: Path) -> Iterator[Any]:
+    graph = scipy.sparse.csr_array((0, 0), dtype=np.float32)
+    yield from (graph, dask.array.zeros((0, 0)), disk.write(folder / "none.zarr", graph))
+
+
+def one_point(folder: Path) -> Iterator[Any]:
+    graph = scipy.sparse.csr_array((1, 1), dtype=np.float32)
+    yield from (graph, dask.array.zeros((1, 1)), disk.write(folder / "one.zarr", graph))
+    yield dask.dataframe.from_pandas(pd.DataFrame({"i": [0], "k": [0], "s": [-1.0]}), npartitions=1)
+    array = zarr.create_array(str(folder / "dense.zarr"), shape=(1, 1), chunks=(1, 1), dtype="f4")
+    array[:] = 1
+    yield array
+
+
+@pytest.mark.parametrize("make", [no_points, one_point])
+def test_graphs_of_hardly_any_points(
+    make: Callable[[Path], Iterator[Any]], workers: RunningCluster, tmp_path: Path
+) -> None:
+    graphs = list(make(tmp_path))
+    wanted = scored(graphs[0], preference=-1.0)
+    for graph in graphs:
+        assert scored(graph, preference=-1.0, client=workers.client) == wanted
+
+
+def test_a_table_is_computed_once(workers: RunningCluster, tmp_path: Path) -> None:
+    folder = str(tmp_path)
+
+    def noted(part: Any) -> Any:
+        import tempfile
+
+        tempfile.mkstemp(dir=folder)
+        return part
+
+    edges = edges_of_graph().repartition(npartitions=4)
+    edges = edges.map_partitions(noted, meta=edges._meta)
+    assert scored(edges, preference=-0.01, client=workers.client) == scored(GRAPH, preference=-0.01)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_tasks_have_names(workers: RunningCluster, tmp_path: Path) -> None:
+    """For the dashboard, and not those of the functions that are called."""
+    untidy = scipy.sparse.csr_array(GRAPH + scipy.sparse.eye_array(100, dtype=np.float32))
+    for graph in (edges_of_graph(), chunks_of_graph(), untidy, disk.write(tmp_path / "g.zarr", untidy)):
+        scored(graph, preference=-0.01, client=workers.client)
+    names = workers.client.run_on_scheduler(_names)
+    assert {
+        *("open-part", "tidy-part", "join-blocks", "chunk-to-block", "edges-to-block", "row-lengths"),
+        *("last-point", "count-edges", "add-counts", "part", "fetch-rows", "add-columns", "compact-sweep"),
+    } <= names
+    assert any("check-edges" in name for name in names)
+    functions = {
+        "tidied",
+        "held",
+        "block_of_chunk",
+        "block_of_edges",
+        "end_of",
+        "counts_of",
+        "sum",
+        "rows_of",
+    }
+    assert not {name.removeprefix("_") for name in names} & functions
+
+
+def _names(dask_scheduler: Any) -> set[str]:
+    return set(dask_scheduler.task_prefixes)
+
+
+def test_our_shuffles_are_not_told_of(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """A scheduler in this process writes to the user's terminal; what others shuffle is still told."""
+
+    def told() -> list[str]:
+        return [r.getMessage() for r in caplog.records if r.name.startswith("distributed.shuffle")]
+
+    scored(edges_of_graph(), preference=-0.01, client=client)
+    until(lambda: not client.run_on_scheduler(_shuffles), "the end of the shuffle")
+    assert told() == []
+    other = table().set_index("i", divisions=[0, 1, 2], shuffle_method="p2p")
+    client.compute(other).result(30)
+    assert "initialized" in " ".join(told())
+
+
+def _shuffles(dask_scheduler: Any) -> set[str]:
+    found: set[str] = dask_scheduler.plugins["shuffle"].shuffle_ids()
+    return found
+
+
+def test_parts_of_many_blocks_are_found_quickly() -> None:
+    """Not by comparing each of them with all."""
+    compared: list[int] = []
+
+    class Noted(RowCut):
+        def __eq__(self, other: object) -> bool:
+            compared.append(1)
+            return tuple.__eq__(self, other)
+
+        def __lt__(self, other: Any) -> bool:
+            compared.append(1)
+            return tuple.__lt__(self, other)
+
+        __hash__ = tuple.__hash__
+
+    n = 3000
+    divisions = tuple(Noted(row, row + 1) for row in range(n))
+    indptr, dtype = np.zeros(n + 1, np.int64), np.dtype("f4")
+    nobody: Any = None
+    store = ChunkedStore(nobody, nobody, tuple(range(n)), divisions, indptr, dtype)  # type: ignore[arg-type]
+    for start in range(0, n, 100):
+        store.part(divisions[start : start + 100], hold=True)
+    assert len(compared) < 30 * 20
 
 
 def test_what_a_task_of_the_user_raises_comes_through(client: Client) -> None:
@@ -230,32 +390,47 @@ def test_an_asynchronous_client_will_not_do(client: Client) -> None:
     asyncio.run(give())
 
 
-HERE = (
-    "scheme='classic' (an ndarray's unless you give scheme='compact'), reorder=True and a checkpoint "
-    "of a run with renumbered points need the graph in this process's memory, and a client was "
-    "given. Leave them out, or the client. (A graph that is read often can be written renumbered: "
-    "sparse_ap.graphs.write_graph(..., order='rcm').)"
+IN_THIS_PROCESS = (
+    "needs the graph in this process's memory, and a client (--scheduler, --dask-workers) was given."
+)
+CLASSIC = (
+    f"scheme='classic' (--scheme; the default for an ndarray) {IN_THIS_PROCESS} Give scheme='compact', "
+    "or leave out the client."
+)
+N_JOBS = (
+    "n_jobs=2 (--n-jobs) was given with a client (--scheduler, --dask-workers): the threads of a cluster are "
+    "those of its workers (dask worker --nthreads). Leave n_jobs out."
 )
 
 
 @pytest.mark.parametrize(
     ("similarity", "options", "words"),
     [
-        (GRAPH, {"scheme": "classic"}, HERE),
-        (GRAPH, {"reorder": True}, HERE),
-        (-np.eye(3), {}, HERE),
+        (GRAPH, {"scheme": "classic"}, CLASSIC),
+        (-np.eye(3), {}, CLASSIC),
         (
             GRAPH,
-            {"n_jobs": 2},
-            "n_jobs=2 was given with a client: the threads of a cluster are those of its workers "
-            "(dask worker --nthreads). Leave it out.",
+            {"reorder": True},
+            f"reorder=True {IN_THIS_PROCESS} Leave out one of the two. (A graph that is read often can be "
+            "written renumbered: sparse_ap.graphs.write_graph(..., order='rcm').)",
         ),
+        (GRAPH, {"n_jobs": 2}, N_JOBS),
     ],
 )
 def test_options_that_are_not_for_clusters(
     similarity: Any, options: dict[str, Any], words: str, client: Client
 ) -> None:
     assert refusal(InvalidInputError, similarity, client=client, **options) == words
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_run_with_renumbered_points_cannot_go_on_there(client: Client, tmp_path: Path) -> None:
+    kept = {"checkpoint": tmp_path / "kept", "checkpoint_every": 2, "refine": "medoid"}
+    affinity_propagation(GRAPH, preference=-0.01, reorder=True, max_iter=3, **kept)
+    assert refusal(InvalidInputError, GRAPH, client=client, resume=True, **kept) == (
+        f"The run to resume (--resume) was begun with its points renumbered, which {IN_THIS_PROCESS} Leave "
+        "out the client; or begin a new run, with another folder for its checkpoints (--checkpoint)."
+    )
 
 
 def test_workers_that_are_too_small(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,6 +459,77 @@ def test_a_graph_in_memory_that_does_not_fit(client: Client, monkeypatch: pytest
     )
 
 
+TOO_LARGE_A_COLLECTION = (
+    "The workers have too little memory for a graph of 500 edges that they compute, and hold twice: as it "
+    "was computed, and as parts of equal size, tidied. Compute it once, to a zarr store that all workers can "
+    "open (a table: sparse-ap convert edges.parquet -o graph.zarr), and give its path: edges that do not fit "
+    "are then read from there in each sweep. Or give the workers more memory."
+)
+
+
+def chunks_of_graph() -> Any:
+    return dask.array.from_array(np.where(GRAPH.toarray() == 0, np.nan, GRAPH.toarray()), chunks=(50, 100))
+
+
+def edges_of_graph() -> Any:
+    coo = GRAPH.tocoo()
+    return table(coo.row, coo.col, coo.data)
+
+
+def leaving(n_bytes: float, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave so much of each worker's memory to edges."""
+    members = membership.Membership(client).members()
+    room = min(placement.require_room(members, 100).values())
+    monkeypatch.setattr(placement, "_MACHINERY", placement._MACHINERY + room - int(n_bytes))
+
+
+@pytest.mark.parametrize("make", [chunks_of_graph, edges_of_graph])
+def test_a_collection_must_fit_twice(
+    make: Callable[[], Any], client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = 8 * (250 + 50)
+    leaving(1.6 * once, client, monkeypatch)
+    assert refusal(MemoryLimitError, make(), client=client) == TOO_LARGE_A_COLLECTION
+    leaving(2.4 * once, client, monkeypatch)
+    assert affinity_propagation(make(), preference=-0.01, client=client, refine="medoid").converged
+
+
+def test_this_process_is_not_asked_for_blocks_that_workers_read(tmp_path: Path) -> None:
+    """Blocks of 2,000 rows of 20,000 similarities each: 320 MB that one thread would have."""
+    path = str(tmp_path / "dense.zarr")
+    array = zarr.create_array(path, shape=(20_000, 20_000), chunks=(2000, 2000), dtype="f4")
+    source = open_source(open_graph(array, missing_chunks="zero"))
+    limit = f"{psutil.Process().memory_info().rss + 200_000_000}B"
+    assert cluster_way(source, "auto", "compact", None, limit).on_cluster
+
+
+def test_vectors_that_do_not_fit_into_this_process(client: Client) -> None:
+    words = refusal(MemoryLimitError, GRAPH, client=client, memory_limit="1MB")
+    assert re.fullmatch(
+        r"100 points and 500 edges need \d\.\d\d GB at least: 0\.16 GB, and \d\.\d\d GB that the process "
+        r"holds already\. The limit is 0\.00 GB\. That is for this process alone, which keeps the state of "
+        r"all points; the edges are with the workers\. Raise memory_limit to that, run it on a machine with "
+        r"more memory, or drop points\.",
+        words,
+    )
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_zarr_arrays_that_only_this_process_has(dense: bool, client: Client) -> None:
+    given = zarr.storage.MemoryStore()
+    if dense:
+        array = zarr.create_array(given, shape=(100, 100), chunks=(50, 50), dtype="f4")
+        array[:] = GRAPH.toarray() - 1
+    else:
+        disk.write(given, GRAPH)  # type: ignore[arg-type]
+    for similarity in (zarr.open(given, mode="r"), open_graph(zarr.open(given, mode="r"))):
+        assert refusal(InvalidInputError, similarity, client=client) == (
+            "The graph is in a zarr MemoryStore, in this process's memory, and a client was given. Write it "
+            "with sparse_ap.graphs.write_graph to where all workers can open it, and give its path; or give "
+            "it as a matrix, whose rows are sent to the workers."
+        )
+
+
 @pytest.mark.parametrize("dense", [True, False])
 def test_a_graph_that_only_this_process_sees(dense: bool, client: Client, tmp_path: Path) -> None:
     path = tmp_path / "graph.zarr"
@@ -303,13 +549,57 @@ def test_a_graph_that_only_this_process_sees(dense: bool, client: Client, tmp_pa
     )
 
 
-def test_another_graph_under_the_same_name(client: Client, tmp_path: Path) -> None:
+def dense_at(path: Path, values: Any) -> Path:
+    array = zarr.create_array(str(path), shape=(100, 100), chunks=(30, 30), dtype="f4", overwrite=True)
+    array[:] = values
+    return path
+
+
+def other_edges() -> Any:
+    """As many from each point as in GRAPH."""
+    graph = GRAPH.copy()
+    graph.indices[-5:] = np.setdiff1d(np.arange(99), GRAPH.indices[-5:])[:5]
+    return graph
+
+
+OTHERS: dict[str, tuple[Callable[[Path, Any], Path], Any, Any, str]] = {
+    "other degrees": (disk.write, GRAPH, knn_similarity(100, 6, 2, seed=8), "/indptr"),
+    "other edges": (disk.write, GRAPH, other_edges(), "/indices"),
+    "other similarities": (disk.write, GRAPH, 1.5 * GRAPH, "/data"),
+    "other similarities, dense": (dense_at, GRAPH.toarray(), 1.5 * GRAPH.toarray(), ""),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_graph_under_the_same_name(name: str, workers: RunningCluster, tmp_path: Path) -> None:
+    write, graph, other, array = OTHERS[name]
     path = tmp_path / "graph.zarr"
-    opened = open_graph(disk.write(path, GRAPH))
-    disk.write(path, knn_similarity(100, 6, 2, seed=8))
-    assert refusal(DamagedGraphError, opened, client=client).startswith(
-        f"{path}/indptr is not there, or is not the same, on {platform.node()}."
+    opened = open_graph(write(path, graph))
+    shutil.rmtree(path)
+    write(path, other)
+    assert refusal(DamagedGraphError, opened, client=workers.client).startswith(
+        f"{path}{array} is not there, or is not the same, on {platform.node()}."
     )
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_graph_on_another_machine(
+    name: str, workers: RunningCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a name that means another folder to each process."""
+    write, graph, other, array = OTHERS[name]
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, what in ((here, graph), (there, other)):
+        folder.mkdir()
+        write(folder / "graph.zarr", what)
+    monkeypatch.chdir(here)
+    workers.client.run(os.chdir, str(there))
+    path = "/proc/self/cwd/graph.zarr"
+    assert refusal(DamagedGraphError, path, client=workers.client).startswith(
+        f"{path}{array} is not there, or is not the same, on {platform.node()}."
+    )
+    workers.client.run(os.chdir, str(here))
+    assert affinity_propagation(path, preference=-0.01, client=workers.client, refine="medoid").n_iter
 
 
 def invoke(*arguments: Any) -> tuple[int, str]:
@@ -332,6 +622,12 @@ def test_commands_that_ask_for_no_cluster(stored: Path) -> None:
         "Error: --scheduler and --dask-workers were both given: the first is the address of a "
         "cluster that is there, the second starts one on this machine.\n",
     )
+
+
+def test_commands_with_options_that_are_not_for_clusters(stored: Path, workers: RunningCluster) -> None:
+    at = ("--scheduler", workers.address)
+    assert invoke(stored, *at, "--n-jobs", 2) == (2, f"Error: {N_JOBS}\n")
+    assert invoke(stored, *at, "--scheme", "classic") == (2, f"Error: {CLASSIC}\n")
 
 
 def test_a_scheduler_that_is_not_there(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:

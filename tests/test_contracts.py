@@ -46,6 +46,8 @@ from sparse_ap.passes.dual import (
 from sparse_ap.passes.extent import BestRows, ExtentPass
 from sparse_ap.passes.grid import Grid
 from sparse_ap.passes.medoid import ChosenVectors, MedoidPass
+from sparse_ap.passes.mixing import LabelVectors, LinkPass, LinkRows
+from sparse_ap.passes.moves import ClaimPass, ClaimRows, ClaimVectors, FirstVectors, GainPass, GainRows
 from sparse_ap.passes.order_statistics import HistogramPass
 from sparse_ap.passes.out_degrees import OutDegreePass, OutDegreeRows
 from sparse_ap.passes.reordering import ReorderingPass
@@ -56,6 +58,7 @@ from sparse_ap.passes.rescue import (
     RescueVectors,
     UncoveredVectors,
 )
+from sparse_ap.passes.standing import StandingPass, StandingRows
 from sparse_ap.passes.statistics import StatisticsPass
 from sparse_ap.passes.support_bound import PreferenceRows, SupportBoundPass
 from sparse_ap.runners import new_columns, read_blocks
@@ -392,6 +395,11 @@ EXEMPLAR, UNCOVERED = RNG.random(500) < 0.1, RNG.random(500) < 0.4
 USER_ID = RNG.permutation(500).astype(np.int32)
 TOTAL = RNG.normal(size=500)
 PREFERENCE, SUPPORT = -RNG.random(500) / 100, RNG.random(500)
+# Each of the exemplars' own, the others anybody's; what they have is somewhere among the similarities.
+FIRST = np.where(EXEMPLAR, np.arange(500), RNG.choice(np.flatnonzero(EXEMPLAR), 500)).astype(np.int32)
+SECOND = RNG.choice([-1, *np.flatnonzero(EXEMPLAR)], 500).astype(np.int32)
+VALUE = -RNG.random(500) / 500
+FALLBACK = VALUE - RNG.random(500) / 500
 
 
 def _compact_rows() -> CompactRows:
@@ -436,6 +444,22 @@ CASES: dict[str, Any] = {
         lambda: CompactSweep(0.6, 0.4, 0.64, GRID),
         SweepVectors(TOTAL.astype(np.float32)),
         _compact_rows(),
+    ),
+    "ClaimPass": (
+        ClaimPass,
+        ClaimVectors(FIRST, np.where(UNCOVERED, USER_ID, 0).astype(np.int32), RNG.random(500) < 0.5),
+        ClaimRows(VALUE, FALLBACK, SECOND),
+    ),
+    "GainPass": (lambda: GainPass(GRID), FirstVectors(FIRST), GainRows(VALUE, FALLBACK)),
+    "LinkPass": (
+        LinkPass,
+        LabelVectors(np.where(UNCOVERED, USER_ID + 1, 0).astype(np.int32)),
+        LinkRows(VALUE, np.zeros(500, np.int32)),
+    ),
+    "StandingPass": (
+        lambda: StandingPass(-1.0),
+        RankedVectors(EXEMPLAR, USER_ID),
+        StandingRows(PREFERENCE, FIRST, VALUE, SECOND, FALLBACK),
     ),
     "ExtentPass": (ExtentPass, (), BestRows(np.zeros(500))),
     "MedoidPass": (lambda: MedoidPass(GRID, -1.0), ChosenVectors(np.arange(500, dtype=np.int32) // 50), ()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,13 @@ from conftest import knn_similarity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparse_ap import Clustering, DamagedGraphError, InvalidInputError, MemoryLimitError, affinity_propagation
+import sparse_ap
+from sparse_ap import Clustering, DamagedGraphError, InvalidInputError, MemoryLimitError
 from sparse_ap.graphs import open_graph, read_graph, symmetrise
 from sparse_ap.stores.consecutive import ConsecutiveReader
+
+# The search reads small graphs hundreds of times: one test has it.
+affinity_propagation = partial(sparse_ap.affinity_propagation, refine="medoid")
 
 GRAPH = knn_similarity(1500, 12, 2, seed=1, dtype=np.float32)
 PREFERENCE = -0.02
@@ -30,6 +35,14 @@ def bits(clustering: Clustering) -> tuple[Any, ...]:
 
 
 EXPECTED = bits(affinity_propagation(GRAPH, preference=PREFERENCE))
+
+
+def test_the_search_gives_the_same_bits(tmp_path: Path) -> None:
+    path = disk.write(tmp_path / "graph.zarr", GRAPH)
+    options: dict[str, Any] = {"preference": PREFERENCE, "refine": "search", "max_iter": 30, "tol": 0.5}
+    expected = affinity_propagation(GRAPH, **options)
+    assert expected.net_similarity > affinity_propagation(GRAPH, **{**options, "refine": None}).net_similarity
+    assert bits(affinity_propagation(open_graph(path), **options)) == bits(expected)
 
 
 @pytest.mark.parametrize(

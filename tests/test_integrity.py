@@ -21,6 +21,7 @@ OPTIONS: dict[str, Any] = {
     "tol": 0.9,
     "convergence_iter": 5,
     "n_jobs": 1,
+    "refine": "medoid",
 }
 EXPECTED = affinity_propagation(GRAPH, **OPTIONS)
 

@@ -79,11 +79,12 @@ def test_repair_is_at_least_as_good_as_everybody_alone(graph: Any, eighths: int,
     assert (repaired.chosen >= 0).all()
     assert np.count_nonzero(repaired.exemplar) == np.count_nonzero(exemplar) + n_promoted
 
-    uncovered = readout.assign(problem, exemplar).chosen < 0
-    alone = readout.assign(problem, exemplar | uncovered)
-    values = [math.fsum(a.similarity) + math.fsum(preference[a.exemplar]) for a in (repaired, alone)]
+    before = readout.assign(problem, exemplar)
+    uncovered = before.chosen < 0
+    alone = math.fsum(before.similarity) + math.fsum(preference[exemplar | uncovered])
+    value = math.fsum(repaired.similarity) + math.fsum(preference[repaired.exemplar])
     assert n_promoted <= np.count_nonzero(uncovered)
-    assert values[0] >= values[1] - 1e-9 * abs(values[1])
+    assert value >= alone - 1e-9 * abs(alone)
 
 
 @settings(max_examples=60, deadline=None)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.model import Block
 
-__all__ = ["COUNT", "EXACT_SUM", "ColumnReduction", "Columns", "Pass", "Tally"]
+__all__ = ["COUNT", "EXACT_SUM", "LARGEST", "ColumnReduction", "Columns", "Pass", "Tally"]
 
 Columns = tuple[NDArray[Any], ...]
 
@@ -51,6 +51,8 @@ class ColumnReduction:
 EXACT_SUM = ColumnReduction(np.add, np.float64)
 #: Counts of edges.
 COUNT = ColumnReduction(np.add, np.int32)
+#: The largest of numbers from 0.
+LARGEST = ColumnReduction(np.maximum, np.int32)
 
 VectorsT = TypeVar("VectorsT", bound=tuple[Any, ...], contravariant=True)
 RowsT = TypeVar("RowsT", bound=tuple[Any, ...], contravariant=True)

@@ -79,11 +79,13 @@ class ClusterRunner:
                     vectors, rows
                 )
             except LostError as error:
-                lost = error
+                # Not itself: its frames hold the tasks of this attempt, which would go on beside the next.
+                lost = str(error)
         raise ClusterError(
             f"A pass over the graph was begun {_ATTEMPTS} times, and each time a worker was lost before its "
-            f"end, the last time with: {lost}. See the workers' logs."
-        ) from lost
+            f"end, the last time with: {lost}. See the workers' logs. Where some are out of reach "
+            "from here, Client(..., direct_to_workers=False) sends through the scheduler."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,13 @@ class Exchange:
         answers = [self._task("fetch-rows", written, share, priority=1) for share in shares]
         totals = self._totals(shares)
         del shares
-        fetched = self.link.fetch([*answers, *totals], {part.home for part in self.parts})
+        futures = [*answers, *totals]
+        try:
+            fetched = self.link.fetch(futures, {part.home for part in self.parts})
+        finally:
+            # An error keeps these frames, and dask an error of a task: what is left to do would be done.
+            for future in futures:
+                future.release()
         columns = unpacked(self.pass_.column_reductions, self.n_points, *fetched[len(answers) :])
         tally = self.pass_.nothing
         for part, (wrote, its_tally) in zip(self.parts, fetched, strict=False):
@@ -155,7 +163,7 @@ class Exchange:
         return sums
 
     def _sum_at(self, home: str, shares: Sequence[Future[Any]]) -> Future[Any]:
-        """Add up the shares of a worker, each as soon as it is there: it holds few at a time."""
+        """Add up the shares of a worker in order, each when those before are there: mostly few are held."""
         total = self._add(shares[0], workers=[home])
         for share in shares[1:]:
             total = self._add(total, share, workers=[home])

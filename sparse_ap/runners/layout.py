@@ -79,6 +79,7 @@ class Layout:
             tasks, self._parts = grouped(cuts, store.indptr, n_threads), []
         homes = homes_of([part.home for part in self._parts] or [None] * len(tasks), members)
         held = kept_in_memory([_size(store, task) for task in tasks], homes, room)
+        _require_held(store, held)
         before: list[PlacedPart | None] = [*self._parts] or [None] * len(tasks)
         self._parts = [
             part if part is not None and part.serves(home, kept) else self._open(store, task, home, kept)
@@ -90,22 +91,26 @@ class Layout:
         """Have a worker open some rows, or send them to it."""
         part = store.part(cuts, hold)
         if isinstance(part, HeldPart):
-            if not hold:
-                raise MemoryLimitError(
-                    f"The workers have too little memory for a graph of {store.indptr[-1]:,} edges that is "
-                    "sent to them. Write it to disk with sparse_ap.graphs.write_graph, where all workers can "
-                    "open it, and give its path: edges that do not fit are then read from there in each "
-                    "sweep. Or give the workers more memory."
-                )
-            name = f"rows-{uuid4().hex}"
+            name = f"part-{uuid4().hex}"
             future = self._link.send({home: {name: part}})[name]
         else:
             future = self._client.compute(part, workers=[home], allow_other_workers=True)
         return PlacedPart(cuts, home, hold, future)
 
 
+def _require_held(store: Store, held: Sequence[bool]) -> None:
+    """Refuse edges that are nowhere, if they do not fit into the workers' memory."""
+    if store.holding is None or all(held):
+        return
+    raise MemoryLimitError(
+        f"The workers have too little memory for a graph of {store.indptr[-1]:,} edges "
+        f"{store.holding.reason}. {store.holding.way_out} Or give the workers more memory."
+    )
+
+
 def _size(store: Store, cuts: tuple[RowCut, ...]) -> int:
     """Return the memory of some rows."""
     start, stop = cuts[0].start, cuts[-1].stop
     n_edges = int(store.indptr[stop] - store.indptr[start])
-    return n_edges * (4 + store.dtype.itemsize) + 8 * (stop - start)
+    copies = 1 if store.holding is None else store.holding.copies
+    return copies * (n_edges * (4 + store.dtype.itemsize) + 8 * (stop - start))

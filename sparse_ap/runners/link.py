@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import time
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ _POLL = 0.5
 # Seconds to try to reach a worker.
 _REACH = 10.0
 
-_GONE = (OSError, TimeoutError, ValueError, concurrent.futures.CancelledError, asyncio.CancelledError)
+_GONE = (OSError, concurrent.futures.CancelledError, asyncio.CancelledError)
 
 ResultT = TypeVar("ResultT")
 
@@ -69,7 +70,14 @@ class Link:
             sent = self._complete(scatter(), packages)
         # KeyError: the scheduler's, of a worker that went as it got them.
         except (*_GONE, KeyError) as error:
-            raise LostError(repr(error)) from error
+            # Time for the scheduler to hear of it too.
+            time.sleep(_POLL)
+            if packages.keys() <= set(self._membership.accepting()):
+                if not isinstance(error, OSError):
+                    raise
+                # They are there, but cannot be reached from here.
+                self._direct = False
+            raise _lost(error) from None
         return {name: future for futures in sent for name, future in futures.items()}
 
     def fetch(self, futures: Sequence[Future[Any]], homes: Collection[str]) -> list[Any]:
@@ -100,7 +108,7 @@ class Link:
         except _GONE as error:
             if any(future.status == "error" for future in futures):
                 raise
-            raise LostError(repr(error)) from error
+            raise _lost(error) from None
 
     def fetch_remade(self, futures: Sequence[Future[Any]]) -> list[Any]:
         """Fetch results that dask makes again where a worker takes them with it.
@@ -124,10 +132,21 @@ class Link:
         return sent
 
     async def _gather(self, futures: Sequence[Future[Any]]) -> list[Any]:
-        # One by one: those that are ready travel while others are computed.
-        return await asyncio.gather(
-            *(self._client.gather(future, direct=self._direct, asynchronous=True) for future in futures)
-        )
+        """Fetch results: those that are ready travel while others are computed."""
+        found: dict[Any, Any] = {}
+        waits = {asyncio.ensure_future(_ended(future)) for future in futures}
+        try:
+            while waits:
+                done, waits = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                ended = [one.result() for one in done]
+                # One call for all that are ready: dask's client is of no more use where it is cancelled while
+                # others are before it.
+                values = await self._client.gather(ended, direct=self._direct, asynchronous=True)
+                found |= {future.key: value for future, value in zip(ended, values, strict=True)}
+        finally:
+            for one in waits:
+                one.cancel()
+        return [found[future.key] for future in futures]
 
     def _complete(self, work: Coroutine[Any, Any, ResultT], homes: Collection[str]) -> ResultT:
         """Let the client's event loop do something, as long as those who take part are there.
@@ -135,14 +154,27 @@ class Link:
         To one that is gone, or hangs and was given up by the scheduler, a connection may be tried for long.
         """
         handle = asyncio.run_coroutine_threadsafe(work, self._loop)
+        deadline = self._membership.deadline()
         try:
             while not concurrent.futures.wait([handle], timeout=_POLL).done:
-                gone = set(homes) - self._membership.members().keys()
-                if gone and not handle.done():
-                    raise LostError(f"{', '.join(sorted(gone))} went, or accepts no work")
+                accepting = self._membership.accepting()
+                if accepting and set(homes) <= set(accepting):
+                    deadline = self._membership.deadline()
+                elif not handle.done():
+                    self._require_hope(homes, deadline)
             return handle.result()
         finally:
             handle.cancel()
+            # What it has raised has this frame, and all that it refers to.
+            del handle
+
+    def _require_hope(self, homes: Collection[str], deadline: float) -> None:
+        """Give up workers that are gone, or have long accepted no work: those that are paused may finish."""
+        late = time.monotonic() > deadline
+        there = self._membership.require_accepting() if late else self._membership.present()
+        # Where there is nobody, the scheduler may not have answered.
+        if there and (gone := set(homes) - set(there)):
+            raise LostError(f"{', '.join(sorted(gone))} went, or accepts no work")
 
     def _reaches_workers(self) -> bool:
         """Whether workers can be reached from here, and not only through the scheduler."""
@@ -152,7 +184,19 @@ class Link:
         self._direct = True
         try:
             # Without a limit of its own a connection is tried for half a minute.
-            self._complete(asyncio.wait_for(self._scatter(worker, {"sparse_ap-reached": 0}), _REACH), ())
+            self._complete(asyncio.wait_for(self._scatter(worker, {"reach-worker": 0}), _REACH), ())
         except (*_GONE, KeyError):
             return False
         return True
+
+
+async def _ended(future: Future[Any]) -> Future[Any]:
+    """Wait for the end of a task, whichever it is."""
+    await future.exception()
+    return future
+
+
+def _lost(error: BaseException) -> LostError:
+    """Return what to raise in place of an error, without its frames: they hold tasks, which would go on."""
+    error.__traceback__ = None
+    return LostError(repr(error))

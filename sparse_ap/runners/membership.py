@@ -79,14 +79,38 @@ class Membership:
         ClusterError
             None came.
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = self.deadline()
         while True:
-            addresses = self._addresses()
+            addresses = self.accepting()
             self._meet(addresses)
             members = {name: member for name in addresses if (member := self._known.get(name)) is not None}
             if members:
                 return members
             self._go_on_waiting(deadline)
+
+    def accepting(self) -> list[str]:
+        """Return the addresses of workers that accept work now; none where the scheduler does not answer."""
+        return self._addresses("ncores_running")
+
+    def present(self) -> list[str]:
+        """Return the addresses of all workers that are there now, those that are paused too."""
+        return self._addresses("ncores")
+
+    def deadline(self) -> float:
+        """Return until when (`time.monotonic`) to wait for something that is missing now."""
+        return time.monotonic() + PATIENCE
+
+    def require_accepting(self) -> list[str]:
+        """Return the addresses of workers that accept work now.
+
+        Raises
+        ------
+        ClusterError
+            None does.
+        """
+        if not (addresses := self.accepting()):
+            raise ClusterError(self._absence())
+        return addresses
 
     def _meet(self, addresses: Sequence[str]) -> None:
         """Take note of workers that have joined, once they have answered: nobody waits for a slow one."""
@@ -121,8 +145,8 @@ class Membership:
         return answers
 
     def _wait_for_workers(self) -> list[str]:
-        deadline = time.monotonic() + PATIENCE
-        while not (addresses := self._addresses()):
+        deadline = self.deadline()
+        while not (addresses := self.accepting()):
             self._go_on_waiting(deadline)
         return addresses
 
@@ -132,13 +156,12 @@ class Membership:
             raise ClusterError(self._absence())
         time.sleep(0.1)
 
-    def _addresses(self) -> list[str]:
-        """Return the addresses of workers that accept work; none where the scheduler cannot be reached."""
+    def _addresses(self, question: str) -> list[str]:
         try:
             if self._client.status != "running":
                 return []
-            scheduler: Any = self._client.scheduler
-            return list(self._client.sync(scheduler.ncores_running, callback_timeout=_ANSWER))
+            ask = getattr(self._client.scheduler, question)
+            return list(self._client.sync(ask, callback_timeout=_ANSWER))
         except (OSError, TimeoutError):
             return []
 
@@ -183,7 +206,20 @@ def _member(address: str, found: Any) -> Member | None:
 
 
 def _versions() -> dict[str, str]:
-    found = {name: importlib.metadata.version(name) for name in _MUST_AGREE}
+    """Return the versions of this process.
+
+    Raises
+    ------
+    ClusterError
+        Something is imported from a folder, and not installed.
+    """
+    try:
+        found = {name: importlib.metadata.version(name) for name in _MUST_AGREE}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ClusterError(
+            f"The version of {error.name} here cannot be compared with the workers': it is not installed, "
+            "but imported from a folder. Install it here as there (pip install)."
+        ) from error
     return {"python": ".".join(platform.python_version_tuple()[:2]), **found}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from sparse_ap.stores.parts import HeldPart
 
-__all__ = ["Rows", "Store", "block_of"]
+__all__ = ["Holding", "Rows", "Store", "block_of"]
 
 
 class Rows(Protocol):
@@ -26,6 +27,25 @@ class Rows(Protocol):
         A block may be overwritten as soon as the thread that was given it asks for another.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What it takes to have edges in the memory of a cluster's workers, if they can be nowhere else.
+
+    Attributes
+    ----------
+    copies : int
+        How often they are there.
+    reason : str
+        Why, as the end of a clause.
+    way_out : str
+        What to do where they do not fit.
+    """
+
+    copies: int
+    reason: str
+    way_out: str
 
 
 class Store(Rows, Protocol):
@@ -54,6 +74,11 @@ class Store(Rows, Protocol):
     @property
     def divisions(self) -> Sequence[RowCut] | None:
         """Blocks that the graph consists of already, if it cannot be cut anywhere."""
+        ...
+
+    @property
+    def holding(self) -> Holding | None:
+        """What it takes to have its edges in workers' memory; None: they can be read in each pass as well."""
         ...
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed | HeldPart:

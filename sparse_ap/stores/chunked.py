@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from uuid import uuid4
 
 import numpy as np
 
 from sparse_ap.model import AS_GIVEN, Block, Int64Array, Origin, RowCut
+from sparse_ap.stores import Holding
+from sparse_ap.stores.naming import task
 from sparse_ap.stores.normalising import NormalisingStore
 from sparse_ap.stores.parts import HeldPart
 
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
     from dask.delayed import Delayed
     from distributed import Client, Future
 
-__all__ = ["ChunkedStore", "Fetch", "starts_of"]
+__all__ = ["ChunkedStore", "Fetch", "computed", "starts_of"]
 
 Fetch: TypeAlias = "Callable[[Sequence[Future[Any]]], list[Any]]"
 
@@ -46,12 +50,19 @@ class ChunkedStore:
 
     origin: ClassVar[Origin] = AS_GIVEN
     chunk_edges: ClassVar[None] = None
+    holding: ClassVar[Holding] = Holding(
+        copies=2,
+        reason="that they compute, and hold twice: as it was computed, and as parts of equal size, tidied",
+        way_out="Compute it once, to a zarr store that all workers can open (a table: sparse-ap convert "
+        "edges.parquet -o graph.zarr), and give its path: edges that do not fit are then read from there in "
+        "each sweep.",
+    )
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
         """Yield blocks, fetched from the cluster."""
         for rows in cuts:
             within = [
-                self.client.submit(_rows_of, block, rows, pure=False)
+                self.client.submit(_rows_of, block, rows, key=f"rows-of-block-{uuid4().hex}")
                 for block, those in zip(self.blocks, self.divisions, strict=True)
                 if those.start < rows.stop and rows.start < those.stop
             ]
@@ -59,15 +70,21 @@ class ChunkedStore:
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
         """Return rows for another process: blocks as they are, in memory in any case."""
-        from dask.delayed import delayed
-
-        chosen = [self.blocks[self.divisions.index(cut)] for cut in cuts]
-        part: Delayed = delayed(_held, pure=False)(*chosen)
-        return part
+        first = bisect_left(self.divisions, cuts[0])
+        return task("join-blocks", _held, *self.blocks[first : first + len(cuts)])
 
     def normalised(self) -> NormalisingStore:
         """Return the graph, tidied when it is put in place."""
         return NormalisingStore(self)
+
+
+def computed(
+    blocks: Sequence[Delayed], divisions: Sequence[RowCut], dtype: np.dtype[Any], client: Client, fetch: Fetch
+) -> ChunkedStore:
+    """Have a cluster compute blocks, and keep them."""
+    futures = client.compute(list(blocks))
+    counts = fetch(client.compute([task("row-lengths", _row_lengths, block) for block in futures]))
+    return ChunkedStore(client, fetch, tuple(futures), tuple(divisions), starts_of(counts), dtype)
 
 
 def starts_of(counts: Sequence[Int64Array]) -> Int64Array:
@@ -77,6 +94,10 @@ def starts_of(counts: Sequence[Int64Array]) -> Int64Array:
 
 def _held(*blocks: Block) -> HeldPart:
     return HeldPart(blocks)
+
+
+def _row_lengths(block: Block) -> Int64Array:
+    return np.diff(block.indptr)
 
 
 def _rows_of(block: Block, rows: RowCut) -> Block:

@@ -1,24 +1,24 @@
-"""Opening dask's collections as graphs: arrays of similarities, sparse or dense, and tables of edges."""
+"""Opening dask's collections as graphs: arrays of similarities, sparse or dense."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import dask.array
 import numpy as np
 import scipy.sparse
-from dask.delayed import Delayed, delayed
+from dask.delayed import Delayed
 from dask.utils import is_dataframe_like
 from distributed import Client
-from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.model import Block, Int32Array, Int64Array, RowCut
-from sparse_ap.stores.chunked import ChunkedStore, Fetch, starts_of
+from sparse_ap.model import Block, RowCut
+from sparse_ap.stores.chunked import ChunkedStore, Fetch, computed
+from sparse_ap.stores.chunked_table import from_table
 from sparse_ap.stores.dense import dense_block
 from sparse_ap.stores.memory import csr_of
+from sparse_ap.stores.naming import task
 from sparse_ap.stores.structure import (
     as_float,
     float_type,
@@ -28,9 +28,6 @@ from sparse_ap.stores.structure import (
 )
 
 __all__ = ["open_collection"]
-
-# Edges of a block that a table is divided into.
-_BLOCK_EDGES = 16_000_000
 
 
 def open_collection(collection: Any, client: Client, fetch: Fetch) -> ChunkedStore:
@@ -52,10 +49,13 @@ def open_collection(collection: Any, client: Client, fetch: Fetch) -> ChunkedSto
     if isinstance(collection, dask.array.Array):
         return _from_array(collection, client, fetch)
     if is_dataframe_like(collection):
-        return _from_table(collection, client, fetch)
+        return from_table(collection, client, fetch)
+    name = "Delayed" if isinstance(collection, Delayed) else type(collection).__name__
     raise InvalidInputError(
-        f"The similarities are a {type(collection).__name__}; of dask's collections an array of shape "
-        "(n_points, n_points) is needed, its chunks sparse CSR or dense, or a dataframe of edges."
+        f"The similarities are a dask {name}; of dask's collections an array of shape (n_points, n_points), "
+        "its chunks sparse CSR or dense, or a dataframe of edges is needed. Give what it computes, "
+        "similarity.compute(); or make a Delayed matrix an array: dask.array.from_delayed(similarity, shape, "
+        "dtype)."
     )
 
 
@@ -76,88 +76,10 @@ def _from_array(array: dask.array.Array, client: Client, fetch: Fetch) -> Chunke
     divisions = [RowCut(start, stop) for start, stop in pairwise(bounds) if stop > start]
     chunks = [chunk for chunk, size in zip(array.to_delayed()[:, 0], array.chunks[0], strict=True) if size]
     blocks = [
-        delayed(_block_of_chunk, pure=False)(chunk, rows, n_points, dtype)
+        task("chunk-to-block", _block_of_chunk, chunk, rows, n_points, dtype)
         for chunk, rows in zip(chunks, divisions, strict=True)
     ]
-    return _computed(blocks, divisions, dtype, client, fetch)
-
-
-def _from_table(table: Any, client: Client, fetch: Fetch) -> ChunkedStore:
-    """Bring the edges of each row together: the table's own sorting by divisions."""
-    dtype = _require_edges(table)
-    # As narrow as can be, before they travel.
-    kinds = {"row": np.int32, "column": np.int32, "similarity": dtype}
-    edges = table.map_partitions(_edges_of, dtype, meta=kinds)
-    degrees = _degrees(edges, client, fetch)
-    n_points = len(degrees)
-    indptr = starts_of([degrees])
-    bounds = _bounds(indptr, max(sum(client.nthreads().values()), -(-int(indptr[-1]) // _BLOCK_EDGES)))
-    divisions = [RowCut(start, stop) for start, stop in pairwise(bounds)]
-    # The last of dask's divisions is within its partition.
-    ends = [*bounds[:-1], n_points - 1] if n_points > 1 else [0, 0]
-    # From worker to worker; without a default client dask would take a disk that all are to share.
-    by_row = edges.set_index("row", divisions=ends, shuffle_method="p2p")
-    blocks = [
-        delayed(_block_of_edges, pure=False)(part, rows, n_points)
-        for part, rows in zip(by_row.to_delayed(), divisions, strict=True)
-    ]
-    return _computed(blocks, divisions, dtype, client, fetch)
-
-
-def _require_edges(table: Any) -> np.dtype[Any]:
-    """Check the columns of a table of edges; return the type of the similarities."""
-    if len(table.columns) < 3:
-        raise InvalidInputError(
-            f"The table of edges has the columns {', '.join(map(str, table.columns))}; three are needed: the "
-            "row, the column and the similarity."
-        )
-    *ids, similarity = list(table.dtypes)[:3]
-    for name, dtype in zip(table.columns, ids, strict=False):
-        if dtype.kind not in "iu":
-            raise InvalidInputError(
-                f"The column {name!r} of the table of edges has dtype {dtype}; points must be "
-                "numbered from 0. Edges between named points: sparse-ap convert numbers them."
-            )
-    # Types of pandas's own, with room for missing values, tell of numpy's.
-    kind = getattr(similarity, "numpy_dtype", similarity)
-    if not isinstance(kind, np.dtype):
-        raise InvalidInputError(
-            f"The column {table.columns[2]!r} of the table of edges has dtype {similarity}; real numbers are "
-            "needed."
-        )
-    return float_type(kind)
-
-
-def _degrees(edges: Any, client: Client, fetch: Fetch) -> Int64Array:
-    """Count the edges of every row; as many as the largest id needs."""
-    parts = edges.to_delayed()
-    ends = fetch(client.compute([delayed(_end_of, pure=False)(part) for part in parts]))
-    n_points = max(ends, default=0)
-    if n_points == 0:
-        raise InvalidInputError(
-            "The table of edges is empty, so that nobody knows how many points there are."
-        )
-    counts = [delayed(_counts_of, pure=False)(part, n_points) for part in parts]
-    while len(counts) > 1:
-        counts = [delayed(_sum, pure=False)(*counts[i : i + 2]) for i in range(0, len(counts), 2)]
-    degrees: Int64Array = fetch(client.compute(counts))[0]
-    return degrees
-
-
-def _bounds(indptr: Int64Array, n_blocks: int) -> list[int]:
-    """Return the first rows of blocks of about the same number of edges, and the end."""
-    n_points = len(indptr) - 1
-    targets = np.linspace(0, indptr[-1], n_blocks + 1)[1:-1]
-    bounds: list[int] = np.unique([0, *np.searchsorted(indptr, targets), n_points]).tolist()
-    return bounds
-
-
-def _computed(
-    blocks: Sequence[Delayed], divisions: Sequence[RowCut], dtype: np.dtype[Any], client: Client, fetch: Fetch
-) -> ChunkedStore:
-    futures = client.compute(list(blocks))
-    counts = fetch([client.submit(_row_lengths, block, pure=False) for block in futures])
-    return ChunkedStore(client, fetch, tuple(futures), tuple(divisions), starts_of(counts), dtype)
+    return computed(blocks, divisions, dtype, client, fetch)
 
 
 def _block_of_chunk(chunk: Any, rows: RowCut, n_points: int, dtype: np.dtype[Any]) -> Block:
@@ -179,61 +101,3 @@ def _block_of_chunk(chunk: Any, rows: RowCut, n_points: int, dtype: np.dtype[Any
         np.asarray(csr.indices[:n_entries], np.int32),
         as_float(csr.data[:n_entries]).astype(dtype, copy=False),
     )
-
-
-def _edges_of(table: Any, dtype: np.dtype[Any]) -> Any:
-    """Return a part of a table with columns of numpy's types, checked.
-
-    Raises
-    ------
-    InvalidInputError
-        An id is no point's.
-    """
-    row, column, similarity = (table.iloc[:, which] for which in range(3))
-    return (
-        table.iloc[:, :3]
-        .set_axis(["row", "column", "similarity"], axis=1)
-        .assign(
-            row=_checked_ids(row),
-            column=_checked_ids(column),
-            similarity=similarity.to_numpy(dtype=dtype, na_value=np.nan),
-        )
-    )
-
-
-def _checked_ids(ids: Any) -> Int32Array:
-    if ids.isna().any():
-        raise InvalidInputError(
-            f"In the column {ids.name!r} of the table of edges there are missing ids. Drop those rows."
-        )
-    values: NDArray[Any] = ids.to_numpy()
-    if len(values) and values.min() < 0:
-        raise InvalidInputError(f"The table of edges has the id {values.min()}; points are numbered from 0.")
-    require_ids_fit(int(values.max()) + 1 if len(values) else 0)
-    return values.astype(np.int32)
-
-
-def _block_of_edges(edges: Any, rows: RowCut, n_points: int) -> Block:
-    """Sort a part of a table, whose index are the rows: the same in whatever order the edges came."""
-    row = edges.index.to_numpy()
-    column, similarity = edges["column"].to_numpy(), edges["similarity"].to_numpy()
-    order = np.lexsort((similarity, column, row))
-    indptr = np.searchsorted(row[order], np.arange(rows.start, rows.stop + 1)).astype(np.int64)
-    return Block(rows, n_points, indptr, column[order], similarity[order])
-
-
-def _end_of(edges: Any) -> int:
-    """Return the number after the largest id."""
-    return 1 + max(int(edges[name].max()) for name in ("row", "column")) if len(edges) else 0
-
-
-def _counts_of(edges: Any, n_points: int) -> NDArray[Any]:
-    return np.bincount(edges["row"].to_numpy(), minlength=n_points)
-
-
-def _sum(*counts: NDArray[Any]) -> Any:
-    return np.sum(counts, axis=0)
-
-
-def _row_lengths(block: Block) -> Int64Array:
-    return np.diff(block.indptr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from threading import local
 from typing import Any, NoReturn
 
@@ -13,7 +12,7 @@ from zarr.buffer import cpu
 
 from sparse_ap.errors import DamagedGraphError
 
-__all__ = ["ConsecutiveReader", "name_of", "not_shared", "require_present", "whole"]
+__all__ = ["ConsecutiveReader", "name_of", "whole"]
 
 
 class ConsecutiveReader:
@@ -117,30 +116,6 @@ def whole(array: zarr.Array[Any], rows: slice = slice(None)) -> NDArray[Any]:
         raise DamagedGraphError(
             f"{name_of(array)} cannot be read: {error}. Restore the graph from a copy, or write it again."
         ) from error
-
-
-def require_present(array: zarr.Array[Any]) -> None:
-    """Refuse an array that another process has opened, if it is not the same here.
-
-    Raises
-    ------
-    DamagedGraphError
-    """
-    try:
-        here = zarr.open_array(array.store_path, mode="r")
-        same = here.shape == array.shape and here.dtype == array.dtype
-    except (OSError, ValueError):
-        same = False
-    if not same:
-        raise not_shared(array)
-
-
-def not_shared(array: zarr.Array[Any]) -> DamagedGraphError:
-    """Return the error for an array that only others can see."""
-    return DamagedGraphError(
-        f"{name_of(array)} is not there, or is not the same, on {platform.node()}. All workers must open the "
-        "same graph: put it on a file system or in an object store that they share, under the same name."
-    )
 
 
 def name_of(node: zarr.Group | zarr.Array[Any]) -> str:

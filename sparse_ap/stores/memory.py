@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.model import AS_GIVEN, Block, FloatArray, Int32Array, Int64Array, Origin, RowCut
 from sparse_ap.passes.normalise import normalise
+from sparse_ap.stores import Holding
 from sparse_ap.stores.parts import HeldPart
 from sparse_ap.stores.structure import (
     as_float,
@@ -44,6 +45,12 @@ class MemoryStore:
 
     chunk_edges: ClassVar[None] = None
     divisions: ClassVar[None] = None
+    holding: ClassVar[Holding] = Holding(
+        copies=1,
+        reason="that is sent to them",
+        way_out="Write it to disk with sparse_ap.graphs.write_graph, where all workers can open it, and give "
+        "its path: edges that do not fit are then read from there in each sweep.",
+    )
 
     @classmethod
     def from_sparse(cls, matrix: Any) -> MemoryStore:

@@ -10,7 +10,8 @@ import numpy as np
 
 from sparse_ap.model import Block, Int64Array, Origin, RowCut
 from sparse_ap.passes.normalise import normalise
-from sparse_ap.stores import Rows, Store
+from sparse_ap.stores import Holding, Rows, Store
+from sparse_ap.stores.naming import task
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed
@@ -65,18 +66,21 @@ class NormalisingStore:
         """Blocks that the graph consists of."""
         return self.store.divisions
 
+    @property
+    def holding(self) -> Holding | None:
+        """Whether its edges must be in the memory of a cluster's workers."""
+        return self.store.holding
+
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
         """Yield tidied blocks."""
         return NormalisingRows(self.store).read(cuts)
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed | HeldPart:
         """Return rows for another process, which tidies them there."""
-        from dask.delayed import Delayed, delayed
-
-        from sparse_ap.stores.parts import tidied
+        from sparse_ap.stores.parts import HeldPart, tidied
 
         part = self.store.part(cuts, hold)
-        return delayed(tidied, pure=False)(part) if isinstance(part, Delayed) else part.tidied()
+        return part.tidied() if isinstance(part, HeldPart) else task("tidy-part", tidied, part)
 
     def normalised(self) -> NormalisingStore:
         """Return itself."""

@@ -12,6 +12,7 @@ import zarr
 from sparse_ap.model import AS_GIVEN, Block, Int64Array, Origin, RowCut
 from sparse_ap.stores.consecutive import ConsecutiveReader
 from sparse_ap.stores.memory import MemoryStore
+from sparse_ap.stores.naming import task
 from sparse_ap.stores.normalising import NormalisingStore
 from sparse_ap.stores.structure import as_float, as_ids, float_type
 from sparse_ap.stores.zarr_rows import ZarrPlace, ZarrRows, checksum_of
@@ -33,6 +34,8 @@ class ZarrStore:
         The array of which ``indptr`` is a copy.
     indices, data : zarr.Array, shape (n_edges,)
         As `sparse_ap.stores.zarr_opening.open_zarr` has checked them.
+    marks : tuple of int
+        `sparse_ap.stores.shared.mark_of` indices and data.
     origin : Origin
     ids : zarr.Array or None, shape (n_points,)
         The user's names of the points, in the user's order.
@@ -42,10 +45,12 @@ class ZarrStore:
     positions: zarr.Array[Any]
     indices: zarr.Array[Any]
     data: zarr.Array[Any]
+    marks: tuple[int, int]
     origin: Origin = AS_GIVEN
     ids: zarr.Array[Any] | None = None
 
     divisions: ClassVar[None] = None
+    holding: ClassVar[None] = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -63,12 +68,9 @@ class ZarrStore:
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
         """Return how another process reads consecutive rows."""
-        from dask.delayed import delayed
-
-        place = ZarrPlace(len(self.indptr) - 1, self.positions, self.indices, self.data)
+        place = ZarrPlace(len(self.indptr) - 1, self.positions, self.indices, self.data, self.marks)
         starts = self.indptr[cuts[0].start : cuts[-1].stop + 1]
-        part: Delayed = delayed(ZarrPlace.part, pure=False)(place, tuple(cuts), checksum_of(starts), hold)
-        return part
+        return task("open-part", ZarrPlace.part, place, tuple(cuts), checksum_of(starts), hold)
 
     def normalised(self) -> NormalisingStore:
         """Return the graph as it is read, tidied block by block."""

@@ -11,9 +11,11 @@ import numpy as np
 import zarr
 
 from sparse_ap.model import AS_GIVEN, Block, Int64Array, Origin, RowCut
-from sparse_ap.stores.consecutive import require_present, whole
+from sparse_ap.stores.consecutive import whole
 from sparse_ap.stores.dense import dense_block
+from sparse_ap.stores.naming import task
 from sparse_ap.stores.parts import HeldPart, StreamedPart
+from sparse_ap.stores.shared import require_present, require_same
 from sparse_ap.stores.structure import float_type
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class ZarrDenseStore:
     ----------
     array : zarr.Array, shape (n_points, n_points)
         NaN and -inf: no edge.
+    mark : int
+        `sparse_ap.stores.shared.mark_of` it.
     threshold : float or None
         Entries below it are no edges.
     top_k : int or None
@@ -37,11 +41,13 @@ class ZarrDenseStore:
     """
 
     array: zarr.Array[Any]
+    mark: int
     threshold: float | None = None
     top_k: int | None = None
     origin: Origin = AS_GIVEN
 
     divisions: ClassVar[None] = None
+    holding: ClassVar[None] = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -67,11 +73,9 @@ class ZarrDenseStore:
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
         """Return how another process reads consecutive rows."""
-        from dask.delayed import delayed
-
-        place = ZarrDenseStore(self.array, self.threshold, self.top_k)  # without what is cached here
-        part: Delayed = delayed(_part, pure=False)(place, tuple(cuts), hold)
-        return part
+        # Without what is cached here.
+        place = ZarrDenseStore(self.array, self.mark, self.threshold, self.top_k)
+        return task("open-part", _part, place, tuple(cuts), hold)
 
     def normalised(self) -> ZarrDenseStore:
         """Return itself."""
@@ -81,5 +85,6 @@ class ZarrDenseStore:
 def _part(store: ZarrDenseStore, cuts: tuple[RowCut, ...], hold: bool) -> HeldPart | StreamedPart:
     """Open some rows in this process."""
     require_present(store.array)
+    require_same(store.array, store.mark)
     part = StreamedPart(store, cuts)
     return part.held() if hold else part

@@ -16,6 +16,7 @@ from zarr.core.sync import sync
 from sparse_ap.errors import DamagedGraphError, InvalidInputError
 from sparse_ap.model import Origin
 from sparse_ap.stores.consecutive import name_of, whole
+from sparse_ap.stores.shared import mark_of
 from sparse_ap.stores.structure import float_type, require_ids_fit, require_indptr, require_square
 from sparse_ap.stores.zarr_csr import ZarrStore
 from sparse_ap.stores.zarr_dense import ZarrDenseStore
@@ -64,7 +65,7 @@ def _open_dense(
     if threshold is not None and not isinstance(threshold, Real):
         raise InvalidInputError(f"threshold={threshold!r}; a number is needed.")
     _require_chunks(array, missing_chunks)
-    return ZarrDenseStore(array, threshold, top_k)
+    return ZarrDenseStore(array, mark_of(array), threshold, top_k)
 
 
 def node_at(location: Location) -> zarr.Group | zarr.Array[Any]:
@@ -126,7 +127,9 @@ def open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
         data = _telling(data, np.nan)
     ids = _array(group, "ids") if "ids" in group else None
     origin = _origin(group, n_points)
-    return ZarrStore(starts.astype(np.int64, copy=False), indptr, _telling(indices, -1), data, origin, ids)
+    marks = mark_of(indices), mark_of(data)
+    starts = starts.astype(np.int64, copy=False)
+    return ZarrStore(starts, indptr, _telling(indices, -1), data, marks, origin, ids)
 
 
 def _telling(array: zarr.Array[Any], fill: float) -> zarr.Array[Any]:

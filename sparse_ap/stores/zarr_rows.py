@@ -11,8 +11,9 @@ import numpy as np
 import zarr
 
 from sparse_ap.model import Block, Int64Array, RowCut
-from sparse_ap.stores.consecutive import ConsecutiveReader, not_shared, whole
+from sparse_ap.stores.consecutive import ConsecutiveReader, whole
 from sparse_ap.stores.parts import HeldPart, StreamedPart
+from sparse_ap.stores.shared import not_shared, require_same
 from sparse_ap.stores.structure import as_float, as_ids
 
 __all__ = ["ZarrPlace", "ZarrRows", "checksum_of"]
@@ -54,12 +55,21 @@ class ZarrRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ZarrPlace:
-    """Where a graph is: a few hundred bytes, from which another process reads rows."""
+    """Where a graph is: a few hundred bytes, from which another process reads rows.
+
+    Attributes
+    ----------
+    n_points : int
+    indptr, indices, data : zarr.Array
+    marks : tuple of int
+        `sparse_ap.stores.shared.mark_of` indices and data, where the graph was opened first.
+    """
 
     n_points: int
     indptr: zarr.Array[Any]
     indices: zarr.Array[Any]
     data: zarr.Array[Any]
+    marks: tuple[int, int]
 
     def part(self, cuts: tuple[RowCut, ...], checksum: int, hold: bool) -> HeldPart | StreamedPart:
         """Open some rows in this process.
@@ -82,6 +92,9 @@ class ZarrPlace:
         indptr = whole(self.indptr, slice(first, last + 1)).astype(np.int64, copy=False)
         if checksum_of(indptr) != checksum:
             raise not_shared(self.indptr)
+        # Where all points have as many edges, every graph has the same indptr.
+        for array, mark in zip((self.indices, self.data), self.marks, strict=True):
+            require_same(array, mark)
         part = StreamedPart(ZarrRows(first, self.n_points, indptr, self.indices, self.data), cuts)
         return part.held() if hold else part
 

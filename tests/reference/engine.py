@@ -57,7 +57,7 @@ def csr_of_dense(similarity: Any, dtype: Any = np.float64) -> scipy.sparse.csr_a
 
 def classic(graph: scipy.sparse.csr_array, preference: Any, n_sweeps: int, damping: float) -> State:
     """Return what the classic scheme keeps after some sweeps."""
-    problem = _problem(graph, preference)
+    problem = problem_of(graph, preference)
     messages = Messages.at_rest(problem.survey.n_edges)
     scheme = Watched(Classic(damping, messages, support_grid(problem, problem.preference)))
     history = _sweep(problem, scheme, n_sweeps)
@@ -68,17 +68,18 @@ def compact(
     graph: scipy.sparse.csr_array, preference: Any, n_sweeps: int, damping: Damping, total_damping: float
 ) -> State:
     """Return what the compact scheme keeps after some sweeps."""
-    problem = _problem(graph, preference)
+    problem = problem_of(graph, preference)
     grid = support_grid(problem, problem.preference)
     scheme = Watched(Compact(damping, total_damping, total_damping, problem.execution.dtype, grid))
     history = _sweep(problem, scheme, n_sweeps)
     return State(scheme.kept, scheme.total, None, history)
 
 
-def _problem(graph: scipy.sparse.csr_array, preference: Any) -> Problem:
+def problem_of(graph: scipy.sparse.csr_array, preference: Any, user_id: Any = None) -> Problem:
+    """Return a problem for one thread; ``user_id`` are the user's numbers of the points."""
     store = MemoryStore.from_sparse(graph)
     execution = Execution(store, cut_rows(store.indptr, 1), SerialRunner())
-    ids = np.arange(graph.shape[0], dtype=np.int32)
+    ids = np.arange(graph.shape[0], dtype=np.int32) if user_id is None else user_id
     return Problem(execution, ids, np.array(preference, np.float64), survey(execution)[0])
 
 

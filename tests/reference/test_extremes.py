@@ -22,7 +22,7 @@ FAR = SIMILARITY < -30
 
 @SCHEMES
 @NEVER
-@pytest.mark.parametrize("refine", [None, "medoid"])
+@pytest.mark.parametrize("refine", [None, "medoid", "search"])
 def test_a_very_low_similarity_is_as_good_as_no_edge(scheme: Any, never: float, refine: Any) -> None:
     similarity = np.where(FAR, never, SIMILARITY)
     clustering = affinity_propagation(similarity, preference=MEDIAN, scheme=scheme, refine=refine)
@@ -36,17 +36,21 @@ def test_a_very_low_preference_keeps_one_point_from_being_an_exemplar(scheme: An
     preference = np.full(len(SIMILARITY), MEDIAN)
     preference[PUBLISHED["exemplars"][0]] = never
     expected, _ = sklearn.cluster.affinity_propagation(SIMILARITY, preference=preference, random_state=0)
-    clustering = affinity_propagation(SIMILARITY, preference=preference, scheme=scheme)
+    clustering = affinity_propagation(SIMILARITY, preference=preference, scheme=scheme, refine="medoid")
     assert_array_equal(clustering.exemplars, expected)
+    searched = affinity_propagation(SIMILARITY, preference=preference, scheme=scheme, refine="search")
+    assert PUBLISHED["exemplars"][0] not in searched.exemplars
+    assert searched.net_similarity >= clustering.net_similarity
 
 
 @SCHEMES
 @NEVER
-def test_medoids_never_lower_the_net_similarity(scheme: Any, never: float) -> None:
+@pytest.mark.parametrize("refine", ["medoid", "search"])
+def test_refinement_never_lowers_the_net_similarity(scheme: Any, never: float, refine: Any) -> None:
     similarity = np.where(FAR, never, SIMILARITY)
     raw, refined = (
         affinity_propagation(similarity, preference=MEDIAN, scheme=scheme, refine=refine)
-        for refine in (None, "medoid")
+        for refine in (None, refine)
     )
     assert refined.net_similarity >= raw.net_similarity
 

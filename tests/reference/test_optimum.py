@@ -19,7 +19,7 @@ SMALL = graphs(most_points=8)
 OPTIONS = st.fixed_dictionaries(
     {
         "scheme": st.sampled_from(["classic", "compact"]),
-        "refine": st.sampled_from([None, "medoid"]),
+        "refine": st.sampled_from([None, "medoid", "search"]),
         "damping": st.sampled_from([0.5, 0.9]),
         "max_iter": st.sampled_from([1, 3, 200]),
     }

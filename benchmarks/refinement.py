@@ -1,0 +1,142 @@
+"""What the local search after the sweeps gains, and how far from the optimum it ends.
+
+    python benchmarks/refinement.py plane        2,000 points in the plane: cost, and the bound proven
+    python benchmarks/refinement.py small        50 k-NN graphs of 100 to 200 points, against HiGHS (hours)
+    python benchmarks/refinement.py dense        scikit-learn's digits and two dense sets, against FasterPAM
+    python benchmarks/refinement.py moses FILE   1.9 million molecules: gain and seconds
+
+`dense` needs the package kmedoids.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from measure import moses_graph, no_convergence_warnings
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
+
+from sparse_ap import Clustering, affinity_propagation
+
+REFINEMENTS = (None, "medoid", "search")
+
+
+def knn(points: Any, k: int) -> scipy.sparse.csr_array:
+    """Return a directed k-NN graph, minus the squared distance, without the points themselves."""
+    distances, indices = cKDTree(points).query(points, k + 1)
+    n = len(points)
+    entries = -(distances[:, 1:].ravel() ** 2), indices[:, 1:].ravel(), np.arange(0, n * k + 1, k)
+    return scipy.sparse.csr_array(entries, shape=(n, n))
+
+
+def timed(graph: Any, preference: float, **options: Any) -> tuple[Clustering, float]:
+    start = time.perf_counter()
+    with no_convergence_warnings():
+        clustering = affinity_propagation(graph, preference=preference, **options)
+    return clustering, time.perf_counter() - start
+
+
+def plane() -> None:
+    graph = knn(np.random.default_rng(0).normal(size=(2000, 2)), 20)
+    for times in (1, 10, 200):
+        for refine in REFINEMENTS:
+            found, taken = timed(graph, times * np.median(graph.data), refine=refine, certify=True)
+            print(
+                f"median x {times}, {refine}: {found.n_clusters} exemplars, {taken:.2f} s, "
+                f"cost {-found.net_similarity:.3f}, optimum at least {-found.net_similarity_bound:.3f}",
+                flush=True,
+            )
+
+
+def optimum(graph: scipy.sparse.csr_array, preference: float, seconds: float) -> float:
+    """Return the largest net similarity, or the best that HiGHS has found in the time."""
+    n, m = graph.shape[0], graph.nnz
+    rows = np.repeat(np.arange(n), np.diff(graph.indptr))
+    edges = np.arange(m)
+    one_each = scipy.sparse.hstack(
+        [scipy.sparse.csr_array((np.ones(m), (rows, edges)), shape=(n, m)), scipy.sparse.eye_array(n)]
+    )
+    only_exemplars = scipy.sparse.hstack(
+        [
+            scipy.sparse.eye_array(m),
+            scipy.sparse.csr_array((-np.ones(m), (edges, graph.indices)), shape=(m, n)),
+        ]
+    )
+    found = milp(
+        -np.r_[graph.data, np.full(n, preference)],
+        constraints=[LinearConstraint(one_each, 1, 1), LinearConstraint(only_exemplars, -np.inf, 0)],
+        integrality=np.r_[np.zeros(m), np.ones(n)],
+        bounds=Bounds(0, 1),
+        options={"mip_rel_gap": 0, "time_limit": seconds},
+    )
+    return -float(found.fun)
+
+
+def small_graphs() -> Iterator[scipy.sparse.csr_array]:
+    rng = np.random.default_rng(7)
+    for _ in range(50):
+        n, d, k = int(rng.integers(100, 201)), int(rng.choice([2, 3, 5, 10])), int(rng.integers(5, 16))
+        yield knn(rng.normal(size=(n, d)), k)
+
+
+def small() -> None:
+    for times in (1, 5, 50):
+        gaps = []
+        for graph in small_graphs():
+            preference = times * float(np.median(graph.data))
+            best = optimum(graph, preference, 40)
+            values = [timed(graph, preference, refine=how)[0].net_similarity for how in REFINEMENTS]
+            gaps.append([100 * (value - best) / best for value in values])
+        mean, worst = np.mean(gaps, axis=0), np.max(gaps, axis=0)
+        for refine, average, most in zip(REFINEMENTS, mean, worst, strict=True):
+            print(
+                f"median x {times}, {refine}: {average:.3f} % from the optimum, worst {most:.2f} %",
+                flush=True,
+            )
+
+
+def dense() -> None:
+    import kmedoids
+    from sklearn.datasets import load_digits
+
+    rng = np.random.default_rng(0)
+    sets = {
+        "digits": load_digits().data,
+        "900 in the plane": rng.normal(size=(900, 2)),
+        "1,200 in 5-d": rng.normal(size=(1200, 5)),
+    }
+    for name, points in sets.items():
+        cost = cdist(points, points, "sqeuclidean")
+        graph = scipy.sparse.csr_array(-cost)
+        for times in np.geomspace(0.2, 50, 10):
+            preference = -times * float(np.median(cost[~np.eye(len(cost), dtype=bool)]))
+            found, taken = timed(graph, preference)
+            k, best, start, n_runs = found.n_clusters, -np.inf, time.perf_counter(), 0
+            while n_runs < 20 or time.perf_counter() - start < taken:
+                loss = kmedoids.fasterpam(cost, k, random_state=n_runs, max_iter=200).loss
+                best, n_runs = max(best, k * preference - loss), n_runs + 1
+            print(
+                f"{name}, median x {times:.2f}: {k} exemplars, net similarity "
+                f"{100 * (best - found.net_similarity) / best:+.4f} % against FasterPAM's best of {n_runs}",
+                flush=True,
+            )
+
+
+def moses(file: str) -> None:
+    graph = moses_graph(Path(file))
+    for preference in (-1.0, -3.0):
+        for refine in REFINEMENTS:
+            print(
+                f"preference {preference:g}, {refine}:", *timed(graph, preference, refine=refine), flush=True
+            )
+
+
+if __name__ == "__main__":
+    {"plane": plane, "small": small, "dense": dense, "moses": moses}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,175 @@
+"""Waves of moves that gain: open a point, close an exemplar, swap an exemplar for a member of its cluster.
+
+A wave carries out all moves that gain and are the best among those that touch any of their points, by gain
+and then by the user's number: together they gain what each would gain alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+from sparse_ap.model import BoolArray, Float64Array, Int32Array
+from sparse_ap.passes.assignment import RankedVectors
+from sparse_ap.passes.contract import Columns
+from sparse_ap.passes.grid import Grid
+from sparse_ap.passes.moves import ClaimPass, ClaimRows, ClaimVectors, FirstVectors, GainPass, GainRows
+from sparse_ap.passes.standing import StandingPass, StandingRows
+from sparse_ap.similarity import Problem
+
+__all__ = ["Climber", "Standing"]
+
+# Gains below this share of the largest possible sum are not told from rounding.
+_LEAST_GAIN = 2.0**-40
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """What every point has; see `StandingRows`."""
+
+    first: Int32Array
+    value: Float64Array
+    second: Int32Array
+    fallback: Float64Array
+
+    @property
+    def exemplar(self) -> BoolArray:
+        """Whether each point is an exemplar."""
+        return np.equal(self.first, np.arange(len(self.first)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moves:
+    """The best move of each point.
+
+    Attributes
+    ----------
+    rank : ndarray of int32, shape (n_points,)
+        Of the best move that would open or close the point, from 1 for the one that gains least; 0: none.
+    own_rank : ndarray of int32, shape (n_points,)
+        Of the point's own move: an exemplar may also be closed by a member's swap.
+    swap : ndarray of bool, shape (n_points,)
+        Whether the point's own move is a swap with its exemplar.
+    n_gaining : int
+        How many moves there are.
+    """
+
+    rank: Int32Array
+    own_rank: Int32Array
+    swap: BoolArray
+    n_gaining: int
+
+
+class Climber:
+    """Carries out moves, for some readings of the edges.
+
+    Parameters
+    ----------
+    problem : Problem
+    n_readings : int
+        Readings after which no wave is begun.
+    """
+
+    def __init__(self, problem: Problem, n_readings: int) -> None:
+        self._problem = problem
+        self._left = n_readings
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no readings are left."""
+        return self._left <= 0
+
+    def stand(self, exemplar: BoolArray, preference: Float64Array) -> Standing:
+        """Return what every point has if these are the exemplars, and all who are better off alone."""
+        n = len(exemplar)
+        lowest = min(self._problem.survey.smallest, float(preference.min(initial=0.0)))
+        rows = StandingRows(
+            preference, np.empty(n, np.int32), np.empty(n), np.empty(n, np.int32), np.empty(n)
+        )
+        while True:
+            self._run(StandingPass(lowest), RankedVectors(exemplar, self._problem.user_id), rows)
+            standing = Standing(*rows[1:])
+            # Those who have just been made exemplars may be the better ones of others.
+            if (standing.exemplar == exemplar).all():
+                return standing
+            exemplar = standing.exemplar
+
+    def climb(self, at: Standing, preference: Float64Array, least_share: float = 0.0) -> Standing:
+        """Carry out waves of moves until no move gains.
+
+        Parameters
+        ----------
+        at : Standing
+        preference : ndarray of float64, shape (n_points,)
+        least_share : float
+            Stop when not more than this share of the moves of the first wave are left.
+        """
+        n_at_first = None
+        while not self.exhausted:
+            moves = self._proposed(at, preference)
+            n_at_first = moves.n_gaining if n_at_first is None else n_at_first
+            if moves.n_gaining <= least_share * n_at_first:
+                break
+            objections = self._objections(at, moves)
+            at = self.stand(_carried_out(at, moves, objections), preference)
+        return at
+
+    def _proposed(self, at: Standing, preference: Float64Array) -> _Moves:
+        grid = self._grid(preference)
+        (gain, beyond), _ = self._run(GainPass(grid), FirstVectors(at.first), GainRows(at.value, at.fallback))
+        swap = np.zeros(len(gain), np.bool_)
+        _best_moves(at.first, at.value, at.fallback, preference, gain, beyond, swap)
+        gaining = np.flatnonzero(gain > _LEAST_GAIN * grid.limit)
+        order = gaining[np.lexsort((-self._problem.user_id[gaining], gain[gaining]))]
+        own_rank = np.zeros(len(gain), np.int32)
+        own_rank[order] = np.arange(1, len(order) + 1)
+        rank = own_rank.copy()
+        swapping = order[swap[order]]
+        np.maximum.at(rank, at.first[swapping], own_rank[swapping])
+        return _Moves(rank, own_rank, swap, len(order))
+
+    def _objections(self, at: Standing, moves: _Moves) -> Int32Array:
+        vectors = ClaimVectors(at.first, moves.rank, moves.swap)
+        (objections,), _ = self._run(ClaimPass(), vectors, ClaimRows(at.value, at.fallback, at.second))
+        return objections
+
+    def _grid(self, preference: Float64Array) -> Grid:
+        survey = self._problem.survey
+        span = survey.largest_or_zero - min(survey.smallest, float(preference.min(initial=0.0)))
+        return Grid.for_totals((1 + survey.max_in_degree) * max(span, 0.0))
+
+    def _run(self, pass_: Any, vectors: Any, rows: Any) -> tuple[Columns, Any]:
+        self._left -= 1
+        return self._problem.execution.run(pass_, vectors, rows)
+
+
+def _carried_out(at: Standing, moves: _Moves, objections: Int32Array) -> BoolArray:
+    """Return the exemplars after all moves to which nobody objects."""
+    agreed = (moves.own_rank > 0) & (moves.own_rank == moves.rank) & (objections == 0)
+    swapped = np.flatnonzero(agreed & moves.swap)
+    closed = at.first[swapped]
+    agreed[swapped] = (moves.rank[closed] == moves.own_rank[swapped]) & (objections[closed] == 0)
+    exemplar: BoolArray = at.exemplar ^ agreed
+    exemplar[at.first[np.flatnonzero(agreed & moves.swap)]] = False
+    return exemplar
+
+
+@numba.njit(nogil=True, cache=True)
+def _best_moves(
+    first: Any, value: Any, fallback: Any, preference: Any, gain: Any, beyond: Any, swap: Any
+) -> None:
+    """Make what a point's opening or closing changes for others the gain of its best move."""
+    for k in range(len(first)):
+        if first[k] == k:
+            gain[k] = fallback[k] - preference[k] - gain[k]
+    for k in range(len(first)):
+        if first[k] != k:
+            gain[k] += preference[k] - value[k]
+            # The closing takes the fallback for what k itself gets.
+            with_closing = gain[first[k]] + beyond[k] + (value[k] - fallback[k])
+            if with_closing > 0.0:
+                gain[k] += with_closing
+                swap[k] = True
