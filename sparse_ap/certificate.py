@@ -8,6 +8,7 @@ corners rounded off, less and less. In the end L itself is added up, every opera
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from sparse_ap.passes.dual import (
     SmoothGainPass,
 )
 from sparse_ap.passes.grid import Grid, grid_sum
+from sparse_ap.progress import told_of_readings
 from sparse_ap.readout import exact_sum
 from sparse_ap.similarity import Problem, ceiling
 
@@ -35,12 +37,13 @@ _FIRST_WIDTH, _LAST_WIDTH = 0.3, 0.003
 _STEP = 0.3
 
 
-def certified(problem: Problem, clustering: Clustering) -> Clustering:
-    """Return a clustering with its bound."""
-    return replace(clustering, net_similarity_bound=upper_bound(problem, clustering))
+def certified(problem: Problem, clustering: Clustering, verbose: bool) -> Clustering:
+    """Return a clustering with its bound, and show progress if ``verbose``."""
+    with told_of_readings("proof", 2 * _STEPS, verbose) as told:
+        return replace(clustering, net_similarity_bound=upper_bound(problem, clustering, told))
 
 
-def upper_bound(problem: Problem, clustering: Clustering) -> float:
+def upper_bound(problem: Problem, clustering: Clustering, told: Callable[[], object]) -> float:
     """Return a number that no clustering of this graph exceeds in net similarity.
 
     Parameters
@@ -48,10 +51,12 @@ def upper_bound(problem: Problem, clustering: Clustering) -> float:
     problem : Problem
     clustering : Clustering
         A good one.
+    told : callable
+        Called after each reading of the edges that is to improve the bound.
     """
     offer = _offers(problem, clustering)
     scale = (ceiling(problem.execution, problem.preference) - clustering.net_similarity) / max(1, len(offer))
-    improved = _descended(problem, offer, scale) if scale > 0 else offer
+    improved = _descended(problem, offer, scale, told) if scale > 0 else offer
     return min(_proven(problem, offer), _proven(problem, improved))
 
 
@@ -71,25 +76,30 @@ class _Dual:
 
     problem: Problem
     width: float
+    told: Callable[[], object]
 
     def slope(self, offer: Float64Array) -> Float64Array:
         """Return its gradient."""
         run = self.problem.execution.run
         grid = _grid_of_gains(self.problem, offer, self.width)
         (gain,), _ = run(SmoothGainPass(self.width, grid), (), OfferRows(offer))
+        self.told()
         opened = (self.problem.preference - offer + gain + self.width) / (2.0 * self.width)
         np.clip(opened, 0.0, 1.0, out=opened)
         rows = CoverRows(offer, np.empty_like(offer))
         run(CoverPass(self.width, Grid.for_totals(float(len(offer)))), OpenVectors(opened), rows)
+        self.told()
         return 1.0 - opened - rows.covered
 
 
-def _descended(problem: Problem, offer: Float64Array, scale: float) -> Float64Array:
+def _descended(
+    problem: Problem, offer: Float64Array, scale: float, told: Callable[[], object]
+) -> Float64Array:
     """Return better offers."""
     at, ahead, momentum = offer, offer, 1.0
     for step in range(_STEPS):
         width = scale * _FIRST_WIDTH * (_LAST_WIDTH / _FIRST_WIDTH) ** (step / _STEPS)
-        slope = _Dual(problem, width).slope(ahead)
+        slope = _Dual(problem, width, told).slope(ahead)
         reached = ahead - (_STEP * width) * slope
         # Uphill: begin anew without momentum (O'Donoghue & Candes 2015).
         if grid_sum(slope * (reached - at)) > 0.0:

@@ -6,6 +6,7 @@ and then by the user's number: together they gain what each would gain alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,11 +72,14 @@ class Climber:
     problem : Problem
     n_readings : int
         Readings after which no wave is begun.
+    told : callable
+        Called after each.
     """
 
-    def __init__(self, problem: Problem, n_readings: int) -> None:
+    def __init__(self, problem: Problem, n_readings: int, told: Callable[[], object]) -> None:
         self._problem = problem
         self._left = n_readings
+        self._told = told
 
     @property
     def exhausted(self) -> bool:
@@ -143,7 +147,9 @@ class Climber:
 
     def _run(self, pass_: Any, vectors: Any, rows: Any) -> tuple[Columns, Any]:
         self._left -= 1
-        return self._problem.execution.run(pass_, vectors, rows)
+        columns, tally = self._problem.execution.run(pass_, vectors, rows)
+        self._told()
+        return columns, tally
 
 
 def _carried_out(at: Standing, moves: _Moves, objections: Int32Array) -> BoolArray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,9 +22,9 @@ from sparse_ap.passes.classic import Messages
 from sparse_ap.passes.grid import Grid
 from sparse_ap.plan import Execution
 from sparse_ap.preferences import require_kept_edges, resolve_preference
-from sparse_ap.progress import told_of_sweeps
+from sparse_ap.progress import told_of_readings, told_of_sweeps
 from sparse_ap.propagation import Judge, Propagation, propagate
-from sparse_ap.readout import Refinement, all_equal, arbitrary, move_to_medoids, read_out
+from sparse_ap.readout import Assignment, Refinement, all_equal, arbitrary, move_to_medoids, read_out
 from sparse_ap.refinement import Effort, search
 from sparse_ap.runners import Runner
 from sparse_ap.schemes import Classic, Compact, Scheme
@@ -231,9 +230,9 @@ def affinity_propagation(
         else:
             with told_of_sweeps(max_iter, callback, verbose) as told:
                 propagation = _propagate(problem, row_best, settings, keeping, way, told)
-            clustering = read_out(problem, propagation, _refinement(problem, settings, propagation))
+            clustering = read_out(problem, propagation, _refinement(problem, settings, propagation, verbose))
         if settings.certify:
-            clustering = certified(problem, clustering)
+            clustering = certified(problem, clustering, verbose)
     _warn(clustering.outcome)
     return clustering
 
@@ -325,11 +324,18 @@ def _scheme(problem: Problem, settings: Settings, grid: Grid) -> tuple[Scheme, J
     )
 
 
-def _refinement(problem: Problem, settings: Settings, propagation: Propagation) -> Refinement | None:
-    if settings.refine == "search":
-        effort = Effort.after(len(propagation.history), problem.survey.n_edges)
-        return partial(search, effort=effort, seed=settings.seed)
-    return move_to_medoids if settings.refine == "medoid" else None
+def _refinement(
+    problem: Problem, settings: Settings, propagation: Propagation, verbose: bool
+) -> Refinement | None:
+    if settings.refine != "search":
+        return move_to_medoids if settings.refine == "medoid" else None
+    effort = Effort.after(len(propagation.history), problem.survey.n_edges)
+
+    def searched(problem: Problem, assignment: Assignment) -> Assignment:
+        with told_of_readings("search", effort.n_readings, verbose) as told:
+            return search(problem, assignment, effort, settings.seed, told)
+
+    return searched
 
 
 def _warn(outcome: Outcome) -> None:

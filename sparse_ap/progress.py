@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from sparse_ap.model import SweepReport
 
-__all__ = ["told_of_sweeps"]
+__all__ = ["told_of_readings", "told_of_sweeps"]
 
 
 @contextmanager
@@ -33,3 +33,12 @@ def told_of_sweeps(
                 callback(report)
 
         yield told
+
+
+@contextmanager
+def told_of_readings(what: str, at_most: int, verbose: bool) -> Iterator[Callable[[], object]]:
+    """Yield the function to call after each reading of the edges by what follows the sweeps."""
+    with tqdm(
+        total=at_most, desc=what, unit="reading", leave=False, disable=None if verbose else True
+    ) as bar:
+        yield bar.update

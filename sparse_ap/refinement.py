@@ -12,6 +12,7 @@ All decisions are by exact sums and the user's numbers: the same in whatever ord
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +62,9 @@ class Effort:
         return cls(max(n_sweeps // 3, _SMALL // max(1, n_edges)))
 
 
-def search(problem: Problem, assignment: Assignment, effort: Effort, seed: int) -> Assignment:
+def search(
+    problem: Problem, assignment: Assignment, effort: Effort, seed: int, told: Callable[[], object]
+) -> Assignment:
     """Return a better assignment, if there is one to be found.
 
     Parameters
@@ -71,9 +74,11 @@ def search(problem: Problem, assignment: Assignment, effort: Effort, seed: int) 
     effort : Effort
     seed : int
         Of the disturbances.
+    told : callable
+        Called after each reading of the edges.
     """
     preference = np.ascontiguousarray(within_reach(problem))
-    climber = Climber(problem, effort.n_readings)
+    climber = Climber(problem, effort.n_readings, told)
     best = climber.stand(assignment.exemplar, preference)
     lost = ceiling(problem.execution, preference) - grid_sum(best.value)
     unit = lost / max(1, int(np.count_nonzero(best.exemplar)))

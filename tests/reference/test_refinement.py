@@ -23,12 +23,18 @@ from sparse_ap.readout import assign
 from sparse_ap.refinement import Effort, search
 
 PLENTY = 10_000
+
+
+def untold() -> None:
+    pass
+
+
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 def standing_of(graph: Graph, exemplar: Any) -> tuple[Climber, Standing]:
     problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
-    climber = Climber(problem, PLENTY)
+    climber = Climber(problem, PLENTY, untold)
     return climber, climber.stand(exemplar, problem.preference)
 
 
@@ -92,7 +98,7 @@ def test_a_mixture_is_better_than_both(graph: Graph, seed: int) -> None:
     rng = np.random.default_rng(seed)
     n = len(graph.preference)
     problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
-    climber = Climber(problem, PLENTY)
+    climber = Climber(problem, PLENTY, untold)
     one, other = (climber.stand(rng.random(n) < share, problem.preference) for share in (0.2, 0.4))
     mixture = mixed(problem, one, other)
     values = [math.fsum(standing.value) for standing in (one, other)]
@@ -108,7 +114,7 @@ def test_islands_are_mixed_one_by_one() -> None:
         block_diagonal([g.similarity for g in islands]), np.concatenate([g.preference for g in islands])
     )
     problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
-    climber, rng = Climber(problem, PLENTY), np.random.default_rng(0)
+    climber, rng = Climber(problem, PLENTY, untold), np.random.default_rng(0)
     one, other = (climber.stand(rng.random(160) < 0.3, problem.preference) for _ in range(2))
     mixture = mixed(problem, one, other)
     assert mixture is not None
@@ -149,7 +155,7 @@ def test_the_numbering_of_points_changes_nothing(graph: Graph, seed: int) -> Non
     for ids in (np.arange(n, dtype=np.int32), order):
         csr = engine.csr_of_dense(graph.similarity[np.ix_(ids, ids)])
         problem = engine.problem_of(csr, graph.preference[ids], ids)
-        better = search(problem, assign(problem, start), Effort(500), seed=3)
+        better = search(problem, assign(problem, start), Effort(500), seed=3, told=untold)
         exemplar = np.empty(n, np.bool_)
         exemplar[ids] = better.exemplar
         found.append(exemplar)
@@ -159,7 +165,7 @@ def test_the_numbering_of_points_changes_nothing(graph: Graph, seed: int) -> Non
 def test_nothing_is_read_beyond_the_effort() -> None:
     graph = random_graph(0, 30, 0.5, symmetric=False)
     climber, at = standing_of(graph, np.zeros(30, np.bool_))
-    climber = Climber(engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference), 1)
+    climber = Climber(engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference), 1, untold)
     assert climber.climb(at, graph.preference).exemplar.any()
     assert climber.exhausted
 
