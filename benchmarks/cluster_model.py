@@ -130,7 +130,7 @@ def sweep(n_points: float, n_edges: float, machine: Machine, rates: Rates, traff
     work = (n_edges * rates.edge + n_points * rates.point) / min(slots, n_tasks)
     vectors, share = traffic.vectors * n_points, traffic.share * n_points
     edges_each = 8 * n_edges / machine.n_workers
-    fixed = 350e6 + n_points * (8 + 16 * machine.n_threads) + 80 * n_points / machine.n_workers
+    fixed = 350e6 + n_points * (9 + 32 * machine.n_threads) + 80 * n_points / machine.n_workers
     room = 0.6 * machine.memory - fixed
     streamed = max(0.0, edges_each - max(0.0, room))
     local = max(0, n_tasks / machine.n_workers - 1) * share / rates.add
@@ -142,7 +142,7 @@ def sweep(n_points: float, n_edges: float, machine: Machine, rates: Rates, traff
         back=(share + traffic.rows_back * n_points) / rates.link,
         client=n_points * rates.take_in + (2 * n_tasks + 2 * machine.n_workers) * rates.task,
         worker_memory=fixed + edges_each - streamed,
-        client_memory=(66 + 72) * n_points,
+        client_memory=(211 + 72) * n_points,
     )
 
 
@@ -199,7 +199,7 @@ def table() -> None:
     for n_edges in (1e9, 1e10, 1e11, 1e12):
         for n_workers in (1, 10, 100, 1000):
             n_points = min(n_edges / 50, 2e9)
-            machine = Machine(n_workers, 8, 64e9)
+            machine = Machine(n_workers, 8, 128e9)
             found = sweep(n_points, n_edges, machine, RATES, Traffic())
             print(
                 f"| {n_edges:.0e} | {n_points:.0e} | {n_workers} x 8 | {found.seconds:.1f} | "
@@ -210,7 +210,7 @@ def table() -> None:
 
 def remedies() -> None:
     """Print what remains of a sweep's exchange, with each remedy."""
-    n_points, n_edges, machine = 2e8, 1e10, Machine(100, 8, 64e9)
+    n_points, n_edges, machine = 2e8, 1e10, Machine(100, 8, 128e9)
     print(f"\n{n_edges:.0e} edges, {n_points:.0e} points, {machine.n_workers} workers:")
     for name, traffic in REMEDIES.items():
         found = sweep(n_points, n_edges, machine, RATES, traffic)

@@ -440,7 +440,7 @@ def test_workers_that_are_too_small(client: Client, monkeypatch: pytest.MonkeyPa
     worker, memory = next(iter(limit.items()))
     assert refusal(MemoryLimitError, GRAPH, client=client) == (
         f"The worker {worker} has a memory limit of {memory / 1e9:.2f} GB and 1 threads; 100 points need "
-        f"{(max(limit.values()) + 100 * 64) / 0.6 / 1e9:.2f} GB, of which four tenths are dask's "
+        f"{(max(limit.values()) + 100 * 81) / 0.6 / 1e9:.2f} GB, of which four tenths are dask's "
         f"reserve. Give "
         "the workers more memory (--memory-limit), or fewer threads each (--nthreads)."
     )

@@ -119,16 +119,16 @@ def test_no_more_is_kept_than_there_is_room(tasks: list[tuple[int, str]], room: 
 
 def test_room_is_what_the_vectors_leave() -> None:
     room = require_room({"a": Member(1, 2 * 10**9), "b": Member(3, 2 * 10**9)}, 1_000_000)
-    machinery, vectors = 350_000_000, 8_000_000
-    assert room["a"] == 1_200_000_000 - machinery - vectors - 20_000_000 - 16_000_000
-    assert room["b"] == 1_200_000_000 - machinery - vectors - 60_000_000 - 48_000_000
+    machinery, vectors = 350_000_000, 9_000_000
+    assert room["a"] == 1_200_000_000 - machinery - vectors - 20_000_000 - 32_000_000
+    assert room["b"] == 1_200_000_000 - machinery - vectors - 60_000_000 - 96_000_000
 
 
 def test_workers_that_are_too_small_are_refused() -> None:
     with pytest.raises(MemoryLimitError) as error:
         require_room({"tcp://node:1": Member(2, 500_000_000)}, 1_000_000)
     assert str(error.value) == (
-        "The worker tcp://node:1 has a memory limit of 0.50 GB and 2 threads; 1,000,000 points need 0.78 GB, "
+        "The worker tcp://node:1 has a memory limit of 0.50 GB and 2 threads; 1,000,000 points need 0.84 GB, "
         "of which four tenths are dask's reserve. Give the workers more memory (--memory-limit), or fewer "
         "threads each (--nthreads)."
     )

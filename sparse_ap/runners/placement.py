@@ -20,9 +20,10 @@ _MOST_EDGES = 64_000_000
 _USABLE = 0.6
 # Python, numpy, the compiled kernels, and what the allocator keeps.
 _MACHINERY = 350_000_000
-# Bytes a point of a pass's vectors; of a thread's column share, and one that is added to it.
-_A_POINT = 8
-_A_POINT_AND_THREAD = 16
+# Bytes a point of a pass's vectors; of a thread's column shares, and those that are added to them: both are
+# largest in the local search.
+_A_POINT = 9
+_A_POINT_AND_THREAD = 32
 # Bytes a row of what travels to a part and back.
 _A_ROW = 80
 
