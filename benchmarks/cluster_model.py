@@ -142,7 +142,7 @@ def sweep(n_points: float, n_edges: float, machine: Machine, rates: Rates, traff
         back=(share + traffic.rows_back * n_points) / rates.link,
         client=n_points * rates.take_in + (2 * n_tasks + 2 * machine.n_workers) * rates.task,
         worker_memory=fixed + edges_each - streamed,
-        client_memory=(211 + 72) * n_points,
+        client_memory=(94 + 72) * n_points,
     )
 
 

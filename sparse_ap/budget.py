@@ -20,10 +20,10 @@ BEGUN_RENUMBERED = "begun renumbered"
 _SWEEPING = 66
 # What is wider where similarities are float64: the totals gathered, mean and corrections of the rows.
 _SWEEPING_WIDER = 16
-# While it searches for better exemplars, all that has been let go: five records of what each point has (24
-# each), preferences and disturbed ones (16), lots (8), the moves and their order (30), the user's numbers
-# (4), the points' best similarities (8), the assignment that the search began with (9).
-_SEARCHING = 195
+# While it searches for better exemplars, all that has been let go: what each point has (24), what it has in
+# the best set (9), preferences and disturbed ones (16), the moves and their order (30), the user's numbers
+# (4), the assignment that the search began with (9).
+_SEARCHING = 94
 _SEARCHING_WIDER = 4
 # Each thread adds up the columns for itself.
 _SWEEPING_THREAD = 8
@@ -50,6 +50,8 @@ class GraphSize:
         Edges that are read at a time from disk.
     edge_state : int
         Bytes that a scheme keeps for each edge.
+    searching : bool
+        Whether the sweeps are followed by a search.
     """
 
     n_points: int
@@ -57,6 +59,7 @@ class GraphSize:
     itemsize: int
     block_edges: int
     edge_state: int
+    searching: bool
 
     @property
     def graph_bytes(self) -> int:
@@ -94,7 +97,7 @@ class Way:
         graphs = self.load + (not self.streaming)
         n_blocks = self.streaming * self._n_readers * _COPIES_OF_A_BLOCK + self.load * _BLOCKS_WHILE_LOADING
         return (
-            self._a_point(size.itemsize == 8) * size.n_points
+            self._a_point(size) * size.n_points
             + graphs * size.graph_bytes
             + size.edge_state * size.n_edges
             + n_blocks * size.block_edges * (4 + size.itemsize)
@@ -106,12 +109,13 @@ class Way:
         """Threads of this process that read edges."""
         return 0 if self.on_cluster else self.n_threads
 
-    def _a_point(self, wide: bool) -> int:
+    def _a_point(self, size: GraphSize) -> int:
         """Return the bytes a point: of the sweeps, or of the search after them if that takes more."""
+        wide = size.itemsize == 8
         exchange = _SENT_AND_FETCHED * self.on_cluster
         sweeping = _SWEEPING + wide * _SWEEPING_WIDER + self._n_readers * _SWEEPING_THREAD
         searching = _SEARCHING + wide * _SEARCHING_WIDER + self._n_readers * _SEARCHING_THREAD
-        return exchange + max(sweeping, searching)
+        return exchange + max(sweeping, size.searching * searching)
 
 
 def choose_way(ways: Sequence[Way], size: GraphSize, limit: int) -> Way:
@@ -138,12 +142,17 @@ def choose_way(ways: Sequence[Way], size: GraphSize, limit: int) -> Way:
     raise MemoryLimitError(
         f"{size.n_points:,} points and {size.n_edges:,} edges need {_text(held + least)} at least: "
         f"{_text(least)}, and {_text(held)} that the process holds already. The limit is {_text(limit)}. "
-        f"{_way_out(ways[-1])}"
+        f"{_way_out(ways[-1], size.searching)}"
     )
 
 
-def _way_out(last: Way) -> str:
+def _way_out(last: Way, searching: bool) -> str:
     """Say what to do where not even the last of the ways fits."""
+    less = " refine='medoid' takes less than the search." if searching else ""
+    return _more_memory(last) + less
+
+
+def _more_memory(last: Way) -> str:
     if last.on_cluster:
         return (
             "That is for this process alone, which keeps the state of all points; the edges are with the "

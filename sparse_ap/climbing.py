@@ -101,24 +101,27 @@ class Climber:
                 return standing
             exemplar = standing.exemplar
 
-    def climb(self, at: Standing, preference: Float64Array, least_share: float = 0.0) -> Standing:
+    def climb(self, exemplar: BoolArray, preference: Float64Array, least_share: float = 0.0) -> Standing:
         """Carry out waves of moves until no move gains.
 
         Parameters
         ----------
-        at : Standing
+        exemplar : ndarray of bool, shape (n_points,)
+            Where to begin.
         preference : ndarray of float64, shape (n_points,)
         least_share : float
             Stop when not more than this share of the moves of the first wave are left.
         """
-        n_at_first = None
+        at, n_at_first = self.stand(exemplar, preference), None
         while not self.exhausted:
             moves = self._proposed(at, preference)
             n_at_first = moves.n_gaining if n_at_first is None else n_at_first
             if moves.n_gaining <= least_share * n_at_first:
                 break
-            objections = self._objections(at, moves)
-            at = self.stand(_carried_out(at, moves, objections), preference)
+            exemplar = _carried_out(at, moves, self._objections(at, moves))
+            # Not to be held while the next one is filled.
+            del at, moves
+            at = self.stand(exemplar, preference)
         return at
 
     def _proposed(self, at: Standing, preference: Float64Array) -> _Moves:

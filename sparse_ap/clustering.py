@@ -222,7 +222,8 @@ def affinity_propagation(
     cluster = open_cluster(client, similarity)
     source = open_source(similarity, cluster)
     choose = chosen_way if cluster is None else cluster_way
-    way = choose(source, keeping.layout(settings.reorder), settings.scheme, n_jobs, memory_limit)
+    layout = keeping.layout(settings.reorder)
+    way = choose(source, layout, settings.scheme, settings.refine, n_jobs, memory_limit)
     with open_runner(way.n_threads, cluster) as runner:
         problem, row_best = _prepare(source, way, preference, preference_quantile, settings, runner)
         if all_equal(problem):

@@ -81,7 +81,7 @@ def inspect_graph(similarity: Any, n_jobs: int | None = None) -> GraphSummary:
         The matrix cannot be taken as a graph.
     """
     source = open_source(similarity)
-    way = chosen_way(source, reorder=False, scheme="compact", n_jobs=n_jobs, memory_limit=None)
+    way = chosen_way(source, reorder=False, scheme="compact", refine=None, n_jobs=n_jobs, memory_limit=None)
     with open_runner(way.n_threads) as runner:
         execution, entries = examined(loaded(source, way, runner), missing=None)
         rows = BestRows(np.empty(execution.n_points))

@@ -7,28 +7,36 @@ component have depends on nothing outside it; so each component is taken from wh
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from sparse_ap.climbing import Standing
 from sparse_ap.model import BoolArray, Float64Array, Int32Array
 from sparse_ap.passes.grid import Grid
 from sparse_ap.passes.mixing import LabelVectors, LinkPass, LinkRows
 from sparse_ap.readout import assign
 from sparse_ap.similarity import Problem
 
-__all__ = ["mixed"]
+__all__ = ["Found", "mixed"]
 
 # Components that gain less than this share of all that any differs in are not told from rounding.
 _LEAST_GAIN = 2.0**-40
 
 
-def mixed(problem: Problem, best: Standing, other: Standing) -> BoolArray | None:
+class Found(NamedTuple):
+    """A set of exemplars, and what each point has in it."""
+
+    exemplar: BoolArray
+    value: Float64Array
+
+
+def mixed(problem: Problem, best: Found, other: Found) -> BoolArray | None:
     """Return the best mixture of two sets; None where it is the first.
 
     Parameters
     ----------
     problem : Problem
-    best, other : Standing
+    best, other : Found
         Under the same preferences.
     """
     ours, theirs = best.exemplar, other.exemplar

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparse_ap.climbing import Climber, Standing
-from sparse_ap.mixing import mixed
+from sparse_ap.mixing import Found, mixed
 from sparse_ap.model import BoolArray, Float64Array
 from sparse_ap.passes.grid import grid_sum
 from sparse_ap.readout import Assignment, assign
@@ -79,42 +79,46 @@ def search(
     """
     preference = np.ascontiguousarray(within_reach(problem))
     climber = Climber(problem, effort.n_readings, told)
-    best = climber.stand(assignment.exemplar, preference)
-    lost = ceiling(problem.execution, preference) - grid_sum(best.value)
-    unit = lost / max(1, int(np.count_nonzero(best.exemplar)))
+    unit = _unit(problem, climber.stand(assignment.exemplar, preference), preference)
     if not unit > 0.0:
         return assignment
-    best = climber.climb(best, preference, _LEFT)
+    best = _climbed(climber, assignment.exemplar, preference)
     n_fruitless = 0
     for number in range(effort.n_disturbances):
         if n_fruitless == effort.n_fruitless or climber.exhausted:
             break
         strength = _STRENGTHS[number % len(_STRENGTHS)] * unit
-        mixture = _mixture(climber, problem, best, preference, strength, seed + number + 1)
+        exemplar = _disturbed(climber, problem, best.exemplar, preference, strength, seed + number + 1)
+        mixture = mixed(problem, best, _climbed(climber, exemplar, preference))
         n_fruitless = n_fruitless + 1 if mixture is None else 0
         if mixture is not None:
-            best = climber.climb(climber.stand(mixture, preference), preference, _LEFT)
-    return assign(problem, climber.climb(best, preference).exemplar)
+            best = _climbed(climber, mixture, preference)
+    return assign(problem, climber.climb(best.exemplar, preference).exemplar)
 
 
-def _mixture(
-    climber: Climber, problem: Problem, best: Standing, preference: Float64Array, strength: float, seed: int
-) -> BoolArray | None:
-    """Disturb, and return what is better than the best set; None if that finds nothing better."""
-    exemplar = _disturbed(climber, best.exemplar, _changed(problem, preference, strength, seed))
-    other = climber.climb(climber.stand(exemplar, preference), preference, _LEFT)
-    return mixed(problem, best, other)
+def _unit(problem: Problem, at: Standing, preference: Float64Array) -> float:
+    """Return what a cluster loses on average against the ceiling."""
+    lost = ceiling(problem.execution, preference) - grid_sum(at.value)
+    return lost / max(1, int(np.count_nonzero(at.exemplar)))
 
 
-def _changed(problem: Problem, preference: Float64Array, strength: float, seed: int) -> Float64Array:
-    """Return preferences changed at random, by at most ``strength``."""
-    change = hashed(problem.user_id, seed)
-    change -= 0.5
-    change *= 2.0 * strength
-    change += preference
-    return change
+def _climbed(climber: Climber, exemplar: BoolArray, preference: Float64Array) -> Found:
+    """Return where climbing leads, nearly."""
+    top = climber.climb(exemplar, preference, _LEFT)
+    return Found(top.exemplar, top.value)
 
 
-def _disturbed(climber: Climber, exemplar: BoolArray, changed: Float64Array) -> BoolArray:
-    """Return where climbing leads under changed preferences."""
-    return climber.climb(climber.stand(exemplar, changed), changed, _LEFT).exemplar
+def _disturbed(
+    climber: Climber,
+    problem: Problem,
+    exemplar: BoolArray,
+    preference: Float64Array,
+    strength: float,
+    seed: int,
+) -> BoolArray:
+    """Return where climbing leads under preferences changed at random, by at most ``strength``."""
+    changed = hashed(problem.user_id, seed)
+    changed -= 0.5
+    changed *= 2.0 * strength
+    changed += preference
+    return climber.climb(exemplar, changed, _LEFT).exemplar

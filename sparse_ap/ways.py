@@ -13,7 +13,12 @@ __all__ = ["chosen_way", "cluster_way"]
 
 
 def cluster_way(
-    source: Source, reorder: bool | str, scheme: str, n_jobs: int | None, memory_limit: int | str | None
+    source: Source,
+    reorder: bool | str,
+    scheme: str,
+    refine: str | None,
+    n_jobs: int | None,
+    memory_limit: int | str | None,
 ) -> Way:
     """Return the way to run on a cluster, if it fits into the memory allowed to this process.
 
@@ -27,7 +32,7 @@ def cluster_way(
     _require_for_clusters(reorder, scheme, n_jobs)
     limit = available() if memory_limit is None else bytes_of(memory_limit)
     way = Way(load=False, streaming=True, reorder=False, n_threads=1, on_cluster=True)
-    return choose_way([way], _size(source.store, scheme), limit)
+    return choose_way([way], _size(source.store, scheme, refine), limit)
 
 
 def _require_for_clusters(reorder: bool | str, scheme: str, n_jobs: int | None) -> None:
@@ -57,7 +62,12 @@ def _require_for_clusters(reorder: bool | str, scheme: str, n_jobs: int | None) 
 
 
 def chosen_way(
-    source: Source, reorder: bool | str, scheme: str, n_jobs: int | None, memory_limit: int | str | None
+    source: Source,
+    reorder: bool | str,
+    scheme: str,
+    refine: str | None,
+    n_jobs: int | None,
+    memory_limit: int | str | None,
 ) -> Way:
     """Choose the fastest way to run that fits into the memory allowed.
 
@@ -79,10 +89,11 @@ def chosen_way(
     if memory_limit is None and not source.stored:
         return ways[0]
     limit = available() if memory_limit is None else bytes_of(memory_limit)
-    return choose_way(ways, _size(source.store, scheme), limit)
+    return choose_way(ways, _size(source.store, scheme, refine), limit)
 
 
-def _size(store: Store, scheme: str) -> GraphSize:
+def _size(store: Store, scheme: str, refine: str | None) -> GraphSize:
     block = streamed_edges(store.chunk_edges) if store.chunk_edges else 0
     n_points, n_edges = len(store.indptr) - 1, int(store.indptr[-1])
-    return GraphSize(n_points, n_edges, store.dtype.itemsize, block, 16 if scheme == "classic" else 0)
+    edge_state = 16 if scheme == "classic" else 0
+    return GraphSize(n_points, n_edges, store.dtype.itemsize, block, edge_state, refine == "search")

@@ -18,7 +18,7 @@ from test_optimum import assert_valid, cluster
 
 from sparse_ap import affinity_propagation
 from sparse_ap.climbing import Climber, Standing
-from sparse_ap.mixing import mixed
+from sparse_ap.mixing import Found, mixed
 from sparse_ap.readout import assign
 from sparse_ap.refinement import Effort, search
 
@@ -27,6 +27,10 @@ PLENTY = 10_000
 
 def untold() -> None:
     pass
+
+
+def found(standing: Standing) -> Found:
+    return Found(standing.exemplar, standing.value)
 
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -73,7 +77,7 @@ def test_what_points_have_is_what_the_exemplars_give(graph: Graph, seed: int) ->
 def test_each_wave_gains_and_the_last_leaves_nothing_to_gain(graph: Graph, seed: int) -> None:
     climber, at = standing_of(graph, np.random.default_rng(seed).random(len(graph.preference)) < 0.3)
     before = math.fsum(at.value)
-    top = climber.climb(at, np.asarray(graph.preference, np.float64))
+    top = climber.climb(at.exemplar, np.asarray(graph.preference, np.float64))
     value = value_of(graph, top.exemplar)
     assert value == pytest.approx(math.fsum(top.value), abs=1e-9 * graph.scale)
     assert value >= before - 1e-9 * graph.scale
@@ -100,7 +104,7 @@ def test_a_mixture_is_better_than_both(graph: Graph, seed: int) -> None:
     problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
     climber = Climber(problem, PLENTY, untold)
     one, other = (climber.stand(rng.random(n) < share, problem.preference) for share in (0.2, 0.4))
-    mixture = mixed(problem, one, other)
+    mixture = mixed(problem, found(one), found(other))
     values = [math.fsum(standing.value) for standing in (one, other)]
     best = one.exemplar if mixture is None else mixture
     assert value_of(graph, best) >= max(values) - 1e-9 * graph.scale
@@ -116,7 +120,7 @@ def test_islands_are_mixed_one_by_one() -> None:
     problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
     climber, rng = Climber(problem, PLENTY, untold), np.random.default_rng(0)
     one, other = (climber.stand(rng.random(160) < 0.3, problem.preference) for _ in range(2))
-    mixture = mixed(problem, one, other)
+    mixture = mixed(problem, found(one), found(other))
     assert mixture is not None
     by_island = [standing.value.reshape(20, 8).sum(axis=1) for standing in (one, other)]
     expected = np.maximum(*by_island).sum()
@@ -151,22 +155,22 @@ def test_the_numbering_of_points_changes_nothing(graph: Graph, seed: int) -> Non
     n = len(graph.preference)
     order = np.random.default_rng(seed).permutation(n).astype(np.int32)
     start = np.zeros(n, np.bool_)
-    found = []
+    searched = []
     for ids in (np.arange(n, dtype=np.int32), order):
         csr = engine.csr_of_dense(graph.similarity[np.ix_(ids, ids)])
         problem = engine.problem_of(csr, graph.preference[ids], ids)
         better = search(problem, assign(problem, start), Effort(500), seed=3, told=untold)
         exemplar = np.empty(n, np.bool_)
         exemplar[ids] = better.exemplar
-        found.append(exemplar)
-    assert (found[0] == found[1]).all()
+        searched.append(exemplar)
+    assert (searched[0] == searched[1]).all()
 
 
 def test_nothing_is_read_beyond_the_effort() -> None:
     graph = random_graph(0, 30, 0.5, symmetric=False)
     climber, at = standing_of(graph, np.zeros(30, np.bool_))
     climber = Climber(engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference), 1, untold)
-    assert climber.climb(at, graph.preference).exemplar.any()
+    assert climber.climb(at.exemplar, graph.preference).exemplar.any()
     assert climber.exhausted
 
 
