@@ -56,7 +56,9 @@ def upper_bound(problem: Problem, clustering: Clustering, told: Callable[[], obj
     """
     offer = _offers(problem, clustering)
     scale = (ceiling(problem.execution, problem.preference) - clustering.net_similarity) / max(1, len(offer))
-    improved = _descended(problem, offer, scale, told) if scale > 0 else offer
+    # Corners narrower than what the offers are rounded to would round nothing off.
+    narrowest = max(np.finfo(np.float64).tiny, np.spacing(np.abs(offer).max(initial=0.0)))
+    improved = _descended(problem, offer, scale, told) if scale * _LAST_WIDTH > narrowest else offer
     return min(_proven(problem, offer), _proven(problem, improved))
 
 

@@ -95,8 +95,8 @@ def checked_settings(
     require(
         "refine",
         refine,
-        _is_one_of(refine, "auto", "medoid", "search", None),
-        "'auto', 'medoid', 'search' or None",
+        _is_one_of(refine, "auto", "search", "medoid", None),
+        "'auto', 'search', 'medoid' or None",
     )
     require("reorder", reorder, _is_one_of(reorder, True, False, "auto"), "True, False or 'auto'")
     require("missing", missing, _is_one_of(missing, "nan", None), "'nan' or None")

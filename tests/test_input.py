@@ -251,7 +251,7 @@ def test_complex_and_text_are_refused(graph: Any) -> None:
         ({"check_finite": "no"}, "check_finite='no'; it must be True or False."),
         ({"tol": 1}, "tol=1; it must be 0 or more and less than 1: a share of the points."),
         ({"scheme": "fast"}, "scheme='fast'; it must be 'auto', 'compact' or 'classic'."),
-        ({"refine": "search"}, "refine='search'; it must be 'auto', 'medoid' or None."),
+        ({"refine": "swaps"}, "refine='swaps'; it must be 'auto', 'search', 'medoid' or None."),
         ({"reorder": "yes"}, "reorder='yes'; it must be True, False or 'auto'."),
         ({"n_jobs": 0}, "n_jobs=0; a positive whole number of threads is needed, or -1 for all."),
         (
@@ -350,7 +350,7 @@ def test_no_convergence_is_an_outcome_and_a_warning(graph: Any) -> None:
     assert c.outcome is Outcome.MAX_ITER_REACHED
     assert not c.converged
     with pytest.warns(ConvergenceWarning, match="no point had become an exemplar"):
-        c = affinity_propagation(graph, preference=-50, max_iter=1)
+        c = affinity_propagation(graph, preference=-50, max_iter=1, refine="medoid")
     assert c.outcome is Outcome.NO_EXEMPLARS
     assert c.n_promoted == c.n_clusters < 200
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_optimum import cluster
 
-from sparse_ap import Outcome
+from sparse_ap import Outcome, affinity_propagation
 
 
 def exact_optimum(graph: Graph) -> Fraction:
@@ -91,3 +91,11 @@ def test_without_certify_there_is_no_bound() -> None:
     clustering = cluster(engine.csr_of_dense(graph.similarity), graph.preference)
     assert clustering.net_similarity_bound is None
     assert clustering.optimality_gap is None
+
+@pytest.mark.parametrize("similarity", [-2e-323, -1e-310, -1e-290])
+def test_of_similarities_next_to_nothing(similarity: float) -> None:
+    """The corners cannot be rounded where numbers end."""
+    graph = [[0.0, similarity], [2 * similarity, 0.0]]
+    clustering = affinity_propagation(np.array(graph), preference=3 * similarity, certify=True)
+    assert clustering.net_similarity_bound is not None
+    assert clustering.net_similarity_bound >= clustering.net_similarity
