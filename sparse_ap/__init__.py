@@ -15,6 +15,8 @@ from sparse_ap.errors import (
     SparseAPError,
 )
 from sparse_ap.model import Clustering, Outcome, SweepReport
+from sparse_ap.preference_path import PreferencePath, preference_path
+from sparse_ap.preference_range import PreferenceRange, preference_range
 
 if TYPE_CHECKING:
     from sparse_ap.estimator import AffinityPropagation
@@ -30,10 +32,14 @@ __all__ = [
     "MissingDependencyError",
     "Outcome",
     "PositiveSimilarityWarning",
+    "PreferencePath",
+    "PreferenceRange",
     "RunInterrupted",
     "SparseAPError",
     "SweepReport",
     "affinity_propagation",
+    "preference_path",
+    "preference_range",
 ]
 
 __version__ = "0.1.0"

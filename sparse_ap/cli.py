@@ -16,9 +16,16 @@ import sparse_ap
 from sparse_ap.cli_cluster import connected
 from sparse_ap.cli_convert import convert
 from sparse_ap.cli_knn import knn
+from sparse_ap.cli_options import (
+    INPUT_HELP,
+    cluster_options,
+    graph_argument,
+    jobs_option,
+    similarity_option,
+)
+from sparse_ap.cli_path import path
 from sparse_ap.errors import InvalidInputError, RunInterrupted, SparseAPError
 from sparse_ap.files import read_graph
-from sparse_ap.graphs.conversion import SIMILARITIES
 from sparse_ap.model import Clustering
 from sparse_ap.report import clustering_lines, summary_lines
 from sparse_ap.results import require_column, require_writable, write_clustering, write_column
@@ -26,12 +33,6 @@ from sparse_ap.results import require_column, require_writable, write_clustering
 __all__ = ["main"]
 
 NOT_CONVERGED = 3
-
-INPUT_HELP = """
-GRAPH is an .npz file: a sparse matrix as scipy.sparse.save_npz writes it, entry (i, k) saying how well k
-would represent i (larger is better); or neighbour lists, the arrays `indices` and `distances`
-of shape (points, neighbours). Or it is a zarr folder, as `graph.zarr`, which need not fit into memory.
-"""
 
 
 class Commands(click.Group):
@@ -56,15 +57,6 @@ class Commands(click.Group):
             ctx.exit(130)
 
 
-graph_argument = click.argument("graph", type=click.Path(exists=True, path_type=Path))
-similarity_option = click.option(
-    "--similarity",
-    type=click.Choice(list(SIMILARITIES)),
-    help="How the distances of neighbour lists become similarities.  [default: -d]",
-)
-jobs_option = click.option("--n-jobs", type=int, help="Threads.  [default: one a processor]")
-
-
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -80,6 +72,8 @@ Examples:
   sparse-ap info graph.npz                       what is in it, what a preference would mean
   sparse-ap cluster graph.npz -o labels.parquet
   sparse-ap cluster graph.npz --quantile 0.1     fewer clusters
+  sparse-ap cluster graph.npz --n-clusters 50    exactly so many
+  sparse-ap path graph.npz --plot path.png       how the number depends on the preference
 
 \b
 Exit codes: 0 done; 2 the input or an option is wrong; 3 done, but not converged; 130 interrupted.
@@ -117,6 +111,7 @@ similarities that `sparse-ap info` shows.
 Examples:
   sparse-ap cluster graph.npz -o labels.parquet
   sparse-ap cluster neighbours.npz --similarity "-d**2" --preference -2.5 -o labels.csv
+  sparse-ap cluster graph.npz --n-clusters 500 -o labels.parquet
   sparse-ap cluster graph.zarr --memory-limit 4GB --checkpoint kept -o labels.parquet
   sparse-ap cluster cells.zarr/obsp/similarities --obs exemplar -o cells.zarr
   sparse-ap cluster graph.zarr --scheduler tcp://node1:8786 -o labels.parquet
@@ -137,6 +132,7 @@ same, every label is valid); 130 interrupted.
     "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"
 )
 @click.option("--quantile", type=float, help="Take this quantile of the similarities as preference.")
+@click.option("--n-clusters", type=int, help="Exactly so many clusters, by whatever preference.")
 @similarity_option
 @click.option("--damping", type=float, help="0.5 to 1; more against oscillation.  [default: by the graph]")
 @click.option("--max-iter", type=int, default=200, show_default=True, help="Sweeps at most.")
@@ -167,13 +163,7 @@ same, every label is valid); 130 interrupted.
     "--checkpoint-every", type=int, default=25, show_default=True, help="Sweeps between checkpoints."
 )
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint; begin where there is none.")
-@click.option(
-    "--scheduler", metavar="ADDRESS",
-    help="A dask scheduler, such as tcp://node1:8786, whose workers do the work.",
-)  # fmt: skip
-@click.option(
-    "--dask-workers", type=int, metavar="N", help="Do the work in N worker processes on this machine."
-)
+@cluster_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
@@ -260,3 +250,4 @@ def demo(output: Path, n_jobs: int | None) -> None:
 
 main.add_command(convert)
 main.add_command(knn)
+main.add_command(path)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from sparse_ap.model import BoolArray, Float64Array, Int32Array
 from sparse_ap.passes.assignment import RankedVectors
@@ -21,7 +22,7 @@ from sparse_ap.passes.moves import ClaimPass, ClaimRows, ClaimVectors, FirstVect
 from sparse_ap.passes.standing import StandingPass, StandingRows
 from sparse_ap.similarity import Problem
 
-__all__ = ["Climber", "Standing"]
+__all__ = ["Climber", "Gains", "Standing"]
 
 # Gains below this share of the largest possible sum are not told from rounding.
 _LEAST_GAIN = 2.0**-40
@@ -42,9 +43,32 @@ class Standing:
         return np.equal(self.first, np.arange(len(self.first)))
 
 
+class Gains(NamedTuple):
+    """What the best move of each point gains.
+
+    Attributes
+    ----------
+    gain : ndarray of float64, shape (n_points,)
+        By the point's opening or closing.
+    swap : ndarray of bool, shape (n_points,)
+        Whether the opening is better together with the closing of the point's exemplar.
+    least : float
+        Gains up to this are not told from rounding.
+    """
+
+    gain: Float64Array
+    swap: BoolArray
+    least: float
+
+    @property
+    def gaining(self) -> BoolArray:
+        """Whether a point's best move gains."""
+        return self.gain > self.least
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Moves:
-    """The best move of each point.
+    """The moves proposed.
 
     Attributes
     ----------
@@ -54,14 +78,21 @@ class _Moves:
         Of the point's own move: an exemplar may also be closed by a member's swap.
     swap : ndarray of bool, shape (n_points,)
         Whether the point's own move is a swap with its exemplar.
-    n_gaining : int
-        How many moves there are.
     """
 
     rank: Int32Array
     own_rank: Int32Array
     swap: BoolArray
-    n_gaining: int
+
+    @classmethod
+    def ranked(cls, at: Standing, order: NDArray[np.intp], swap: BoolArray) -> Self:
+        """Rank the moves of some points, the best of them last."""
+        own_rank = np.zeros(len(swap), np.int32)
+        own_rank[order] = np.arange(1, len(order) + 1)
+        rank = own_rank.copy()
+        swapping = order[swap[order]]
+        np.maximum.at(rank, at.first[swapping], own_rank[swapping])
+        return cls(rank, own_rank, swap)
 
 
 class Climber:
@@ -101,7 +132,13 @@ class Climber:
                 return standing
             exemplar = standing.exemplar
 
-    def climb(self, exemplar: BoolArray, preference: Float64Array, least_share: float = 0.0) -> Standing:
+    def climb(
+        self,
+        exemplar: BoolArray,
+        preference: Float64Array,
+        least_share: float = 0.0,
+        wanted: Callable[[Gains], BoolArray] = lambda gains: gains.gaining,
+    ) -> Standing:
         """Carry out waves of moves until no move gains.
 
         Parameters
@@ -111,37 +148,53 @@ class Climber:
         preference : ndarray of float64, shape (n_points,)
         least_share : float
             Stop when not more than this share of the moves of the first wave are left.
+        wanted : callable
+            Says which points' moves may be carried out.
         """
         at, n_at_first = self.stand(exemplar, preference), None
         while not self.exhausted:
-            moves = self._proposed(at, preference)
-            n_at_first = moves.n_gaining if n_at_first is None else n_at_first
-            if moves.n_gaining <= least_share * n_at_first:
+            gains = self.gains(at, preference)
+            order = self.ascending(gains, wanted(gains))
+            n_at_first = len(order) if n_at_first is None else n_at_first
+            if len(order) <= least_share * n_at_first:
                 break
-            exemplar = _carried_out(at, moves, self._objections(at, moves))
+            exemplar = self.moved(at, order, gains.swap)
             # Not to be held while the next one is filled.
-            del at, moves
+            del at, gains, order
             at = self.stand(exemplar, preference)
         return at
 
-    def _proposed(self, at: Standing, preference: Float64Array) -> _Moves:
+    def gains(self, at: Standing, preference: Float64Array) -> Gains:
+        """Return what the best move of each point gains."""
         grid = self._grid(preference)
-        (gain, beyond), _ = self._run(GainPass(grid), FirstVectors(at.first), GainRows(at.value, at.fallback))
+        gain, beyond = self._sums(at, grid)
         swap = np.zeros(len(gain), np.bool_)
         _best_moves(at.first, at.value, at.fallback, preference, gain, beyond, swap)
-        gaining = np.flatnonzero(gain > _LEAST_GAIN * grid.limit)
-        order = gaining[np.lexsort((-self._problem.user_id[gaining], gain[gaining]))]
-        own_rank = np.zeros(len(gain), np.int32)
-        own_rank[order] = np.arange(1, len(order) + 1)
-        rank = own_rank.copy()
-        swapping = order[swap[order]]
-        np.maximum.at(rank, at.first[swapping], own_rank[swapping])
-        return _Moves(rank, own_rank, swap, len(order))
+        return Gains(gain, swap, _LEAST_GAIN * grid.limit)
 
-    def _objections(self, at: Standing, moves: _Moves) -> Int32Array:
+    def gains_alone(self, at: Standing, preference: Float64Array) -> Gains:
+        """Return what the opening or closing of each point gains, swaps left out."""
+        grid = self._grid(preference)
+        change, _ = self._sums(at, grid)
+        opening = change + (preference - at.value)
+        closing = at.fallback - preference - change
+        gain = np.where(at.exemplar, closing, opening)
+        return Gains(gain, np.zeros(len(gain), np.bool_), _LEAST_GAIN * grid.limit)
+
+    def _sums(self, at: Standing, grid: Grid) -> Columns:
+        return self._run(GainPass(grid), FirstVectors(at.first), GainRows(at.value, at.fallback))[0]
+
+    def ascending(self, gains: Gains, wanted: BoolArray) -> NDArray[np.intp]:
+        """Return the points whose moves are wanted, the best last; of equals, the user's first."""
+        chosen = np.flatnonzero(wanted)
+        return chosen[np.lexsort((-self._problem.user_id[chosen], gains.gain[chosen]))]
+
+    def moved(self, at: Standing, order: NDArray[np.intp], swap: BoolArray) -> BoolArray:
+        """Carry out a wave of moves, the best of them last; return the exemplars."""
+        moves = _Moves.ranked(at, order, swap)
         vectors = ClaimVectors(at.first, moves.rank, moves.swap)
         (objections,), _ = self._run(ClaimPass(), vectors, ClaimRows(at.value, at.fallback, at.second))
-        return objections
+        return _carried_out(at, moves, objections)
 
     def _grid(self, preference: Float64Array) -> Grid:
         survey = self._problem.survey

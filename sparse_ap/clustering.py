@@ -10,39 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sparse_ap.budget import Way
 from sparse_ap.certificate import certified
-from sparse_ap.damping import Damping
-from sparse_ap.errors import warn_not_converged, warn_of_positive_similarities
-from sparse_ap.judges import BestSeen, LastSeen
-from sparse_ap.keeping import Keeping, checked_keeping
-from sparse_ap.model import Clustering, Float64Array, Outcome, RowCut, SweepReport
-from sparse_ap.ordering import locality_order
-from sparse_ap.passes.classic import Messages
-from sparse_ap.passes.grid import Grid
-from sparse_ap.plan import Execution
-from sparse_ap.preferences import require_kept_edges, resolve_preference
-from sparse_ap.progress import told_of_readings, told_of_sweeps
-from sparse_ap.propagation import Judge, Propagation, propagate
-from sparse_ap.readout import Assignment, Refinement, all_equal, arbitrary, move_to_medoids, read_out
-from sparse_ap.refinement import Effort, search
-from sparse_ap.runners import Runner
-from sparse_ap.schemes import Classic, Compact, Scheme
-from sparse_ap.settings import LOOK_EVERY, TOTAL_DAMPING, Settings, checked_settings
-from sparse_ap.similarity import Problem, support_grid, survey
-from sparse_ap.sources import (
-    Source,
-    examined,
-    loaded,
-    open_cluster,
-    open_runner,
-    open_source,
-    renumbered,
-)
-from sparse_ap.stores import block_of
-from sparse_ap.stores.structure import as_float
-from sparse_ap.ties import message_preference
-from sparse_ap.ways import chosen_way, cluster_way
+from sparse_ap.cluster_number import checked_number, with_number
+from sparse_ap.errors import warn_not_converged
+from sparse_ap.keeping import checked_keeping
+from sparse_ap.model import Clustering, Outcome, SweepReport
+from sparse_ap.preparation import opened, prepared
+from sparse_ap.readout import all_equal, arbitrary
+from sparse_ap.runs import Run
+from sparse_ap.settings import checked_settings
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -55,6 +31,7 @@ def affinity_propagation(
     *,
     preference: ArrayLike | None = None,
     preference_quantile: float | None = None,
+    n_clusters: int | None = None,
     damping: float | None = None,
     max_iter: int = 200,
     convergence_iter: int = 15,
@@ -98,6 +75,10 @@ def affinity_propagation(
         of the stored similarities (of an ndarray, scikit-learn's: all its entries).
     preference_quantile : float in [0, 1], optional
         Take this quantile of the stored similarities off the diagonal as preference.
+    n_clusters : int, optional
+        Return exactly so many clusters: the preference that leads there, one for all points, is looked for
+        from the one given, by several runs at about two to three times the cost of one. With
+        ``scheme="compact"``, which then is the default, and ``refine="search"``.
     damping : float in [0.5, 1), optional
         Share of the old responsibility kept in each sweep; more of it for runs that oscillate.
         Default for "classic": 0.5, scikit-learn's. For "compact": 0.5 to 0.9 to begin with, by the
@@ -204,6 +185,9 @@ def affinity_propagation(
     >>> clustering.exemplars, clustering.labels
     (array([1, 4]), array([0, 0, 0, 1, 1, 1]))
     """
+    if n_clusters is not None:
+        checked_number(n_clusters, preference, scheme, refine, checkpoint)
+        scheme, refine = "compact", "search"
     settings = checked_settings(
         similarity,
         scheme,
@@ -219,124 +203,19 @@ def affinity_propagation(
         random_state,
     )
     keeping = checked_keeping(checkpoint, checkpoint_every, resume, settings)
-    cluster = open_cluster(client, similarity)
-    source = open_source(similarity, cluster)
-    choose = chosen_way if cluster is None else cluster_way
-    layout = keeping.layout(settings.reorder)
-    way = choose(source, layout, settings.scheme, settings.refine, n_jobs, memory_limit)
-    with open_runner(way.n_threads, cluster) as runner:
-        problem, row_best = _prepare(source, way, preference, preference_quantile, settings, runner)
-        if all_equal(problem):
+    with opened(similarity, settings, keeping, n_jobs, memory_limit, client) as (source, way, runner):
+        problem, row_best = prepared(source, way, preference, preference_quantile, settings, runner)
+        run = Run(settings, keeping, way.reorder, callback, verbose)
+        if n_clusters is not None:
+            clustering = with_number(run, problem, n_clusters)
+        elif all_equal(problem):
             clustering = arbitrary(problem)
         else:
-            with told_of_sweeps(max_iter, callback, verbose) as told:
-                propagation = _propagate(problem, row_best, settings, keeping, way, told)
-            clustering = read_out(problem, propagation, _refinement(problem, settings, propagation, verbose))
+            clustering = run.clustering(problem, row_best)
         if settings.certify:
             clustering = certified(problem, clustering, verbose)
     _warn(clustering.outcome)
     return clustering
-
-
-def _prepare(
-    source: Source,
-    way: Way,
-    preference: ArrayLike | None,
-    quantile: float | None,
-    settings: Settings,
-    runner: Runner,
-) -> tuple[Problem, Float64Array]:
-    """Check the input, resolve the preferences, renumber the points where that pays.
-
-    Returns
-    -------
-    problem : Problem
-    row_best : ndarray of float64, shape (n_points,)
-        Each point's largest similarity.
-    """
-    execution, no_distances = _load(source, way, settings, runner)
-    if preference is None and quantile is None and source.dense is not None:
-        preference = _dense_median(source.dense)
-    edges, row_best = survey(execution)
-    if 0 <= edges.smallest < edges.largest and not no_distances:
-        warn_of_positive_similarities(edges.largest)
-    given = resolve_preference(preference, quantile, execution, edges.n_edges)
-    require_kept_edges(given, execution.store.origin)
-    user_id = execution.store.origin.order
-    if way.reorder:
-        order = locality_order(block_of(execution.store, RowCut(0, execution.n_points)))
-        execution = renumbered(execution, order)
-        row_best = row_best[order]
-        user_id = order if user_id is None else user_id[order]
-    if user_id is None:
-        user_id = np.arange(execution.n_points, dtype=np.int32)
-    elif given.strides != (0,):
-        given = given[user_id]
-    return Problem(execution, user_id, given, edges), row_best
-
-
-def _load(source: Source, way: Way, settings: Settings, runner: Runner) -> tuple[Execution, bool]:
-    """Return the graph, and whether its entries surely are no distances."""
-    execution = loaded(source, way, runner)
-    if not settings.check_finite:
-        return execution, True
-    execution, statistics = examined(execution, settings.missing)
-    best_first = 2 * statistics.n_best_first > execution.n_points
-    alike_itself = statistics.n_alike_itself > 0 or (
-        source.dense is not None and bool((np.diagonal(source.dense) > 0).any())
-    )
-    return execution, best_first or alike_itself
-
-
-def _dense_median(matrix: Any) -> float | None:
-    """Return scikit-learn's default preference: the median of all entries, the diagonal included."""
-    # Not in half precision, where the mean of two numbers is rounded.
-    median = float(np.median(as_float(matrix))) if matrix.size else 0.0
-    return median if np.isfinite(median) else None
-
-
-def _propagate(
-    problem: Problem,
-    row_best: Float64Array,
-    settings: Settings,
-    keeping: Keeping,
-    way: Way,
-    callback: Callable[[SweepReport], object],
-) -> Propagation:
-    """Break ties, fit the grid, pass messages; everything but the exemplars is let go at the end."""
-    preference = message_preference(problem, row_best, settings.seed, settings.tie_strength)
-    grid = support_grid(problem, preference)
-    scheme, judge = _scheme(problem, settings, grid)
-    checkpoints = keeping.checkpoints(problem, preference, settings, way)
-    with checkpoints.guarding():
-        return propagate(problem.execution, scheme, preference, settings.stop, judge, callback, checkpoints)
-
-
-def _scheme(problem: Problem, settings: Settings, grid: Grid) -> tuple[Scheme, Judge]:
-    execution, damping = problem.execution, settings.damping
-    if settings.scheme == "classic":
-        assert damping is not None
-        return Classic(damping, Messages.at_rest(problem.survey.n_edges), grid), LastSeen()
-    mean_degree = problem.survey.n_edges / max(1, execution.n_points)
-    rising = Damping.for_degree(mean_degree) if damping is None else Damping.fixed(damping)
-    return (
-        Compact(rising, TOTAL_DAMPING, TOTAL_DAMPING, execution.dtype, grid),
-        BestSeen(problem, LOOK_EVERY, settings.stop.tol),
-    )
-
-
-def _refinement(
-    problem: Problem, settings: Settings, propagation: Propagation, verbose: bool
-) -> Refinement | None:
-    if settings.refine != "search":
-        return move_to_medoids if settings.refine == "medoid" else None
-    effort = Effort.after(len(propagation.history), problem.survey.n_edges)
-
-    def searched(problem: Problem, assignment: Assignment) -> Assignment:
-        with told_of_readings("search", effort.n_readings, verbose) as told:
-            return search(problem, assignment, effort, settings.seed, told)
-
-    return searched
 
 
 def _warn(outcome: Outcome) -> None:

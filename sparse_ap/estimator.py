@@ -38,6 +38,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     max_iter, convergence_iter : int
     preference : float or array-like of shape (n_samples,), optional
     preference_quantile : float in [0, 1], optional
+    n_clusters : int, optional
+        Exactly so many clusters; the preference is then where the search for it begins.
     affinity : {"nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean"}
         What ``fit`` is given. "nearest_neighbors": points, whose graph of ``n_neighbors`` neighbours each is
         built. "precomputed": similarities, dense or sparse, larger is better.
@@ -97,6 +99,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         convergence_iter: int = 15,
         preference: ArrayLike | None = None,
         preference_quantile: float | None = None,
+        n_clusters: int | None = None,
         affinity: str = "nearest_neighbors",
         n_neighbors: int = 15,
         metric: str = "euclidean",
@@ -114,6 +117,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.convergence_iter = convergence_iter
         self.preference = preference
         self.preference_quantile = preference_quantile
+        self.n_clusters = n_clusters
         self.affinity = affinity
         self.n_neighbors = n_neighbors
         self.metric = metric
@@ -165,6 +169,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             self.affinity_matrix_,
             preference=self.preference,
             preference_quantile=self.preference_quantile,
+            n_clusters=self.n_clusters,
             damping=self.damping,
             max_iter=self.max_iter,
             convergence_iter=self.convergence_iter,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparse_ap.budget import BEGUN_RENUMBERED, Way
+from sparse_ap.budget import BEGUN_RENUMBERED
 from sparse_ap.checkpoints import Checkpoints, NoCheckpoints, identity_in, require_new
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.model import Float64Array
@@ -43,7 +43,7 @@ class Keeping:
         return BEGUN_RENUMBERED if self.begun["layout"] == _RENUMBERED else False
 
     def checkpoints(
-        self, problem: Problem, preference: Float64Array, settings: Settings, way: Way
+        self, problem: Problem, preference: Float64Array, settings: Settings, renumbered: bool
     ) -> Checkpoints | NoCheckpoints:
         """Return what keeps the state; ``preference`` is that of the messages."""
         if self.folder is None:
@@ -57,7 +57,7 @@ class Keeping:
             "damping": str(settings.damping),
             "tol": str(settings.stop.tol),
             "convergence_iter": str(settings.stop.convergence_iter),
-            "layout": _RENUMBERED if way.reorder else _AS_STORED,
+            "layout": _RENUMBERED if renumbered else _AS_STORED,
         }
         return Checkpoints(self.folder, self.every, identity)
 

@@ -157,7 +157,7 @@ class Clustering:
     exemplar_preference : float
         The second.
     n_iter : int
-        Sweeps made.
+        Sweeps made; with ``n_clusters`` those of the last of its runs, like all that follows.
     converged : bool
         Whether the stop rule was met before ``max_iter``.
     outcome : Outcome
@@ -171,6 +171,8 @@ class Clustering:
         sweep looked at, repaired and refined, and need not be as many as after the last sweep.
     net_similarity_bound : float or None
         What no clustering of this graph exceeds; None without ``certify``.
+    preference : float or None
+        That of every point, given or found; None where they are not all equal.
     """
 
     labels: Int64Array
@@ -186,6 +188,7 @@ class Clustering:
     n_promoted: int
     history: tuple[SweepReport, ...]
     net_similarity_bound: float | None = None
+    preference: float | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -223,9 +226,8 @@ class Clustering:
                 n_unsettled=self.n_unsettled,
                 n_promoted=self.n_promoted,
                 history=np.array(self.history, dtype=np.int64).reshape(-1, len(SweepReport._fields)),
-                net_similarity_bound=np.nan
-                if self.net_similarity_bound is None
-                else self.net_similarity_bound,
+                net_similarity_bound=_or_nan(self.net_similarity_bound),
+                preference=_or_nan(self.preference),
             )
 
     def __repr__(self) -> str:
@@ -234,3 +236,7 @@ class Clustering:
             f"Clustering({len(self.labels)} points, {self.n_clusters} exemplars, "
             f"net similarity {self.net_similarity:.6g}, {self.n_iter} sweeps, {self.outcome.name})"
         )
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.colours import ON_DARK, ON_LIGHT, spread_colours
-from sparse_ap.errors import InvalidInputError, MissingDependencyError
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.plotting_path import plot_path, require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_clustering"]
+__all__ = ["plot_clustering", "plot_path"]
 
 RASTERISED_FROM = 20_000
 """Points from which a PDF or SVG gets pixels: files of so many single lines are slow to open."""
@@ -54,7 +55,7 @@ def plot_clustering(
     MissingDependencyError
         matplotlib, an optional dependency, is not installed.
     """
-    _require_matplotlib()
+    require_matplotlib("plot_clustering")
     web = _Web.of(points, clustering)
     if ax is None:
         ax = _new_axes()
@@ -150,13 +151,6 @@ class _Style:
         ring = max(0.0, 0.15 * mark**0.5 - 0.1)
         rasterised = len(web.points) >= RASTERISED_FROM
         return cls(colours, "white" if dark else "black", dot, mark, ring, line, rasterised)
-
-
-def _require_matplotlib() -> None:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError.of("plot_clustering", "matplotlib", "plot") from error
 
 
 def _checked_clustering(clustering: Any) -> tuple[NDArray[np.integer], NDArray[np.integer]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 import numba
 import numpy as np
@@ -55,6 +55,12 @@ class PointState:
             changed_at=np.zeros(n, np.int32),
         )
 
+    def under(self, preference: Float64Array) -> Self:
+        """Return the state to go on from under other preferences; this one is used up."""
+        own = self.own._replace(preference=preference)
+        self.changed_at.fill(0)
+        return replace(self, own=own)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Propagation:
@@ -101,7 +107,7 @@ class Judge(Protocol):
 def propagate(
     execution: Execution,
     scheme: Scheme,
-    preference: Float64Array,
+    points: PointState,
     stop: StopRule,
     judge: Judge,
     callback: Callable[[SweepReport], object],
@@ -115,8 +121,8 @@ def propagate(
         The graph and who reads it.
     scheme : Scheme
         How messages are kept and damped.
-    preference : ndarray of float64, shape (n_points,)
-        p, ties broken.
+    points : PointState
+        Where to begin, with preferences whose ties are broken; updated in place.
     stop : StopRule
     judge : Judge
         Chooses among the exemplar sets seen on the way.
@@ -129,7 +135,6 @@ def propagate(
     -------
     Propagation
     """
-    points = PointState.at_rest(preference, scheme.total_dtype)
     rows = scheme.rows(points.own)
     history = _restored(checkpoints.begun(), points, rows, judge)
     finished = bool(history) and stop.settled(history[-1], execution.n_points) and judge.look(points.exemplar)

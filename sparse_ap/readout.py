@@ -71,14 +71,19 @@ def read_out(problem: Problem, propagation: Propagation, refine: Refinement | No
         Looks for a better assignment.
     """
     assignment, n_promoted = repair(problem, propagation.exemplar)
-    value = _value(problem, assignment)
     if refine:
         refined = refine(problem, assignment)
         # The better of the two; of equals the medoids, which do not depend on how ties were broken.
-        candidates = (refined, _value(problem, refined)), (assignment, value)
-        assignment, value = max(candidates, key=_net_similarity)
+        assignment = max((refined, assignment), key=lambda a: sum(_value(problem, a)))
+    return clustering_of(problem, propagation, assignment, n_promoted)
+
+
+def clustering_of(
+    problem: Problem, propagation: Propagation, assignment: Assignment, n_promoted: int
+) -> Clustering:
+    """Return an assignment as a clustering in the user's numbering."""
     labels, exemplars, similarities = in_user_order(problem, assignment)
-    data_similarity, exemplar_preference = value
+    data_similarity, exemplar_preference = _value(problem, assignment)
     last = propagation.history[-1]
     return Clustering(
         labels=labels,
@@ -93,6 +98,7 @@ def read_out(problem: Problem, propagation: Propagation, refine: Refinement | No
         n_unsettled=last.n_unsettled,
         n_promoted=n_promoted,
         history=propagation.history,
+        preference=problem.common_preference,
     )
 
 
@@ -130,6 +136,7 @@ def arbitrary(problem: Problem) -> Clustering:
         n_unsettled=0,
         n_promoted=0,
         history=(),
+        preference=p,
     )
 
 
@@ -202,10 +209,6 @@ def move_to_medoids(problem: Problem, assignment: Assignment) -> Assignment:
 def _value(problem: Problem, assignment: Assignment) -> tuple[float, float]:
     """Return the data similarity and the exemplars' preference."""
     return exact_sum(assignment.similarity), exact_sum(problem.preference[assignment.exemplar])
-
-
-def _net_similarity(valued: tuple[Assignment, tuple[float, float]]) -> float:
-    return sum(valued[1])
 
 
 def in_user_order(problem: Problem, assignment: Assignment) -> tuple[Int64Array, Int64Array, FloatArray]:

@@ -61,6 +61,11 @@ class Effort:
         """Return an effort in proportion to the sweeps made; more for small graphs, which cost nothing."""
         return cls(max(n_sweeps // 3, _SMALL // max(1, n_edges)))
 
+    @classmethod
+    def brief(cls, n_sweeps: int, n_edges: int) -> Effort:
+        """Return an effort for one of many: small graphs get a tenth as much."""
+        return cls(max(n_sweeps // 3, _SMALL // (10 * max(1, n_edges))))
+
 
 def search(
     problem: Problem, assignment: Assignment, effort: Effort, seed: int, told: Callable[[], object]

@@ -6,8 +6,9 @@ import numpy as np
 
 from sparse_ap.inspection import QUANTILES, GraphSummary
 from sparse_ap.model import Clustering
+from sparse_ap.preference_path import PreferencePath
 
-__all__ = ["clustering_lines", "summary_lines"]
+__all__ = ["clustering_lines", "path_lines", "summary_lines"]
 
 
 def clustering_lines(clustering: Clustering, seconds: float) -> list[str]:
@@ -18,6 +19,7 @@ def clustering_lines(clustering: Clustering, seconds: float) -> list[str]:
     lines = [
         f"points          {n:,}",
         f"exemplars       {clustering.n_clusters:,}",
+        *([] if clustering.preference is None else [f"preference      {clustering.preference:.8g}"]),
         f"cluster sizes   median {np.median(sizes):g}, largest {sizes.max():,}, alone {np.sum(sizes == 1):,}",
         f"net similarity  {clustering.net_similarity:.8g}  (data {clustering.data_similarity:.8g}, "
         f"preferences {clustering.exemplar_preference:.8g})",
@@ -32,6 +34,15 @@ def clustering_lines(clustering: Clustering, seconds: float) -> list[str]:
         f"seconds         {seconds:.1f}",
     ]
     return lines if clustering.converged else [*lines, f"outcome         {clustering.outcome.value}"]
+
+
+def path_lines(path: PreferencePath) -> list[str]:
+    """Say what each preference leads to."""
+    rows = zip(path.preferences, path.n_clusters, path.net_similarities, path.data_similarities, strict=True)
+    return [
+        "  preference    clusters   net similarity  data similarity",
+        *(f"{p:>12.6g}  {k:>10,}  {net:>15.8g}  {data:>15.8g}" for p, k, net, data in rows),
+    ]
 
 
 def summary_lines(summary: GraphSummary) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -21,6 +21,7 @@ from sparse_ap.stores import block_of
 __all__ = [
     "Problem",
     "Survey",
+    "best_of_rows",
     "ceiling",
     "examine",
     "support_grid",
@@ -78,6 +79,16 @@ class Problem:
     user_id: Int32Array
     preference: Float64Array
     survey: Survey
+
+    def at(self, preference: float) -> Problem:
+        """Return the problem with another preference, for all points."""
+        return replace(self, preference=np.broadcast_to(np.float64(preference), self.preference.shape))
+
+    @property
+    def common_preference(self) -> float | None:
+        """That of every point; None where they are not all equal, or there is no point."""
+        given = self.preference
+        return float(given[0]) if len(given) and (given == given[0]).all() else None
 
     @property
     def magnitude(self) -> float:
@@ -167,9 +178,15 @@ def survey(execution: Execution) -> tuple[Survey, Float64Array]:
 
 def ceiling(execution: Execution, preference: Float64Array) -> float:
     """Return the net similarity, nearly, if every point had its best edge, or its preference if more."""
+    best = best_of_rows(execution)
+    return grid_sum(np.maximum(best, preference, out=best))
+
+
+def best_of_rows(execution: Execution) -> Float64Array:
+    """Return each point's largest similarity, -inf where it has no edge."""
     best = np.empty(execution.n_points)
     execution.run(ExtentPass(), (), BestRows(best))
-    return grid_sum(np.maximum(best, preference, out=best))
+    return best
 
 
 def support_grid(problem: Problem, preference: Float64Array) -> Grid:

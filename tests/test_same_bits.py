@@ -21,7 +21,7 @@ from sparse_ap.model import RowCut
 from sparse_ap.passes.classic import Messages
 from sparse_ap.passes.grid import Grid
 from sparse_ap.plan import Execution, cut_rows
-from sparse_ap.propagation import propagate
+from sparse_ap.propagation import PointState, propagate
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.runners.threads import ThreadsRunner
 from sparse_ap.schemes import Classic, Compact
@@ -96,7 +96,8 @@ def test_messages_are_the_same_bits_for_any_cut(graph: Any, inner: list[int], co
         spy = Spy(*(getattr(scheme, name) for name in scheme.__dataclass_fields__))
         stop = StopRule(25, 15, 0.0)
         execution = Execution(store, cuts, runner)
-        propagate(execution, spy, preference, stop, LastSeen(), lambda report: None, NoCheckpoints())
+        points = PointState.at_rest(preference, spy.total_dtype)
+        propagate(execution, spy, points, stop, LastSeen(), lambda report: None, NoCheckpoints())
         seen.extend(np.asarray(values).tobytes() for values in seen_rows[0])
         return seen
 

@@ -12,7 +12,7 @@ from sparse_ap.judges import LastSeen
 from sparse_ap.model import SweepReport
 from sparse_ap.passes.classic import Messages
 from sparse_ap.plan import Execution, cut_rows
-from sparse_ap.propagation import propagate
+from sparse_ap.propagation import PointState, propagate
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.schemes import Classic, Compact
 from sparse_ap.similarity import Problem, support_grid, survey
@@ -88,7 +88,7 @@ def _sweep(problem: Problem, scheme: Any, n_sweeps: int) -> tuple[SweepReport, .
     done = propagate(
         problem.execution,
         scheme,
-        problem.preference,
+        PointState.at_rest(problem.preference, scheme.total_dtype),
         never,
         LastSeen(),
         callback=lambda report: None,

@@ -1,0 +1,134 @@
+"""Messages passed at one preference after the other, each time from where they were.
+
+Preferences are told by their *price*: what being an exemplar costs against the best that any point can have,
+the largest similarity minus the preference.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from sparse_ap.landing import lowest_preference
+from sparse_ap.model import BoolArray, Clustering
+from sparse_ap.propagation import PointState, Propagation
+from sparse_ap.readout import assign, clustering_of, repair
+from sparse_ap.refinement import Effort
+from sparse_ap.runs import Run
+from sparse_ap.similarity import Problem, best_of_rows
+
+__all__ = ["Found", "Guide", "dearest_price", "first_price", "priced", "searched"]
+
+# Sweeps of a short run.
+_SHORT = 30
+# How much dearer to go on where there are too many clusters still.
+_DEARER = 4.0
+
+
+class Found(NamedTuple):
+    """A set of exemplars, and the run that led to it."""
+
+    problem: Problem
+    propagation: Propagation
+    n_promoted: int
+    exemplar: BoolArray
+
+    @property
+    def n_clusters(self) -> int:
+        """How many they are."""
+        return int(np.count_nonzero(self.exemplar))
+
+    @property
+    def price(self) -> float:
+        """What an exemplar costs in this problem, against the largest similarity."""
+        return _price_of(self.problem)
+
+    @property
+    def n_sweeps(self) -> int:
+        """Sweeps that led here, nearly."""
+        return len(self.propagation.history) + _SHORT
+
+    @property
+    def effort(self) -> Effort:
+        """What to spend on a search from here."""
+        return Effort.after(self.n_sweeps, self.problem.survey.n_edges)
+
+    def clustering(self) -> Clustering:
+        """Return the clustering in the user's numbers."""
+        assignment = assign(self.problem, self.exemplar)
+        return clustering_of(self.problem, self.propagation, assignment, self.n_promoted)
+
+    def dearer(self) -> Found:
+        """Return the same exemplars at a much higher price."""
+        price = min(dearest_price(self.problem), _DEARER * self.price)
+        return self._replace(problem=priced(self.problem, price))
+
+
+class Guide:
+    """Passes messages on one problem at one price after the other, each time from where they were.
+
+    Parameters
+    ----------
+    run : Run
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._state: PointState | None = None
+        self._price = math.inf
+
+    def quick(self, problem: Problem) -> Found:
+        """Return what a few sweeps lead to, and a search after them."""
+        found = self.short(problem)
+        return searched(self._run, found, Effort.brief(found.n_sweeps, problem.survey.n_edges))
+
+    def short(self, problem: Problem) -> Found:
+        """Return what a few sweeps lead to."""
+        settings = self._run.settings
+        stop = replace(settings.stop, max_iter=min(_SHORT, settings.stop.max_iter))
+        return self._found(replace(self._run, settings=replace(settings, stop=stop)), problem)
+
+    def whole(self, problem: Problem) -> Found:
+        """Return what settled messages lead to, and a search after them."""
+        found = self._found(self._run, problem)
+        return searched(self._run, found, found.effort)
+
+    def _found(self, run: Run, problem: Problem) -> Found:
+        price = _price_of(problem)
+        row_best = best_of_rows(problem.execution)
+        # Messages from where exemplars were much cheaper hardly let go of the many that there were.
+        begun = self._state if price < 2.0 * self._price else None
+        self._state = None
+        propagation, self._state = run.propagated(problem, row_best, begun)
+        self._price = price
+        assignment, n_promoted = repair(problem, propagation.exemplar)
+        return Found(problem, propagation, n_promoted, assignment.exemplar)
+
+
+def searched(run: Run, found: Found, effort: Effort) -> Found:
+    """Search for better exemplars at the same price."""
+    assignment = assign(found.problem, found.exemplar)
+    return found._replace(exemplar=run.searched(found.problem, assignment, effort).exemplar)
+
+
+def first_price(problem: Problem) -> float:
+    """Return a price to begin with: that of the problem's preference, if it is one."""
+    edges, price = problem.survey, _price_of(problem)
+    return price if price > 0.0 else (edges.largest_or_zero - edges.smallest) or edges.magnitude or 1.0
+
+
+def dearest_price(problem: Problem) -> float:
+    """Return a price above which nothing changes."""
+    return problem.survey.largest_or_zero - lowest_preference(problem)
+
+
+def priced(problem: Problem, price: float) -> Problem:
+    """Return the problem with the preference of a price, for all points."""
+    return problem.at(problem.survey.largest_or_zero - price)
+
+
+def _price_of(problem: Problem) -> float:
+    return problem.survey.largest_or_zero - float(problem.preference[0])

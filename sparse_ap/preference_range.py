@@ -1,0 +1,141 @@
+"""Between which preferences the number of clusters is decided, and how few there can be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from sparse_ap.certificate import certified
+from sparse_ap.guide import Found, Guide, first_price, priced
+from sparse_ap.landing import landed
+from sparse_ap.progress import told_of_readings
+from sparse_ap.readout import exact_sum
+from sparse_ap.runs import Run
+from sparse_ap.sessions import session
+from sparse_ap.similarity import Problem, best_of_rows
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["PreferenceRange", "preference_range"]
+
+# At this price, against the default, few clusters are found; still dearer ones make messages oscillate.
+_DEAR = 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceRange:
+    """What preferences can do on a graph.
+
+    Attributes
+    ----------
+    lowest : float
+        At this preference or below it no clustering with more than ``least_clusters`` clusters is
+        better than the one found with that many.
+    highest : float
+        At this preference or above it no clustering is better than every point on its own: the largest
+        similarity.
+    least_clusters : int
+        The fewest clusters found. A smaller number may exist.
+    least_clusters_bound : int
+        No clustering of the graph has fewer: proven.
+    """
+
+    lowest: float
+    highest: float
+    least_clusters: int
+    least_clusters_bound: int
+
+
+def preference_range(
+    similarity: Any,
+    *,
+    missing: Literal["nan"] | None = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+    n_jobs: int | None = None,
+    memory_limit: int | str | None = None,
+    client: Client | None = None,
+    verbose: bool = False,
+) -> PreferenceRange:
+    """Find between which preferences the number of clusters of a graph is decided.
+
+    Parameters
+    ----------
+    similarity, missing, random_state, n_jobs, memory_limit, client, verbose
+        As for `affinity_propagation`.
+
+    Returns
+    -------
+    PreferenceRange
+
+    Raises
+    ------
+    InvalidInputError, MemoryLimitError, DamagedGraphError, ClusterError
+        As by `affinity_propagation`.
+
+    Notes
+    -----
+    An absent edge is a similarity of minus infinity, so there may be no clustering with one cluster. That
+    with the fewest is looked for by messages at a low preference, a search, and closing what can be spared;
+    it takes about as long as two clusterings. Where all pairs are edges, ``lowest`` is the
+    lower end that R's apcluster gives with ``exact=FALSE`` (Bodenhofer et al., Bioinformatics
+    27, 2011); on sparse graphs that one can lie above the upper end.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse
+    >>> import sparse_ap
+    >>> points = np.array([0.0, 1.0, 2.0, 10.0, 11.0, 12.0])
+    >>> similarity = -(points[:, None] - points) ** 2
+    >>> sparse_ap.preference_range(scipy.sparse.csr_array(similarity))
+    PreferenceRange(lowest=-246.0, highest=-1.0, least_clusters=1, least_clusters_bound=1)
+    """
+    with session(similarity, missing, random_state, n_jobs, memory_limit, client, verbose) as (run, problem):
+        if not problem.survey.n_edges:
+            n = problem.execution.n_points
+            return PreferenceRange(0.0, 0.0, n, n)
+        fewest = _fewest(run, problem)
+        bound = _proven_least(problem, fewest)
+        return PreferenceRange(_lowest(fewest), problem.survey.largest, fewest.n_clusters, bound)
+
+
+def _fewest(run: Run, problem: Problem) -> Found:
+    """Return as few exemplars as are found."""
+    found = Guide(run).whole(priced(problem, _DEAR * first_price(problem)))
+    at_most = found.effort.n_readings
+    with told_of_readings("moves", at_most, run.verbose) as told:
+        return found._replace(exemplar=landed(problem, [found.exemplar], 1, at_most, told))
+
+
+def _lowest(fewest: Found) -> float:
+    """Return what the fewest clusters have, less the most that any clustering with one more could.
+
+    For each point less of the others that would be lost, so that still more clusters cannot be better.
+    """
+    clustering = fewest.clustering()
+    best = best_of_rows(fewest.problem.execution)
+    others = np.sort(best[best > -np.inf])
+    n_more = fewest.n_clusters + 1 - (len(best) - len(others))
+    if n_more > len(others):
+        return fewest.problem.survey.largest
+    return clustering.data_similarity - exact_sum(others[n_more:])
+
+
+def _proven_least(problem: Problem, fewest: Found) -> int:
+    """Return a number of clusters below which no clustering is.
+
+    With K of them and preference p the net similarity is (n - K) * smallest + K * p at least, and no more
+    than its bound; p is chosen so low that K alone matters.
+    """
+    edges, n = problem.survey, problem.execution.n_points
+    span = (edges.largest - edges.smallest) or max(1.0, edges.magnitude)
+    lowest = problem.at(edges.smallest - 4.0 * n * span)
+    clustering = certified(lowest, fewest._replace(problem=lowest).clustering(), verbose=False)
+    assert clustering.net_similarity_bound is not None
+    per_cluster = edges.smallest - float(lowest.preference[0])
+    least = (n * edges.smallest - clustering.net_similarity_bound) / per_cluster
+    # The quotient is rounded, the bound is not.
+    return max(1, math.ceil(least - 1e-9 * n))
