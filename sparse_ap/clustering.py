@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from sparse_ap.budget import Way
 from sparse_ap.certificate import certified
-from sparse_ap.damping import Damping
+from sparse_ap.damping import damping_for_degree
 from sparse_ap.errors import warn_not_converged, warn_of_positive_similarities
 from sparse_ap.judges import BestSeen, LastSeen
 from sparse_ap.keeping import Keeping, checked_keeping
@@ -29,6 +29,7 @@ from sparse_ap.refinement import Effort, search
 from sparse_ap.runners import Runner
 from sparse_ap.schemes import Classic, Compact, Scheme
 from sparse_ap.settings import LOOK_EVERY, TOTAL_DAMPING, Settings, checked_settings
+from sparse_ap.settling import UNTILTED, Settling
 from sparse_ap.similarity import Problem, support_grid, survey
 from sparse_ap.sources import (
     Source,
@@ -57,7 +58,7 @@ def affinity_propagation(
     preference_quantile: float | None = None,
     damping: float | None = None,
     max_iter: int = 200,
-    convergence_iter: int = 15,
+    convergence_iter: int | None = None,
     tol: float | None = None,
     scheme: Literal["auto", "compact", "classic"] = "auto",
     refine: Literal["auto", "search", "medoid"] | None = "auto",
@@ -100,14 +101,15 @@ def affinity_propagation(
         Take this quantile of the stored similarities off the diagonal as preference.
     damping : float in [0.5, 1), optional
         Share of the old responsibility kept in each sweep; more of it for runs that oscillate.
-        Default for "classic": 0.5, scikit-learn's. For "compact": 0.5 to 0.9 to begin with, by the
-        number of edges a point, and rising to at most 0.95 while exemplars keep changing.
+        Default for "classic": 0.5, scikit-learn's. For "compact": 0.5 to 0.9, by the number of
+        edges a point.
     max_iter : int
         Sweeps at most.
-    convergence_iter : int
+    convergence_iter : int, optional
         Sweeps without (much) change that end the run; ``max_iter`` must be larger for that to happen.
+        Default 31 for "compact", 15 for "classic", scikit-learn's.
     tol : float in [0, 1), optional
-        Share of the points that may be unsettled when the run ends. Default 1e-3 for "compact", 0 for
+        Share of the points that may be unsettled when the run ends. Default 1e-4 for "compact", 0 for
         "classic", scikit-learn's rule. With "compact" also the share that may have no edge to an
         exemplar.
     scheme : {"auto", "compact", "classic"}
@@ -304,23 +306,26 @@ def _propagate(
     callback: Callable[[SweepReport], object],
 ) -> Propagation:
     """Break ties, fit the grid, pass messages; everything but the exemplars is let go at the end."""
-    preference = message_preference(problem, row_best, settings.seed, settings.tie_strength)
-    grid = support_grid(problem, preference)
-    scheme, judge = _scheme(problem, settings, grid)
+    preference, gap = message_preference(problem, row_best, settings.seed, settings.tie_strength)
+    settling = UNTILTED if settings.scheme == "classic" else Settling()
+    grid = support_grid(problem, preference, settling.most * gap)
+    scheme, judge = _scheme(problem, settings, grid, settling)
     checkpoints = keeping.checkpoints(problem, preference, settings, way)
     with checkpoints.guarding():
-        return propagate(problem.execution, scheme, preference, settings.stop, judge, callback, checkpoints)
+        return propagate(
+            problem.execution, scheme, preference, gap, settings.stop, judge, callback, checkpoints
+        )
 
 
-def _scheme(problem: Problem, settings: Settings, grid: Grid) -> tuple[Scheme, Judge]:
+def _scheme(problem: Problem, settings: Settings, grid: Grid, settling: Settling) -> tuple[Scheme, Judge]:
     execution, damping = problem.execution, settings.damping
     if settings.scheme == "classic":
         assert damping is not None
         return Classic(damping, Messages.at_rest(problem.survey.n_edges), grid), LastSeen()
     mean_degree = problem.survey.n_edges / max(1, execution.n_points)
-    rising = Damping.for_degree(mean_degree) if damping is None else Damping.fixed(damping)
+    damping = damping_for_degree(mean_degree) if damping is None else damping
     return (
-        Compact(rising, TOTAL_DAMPING, TOTAL_DAMPING, execution.dtype, grid),
+        Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, execution.dtype, grid, settling),
         BestSeen(problem, LOOK_EVERY, settings.stop.tol),
     )
 
