@@ -16,6 +16,8 @@ from sparse_ap import Clustering, affinity_propagation, plan
 from sparse_ap.settings import DEFAULTS
 from sparse_ap.settling import UNTILTED, Settling
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
 TOY = np.loadtxt(Path(__file__).parent / "data" / "toy.txt")
 
 
