@@ -20,7 +20,7 @@ from sparse_ap import affinity_propagation
 
 CLASSIC = (0.5, 0.7, 0.8, 0.9)
 COMPACT = (None, 0.5, 0.7, 0.8, 0.9)
-TOLERANCES = (1e-3, 1e-4)
+TOLERANCES = (1e-4, 1e-3)
 MAX_ITER = 500
 
 

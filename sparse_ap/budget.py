@@ -15,9 +15,10 @@ __all__ = ["BEGUN_RENUMBERED", "GraphSize", "Way", "available", "bytes_of", "cho
 BEGUN_RENUMBERED = "begun renumbered"
 
 # Bytes a point of what a run with float32 similarities holds while it sweeps: preferences, supports,
-# self-responsibilities and totals (8 each), the totals gathered (4), statuses and when they changed (5), the
-# rows' memory (20), the user's numbers (4), the best exemplars seen (1). indptr (8) is held already.
-_SWEEPING = 66
+# self-responsibilities and totals (8 each), the totals gathered (4), statuses and when they changed (5),
+# tilts and gaps (4 each), the rows' memory (20), the user's numbers (4), the best exemplars seen (1). indptr
+# (8) is held already.
+_SWEEPING = 74
 # What is wider where similarities are float64: the totals gathered, mean and corrections of the rows.
 _SWEEPING_WIDER = 16
 # While it searches for better exemplars, all that has been let go: what each point has (24), what it has in

@@ -28,7 +28,7 @@ from sparse_ap.model import SweepReport
 
 __all__ = ["Checkpoints", "NoCheckpoints", "Saved", "identity_in", "require_new"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _KEPT = 2
 # What zip and numpy raise on files that are cut short or spoilt.
 _DAMAGE = (

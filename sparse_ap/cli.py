@@ -139,9 +139,7 @@ same, every label is valid); 130 interrupted.
 @click.option(
     "--convergence-iter",
     type=int,
-    default=15,
-    show_default=True,
-    help="Sweeps without change that end the run.",
+    help="Sweeps without change that end the run.  [default: by scheme]",
 )
 @click.option("--tol", type=float, help="Share of the points that may be unsettled.  [default: by scheme]")
 @click.option(

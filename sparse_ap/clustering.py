@@ -34,7 +34,7 @@ def affinity_propagation(
     n_clusters: int | None = None,
     damping: float | None = None,
     max_iter: int = 200,
-    convergence_iter: int = 15,
+    convergence_iter: int | None = None,
     tol: float | None = None,
     scheme: Literal["auto", "compact", "classic"] = "auto",
     refine: Literal["auto", "search", "medoid"] | None = "auto",
@@ -81,14 +81,15 @@ def affinity_propagation(
         ``scheme="compact"``, which then is the default, and ``refine="search"``.
     damping : float in [0.5, 1), optional
         Share of the old responsibility kept in each sweep; more of it for runs that oscillate.
-        Default for "classic": 0.5, scikit-learn's. For "compact": 0.5 to 0.9 to begin with, by the
-        number of edges a point, and rising to at most 0.95 while exemplars keep changing.
+        Default for "classic": 0.5, scikit-learn's. For "compact": 0.5 to 0.9, by the number of
+        edges a point.
     max_iter : int
         Sweeps at most.
-    convergence_iter : int
+    convergence_iter : int, optional
         Sweeps without (much) change that end the run; ``max_iter`` must be larger for that to happen.
+        Default 31 for "compact", 15 for "classic", scikit-learn's.
     tol : float in [0, 1), optional
-        Share of the points that may be unsettled when the run ends. Default 1e-3 for "compact", 0 for
+        Share of the points that may be unsettled when the run ends. Default 1e-4 for "compact", 0 for
         "classic", scikit-learn's rule. With "compact" also the share that may have no edge to an
         exemplar.
     scheme : {"auto", "compact", "classic"}

@@ -35,7 +35,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     damping : float in [0.5, 1), optional
         As for `affinity_propagation`, like all parameters not named here.
-    max_iter, convergence_iter : int
+    max_iter : int
+    convergence_iter : int, optional
     preference : float or array-like of shape (n_samples,), optional
     preference_quantile : float in [0, 1], optional
     n_clusters : int, optional
@@ -96,7 +97,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         *,
         damping: float | None = None,
         max_iter: int = 200,
-        convergence_iter: int = 15,
+        convergence_iter: int | None = None,
         preference: ArrayLike | None = None,
         preference_quantile: float | None = None,
         n_clusters: int | None = None,

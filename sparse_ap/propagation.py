@@ -18,6 +18,9 @@ from sparse_ap.schemes import OwnRows, Scheme
 
 __all__ = ["Judge", "PointState", "Propagation", "propagate"]
 
+# docs/design/0013-settling.md has the measurements behind it.
+_TILT_DAMPING = 0.5
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PointState:
@@ -26,7 +29,7 @@ class PointState:
     Attributes
     ----------
     own : OwnRows
-        Preference p, support T and self-responsibility D of each point.
+        Preference p, support T with the tilt added, and self-responsibility D of each point.
     total : ndarray of float64
         G: the damped T + D.
     gathered : ndarray
@@ -35,6 +38,8 @@ class PointState:
         Whether T + D > 0.
     changed_at : ndarray of int32
         The sweep in which ``exemplar`` last changed; 0: never.
+    tilt : ndarray of float32
+        What the messages add to each point's preference, so that it decides (`Settling`).
     """
 
     own: OwnRows
@@ -42,6 +47,7 @@ class PointState:
     gathered: FloatArray
     exemplar: BoolArray
     changed_at: Int32Array
+    tilt: FloatArray
 
     @classmethod
     def at_rest(cls, preference: Float64Array, gathered_dtype: np.dtype[Any]) -> PointState:
@@ -53,11 +59,14 @@ class PointState:
             gathered=np.full(n, np.inf, gathered_dtype),
             exemplar=np.zeros(n, np.bool_),
             changed_at=np.zeros(n, np.int32),
+            tilt=np.zeros(n, np.float32),
         )
 
     def under(self, preference: Float64Array) -> Self:
         """Return the state to go on from under other preferences; this one is used up."""
         own = self.own._replace(preference=preference)
+        own.support[:] -= self.tilt
+        self.tilt.fill(0)
         self.changed_at.fill(0)
         return replace(self, own=own)
 
@@ -108,6 +117,7 @@ def propagate(
     execution: Execution,
     scheme: Scheme,
     points: PointState,
+    gap: FloatArray,
     stop: StopRule,
     judge: Judge,
     callback: Callable[[SweepReport], object],
@@ -123,6 +133,8 @@ def propagate(
         How messages are kept and damped.
     points : PointState
         Where to begin, with preferences whose ties are broken; updated in place.
+    gap : ndarray of float32, shape (n_points,)
+        The scale of each point's tilt.
     stop : StopRule
     judge : Judge
         Chooses among the exemplar sets seen on the way.
@@ -140,7 +152,7 @@ def propagate(
     finished = bool(history) and stop.settled(history[-1], execution.n_points) and judge.look(points.exemplar)
     while not finished and len(history) < stop.max_iter:
         columns, _ = execution.run(scheme.sweep(history), scheme.vectors(points.gathered), rows)
-        report = _take_in(columns[0], points, scheme, len(history) + 1, stop)
+        report = _take_in(columns[0], points, gap, scheme, len(history) + 1, stop)
         # Not to be held while the next sweep fills its own.
         del columns
         history.append(report)
@@ -162,6 +174,7 @@ def _state(points: PointState, rows: Any) -> dict[str, NDArray[Any]]:
         "total": points.total,
         "exemplar": points.exemplar,
         "changed_at": points.changed_at,
+        "tilt": points.tilt,
     }
     return kept | {name: values for name, values in rows._asdict().items() if name not in OwnRows._fields}
 
@@ -190,9 +203,14 @@ def _restored(
 
 
 def _take_in(
-    support: Float64Array, points: PointState, scheme: Scheme, number: int, stop: StopRule
+    support: Float64Array,
+    points: PointState,
+    gap: FloatArray,
+    scheme: Scheme,
+    number: int,
+    stop: StopRule,
 ) -> SweepReport:
-    """Damp the new column totals into the old, and see who is an exemplar."""
+    """Damp the new column totals into the old, see who is an exemplar, and tilt."""
     counts = _update(
         support,
         points.own.self_responsibility,
@@ -203,6 +221,9 @@ def _take_in(
         points.gathered,
         points.exemplar,
         points.changed_at,
+        points.tilt,
+        gap,
+        scheme.tilt_limit(number),
         number,
         stop.earliest_recent(number),
     )
@@ -220,15 +241,23 @@ def _update(
     gathered: Any,
     exemplar: Any,
     changed_at: Any,
+    tilt: Any,
+    gap: Any,
+    tilt_limit: float,
     number: int,
     earliest_recent: int,
 ) -> tuple[int, int, int]:
     n_exemplars = n_changed = n_unsettled = 0
     for k in range(len(support)):
-        t = support_damping * kept_support[k] + (1.0 - support_damping) * support[k]
-        d = self_responsibility[k]
+        b = np.float64(tilt[k])
+        t = support_damping * (kept_support[k] - b) + (1.0 - support_damping) * support[k]
+        d = self_responsibility[k] + b
         g = total_damping * total[k] + (1.0 - total_damping) * (support[k] + d)
-        kept_support[k], total[k], gathered[k] = t, g, g
+        total[k], gathered[k] = g, g
+        if tilt_limit > 0.0:
+            furthest = tilt_limit * gap[k]
+            tilt[k] = _TILT_DAMPING * b + (1.0 - _TILT_DAMPING) * min(max(t + d, -furthest), furthest)
+        kept_support[k] = t + np.float64(tilt[k])
         is_exemplar = t + d > 0.0
         if is_exemplar != exemplar[k]:
             exemplar[k], changed_at[k] = is_exemplar, number

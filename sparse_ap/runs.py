@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sparse_ap.damping import Damping
+from sparse_ap.damping import damping_for_degree
 from sparse_ap.judges import BestSeen, LastSeen
 from sparse_ap.keeping import Keeping
 from sparse_ap.model import Clustering, Float64Array, SweepReport
@@ -17,6 +17,7 @@ from sparse_ap.readout import Assignment, Refinement, move_to_medoids, read_out
 from sparse_ap.refinement import Effort, search
 from sparse_ap.schemes import Classic, Compact, Scheme
 from sparse_ap.settings import LOOK_EVERY, TOTAL_DAMPING, Settings
+from sparse_ap.settling import UNTILTED, Settling
 from sparse_ap.similarity import Problem, support_grid
 from sparse_ap.ties import message_preference
 
@@ -70,8 +71,10 @@ class Run:
             Where to go on from: what a run under other preferences returned. It is used up.
         """
         settings = self.settings
-        preference = message_preference(problem, row_best, settings.seed, settings.tie_strength)
-        scheme, judge = _scheme(problem, settings, support_grid(problem, preference))
+        preference, gap = message_preference(problem, row_best, settings.seed, settings.tie_strength)
+        settling = UNTILTED if settings.scheme == "classic" else Settling()
+        grid = support_grid(problem, preference, settling.most * gap)
+        scheme, judge = _scheme(problem, settings, grid, settling)
         if begun is None:
             points = PointState.at_rest(preference, scheme.total_dtype)
         else:
@@ -81,7 +84,7 @@ class Run:
             told_of_sweeps(settings.stop.max_iter, self.callback, self.verbose) as told,
             checkpoints.guarding(),
         ):
-            done = propagate(problem.execution, scheme, points, settings.stop, judge, told, checkpoints)
+            done = propagate(problem.execution, scheme, points, gap, settings.stop, judge, told, checkpoints)
         return done, points
 
     def read_out(self, problem: Problem, propagation: Propagation) -> Clustering:
@@ -101,14 +104,14 @@ class Run:
             return search(problem, assignment, effort, self.settings.seed, told)
 
 
-def _scheme(problem: Problem, settings: Settings, grid: Grid) -> tuple[Scheme, Judge]:
+def _scheme(problem: Problem, settings: Settings, grid: Grid, settling: Settling) -> tuple[Scheme, Judge]:
     execution, damping = problem.execution, settings.damping
     if settings.scheme == "classic":
         assert damping is not None
         return Classic(damping, Messages.at_rest(problem.survey.n_edges), grid), LastSeen()
     mean_degree = problem.survey.n_edges / max(1, execution.n_points)
-    rising = Damping.for_degree(mean_degree) if damping is None else Damping.fixed(damping)
+    damping = damping_for_degree(mean_degree) if damping is None else damping
     return (
-        Compact(rising, TOTAL_DAMPING, TOTAL_DAMPING, execution.dtype, grid),
+        Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, execution.dtype, grid, settling),
         BestSeen(problem, LOOK_EVERY, settings.stop.tol),
     )

@@ -8,18 +8,19 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from sparse_ap.damping import Damping
+from sparse_ap.damping import weights_after
 from sparse_ap.model import Float64Array, FloatArray, SweepReport
 from sparse_ap.passes.classic import ClassicRows, ClassicSweep, ClassicVectors, Messages
 from sparse_ap.passes.compact import CompactRows, CompactSweep, SweepVectors
 from sparse_ap.passes.contract import Pass
 from sparse_ap.passes.grid import Grid
+from sparse_ap.settling import Settling
 
 __all__ = ["Classic", "Compact", "OwnRows", "Scheme"]
 
 
 class OwnRows(NamedTuple):
-    """The per-point arrays that the loop and the sweeps share."""
+    """The per-point arrays that the loop and the sweeps share: p, T with the tilt added, and D without it."""
 
     preference: Float64Array
     support: Float64Array
@@ -56,6 +57,10 @@ class Scheme(Protocol):
         """Return what the sweeps gather by column."""
         ...
 
+    def tilt_limit(self, sweep: int) -> float:
+        """Return how far a point may be tilted in a sweep, in shares of its gap."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Compact:
@@ -63,7 +68,7 @@ class Compact:
 
     Attributes
     ----------
-    damping : Damping
+    damping : float
         Of the responsibilities.
     support_damping, total_damping : float
         Of the column totals T, and T + D.
@@ -71,13 +76,15 @@ class Compact:
         That of the similarities: what the sweeps gather.
     grid : Grid
         For the column totals.
+    settling : Settling
     """
 
-    damping: Damping
+    damping: float
     support_damping: float
     total_damping: float
     total_dtype: np.dtype[Any]
     grid: Grid
+    settling: Settling
 
     def rows(self, own: OwnRows) -> CompactRows:
         """Return every row without a winner."""
@@ -85,11 +92,15 @@ class Compact:
 
     def sweep(self, history: Sequence[SweepReport]) -> CompactSweep:
         """Return the sweep that follows on ``history``."""
-        return CompactSweep(*self.damping.next_weights(history), self.grid)
+        return CompactSweep(*weights_after(len(history), self.damping), self.grid)
 
     def vectors(self, total: FloatArray) -> SweepVectors:
         """Return what the sweeps gather by column."""
         return SweepVectors(total)
+
+    def tilt_limit(self, sweep: int) -> float:
+        """Return how far a point may be tilted in a sweep, in shares of its gap."""
+        return self.settling.limit(sweep)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,3 +133,7 @@ class Classic:
     def vectors(self, total: FloatArray) -> ClassicVectors:
         """Return what the sweeps gather by column."""
         return ClassicVectors(total)
+
+    def tilt_limit(self, sweep: int) -> float:
+        """Return 0: the paper has no tilt."""
+        return 0.0

@@ -34,7 +34,7 @@ def session(
         scheme="compact",
         damping=None,
         max_iter=200,
-        convergence_iter=15,
+        convergence_iter=None,
         tol=None,
         refine="search",
         reorder="auto",

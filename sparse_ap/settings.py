@@ -26,17 +26,18 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What a scheme uses where the user is silent; measured in docs/design/0003-damping.md."""
+    """What a scheme uses where the user is silent; measured in docs/design/0003-damping.md and 0013."""
 
     damping: float | None
+    convergence_iter: int
     tol: float
     tie_strength: float
     refine: str
 
 
 DEFAULTS = {
-    "compact": Defaults(damping=None, tol=1e-3, tie_strength=1e-3, refine="search"),
-    "classic": Defaults(damping=0.5, tol=0.0, tie_strength=1e-12, refine="medoid"),
+    "compact": Defaults(damping=None, convergence_iter=31, tol=1e-4, tie_strength=1e-3, refine="search"),
+    "classic": Defaults(damping=0.5, convergence_iter=15, tol=0.0, tie_strength=1e-12, refine="medoid"),
 }
 # Damping of compact's column totals.
 TOTAL_DAMPING = 0.5
@@ -67,7 +68,7 @@ def checked_settings(
     scheme: str,
     damping: float | None,
     max_iter: int,
-    convergence_iter: int,
+    convergence_iter: int | None,
     tol: float | None,
     refine: str | None,
     reorder: bool | str,
@@ -88,6 +89,8 @@ def checked_settings(
         scheme = "classic" if isinstance(similarity, np.ndarray | list | tuple) else "compact"
     damping = DEFAULTS[scheme].damping if damping is None else damping
     tol = DEFAULTS[scheme].tol if tol is None else tol
+    if convergence_iter is None:
+        convergence_iter = DEFAULTS[scheme].convergence_iter
     require("damping", damping, damping is None or _within(damping, 0.5), "0.5 or more and less than 1")
     require("max_iter", max_iter, whole(max_iter), "at least 1, a whole number")
     require("convergence_iter", convergence_iter, whole(convergence_iter), "at least 1, a whole number")

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.model import Float64Array, Int32Array, RowCut
+from sparse_ap.model import Float64Array, FloatArray, Int32Array, RowCut
 from sparse_ap.passes.extent import BestRows, ExtentPass
 from sparse_ap.passes.grid import Grid, grid_sum
 from sparse_ap.passes.statistics import EdgeStatistics, StatisticsPass
@@ -189,7 +189,7 @@ def best_of_rows(execution: Execution) -> Float64Array:
     return best
 
 
-def support_grid(problem: Problem, preference: Float64Array) -> Grid:
+def support_grid(problem: Problem, preference: Float64Array, tilt: FloatArray) -> Grid:
     """Return the finest grid on which no column total can overflow, whatever the sweeps bring.
 
     Parameters
@@ -197,10 +197,13 @@ def support_grid(problem: Problem, preference: Float64Array) -> Grid:
     problem : Problem
     preference : ndarray of float64, shape (n_points,)
         Those that the messages use.
+    tilt : ndarray, shape (n_points,)
+        How far the messages may lower them at most.
     """
     edges = problem.survey
     if edges.n_edges == 0:
         return Grid.for_totals(max(problem.magnitude, 1.0))
-    bound = SupportBoundPass.of(edges.largest, float(preference.min()), edges.max_in_degree)
-    (totals,), _ = problem.execution.run(bound, (), PreferenceRows(preference))
+    lowered = preference - tilt
+    bound = SupportBoundPass.of(edges.largest, float(lowered.min()), edges.max_in_degree)
+    (totals,), _ = problem.execution.run(bound, (), PreferenceRows(lowered))
     return Grid.for_totals(float(totals.max()))

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparse_ap.model import Float64Array, Int32Array
+from sparse_ap.model import Float64Array, FloatArray, Int32Array
 from sparse_ap.seeds import hashed
 from sparse_ap.similarity import Problem
 
-__all__ = ["break_ties", "message_preference", "within_reach"]
+__all__ = ["break_ties", "gaps", "message_preference", "within_reach"]
 
 
-def message_preference(problem: Problem, row_best: Float64Array, seed: int, strength: float) -> Float64Array:
+def message_preference(
+    problem: Problem, row_best: Float64Array, seed: int, strength: float
+) -> tuple[Float64Array, FloatArray]:
     """Return the preferences that the messages use: extremes brought within reach, ties broken.
 
     Parameters
     ----------
     problem : Problem
-    row_best, seed, strength
+    row_best : ndarray of float64, shape (n_points,)
+        Each point's largest similarity; overwritten by the preferences.
+    seed, strength
         As for `break_ties`.
 
     Returns
     -------
-    ndarray of float64, shape (n_points,)
-        In the memory of ``row_best``.
+    preference : ndarray of float64, shape (n_points,)
+    gap : ndarray of float32, shape (n_points,)
+        Each point's gap, as `gaps` returns it.
     """
-    return break_ties(within_reach(problem), row_best, problem.user_id, seed, strength)
+    preference = within_reach(problem)
+    gap = gaps(preference, row_best)
+    kept = np.minimum(gap, np.finfo(np.float32).max).astype(np.float32)
+    return break_ties(preference, gap, problem.user_id, seed, strength), kept
 
 
 def within_reach(problem: Problem) -> Float64Array:
@@ -43,8 +51,28 @@ def within_reach(problem: Problem) -> Float64Array:
     return np.clip(preference, low - reach, high + reach)
 
 
+def gaps(preference: Float64Array, row_best: Float64Array) -> Float64Array:
+    """Return the scale of each point's choice: how far its preference is from its largest similarity.
+
+    At least the median of these: a scale that outliers elsewhere in the graph do not change.
+
+    Parameters
+    ----------
+    preference : ndarray of float64, shape (n_points,)
+    row_best : ndarray of float64, shape (n_points,)
+        Each point's largest similarity; overwritten by the result.
+    """
+    gap = row_best
+    gap[np.isneginf(gap)] = 0.0
+    gap -= preference
+    np.abs(gap, out=gap)
+    typical = float(np.median(gap)) if len(gap) else 0.0
+    np.maximum(gap, typical or 1.0, out=gap)
+    return gap
+
+
 def break_ties(
-    preference: Float64Array, row_best: Float64Array, user_id: Int32Array, seed: int, strength: float
+    preference: Float64Array, gap: Float64Array, user_id: Int32Array, seed: int, strength: float
 ) -> Float64Array:
     """Lower every preference by a little of its own: p_k - strength * gap_k * h(seed, k).
 
@@ -54,21 +82,13 @@ def break_ties(
     Parameters
     ----------
     preference : ndarray of float64, shape (n_points,)
-    row_best : ndarray of float64, shape (n_points,)
-        Each point's largest similarity; overwritten by the result. The gap is its distance from the
-        preference, or the median gap where that is larger: a scale that outliers elsewhere in the graph
-        do not change.
+    gap : ndarray of float64, shape (n_points,)
+        As `gaps` returns it; overwritten by the result.
     user_id : ndarray of int32, shape (n_points,)
     seed : int
     strength : float
         Relative size of the change.
     """
-    gap = row_best
-    gap[np.isneginf(gap)] = 0.0
-    gap -= preference
-    np.abs(gap, out=gap)
-    typical = float(np.median(gap)) if len(gap) else 0.0
-    np.maximum(gap, typical or 1.0, out=gap)
     gap *= hashed(user_id, seed)
     gap *= -strength
     gap += preference

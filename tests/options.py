@@ -36,8 +36,8 @@ CHOICES = {
         [True, np.array(5), 5.0],
     ),
     "convergence_iter": Choices(
-        [1, 2, 15, np.int32(3), np.uint8(3), 10**6, 2**70],
-        [0, -1, 1.5, "1", None, [1], np.int64(0), np.array([1, 2])],
+        [None, 1, 2, 15, np.int32(3), np.uint8(3), 10**6, 2**70],
+        [0, -1, 1.5, "1", [1], np.int64(0), np.array([1, 2])],
         [True, 5.0],
     ),
     "tol": Choices(

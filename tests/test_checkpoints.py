@@ -146,7 +146,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
         ({"preference": -0.03}, "checksum of preferences and seed was"),
         ({"random_state": 1}, "checksum of preferences and seed was"),
         ({"damping": 0.6}, "damping was None and is 0.6."),
-        ({"tol": 0.1}, "tol was 0.001 and is 0.1."),
+        ({"tol": 0.1}, "tol was 0.0001 and is 0.1."),
         ({"convergence_iter": 20}, "convergence_iter was 59 and is 20."),
     ],
 )

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import graphs
 
-from sparse_ap.damping import Damping
-from sparse_ap.model import RowCut, SweepReport
+from sparse_ap.damping import damping_for_degree, weights_after
+from sparse_ap.model import RowCut
 from sparse_ap.ordering import locality_order, reordered
 from sparse_ap.passes.assignment import ExemplarVectors, LookPass
 from sparse_ap.passes.extent import BestRows, ExtentPass
@@ -27,7 +27,7 @@ from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.runners.threads import ThreadsRunner
 from sparse_ap.stores import block_of
 from sparse_ap.stores.memory import MemoryStore
-from sparse_ap.ties import break_ties
+from sparse_ap.ties import break_ties, gaps
 
 
 def execution_of(graph: Any, runner: Any = None) -> Execution:
@@ -179,43 +179,26 @@ def test_broken_ties_belong_to_ids() -> None:
     preference = np.full(1000, -2.0)
     ids = np.arange(1000, dtype=np.int32)
     order = np.random.default_rng(0).permutation(ids)
-    row_best = np.full(1000, -1.0)
-    broken = break_ties(preference, row_best.copy(), ids, seed=3, strength=1e-3)
+    gap = gaps(preference, np.full(1000, -1.0))
+    assert (gap == 1.0).all()
+    broken = break_ties(preference, gap.copy(), ids, seed=3, strength=1e-3)
     assert ((broken <= -2.0) & (broken > -2.001)).all()
     assert len(np.unique(broken)) == 1000
-    assert (break_ties(preference, row_best.copy(), order, seed=3, strength=1e-3) == broken[order]).all()
-    assert (break_ties(preference, row_best.copy(), ids, seed=4, strength=1e-3) != broken).any()
+    assert (break_ties(preference, gap.copy(), order, seed=3, strength=1e-3) == broken[order]).all()
+    assert (break_ties(preference, gap.copy(), ids, seed=4, strength=1e-3) != broken).any()
     assert abs(np.corrcoef(broken, ids)[0, 1]) < 0.1
 
 
-def reports(changes: list[int]) -> list[SweepReport]:
-    return [SweepReport(i + 1, 5, changed, 9) for i, changed in enumerate(changes)]
-
-
 def test_damping_follows_the_degree() -> None:
-    starts = [Damping.for_degree(degree).start for degree in (0, 5, 20, 40, 100, 1000)]
-    assert starts == [0.5, 0.5, 0.5, 0.75, 0.9, 0.9]
+    found = [damping_for_degree(degree) for degree in (0, 5, 20, 40, 100, 1000)]
+    assert found == [0.5, 0.5, 0.5, 0.75, 0.9, 0.9]
 
 
-def test_damping_rises_only_while_exemplars_flip() -> None:
-    damping = Damping(0.5, 0.95)
-    assert damping.next_weights([]) == (0.5, 0.0, 0.5)
-    falling = reports([2**12 >> (i // 3) for i in range(40)])
-    assert damping.next_weights(falling).damping == 0.5
-    flipping = reports([7] * 400)
-    assert damping.next_weights(flipping[:19]).damping == 0.5
-    assert damping.next_weights(flipping[:20]).damping == 0.625
-    assert damping.next_weights(flipping).damping == 0.95
-    assert Damping.fixed(0.97).next_weights(flipping).damping == 0.97
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 20), max_size=60))
-def test_weights_are_what_the_dampings_leave(changes: list[int]) -> None:
-    """1 - w is the product of all dampings so far: what the zero messages of the start still weigh."""
-    history = reports(changes)
-    damping = Damping(0.6, 0.95)
-    product = math.prod(damping.next_weights(history[:n]).damping for n in range(len(history) + 1))
-    weights = damping.next_weights(history)
-    assert 1 - weights.after == pytest.approx(product, rel=1e-9, abs=1e-15)
-    assert weights.before == (damping.next_weights(history[:-1]).after if history else 0.0)
+@pytest.mark.parametrize("damping", [0.5, 0.75, 0.9, 0.99])
+def test_weights_are_what_the_damping_leaves(damping: float) -> None:
+    """1 - w is what the zero messages of the start still weigh."""
+    for n in (0, 1, 7, 60, 3000):
+        weights = weights_after(n, damping)
+        assert weights.damping == damping
+        assert 1 - weights.before == pytest.approx(damping**n, abs=1e-13)
+        assert 1 - weights.after == pytest.approx(damping ** (n + 1), abs=1e-13)

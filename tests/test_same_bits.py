@@ -15,7 +15,6 @@ from strategies import graphs
 from sparse_ap import Clustering, affinity_propagation, plan, sources
 from sparse_ap.checkpoints import NoCheckpoints
 from sparse_ap.convergence import StopRule
-from sparse_ap.damping import Damping
 from sparse_ap.judges import LastSeen
 from sparse_ap.model import RowCut
 from sparse_ap.passes.classic import Messages
@@ -25,6 +24,7 @@ from sparse_ap.propagation import PointState, propagate
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.runners.threads import ThreadsRunner
 from sparse_ap.schemes import Classic, Compact
+from sparse_ap.settling import Settling
 from sparse_ap.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -81,7 +81,7 @@ def test_messages_are_the_same_bits_for_any_cut(graph: Any, inner: list[int], co
     def totals(runner: Any, cuts: Any) -> list[bytes]:
         scheme: Any
         if compact:
-            scheme = Compact(Damping.fixed(0.6), 0.5, 0.5, np.dtype(np.float64), grid)
+            scheme = Compact(0.6, 0.5, 0.5, np.dtype(np.float64), grid, Settling(after=3, first=0.1))
         else:
             scheme = Classic(0.6, Messages.at_rest(graph.nnz), grid)
         seen: list[bytes] = []
@@ -96,8 +96,8 @@ def test_messages_are_the_same_bits_for_any_cut(graph: Any, inner: list[int], co
         spy = Spy(*(getattr(scheme, name) for name in scheme.__dataclass_fields__))
         stop = StopRule(25, 15, 0.0)
         execution = Execution(store, cuts, runner)
-        points = PointState.at_rest(preference, spy.total_dtype)
-        propagate(execution, spy, points, stop, LastSeen(), lambda report: None, NoCheckpoints())
+        points, gap = PointState.at_rest(preference, spy.total_dtype), np.ones(n, np.float32)
+        propagate(execution, spy, points, gap, stop, LastSeen(), lambda report: None, NoCheckpoints())
         seen.extend(np.asarray(values).tobytes() for values in seen_rows[0])
         return seen
 

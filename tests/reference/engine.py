@@ -7,7 +7,6 @@ import scipy.sparse
 
 from sparse_ap.checkpoints import NoCheckpoints
 from sparse_ap.convergence import StopRule
-from sparse_ap.damping import Damping
 from sparse_ap.judges import LastSeen
 from sparse_ap.model import SweepReport
 from sparse_ap.passes.classic import Messages
@@ -15,6 +14,7 @@ from sparse_ap.plan import Execution, cut_rows
 from sparse_ap.propagation import PointState, propagate
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.schemes import Classic, Compact
+from sparse_ap.settling import UNTILTED
 from sparse_ap.similarity import Problem, support_grid, survey
 from sparse_ap.stores.memory import MemoryStore
 
@@ -59,18 +59,18 @@ def classic(graph: scipy.sparse.csr_array, preference: Any, n_sweeps: int, dampi
     """Return what the classic scheme keeps after some sweeps."""
     problem = problem_of(graph, preference)
     messages = Messages.at_rest(problem.survey.n_edges)
-    scheme = Watched(Classic(damping, messages, support_grid(problem, problem.preference)))
+    scheme = Watched(Classic(damping, messages, support_grid(problem, problem.preference, np.zeros(1))))
     history = _sweep(problem, scheme, n_sweeps)
     return State(scheme.kept, scheme.total, messages, history)
 
 
 def compact(
-    graph: scipy.sparse.csr_array, preference: Any, n_sweeps: int, damping: Damping, total_damping: float
+    graph: scipy.sparse.csr_array, preference: Any, n_sweeps: int, damping: float, total_damping: float
 ) -> State:
     """Return what the compact scheme keeps after some sweeps."""
     problem = problem_of(graph, preference)
-    grid = support_grid(problem, problem.preference)
-    scheme = Watched(Compact(damping, total_damping, total_damping, problem.execution.dtype, grid))
+    grid = support_grid(problem, problem.preference, np.zeros(1))
+    scheme = Watched(Compact(damping, total_damping, total_damping, problem.execution.dtype, grid, UNTILTED))
     history = _sweep(problem, scheme, n_sweeps)
     return State(scheme.kept, scheme.total, None, history)
 
@@ -89,6 +89,7 @@ def _sweep(problem: Problem, scheme: Any, n_sweeps: int) -> tuple[SweepReport, .
         problem.execution,
         scheme,
         PointState.at_rest(problem.preference, scheme.total_dtype),
+        np.zeros(len(problem.preference), np.float32),
         never,
         LastSeen(),
         callback=lambda report: None,

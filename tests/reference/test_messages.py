@@ -10,8 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from sparse_ap.damping import Damping
-
 CHOSEN = [
     pytest.param(random_graph(seed, n, density, symmetric=symmetric), id=name)
     for seed, (name, n, density, symmetric) in enumerate(
@@ -146,7 +144,7 @@ def assert_compact_is_plain(
     tol: float = 1e-9,
 ) -> None:
     csr = engine.csr_of_dense(graph.similarity, dtype)
-    ours = engine.compact(csr, graph.preference, n_sweeps, Damping.fixed(damping), total_damping)
+    ours = engine.compact(csr, graph.preference, n_sweeps, damping, total_damping)
     expected = compact_oracle.compact(csr, graph.preference, n_sweeps * [damping], total_damping)
     assert ours.rows.mean.dtype == ours.rows.delta1.dtype == ours.total.dtype == dtype
     assert_same_state(graph, np.diff(csr.indptr), ours, expected, tol)
@@ -202,7 +200,7 @@ def test_compact_state_is_the_plain_versions_on_any_graph(
 @pytest.mark.parametrize("graph", CHOSEN)
 def test_compact_remembers_the_same_winners(graph: Graph) -> None:
     csr = engine.csr_of_dense(graph.similarity)
-    ours = engine.compact(csr, graph.preference, 10, Damping.fixed(0.8), 0.5).rows
+    ours = engine.compact(csr, graph.preference, 10, 0.8, 0.5).rows
     expected = compact_oracle.compact(csr, graph.preference, 10 * [0.8], 0.5)
     degree = np.diff(csr.indptr)
     for edge, place in [(ours.edge1, expected.place1), (ours.edge2, expected.place2)]:
@@ -218,20 +216,10 @@ def test_in_compact_a_tie_between_best_and_second_makes_nobody_a_winner(seed: in
     assert_compact_is_plain(tied, 8, 0.5, 0.5, tol=0)
 
 
-def test_compact_state_is_the_plain_versions_while_the_damping_rises() -> None:
-    graph = random_graph(0, 40, 1.0, symmetric=False)
-    csr, rising = engine.csr_of_dense(graph.similarity), Damping(start=0.5, most=0.95)
-    ours = engine.compact(csr, graph.preference, 60, rising, 0.5)
-    dampings = [rising.next_weights(ours.history[:done]).damping for done in range(60)]
-    expected = compact_oracle.compact(csr, graph.preference, dampings, 0.5)
-    assert dampings[0] < dampings[-1]
-    assert_same_state(graph, np.diff(csr.indptr), ours, expected, tol=1e-9)
-
-
 def compact_responsibilities(graph: Graph, n_sweeps: int) -> list[list[float]]:
     """r of every pair after many sweeps, when w is 1, put together from what compact keeps."""
     csr = engine.csr_of_dense(graph.similarity)
-    rows = engine.compact(csr, graph.preference, n_sweeps, Damping.fixed(0.9), 0.5).rows
+    rows = engine.compact(csr, graph.preference, n_sweeps, 0.9, 0.5).rows
     kept = our_corrections(graph, rows)
     r = np.array(paper.with_preferences(graph.similarity, graph.preference)) - rows.mean[:, None]
     for i in range(csr.shape[0]):
