@@ -94,7 +94,7 @@ class Climber:
             preference, np.empty(n, np.int32), np.empty(n), np.empty(n, np.int32), np.empty(n)
         )
         while True:
-            self._run(StandingPass(lowest), RankedVectors(exemplar, self._problem.user_id), rows)
+            self.run(StandingPass(lowest), RankedVectors(exemplar, self._problem.user_id), rows)
             standing = Standing(*rows[1:])
             # Those who have just been made exemplars may be the better ones of others.
             if (standing.exemplar == exemplar).all():
@@ -125,8 +125,8 @@ class Climber:
         return at
 
     def _proposed(self, at: Standing, preference: Float64Array) -> _Moves:
-        grid = self._grid(preference)
-        (gain, beyond), _ = self._run(GainPass(grid), FirstVectors(at.first), GainRows(at.value, at.fallback))
+        grid = self.grid(preference)
+        (gain, beyond), _ = self.run(GainPass(grid), FirstVectors(at.first), GainRows(at.value, at.fallback))
         swap = np.zeros(len(gain), np.bool_)
         _best_moves(at.first, at.value, at.fallback, preference, gain, beyond, swap)
         gaining = np.flatnonzero(gain > _LEAST_GAIN * grid.limit)
@@ -140,15 +140,17 @@ class Climber:
 
     def _objections(self, at: Standing, moves: _Moves) -> Int32Array:
         vectors = ClaimVectors(at.first, moves.rank, moves.swap)
-        (objections,), _ = self._run(ClaimPass(), vectors, ClaimRows(at.value, at.fallback, at.second))
+        (objections,), _ = self.run(ClaimPass(), vectors, ClaimRows(at.value, at.fallback, at.second))
         return objections
 
-    def _grid(self, preference: Float64Array) -> Grid:
+    def grid(self, preference: Float64Array) -> Grid:
+        """Return the grid on which gains add up exactly."""
         survey = self._problem.survey
         span = survey.largest_or_zero - min(survey.smallest, float(preference.min(initial=0.0)))
         return Grid.for_totals((1 + survey.max_in_degree) * max(span, 0.0))
 
-    def _run(self, pass_: Any, vectors: Any, rows: Any) -> tuple[Columns, Any]:
+    def run(self, pass_: Any, vectors: Any, rows: Any) -> tuple[Columns, Any]:
+        """Read the edges once."""
         self._left -= 1
         columns, tally = self._problem.execution.run(pass_, vectors, rows)
         self._told()

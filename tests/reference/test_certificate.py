@@ -92,6 +92,7 @@ def test_without_certify_there_is_no_bound() -> None:
     assert clustering.net_similarity_bound is None
     assert clustering.optimality_gap is None
 
+
 @pytest.mark.parametrize("similarity", [-2e-323, -1e-310, -1e-290])
 def test_of_similarities_next_to_nothing(similarity: float) -> None:
     """The corners cannot be rounded where numbers end."""
