@@ -9,7 +9,15 @@ import psutil
 
 from sparse_ap.errors import InvalidInputError, MemoryLimitError
 
-__all__ = ["BEGUN_RENUMBERED", "GraphSize", "Way", "available", "bytes_of", "choose_way"]
+__all__ = [
+    "BEGUN_RENUMBERED",
+    "GraphSize",
+    "Way",
+    "available",
+    "bytes_of",
+    "candidates_kept",
+    "choose_way",
+]
 
 #: In place of whether to renumber points: the run to go on with was begun in memory, with renumbered ones.
 BEGUN_RENUMBERED = "begun renumbered"
@@ -29,6 +37,8 @@ _SEARCHING_WIDER = 4
 # Each thread adds up the columns for itself.
 _SWEEPING_THREAD = 8
 _SEARCHING_THREAD = 16
+# Similarities that the search keeps of a dense graph: 16 MB of float32.
+_CANDIDATES = 1 << 22
 # What is sent to a cluster's workers and fetched from them at a time.
 _SENT_AND_FETCHED = 72
 # A thread's block, as it is read, decoded and worked on; and what zarr decodes at a time of a whole array.
@@ -67,6 +77,12 @@ class GraphSize:
         """Size of the edges."""
         return self.n_edges * (4 + self.itemsize)
 
+    @property
+    def candidate_bytes(self) -> int:
+        """Size of the similarities that the search keeps."""
+        kept = candidates_kept(self.n_points, self.n_edges)
+        return self.searching * kept * self.n_points * self.itemsize
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -101,6 +117,8 @@ class Way:
             self._a_point(size) * size.n_points
             + graphs * size.graph_bytes
             + size.edge_state * size.n_edges
+            # To a cluster they are sent, and come back.
+            + (1 + 2 * self.on_cluster) * size.candidate_bytes
             + n_blocks * size.block_edges * (4 + size.itemsize)
             + _MACHINERY
         )
@@ -117,6 +135,11 @@ class Way:
         sweeping = _SWEEPING + wide * _SWEEPING_WIDER + self._n_readers * _SWEEPING_THREAD
         searching = _SEARCHING + wide * _SEARCHING_WIDER + self._n_readers * _SEARCHING_THREAD
         return exchange + max(sweeping, size.searching * searching)
+
+
+def candidates_kept(n_points: int, n_edges: int) -> int:
+    """Return to how many points the search keeps all similarities at a time; 0: the graph is sparse."""
+    return min(n_points, _CANDIDATES // max(1, n_points)) if 4 * n_edges >= n_points**2 else 0
 
 
 def choose_way(ways: Sequence[Way], size: GraphSize, limit: int) -> Way:

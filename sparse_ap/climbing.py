@@ -125,7 +125,7 @@ class Climber:
             preference, np.empty(n, np.int32), np.empty(n), np.empty(n, np.int32), np.empty(n)
         )
         while True:
-            self._run(StandingPass(lowest), RankedVectors(exemplar, self._problem.user_id), rows)
+            self.run(StandingPass(lowest), RankedVectors(exemplar, self._problem.user_id), rows)
             standing = Standing(*rows[1:])
             # Those who have just been made exemplars may be the better ones of others.
             if (standing.exemplar == exemplar).all():
@@ -166,7 +166,7 @@ class Climber:
 
     def gains(self, at: Standing, preference: Float64Array) -> Gains:
         """Return what the best move of each point gains."""
-        grid = self._grid(preference)
+        grid = self.grid(preference)
         gain, beyond = self._sums(at, grid)
         swap = np.zeros(len(gain), np.bool_)
         _best_moves(at.first, at.value, at.fallback, preference, gain, beyond, swap)
@@ -174,7 +174,7 @@ class Climber:
 
     def gains_alone(self, at: Standing, preference: Float64Array) -> Gains:
         """Return what the opening or closing of each point gains, swaps left out."""
-        grid = self._grid(preference)
+        grid = self.grid(preference)
         change, _ = self._sums(at, grid)
         opening = change + (preference - at.value)
         closing = at.fallback - preference - change
@@ -182,7 +182,7 @@ class Climber:
         return Gains(gain, np.zeros(len(gain), np.bool_), _LEAST_GAIN * grid.limit)
 
     def _sums(self, at: Standing, grid: Grid) -> Columns:
-        return self._run(GainPass(grid), FirstVectors(at.first), GainRows(at.value, at.fallback))[0]
+        return self.run(GainPass(grid), FirstVectors(at.first), GainRows(at.value, at.fallback))[0]
 
     def ascending(self, gains: Gains, wanted: BoolArray) -> NDArray[np.intp]:
         """Return the points whose moves are wanted, the best last; of equals, the user's first."""
@@ -193,15 +193,17 @@ class Climber:
         """Carry out a wave of moves, the best of them last; return the exemplars."""
         moves = _Moves.ranked(at, order, swap)
         vectors = ClaimVectors(at.first, moves.rank, moves.swap)
-        (objections,), _ = self._run(ClaimPass(), vectors, ClaimRows(at.value, at.fallback, at.second))
+        (objections,), _ = self.run(ClaimPass(), vectors, ClaimRows(at.value, at.fallback, at.second))
         return _carried_out(at, moves, objections)
 
-    def _grid(self, preference: Float64Array) -> Grid:
+    def grid(self, preference: Float64Array) -> Grid:
+        """Return the grid on which gains add up exactly."""
         survey = self._problem.survey
         span = survey.largest_or_zero - min(survey.smallest, float(preference.min(initial=0.0)))
         return Grid.for_totals((1 + survey.max_in_degree) * max(span, 0.0))
 
-    def _run(self, pass_: Any, vectors: Any, rows: Any) -> tuple[Columns, Any]:
+    def run(self, pass_: Any, vectors: Any, rows: Any) -> tuple[Columns, Any]:
+        """Read the edges once."""
         self._left -= 1
         columns, tally = self._problem.execution.run(pass_, vectors, rows)
         self._told()

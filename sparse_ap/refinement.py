@@ -7,6 +7,9 @@ the differences that remain, those that have no point in common are independent 
 kept if it gains (partition crossover: Whitley, Hains & Howe, GECCO 2009). So disturbing everything
 at once takes no more readings of the edges than disturbing a single place.
 
+*Exchange* (`sparse_ap.swapping`), in place of that on dense graphs, where a point sees every difference: keep
+the similarities to some candidates in memory, and search among those alone, a move at a time.
+
 All decisions are by exact sums and the user's numbers: the same in whatever order points and edges are read.
 """
 
@@ -17,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparse_ap.budget import candidates_kept
 from sparse_ap.climbing import Climber, Standing
 from sparse_ap.mixing import Found, mixed
 from sparse_ap.model import BoolArray, Float64Array
@@ -24,6 +28,7 @@ from sparse_ap.passes.grid import grid_sum
 from sparse_ap.readout import Assignment, assign
 from sparse_ap.seeds import hashed
 from sparse_ap.similarity import Problem, ceiling
+from sparse_ap.swapping import Swapper
 from sparse_ap.ties import within_reach
 
 __all__ = ["Effort", "search"]
@@ -36,6 +41,11 @@ _STRENGTHS = (0.2, 0.1)
 _LEFT = 0.01
 # Edges that are read in about a second.
 _SMALL = 1 << 27
+# Similarities seen in about a second while exemplars are exchanged.
+_EXCHANGING = 1 << 28
+# Choices of candidates in a row without any gain, after which to stop; seeds that each may use.
+_FRUITLESS = 4
+_SEEDS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,9 @@ def search(
     if not unit > 0.0:
         return assignment
     best = _climbed(climber, assignment.exemplar, preference)
+    n_candidates = candidates_kept(len(preference), problem.survey.n_edges)
+    if 2 * np.count_nonzero(best.exemplar) <= n_candidates:
+        return assign(problem, _exchanged(climber, problem, best, preference, n_candidates, seed))
     n_fruitless = 0
     for number in range(effort.n_disturbances):
         if n_fruitless == effort.n_fruitless or climber.exhausted:
@@ -99,6 +112,30 @@ def search(
         if mixture is not None:
             best = _climbed(climber, mixture, preference)
     return assign(problem, climber.climb(best.exemplar, preference).exemplar)
+
+
+def _exchanged(
+    climber: Climber,
+    problem: Problem,
+    best: Found,
+    preference: Float64Array,
+    n_candidates: int,
+    seed: int,
+) -> BoolArray:
+    """Return where exchanges lead, among the exemplars and other candidates drawn anew after each climb."""
+    n_fruitless, left = 0, _EXCHANGING
+    while n_fruitless < _FRUITLESS and left > 0 and not climber.exhausted:
+        lot = hashed(problem.user_id, seed)
+        lot[best.exemplar] = -1.0
+        candidate = np.argsort(lot)[:n_candidates].astype(np.int32)
+        exemplar, n_seen = Swapper.among(problem, candidate, preference, climber).search(
+            best.exemplar, left, seed
+        )
+        top = climber.climb(exemplar, preference)
+        gains = grid_sum(top.value) > grid_sum(best.value)
+        n_fruitless, best = (0, Found(top.exemplar, top.value)) if gains else (n_fruitless + 1, best)
+        left, seed = left - n_seen, seed + _SEEDS
+    return best.exemplar
 
 
 def _unit(problem: Problem, at: Standing, preference: Float64Array) -> float:

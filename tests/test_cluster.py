@@ -243,6 +243,15 @@ def test_the_local_search_takes_the_same_way(
     assert result.net_similarity > without.net_similarity
 
 
+def test_the_local_search_on_a_dense_graph_takes_the_same_way(client: Client, tmp_path: Path) -> None:
+    points = np.random.default_rng(2).normal(size=(100, 3))
+    graph = scipy.sparse.csr_array(-np.square(points[:, None] - points[None]).sum(axis=2))
+    path = disk.write(tmp_path / "graph.zarr", graph, chunks=2000)
+    options = {"preference": -40.0, "max_iter": 10, "refine": "search"}
+    result = affinity_propagation(path, client=client, **options)
+    assert bits(result) == bits(affinity_propagation(graph, **options))
+
+
 def test_one_process_of_two_threads(tmp_path: Path) -> None:
     path = disk.write(tmp_path / "graph.zarr", GRAPH, chunks=1000)
     with (

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 from conftest import knn_similarity
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 from strategies import graphs
 
-from sparse_ap import Clustering, affinity_propagation, plan, sources
+from sparse_ap import Clustering, affinity_propagation, budget, plan, sources
 from sparse_ap.checkpoints import NoCheckpoints
 from sparse_ap.convergence import StopRule
 from sparse_ap.judges import LastSeen
@@ -54,6 +56,19 @@ def test_threads_and_reordering_do_not_change_a_bit(
     results = {
         bits(affinity_propagation(graph, preference=-0.02, scheme=scheme, n_jobs=threads, reorder=reorder))
         for threads, reorder in itertools.product([1, 2, 3, 8, 1], [False, True])
+    }
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize("kept", [1 << 22, 1 << 15])
+def test_dense_graphs_are_the_same_bits_too(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_LEAST_EDGES", 512)
+    monkeypatch.setattr(budget, "_CANDIDATES", kept)
+    points = np.random.default_rng(2).normal(size=(300, 4))
+    graph = scipy.sparse.csr_array(-cdist(points, points, "sqeuclidean"))
+    results = {
+        bits(affinity_propagation(graph, preference=-100.0, n_jobs=threads, reorder=reorder))
+        for threads, reorder in itertools.product([1, 3], [False, True])
     }
     assert len(results) == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -16,11 +17,12 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 from test_optimum import assert_valid, cluster
 
-from sparse_ap import affinity_propagation
+from sparse_ap import affinity_propagation, budget
 from sparse_ap.climbing import Climber, Standing
 from sparse_ap.mixing import Found, mixed
 from sparse_ap.readout import assign
 from sparse_ap.refinement import Effort, search
+from sparse_ap.swapping import Swapper
 
 PLENTY = 10_000
 
@@ -94,6 +96,66 @@ def neighbours(at: Standing) -> Iterator[Any]:
         if not at.exemplar[k]:
             moved[at.first[k]] = False
             yield moved
+
+
+@patient
+@given(graphs(most_points=12), SEEDS)
+def test_exchanges_among_candidates_end_where_no_swap_of_any_two_gains(graph: Graph, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    climber, at = standing_of(graph, rng.random(len(graph.preference)) < 0.3)
+    problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
+    candidate = np.flatnonzero(at.exemplar | (rng.random(len(graph.preference)) < 0.7)).astype(np.int32)
+    swapper = Swapper.among(problem, candidate, problem.preference, climber)
+    exemplar, n_seen = swapper.search(at.exemplar, rng.choice([1, 10**6]), seed)
+    assert n_seen >= len(candidate) * len(exemplar)
+    assert exemplar.any()
+    assert not np.delete(exemplar, candidate).any()
+    value = value_or_alone(graph, exemplar)
+    assert value >= math.fsum(at.value) - 1e-9 * graph.scale
+    for moved in exchanges(exemplar, candidate):
+        assert value_or_alone(graph, moved) <= value + 1e-9 * graph.scale
+
+
+def value_or_alone(graph: Graph, exemplar: Any) -> float:
+    """Return the net similarity if everybody who is better off alone is an exemplar of nobody else."""
+    s = np.where(exemplar[None, :] & ~np.eye(len(exemplar), dtype=bool), graph.similarity, -np.inf)
+    best = np.where(exemplar, -np.inf, s.max(axis=1, initial=-np.inf))
+    return math.fsum(np.maximum(graph.preference, best))
+
+
+def exchanges(exemplar: Any, candidate: Any) -> Iterator[Any]:
+    """Yield what one candidate more, one less, or one for another leads to."""
+    opened = [k for k in candidate if exemplar[k]]
+    for opening in [None, *(k for k in candidate if not exemplar[k])]:
+        for closing in [None, *opened]:
+            moved = exemplar.copy()
+            moved[[k for k in (opening, closing) if k is not None]] ^= True
+            if moved.any():
+                yield moved
+
+
+# As many candidates as there are points, and a part of them, drawn anew.
+@pytest.mark.parametrize("kept", [1 << 22, 120 * 40])
+def test_a_dense_graph_ends_where_no_exemplar_should_be_another_point(
+    kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "_CANDIDATES", kept)
+    points = np.random.default_rng(5).normal(size=(120, 3))
+    similarity = -np.square(points[:, None] - points[None]).sum(axis=2)
+    graph = Graph(similarity, np.full(120, 10 * np.median(similarity)))
+    csr = engine.csr_of_dense(similarity)
+    exemplar = np.zeros(120, np.bool_)
+    exemplar[cluster(csr, graph.preference, refine="search").exemplars] = True
+    value = value_of(graph, exemplar)
+    every = np.arange(120) if kept > 120 * 120 else np.flatnonzero(exemplar)
+    assert max(value_or_alone(graph, moved) for moved in exchanges(exemplar, every)) <= value + 1e-9
+    assert value >= optimum_of_few(similarity, graph.preference[0]) * (1 + 1e-12)
+
+
+def optimum_of_few(similarity: Any, preference: float) -> float:
+    """Return the best net similarity of up to three exemplars."""
+    sets = (np.array(few) for n in (1, 2, 3) for few in itertools.combinations(range(len(similarity)), n))
+    return max(float(similarity[:, few].max(axis=1).sum()) + len(few) * preference for few in sets)
 
 
 @patient
