@@ -136,7 +136,7 @@ def test_as_good_as_a_run_that_leads_there(knn: Any, factor: float) -> None:
     run = affinity_propagation(knn, preference=factor * np.median(knn.data))
     asked = affinity_propagation(knn, n_clusters=run.n_clusters)
     assert asked.n_clusters == run.n_clusters
-    assert asked.data_similarity >= run.data_similarity * 1.02
+    assert asked.data_similarity >= run.data_similarity * 1.03
 
 
 @pytest.mark.parametrize("n_clusters", [150, 700])
