@@ -32,7 +32,9 @@ def message_preference(
     """
     preference = within_reach(problem)
     gap = gaps(preference, row_best)
-    kept = np.minimum(gap, np.finfo(np.float32).max).astype(np.float32)
+    with np.errstate(over="ignore"):
+        kept = gap.astype(np.float32)
+    np.minimum(kept, np.finfo(np.float32).max, out=kept)
     return break_ties(preference, gap, problem.user_id, seed, strength), kept
 
 
