@@ -77,7 +77,7 @@ def affinity_propagation(
         Take this quantile of the stored similarities off the diagonal as preference.
     n_clusters : int, optional
         Return exactly so many clusters: the preference that leads there, one for all points, is looked for
-        from the one given, by several runs at about two to three times the cost of one. With
+        from the one given, by several runs, at one and a half to four times the cost of one. With
         ``scheme="compact"``, which then is the default, and ``refine="search"``.
     damping : float in [0.5, 1), optional
         Share of the old responsibility kept in each sweep; more of it for runs that oscillate.

@@ -230,12 +230,13 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     """A real process is interrupted in the middle of its sweeps."""
     scipy.sparse.save_npz(tmp_path / "graph.npz", knn_similarity(100_000, 30, 3, seed=0), compressed=False)
     command = [sys.executable, "-m", "sparse_ap", "cluster", "graph.npz", "-o", "labels.csv"]
-    options = ["--max-iter", "100000", "--tol", "0", "--preference", "-1"]
+    options = ["--max-iter", "100000", "--convergence-iter", "99999", "--preference", "-1"]
     process = subprocess.Popen(
         [*command, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     # Starting and reading takes less, on a busy machine too.
     while psutil.Process(process.pid).cpu_times().user < 12:
+        assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
