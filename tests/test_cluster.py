@@ -307,7 +307,7 @@ def test_untidy_graphs(
         n = int(max(e.rows.max(initial=-1), e.columns.max(initial=-1))) + 1
         graph = scipy.sparse.csr_array(graph)
         graph = compressed(type(e)(n, e.rows, e.columns, e.values), "csr") if n else None
-    if graph is None:
+    if graph is None or (how == "disk" and has_chunk_of_nan(graph.data)):
         return
     options = {
         "preference": -1.5,
@@ -318,6 +318,11 @@ def test_untidy_graphs(
     }
     wanted = outcome(graph, options)
     assert outcome(makers[how](), {**options, "client": within}) == wanted
+
+
+def has_chunk_of_nan(values: Any) -> bool:
+    """Whether there is a chunk that is taken as missing, since zarr fills missing ones with NaN."""
+    return any(np.isnan(values[i : i + 7]).all() for i in range(0, len(values), 7))
 
 
 def outcome(given: Any, options: dict[str, Any]) -> Any:
