@@ -39,7 +39,12 @@ EXPECTED = bits(affinity_propagation(GRAPH, preference=PREFERENCE))
 
 def test_the_search_gives_the_same_bits(tmp_path: Path) -> None:
     path = disk.write(tmp_path / "graph.zarr", GRAPH)
-    options: dict[str, Any] = {"preference": PREFERENCE, "refine": "search", "max_iter": 30, "tol": 0.5}
+    options: dict[str, Any] = {
+        "preference": PREFERENCE,
+        "refine": "search",
+        "convergence_iter": 15,
+        "tol": 0.5,
+    }
     expected = affinity_propagation(GRAPH, **options)
     assert expected.net_similarity > affinity_propagation(GRAPH, **{**options, "refine": None}).net_similarity
     assert bits(affinity_propagation(open_graph(path), **options)) == bits(expected)
