@@ -20,7 +20,7 @@ PROGRAM = """
 import json, re, sys, warnings
 import numpy as np
 import psutil
-import sparse_ap.clustering
+import sparse_ap.runs
 import sparse_ap.ways
 from sparse_ap import affinity_propagation
 from sparse_ap.graphs import open_graph
@@ -30,7 +30,7 @@ warnings.simplefilter("ignore")
 path, limit, kind, n_disturbances = sys.argv[1:]
 given, n_jobs = (open_graph(path), 1) if kind == "streamed" else (path, None)
 effort = Effort(200 if int(n_disturbances) else 0, int(n_disturbances))
-sparse_ap.clustering.Effort.after = lambda *given: effort
+sparse_ap.runs.Effort.after = lambda *given: effort
 chosen = []
 choose = sparse_ap.ways.choose_way
 def noted(ways, size, limit):
