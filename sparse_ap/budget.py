@@ -37,8 +37,8 @@ _SEARCHING_WIDER = 4
 # Each thread adds up the columns for itself.
 _SWEEPING_THREAD = 8
 _SEARCHING_THREAD = 16
-# Similarities that the search keeps of a dense graph: 16 MB of float32.
-_CANDIDATES = 1 << 22
+# Similarities that the search keeps of a dense graph: 64 MB of float32.
+_CANDIDATES = 1 << 24
 # What is sent to a cluster's workers and fetched from them at a time.
 _SENT_AND_FETCHED = 72
 # A thread's block, as it is read, decoded and worked on; and what zarr decodes at a time of a whole array.

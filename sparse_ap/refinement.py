@@ -97,10 +97,10 @@ def search(
     unit = _unit(problem, climber.stand(assignment.exemplar, preference), preference)
     if not unit > 0.0:
         return assignment
-    best = _climbed(climber, assignment.exemplar, preference)
     n_candidates = candidates_kept(len(preference), problem.survey.n_edges)
-    if 2 * np.count_nonzero(best.exemplar) <= n_candidates:
-        return assign(problem, _exchanged(climber, problem, best, preference, n_candidates, seed))
+    if n_candidates >= 2 * max(1, int(np.count_nonzero(assignment.exemplar))):
+        return assign(problem, _exchanged(climber, problem, assignment, preference, n_candidates, seed))
+    best = _climbed(climber, assignment.exemplar, preference)
     n_fruitless = 0
     for number in range(effort.n_disturbances):
         if n_fruitless == effort.n_fruitless or climber.exhausted:
@@ -117,23 +117,25 @@ def search(
 def _exchanged(
     climber: Climber,
     problem: Problem,
-    best: Found,
+    assignment: Assignment,
     preference: Float64Array,
     n_candidates: int,
     seed: int,
 ) -> BoolArray:
     """Return where exchanges lead, among the exemplars and other candidates drawn anew after each climb."""
+    best = climber.stand(assignment.exemplar, preference)
     n_fruitless, left = 0, _EXCHANGING
-    while n_fruitless < _FRUITLESS and left > 0 and not climber.exhausted:
+    while n_fruitless < _FRUITLESS and left > 0:
         lot = hashed(problem.user_id, seed)
         lot[best.exemplar] = -1.0
         candidate = np.argsort(lot)[:n_candidates].astype(np.int32)
-        exemplar, n_seen = Swapper.among(problem, candidate, preference, climber).search(
-            best.exemplar, left, seed
-        )
-        top = climber.climb(exemplar, preference)
-        gains = grid_sum(top.value) > grid_sum(best.value)
-        n_fruitless, best = (0, Found(top.exemplar, top.value)) if gains else (n_fruitless + 1, best)
+        swapper = Swapper.among(problem, candidate, preference, climber)
+        exemplar, n_seen = swapper.search(best.exemplar, left, seed)
+        # A table is not to be held while the next one is filled.
+        del swapper
+        found = climber.climb(exemplar, preference)
+        gains = grid_sum(found.value) > grid_sum(best.value)
+        n_fruitless, best = (0, found) if gains else (n_fruitless + 1, best)
         left, seed = left - n_seen, seed + _SEEDS
     return best.exemplar
 
