@@ -506,8 +506,8 @@ def test_this_process_is_not_asked_for_blocks_that_workers_read(tmp_path: Path) 
     path = str(tmp_path / "dense.zarr")
     array = zarr.create_array(path, shape=(20_000, 20_000), chunks=(2000, 2000), dtype="f4")
     source = open_source(open_graph(array, missing_chunks="zero"))
-    limit = f"{psutil.Process().memory_info().rss + 280_000_000}B"
-    assert cluster_way(source, "auto", "compact", "search", None, limit).on_cluster
+    limit = f"{psutil.Process().memory_info().rss + 200_000_000}B"
+    assert cluster_way(source, "auto", "compact", "medoid", None, limit).on_cluster
 
 
 def test_vectors_that_do_not_fit_into_this_process(client: Client) -> None:
