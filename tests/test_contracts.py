@@ -44,6 +44,7 @@ from sparse_ap.passes.dual import (
     SmoothGainPass,
 )
 from sparse_ap.passes.extent import BestRows, ExtentPass
+from sparse_ap.passes.gathering import GatherPass, PlaceVectors, TableRows
 from sparse_ap.passes.grid import Grid
 from sparse_ap.passes.medoid import ChosenVectors, MedoidPass
 from sparse_ap.passes.mixing import LabelVectors, LinkPass, LinkRows
@@ -451,6 +452,11 @@ CASES: dict[str, Any] = {
         ClaimRows(VALUE, FALLBACK, SECOND),
     ),
     "GainPass": (lambda: GainPass(GRID), FirstVectors(FIRST), GainRows(VALUE, FALLBACK)),
+    "GatherPass": (
+        GatherPass,
+        PlaceVectors(np.where(USER_ID < 40, USER_ID, -1).astype(np.int32)),
+        TableRows(np.full((500, 40), -np.inf, np.float32)),
+    ),
     "LinkPass": (
         LinkPass,
         LabelVectors(np.where(UNCOVERED, USER_ID + 1, 0).astype(np.int32)),
