@@ -37,12 +37,12 @@ def next_price(tries: Sequence[Try], n_clusters: float) -> float:
     n_clusters : float
         How many to aim at.
     """
-    dearer = [t for t in tries if t.n_clusters > n_clusters]
-    cheaper = [t for t in tries if t.n_clusters <= n_clusters]
-    if dearer and cheaper:
+    too_many = [t for t in tries if t.n_clusters > n_clusters]
+    too_few = [t for t in tries if t.n_clusters <= n_clusters]
+    if too_many and too_few:
         same_side = len({t.n_clusters > n_clusters for t in tries[-2:]}) == 1
-        return _between(max(dearer), min(cheaper), n_clusters, halved=same_side)
-    nearest = max(dearer) if dearer else min(cheaper)
+        return _between(max(too_many), min(too_few), n_clusters, halved=same_side)
+    nearest = max(too_many) if too_many else min(too_few)
     away = math.log(nearest.n_clusters / n_clusters) / _power(tries, nearest)
     return nearest.price * math.exp(max(-_FARTHEST, min(_FARTHEST, away)))
 

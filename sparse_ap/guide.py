@@ -116,8 +116,8 @@ def searched(run: Run, found: Found, effort: Effort) -> Found:
 
 def first_price(problem: Problem) -> float:
     """Return a price to begin with: that of the problem's preference, if it is one."""
-    edges, price = problem.survey, _price_of(problem)
-    return price if price > 0.0 else (edges.largest_or_zero - edges.smallest) or edges.magnitude or 1.0
+    price = _price_of(problem)
+    return price if price > 0.0 else problem.survey.span
 
 
 def dearest_price(problem: Problem) -> float:

@@ -29,8 +29,7 @@ def lowest_preference(problem: Problem) -> float:
     edges = problem.survey
     if not edges.n_edges:
         return -1.0
-    span = (edges.largest - edges.smallest) or max(1.0, edges.magnitude)
-    return edges.smallest - (2 + edges.max_in_degree) * span
+    return edges.smallest - (2 + edges.max_in_degree) * edges.span
 
 
 def landed(

@@ -131,8 +131,7 @@ def _proven_least(problem: Problem, fewest: Found) -> int:
     than its bound; p is chosen so low that K alone matters.
     """
     edges, n = problem.survey, problem.execution.n_points
-    span = (edges.largest - edges.smallest) or max(1.0, edges.magnitude)
-    lowest = problem.at(edges.smallest - 4.0 * n * span)
+    lowest = problem.at(edges.smallest - 4.0 * n * edges.span)
     clustering = certified(lowest, fewest._replace(problem=lowest).clustering(), verbose=False)
     assert clustering.net_similarity_bound is not None
     per_cluster = edges.smallest - float(lowest.preference[0])

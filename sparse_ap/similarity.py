@@ -59,6 +59,11 @@ class Survey:
         """The largest absolute value of a similarity."""
         return max(abs(self.smallest), abs(self.largest)) if self.n_edges else 0.0
 
+    @property
+    def span(self) -> float:
+        """How far similarities lie apart; where they do not, their size; always positive."""
+        return (self.largest - self.smallest if self.n_edges else 0.0) or self.magnitude or 1.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:

@@ -128,7 +128,9 @@ def test_the_range_of_a_sparse_graph_is_one() -> None:
 def test_without_edges_there_is_nothing_to_choose() -> None:
     found = preference_range(scipy.sparse.csr_array((5, 5)))
     assert (found.least_clusters, found.least_clusters_bound) == (5, 5)
-    assert affinity_propagation(scipy.sparse.csr_array((5, 5)), n_clusters=5).n_clusters == 5
+    alone = affinity_propagation(scipy.sparse.csr_array((5, 5)), n_clusters=5)
+    assert alone.n_clusters == 5
+    assert np.isfinite([alone.net_similarity, alone.preference]).all()
 
 
 @pytest.mark.parametrize("factor", [0.5, 4.0, 15.0])
