@@ -24,9 +24,6 @@ from sparse_ap.similarity import Problem
 
 __all__ = ["Climber", "Gains", "Standing"]
 
-# Gains below this share of the largest possible sum are not told from rounding.
-_LEAST_GAIN = 2.0**-40
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Standing:
@@ -170,7 +167,7 @@ class Climber:
         gain, beyond = self._sums(at, grid)
         swap = np.zeros(len(gain), np.bool_)
         _best_moves(at.first, at.value, at.fallback, preference, gain, beyond, swap)
-        return Gains(gain, swap, _LEAST_GAIN * grid.limit)
+        return Gains(gain, swap, grid.least_gain)
 
     def gains_alone(self, at: Standing, preference: Float64Array) -> Gains:
         """Return what the opening or closing of each point gains, swaps left out."""
@@ -179,7 +176,7 @@ class Climber:
         opening = change + (preference - at.value)
         closing = at.fallback - preference - change
         gain = np.where(at.exemplar, closing, opening)
-        return Gains(gain, np.zeros(len(gain), np.bool_), _LEAST_GAIN * grid.limit)
+        return Gains(gain, np.zeros(len(gain), np.bool_), grid.least_gain)
 
     def _sums(self, at: Standing, grid: Grid) -> Columns:
         return self.run(GainPass(grid), FirstVectors(at.first), GainRows(at.value, at.fallback))[0]

@@ -11,11 +11,9 @@ from numpy.typing import ArrayLike
 
 from sparse_ap.aiming import Try, next_price
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.guide import Found, Guide, dearest_price, first_price, priced, searched
-from sparse_ap.landing import landed
+from sparse_ap.guide import Found, Guide, dearest_price, exactly, first_price, priced, searched
 from sparse_ap.model import Clustering
 from sparse_ap.preferences import require_kept_edges
-from sparse_ap.progress import told_of_readings
 from sparse_ap.runs import Run
 from sparse_ap.settings import require, whole
 from sparse_ap.similarity import Problem
@@ -104,11 +102,11 @@ def with_number(run: Run, problem: Problem, n_clusters: int) -> Clustering:
     # A bit below: what is missing can always be opened, what is too much cannot always be spared.
     within = _NEARLY * n_clusters
     near, others = _aimed(guide.whole, about.problem, n_clusters - within, within, _WHOLE_RUNS)
-    found = _exactly(run, near, n_clusters, others)
+    found = exactly(run, near, n_clusters, others)
     if found.n_clusters > n_clusters:
-        found = _exactly(run, searched(run, found.dearer(), found.effort), n_clusters)
+        found = exactly(run, searched(run, found.dearer(), found.effort), n_clusters)
     while found.n_clusters > n_clusters:
-        dearer = _exactly(run, guide.whole(found.dearer().problem), n_clusters)
+        dearer = exactly(run, guide.whole(found.dearer().problem), n_clusters)
         if dearer.n_clusters > max(n_clusters, _HARDLY * found.n_clusters):
             _refuse(n_clusters, min(found.n_clusters, dearer.n_clusters))
         found = dearer
@@ -130,14 +128,6 @@ def _aimed(
             return min(tries, key=lambda t: abs(math.log(t.n_clusters / n_clusters))), tries
         price = next_price([Try(t.price, t.n_clusters) for t in tries], n_clusters)
         problem = priced(problem, min(dearest_price(problem), price))
-
-
-def _exactly(run: Run, found: Found, n_clusters: int, others: Sequence[Found] = ()) -> Found:
-    """Open or close what is missing or too much; there are more left where none can be spared."""
-    begun = [f.exemplar for f in others] or [found.exemplar]
-    at_most = found.effort.n_readings
-    with told_of_readings("moves", at_most, run.verbose) as told:
-        return found._replace(exemplar=landed(found.problem, begun, n_clusters, at_most, told))
 
 
 def _refuse(n_clusters: int, least: int) -> NoReturn:

@@ -7,20 +7,22 @@ the largest similarity minus the preference.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from sparse_ap.landing import lowest_preference
+from sparse_ap.landing import landed, lowest_preference
 from sparse_ap.model import BoolArray, Clustering
+from sparse_ap.progress import told_of_readings
 from sparse_ap.propagation import PointState, Propagation
 from sparse_ap.readout import assign, clustering_of, repair
 from sparse_ap.refinement import Effort
 from sparse_ap.runs import Run
 from sparse_ap.similarity import Problem, best_of_rows
 
-__all__ = ["Found", "Guide", "dearest_price", "first_price", "priced", "searched"]
+__all__ = ["Found", "Guide", "dearest_price", "exactly", "first_price", "priced", "searched"]
 
 # Sweeps of a short run.
 _SHORT = 30
@@ -112,6 +114,24 @@ def searched(run: Run, found: Found, effort: Effort) -> Found:
     """Search for better exemplars at the same price."""
     assignment = assign(found.problem, found.exemplar)
     return found._replace(exemplar=run.searched(found.problem, assignment, effort).exemplar)
+
+
+def exactly(run: Run, found: Found, n_clusters: int, others: Sequence[Found] = ()) -> Found:
+    """Open or close what is missing or too much; more are left where none can be spared.
+
+    Parameters
+    ----------
+    run : Run
+    found : Found
+    n_clusters : int
+        Below what is possible: as few as are found.
+    others : sequence of Found
+        Where to begin instead.
+    """
+    begun = [f.exemplar for f in others] or [found.exemplar]
+    at_most = found.effort.n_readings
+    with told_of_readings("moves", at_most, run.verbose) as told:
+        return found._replace(exemplar=landed(found.problem, begun, n_clusters, at_most, told))
 
 
 def first_price(problem: Problem) -> float:

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sparse_ap.certificate import certified
-from sparse_ap.guide import Found, Guide, first_price, priced
-from sparse_ap.landing import landed
-from sparse_ap.progress import told_of_readings
+from sparse_ap.guide import Found, Guide, exactly, first_price, priced
 from sparse_ap.readout import exact_sum
 from sparse_ap.runs import Run
 from sparse_ap.sessions import session
@@ -104,10 +102,7 @@ def preference_range(
 
 def _fewest(run: Run, problem: Problem) -> Found:
     """Return as few exemplars as are found."""
-    found = Guide(run).whole(priced(problem, _DEAR * first_price(problem)))
-    at_most = found.effort.n_readings
-    with told_of_readings("moves", at_most, run.verbose) as told:
-        return found._replace(exemplar=landed(problem, [found.exemplar], 1, at_most, told))
+    return exactly(run, Guide(run).whole(priced(problem, _DEAR * first_price(problem))), 1)
 
 
 def _lowest(fewest: Found) -> float:

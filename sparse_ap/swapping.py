@@ -29,8 +29,6 @@ _KICKS = ((2, 0.1), (4, 0.3))
 _MORE = (-1, 0, 1)
 # Kicks in a row without any gain, after which to stop.
 _FRUITLESS = 25
-# Gains below this share of the largest possible sum are not told from rounding.
-_LEAST_GAIN = 2.0**-40
 
 
 class _Rows(NamedTuple):
@@ -112,7 +110,7 @@ class Swapper:
             kicked = self._kicked(is_open, number, seed)
             value, more = self._descended(kicked)
             number, n_seen = number + 1, n_seen + more
-            if value > best + _LEAST_GAIN * self.grid.limit:
+            if value > best + self.grid.least_gain:
                 best, is_open, last_gain = value, kicked, number
         found = np.zeros(len(exemplar), np.bool_)
         found[self.candidate[is_open]] = True
@@ -140,7 +138,7 @@ class Swapper:
             rows,
             is_open,
             self.grid.shift,
-            _LEAST_GAIN * self.grid.limit,
+            self.grid.least_gain,
         )
         return grid_sum(rows.value), n_seen
 

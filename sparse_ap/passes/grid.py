@@ -50,6 +50,11 @@ class Grid:
         """The distance q of two points of the grid."""
         return self.limit * 2.0**-51
 
+    @property
+    def least_gain(self) -> float:
+        """Gains up to this are not told from rounding: 2**12 summands may each be half a quantum off."""
+        return self.limit * 2.0**-40
+
 
 @numba.njit(nogil=True, cache=True)
 def on_grid(x: float, shift: float) -> float:
