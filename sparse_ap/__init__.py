@@ -14,9 +14,11 @@ from sparse_ap.errors import (
     RunInterrupted,
     SparseAPError,
 )
+from sparse_ap.hierarchy import hierarchy
 from sparse_ap.model import Clustering, Outcome, SweepReport
 from sparse_ap.preference_path import PreferencePath, preference_path
 from sparse_ap.preference_range import PreferenceRange, preference_range
+from sparse_ap.tree import Cut, Hierarchy
 
 if TYPE_CHECKING:
     from sparse_ap.estimator import AffinityPropagation
@@ -26,7 +28,9 @@ __all__ = [
     "CheckpointError",
     "ClusterError",
     "Clustering",
+    "Cut",
     "DamagedGraphError",
+    "Hierarchy",
     "InvalidInputError",
     "MemoryLimitError",
     "MissingDependencyError",
@@ -38,6 +42,7 @@ __all__ = [
     "SparseAPError",
     "SweepReport",
     "affinity_propagation",
+    "hierarchy",
     "preference_path",
     "preference_range",
 ]
