@@ -28,7 +28,7 @@ from sparse_ap.errors import InvalidInputError, RunInterrupted, SparseAPError
 from sparse_ap.files import read_graph
 from sparse_ap.model import Clustering
 from sparse_ap.report import clustering_lines, summary_lines
-from sparse_ap.results import require_column, require_writable, write_clustering, write_column
+from sparse_ap.results import require_columns, require_writable, write_clustering, write_column
 
 __all__ = ["main"]
 
@@ -205,7 +205,7 @@ def _require_output(output: Path | None, obs: str | None) -> None:
     if obs is not None and output is None:
         raise InvalidInputError("--obs names a column, but not where: give --output, the AnnData store.")
     if output is not None and obs is not None:
-        require_column(output, obs)
+        require_columns(output, obs, f"{obs}_similarity")
     elif output is not None:
         require_writable(output)
 

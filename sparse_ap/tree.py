@@ -84,6 +84,10 @@ class Hierarchy:
         """Share of the graph's edges that stay inside a cluster, shape (n_levels,); 1 without any edge."""
         return self.n_inner_edges / self.n_edges if self.n_edges else np.ones(self.n_levels)
 
+    def level(self, level: int) -> Cut:
+        """Return the clustering of the points on a level."""
+        return Cut(self.labels(level), self.exemplars(level))
+
     def labels(self, level: int = -1) -> Int64Array:
         """Return the cluster of each point, shape (n_points,)."""
         first, *others = self.clusterings[: self._checked(level) + 1]
@@ -102,7 +106,7 @@ class Hierarchy:
 
     def sizes(self, level: int = -1) -> Int64Array:
         """Return the number of points in each cluster, shape (n_clusters,)."""
-        return self._at(self._checked(level)).sizes
+        return self.level(level).sizes
 
     def net_similarity(self, level: int = -1) -> float:
         """Return the net similarity of a level, on the graph of the clusters below it."""
@@ -138,7 +142,7 @@ class Hierarchy:
         --------
         cut_exactly : Returns so many clusters.
         """
-        return self._at(self.nearest_level(n_clusters))
+        return self.level(self.nearest_level(n_clusters))
 
     def cut_exactly(self, n_clusters: int, n_jobs: int | None = None) -> Cut:
         """Return exactly so many clusters: those of the next finer level, clustered into that number.
@@ -166,7 +170,7 @@ class Hierarchy:
                 "number, or cluster the graph itself: affinity_propagation(..., n_clusters=...)."
             )
         level = int(np.flatnonzero(counts >= n_clusters)[-1])
-        finer = self._at(level)
+        finer = self.level(level)
         if counts[level] == n_clusters:
             return finer
         coarser = affinity_propagation(self.graphs[level], n_clusters=n_clusters, n_jobs=n_jobs)
@@ -239,9 +243,6 @@ class Hierarchy:
                 f"level={level}, but there are {self.n_levels} levels: 0, the finest, to {self.n_levels - 1}."
             )
         return level % self.n_levels
-
-    def _at(self, level: int) -> Cut:
-        return Cut(self.labels(level), self.exemplars(level))
 
     def __repr__(self) -> str:
         """Say how many clusters there are on each level."""

@@ -1,0 +1,108 @@
+"""The command that builds a hierarchy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sparse_ap.cli_cluster import connected
+from sparse_ap.cli_options import (
+    INPUT_HELP,
+    cluster_options,
+    graph_argument,
+    jobs_option,
+    names_of,
+    similarity_option,
+    warnings_told,
+)
+from sparse_ap.clustering import affinity_propagation
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.files import read_graph
+from sparse_ap.hierarchy import hierarchy
+from sparse_ap.report import tree_lines
+from sparse_ap.results import (
+    level_columns,
+    require_columns,
+    require_writable,
+    write_hierarchy,
+    write_levels,
+)
+
+__all__ = ["tree"]
+
+
+@click.command(
+    help=f"""Cluster a graph, then its clusters, and so on: a tree of exemplars.
+{INPUT_HELP}
+No cluster of a graph is larger than its exemplar's neighbourhood. The levels above put together clusters
+whose edges lead to the same clusters, down to a few. Each exemplar is one on all finer levels too.
+
+\b
+Examples:
+  sparse-ap tree graph.npz
+  sparse-ap tree graph.npz -o tree.parquet
+  sparse-ap tree graph.zarr --memory-limit 4GB -o tree.npz
+  sparse-ap tree cells.zarr/obsp/similarities --obs exemplar -o cells.zarr
+"""
+)
+@graph_argument
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where to: .parquet, .csv or .zarr (point, and its exemplar on each level), or .npz (everything).",
+)
+@click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add COLUMN_0 and so on to its obs.")
+@click.option(
+    "--preference", type=float, help="Of the points, for the finest level.  [default: the median similarity]"
+)
+@click.option(
+    "--level-preference", type=float, default=2.0, show_default=True,
+    help="Of the clusters, for the levels above, in units of the median; larger: fewer clusters.",
+)  # fmt: skip
+@click.option("--max-levels", type=int, help="Levels at most.  [default: until nothing is merged]")
+@similarity_option
+@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
+@cluster_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
+@jobs_option
+@click.option("--quiet", is_flag=True, help="No progress, no table.")
+def tree(
+    graph: Path, output: Path | None, obs: str | None, preference: float | None, level_preference: float,
+    max_levels: int | None, similarity: str | None, memory_limit: str | None, scheduler: str | None,
+    dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
+) -> None:  # fmt: skip
+    """Cluster a graph, then its clusters, and so on."""
+    _require_output(output, obs)
+    matrix = read_graph(graph, similarity)
+    with warnings_told(), connected(scheduler, dask_workers) as client:
+        means = {"n_jobs": n_jobs, "memory_limit": memory_limit, "client": client, "verbose": not quiet}
+        first = None
+        if preference is not None:
+            first = affinity_propagation(matrix, preference=preference, random_state=seed, **means)  # type: ignore[arg-type]
+        found = hierarchy(
+            matrix,
+            clustering=first,
+            level_preference=level_preference,
+            max_levels=max_levels,
+            random_state=seed,
+            **means,  # type: ignore[arg-type]
+        )
+    names = names_of(matrix)
+    if output is not None and obs is not None:
+        write_levels(found, output, obs)
+    elif output is not None:
+        write_hierarchy(found, output, names)
+    if not quiet:
+        click.echo("\n".join(tree_lines(found, names)))
+        click.echo(f"written to {output}" if output else "not written: give --output to keep the tree")
+
+
+def _require_output(output: Path | None, obs: str | None) -> None:
+    if obs is not None and output is None:
+        raise InvalidInputError("--obs names columns, but not where: give --output, the AnnData store.")
+    if output is not None and obs is not None:
+        require_columns(output, *level_columns(obs, 1))
+    elif output is not None:
+        require_writable(output)
