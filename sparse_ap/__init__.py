@@ -14,6 +14,7 @@ from sparse_ap.errors import (
     RunInterrupted,
     SparseAPError,
 )
+from sparse_ap.html_report import write_report
 from sparse_ap.model import Clustering, Outcome, SweepReport
 from sparse_ap.preference_path import PreferencePath, preference_path
 from sparse_ap.preference_range import PreferenceRange, preference_range
@@ -40,6 +41,7 @@ __all__ = [
     "affinity_propagation",
     "preference_path",
     "preference_range",
+    "write_report",
 ]
 
 __version__ = "0.1.0"
