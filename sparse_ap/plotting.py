@@ -13,6 +13,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.plotting_axes import checked_labels, ink_of, new_axes, palette_of, require_matplotlib
 from sparse_ap.plotting_convergence import plot_convergence
 from sparse_ap.plotting_path import plot_path
+from sparse_ap.plotting_pixels import draw_pixels
 from sparse_ap.plotting_sizes import plot_sizes
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ __all__ = ["plot_clustering", "plot_convergence", "plot_path", "plot_sizes"]
 RASTERISED_FROM = 20_000
 """Points from which a PDF or SVG gets pixels: files of so many single lines are slow to open."""
 
+PIXELS_FROM = 200_000
+"""Points from which dots and lines are added up in an image, in seconds instead of half a minute."""
+
 
 def plot_clustering(
     points: ArrayLike, clustering: Any, *, ax: Axes | None = None, title: str | None = None
@@ -31,7 +35,8 @@ def plot_clustering(
 
     Exemplars are ringed. Clusters next to each other differ in colour; points that represent only
     themselves are grey. Dots and lines get finer the more points there are, and the colours suit the
-    ground of the axes, light or dark.
+    ground of the axes, light or dark. From 200,000 points on the dots and lines of the members are an
+    image, of 200 pixels an inch, in which each pixel has the mean colour of what lies in it.
 
     Parameters
     ----------
@@ -63,8 +68,11 @@ def plot_clustering(
     if ax is None:
         ax = new_axes()
     style = _Style.of(ax, web)
-    _draw_lines(ax, web, style)
-    _draw_members(ax, web, style)
+    if len(web.points) < PIXELS_FROM:
+        _draw_lines(ax, web, style)
+        _draw_members(ax, web, style)
+    elif len(web.members):
+        _draw_pixels(ax, web, style)
     _draw_exemplars(ax, web, style)
     ax.set_aspect("equal")
     if title is not None:
@@ -220,6 +228,19 @@ def _draw_members(ax: Any, web: _Web, style: _Style) -> None:
         linewidths=0,
         zorder=2,
         rasterized=style.rasterised,
+    )
+
+
+def _draw_pixels(ax: Any, web: _Web, style: _Style) -> None:
+    """Draw the members and their lines as an image."""
+    labels = web.labels[web.members]
+    draw_pixels(
+        ax,
+        web.points[web.members],
+        web.points[web.exemplars[labels]],
+        style.colours[labels],
+        style.dot,
+        0.5 * style.line,
     )
 
 
