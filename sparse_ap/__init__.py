@@ -14,10 +14,12 @@ from sparse_ap.errors import (
     RunInterrupted,
     SparseAPError,
 )
+from sparse_ap.hierarchy import hierarchy
 from sparse_ap.html_report import write_report
 from sparse_ap.model import Clustering, Outcome, SweepReport
 from sparse_ap.preference_path import PreferencePath, preference_path
 from sparse_ap.preference_range import PreferenceRange, preference_range
+from sparse_ap.tree import Cut, Hierarchy
 
 if TYPE_CHECKING:
     from sparse_ap.estimator import AffinityPropagation
@@ -27,7 +29,9 @@ __all__ = [
     "CheckpointError",
     "ClusterError",
     "Clustering",
+    "Cut",
     "DamagedGraphError",
+    "Hierarchy",
     "InvalidInputError",
     "MemoryLimitError",
     "MissingDependencyError",
@@ -39,6 +43,7 @@ __all__ = [
     "SparseAPError",
     "SweepReport",
     "affinity_propagation",
+    "hierarchy",
     "preference_path",
     "preference_range",
     "write_report",

@@ -14,16 +14,17 @@ from sparse_ap.certificate import certified
 from sparse_ap.cluster_number import checked_number, with_number
 from sparse_ap.errors import warn_not_converged
 from sparse_ap.keeping import checked_keeping
-from sparse_ap.model import Clustering, Outcome, SweepReport
+from sparse_ap.model import Clustering, Float64Array, Outcome, SweepReport
 from sparse_ap.preparation import opened, prepared
 from sparse_ap.readout import all_equal, arbitrary
 from sparse_ap.runs import Run
 from sparse_ap.settings import checked_settings
+from sparse_ap.similarity import Problem
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["affinity_propagation"]
+__all__ = ["affinity_propagation", "clustered", "warn_of"]
 
 
 def affinity_propagation(
@@ -209,17 +210,21 @@ def affinity_propagation(
         run = Run(settings, keeping, way.reorder, callback, verbose)
         if n_clusters is not None:
             clustering = with_number(run, problem, n_clusters)
-        elif all_equal(problem):
-            clustering = arbitrary(problem)
         else:
-            clustering = run.clustering(problem, row_best)
+            clustering = clustered(run, problem, row_best)
         if settings.certify:
             clustering = certified(problem, clustering, verbose)
-    _warn(clustering.outcome)
+    warn_of(clustering.outcome)
     return clustering
 
 
-def _warn(outcome: Outcome) -> None:
+def clustered(run: Run, problem: Problem, row_best: Float64Array) -> Clustering:
+    """Return the clustering that a run leads to, or scikit-learn's where all points are alike."""
+    return arbitrary(problem) if all_equal(problem) else run.clustering(problem, row_best)
+
+
+def warn_of(outcome: Outcome) -> None:
+    """Warn of runs that did not end well."""
     if outcome in (Outcome.MAX_ITER_REACHED, Outcome.NO_EXEMPLARS):
         warn_not_converged(outcome.value)
     elif outcome is Outcome.ALL_EQUAL:

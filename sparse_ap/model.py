@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sparse_ap.errors import InvalidInputError
 
 __all__ = [
     "AS_GIVEN",
@@ -212,23 +217,46 @@ class Clustering:
             Where to write, overwriting what is there. ``numpy.load(path)["labels"]`` reads it back.
         """
         with Path(path).open("wb") as file:
-            np.savez(
-                file,
-                labels=self.labels,
-                exemplars=self.exemplars,
-                similarities=self.similarities,
-                net_similarity=self.net_similarity,
-                data_similarity=self.data_similarity,
-                exemplar_preference=self.exemplar_preference,
-                n_iter=self.n_iter,
-                converged=self.converged,
-                outcome=self.outcome.name,
-                n_unsettled=self.n_unsettled,
-                n_promoted=self.n_promoted,
-                history=np.array(self.history, dtype=np.int64).reshape(-1, len(SweepReport._fields)),
-                net_similarity_bound=_or_nan(self.net_similarity_bound),
-                preference=_or_nan(self.preference),
-            )
+            np.savez(file, **self.arrays())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` has written.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Raises
+        ------
+        InvalidInputError
+            The file holds no clustering.
+        """
+        with arrays_in(path, "clustering", "Clustering.save") as arrays:
+            return cls.from_arrays(arrays)
+
+    def arrays(self) -> dict[str, Any]:
+        """Return all attributes as arrays."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return found | {
+            "outcome": self.outcome.name,
+            "history": np.array(self.history, dtype=np.int64).reshape(-1, len(SweepReport._fields)),
+            "net_similarity_bound": _or_nan(self.net_similarity_bound),
+            "preference": _or_nan(self.preference),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> Self:
+        """Return the clustering whose attributes these are."""
+        found = {field.name: arrays[field.name] for field in fields(cls)}
+        scalars = {name: value.item() for name, value in found.items() if value.ndim == 0}
+        found |= scalars | {
+            "outcome": Outcome[scalars["outcome"]],
+            "history": tuple(SweepReport(*row) for row in found["history"].tolist()),
+            "net_similarity_bound": _or_none(scalars["net_similarity_bound"]),
+            "preference": _or_none(scalars["preference"]),
+        }
+        return cls(**found)
 
     def __repr__(self) -> str:
         """Say what is worth knowing at a glance."""
@@ -240,3 +268,25 @@ class Clustering:
 
 def _or_nan(value: float | None) -> float:
     return np.nan if value is None else value
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+@contextmanager
+def arrays_in(path: str | Path, what: str, written_by: str) -> Iterator[Mapping[str, Any]]:
+    """Read the arrays of an ``.npz`` file.
+
+    Raises
+    ------
+    InvalidInputError
+        It is no such file, or an array is missing.
+    """
+    try:
+        with np.load(path) as arrays:
+            yield arrays
+    except (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise InvalidInputError(
+            f"{path} holds no {what} ({error}); a file written by {written_by} is needed."
+        ) from error

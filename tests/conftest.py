@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import scipy.sparse
 from hypothesis import HealthCheck, settings
 from scipy.spatial import cKDTree
 
+# Shells start jobs in the background with Ctrl-C ignored, which every process started from there inherits.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # No test fails for being slow: machines are busy, and kernels compile at their first use.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

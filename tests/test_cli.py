@@ -234,12 +234,15 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*command, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    # Starting and reading takes less, on a busy machine too.
-    while psutil.Process(process.pid).cpu_times().user < 12:
-        assert process.poll() is None
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        # Starting and reading takes less, on a busy machine too.
+        while psutil.Process(process.pid).cpu_times().user < 12:
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, (out, err)
     assert "Interrupted." in err
     assert "Traceback" not in err

@@ -35,6 +35,7 @@ from sparse_ap.passes.assignment import (
 from sparse_ap.passes.classic import ClassicRows, ClassicSweep, ClassicVectors, Messages
 from sparse_ap.passes.compact import DIAGONAL, NOBODY, CompactRows, CompactSweep, SweepVectors
 from sparse_ap.passes.contract import COUNT, EXACT_SUM
+from sparse_ap.passes.contraction import ClusterVectors, ContractionPass
 from sparse_ap.passes.dual import (
     CoverPass,
     CoverRows,
@@ -466,6 +467,11 @@ CASES: dict[str, Any] = {
         lambda: StandingPass(-1.0),
         RankedVectors(EXEMPLAR, USER_ID),
         StandingRows(PREFERENCE, FIRST, VALUE, SECOND, FALLBACK),
+    ),
+    "ContractionPass": (
+        lambda: ContractionPass(50),
+        ClusterVectors(np.arange(500, dtype=np.int32) // 10),
+        (),
     ),
     "ExtentPass": (ExtentPass, (), BestRows(np.zeros(500))),
     "MedoidPass": (lambda: MedoidPass(GRID, -1.0), ChosenVectors(np.arange(500, dtype=np.int32) // 50), ()),

@@ -1,0 +1,295 @@
+"""Trees of exemplars: levels nest, edges are counted right, and every way of running gives the same tree."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.cluster.hierarchy
+import scipy.sparse
+from clusters import RunningCluster, running
+from conftest import knn_similarity
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
+from strategies import graphs
+from test_same_bits import bits
+
+from sparse_ap import Clustering, Cut, Hierarchy, InvalidInputError, affinity_propagation, hierarchy, plan
+from sparse_ap.contracting import overlap_similarity
+from sparse_ap.graphs import knn_graph, write_graph
+from sparse_ap.passes.contraction import Links
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+GRAPH = knn_similarity(2000, 8, 2, seed=6)
+
+
+@pytest.fixture(scope="module")
+def tree() -> Hierarchy:
+    return hierarchy(GRAPH)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RunningCluster]:
+    with running(2) as cluster:
+        yield cluster
+
+
+def tree_bits(tree: Hierarchy) -> tuple[Any, ...]:
+    """Everything a hierarchy holds, comparable."""
+    of_graphs = [(g.indptr.tolist(), g.indices.tolist(), g.data.tobytes()) for g in tree.graphs]
+    return [bits(c) for c in tree.clusterings], of_graphs, tree.n_inner_edges.tolist(), tree.n_edges
+
+
+def require_nested(tree: Hierarchy) -> None:
+    for finer, coarser in itertools.pairwise(range(tree.n_levels)):
+        assert set(tree.exemplars(coarser)) < set(tree.exemplars(finer))
+        np.testing.assert_array_equal(tree.parents(finer)[tree.labels(finer)], tree.labels(coarser))
+    for level in range(tree.n_levels):
+        labels, exemplars = tree.labels(level), tree.exemplars(level)
+        np.testing.assert_array_equal(labels[exemplars], np.arange(len(exemplars)))
+        np.testing.assert_array_equal(tree.sizes(level), np.bincount(labels, minlength=len(exemplars)))
+        assert (np.diff(exemplars) > 0).all()
+
+
+@pytest.mark.filterwarnings("ignore::sparse_ap.PositiveSimilarityWarning")
+@settings(max_examples=60)
+@given(graphs(), st.booleans())
+def test_levels_nest_and_components_never_merge(graph: scipy.sparse.csr_array, twice: bool) -> None:
+    matrix = scipy.sparse.block_diag([graph, graph], format="csr") if twice else graph
+    tree = hierarchy(matrix)
+    require_nested(tree)
+    edges = matrix.tocoo()
+    linked = scipy.sparse.coo_array((np.ones(matrix.nnz), (edges.row, edges.col)), shape=matrix.shape)
+    _, component = connected_components(linked, directed=False)
+    for level in range(tree.n_levels):
+        labels, exemplars = tree.labels(level), tree.exemplars(level)
+        np.testing.assert_array_equal(component[exemplars[labels]], component)
+        assert tree.n_inner_edges[level] == np.count_nonzero(labels[edges.row] == labels[edges.col])
+
+
+def test_of_one_point_and_of_none() -> None:
+    alone = hierarchy(scipy.sparse.csr_array((1, 1)))
+    assert (alone.n_levels, alone.labels().tolist(), alone.exemplars().tolist()) == (1, [0], [0])
+    assert alone.inner_share.tolist() == [1.0]
+    assert alone.to_linkage().shape == (0, 4)
+
+
+def test_a_tree_of_a_graph(tree: Hierarchy) -> None:
+    require_nested(tree)
+    assert tree.n_levels >= 4
+    assert tree.n_clusters[-1] <= 10
+    assert (np.diff(tree.n_clusters) < 0).all()
+    assert (np.diff(tree.inner_share) > 0).all()
+    assert tree.n_edges == GRAPH.nnz
+    assert bits(tree.clusterings[0]) == bits(affinity_propagation(GRAPH))
+    assert repr(tree).startswith("Hierarchy(2000 points > ")
+
+
+def test_groups_that_are_there_are_found() -> None:
+    centres = np.random.default_rng(3).normal(size=(7, 5)) * 30
+    kind = np.repeat(np.arange(7), [300, 200, 150, 100, 80, 60, 40])
+    points = centres[kind] + np.random.default_rng(4).normal(size=(len(kind), 5))
+    found = hierarchy(knn_graph(points, 15)).cut(7)
+    np.testing.assert_array_equal(kind[found.exemplars][found.labels], kind)
+    assert found.n_clusters == 7
+
+
+@given(st.integers(1, 40), st.integers(0, 2**32 - 1), st.sampled_from([0.02, 0.2, 0.8]))
+def test_overlaps_against_a_dense_oracle(n: int, seed: int, density: float) -> None:
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(1, 6, (n, n)) * (rng.random((n, n)) < density)
+    links = (counts + counts.T).astype(float)
+    shares = links / np.maximum(links.sum(axis=1, keepdims=True), 1)
+    for row in shares:
+        row[np.argsort(-row, kind="stable")[15:]] = 0
+    overlap = np.sqrt(shares) @ np.sqrt(shares).T
+    np.fill_diagonal(overlap, 0)
+    found = overlap_similarity(scipy.sparse.csr_array(counts))
+    assert found.has_canonical_format
+    for i in range(n):
+        expected = np.sort(overlap[i][overlap[i] > 0])[::-1][:15]
+        row = found[[i]]
+        np.testing.assert_allclose(np.sort(np.exp(row.data))[::-1], np.minimum(expected, 1), rtol=1e-5)
+        np.testing.assert_allclose(np.exp(row.data), np.minimum(overlap[i, row.indices], 1), rtol=1e-5)
+
+
+def test_equal_overlaps_are_kept_by_number() -> None:
+    """Twenty clusters that are all alike: each keeps the first fifteen others."""
+    found = overlap_similarity(scipy.sparse.csr_array(np.ones((20, 20), np.int64)))
+    for i in range(20):
+        np.testing.assert_array_equal(found[[i]].indices, np.delete(np.arange(20), i)[:15])
+    np.testing.assert_allclose(found.data, np.log(0.75), rtol=1e-6)
+
+
+@given(st.lists(st.lists(st.integers(0, 30), max_size=40), max_size=12))
+def test_links_add_up(blocks: list[list[int]]) -> None:
+    total = sum((Links.of(np.array(block, np.int64)) for block in blocks), Links())
+    pair, n_edges = np.unique(np.array([*itertools.chain(*blocks)], np.int64), return_counts=True)
+    np.testing.assert_array_equal(total.merged().pair, pair)
+    np.testing.assert_array_equal(total.merged().n_edges, n_edges)
+    assert all(len(a.pair) >= 2 * len(b.pair) for a, b in itertools.pairwise(total.runs))
+
+
+def test_the_same_tree_in_every_way(
+    tree: Hierarchy, tmp_path: Path, cluster: RunningCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_graph(GRAPH, tmp_path / "graph.zarr")
+    monkeypatch.setattr(plan, "_LEAST_EDGES", 512)
+    monkeypatch.setattr(plan, "_STREAMED_EDGES", 1 << 11)
+    ways: list[dict[str, Any]] = [
+        {"similarity": GRAPH, "n_jobs": 1},
+        {"similarity": GRAPH, "n_jobs": 3},
+        {"similarity": tmp_path / "graph.zarr"},
+        {"similarity": tmp_path / "graph.zarr", "client": cluster.client},
+    ]
+    for way in ways:
+        assert tree_bits(hierarchy(**way)) == tree_bits(tree), way
+
+
+def test_renumbered_points_give_the_same_tree(tree: Hierarchy, tmp_path: Path) -> None:
+    write_graph(GRAPH, tmp_path / "graph.zarr", order="rcm")
+    assert tree_bits(hierarchy(tmp_path / "graph.zarr")) == tree_bits(tree)
+
+
+def test_a_clustering_to_begin_with(tree: Hierarchy) -> None:
+    first = affinity_propagation(GRAPH, preference=20 * np.median(GRAPH.data))
+    other = hierarchy(GRAPH, clustering=first)
+    assert other.clusterings[0] is first
+    assert other.n_clusters[0] < tree.n_clusters[0]
+    require_nested(other)
+
+
+def test_fewer_levels(tree: Hierarchy) -> None:
+    short = hierarchy(GRAPH, max_levels=2)
+    assert tree_bits(short)[0] == tree_bits(tree)[0][:2]
+
+
+def test_a_lower_preference_makes_fewer_clusters(tree: Hierarchy) -> None:
+    assert hierarchy(GRAPH, level_preference=8.0).n_clusters[1] < tree.n_clusters[1]
+
+
+def test_the_nearest_level(tree: Hierarchy) -> None:
+    counts = tree.n_clusters
+    for level, count in enumerate(counts):
+        assert tree.nearest_level(int(count)) == level
+        assert tree.cut(int(count)).n_clusters == count
+    assert tree.nearest_level(10**9) == 0
+    assert tree.nearest_level(1) == tree.n_levels - 1
+    between = int(np.sqrt(counts[0] * counts[1]))
+    assert tree.nearest_level(between - 1) == 1
+    assert tree.nearest_level(between + 2) == 0
+
+
+@pytest.mark.parametrize("n_clusters", [5, 20, 100])
+def test_exactly_so_many_clusters(tree: Hierarchy, n_clusters: int) -> None:
+    found = tree.cut_exactly(n_clusters)
+    assert found.n_clusters == n_clusters
+    np.testing.assert_array_equal(found.labels[found.exemplars], np.arange(n_clusters))
+    finer = int(np.flatnonzero(tree.n_clusters >= n_clusters)[-1])
+    assert set(found.exemplars) <= set(tree.exemplars(finer))
+    np.testing.assert_array_equal(found.labels[tree.exemplars(finer)][tree.labels(finer)], found.labels)
+
+
+def test_exactly_as_many_as_a_level_has(tree: Hierarchy) -> None:
+    found = tree.cut_exactly(int(tree.n_clusters[1]))
+    np.testing.assert_array_equal(found.labels, tree.labels(1))
+
+
+def test_more_clusters_than_there_are(tree: Hierarchy) -> None:
+    text = (
+        f"n_clusters=1999, but the finest level has {tree.n_clusters[0]} clusters. Give a smaller number, or "
+        "cluster the graph itself: affinity_propagation(..., n_clusters=...)."
+    )
+    with pytest.raises(InvalidInputError, match=re.escape(text)):
+        tree.cut_exactly(1999)
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, -2])
+def test_the_linkage_is_scipys(tree: Hierarchy, level: int) -> None:
+    linkage = tree.to_linkage(level)
+    assert scipy.cluster.hierarchy.is_valid_linkage(linkage)
+    for coarser in range(level % tree.n_levels, tree.n_levels):
+        height = coarser - level % tree.n_levels
+        flat = scipy.cluster.hierarchy.fcluster(linkage, height + 0.5, "distance")
+        ours = tree.labels(coarser)[tree.exemplars(level)]
+        assert len(set(zip(flat, ours, strict=True))) == len(set(flat)) == len(set(ours))
+
+
+def test_saved_and_loaded(tree: Hierarchy, tmp_path: Path) -> None:
+    tree.save(tmp_path / "tree.npz")
+    assert tree_bits(Hierarchy.load(tmp_path / "tree.npz")) == tree_bits(tree)
+
+
+def test_a_clustering_saved_and_loaded(tmp_path: Path) -> None:
+    for certify in (False, True):
+        clustering = affinity_propagation(GRAPH, certify=certify, max_iter=20)
+        clustering.save(tmp_path / "clustering.npz")
+        loaded = Clustering.load(tmp_path / "clustering.npz")
+        assert bits(loaded) == bits(clustering)
+        assert loaded.optimality_gap == clustering.optimality_gap
+        assert loaded.preference == clustering.preference
+        assert type(loaded.net_similarity) is type(loaded.preference) is float
+
+
+@pytest.mark.parametrize("what", [Clustering, Hierarchy])
+def test_files_that_hold_something_else(what: Any, tmp_path: Path) -> None:
+    np.savez(tmp_path / "other.npz", x=np.arange(3))
+    np.save(tmp_path / "other.npy", np.arange(3))
+    (tmp_path / "text.npz").write_text("labels")
+    for name in ("other.npz", "other.npy", "text.npz"):
+        text = f"{tmp_path / name} holds no {what.__name__.lower()} ("
+        with pytest.raises(InvalidInputError, match=re.escape(text)) as error:
+            what.load(tmp_path / name)
+        assert str(error.value).endswith(f"); a file written by {what.__name__}.save is needed.")
+
+
+def test_other_points() -> None:
+    first = affinity_propagation(GRAPH, max_iter=20)
+    text = (
+        "clustering is of 2000 points, and the graph has 1999. Give the clustering of this graph, or leave "
+        "it out."
+    )
+    with pytest.raises(InvalidInputError, match=re.escape(text)):
+        hierarchy(GRAPH[:1999, :1999], clustering=first)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (
+            {"level_preference": 0},
+            "level_preference=0; it must be a number above 0: a multiple of the median.",
+        ),
+        ({"level_preference": np.nan}, "level_preference=nan; it must be a number above 0: a multiple of"),
+        ({"max_levels": 0}, "max_levels=0; it must be at least 1, a whole number, or None."),
+    ],
+)
+def test_options_out_of_range(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(InvalidInputError, match=re.escape(text)):
+        hierarchy(GRAPH, **options)
+
+
+@pytest.mark.parametrize("ask", [Hierarchy.labels, Hierarchy.exemplars, Hierarchy.sizes, Hierarchy.parents])
+def test_levels_that_are_not_there(tree: Hierarchy, ask: Any) -> None:
+    n = tree.n_levels
+    text = f"level={n}, but there are {n} levels: 0, the finest, to {n - 1}."
+    with pytest.raises(InvalidInputError, match=re.escape(text)):
+        ask(tree, n)
+
+
+def test_the_coarsest_level_has_no_parents(tree: Hierarchy) -> None:
+    text = f"Level {tree.n_levels - 1} is the coarsest; it has no parents."
+    with pytest.raises(InvalidInputError, match=re.escape(text)):
+        tree.parents(-1)
+
+
+def test_a_cut_knows_its_sizes() -> None:
+    cut = Cut(np.array([0, 1, 1, 0, 1]), np.array([0, 2]))
+    assert (cut.n_clusters, cut.sizes.tolist()) == (2, [2, 3])
