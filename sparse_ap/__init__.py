@@ -15,6 +15,7 @@ from sparse_ap.errors import (
     SparseAPError,
 )
 from sparse_ap.hierarchy import hierarchy
+from sparse_ap.html_report import write_report
 from sparse_ap.model import Clustering, Outcome, SweepReport
 from sparse_ap.preference_path import PreferencePath, preference_path
 from sparse_ap.preference_range import PreferenceRange, preference_range
@@ -45,6 +46,7 @@ __all__ = [
     "hierarchy",
     "preference_path",
     "preference_range",
+    "write_report",
 ]
 
 __version__ = "0.1.0"

@@ -24,8 +24,10 @@ from sparse_ap.cli_options import (
     similarity_option,
 )
 from sparse_ap.cli_path import path
+from sparse_ap.cli_report import names_of, report_option, report_run
 from sparse_ap.errors import InvalidInputError, RunInterrupted, SparseAPError
 from sparse_ap.files import read_graph
+from sparse_ap.html_report import require_report
 from sparse_ap.model import Clustering
 from sparse_ap.report import clustering_lines, summary_lines
 from sparse_ap.results import require_columns, require_writable, write_clustering, write_column
@@ -111,7 +113,7 @@ similarities that `sparse-ap info` shows.
 Examples:
   sparse-ap cluster graph.npz -o labels.parquet
   sparse-ap cluster neighbours.npz --similarity "-d**2" --preference -2.5 -o labels.csv
-  sparse-ap cluster graph.npz --n-clusters 500 -o labels.parquet
+  sparse-ap cluster graph.npz --n-clusters 500 -o labels.parquet --report run.html
   sparse-ap cluster graph.zarr --memory-limit 4GB --checkpoint kept -o labels.parquet
   sparse-ap cluster cells.zarr/obsp/similarities --obs exemplar -o cells.zarr
   sparse-ap cluster graph.zarr --scheduler tcp://node1:8786 -o labels.parquet
@@ -127,6 +129,7 @@ same, every label is valid); 130 interrupted.
     type=click.Path(path_type=Path),
     help="Where to: .parquet, .csv or .zarr (point, label, exemplar, similarity), or .npz (everything).",
 )
+@report_option
 @click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add this column to its obs.")
 @click.option(
     "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"
@@ -166,11 +169,14 @@ same, every label is valid); 130 interrupted.
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def cluster(
-    graph: Path, output: Path | None, obs: str | None, quantile: float | None, similarity: str | None,
-    refine: str, seed: int, scheduler: str | None, dask_workers: int | None, quiet: bool, **options: Any,
+    graph: Path, output: Path | None, report: Path | None, obs: str | None, quantile: float | None,
+    similarity: str | None, refine: str, seed: int, scheduler: str | None, dask_workers: int | None,
+    quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write whom each point is represented by."""
     _require_output(output, obs)
+    if report is not None:
+        require_report(report, "--report")
     start = time.perf_counter()
     matrix = read_graph(graph, similarity)
     with _warnings_told(), connected(scheduler, dask_workers) as client:
@@ -186,19 +192,16 @@ def cluster(
     if output is not None and obs is not None:
         write_column(clustering, output, obs)
     elif output is not None:
-        write_clustering(clustering, output, _names_of(matrix))
+        write_clustering(clustering, output, names_of(matrix))
+    seconds = time.perf_counter() - start
+    if report is not None:
+        report_run(clustering, report, matrix, seconds)
     if not quiet:
-        _report(clustering, time.perf_counter() - start, output)
+        _report(clustering, seconds, output, report)
     if not clustering.converged:
         if quiet:
             click.echo(clustering.outcome.value, err=True)
         sys.exit(NOT_CONVERGED)
-
-
-def _names_of(graph: Any) -> Any:
-    from sparse_ap.graphs import open_graph
-
-    return open_graph(graph).names() if isinstance(graph, Path) else None
 
 
 def _require_output(output: Path | None, obs: str | None) -> None:
@@ -223,10 +226,12 @@ def _warnings_told() -> Iterator[None]:
                     click.echo(f"Warning: {warning.message}", err=True)
 
 
-def _report(clustering: Clustering, seconds: float, output: Path | None) -> None:
+def _report(clustering: Clustering, seconds: float, output: Path | None, report: Path | None) -> None:
     for line in clustering_lines(clustering, seconds):
         click.echo(line)
     click.echo(f"written to      {output}" if output else "not written: give --output to keep the labels")
+    if report is not None:
+        click.echo(f"report          {report}")
 
 
 @main.command()

@@ -18,7 +18,8 @@ from sparse_ap.cli_options import (
 from sparse_ap.durable import require_folder
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.files import read_graph
-from sparse_ap.plotting_path import plot_path, require_matplotlib
+from sparse_ap.plotting_axes import require_matplotlib
+from sparse_ap.plotting_path import plot_path
 from sparse_ap.preference_path import PreferencePath, preference_path
 from sparse_ap.report import path_lines
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
+
+Int64Array = NDArray[np.int64]
 
 __all__ = ["ON_DARK", "ON_LIGHT", "spread_colours"]
 
@@ -56,19 +59,27 @@ def spread_colours(points: NDArray[np.float64], n_colours: int) -> NDArray[np.in
     # Here, so that what draws nothing does not load it.
     from scipy.spatial import cKDTree
 
-    uncoloured = n_colours
-    colours = np.full(len(points), uncoloured, dtype=np.int64)
     if not len(points):
-        return colours
-    ranks = np.arange(1, min(len(points), N_NEAR + 1) + 1)
-    _, near = cKDTree(points).query(points, k=ranks)
-    used = np.zeros(n_colours)
-    for point, neighbours in enumerate(near):
+        return np.empty(0, dtype=np.int64)
+    n_near = min(len(points), N_NEAR + 1)
+    _, near = cKDTree(points).query(points, k=np.arange(1, n_near + 1))
+    return _spread(near, n_colours)
+
+
+@numba.njit(cache=True)
+def _spread(near: Int64Array, n_colours: int) -> Int64Array:
+    """Colour points of which each row has the neighbours, the nearest first; in turn, so not in parallel."""
+    n_points, n_near = near.shape
+    colours = np.full(n_points, -1, dtype=np.int64)
+    used = np.zeros(n_colours, dtype=np.int64)
+    for point in range(n_points):
         # Rank of the nearest bearer of each colour: from far to near, so that the nearest one stays.
-        room = np.full(n_colours + 1, N_NEAR + 2)
-        room[colours[neighbours[::-1]]] = ranks[::-1]
+        room = np.full(n_colours, N_NEAR + 2)
+        for rank in range(n_near, 0, -1):
+            colour = colours[near[point, rank - 1]]
+            if colour >= 0:
+                room[colour] = rank
         # A rank counts more than any difference in use.
-        colour = int((room[:-1] * len(points) - used).argmax())
-        colours[point] = colour
-        used[colour] += 1
+        colours[point] = (room * n_points - used).argmax()
+        used[colours[point]] += 1
     return colours

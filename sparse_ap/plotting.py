@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sparse_ap.colours import ON_DARK, ON_LIGHT, spread_colours
+from sparse_ap.colours import spread_colours
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.plotting_path import plot_path, require_matplotlib
+from sparse_ap.plotting_axes import checked_labels, ink_of, new_axes, palette_of, require_matplotlib
+from sparse_ap.plotting_convergence import plot_convergence
+from sparse_ap.plotting_path import plot_path
+from sparse_ap.plotting_pixels import draw_pixels
+from sparse_ap.plotting_sizes import plot_sizes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_clustering", "plot_path"]
+__all__ = ["plot_clustering", "plot_convergence", "plot_path", "plot_sizes"]
 
 RASTERISED_FROM = 20_000
 """Points from which a PDF or SVG gets pixels: files of so many single lines are slow to open."""
+
+PIXELS_FROM = 200_000
+"""Points from which dots and lines are added up in an image, in seconds instead of half a minute."""
 
 
 def plot_clustering(
@@ -28,7 +35,8 @@ def plot_clustering(
 
     Exemplars are ringed. Clusters next to each other differ in colour; points that represent only
     themselves are grey. Dots and lines get finer the more points there are, and the colours suit the
-    ground of the axes, light or dark.
+    ground of the axes, light or dark. From 200,000 points on the dots and lines of the members are an
+    image, of 200 pixels an inch, in which each pixel has the mean colour of what lies in it.
 
     Parameters
     ----------
@@ -58,10 +66,13 @@ def plot_clustering(
     require_matplotlib("plot_clustering")
     web = _Web.of(points, clustering)
     if ax is None:
-        ax = _new_axes()
+        ax = new_axes()
     style = _Style.of(ax, web)
-    _draw_lines(ax, web, style)
-    _draw_members(ax, web, style)
+    if len(web.points) < PIXELS_FROM:
+        _draw_lines(ax, web, style)
+        _draw_members(ax, web, style)
+    elif len(web.members):
+        _draw_pixels(ax, web, style)
     _draw_exemplars(ax, web, style)
     ax.set_aspect("equal")
     if title is not None:
@@ -96,7 +107,7 @@ class _Web:
     @classmethod
     def of(cls, points: ArrayLike, clustering: Any) -> _Web:
         """Check that these points can be drawn with this clustering."""
-        labels, exemplars = _checked_clustering(clustering)
+        labels, exemplars = checked_labels(clustering)
         plane = _checked_points(points, len(labels))
         members = np.flatnonzero(exemplars[labels] != np.arange(len(labels)))
         alone = np.bincount(labels, minlength=len(exemplars)) == 1
@@ -138,8 +149,7 @@ class _Style:
         """Choose colours for the ground, and sizes for the room that there is for each point."""
         from matplotlib.colors import to_rgba_array
 
-        dark = _is_dark(ax)
-        palette = to_rgba_array(ON_DARK if dark else ON_LIGHT)
+        palette = to_rgba_array(palette_of(ax))
         colours = np.repeat(to_rgba_array("0.5"), len(web.exemplars), axis=0)
         centres = web.points[web.exemplars[~web.alone]]
         colours[~web.alone] = palette[spread_colours(centres, len(palette))]
@@ -150,23 +160,7 @@ class _Style:
         # None around the smallest marks: it would cover them.
         ring = max(0.0, 0.15 * mark**0.5 - 0.1)
         rasterised = len(web.points) >= RASTERISED_FROM
-        return cls(colours, "white" if dark else "black", dot, mark, ring, line, rasterised)
-
-
-def _checked_clustering(clustering: Any) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    try:
-        labels, exemplars = np.asarray(clustering.labels), np.asarray(clustering.exemplars)
-    except AttributeError as error:
-        raise InvalidInputError(
-            f"The clustering is a {type(clustering).__name__}; what affinity_propagation returns is needed, "
-            "or a fitted estimator's clustering_."
-        ) from error
-    if len(labels) and not 0 <= labels.min() <= labels.max() < len(exemplars):
-        raise InvalidInputError(
-            f"The labels run from {labels.min()} to {labels.max()}; positions in the {len(exemplars):,} "
-            "exemplars are needed, from 0 on."
-        )
-    return labels, exemplars
+        return cls(colours, ink_of(ax), dot, mark, ring, line, rasterised)
 
 
 def _checked_points(points: ArrayLike, n_points: int) -> NDArray[np.float64]:
@@ -193,23 +187,6 @@ def _checked_points(points: ArrayLike, n_points: int) -> NDArray[np.float64]:
             "finite coordinates are needed."
         )
     return plane
-
-
-def _new_axes() -> Axes:
-    """Make axes in a figure of pyplot's, so that notebooks and `pyplot.show` show it."""
-    from matplotlib import pyplot
-
-    return pyplot.subplots(layout="constrained")[1]
-
-
-def _is_dark(ax: Any) -> bool:
-    """Tell whether what is drawn on the axes lies on a dark ground."""
-    from matplotlib.colors import to_rgba
-
-    red, green, blue, opacity = to_rgba(ax.get_facecolor())
-    if opacity < 0.5:
-        red, green, blue, _ = to_rgba(ax.figure.get_facecolor())
-    return bool(0.299 * red + 0.587 * green + 0.114 * blue < 0.5)
 
 
 def _area(ax: Any) -> float:
@@ -251,6 +228,19 @@ def _draw_members(ax: Any, web: _Web, style: _Style) -> None:
         linewidths=0,
         zorder=2,
         rasterized=style.rasterised,
+    )
+
+
+def _draw_pixels(ax: Any, web: _Web, style: _Style) -> None:
+    """Draw the members and their lines as an image."""
+    labels = web.labels[web.members]
+    draw_pixels(
+        ax,
+        web.points[web.members],
+        web.points[web.exemplars[labels]],
+        style.colours[labels],
+        style.dot,
+        0.5 * style.line,
     )
 
 

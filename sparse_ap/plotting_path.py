@@ -7,20 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.errors import MissingDependencyError
+from sparse_ap.plotting_axes import require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_path", "require_matplotlib"]
-
-
-def require_matplotlib(purpose: str) -> None:
-    """Refuse to draw where matplotlib is not installed."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError.of(purpose, "matplotlib", "plot") from error
+__all__ = ["plot_path"]
 
 
 def plot_path(path: Any, *, axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:

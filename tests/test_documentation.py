@@ -205,6 +205,7 @@ def test_public_name_is_in_the_reference_and_has_a_docstring(module: str, public
     "function",
     [
         sparse_ap.affinity_propagation,
+        sparse_ap.write_report,
         sparse_ap.graphs.from_anndata,
         sparse_ap.graphs.from_distances,
         sparse_ap.graphs.from_knn,
@@ -213,6 +214,8 @@ def test_public_name_is_in_the_reference_and_has_a_docstring(module: str, public
         sparse_ap.graphs.symmetrise,
         sparse_ap.graphs.top_k,
         sparse_ap.plotting.plot_clustering,
+        sparse_ap.plotting.plot_convergence,
+        sparse_ap.plotting.plot_sizes,
     ],
 )
 def test_signature_is_that_of_the_reference(function: Any) -> None:

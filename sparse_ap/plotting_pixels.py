@@ -1,0 +1,91 @@
+"""Lines and dots of very many points, added up in the pixels of one image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["draw_pixels"]
+
+PER_INCH = 200
+"""Pixels of the image to an inch of the axes."""
+
+SAMPLES = 16
+"""Places on each line where it is added up."""
+
+GOLDEN = 0.6180339887498949
+
+FloatArray = NDArray[np.float64]
+
+
+def draw_pixels(
+    ax: Any, points: FloatArray, ends: FloatArray, colours: FloatArray, dot: float, line: float
+) -> None:
+    """Draw a dot for each point and a line to its end.
+
+    Each pixel has the mean colour of what lies in it, and is the more opaque the more that is.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    points, ends : ndarray of float64, shape (n_points, 2)
+        Where each point is, and its exemplar.
+    colours : ndarray of float64, shape (n_points, 4)
+        Colour of each point, of which the opacity is left out.
+    dot : float
+        Area of a dot in square points, of which there are 72² to a square inch.
+    line : float
+        Width of a line in points, counted with its opacity.
+    """
+    low, high = points.min(axis=0), points.max(axis=0)
+    inches = ax.get_window_extent().size / ax.figure.dpi
+    pixel = float(((high - low) / (PER_INCH * inches)).max()) or 1.0
+    shape = tuple(int(n) for n in np.floor((high - low) / pixel).astype(np.int64) + 1)
+    paint = np.zeros((4, shape[0] * shape[1]))
+    scale = PER_INCH / 72
+    _add(paint, _pixels(points, low, pixel, shape), colours, np.full(len(points), dot * scale**2))
+    weights = np.linalg.norm(ends - points, axis=1) / pixel * (line * scale / SAMPLES)
+    # Each line begins elsewhere, or the samples would be rings around the exemplars.
+    starts = np.arange(len(points)) * GOLDEN % 1.0
+    for sample in range(SAMPLES):
+        share = ((sample + starts) / SAMPLES)[:, None]
+        _add(paint, _pixels(points + share * (ends - points), low, pixel, shape), colours, weights)
+    _show(ax, paint.reshape(4, *shape), low, pixel)
+
+
+def _pixels(
+    places: FloatArray, low: FloatArray, pixel: float, shape: tuple[int, ...]
+) -> NDArray[np.integer[Any]]:
+    """Return the number of the pixel in which each place lies."""
+    columns, rows = np.floor((places - low) / pixel).astype(np.int64).T
+    pixels: NDArray[np.integer[Any]]
+    pixels = np.clip(columns, 0, shape[0] - 1) * shape[1] + np.clip(rows, 0, shape[1] - 1)
+    return pixels
+
+
+def _add(
+    paint: FloatArray, pixels: NDArray[np.integer[Any]], colours: FloatArray, weights: FloatArray
+) -> None:
+    """Add paint to pixels: red, green and blue, and how much of it."""
+    for channel in range(3):
+        paint[channel] += np.bincount(pixels, weights * colours[:, channel], paint.shape[1])
+    paint[3] += np.bincount(pixels, weights, paint.shape[1])
+
+
+def _show(ax: Any, paint: FloatArray, low: FloatArray, pixel: float) -> None:
+    amount = paint[3]
+    image = paint / np.where(amount > 0, amount, 1.0)
+    image[3] = 1.0 - np.exp(-amount)
+    high = low + pixel * np.array(amount.shape)
+    shown = ax.imshow(
+        np.clip(image, 0.0, 1.0).transpose(2, 1, 0),
+        extent=(low[0], high[0], low[1], high[1]),
+        origin="lower",
+        zorder=1,
+    )
+    # The axes leave a margin around it, as around dots.
+    shown.sticky_edges.x.clear()
+    shown.sticky_edges.y.clear()

@@ -1,0 +1,146 @@
+"""Pictures of cluster sizes: which bars stand where, on which scales."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from sparse_ap import InvalidInputError, MissingDependencyError
+from sparse_ap.colours import ON_DARK, ON_LIGHT
+from sparse_ap.plotting import plot_sizes
+
+
+def of_sizes(sizes: Any) -> SimpleNamespace:
+    """Return a clustering with clusters of these sizes."""
+    sizes = np.asarray(sizes, dtype=np.int64)
+    ends = np.cumsum(sizes)
+    return SimpleNamespace(labels=np.repeat(np.arange(len(sizes)), sizes), exemplars=ends - sizes)
+
+
+def drawn(sizes: Any) -> Any:
+    axes = plot_sizes(of_sizes(sizes), ax=Figure(figsize=(5, 3)).add_subplot())
+    axes.figure.canvas.draw()
+    return axes
+
+
+def spans(axes: Any) -> list[tuple[float, float, int]]:
+    """Return from where to where each bar reaches, and how high."""
+    return [(bar.get_x(), bar.get_x() + bar.get_width(), int(bar.get_height())) for bar in axes.patches]
+
+
+def ticks(axis: Any) -> list[str]:
+    """Return what is written on an axis, where it can be seen."""
+    low, high = sorted(axis.get_view_interval())
+    return [
+        text.get_text()
+        for place, text in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+        if low <= place <= high
+    ]
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=30))
+def test_few_clusters_are_a_bar_each_the_largest_first(sizes: list[int]) -> None:
+    axes = plot_sizes(of_sizes(sizes), ax=Figure().add_subplot())
+    assert [height for _, _, height in spans(axes)] == sorted(sizes, reverse=True)
+    middles = [(left + right) / 2 for left, right, _ in spans(axes)]
+    np.testing.assert_allclose(middles, np.arange(1, len(sizes) + 1))
+    left, right = axes.get_xlim()
+    assert left < min(x for x, _, _ in spans(axes)) < max(x for _, x, _ in spans(axes)) < right
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 5000), min_size=31, max_size=200), st.sampled_from([1, 20, 5000]))
+def test_of_many_every_cluster_is_counted_in_the_bar_of_its_size(sizes: list[int], most: int) -> None:
+    sizes = [min(size, most) for size in sizes]
+    axes = plot_sizes(of_sizes(sizes), ax=Figure().add_subplot())
+    bars = spans(axes)
+    assert len(bars) <= 30
+    counted = [sum(left < size + 0.5 and size < right for size in sizes) for left, right, _ in bars]
+    if axes.get_xscale() == "log":
+        counted = [sum(2**k <= size < 2 ** (k + 1) for size in sizes) for k in exponents(bars)]
+    assert [height for _, _, height in bars] == counted
+    assert sum(counted) == len(sizes)
+
+
+def exponents(bars: list[tuple[float, float, int]]) -> list[int]:
+    """Return of which power of 2 each bar begins just above."""
+    return [int(np.log2(left)) for left, _, _ in bars]
+
+
+def test_few_and_alike_are_labelled_on_plain_scales() -> None:
+    axes = drawn([1200, 700, 900])
+    assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "linear")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("clusters, the largest first", "points in the cluster")
+    assert [text.get_text() for text in axes.texts] == ["1,200", "900", "700"]
+    assert ticks(axes.xaxis) == ["1", "2", "3"]
+    assert "1,000" in ticks(axes.yaxis)
+    assert not drawn(np.arange(20) + 1).texts
+
+
+def test_sizes_of_all_magnitudes_are_on_logarithmic_scales() -> None:
+    sizes = np.repeat([1, 2, 3, 40, 70_000], [100_000, 4000, 2000, 300, 1])
+    axes = drawn(sizes)
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("points in a cluster", "clusters")
+    heights = [height for _, _, height in spans(axes)]
+    assert heights == [100_000, 6000, 0, 0, 0, 300, *[0] * 10, 1]
+    assert ticks(axes.xaxis) == ["1", "4", "16", "64", "256", "1,024", "4,096", "16,384", "65,536"]
+    assert ticks(axes.yaxis)[-1] == "100,000"
+    # The lowest bar can be seen.
+    assert axes.get_ylim()[0] < 1
+
+
+def test_one_size_is_one_bar_with_room_beside_it() -> None:
+    axes = drawn([7] * 40)
+    assert [height for _, _, height in spans(axes)] == [40]
+    assert ticks(axes.xaxis) == ["5", "6", "7", "8", "9"]
+
+
+def test_nobody_is_an_empty_picture() -> None:
+    axes = drawn([])
+    assert not axes.patches
+    assert axes.get_xlabel() == "clusters, the largest first"
+
+
+def test_colours_suit_the_ground() -> None:
+    for ground, palette in (("black", ON_DARK), ("white", ON_LIGHT)):
+        for sizes in ([3, 4], np.arange(40) + 1):
+            axes = Figure(facecolor=ground).add_subplot()
+            axes.set_facecolor(ground)
+            plot_sizes(of_sizes(sizes), ax=axes)
+            assert {to_hex(bar.get_facecolor()) for bar in axes.patches} == {palette[1]}
+
+
+def test_new_axes_are_pyplots() -> None:
+    from matplotlib import pyplot
+
+    axes = plot_sizes(of_sizes([3, 4]))
+    assert pyplot.gcf() is axes.figure
+    pyplot.close(axes.figure)
+
+
+def test_what_is_no_clustering_is_refused() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        plot_sizes([0, 0, 1])
+    assert str(caught.value) == (
+        "The clustering is a list; what affinity_propagation returns is needed, or a fitted estimator's "
+        "clustering_."
+    )
+
+
+def test_missing_matplotlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingDependencyError) as caught:
+        plot_sizes(of_sizes([3]))
+    assert str(caught.value) == (
+        "plot_sizes needs matplotlib, which is not installed: pip install 'sparse-ap[plot]'"
+    )
