@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +20,16 @@ from sparse_ap.cli_options import (
     jobs_option,
     similarity_option,
 )
+from sparse_ap.cli_output import names_of, require_output, warnings_told
 from sparse_ap.cli_path import path
-from sparse_ap.cli_report import names_of, report_option, report_run
-from sparse_ap.errors import InvalidInputError, RunInterrupted, SparseAPError
+from sparse_ap.cli_report import report_option, report_run
+from sparse_ap.cli_tree import tree
+from sparse_ap.errors import RunInterrupted, SparseAPError
 from sparse_ap.files import read_graph
 from sparse_ap.html_report import require_report
 from sparse_ap.model import Clustering
 from sparse_ap.report import clustering_lines, summary_lines
-from sparse_ap.results import require_columns, require_writable, write_clustering, write_column
+from sparse_ap.results import write_clustering, write_column
 
 __all__ = ["main"]
 
@@ -76,6 +75,7 @@ Examples:
   sparse-ap cluster graph.npz --quantile 0.1     fewer clusters
   sparse-ap cluster graph.npz --n-clusters 50    exactly so many
   sparse-ap path graph.npz --plot path.png       how the number depends on the preference
+  sparse-ap tree graph.npz -o tree.parquet       clusters of clusters, down to a few
 
 \b
 Exit codes: 0 done; 2 the input or an option is wrong; 3 done, but not converged; 130 interrupted.
@@ -174,12 +174,12 @@ def cluster(
     quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write whom each point is represented by."""
-    _require_output(output, obs)
+    require_output(output, obs, [f"{obs}", f"{obs}_similarity"])
     if report is not None:
         require_report(report, "--report")
     start = time.perf_counter()
     matrix = read_graph(graph, similarity)
-    with _warnings_told(), connected(scheduler, dask_workers) as client:
+    with warnings_told(), connected(scheduler, dask_workers) as client:
         clustering = sparse_ap.affinity_propagation(
             matrix,
             preference_quantile=quantile,
@@ -202,28 +202,6 @@ def cluster(
         if quiet:
             click.echo(clustering.outcome.value, err=True)
         sys.exit(NOT_CONVERGED)
-
-
-def _require_output(output: Path | None, obs: str | None) -> None:
-    if obs is not None and output is None:
-        raise InvalidInputError("--obs names a column, but not where: give --output, the AnnData store.")
-    if output is not None and obs is not None:
-        require_columns(output, obs, f"{obs}_similarity")
-    elif output is not None:
-        require_writable(output)
-
-
-@contextmanager
-def _warnings_told() -> Iterator[None]:
-    """Show in a line each what is not in the summary or the exit code."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            yield
-        finally:
-            for warning in caught:
-                if str(warning.message) not in {outcome.value for outcome in sparse_ap.Outcome}:
-                    click.echo(f"Warning: {warning.message}", err=True)
 
 
 def _report(clustering: Clustering, seconds: float, output: Path | None, report: Path | None) -> None:
@@ -254,3 +232,4 @@ def demo(output: Path, n_jobs: int | None) -> None:
 main.add_command(convert)
 main.add_command(knn)
 main.add_command(path)
+main.add_command(tree)

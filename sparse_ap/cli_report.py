@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from sparse_ap.cli_output import names_of
 from sparse_ap.graphs import open_graph
 from sparse_ap.html_report import write_report
 from sparse_ap.model import Clustering
 
-__all__ = ["names_of", "report_option", "report_run"]
+__all__ = ["report_option", "report_run"]
 
 NO_SETTINGS = {"graph", "output", "report", "obs", "checkpoint", "checkpoint_every", "resume", "quiet"}
 """Parameters of the command that have no part in how it clusters."""
@@ -22,11 +23,6 @@ report_option = click.option(
     metavar="FILE.html",
     help="A page about the run to write: figures, pictures, the largest clusters.",
 )
-
-
-def names_of(graph: Any) -> Any:
-    """Read the names of a graph's points, if it has any."""
-    return open_graph(graph).names() if isinstance(graph, Path) else None
 
 
 def report_run(clustering: Clustering, path: Path, graph: Any, seconds: float) -> None:

@@ -12,22 +12,14 @@ from sparse_ap.cli_options import (
     cluster_options,
     graph_argument,
     jobs_option,
-    names_of,
     similarity_option,
-    warnings_told,
 )
+from sparse_ap.cli_output import names_of, require_output, warnings_told
 from sparse_ap.clustering import affinity_propagation
-from sparse_ap.errors import InvalidInputError
 from sparse_ap.files import read_graph
 from sparse_ap.hierarchy import hierarchy
 from sparse_ap.report import tree_lines
-from sparse_ap.results import (
-    level_columns,
-    require_columns,
-    require_writable,
-    write_hierarchy,
-    write_levels,
-)
+from sparse_ap.results import level_columns, write_hierarchy, write_levels
 
 __all__ = ["tree"]
 
@@ -53,7 +45,7 @@ Examples:
     type=click.Path(path_type=Path),
     help="Where to: .parquet, .csv or .zarr (point, and its exemplar on each level), or .npz (everything).",
 )
-@click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add COLUMN_0 and so on to its obs.")
+@click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add COLUMN_0, ... to its obs.")
 @click.option(
     "--preference", type=float, help="Of the points, for the finest level.  [default: the median similarity]"
 )
@@ -74,7 +66,7 @@ def tree(
     dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Cluster a graph, then its clusters, and so on."""
-    _require_output(output, obs)
+    require_output(output, obs, level_columns(str(obs), 1))
     matrix = read_graph(graph, similarity)
     with warnings_told(), connected(scheduler, dask_workers) as client:
         means = {"n_jobs": n_jobs, "memory_limit": memory_limit, "client": client, "verbose": not quiet}
@@ -97,12 +89,3 @@ def tree(
     if not quiet:
         click.echo("\n".join(tree_lines(found, names)))
         click.echo(f"written to {output}" if output else "not written: give --output to keep the tree")
-
-
-def _require_output(output: Path | None, obs: str | None) -> None:
-    if obs is not None and output is None:
-        raise InvalidInputError("--obs names columns, but not where: give --output, the AnnData store.")
-    if output is not None and obs is not None:
-        require_columns(output, *level_columns(obs, 1))
-    elif output is not None:
-        require_writable(output)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sparse_ap.inspection import QUANTILES, GraphSummary
 from sparse_ap.model import Clustering
 from sparse_ap.preference_path import PreferencePath
+from sparse_ap.tree import Hierarchy
 
-__all__ = ["clustering_lines", "path_lines", "summary_lines"]
+__all__ = ["clustering_lines", "path_lines", "summary_lines", "tree_lines"]
 
 
 def clustering_lines(clustering: Clustering, seconds: float) -> list[str]:
@@ -43,6 +46,23 @@ def path_lines(path: PreferencePath) -> list[str]:
         "  preference    clusters   net similarity  data similarity",
         *(f"{p:>12.6g}  {k:>10,}  {net:>15.8g}  {data:>15.8g}" for p, k, net, data in rows),
     ]
+
+
+def tree_lines(tree: Hierarchy, names: Any = None) -> list[str]:
+    """Say what each level of a hierarchy is like."""
+    heading = "level    clusters  median size     largest  edges inside  net similarity  largest are those of"
+    return [heading, *(_level_line(tree, level, names) for level in range(tree.n_levels))]
+
+
+def _level_line(tree: Hierarchy, level: int, names: Any) -> str:
+    cut = tree.level(level)
+    sizes = cut.sizes
+    largest = cut.exemplars[np.argsort(-sizes, kind="stable")[:3]]
+    said = ", ".join(map(str, largest if names is None else names[largest]))
+    return (
+        f"{level:>5}  {cut.n_clusters:>10,}  {np.median(sizes):>11g}  {sizes.max():>10,}  "
+        f"{tree.inner_share[level]:>12.1%}  {tree.net_similarity(level):>14.6g}  {said}"
+    )
 
 
 def summary_lines(summary: GraphSummary) -> list[str]:
