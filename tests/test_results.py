@@ -13,14 +13,8 @@ import zarr
 from conftest import knn_similarity
 
 from sparse_ap import Hierarchy, InvalidInputError, affinity_propagation, hierarchy, results
-from sparse_ap.results import (
-    level_columns,
-    require_writable,
-    write_clustering,
-    write_column,
-    write_hierarchy,
-    write_levels,
-)
+from sparse_ap.observations import level_columns, write_column, write_levels
+from sparse_ap.results import require_writable, write_clustering, write_hierarchy
 
 GRAPH = knn_similarity(300, 8, 2, seed=0)
 CLUSTERING = affinity_propagation(GRAPH, preference=-0.05)
