@@ -177,6 +177,44 @@ def test_a_clustering_to_begin_with(tree: Hierarchy) -> None:
     require_nested(other)
 
 
+def test_links_of_weight_one_are_the_edges(tree: Hierarchy, tmp_path: Path) -> None:
+    ones = GRAPH.copy()
+    ones.data[:] = 1
+    path = write_graph(ones, tmp_path / "links.zarr", order="rcm").path
+    for links in (ones, path):
+        assert tree_bits(hierarchy(GRAPH, clustering=tree.clusterings[0], links=links)) == tree_bits(tree)
+
+
+def test_links_are_added_up(tree: Hierarchy) -> None:
+    first = tree.clusterings[0]
+    weights = GRAPH.copy()
+    weights.data = np.random.default_rng(0).integers(0, 9, GRAPH.nnz).astype(np.float32)
+    found = hierarchy(GRAPH, clustering=first, links=weights, max_levels=2)
+    edges = weights.tocoo()
+    for level in range(2):
+        labels = found.labels(level)
+        assert found.n_inner_edges[level] == edges.data[labels[edges.row] == labels[edges.col]].sum()
+    assert found.n_edges == weights.data.sum()
+
+
+@pytest.mark.parametrize("weight", [-1.0, 0.5, np.nan, np.inf, 2.0**25])
+def test_links_that_do_not_add_up(tree: Hierarchy, weight: float) -> None:
+    links = GRAPH.copy()
+    links.data[:] = 1
+    links.data[8 * 7 + 2] = weight
+    text = (
+        f"links has the weight {weight:g} at (7, {links.indices[58]}); whole numbers from 0 to 16,777,216 "
+        "are needed, whose sums are exact. Multiply by some number, and round."
+    )
+    with pytest.raises(InvalidInputError, match=re.escape(text)):
+        hierarchy(GRAPH, clustering=tree.clusterings[0], links=links)
+
+
+def test_links_of_other_points(tree: Hierarchy) -> None:
+    with pytest.raises(InvalidInputError, match=r"^clustering is of 2000 points, and the graph has 3\. "):
+        hierarchy(GRAPH, clustering=tree.clusterings[0], links=scipy.sparse.eye_array(3, format="csr"))
+
+
 def test_fewer_levels(tree: Hierarchy) -> None:
     short = hierarchy(GRAPH, max_levels=2)
     assert tree_bits(short)[0] == tree_bits(tree)[0][:2]
