@@ -3,8 +3,7 @@
     python benchmarks/hierarchy.py moses FILE [PREFERENCE]   1.9 million molecules: each level, and seconds
     python benchmarks/hierarchy.py ways GRAPH.zarr           from disk in 2 GB, on two workers, in memory
 
-The first level of `ways` is clustered once, from disk; each way builds the levels above it, in a process of its
-own.
+The first level of `ways` is clustered once, from disk; each way builds the levels above in its own process.
 """
 
 from __future__ import annotations
