@@ -17,6 +17,7 @@ __all__ = [
     "bytes_of",
     "candidates_kept",
     "choose_way",
+    "pairs_counted",
 ]
 
 #: In place of whether to renumber points: the run to go on with was begun in memory, with renumbered ones.
@@ -44,6 +45,9 @@ _SENT_AND_FETCHED = 72
 # A thread's block, as it is read, decoded and worked on; and what zarr decodes at a time of a whole array.
 _COPIES_OF_A_BLOCK = 4
 _BLOCKS_WHILE_LOADING = 12
+# A pair of clusters whose edges are counted: by each thread, merged, and made rows; and how many there are at
+# least.
+_COUNTING_A_PAIR, _LEAST_PAIRS = 256, 1 << 16
 # Kernels loaded, or compiled at their first use, and what the allocator keeps.
 _MACHINERY = 160_000_000
 
@@ -188,6 +192,13 @@ def _more_memory(last: Way) -> str:
         "Raise memory_limit to that; or write the graph to disk with sparse_ap.graphs.write_graph and "
         "give its path: edges are then read from there in each sweep."
     )
+
+
+def pairs_counted(memory_limit: int | str | None) -> int:
+    """Return of how many pairs of clusters the edges can be counted at a time."""
+    limit = available() if memory_limit is None else bytes_of(memory_limit)
+    left = limit - psutil.Process().memory_info().rss
+    return max(_LEAST_PAIRS, int(left) // _COUNTING_A_PAIR)
 
 
 def available() -> int:

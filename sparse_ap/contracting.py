@@ -3,83 +3,133 @@
 Of the edges that begin or end in cluster a the share P(a, c) leads to cluster c, or stays inside for c = a.
 Two clusters are alike by how much their shares overlap: s(a, b) = log Σ over c of √(P(a, c) P(b, c)), minus
 their Bhattacharyya distance (Bulletin of the Calcutta Mathematical Society 35, 1943). Counts are whole
-numbers, and their sums exact: the same in whatever order edges are read.
+numbers, and their sums exact: the same in whatever order edges are read, and however many clusters at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numba
 import numpy as np
 import scipy.sparse
 
+from sparse_ap.graphs.assembly import csr_graph
 from sparse_ap.graphs.edges import keep_top_k
-from sparse_ap.model import Block, Clustering, Int32Array, Int64Array
-from sparse_ap.passes.contraction import ClusterVectors, ContractionPass
+from sparse_ap.model import Block, FloatArray, Int32Array, Int64Array
+from sparse_ap.passes.contraction import ClusterVectors, ContractionPass, Links
 from sparse_ap.plan import Execution
 
-__all__ = ["contracted", "linked", "overlap_similarity"]
+__all__ = ["LinkedGraph", "Shares", "overlap_similarity"]
 
 # Of each cluster, the largest shares that are compared, and the most similar clusters that are kept.
 _N_KEPT = 15
 
 
-def linked(
-    execution: Execution,
-    user_id: Int32Array | None,
-    clustering: Clustering,
-    weigh: Callable[[Block], Int64Array] | None = None,
-) -> scipy.sparse.csr_array:
-    """Count the edges that lead from each cluster to each other, and to itself.
+@dataclass(frozen=True, slots=True, eq=False)
+class Shares:
+    """Where the edges of each cluster lead.
 
-    Parameters
+    Attributes
+    ----------
+    roots : csr_array of float32, shape (n_clusters, n_clusters)
+        Square roots of each cluster's largest shares.
+    n_inner : int
+        Edges that stay inside a cluster, or their weight.
+    n_edges : int
+        All of them.
+    """
+
+    roots: scipy.sparse.csr_array
+    n_inner: int
+    n_edges: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinkedGraph:
+    """A graph whose edges are the links between points.
+
+    Attributes
     ----------
     execution : Execution
     user_id : ndarray of int32, shape (n_points,), or None
         The user's number of each point; None: its own.
-    clustering : Clustering
+    most_pairs : int
+        Pairs of clusters to count at a time.
     weigh : callable, optional
-        What to add up instead, as `ContractionPass` takes it.
-
-    Returns
-    -------
-    csr_array of int64, shape (n_clusters, n_clusters)
+        What to add up instead of edges, as `ContractionPass` takes it.
     """
-    n = clustering.n_clusters
-    label = (clustering.labels if user_id is None else clustering.labels[user_id]).astype(np.int32)
-    pair, n_edges = execution.run(ContractionPass(n, weigh), ClusterVectors(label), ())[1].merged()
-    return _counted(pair // n, pair % n, n_edges, n)
+
+    execution: Execution
+    user_id: Int32Array | None
+    most_pairs: int
+    weigh: Callable[[Block], Int64Array] | None = None
+
+    def shares(self, labels: Int64Array, n_clusters: int) -> Shares:
+        """Return where the edges of each cluster lead; ``labels`` are the user's points'."""
+        label = (labels if self.user_id is None else labels[self.user_id]).astype(np.int32)
+        parts: list[tuple[Int64Array, Int32Array, FloatArray]] = []
+        n_inner = n_edges = 0
+        begun = Links(n_clusters, 0, n_clusters, self.most_pairs)
+        while not parts or begun.start < n_clusters:
+            counting = ContractionPass(begun, self.weigh)
+            links = self.execution.run(counting, ClusterVectors(label), ())[1]
+            part = _Part.of(links)
+            parts.append(part.roots())
+            n_inner, n_edges = n_inner + part.n_inner, n_edges + part.n_edges
+            begun = Links(n_clusters, links.stop, n_clusters, self.most_pairs)
+            del links, part
+        degree, indices, roots = (np.concatenate(of_parts) for of_parts in zip(*parts, strict=True))
+        return Shares(csr_graph(np.append(0, np.cumsum(degree)), indices, roots), n_inner, n_edges)
 
 
-def contracted(counts: scipy.sparse.csr_array, clustering: Clustering) -> scipy.sparse.csr_array:
-    """Count the same edges for clusters of clusters.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """The edges of some clusters, as rows: columns ascending."""
 
-    Parameters
-    ----------
-    counts : csr_array of int64, shape (n, n)
-    clustering : Clustering
-        Of these n.
-    """
-    counted = counts.tocoo()
-    label = clustering.labels
-    return _counted(label[counted.row], label[counted.col], counted.data, clustering.n_clusters)
+    rows: scipy.sparse.csr_array
+    n_inner: int
+    n_edges: int
+
+    @classmethod
+    def of(cls, links: Links) -> _Part:
+        """Take each pair for the rows of both clusters, where those are in the range."""
+        pair, n_edges = links.merged()
+        lower, upper = np.divmod(pair, max(1, links.n_clusters))
+        inner = lower == upper
+        # Edges inside a cluster begin there and end there.
+        begin, end = links.start <= lower, (upper < links.stop) & (links.start <= upper) & ~inner
+        begin &= lower < links.stop
+        row = np.concatenate([lower[begin], upper[end]]) - links.start
+        column = np.concatenate([upper[begin], lower[end]])
+        value = np.concatenate([(n_edges * (1 + inner))[begin], n_edges[end]])
+        shape = (links.stop - links.start, links.n_clusters)
+        rows = scipy.sparse.coo_array((value, (row, column)), shape=shape).tocsr()
+        # Links may weigh nothing.
+        rows.eliminate_zeros()
+        rows.sort_indices()
+        return cls(rows, int(n_edges[inner & begin].sum()), int(n_edges[begin].sum()))
+
+    def roots(self) -> tuple[Int64Array, Int32Array, FloatArray]:
+        """Return how many of each row's shares are kept, their columns, and their square roots."""
+        rows = self.rows
+        shares = rows.data / np.repeat(rows.sum(axis=1), np.diff(rows.indptr))
+        degree = np.minimum(np.diff(rows.indptr), _N_KEPT)
+        indptr = np.append(0, np.cumsum(degree))
+        indices, largest = np.empty(indptr[-1], np.int32), np.empty(indptr[-1])
+        keep_top_k(rows.indptr, rows.indices, shares, indptr, indices, largest)
+        return degree, indices, np.sqrt(largest).astype(np.float32)
 
 
-def _counted(row: Int64Array, column: Int64Array, n_edges: Int64Array, n: int) -> scipy.sparse.csr_array:
-    counts = scipy.sparse.coo_array((n_edges, (row, column)), shape=(n, n)).tocsr()
-    counts.sort_indices()
-    return counts
-
-
-def overlap_similarity(counts: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
+def overlap_similarity(roots: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     """Return how far the shares of each cluster overlap with those of its most similar others.
 
     Parameters
     ----------
-    counts : csr_array of int64, shape (n_clusters, n_clusters)
-        Edges from each cluster to each other and to itself.
+    roots : csr_array of float32, shape (n_clusters, n_clusters)
+        As in `Shares`.
 
     Returns
     -------
@@ -87,11 +137,10 @@ def overlap_similarity(counts: scipy.sparse.csr_array) -> scipy.sparse.csr_array
         The logarithm: 0 where they are the same, without an entry where nothing overlaps. Of each row the 15
         largest.
     """
-    roots = _roots_of_shares(counts)
     columns = roots.T.tocsr()
     n = len(roots.indptr) - 1
-    n_kept = np.empty(n, np.int64)
-    indices, overlap = np.full((n, _N_KEPT), n, np.int32), np.empty((n, _N_KEPT))
+    degree = np.empty(n, np.int64)
+    indices, overlap = np.full((n, _N_KEPT), n, np.int32), np.empty((n, _N_KEPT), np.float32)
     _keep_most_alike(
         roots.indptr,
         roots.indices,
@@ -101,25 +150,12 @@ def overlap_similarity(counts: scipy.sparse.csr_array) -> scipy.sparse.csr_array
         columns.data,
         indices,
         overlap,
-        n_kept,
+        degree,
     )
     kept = indices < n
-    # Of fewer digits than those in which logarithms may differ between machines. Roots are rounded.
-    similarity = np.log(np.minimum(overlap[kept], 1.0)).astype(np.float32)
-    return scipy.sparse.csr_array(
-        (similarity, indices[kept], np.append(0, np.cumsum(n_kept))), shape=roots.shape
-    )
-
-
-def _roots_of_shares(counts: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
-    """Return the square roots of each cluster's largest shares; of equals, those of the smaller numbers."""
-    links = (counts + counts.T).tocsr()
-    links.sort_indices()
-    shares = links.data / np.repeat(links.sum(axis=1), np.diff(links.indptr))
-    indptr = np.append(0, np.cumsum(np.minimum(np.diff(links.indptr), _N_KEPT)))
-    indices, largest = np.empty(indptr[-1], np.int32), np.empty(indptr[-1])
-    keep_top_k(links.indptr, links.indices, shares, indptr, indices, largest)
-    return scipy.sparse.csr_array((np.sqrt(largest), indices, indptr), shape=links.shape)
+    # Roots are rounded. float32 has fewer digits than those in which logarithms may differ between machines.
+    similarity = np.log(np.minimum(overlap[kept], 1, dtype=np.float64)).astype(np.float32)
+    return csr_graph(np.append(0, np.cumsum(degree)), indices[kept], similarity)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -142,7 +178,8 @@ def _keep_most_alike(
         for share in range(indptr[a], indptr[a + 1]):
             c = indices[share]
             for other in range(column_indptr[c], column_indptr[c + 1]):
-                b, product = column_indices[other], root[share] * column_root[other]
+                b = column_indices[other]
+                product = np.float64(root[share]) * np.float64(column_root[other])
                 if seen_from[b] == a:
                     total[b] += product
                 elif b != a:
@@ -158,7 +195,7 @@ def _keep_largest(total: Any, others: Any, kept: Any, overlap: Any) -> int:
     """Insert each where it belongs, the largest first; of equals the one with the smaller number."""
     n_kept = 0
     for b in others:
-        x, place = total[b], n_kept
+        x, place = np.float32(total[b]), n_kept
         while place > 0 and (overlap[place - 1] < x or (overlap[place - 1] == x and kept[place - 1] > b)):
             place -= 1
             if place + 1 < len(kept):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import islice
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import scipy.sparse
 
+from sparse_ap.budget import pairs_counted
 from sparse_ap.clustering import clustered, warn_of
-from sparse_ap.contracting import contracted, linked, overlap_similarity
+from sparse_ap.contracting import LinkedGraph, overlap_similarity
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.model import Clustering
 from sparse_ap.passes.contraction import weights
@@ -63,9 +65,9 @@ def hierarchy(
     max_levels : int, optional
         Levels at most. Default: until no two clusters are merged any more.
     missing, random_state, n_jobs, memory_limit, client, verbose
-        As for `affinity_propagation`. The links between clusters, 16 bytes for each two linked clusters
-        of the first level, and the levels above are in this process's memory, and not counted in
-        ``memory_limit``.
+        As for `affinity_propagation`. The levels above the first are in this process's memory: with
+        ``memory_limit`` edges are counted for as many clusters at a time as fit into it, but some 500 bytes
+        for each cluster of the first level are not counted.
 
     Returns
     -------
@@ -98,43 +100,48 @@ def hierarchy(
     array([200, 200, 200])
     """
     _check_levels(level_preference, max_levels)
-    with session(similarity, missing, random_state, n_jobs, memory_limit, client, verbose) as (run, problem):
+    with ExitStack() as held:
+        run, problem = held.enter_context(
+            session(similarity, missing, random_state, n_jobs, memory_limit, client, verbose)
+        )
         if clustering is None:
             clustering = clustered(run, problem, best_of_rows(problem.execution))
             warn_of(clustering.outcome)
         _require_same_points(clustering, problem.execution.n_points)
-        if links is None:
-            counts = linked(problem.execution, problem.user_id, clustering)
-    if links is not None:
-        with opened(links, run.settings, run.keeping, n_jobs, memory_limit, client) as of_links:
-            execution = loaded(*of_links)
+        graph = LinkedGraph(problem.execution, problem.user_id, pairs_counted(memory_limit))
+        if links is not None:
+            given = opened(links, run.settings, run.keeping, n_jobs, memory_limit, client)
+            execution = loaded(*held.enter_context(given))
             _require_same_points(clustering, execution.n_points)
-            counts = linked(execution, execution.store.origin.order, clustering, weights)
-    found = list(
-        islice(_levels(clustering, counts, level_preference, random_state, n_jobs, verbose), max_levels)
-    )
-    clusterings, graphs, n_inner_edges = zip(*found, strict=True)
-    return Hierarchy(clusterings, graphs, np.array(n_inner_edges, np.int64), int(counts.sum()))
+            graph = LinkedGraph(execution, execution.store.origin.order, graph.most_pairs, weights)
+        levels = _levels(clustering, graph, level_preference, random_state, n_jobs, verbose)
+        clusterings, graphs, n_inner, n_edges = zip(*islice(levels, max_levels), strict=True)
+    return Hierarchy(clusterings, graphs, np.array(n_inner, np.int64), n_edges[0])
 
 
 def _levels(
     clustering: Clustering,
-    counts: scipy.sparse.csr_array,
+    links: LinkedGraph,
     level_preference: float,
     random_state: Any,
     n_jobs: int | None,
     verbose: bool,
-) -> Iterator[tuple[Clustering, scipy.sparse.csr_array, int]]:
-    """Yield each level's clustering, the graph of its clusters, and how many edges stay inside them."""
+) -> Iterator[tuple[Clustering, scipy.sparse.csr_array, int, int]]:
+    """Yield each level's clustering, the graph of its clusters, the edges inside them, and all edges."""
+    labels = clustering.labels
     while True:
-        graph = overlap_similarity(counts)
-        yield clustering, graph, int(counts.diagonal().sum())
+        shares = links.shares(labels, clustering.n_clusters)
+        graph = overlap_similarity(shares.roots)
+        n_inner, n_edges = shares.n_inner, shares.n_edges
+        # Not to be held while the level is clustered.
+        del shares
+        yield clustering, graph, n_inner, n_edges
         with session(graph, None, random_state, n_jobs, None, None, verbose) as (run, problem):
             preference = level_preference * (problem.common_preference or 0.0)
             clustering = clustered(run, problem.at(preference), best_of_rows(problem.execution))
         if clustering.n_clusters == len(clustering.labels):
             return
-        counts = contracted(counts, clustering)
+        labels = clustering.labels[labels]
 
 
 def _check_levels(level_preference: object, max_levels: object) -> None:

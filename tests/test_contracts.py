@@ -35,7 +35,7 @@ from sparse_ap.passes.assignment import (
 from sparse_ap.passes.classic import ClassicRows, ClassicSweep, ClassicVectors, Messages
 from sparse_ap.passes.compact import DIAGONAL, NOBODY, CompactRows, CompactSweep, SweepVectors
 from sparse_ap.passes.contract import COUNT, EXACT_SUM
-from sparse_ap.passes.contraction import ClusterVectors, ContractionPass
+from sparse_ap.passes.contraction import ClusterVectors, ContractionPass, Links
 from sparse_ap.passes.dual import (
     CoverPass,
     CoverRows,
@@ -469,7 +469,7 @@ CASES: dict[str, Any] = {
         StandingRows(PREFERENCE, FIRST, VALUE, SECOND, FALLBACK),
     ),
     "ContractionPass": (
-        lambda: ContractionPass(50),
+        lambda: ContractionPass(Links(50, 0, 50, 1 << 16)),
         ClusterVectors(np.arange(500, dtype=np.int32) // 10),
         (),
     ),

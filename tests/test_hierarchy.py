@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from clusters import RunningCluster, running
 from conftest import knn_similarity
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from strategies import graphs
 from test_same_bits import bits
@@ -32,12 +35,17 @@ from sparse_ap import (
     plan,
 )
 from sparse_ap.cli import main
-from sparse_ap.contracting import overlap_similarity
+from sparse_ap.contracting import LinkedGraph, overlap_similarity
 from sparse_ap.graphs import knn_graph, write_graph
-from sparse_ap.passes.contraction import Links
+from sparse_ap.passes.contraction import Links, weights
+from sparse_ap.plan import Execution, cut_rows
+from sparse_ap.runners.serial import SerialRunner
+from sparse_ap.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
+# The package's attribute of that name is the function.
+hierarchy_module = sys.modules["sparse_ap.hierarchy"]
 GRAPH = knn_similarity(2000, 8, 2, seed=6)
 
 
@@ -112,8 +120,20 @@ def test_groups_that_are_there_are_found() -> None:
     assert found.n_clusters == 7
 
 
-@given(st.integers(1, 40), st.integers(0, 2**32 - 1), st.sampled_from([0.02, 0.2, 0.8]))
-def test_overlaps_against_a_dense_oracle(n: int, seed: int, density: float) -> None:
+def linked_graph(counts: NDArray[np.int64], most_pairs: int) -> LinkedGraph:
+    """Take each entry for so many links."""
+    store = MemoryStore.from_sparse(scipy.sparse.csr_array(counts.astype(np.float32)))
+    execution = Execution(store, cut_rows(store.indptr, 3), SerialRunner())
+    return LinkedGraph(execution, None, most_pairs, weights)
+
+
+@given(
+    st.integers(1, 40),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.02, 0.2, 0.8]),
+    st.sampled_from([1, 10, 100, 10**6]),
+)
+def test_overlaps_against_a_dense_oracle(n: int, seed: int, density: float, most_pairs: int) -> None:
     rng = np.random.default_rng(seed)
     counts = rng.integers(1, 6, (n, n)) * (rng.random((n, n)) < density)
     links = (counts + counts.T).astype(float)
@@ -122,7 +142,7 @@ def test_overlaps_against_a_dense_oracle(n: int, seed: int, density: float) -> N
         row[np.argsort(-row, kind="stable")[15:]] = 0
     overlap = np.sqrt(shares) @ np.sqrt(shares).T
     np.fill_diagonal(overlap, 0)
-    found = overlap_similarity(scipy.sparse.csr_array(counts))
+    found = overlap_similarity(linked_graph(counts, most_pairs).shares(np.arange(n), n).roots)
     assert found.has_canonical_format
     for i in range(n):
         expected = np.sort(overlap[i][overlap[i] > 0])[::-1][:15]
@@ -133,19 +153,39 @@ def test_overlaps_against_a_dense_oracle(n: int, seed: int, density: float) -> N
 
 def test_equal_overlaps_are_kept_by_number() -> None:
     """Twenty clusters that are all alike: each keeps the first fifteen others."""
-    found = overlap_similarity(scipy.sparse.csr_array(np.ones((20, 20), np.int64)))
+    links = linked_graph(np.ones((20, 20), np.int64), 50)
+    found = overlap_similarity(links.shares(np.arange(20), 20).roots)
     for i in range(20):
         np.testing.assert_array_equal(found[[i]].indices, np.delete(np.arange(20), i)[:15])
     np.testing.assert_allclose(found.data, np.log(0.75), rtol=1e-6)
 
 
-@given(st.lists(st.lists(st.integers(0, 30), max_size=40), max_size=12))
-def test_links_add_up(blocks: list[list[int]]) -> None:
-    total = sum((Links.of(np.array(block, np.int64)) for block in blocks), Links())
-    pair, n_edges = np.unique(np.array([*itertools.chain(*blocks)], np.int64), return_counts=True)
-    np.testing.assert_array_equal(total.merged().pair, pair)
-    np.testing.assert_array_equal(total.merged().n_edges, n_edges)
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=30), max_size=8),
+    st.integers(0, 8),
+    st.integers(1, 60),
+)
+def test_links_add_up(blocks: list[list[tuple[int, int]]], start: int, most: int) -> None:
+    begun = Links(9, start, 9, most)
+    counted = [
+        begun.with_edges(*np.array(block, np.int32).reshape(-1, 2).T) if block else begun for block in blocks
+    ]
+    total = sum(counted, begun)
+    assert start < total.stop <= 9
+    expected = Counter(
+        (min(edge), max(edge))
+        for block in blocks
+        for edge in block
+        if any(start <= end < total.stop for end in edge)
+    )
+    pair, n_edges = total.merged()
+    assert dict(zip(pair.tolist(), n_edges.tolist(), strict=True)) == {
+        a * 9 + b: count for (a, b), count in expected.items()
+    }
+    assert (np.diff(pair) > 0).all()
     assert all(len(a.pair) >= 2 * len(b.pair) for a, b in itertools.pairwise(total.runs))
+    assert len(pair) <= most or total.stop == start + 1
+    assert total == sum(counted[::-1], begun) or total.stop != sum(counted[::-1], begun).stop
 
 
 def test_the_same_tree_in_every_way(
@@ -162,6 +202,11 @@ def test_the_same_tree_in_every_way(
     ]
     for way in ways:
         assert tree_bits(hierarchy(**way)) == tree_bits(tree), way
+
+
+def test_few_clusters_at_a_time_give_the_same_tree(tree: Hierarchy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hierarchy_module, "pairs_counted", lambda limit: 300)
+    assert tree_bits(hierarchy(GRAPH, n_jobs=2)) == tree_bits(tree)
 
 
 def test_renumbered_points_give_the_same_tree(tree: Hierarchy, tmp_path: Path) -> None:

@@ -1,19 +1,24 @@
-"""The pass that contracts the graph: how many edges lead from each cluster to each other."""
+"""The pass that contracts the graph: how many edges there are between every two clusters.
+
+Of many clusters there may be more pairs than fit into memory. Then only those are counted that have one of a
+range of clusters; the range is halved whenever they become too many.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.model import Block, Int32Array, Int64Array
+from sparse_ap.model import Block, BoolArray, Int32Array, Int64Array
 from sparse_ap.passes.contract import ColumnReduction, Columns
 
-__all__ = ["ClusterVectors", "ContractionPass", "Links", "weights"]
+__all__ = ["ClusterVectors", "ContractionPass", "Links", "Pairs", "weights"]
 
 # Of one edge: float32 holds whole numbers up to here.
 _MOST = 1 << 24
@@ -25,8 +30,17 @@ class ClusterVectors(NamedTuple):
     label: Int32Array
 
 
-class _Run(NamedTuple):
-    """Pairs of clusters, ascending and each once, and how many edges, or what weight, each has."""
+class Pairs(NamedTuple):
+    """Pairs of clusters, and the edges between the two, in both directions.
+
+    Attributes
+    ----------
+    pair : ndarray of int64
+        The smaller number times the number of clusters, plus the other, which may be the same; ascending,
+        each once.
+    n_edges : ndarray of int64
+        How many, or their weight.
+    """
 
     pair: Int64Array
     n_edges: Int64Array
@@ -34,48 +48,93 @@ class _Run(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Links:
-    """How many edges lead from each cluster to each other.
+    """The edges between any two clusters of which one, at least, is in a range.
 
     Attributes
     ----------
-    runs : tuple of _Run
+    n_clusters : int
+    start, stop : int
+        The range of clusters.
+    most : int
+        Pairs above which the range is halved.
+    runs : tuple of Pairs
         Each at least twice as long as the next: so few are merged often, as in a merge sort.
     """
 
-    runs: tuple[_Run, ...] = ()
+    n_clusters: int
+    start: int
+    stop: int
+    most: int
+    runs: tuple[Pairs, ...] = ()
 
-    @classmethod
-    def of(cls, pair: Int64Array, weight: Int64Array | None = None) -> Links:
-        """Add up the weights of edges, given the pair of each; without them each weighs 1."""
-        if weight is None:
-            return cls((_Run(*np.unique(pair, return_counts=True)),))
-        order = np.argsort(pair, kind="stable")
-        distinct, begin = np.unique(pair[order], return_index=True)
-        return cls((_Run(distinct, np.add.reduceat(weight[order], begin) if len(begin) else weight),))
+    @property
+    def whole(self) -> bool:
+        """Whether the range is that of all clusters."""
+        return self.start == 0 and self.stop == self.n_clusters
+
+    def with_edges(self, a: NDArray[Any], b: NDArray[Any], weight: Int64Array | None = None) -> Links:
+        """Add edges between clusters a and b; without weights each weighs 1."""
+        pair = np.minimum(a, b).astype(np.int64) * self.n_clusters + np.maximum(a, b)
+        if not self.whole:
+            inside = self._inside(pair)
+            pair, weight = pair[inside], None if weight is None else weight[inside]
+        return replace(self, runs=(_added_up(pair, weight),)) + self if len(pair) else self
 
     def __add__(self, other: Links) -> Links:
         """Combine with another block's."""
-        runs: list[_Run] = []
-        for run in sorted(self.runs + other.runs, key=_length, reverse=True):
-            runs.append(run)
-            while len(runs) > 1 and _length(runs[-2]) < 2 * _length(runs[-1]):
-                runs.append(_merged(runs.pop(), runs.pop()))
-        return Links(tuple(runs))
+        links = self._below(other.stop)._merging(other._below(self.stop).runs)
+        while links.stop - links.start > 1 and sum(map(_length, links.runs)) > self.most:
+            links = links._below(links.start + (links.stop - links.start) // 2)._merging(())
+        return links
 
     def __eq__(self, other: object) -> bool:
         """Whether they are the same, in however many runs."""
-        return isinstance(other, Links) and all(map(np.array_equal, self.merged(), other.merged()))
+        return (
+            isinstance(other, Links)
+            and (self.n_clusters, self.start, self.stop) == (other.n_clusters, other.start, other.stop)
+            and all(map(np.array_equal, self.merged(), other.merged()))
+        )
 
-    def merged(self) -> _Run:
+    def merged(self) -> Pairs:
         """Return all of them as one run."""
-        whole = _Run(np.empty(0, np.int64), np.empty(0, np.int64))
+        whole = Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
         for run in reversed(self.runs):
             whole = _merged(run, whole)
         return whole
 
+    def _merging(self, others: tuple[Pairs, ...]) -> Links:
+        runs: list[Pairs] = []
+        for run in sorted(self.runs + others, key=_length, reverse=True):
+            runs.append(run)
+            while len(runs) > 1 and _length(runs[-2]) < 2 * _length(runs[-1]):
+                runs.append(_merged(runs.pop(), runs.pop()))
+        return replace(self, runs=tuple(runs))
 
-def _length(run: _Run) -> int:
+    def _below(self, stop: int) -> Links:
+        """Return those of a shorter range."""
+        if stop >= self.stop:
+            return self
+        links = replace(self, stop=stop)
+        inside = [(run, links._inside(run.pair)) for run in self.runs]
+        return replace(links, runs=tuple(Pairs(run.pair[i], run.n_edges[i]) for run, i in inside))
+
+    def _inside(self, pair: Int64Array) -> BoolArray:
+        """Whether one of the two is in the range."""
+        lower, upper = np.divmod(pair, self.n_clusters)
+        within: BoolArray = (lower >= self.start) & (lower < self.stop)
+        return within | ((upper >= self.start) & (upper < self.stop))
+
+
+def _length(run: Pairs) -> int:
     return len(run.pair)
+
+
+def _added_up(pair: Int64Array, weight: Int64Array | None) -> Pairs:
+    if weight is None:
+        return Pairs(*np.unique(pair, return_counts=True))
+    order = np.argsort(pair, kind="stable")
+    distinct, begin = np.unique(pair[order], return_index=True)
+    return Pairs(distinct, np.add.reduceat(weight[order], begin))
 
 
 def weights(block: Block) -> Int64Array:
@@ -103,30 +162,30 @@ class ContractionPass:
 
     Attributes
     ----------
-    n_clusters : int
+    nothing : Links
+        Says of which clusters.
     weigh : callable, optional
         Returns the weights of a block's edges. None: each weighs 1.
     """
 
-    n_clusters: int
+    nothing: Links
     weigh: Callable[[Block], Int64Array] | None = None
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[Links] = Links()
 
     def __call__(self, block: Block, vectors: ClusterVectors, rows: tuple[()], columns: Columns) -> Links:
         """Count one block's."""
-        own = np.repeat(block.rows.of(vectors.label).astype(np.int64), np.diff(block.indptr))
-        pair = own * self.n_clusters + vectors.label[block.indices]
-        return Links.of(pair, None if self.weigh is None else self.weigh(block))
+        own = np.repeat(block.rows.of(vectors.label), np.diff(block.indptr))
+        weight = None if self.weigh is None else self.weigh(block)
+        return self.nothing.with_edges(own, vectors.label[block.indices], weight)
 
 
-def _merged(left: _Run, right: _Run) -> _Run:
+def _merged(left: Pairs, right: Pairs) -> Pairs:
     pair = np.empty(_length(left) + _length(right), np.int64)
     n_edges = np.empty_like(pair)
     n = _merge(left, right, pair, n_edges)
-    return _Run(pair[:n], n_edges[:n])
+    return Pairs(pair[:n], n_edges[:n])
 
 
 @numba.njit(nogil=True, cache=True)
