@@ -28,8 +28,9 @@ from sparse_ap.errors import RunInterrupted, SparseAPError
 from sparse_ap.files import read_graph
 from sparse_ap.html_report import require_report
 from sparse_ap.model import Clustering
+from sparse_ap.observations import write_column
 from sparse_ap.report import clustering_lines, summary_lines
-from sparse_ap.results import write_clustering, write_column
+from sparse_ap.results import write_clustering
 
 __all__ = ["main"]
 

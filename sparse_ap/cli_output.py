@@ -13,7 +13,8 @@ import click
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import open_graph
 from sparse_ap.model import Outcome
-from sparse_ap.results import require_columns, require_writable
+from sparse_ap.observations import require_columns
+from sparse_ap.results import require_writable
 
 __all__ = ["names_of", "require_output", "warnings_told"]
 

@@ -18,8 +18,9 @@ from sparse_ap.cli_output import names_of, require_output, warnings_told
 from sparse_ap.clustering import affinity_propagation
 from sparse_ap.files import read_graph
 from sparse_ap.hierarchy import hierarchy
+from sparse_ap.observations import level_columns, write_levels
 from sparse_ap.report import tree_lines
-from sparse_ap.results import level_columns, write_hierarchy, write_levels
+from sparse_ap.results import write_hierarchy
 
 __all__ = ["tree"]
 

@@ -8,6 +8,7 @@ numbers, and their sums exact: the same in whatever order edges are read.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -15,9 +16,9 @@ import numpy as np
 import scipy.sparse
 
 from sparse_ap.graphs.edges import keep_top_k
-from sparse_ap.model import Clustering, Int64Array
+from sparse_ap.model import Block, Clustering, Int32Array, Int64Array
 from sparse_ap.passes.contraction import ClusterVectors, ContractionPass
-from sparse_ap.similarity import Problem
+from sparse_ap.plan import Execution
 
 __all__ = ["contracted", "linked", "overlap_similarity"]
 
@@ -25,15 +26,30 @@ __all__ = ["contracted", "linked", "overlap_similarity"]
 _N_KEPT = 15
 
 
-def linked(problem: Problem, clustering: Clustering) -> scipy.sparse.csr_array:
+def linked(
+    execution: Execution,
+    user_id: Int32Array | None,
+    clustering: Clustering,
+    weigh: Callable[[Block], Int64Array] | None = None,
+) -> scipy.sparse.csr_array:
     """Count the edges that lead from each cluster to each other, and to itself.
+
+    Parameters
+    ----------
+    execution : Execution
+    user_id : ndarray of int32, shape (n_points,), or None
+        The user's number of each point; None: its own.
+    clustering : Clustering
+    weigh : callable, optional
+        What to add up instead, as `ContractionPass` takes it.
 
     Returns
     -------
     csr_array of int64, shape (n_clusters, n_clusters)
     """
-    label, n = clustering.labels[problem.user_id].astype(np.int32), clustering.n_clusters
-    pair, n_edges = problem.execution.run(ContractionPass(n), ClusterVectors(label), ())[1].merged()
+    n = clustering.n_clusters
+    label = (clustering.labels if user_id is None else clustering.labels[user_id]).astype(np.int32)
+    pair, n_edges = execution.run(ContractionPass(n, weigh), ClusterVectors(label), ())[1].merged()
     return _counted(pair // n, pair % n, n_edges, n)
 
 

@@ -20,6 +20,7 @@ from sparse_ap.graphs.distances import from_distances, similarities_between
 from sparse_ap.graphs.exact import nearest_of
 from sparse_ap.graphs.knn import knn_graph
 from sparse_ap.graphs.points import checked_metric, checked_points
+from sparse_ap.hierarchy import hierarchy
 from sparse_ap.prediction import most_similar, warn_of_unreached
 from sparse_ap.processors import usable_threads
 
@@ -55,6 +56,9 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     similarity : {"-d**2", "-d", "1-d"} or callable, optional
         How a distance becomes a similarity, for the two neighbour affinities. None: "-d**2" for Euclidean
         and for precomputed distances, "-d" for any other metric.
+    n_levels : int or None
+        Levels of a hierarchy, of which the clusters are the first; see `sparse_ap.hierarchy`. None: until
+        nothing is merged.
     tol : float in [0, 1), optional
     scheme, refine, reorder, random_state, n_jobs, verbose
         As for `affinity_propagation`.
@@ -71,6 +75,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         The similarities that were clustered.
     clustering_ : Clustering
         Everything else: net similarity, outcome, history.
+    hierarchy_ : Hierarchy
+        Only with ``n_levels`` other than 1. Its first level is ``clustering_``.
     n_iter_ : int
     n_features_in_ : int
     feature_names_in_ : ndarray of str
@@ -101,6 +107,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         preference: ArrayLike | None = None,
         preference_quantile: float | None = None,
         n_clusters: int | None = None,
+        n_levels: int | None = 1,
         affinity: str = "nearest_neighbors",
         n_neighbors: int = 15,
         metric: str = "euclidean",
@@ -119,6 +126,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.preference = preference
         self.preference_quantile = preference_quantile
         self.n_clusters = n_clusters
+        self.n_levels = n_levels
         self.affinity = affinity
         self.n_neighbors = n_neighbors
         self.metric = metric
@@ -183,6 +191,16 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             client=client,
             verbose=self.verbose,
         )
+        if self.n_levels != 1:
+            self.hierarchy_ = hierarchy(
+                self.affinity_matrix_,
+                clustering=self.clustering_,
+                max_levels=self.n_levels,
+                random_state=self.random_state,
+                n_jobs=self.n_jobs if client is None else None,
+                client=client,
+                verbose=self.verbose,
+            )
         self.labels_ = self.clustering_.labels
         self.cluster_centers_indices_ = self.clustering_.exemplars
         self.n_iter_ = self.clustering_.n_iter

@@ -14,9 +14,12 @@ from sparse_ap.clustering import clustered, warn_of
 from sparse_ap.contracting import contracted, linked, overlap_similarity
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.model import Clustering
+from sparse_ap.passes.contraction import weights
+from sparse_ap.preparation import opened
 from sparse_ap.sessions import session
 from sparse_ap.settings import require, whole
 from sparse_ap.similarity import best_of_rows
+from sparse_ap.sources import loaded
 from sparse_ap.tree import Hierarchy
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ def hierarchy(
     similarity: Any,
     *,
     clustering: Clustering | None = None,
+    links: Any = None,
     level_preference: float = 2.0,
     max_levels: int | None = None,
     missing: Literal["nan"] | None = None,
@@ -50,6 +54,9 @@ def hierarchy(
         As for `affinity_propagation`.
     clustering : Clustering, optional
         Of this graph, to begin with. None: that of `affinity_propagation` with default parameters.
+    links : graph, optional
+        Weights of links between points, whole numbers from 0 to 2**24, of which the levels above are
+        built: a graph of any form that ``similarity`` may have. Default: every edge weighs 1.
     level_preference : float, > 0
         Preference of the clusters at all further levels, in units of the median of the level's similarities:
         larger means fewer clusters a level, and fewer levels.
@@ -67,7 +74,8 @@ def hierarchy(
     Raises
     ------
     InvalidInputError
-        ``clustering`` is of other points, an option is out of range, or what `affinity_propagation` refuses.
+        ``clustering`` or ``links`` are of other points, weights are no whole numbers, an option is out of
+        range, or what `affinity_propagation` refuses.
     MemoryLimitError, DamagedGraphError, ClusterError
         As by `affinity_propagation`.
 
@@ -95,7 +103,13 @@ def hierarchy(
             clustering = clustered(run, problem, best_of_rows(problem.execution))
             warn_of(clustering.outcome)
         _require_same_points(clustering, problem.execution.n_points)
-        counts = linked(problem, clustering)
+        if links is None:
+            counts = linked(problem.execution, problem.user_id, clustering)
+    if links is not None:
+        with opened(links, run.settings, run.keeping, n_jobs, memory_limit, client) as of_links:
+            execution = loaded(*of_links)
+            _require_same_points(clustering, execution.n_points)
+            counts = linked(execution, execution.store.origin.order, clustering, weights)
     found = list(
         islice(_levels(clustering, counts, level_preference, random_state, n_jobs, verbose), max_levels)
     )

@@ -59,9 +59,9 @@ class Hierarchy:
     graphs : tuple of csr_array of float32, shape (n_clusters, n_clusters)
         How alike the clusters of each level are: what the next level is a clustering of.
     n_inner_edges : ndarray of int64, shape (n_levels,)
-        Edges of the graph that stay inside a cluster of each level.
+        Edges of the graph that stay inside a cluster of each level; of links that were given, their weight.
     n_edges : int
-        Edges of the graph.
+        Edges of the graph, or the weight of the links.
     """
 
     clusterings: tuple[Clustering, ...]

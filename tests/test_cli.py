@@ -180,6 +180,13 @@ def test_the_refinement_is_passed_on(refine: str, graph_file: Path, knn: Any, tm
         assert saved["net_similarity"] == expected.net_similarity
 
 
+def test_a_bound_is_told(graph_file: Path, knn: Any) -> None:
+    expected = affinity_propagation(knn, certify=True)
+    lines = run("cluster", graph_file, "--certify").output.splitlines()
+    bound, gap = expected.net_similarity_bound, expected.optimality_gap
+    assert f"at most         {bound:.8g}  (proven; {gap:.2%} more)" in lines
+
+
 def test_positive_similarities_are_told(graph_file: Path, tmp_path: Path) -> None:
     scipy.sparse.save_npz(tmp_path / "d.npz", -scipy.sparse.load_npz(graph_file))
     result = run("cluster", tmp_path / "d.npz", "--quiet")

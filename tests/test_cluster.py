@@ -243,6 +243,16 @@ def test_the_local_search_takes_the_same_way(
     assert result.net_similarity > without.net_similarity
 
 
+def test_the_same_bound_is_proven(client: Client, tmp_path: Path) -> None:
+    path = disk.write(tmp_path / "graph.zarr", GRAPH, chunks=1000)
+    found = affinity_propagation(path, client=client, certify=True, **OPTIONS)
+    assert (
+        found.net_similarity_bound
+        == affinity_propagation(GRAPH, certify=True, **OPTIONS).net_similarity_bound
+    )
+    assert found.net_similarity_bound is not None
+
+
 def test_the_local_search_on_a_dense_graph_takes_the_same_way(client: Client, tmp_path: Path) -> None:
     points = np.random.default_rng(2).normal(size=(100, 3))
     graph = scipy.sparse.csr_array(-np.square(points[:, None] - points[None]).sum(axis=2))

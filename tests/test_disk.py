@@ -50,6 +50,16 @@ def test_the_search_gives_the_same_bits(tmp_path: Path) -> None:
     assert bits(affinity_propagation(open_graph(path), **options)) == bits(expected)
 
 
+def test_the_same_bound_is_proven(tmp_path: Path) -> None:
+    path = disk.write(tmp_path / "graph.zarr", GRAPH)
+    options: dict[str, Any] = {"preference": PREFERENCE, "refine": None, "tol": 0.5, "certify": True}
+    expected = affinity_propagation(GRAPH, **options)
+    assert expected.optimality_gap is not None
+    assert 0 < expected.optimality_gap < 0.5
+    found = affinity_propagation(open_graph(path), **options)
+    assert found.net_similarity_bound == expected.net_similarity_bound
+
+
 @pytest.mark.parametrize(
     "options",
     [

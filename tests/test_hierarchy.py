@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.cluster.hierarchy
 import scipy.sparse
+from click.testing import CliRunner
 from clusters import RunningCluster, running
 from conftest import knn_similarity
 from hypothesis import given, settings
@@ -20,7 +21,17 @@ from scipy.sparse.csgraph import connected_components
 from strategies import graphs
 from test_same_bits import bits
 
-from sparse_ap import Clustering, Cut, Hierarchy, InvalidInputError, affinity_propagation, hierarchy, plan
+from sparse_ap import (
+    AffinityPropagation,
+    Clustering,
+    Cut,
+    Hierarchy,
+    InvalidInputError,
+    affinity_propagation,
+    hierarchy,
+    plan,
+)
+from sparse_ap.cli import main
 from sparse_ap.contracting import overlap_similarity
 from sparse_ap.graphs import knn_graph, write_graph
 from sparse_ap.passes.contraction import Links
@@ -166,6 +177,44 @@ def test_a_clustering_to_begin_with(tree: Hierarchy) -> None:
     require_nested(other)
 
 
+def test_links_of_weight_one_are_the_edges(tree: Hierarchy, tmp_path: Path) -> None:
+    ones = GRAPH.copy()
+    ones.data[:] = 1
+    path = write_graph(ones, tmp_path / "links.zarr", order="rcm").path
+    for links in (ones, path):
+        assert tree_bits(hierarchy(GRAPH, clustering=tree.clusterings[0], links=links)) == tree_bits(tree)
+
+
+def test_links_are_added_up(tree: Hierarchy) -> None:
+    first = tree.clusterings[0]
+    weights = GRAPH.copy()
+    weights.data = np.random.default_rng(0).integers(0, 9, GRAPH.nnz).astype(np.float32)
+    found = hierarchy(GRAPH, clustering=first, links=weights, max_levels=2)
+    edges = weights.tocoo()
+    for level in range(2):
+        labels = found.labels(level)
+        assert found.n_inner_edges[level] == edges.data[labels[edges.row] == labels[edges.col]].sum()
+    assert found.n_edges == weights.data.sum()
+
+
+@pytest.mark.parametrize("weight", [-1.0, 0.5, np.nan, np.inf, 2.0**25])
+def test_links_that_do_not_add_up(tree: Hierarchy, weight: float) -> None:
+    links = GRAPH.copy()
+    links.data[:] = 1
+    links.data[8 * 7 + 2] = weight
+    text = (
+        f"links has the weight {weight:g} at (7, {links.indices[58]}); whole numbers from 0 to 16,777,216 "
+        "are needed, whose sums are exact. Multiply by some number, and round."
+    )
+    with pytest.raises(InvalidInputError, match=re.escape(text)):
+        hierarchy(GRAPH, clustering=tree.clusterings[0], links=links)
+
+
+def test_links_of_other_points(tree: Hierarchy) -> None:
+    with pytest.raises(InvalidInputError, match=r"^clustering is of 2000 points, and the graph has 3\. "):
+        hierarchy(GRAPH, clustering=tree.clusterings[0], links=scipy.sparse.eye_array(3, format="csr"))
+
+
 def test_fewer_levels(tree: Hierarchy) -> None:
     short = hierarchy(GRAPH, max_levels=2)
     assert tree_bits(short)[0] == tree_bits(tree)[0][:2]
@@ -293,3 +342,64 @@ def test_the_coarsest_level_has_no_parents(tree: Hierarchy) -> None:
 def test_a_cut_knows_its_sizes() -> None:
     cut = Cut(np.array([0, 1, 1, 0, 1]), np.array([0, 2]))
     assert (cut.n_clusters, cut.sizes.tolist()) == (2, [2, 3])
+
+
+def run(*arguments: Any) -> Any:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def graph_file(tmp_path: Path) -> Path:
+    scipy.sparse.save_npz(tmp_path / "graph.npz", scipy.sparse.csr_matrix(GRAPH))
+    return tmp_path / "graph.npz"
+
+
+def test_the_command_writes_and_tells(tree: Hierarchy, graph_file: Path, tmp_path: Path) -> None:
+    done = run("tree", graph_file, "-o", tmp_path / "tree.npz")
+    assert done.exit_code == 0, done.output
+    assert tree_bits(Hierarchy.load(tmp_path / "tree.npz")) == tree_bits(tree)
+    heading, *lines, last = done.output.splitlines()
+    assert heading.split()[:2] == ["level", "clusters"]
+    assert [line.split()[0] for line in lines] == [str(level) for level in range(tree.n_levels)]
+    assert [int(line.split()[1]) for line in lines] == tree.n_clusters.tolist()
+    largest = tree.exemplars(0)[np.argsort(-tree.sizes(0), kind="stable")[:3]]
+    assert lines[0].endswith(", ".join(map(str, largest)))
+    assert last == f"written to {tmp_path / 'tree.npz'}"
+
+
+def test_the_command_with_options(graph_file: Path, tmp_path: Path) -> None:
+    options = ["--preference=-0.05", "--level-preference", 3, "--max-levels", 2, "--n-jobs", 1, "--quiet"]
+    done = run("tree", graph_file, "-o", tmp_path / "tree.npz", *options)
+    assert (done.exit_code, done.output) == (0, "")
+    first = affinity_propagation(GRAPH, preference=-0.05)
+    expected = hierarchy(GRAPH, clustering=first, level_preference=3, max_levels=2)
+    assert tree_bits(Hierarchy.load(tmp_path / "tree.npz")) == tree_bits(expected)
+
+
+def test_the_command_without_an_output(graph_file: Path) -> None:
+    done = run("tree", graph_file)
+    assert done.output.splitlines()[-1] == "not written: give --output to keep the tree"
+
+
+def test_the_command_refuses_an_output_before_the_work(graph_file: Path, tmp_path: Path) -> None:
+    done = run("tree", graph_file, "-o", tmp_path / "tree.txt")
+    assert done.exit_code == 2
+    assert "tree.txt ends in '.txt'; one of .parquet, .csv, .npz, .zarr is needed." in done.output
+    done = run("tree", graph_file, "--obs", "exemplar")
+    assert "--obs names a column, but not where: give --output, the AnnData store." in done.output
+
+
+def test_the_estimator_builds_levels() -> None:
+    points = np.random.default_rng(0).normal(size=(400, 3))
+    model = AffinityPropagation(n_levels=None).fit(points)
+    assert model.hierarchy_.clusterings[0] is model.clustering_
+    assert tree_bits(model.hierarchy_) == tree_bits(hierarchy(model.affinity_matrix_))
+    assert AffinityPropagation(n_levels=2).fit(points).hierarchy_.n_levels == 2
+    assert not hasattr(AffinityPropagation().fit(points), "hierarchy_")
+
+
+def test_a_dense_matrix_has_levels_too() -> None:
+    points = np.random.default_rng(0).normal(size=(60, 2))
+    model = AffinityPropagation(affinity="euclidean", n_levels=None).fit(points)
+    require_nested(model.hierarchy_)
+    assert model.hierarchy_.n_clusters[-1] == 1

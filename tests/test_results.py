@@ -12,8 +12,9 @@ import pytest
 import zarr
 from conftest import knn_similarity
 
-from sparse_ap import Clustering, InvalidInputError, affinity_propagation, results
-from sparse_ap.results import require_writable, write_clustering, write_column
+from sparse_ap import Hierarchy, InvalidInputError, affinity_propagation, hierarchy, results
+from sparse_ap.observations import level_columns, write_column, write_levels
+from sparse_ap.results import require_writable, write_clustering, write_hierarchy
 
 GRAPH = knn_similarity(300, 8, 2, seed=0)
 CLUSTERING = affinity_propagation(GRAPH, preference=-0.05)
@@ -116,7 +117,7 @@ def test_folders_are_not_replaced(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(clustering: Clustering, ids: Any, path: Path) -> None:
+    def fail(result: Any, path: Path) -> None:
         path.mkdir()
         (path / "half").write_text("half")
         raise OSError(28, "No space left on device")
@@ -125,3 +126,48 @@ def test_an_error_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(OSError, match="No space left"):
         write_clustering(CLUSTERING, tmp_path / "table.zarr")
     assert not list(tmp_path.iterdir())
+
+
+TREE = hierarchy(GRAPH, clustering=CLUSTERING)
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".zarr"])
+def test_levels_come_back(tmp_path: Path, ending: str, named: bool) -> None:
+    path = tmp_path / f"table{ending}"
+    write_hierarchy(TREE, path, NAMES if named else None)
+    table = read(path)
+    assert sorted(table) == sorted(["point", *level_columns("level", TREE.n_levels)])
+    names = NAMES if named else np.arange(300)
+    kind = str if named else int
+    assert [kind(x) for x in table["point"]] == names.tolist()
+    for level in range(TREE.n_levels):
+        expected = names[TREE.exemplars(level)[TREE.labels(level)]].tolist()
+        assert [kind(x) for x in table[f"level_{level}"]] == expected
+    if ending == ".zarr":
+        assert zarr.open_group(path, mode="r").attrs["n_clusters"] == TREE.n_clusters.tolist()
+
+
+def test_all_of_a_tree_comes_back(tmp_path: Path) -> None:
+    write_hierarchy(TREE, tmp_path / "tree.npz")
+    assert repr(Hierarchy.load(tmp_path / "tree.npz")) == repr(TREE)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:zarr v3 autosharding", "ignore:Consolidated")
+@pytest.mark.filterwarnings("ignore:Writing zarr v2")
+def test_levels_in_obs(tmp_path: Path) -> None:
+    anndata = pytest.importorskip("anndata")
+    path = tmp_path / "cells.zarr"
+    cells = anndata.AnnData(np.zeros((300, 2), np.float32))
+    cells.obs_names = NAMES.tolist()
+    cells.write_zarr(path)
+    write_levels(TREE, path, "exemplar")
+    back = anndata.read_zarr(path)
+    assert back.obs.columns.tolist() == level_columns("exemplar", TREE.n_levels)
+    for level in range(TREE.n_levels):
+        found = back.obs[f"exemplar_{level}"]
+        assert found.tolist() == NAMES[TREE.exemplars(level)[TREE.labels(level)]].tolist()
+        assert found.cat.categories.tolist() == NAMES[TREE.exemplars(level)].tolist()
+    text = f"{path} has a column 'exemplar_0' in obs already; choose another name."
+    with pytest.raises(InvalidInputError, match=re.escape(text)):
+        write_levels(TREE, path, "exemplar")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import numba
 import numpy as np
 
+from sparse_ap.errors import InvalidInputError
 from sparse_ap.model import Block, Int32Array, Int64Array
 from sparse_ap.passes.contract import ColumnReduction, Columns
 
-__all__ = ["ClusterVectors", "ContractionPass", "Links"]
+__all__ = ["ClusterVectors", "ContractionPass", "Links", "weights"]
+
+# Of one edge: float32 holds whole numbers up to here.
+_MOST = 1 << 24
 
 
 class ClusterVectors(NamedTuple):
@@ -21,7 +26,7 @@ class ClusterVectors(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """Pairs of clusters, ascending and each once, and the edges of each pair."""
+    """Pairs of clusters, ascending and each once, and how many edges, or what weight, each has."""
 
     pair: Int64Array
     n_edges: Int64Array
@@ -40,9 +45,13 @@ class Links:
     runs: tuple[_Run, ...] = ()
 
     @classmethod
-    def of(cls, pair: Int64Array) -> Links:
-        """Count edges, given the pair of each."""
-        return cls((_Run(*np.unique(pair, return_counts=True)),))
+    def of(cls, pair: Int64Array, weight: Int64Array | None = None) -> Links:
+        """Add up the weights of edges, given the pair of each; without them each weighs 1."""
+        if weight is None:
+            return cls((_Run(*np.unique(pair, return_counts=True)),))
+        order = np.argsort(pair, kind="stable")
+        distinct, begin = np.unique(pair[order], return_index=True)
+        return cls((_Run(distinct, np.add.reduceat(weight[order], begin) if len(begin) else weight),))
 
     def __add__(self, other: Links) -> Links:
         """Combine with another block's."""
@@ -69,16 +78,38 @@ def _length(run: _Run) -> int:
     return len(run.pair)
 
 
+def weights(block: Block) -> Int64Array:
+    """Return the weights that a block of a graph of weights holds.
+
+    Raises
+    ------
+    InvalidInputError
+        One is no whole number from 0.
+    """
+    wrong = np.flatnonzero(~((block.data >= 0) & (block.data <= _MOST) & (block.data == np.rint(block.data))))
+    if len(wrong):
+        row = int(np.searchsorted(block.indptr - block.indptr[0], wrong[0], side="right")) - 1
+        raise InvalidInputError(
+            f"links has the weight {block.data[wrong[0]]:g} at ({block.rows.start + row}, "
+            f"{block.indices[wrong[0]]}); whole numbers from 0 to {_MOST:,} are needed, whose sums are "
+            "exact. Multiply by some number, and round."
+        )
+    return block.data.astype(np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class ContractionPass:
-    """Count the edges between clusters.
+    """Count the edges between clusters, or add up their weights.
 
     Attributes
     ----------
     n_clusters : int
+    weigh : callable, optional
+        Returns the weights of a block's edges. None: each weighs 1.
     """
 
     n_clusters: int
+    weigh: Callable[[Block], Int64Array] | None = None
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ()
@@ -87,7 +118,8 @@ class ContractionPass:
     def __call__(self, block: Block, vectors: ClusterVectors, rows: tuple[()], columns: Columns) -> Links:
         """Count one block's."""
         own = np.repeat(block.rows.of(vectors.label).astype(np.int64), np.diff(block.indptr))
-        return Links.of(own * self.n_clusters + vectors.label[block.indices])
+        pair = own * self.n_clusters + vectors.label[block.indices]
+        return Links.of(pair, None if self.weigh is None else self.weigh(block))
 
 
 def _merged(left: _Run, right: _Run) -> _Run:
