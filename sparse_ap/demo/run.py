@@ -16,7 +16,7 @@ from sparse_ap import affinity_propagation, hierarchy
 from sparse_ap.demo.map import Caption, draw_map, require_matplotlib
 from sparse_ap.demo.places import EARTH_RADIUS_KM, Places, load_places, unit_vectors
 from sparse_ap.demo.regions import Regions, measure_regions, write_table
-from sparse_ap.demo.tree_map import continent_level, draw_tree, largest_first
+from sparse_ap.demo.tree_map import continent_level, draw_tree, largest_first, tree_caption
 from sparse_ap.graphs import knn_graph
 from sparse_ap.model import Clustering, SweepReport
 from sparse_ap.tree import Hierarchy
@@ -166,8 +166,7 @@ def demonstrate(
     caption = _caption(regions, found, graph.nnz, preference)
     _, map_seconds = _timed(lambda: draw_map(regions, caption, output / "map.png"))
     tree, hierarchy_seconds = _timed(lambda: hierarchy(graph, clustering=found, n_jobs=n_jobs))
-    tree_caption = _tree_caption(tree)
-    _, tree_seconds = _timed(lambda: draw_tree(places, tree, tree_caption, output / "hierarchy.png"))
+    _, tree_seconds = _timed(lambda: draw_tree(places, tree, tree_caption(tree), output / "hierarchy.png"))
     seconds = (knn_seconds, clustering_seconds, hierarchy_seconds, map_seconds + tree_seconds)
     return _figures(found, regions, tree, graph.nnz, seconds)
 
@@ -260,22 +259,6 @@ def _caption(regions: Regions, found: Clustering, n_edges: int, preference: floa
         f"An exemplar costs {-preference:,.0f} km, and must\nsave the other places more than that."
     )
     return Caption(f"The world in {len(regions):,} places", facts, note)
-
-
-def _tree_caption(tree: Hierarchy) -> Caption:
-    """Say on the map of the hierarchy how many there are on each level."""
-    coarsest = continent_level(tree)
-    counts = [f"{n:,}" for n in tree.n_clusters[: coarsest + 1]]
-    facts = (
-        f"{len(tree.labels(0)):,} places",
-        f"{counts[0]} exemplars",
-        *(f"{n} of these" for n in counts[1:]),
-    )
-    note = (
-        "Lines lead to the exemplars of\nthe next level. Each of the "
-        f"{counts[-1]} has\na colour; shades tell apart\nthe {counts[-2:][0]} below them."
-    )
-    return Caption(f"The world in {counts[-1]} places", facts, note)
 
 
 def _figures(

@@ -25,7 +25,7 @@ from sparse_ap.demo.places import Places, unit_vectors
 from sparse_ap.demo.projection import equal_earth, relative_longitude
 from sparse_ap.tree import Hierarchy
 
-__all__ = ["RING", "Sheet", "continent_level", "draw_names", "draw_tree", "largest_first"]
+__all__ = ["RING", "Sheet", "continent_level", "draw_names", "draw_tree", "largest_first", "tree_caption"]
 
 N_CONTINENTS = 8
 """The coarsest level drawn has about so many clusters, a colour each."""
@@ -40,6 +40,22 @@ SHADES = (0.62, 0.95, 0.42)
 def continent_level(tree: Hierarchy) -> int:
     """Return the coarsest level drawn."""
     return tree.nearest_level(N_CONTINENTS)
+
+
+def tree_caption(tree: Hierarchy) -> Caption:
+    """Say on the map of the hierarchy how many there are on each level."""
+    coarsest = continent_level(tree)
+    counts = [f"{n:,}" for n in tree.n_clusters[: coarsest + 1]]
+    facts = (
+        f"{len(tree.labels(0)):,} places",
+        f"{counts[0]} exemplars",
+        *(f"{n} of these" for n in counts[1:]),
+    )
+    note = (
+        "Lines lead to the exemplars of\nthe next level. Each of the "
+        f"{counts[-1]} has\na colour; shades tell apart\nthe {counts[-2:][0]} below them."
+    )
+    return Caption(f"The world in {counts[-1]} places", facts, note)
 
 
 def draw_tree(places: Places, tree: Hierarchy, caption: Caption, path: Path) -> None:
