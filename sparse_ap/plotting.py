@@ -15,11 +15,12 @@ from sparse_ap.plotting_convergence import plot_convergence
 from sparse_ap.plotting_path import plot_path
 from sparse_ap.plotting_pixels import draw_pixels
 from sparse_ap.plotting_sizes import plot_sizes
+from sparse_ap.plotting_tree import plot_tree
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_clustering", "plot_convergence", "plot_path", "plot_sizes"]
+__all__ = ["plot_clustering", "plot_convergence", "plot_path", "plot_sizes", "plot_tree"]
 
 RASTERISED_FROM = 20_000
 """Points from which a PDF or SVG gets pixels: files of so many single lines are slow to open."""

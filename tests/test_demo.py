@@ -1,19 +1,24 @@
 """The demonstration: its data, its map and its table."""
 
 import csv
+import itertools
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sparse_ap import Hierarchy, hierarchy
+from sparse_ap.colours import ON_DARK
 from sparse_ap.demo import draw_map, great_circle_km, load_places, measure_regions, unit_vectors, write_table
 from sparse_ap.demo import run as demo_run
 from sparse_ap.demo.labels import Box, place_labels
-from sparse_ap.demo.map import HEIGHT, WIDTH, Caption, require_matplotlib
+from sparse_ap.demo.map import HEIGHT, WIDTH, Caption, blank_map, require_matplotlib
 from sparse_ap.demo.places import Places
 from sparse_ap.demo.projection import CENTRAL_MERIDIAN, equal_earth, relative_longitude
 from sparse_ap.demo.regions import COLUMNS, Regions
+from sparse_ap.demo.tree_map import RING, Sheet, continent_level, draw_names, draw_tree
 from sparse_ap.errors import MissingDependencyError
 
 # Hand-picked, so that what the regions measure can be told in advance: Reykjavík and two places near it,
@@ -161,6 +166,15 @@ def test_label_limit_is_kept() -> None:
     assert [label.index for label in placed] == [0, 1, 2, 3]
 
 
+def test_labels_cover_no_mark() -> None:
+    anchor, extent, frame = np.array([[50.0, 50.0]]), [np.array([30.0, 10.0])], Box(0.0, 0.0, 200.0, 100.0)
+    mark = Box(60.0, 45.0, 5.0, 5.0)
+    (beside,) = place_labels(anchor, extent, frame, gap=2.0, margin=1.0, limit=1, marks=[mark])
+    assert beside.box == Box(18.0, 45.0, 30.0, 10.0)
+    everywhere = [Box(0.0, 0.0, 200.0, 100.0)]
+    assert place_labels(anchor, extent, frame, gap=2.0, margin=1.0, limit=1, marks=everywhere) == []
+
+
 def test_regions_are_measured(regions: Regions) -> None:
     vectors = unit_vectors(CAPITALS)
     to_akureyri = great_circle_km(vectors[0], vectors[2])
@@ -191,6 +205,63 @@ def test_map_is_a_picture_of_the_size_it_says(regions: Regions, tmp_path: Path) 
     coloured = np.ptp(reds_greens_blues, axis=1) > 0.5
     assert 20 < coloured.sum() < 5_000  # six dots and four lines of strong colour, and no line across the map
     assert (reds_greens_blues.min(axis=1) > 0.9).sum() > 200  # the title and two names in white
+
+
+@pytest.fixture(scope="module")
+def swiss(places: Places) -> tuple[Places, Hierarchy]:
+    country = places.take(np.flatnonzero(places.countries == "CH"))
+    return country, hierarchy(demo_run.great_circle_graph(country, 15, n_jobs=1), n_jobs=1)
+
+
+def test_map_of_a_hierarchy_tells_the_coarsest_apart(swiss: tuple[Places, Hierarchy], tmp_path: Path) -> None:
+    """Switzerland is a few pixels of the world: spread over it, its exemplars can be told apart."""
+    from matplotlib.colors import to_rgb
+    from matplotlib.image import imread
+
+    country, tree = swiss
+    spread = replace(
+        country, longitude=30 * (country.longitude - 8.2), latitude=40 * (country.latitude - 46.8)
+    )
+    draw_tree(spread, tree, Caption("Many places", ("one fact",), "a note"), tmp_path / "hierarchy.png")
+    picture = imread(tmp_path / "hierarchy.png")
+    assert picture.shape[:2] == (HEIGHT, WIDTH)
+    coarsest = tree.exemplars(continent_level(tree))
+    shown = picture[pixels_of(spread, coarsest)][:, :3]
+    palette = np.array([to_rgb(colour) for colour in ON_DARK])
+    nearest = np.abs(shown[:, None] - palette).max(axis=2)
+    np.testing.assert_allclose(nearest.min(axis=1), 0, atol=0.01)
+    assert len(set(nearest.argmin(axis=1))) == min(len(coarsest), len(ON_DARK))
+
+
+def pixels_of(places: Places, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return row and column of the picture at which places lie."""
+    axes = blank_map()
+    axes.apply_aspect()
+    where = equal_earth(places.latitude, relative_longitude(places.longitude))[points]
+    x, y = axes.transData.transform(where).T
+    return HEIGHT - 1 - y.astype(int), x.astype(int)
+
+
+def test_names_on_the_map_of_a_hierarchy_cover_neither_each_other_nor_a_ring(
+    swiss: tuple[Places, Hierarchy],
+) -> None:
+    country, tree = swiss
+    spread = replace(
+        country, longitude=30 * (country.longitude - 8.2), latitude=40 * (country.latitude - 46.8)
+    )
+    axes = blank_map()
+    draw_names(axes, Sheet.of(spread, tree))
+    # The rectangles around glyphs may be less than a pixel larger when they are drawn elsewhere.
+    boxes = [Box(*text.get_window_extent().bounds).padded(-1) for text in axes.texts]
+    level = continent_level(tree)
+    assert tree.n_clusters[level] < len(boxes) <= tree.n_clusters[level - 1]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    where = axes.transData.transform(equal_earth(spread.latitude, relative_longitude(spread.longitude)))
+    rings = [Box(x, y, 0, 0).padded(RING - 1) for x, y in where[tree.exemplars(level)]]
+    assert not any(ring.overlaps(box) for ring in rings for box in boxes)
+    named = {text.get_text() for text in axes.texts}
+    assert {country.names[i] for i in tree.exemplars(level)} <= named
+    assert named <= {country.names[i] for i in tree.exemplars(level - 1)}
 
 
 def test_missing_matplotlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,5 +303,14 @@ def test_demonstration_of_one_country(places: Places, tmp_path: Path) -> None:
     table = (tmp_path / "clusters.csv").read_text(encoding="utf-8").splitlines()
     assert len(table) == 1 + figures.n_exemplars
     assert (tmp_path / "map.png").stat().st_size > 10_000
+    assert (tmp_path / "hierarchy.png").stat().st_size > 10_000
+    levels = figures.n_clusters
+    assert levels[0] == figures.n_exemplars
+    assert len(levels) > 1
+    assert sorted(set(levels), reverse=True) == list(levels)
+    assert len(figures.continents) in levels
+    assert set(figures.continents) <= {line.split(",")[0] for line in table}
+    assert f"levels           {' > '.join(map(str, levels))}" in figures.lines()
+    assert f"the {len(figures.continents):<12} {', '.join(figures.continents)}" in figures.lines()
     assert "1,425 places" in lines[0]
     assert f"exemplars        {figures.n_exemplars}" in figures.lines()

@@ -1,7 +1,8 @@
 """A demonstration: the places that stand for the world.
 
 The 171,075 places of GeoNames, each linked with its 200 nearest, are clustered by affinity propagation,
-and the result is drawn as a map and written as a table.  :func:`run_demo` does it all.
+and the result is drawn as a map and written as a table.  The clusters are clustered in turn, down to a few,
+and drawn as a second map.  :func:`run_demo` does it all.
 """
 
 from sparse_ap.demo.map import Caption, draw_map

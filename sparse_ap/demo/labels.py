@@ -69,6 +69,7 @@ def place_labels(
     gap: float,
     margin: float,
     limit: int,
+    marks: Sequence[Box] = (),
 ) -> list[PlacedLabel]:
     """Place labels beside their anchors, first come first served, until ``limit`` have found room.
 
@@ -84,6 +85,8 @@ def place_labels(
         Pixels between an anchor and its label, and pixels kept free around each label.
     limit : int
         At most so many labels.
+    marks : sequence of Box
+        What no label may cover.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def place_labels(
     for index, (anchor, extent) in enumerate(zip(anchors, extents, strict=True)):
         if len(placed) == limit:
             break
-        taken = [label.box.padded(margin) for label in placed]
+        taken = [*marks, *(label.box.padded(margin) for label in placed)]
         positions = [box for box in _positions(anchor, extent, gap) if box.within(frame)]
         free = [box for box in positions if not any(map(box.overlaps, taken))]
         placed += [PlacedLabel(index, box) for box in free[:1]]

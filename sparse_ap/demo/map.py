@@ -90,14 +90,14 @@ def draw_map(regions: Regions, caption: Caption, path: Path) -> None:
     The projection is B. Šavrič, T. Patterson and B. Jenny (2018), "The Equal Earth map projection".
     """
     require_matplotlib()
-    axes = _blank_map()
+    axes = blank_map()
     sheet = _Sheet.of(regions)
-    _draw_globe(axes)
+    draw_globe(axes)
     _draw_spokes(axes, sheet)
     _draw_places(axes, sheet)
     _draw_exemplars(axes, sheet)
     _draw_names(axes, sheet)
-    _write_caption(axes.figure, caption)
+    write_caption(axes.figure, caption)
     axes.figure.savefig(path, dpi=DOTS_PER_INCH, facecolor=SPACE, metadata={"Title": caption.title})
 
 
@@ -134,7 +134,7 @@ class _Sheet:
         return cls(regions, east, equal_earth(places.latitude, east), colours)
 
 
-def _blank_map() -> Any:
+def blank_map() -> Any:
     """Make the figure and, in it, axes that show the whole width of the map."""
     # Not through pyplot: that would touch the caller's figures, and may want a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -150,7 +150,7 @@ def _blank_map() -> Any:
     return axes
 
 
-def _draw_globe(axes: Any) -> None:
+def draw_globe(axes: Any) -> None:
     """Fill the outline of the map and rule a line every 30 degrees."""
     latitudes = np.linspace(-90.0, 90.0, 181)
     edge = equal_earth(latitudes, np.full(181, 180.0))
@@ -215,7 +215,7 @@ def _draw_names(axes: Any, sheet: _Sheet) -> None:
         texts[index].remove()
 
 
-def _write_caption(figure: Any, caption: Caption) -> None:
+def write_caption(figure: Any, caption: Caption) -> None:
     """Write the caption's parts in their corners."""
     figure.text(0.016, 0.958, caption.title, fontsize=14, fontweight="bold", color=INK, va="center")
     small = {"fontsize": 6.0, "color": FAINT, "linespacing": 1.6}

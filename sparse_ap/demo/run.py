@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap import affinity_propagation
+from sparse_ap import affinity_propagation, hierarchy
 from sparse_ap.demo.map import Caption, draw_map, require_matplotlib
 from sparse_ap.demo.places import EARTH_RADIUS_KM, Places, load_places, unit_vectors
 from sparse_ap.demo.regions import Regions, measure_regions, write_table
+from sparse_ap.demo.tree_map import continent_level, draw_tree, largest_first, tree_caption
 from sparse_ap.graphs import knn_graph
 from sparse_ap.model import Clustering, SweepReport
+from sparse_ap.tree import Hierarchy
 
 __all__ = [
     "EXEMPLAR_COST_KM",
@@ -59,8 +61,12 @@ class DemoFigures:
         Distance from a place to its exemplar, the mean over all places.
     net_similarity : float
         Minus the sum of those distances and minus the exemplars' cost, in km: what was maximised.
-    knn_seconds, clustering_seconds, drawing_seconds : float
-        Time taken to find the nearest neighbours, to cluster, and to draw the map.
+    n_clusters : tuple of int
+        Exemplars of each level of the hierarchy: those of the places, exemplars of these, and so on.
+    continents : tuple of str
+        Names of the exemplars of the coarsest level drawn, that of the most places first.
+    knn_seconds, clustering_seconds, hierarchy_seconds, drawing_seconds : float
+        Time taken to find the nearest neighbours, to cluster, to cluster the clusters, and to draw the maps.
     peak_memory : int or None
         The most memory the process has held, in bytes; None where the system does not say.
     """
@@ -72,8 +78,11 @@ class DemoFigures:
     n_unsettled: int
     mean_km: float
     net_similarity: float
+    n_clusters: tuple[int, ...]
+    continents: tuple[str, ...]
     knn_seconds: float
     clustering_seconds: float
+    hierarchy_seconds: float
     drawing_seconds: float
     peak_memory: int | None
 
@@ -88,9 +97,12 @@ class DemoFigures:
             "unsettled": f"{self.n_unsettled:,} places",
             "mean distance": f"{self.mean_km:.1f} km to the exemplar",
             "net similarity": f"{self.net_similarity:,.0f} km",
+            "levels": " > ".join(f"{n:,}" for n in self.n_clusters),
+            f"the {len(self.continents)}": ", ".join(self.continents),
             "k-NN graph": f"{self.knn_seconds:.1f} s",
             "clustering": f"{self.clustering_seconds:.1f} s",
-            "map": f"{self.drawing_seconds:.1f} s",
+            "hierarchy": f"{self.hierarchy_seconds:.1f} s",
+            "maps": f"{self.drawing_seconds:.1f} s",
             "peak memory": memory,
         }
         return [f"{name:<16} {value}" for name, value in rows.items()]
@@ -103,7 +115,7 @@ def run_demo(
     n_jobs: int | None = None,
     echo: Echo = print,
 ) -> DemoFigures:
-    """Find the places that stand for the world; write ``map.png`` and ``clusters.csv``.
+    """Find the places that stand for the world; write ``map.png``, ``hierarchy.png`` and ``clusters.csv``.
 
     Parameters
     ----------
@@ -131,7 +143,8 @@ def run_demo(
     require_matplotlib()
     output.mkdir(parents=True, exist_ok=True)
     figures = demonstrate(load_places(), output, n_neighbors, preference, n_jobs, echo)
-    for line in (*figures.lines(), f"written: {output / 'map.png'}, {output / 'clusters.csv'}"):
+    written = ", ".join(str(output / name) for name in ("map.png", "hierarchy.png", "clusters.csv"))
+    for line in (*figures.lines(), f"written: {written}"):
         echo(line)
     return figures
 
@@ -151,8 +164,11 @@ def demonstrate(
     regions = measure_regions(places, found.labels, found.exemplars)
     write_table(regions, output / "clusters.csv")
     caption = _caption(regions, found, graph.nnz, preference)
-    _, drawing_seconds = _timed(lambda: draw_map(regions, caption, output / "map.png"))
-    return _figures(found, regions, graph.nnz, (knn_seconds, clustering_seconds, drawing_seconds))
+    _, map_seconds = _timed(lambda: draw_map(regions, caption, output / "map.png"))
+    tree, hierarchy_seconds = _timed(lambda: hierarchy(graph, clustering=found, n_jobs=n_jobs))
+    _, tree_seconds = _timed(lambda: draw_tree(places, tree, tree_caption(tree), output / "hierarchy.png"))
+    seconds = (knn_seconds, clustering_seconds, hierarchy_seconds, map_seconds + tree_seconds)
+    return _figures(found, regions, tree, graph.nnz, seconds)
 
 
 def great_circle_graph(places: Places, n_neighbors: int, n_jobs: int | None = None) -> Any:
@@ -246,9 +262,9 @@ def _caption(regions: Regions, found: Clustering, n_edges: int, preference: floa
 
 
 def _figures(
-    found: Clustering, regions: Regions, n_edges: int, seconds: tuple[float, float, float]
+    found: Clustering, regions: Regions, tree: Hierarchy, n_edges: int, seconds: tuple[float, ...]
 ) -> DemoFigures:
-    knn_seconds, clustering_seconds, drawing_seconds = seconds
+    knn_seconds, clustering_seconds, hierarchy_seconds, drawing_seconds = seconds
     return DemoFigures(
         n_places=len(regions.places),
         n_edges=n_edges,
@@ -257,8 +273,11 @@ def _figures(
         n_unsettled=found.n_unsettled,
         mean_km=float(np.average(regions.mean_km, weights=regions.sizes)),
         net_similarity=found.net_similarity,
+        n_clusters=tuple(int(n) for n in tree.n_clusters),
+        continents=tuple(regions.places.names[i] for i in largest_first(tree, continent_level(tree))),
         knn_seconds=knn_seconds,
         clustering_seconds=clustering_seconds,
+        hierarchy_seconds=hierarchy_seconds,
         drawing_seconds=drawing_seconds,
         peak_memory=peak_memory(),
     )
