@@ -21,6 +21,7 @@ runs in a process of its own for each set and seed, and peak memory is that of a
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import multiprocessing
 import pickle
@@ -52,6 +53,9 @@ def main() -> None:
     parser.add_argument("--mnist", type=Path)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
+    missing = [package for package in ("igraph", "fast_hdbscan") if importlib.util.find_spec(package) is None]
+    if missing:
+        raise SystemExit(f"skipped: pip install {' '.join(missing)}")
     names = list(SETS) if "all" in options.sets else options.sets
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
