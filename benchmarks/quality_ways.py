@@ -1,0 +1,138 @@
+"""Ways of clustering into a wanted number: the hierarchy, Leiden, HDBSCAN, k-means."""
+
+from __future__ import annotations
+
+import pickle
+import random
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse
+from measure import no_convergence_warnings
+from numpy.typing import NDArray
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.decomposition import PCA, TruncatedSVD
+
+from sparse_ap import hierarchy
+from sparse_ap.graphs import knn_graph
+
+N_TRIED_RESOLUTIONS = 12
+NEAR = 0.01
+N_TRIED_SIZES = 60
+N_COMPONENTS = 20
+
+
+class Answer(NamedTuple):
+    """Labels, −1 where there is none, and the seconds they took."""
+
+    labels: NDArray[Any]
+    seconds: float
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters, noise not counted."""
+        return len(np.unique(self.labels[self.labels >= 0]))
+
+
+def by_hierarchy(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
+    """Return the wanted number of clusters, the level nearest to it, and the next finer one."""
+    graph = scipy.sparse.load_npz(stem.with_suffix(".npz"))
+    # Compiles, or loads, the kernels.
+    warming = knn_graph(np.random.default_rng(0).normal(size=(500, 2)), 10)
+    with no_convergence_warnings():
+        hierarchy(warming).cut_exactly(3)
+        start = time.perf_counter()
+        tree = hierarchy(graph, random_state=seed, n_jobs=1)
+        built = time.perf_counter() - start
+        exact = tree.cut_exactly(wanted[0], n_jobs=1)
+        landed = time.perf_counter() - start
+    nearest = tree.nearest_level(wanted[0])
+    finer = max(nearest - 1, 0)
+    levels = (Answer(tree.labels(level), built) for level in (nearest, finer))
+    return [Answer(exact.labels, landed), *levels]
+
+
+def by_leiden(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
+    """Return communities of the graph, each number by the resolution that leads nearest to it."""
+    import igraph
+
+    links = scipy.sparse.load_npz(stem.with_suffix(".npz"))
+    links.data[:] = 1
+    pairs = scipy.sparse.triu(links + links.T, 1).tocoo()
+    graph = igraph.Graph(n=links.shape[0], edges=np.column_stack([pairs.row, pairs.col]))
+    random.seed(seed)
+    tried: dict[float, Answer] = {}
+    return [_searched(graph, k, tried) for k in wanted]
+
+
+def _searched(graph: Any, k: int, tried: dict[float, Answer]) -> Answer:
+    """Try resolutions until one leads to k clusters, or nearly."""
+    for _ in range(N_TRIED_RESOLUTIONS):
+        resolution = next_resolution(k, {r: answer.n_clusters for r, answer in tried.items()})
+        if resolution in tried:
+            break
+        start = time.perf_counter()
+        found = graph.community_leiden("modularity", resolution=resolution, n_iterations=3)
+        tried[resolution] = Answer(np.array(found.membership), time.perf_counter() - start)
+    return nearest(list(tried.values()), k)
+
+
+def next_resolution(k: int, n_clusters: dict[float, int]) -> float:
+    """Return one that led to k, or nearly, or one between the nearest that led to fewer and to more."""
+    for resolution, n in n_clusters.items():
+        if abs(n - k) <= NEAR * k:
+            return resolution
+    low = max((r for r, n in n_clusters.items() if n < k), default=None)
+    high = min((r for r, n in n_clusters.items() if n > k), default=None)
+    if low is None:
+        return 1.0 if high is None else high / 4
+    if high is None:
+        return low * 4
+    # By logarithms: the number grows as a power of the resolution. Not too near to either end.
+    share = np.log(k / n_clusters[low]) / np.log(n_clusters[high] / n_clusters[low])
+    return float(low * (high / low) ** np.clip(share, 0.15, 0.85))
+
+
+def by_hdbscan(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
+    """Return dense regions of the points, each number by the min_cluster_size that leads nearest to it."""
+    from fast_hdbscan.hdbscan import clusters_from_spanning_tree, compute_minimum_spanning_tree
+
+    points = _of_few_features(pickle.loads(stem.with_suffix(".points").read_bytes()), seed)
+    # Compiles, or loads, the kernels.
+    clusters_from_spanning_tree(compute_minimum_spanning_tree(points[:300], min_samples=10)[0])
+    start = time.perf_counter()
+    tree = compute_minimum_spanning_tree(points, min_samples=10)[0]
+    built = time.perf_counter() - start
+    answers = []
+    for size in np.unique(np.geomspace(2, len(points) // 4, N_TRIED_SIZES).astype(int)):
+        start = time.perf_counter()
+        labels = clusters_from_spanning_tree(tree, min_cluster_size=size)[0]
+        answers.append(Answer(labels, built + time.perf_counter() - start))
+    return [nearest(answers, k) for k in wanted]
+
+
+def _of_few_features(points: Any, seed: int) -> Any:
+    if points.shape[1] <= N_COMPONENTS:
+        return points
+    reduction = TruncatedSVD if scipy.sparse.issparse(points) else PCA
+    return reduction(N_COMPONENTS, random_state=seed).fit_transform(points)
+
+
+def by_k_means(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
+    """Return points by the nearest of so many centres."""
+    points, answers = pickle.loads(stem.with_suffix(".points").read_bytes()), []
+    for k in wanted:
+        start = time.perf_counter()
+        labels = MiniBatchKMeans(k, random_state=seed).fit(points).labels_
+        answers.append(Answer(labels, time.perf_counter() - start))
+    return answers
+
+
+def nearest(answers: list[Answer], k: int) -> Answer:
+    """Return the answer whose number of clusters is nearest, by their quotient."""
+    return min(answers, key=lambda answer: abs(np.log(max(answer.n_clusters, 1) / k)))
+
+
+WAYS = {"Leiden": by_leiden, "HDBSCAN": by_hdbscan, "MiniBatchKMeans": by_k_means}
