@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -18,7 +18,7 @@ import scipy.sparse
 
 from sparse_ap.graphs.assembly import csr_graph
 from sparse_ap.graphs.edges import keep_top_k
-from sparse_ap.model import Block, FloatArray, Int32Array, Int64Array
+from sparse_ap.model import Block, Float64Array, Int32Array, Int64Array
 from sparse_ap.passes.contraction import ClusterVectors, ContractionPass, Links
 from sparse_ap.plan import Execution
 
@@ -34,7 +34,7 @@ class Shares:
 
     Attributes
     ----------
-    roots : csr_array of float32, shape (n_clusters, n_clusters)
+    roots : csr_array of float64, shape (n_clusters, n_clusters)
         Square roots of each cluster's largest shares.
     n_inner : int
         Edges that stay inside a cluster, or their weight.
@@ -70,7 +70,7 @@ class LinkedGraph:
     def shares(self, labels: Int64Array, n_clusters: int) -> Shares:
         """Return where the edges of each cluster lead; ``labels`` are the user's points'."""
         label = (labels if self.user_id is None else labels[self.user_id]).astype(np.int32)
-        parts: list[tuple[Int64Array, Int32Array, FloatArray]] = []
+        parts: list[tuple[Int64Array, Int32Array, Float64Array]] = []
         n_inner = n_edges = 0
         begun = Links(n_clusters, 0, n_clusters, self.most_pairs)
         while not parts or begun.start < n_clusters:
@@ -112,7 +112,7 @@ class _Part:
         rows.sort_indices()
         return cls(rows, int(n_edges[inner & begin].sum()), int(n_edges[begin].sum()))
 
-    def roots(self) -> tuple[Int64Array, Int32Array, FloatArray]:
+    def roots(self) -> tuple[Int64Array, Int32Array, Float64Array]:
         """Return how many of each row's shares are kept, their columns, and their square roots."""
         rows = self.rows
         shares = rows.data / np.repeat(rows.sum(axis=1), np.diff(rows.indptr))
@@ -120,7 +120,7 @@ class _Part:
         indptr = np.append(0, np.cumsum(degree))
         indices, largest = np.empty(indptr[-1], np.int32), np.empty(indptr[-1])
         keep_top_k(rows.indptr, rows.indices, shares, indptr, indices, largest)
-        return degree, indices, np.sqrt(largest).astype(np.float32)
+        return degree, indices, np.sqrt(largest)
 
 
 def overlap_similarity(roots: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
@@ -128,7 +128,7 @@ def overlap_similarity(roots: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
 
     Parameters
     ----------
-    roots : csr_array of float32, shape (n_clusters, n_clusters)
+    roots : csr_array of float64, shape (n_clusters, n_clusters)
         As in `Shares`.
 
     Returns
@@ -139,55 +139,46 @@ def overlap_similarity(roots: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     """
     columns = roots.T.tocsr()
     n = len(roots.indptr) - 1
-    degree = np.empty(n, np.int64)
-    indices, overlap = np.full((n, _N_KEPT), n, np.int32), np.empty((n, _N_KEPT), np.float32)
-    _keep_most_alike(
-        roots.indptr,
-        roots.indices,
-        roots.data,
-        columns.indptr,
-        columns.indices,
-        columns.data,
-        indices,
-        overlap,
-        degree,
-    )
-    kept = indices < n
-    # Roots are rounded. float32 has fewer digits than those in which logarithms may differ between machines.
-    similarity = np.log(np.minimum(overlap[kept], 1, dtype=np.float64)).astype(np.float32)
-    return csr_graph(np.append(0, np.cumsum(degree)), indices[kept], similarity)
+    indptr = np.zeros(n + 1, np.int64)
+    indices, overlap = np.empty(n * _N_KEPT, np.int32), np.empty(n * _N_KEPT, np.float32)
+    rows = _Entries(roots.indptr, roots.indices, roots.data)
+    _keep_most_alike(rows, _Entries(columns.indptr, columns.indices, columns.data), indptr, indices, overlap)
+    return csr_graph(indptr, indices[: indptr[-1]], overlap[: indptr[-1]])
+
+
+class _Entries(NamedTuple):
+    """The arrays of a sparse matrix."""
+
+    indptr: Any
+    indices: Any
+    data: Any
 
 
 @numba.njit(nogil=True, cache=True)
-def _keep_most_alike(
-    indptr: Any,
-    indices: Any,
-    root: Any,
-    column_indptr: Any,
-    column_indices: Any,
-    column_root: Any,
-    kept: Any,
-    overlap: Any,
-    n_kept: Any,
-) -> None:
+def _keep_most_alike(rows: Any, columns: Any, indptr: Any, indices: Any, similarity: Any) -> None:
     """Add up products of roots; keep the largest sums of each row off the diagonal, columns ascending."""
-    n = len(n_kept)
+    n = len(indptr) - 1
     total, seen_from, others = np.empty(n), np.full(n, -1, np.int32), np.empty(n, np.int32)
+    kept, overlap = np.empty(_N_KEPT, np.int32), np.empty(_N_KEPT)
     for a in range(n):
         n_others = 0
-        for share in range(indptr[a], indptr[a + 1]):
-            c = indices[share]
-            for other in range(column_indptr[c], column_indptr[c + 1]):
-                b = column_indices[other]
-                product = np.float64(root[share]) * np.float64(column_root[other])
+        for share in range(rows.indptr[a], rows.indptr[a + 1]):
+            c = rows.indices[share]
+            for other in range(columns.indptr[c], columns.indptr[c + 1]):
+                b, product = columns.indices[other], rows.data[share] * columns.data[other]
                 if seen_from[b] == a:
                     total[b] += product
                 elif b != a:
                     seen_from[b], total[b], others[n_others] = a, product, b
                     n_others += 1
-        n_kept[a] = _keep_largest(total, others[:n_others], kept[a], overlap[a])
-        order = np.argsort(kept[a])
-        kept[a], overlap[a] = kept[a][order], overlap[a][order]
+        n_kept = _keep_largest(total, others[:n_others], kept, overlap)
+        begin = indptr[a]
+        for place in np.argsort(kept[:n_kept]):
+            indices[begin] = kept[place]
+            # Roots are rounded. float32 has fewer digits than those in which logarithms may differ.
+            similarity[begin] = np.log(min(overlap[place], 1.0))
+            begin += 1
+        indptr[a + 1] = begin
 
 
 @numba.njit(nogil=True, cache=True)
@@ -195,7 +186,7 @@ def _keep_largest(total: Any, others: Any, kept: Any, overlap: Any) -> int:
     """Insert each where it belongs, the largest first; of equals the one with the smaller number."""
     n_kept = 0
     for b in others:
-        x, place = np.float32(total[b]), n_kept
+        x, place = total[b], n_kept
         while place > 0 and (overlap[place - 1] < x or (overlap[place - 1] == x and kept[place - 1] > b)):
             place -= 1
             if place + 1 < len(kept):
