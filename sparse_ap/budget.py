@@ -45,9 +45,9 @@ _SENT_AND_FETCHED = 72
 # A thread's block, as it is read, decoded and worked on; and what zarr decodes at a time of a whole array.
 _COPIES_OF_A_BLOCK = 4
 _BLOCKS_WHILE_LOADING = 12
-# A pair of clusters whose edges are counted: by each thread, merged, and made rows; and how many there are at
-# least.
-_COUNTING_A_PAIR, _LEAST_PAIRS = 256, 1 << 16
+# A pair of clusters whose edges are counted: by each thread, merged, and made rows; how many there are at
+# least; and what is kept for each cluster meanwhile.
+_COUNTING_A_PAIR, _LEAST_PAIRS, _SHARES = 256, 1 << 16, 200
 # Kernels loaded, or compiled at their first use, and what the allocator keeps.
 _MACHINERY = 160_000_000
 
@@ -194,10 +194,10 @@ def _more_memory(last: Way) -> str:
     )
 
 
-def pairs_counted(memory_limit: int | str | None) -> int:
+def pairs_counted(memory_limit: int | str | None, n_clusters: int) -> int:
     """Return of how many pairs of clusters the edges can be counted at a time."""
     limit = available() if memory_limit is None else bytes_of(memory_limit)
-    left = limit - psutil.Process().memory_info().rss
+    left = limit - psutil.Process().memory_info().rss - _SHARES * n_clusters
     return max(_LEAST_PAIRS, int(left) // _COUNTING_A_PAIR)
 
 

@@ -8,7 +8,7 @@ numbers, and their sums exact: the same in whatever order edges are read, and ho
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -56,15 +56,15 @@ class LinkedGraph:
     execution : Execution
     user_id : ndarray of int32, shape (n_points,), or None
         The user's number of each point; None: its own.
-    most_pairs : int
-        Pairs of clusters to count at a time.
+    most_pairs : callable
+        Of how many pairs of clusters edges may be counted at a time, given the number of clusters.
     weigh : callable, optional
         What to add up instead of edges, as `ContractionPass` takes it.
     """
 
     execution: Execution
     user_id: Int32Array | None
-    most_pairs: int
+    most_pairs: Callable[[int], int]
     weigh: Callable[[Block], Int64Array] | None = None
 
     def shares(self, labels: Int64Array, n_clusters: int) -> Shares:
@@ -72,17 +72,27 @@ class LinkedGraph:
         label = (labels if self.user_id is None else labels[self.user_id]).astype(np.int32)
         parts: list[tuple[Int64Array, Int32Array, Float64Array]] = []
         n_inner = n_edges = 0
-        begun = Links(n_clusters, 0, n_clusters, self.most_pairs)
-        while not parts or begun.start < n_clusters:
-            counting = ContractionPass(begun, self.weigh)
-            links = self.execution.run(counting, ClusterVectors(label), ())[1]
+        for links in self._links(label, n_clusters):
             part = _Part.of(links)
             parts.append(part.roots())
             n_inner, n_edges = n_inner + part.n_inner, n_edges + part.n_edges
-            begun = Links(n_clusters, links.stop, n_clusters, self.most_pairs)
-            del links, part
         degree, indices, roots = (np.concatenate(of_parts) for of_parts in zip(*parts, strict=True))
         return Shares(csr_graph(np.append(0, np.cumsum(degree)), indices, roots), n_inner, n_edges)
+
+    def _links(self, label: Int32Array, n_clusters: int) -> Iterator[Links]:
+        """Count edges for one range of clusters after the other, as many as fit."""
+        most = self.most_pairs(n_clusters)
+        n_edges = max(1, int(self.execution.store.indptr[-1]))
+        # There are no more pairs than edges.
+        width = max(1, n_clusters * min(n_edges, most) // n_edges)
+        start = 0
+        while start < max(1, n_clusters):
+            begun = Links(n_clusters, start, min(n_clusters, start + width), most)
+            links = self.execution.run(ContractionPass(begun, self.weigh), ClusterVectors(label), ())[1]
+            yield links
+            start, width = max(1, links.stop), links.stop - links.start
+            if 2 * links.n_pairs <= most:
+                width *= 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)

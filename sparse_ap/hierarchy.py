@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from itertools import islice
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
@@ -65,9 +66,9 @@ def hierarchy(
     max_levels : int, optional
         Levels at most. Default: until no two clusters are merged any more.
     missing, random_state, n_jobs, memory_limit, client, verbose
-        As for `affinity_propagation`. The levels above the first are in this process's memory: with
-        ``memory_limit`` edges are counted for as many clusters at a time as fit into it, but some 500 bytes
-        for each cluster of the first level are not counted.
+        As for `affinity_propagation`. The levels above the first are in this process's memory: some 500 bytes
+        for each cluster of the first. With ``memory_limit`` edges are counted for as many clusters at a time
+        as fit into it, which can take several readings.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def hierarchy(
             clustering = clustered(run, problem, best_of_rows(problem.execution))
             warn_of(clustering.outcome)
         _require_same_points(clustering, problem.execution.n_points)
-        graph = LinkedGraph(problem.execution, problem.user_id, pairs_counted(memory_limit))
+        graph = LinkedGraph(problem.execution, problem.user_id, partial(pairs_counted, memory_limit))
         if links is not None:
             given = opened(links, run.settings, run.keeping, n_jobs, memory_limit, client)
             execution = loaded(*held.enter_context(given))

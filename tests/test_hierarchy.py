@@ -124,7 +124,7 @@ def linked_graph(counts: NDArray[np.int64], most_pairs: int) -> LinkedGraph:
     """Take each entry for so many links."""
     store = MemoryStore.from_sparse(scipy.sparse.csr_array(counts.astype(np.float32)))
     execution = Execution(store, cut_rows(store.indptr, 3), SerialRunner())
-    return LinkedGraph(execution, None, most_pairs, weights)
+    return LinkedGraph(execution, None, lambda n_clusters: most_pairs, weights)
 
 
 @given(
@@ -205,7 +205,7 @@ def test_the_same_tree_in_every_way(
 
 
 def test_few_clusters_at_a_time_give_the_same_tree(tree: Hierarchy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hierarchy_module, "pairs_counted", lambda limit: 300)
+    monkeypatch.setattr(hierarchy_module, "pairs_counted", lambda limit, n_clusters: 300)
     assert tree_bits(hierarchy(GRAPH, n_jobs=2)) == tree_bits(tree)
 
 

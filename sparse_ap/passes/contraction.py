@@ -72,18 +72,25 @@ class Links:
         """Whether the range is that of all clusters."""
         return self.start == 0 and self.stop == self.n_clusters
 
+    @property
+    def n_pairs(self) -> int:
+        """How many pairs are held: at most twice as many as there are."""
+        return sum(map(_length, self.runs))
+
     def with_edges(self, a: NDArray[Any], b: NDArray[Any], weight: Int64Array | None = None) -> Links:
         """Add edges between clusters a and b; without weights each weighs 1."""
-        pair = np.minimum(a, b).astype(np.int64) * self.n_clusters + np.maximum(a, b)
+        lower, upper = np.minimum(a, b), np.maximum(a, b)
         if not self.whole:
-            inside = self._inside(pair)
-            pair, weight = pair[inside], None if weight is None else weight[inside]
+            inside = self._inside(lower, upper)
+            lower, upper = lower[inside], upper[inside]
+            weight = None if weight is None else weight[inside]
+        pair = lower.astype(np.int64) * self.n_clusters + upper
         return replace(self, runs=(_added_up(pair, weight),)) + self if len(pair) else self
 
     def __add__(self, other: Links) -> Links:
         """Combine with another block's."""
         links = self._below(other.stop)._merging(other._below(self.stop).runs)
-        while links.stop - links.start > 1 and sum(map(_length, links.runs)) > self.most:
+        while links.stop - links.start > 1 and links.n_pairs > self.most:
             links = links._below(links.start + (links.stop - links.start) // 2)._merging(())
         return links
 
@@ -115,12 +122,11 @@ class Links:
         if stop >= self.stop:
             return self
         links = replace(self, stop=stop)
-        inside = [(run, links._inside(run.pair)) for run in self.runs]
+        inside = [(run, links._inside(*np.divmod(run.pair, self.n_clusters))) for run in self.runs]
         return replace(links, runs=tuple(Pairs(run.pair[i], run.n_edges[i]) for run, i in inside))
 
-    def _inside(self, pair: Int64Array) -> BoolArray:
+    def _inside(self, lower: NDArray[Any], upper: NDArray[Any]) -> BoolArray:
         """Whether one of the two is in the range."""
-        lower, upper = np.divmod(pair, self.n_clusters)
         within: BoolArray = (lower >= self.start) & (lower < self.stop)
         return within | ((upper >= self.start) & (upper < self.stop))
 
