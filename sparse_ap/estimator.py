@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import suppress
 from numbers import Integral
 from typing import Any, Self
 
@@ -14,6 +12,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.metrics import euclidean_distances
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sparse_ap.active_client import active_client
 from sparse_ap.clustering import affinity_propagation
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.distances import from_distances, similarities_between
@@ -173,7 +172,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             )
         X = self._validated(X, reset=True)
         self.affinity_matrix_ = self._similarities(X)
-        client = _active_client() if self._runs_on_clusters else None
+        client = active_client() if self._runs_on_clusters else None
         self.clustering_ = affinity_propagation(
             self.affinity_matrix_,
             preference=self.preference,
@@ -297,25 +296,6 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.pairwise = not self._takes_points
         tags.input_tags.sparse = not self._takes_points
         return tags
-
-
-def _active_client() -> Any:
-    """Return the client of the dask cluster that is in use, if any.
-
-    None within a task of a cluster: it would wait for others while it keeps them from being run.
-    """
-    if "distributed" not in sys.modules:
-        return None
-    from distributed import Client, get_worker
-
-    with suppress(ValueError):
-        get_worker()
-        return None
-    with suppress(ValueError):
-        client = Client.current()
-        if client.status == "running" and not client.asynchronous:
-            return client
-    return None
 
 
 def _require_neighbours(n_neighbors: Any) -> None:
