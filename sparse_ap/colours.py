@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-Int64Array = NDArray[np.int64]
+from sparse_ap.model import Int64Array
 
 __all__ = ["ON_DARK", "ON_LIGHT", "spread_colours"]
 

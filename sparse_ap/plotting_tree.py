@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.model import Int64Array
 from sparse_ap.plotting_axes import ink_of, palette_of, require_matplotlib, rule_faintly
 from sparse_ap.tree import Hierarchy
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["plot_tree"]
-
-Int64Array = NDArray[np.int64]
 
 READABLE = 60
 """Leaves up to which a level is chosen by itself."""

@@ -12,6 +12,7 @@ import scipy.sparse
 
 from sparse_ap.clustering import affinity_propagation
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.assembly import csr_graph
 from sparse_ap.model import Clustering, Float64Array, Int64Array, arrays_in
 from sparse_ap.settings import require, whole
 
@@ -257,8 +258,7 @@ def _part(arrays: Mapping[str, Any], level: int) -> dict[str, Any]:
 
 
 def _graph_in(part: Mapping[str, Any]) -> scipy.sparse.csr_array:
-    indptr, indices, data = (part[f"graph.{name}"] for name in _GRAPH_FIELDS)
-    return scipy.sparse.csr_array((data, indices, indptr), shape=(len(indptr) - 1, len(indptr) - 1))
+    return csr_graph(*(part[f"graph.{name}"] for name in _GRAPH_FIELDS))
 
 
 def _require_number(n_clusters: object) -> None:
