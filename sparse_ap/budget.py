@@ -17,6 +17,7 @@ __all__ = [
     "bytes_of",
     "candidates_kept",
     "choose_way",
+    "fits_at_hand",
     "pairs_counted",
 ]
 
@@ -42,6 +43,9 @@ _SEARCHING_THREAD = 16
 _CANDIDATES = 1 << 24
 # What is sent to a cluster's workers and fetched from them at a time.
 _SENT_AND_FETCHED = 72
+# Edges and points of a graph on a cluster that is so small that this process has a copy for what reads it
+# often: 50 MB with float64 similarities, and as much while they are fetched.
+_AT_HAND = 1 << 22
 # A thread's block, as it is read, decoded and worked on; and what zarr decodes at a time of a whole array.
 _COPIES_OF_A_BLOCK = 4
 _BLOCKS_WHILE_LOADING = 12
@@ -87,6 +91,11 @@ class GraphSize:
         kept = candidates_kept(self.n_points, self.n_edges)
         return self.searching * kept * self.n_points * self.itemsize
 
+    @property
+    def fetched_bytes(self) -> int:
+        """Size of the edges, where they are brought from a cluster."""
+        return fits_at_hand(self.n_points, self.n_edges) * self.graph_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -123,6 +132,7 @@ class Way:
             + size.edge_state * size.n_edges
             # To a cluster they are sent, and come back.
             + (1 + 2 * self.on_cluster) * size.candidate_bytes
+            + 2 * self.on_cluster * size.fetched_bytes
             + n_blocks * size.block_edges * (4 + size.itemsize)
             + _MACHINERY
         )
@@ -144,6 +154,11 @@ class Way:
 def candidates_kept(n_points: int, n_edges: int) -> int:
     """Return to how many points the search keeps all similarities at a time; 0: the graph is sparse."""
     return min(n_points, _CANDIDATES // max(1, n_points)) if 4 * n_edges >= n_points**2 else 0
+
+
+def fits_at_hand(n_points: int, n_edges: int) -> bool:
+    """Return whether a graph on a cluster is so small that what reads it often does so on a copy here."""
+    return n_points + n_edges <= _AT_HAND
 
 
 def choose_way(ways: Sequence[Way], size: GraphSize, limit: int) -> Way:

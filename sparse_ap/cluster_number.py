@@ -17,6 +17,7 @@ from sparse_ap.preferences import require_kept_edges
 from sparse_ap.runs import Run
 from sparse_ap.settings import require, whole
 from sparse_ap.similarity import Problem
+from sparse_ap.sources import at_hand
 
 __all__ = ["checked_number", "with_number"]
 
@@ -94,7 +95,7 @@ def with_number(run: Run, problem: Problem, n_clusters: int) -> Clustering:
         None was found with so few, or there can be none.
     """
     _require_possible(problem, n_clusters)
-    guide = Guide(run)
+    problem, guide = at_hand(problem), Guide(run)
     within = _ABOUT * n_clusters
     about, _ = _aimed(guide.short, priced(problem, first_price(problem)), n_clusters, within, _SHORT_RUNS)
     if about.n_clusters > n_clusters + within:

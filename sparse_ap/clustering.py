@@ -20,6 +20,7 @@ from sparse_ap.readout import all_equal, arbitrary
 from sparse_ap.runs import Run
 from sparse_ap.settings import checked_settings
 from sparse_ap.similarity import Problem
+from sparse_ap.sources import at_hand
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -135,8 +136,9 @@ def affinity_propagation(
         the same but for ``max_iter``, ``n_jobs``, ``memory_limit``, ``client`` and where the graph is; the
         result is that of a run that was never interrupted, to the bit.
     client : distributed.Client, optional
-        Of a dask cluster whose workers read the graph and do the work; only vectors travel. The result is
-        the same to the bit. This process keeps the state of the run, and ``memory_limit`` is for it alone.
+        Of a dask cluster whose workers read the graph and do the work; only vectors travel, and, for what
+        reads it hundreds of times, a small graph. The result is the same to the bit. This process keeps the
+        state of the run, and ``memory_limit`` is for it alone.
     callback : callable, optional
         Called after each sweep with a `SweepReport`. What it raises ends the run.
     verbose : bool
@@ -213,7 +215,7 @@ def affinity_propagation(
         else:
             clustering = clustered(run, problem, row_best)
         if settings.certify:
-            clustering = certified(problem, clustering, verbose)
+            clustering = certified(at_hand(problem), clustering, verbose)
     warn_of(clustering.outcome)
     return clustering
 

@@ -19,6 +19,7 @@ from sparse_ap.schemes import Classic, Compact, Scheme
 from sparse_ap.settings import LOOK_EVERY, TOTAL_DAMPING, Settings
 from sparse_ap.settling import UNTILTED, Settling
 from sparse_ap.similarity import Problem, support_grid
+from sparse_ap.sources import at_hand
 from sparse_ap.ties import message_preference
 
 __all__ = ["Run"]
@@ -100,6 +101,7 @@ class Run:
 
     def searched(self, problem: Problem, assignment: Assignment, effort: Effort) -> Assignment:
         """Search for a better assignment."""
+        problem = at_hand(problem)
         with told_of_readings("search", effort.n_readings, self.verbose) as told:
             return search(problem, assignment, effort, self.settings.seed, told)
 

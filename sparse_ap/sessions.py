@@ -11,6 +11,7 @@ from sparse_ap.preparation import opened, prepared
 from sparse_ap.runs import Run
 from sparse_ap.settings import checked_settings
 from sparse_ap.similarity import Problem
+from sparse_ap.sources import at_hand
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -46,4 +47,4 @@ def session(
     keeping = checked_keeping(None, 1, False, settings)
     with opened(similarity, settings, keeping, n_jobs, memory_limit, client) as (source, way, runner):
         problem, _ = prepared(source, way, None, None, settings, runner)
-        yield Run(settings, keeping, way.reorder, None, verbose), problem
+        yield Run(settings, keeping, way.reorder, None, verbose), at_hand(problem)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +13,19 @@ import scipy.sparse
 import zarr
 from numpy.typing import NDArray
 
-from sparse_ap.budget import BEGUN_RENUMBERED, Way
+from sparse_ap.budget import BEGUN_RENUMBERED, Way, fits_at_hand
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.stored import StoredGraph, open_graph
 from sparse_ap.model import Int32Array
 from sparse_ap.ordering import reordered
+from sparse_ap.passes.collecting import CollectPass
 from sparse_ap.passes.statistics import EdgeStatistics
 from sparse_ap.plan import Execution, cut_rows
 from sparse_ap.runners import Runner
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.runners.threads import ThreadsRunner
 from sparse_ap.settings import WORTH_REORDERING
-from sparse_ap.similarity import examine
+from sparse_ap.similarity import Problem, examine
 from sparse_ap.stores import Store
 from sparse_ap.stores.memory import MemoryStore
 from sparse_ap.stores.zarr_csr import ZarrStore
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Source",
+    "at_hand",
     "examined",
     "loaded",
     "open_cluster",
@@ -187,6 +189,21 @@ def _executed(store: Store, runner: Runner) -> Execution:
     if cuts is None:
         cuts = cut_rows(store.indptr, runner.n_threads, store.chunk_edges)
     return Execution(store, cuts, runner)
+
+
+def at_hand(problem: Problem) -> Problem:
+    """Return a problem with its graph in this process, if that is small and a cluster has it.
+
+    For work that reads the edges hundreds of times: on a cluster each time takes some 40 milliseconds,
+    however few they are.
+    """
+    execution = problem.execution
+    here = isinstance(execution.runner, SerialRunner | ThreadsRunner)
+    if here or not fits_at_hand(execution.n_points, problem.survey.n_edges):
+        return problem
+    collected = execution.run(CollectPass(), (), ())[1]
+    copy = MemoryStore(*collected.csr(execution.dtype), execution.store.origin)
+    return replace(problem, execution=_executed(copy, SerialRunner()))
 
 
 def renumbered(execution: Execution, order: Int32Array) -> Execution:

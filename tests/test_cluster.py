@@ -39,6 +39,7 @@ from sparse_ap import (
     AffinityPropagation,
     InvalidInputError,
     affinity_propagation,
+    budget,
     cli_cluster,
     plan,
     refinement,
@@ -229,6 +230,13 @@ def test_a_whole_run_to_its_end(client: Client, tmp_path: Path) -> None:
     assert bits(result) == bits(affinity_propagation(graph, preference=-0.003, refine="medoid"))
 
 
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No graph is so small that it is brought to this process."""
+    monkeypatch.setattr(budget, "_AT_HAND", 0)
+
+
+@pytest.mark.usefixtures("far")
 def test_the_local_search_takes_the_same_way(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +251,7 @@ def test_the_local_search_takes_the_same_way(
     assert result.net_similarity > without.net_similarity
 
 
+@pytest.mark.usefixtures("far")
 def test_the_same_bound_is_proven(client: Client, tmp_path: Path) -> None:
     path = disk.write(tmp_path / "graph.zarr", GRAPH, chunks=1000)
     found = affinity_propagation(path, client=client, certify=True, **OPTIONS)
@@ -253,6 +262,23 @@ def test_the_same_bound_is_proven(client: Client, tmp_path: Path) -> None:
     assert found.net_similarity_bound is not None
 
 
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_small_graph_is_brought_here_for_what_reads_it_often(
+    name: str, client: Client, tmp_path: Path, passes: list[str]
+) -> None:
+    """With its duplicates, tiles and missing edges all settled."""
+    graph = INPUTS[name](tmp_path / "graph.zarr")
+    options = {**OPTIONS, "refine": "search", "certify": True}
+    found = affinity_propagation(graph, client=client, **options)
+    assert bits(found) == bits(affinity_propagation(GRAPH, scheme="compact", **options))
+    # Before the sweeps, the sweeps, and to bring it here, once for the search, once for the bound.
+    assert len(passes) < 20
+    found = affinity_propagation(graph, client=client, n_clusters=150)
+    assert bits(found) == bits(affinity_propagation(GRAPH, n_clusters=150))
+    assert len(passes) < 30
+
+
+@pytest.mark.usefixtures("far")
 def test_the_local_search_on_a_dense_graph_takes_the_same_way(client: Client, tmp_path: Path) -> None:
     points = np.random.default_rng(2).normal(size=(100, 3))
     graph = scipy.sparse.csr_array(-np.square(points[:, None] - points[None]).sum(axis=2))

@@ -33,6 +33,7 @@ from sparse_ap.passes.assignment import (
     RankedVectors,
 )
 from sparse_ap.passes.classic import ClassicRows, ClassicSweep, ClassicVectors, Messages
+from sparse_ap.passes.collecting import Collected, CollectPass
 from sparse_ap.passes.compact import DIAGONAL, NOBODY, CompactRows, CompactSweep, SweepVectors
 from sparse_ap.passes.contract import COUNT, EXACT_SUM
 from sparse_ap.passes.contraction import ClusterVectors, ContractionPass, Links
@@ -468,6 +469,7 @@ CASES: dict[str, Any] = {
         RankedVectors(EXEMPLAR, USER_ID),
         StandingRows(PREFERENCE, FIRST, VALUE, SECOND, FALLBACK),
     ),
+    "CollectPass": (CollectPass, (), ()),
     "ContractionPass": (
         lambda: ContractionPass(Links(50, 0, 50, 1 << 16)),
         ClusterVectors(np.arange(500, dtype=np.int32) // 10),
@@ -546,4 +548,10 @@ def _run(pass_: Any, vectors: Any, rows: Any) -> tuple[Any, ...]:
     columns = new_columns(pass_, 500)
     cuts = [RowCut(0, 170), RowCut(170, 171), RowCut(171, 500)]
     tally = read_blocks(pass_, MemoryStore.from_sparse(SCATTERED).read(cuts), vectors, rows, columns)
-    return (*(column.tobytes() for column in columns), np.asarray(tally).tolist())
+    return (*(column.tobytes() for column in columns), _comparable(tally))
+
+
+def _comparable(tally: Any) -> Any:
+    if isinstance(tally, Collected):
+        return [values.tobytes() for values in tally.csr(SCATTERED.dtype)]
+    return np.asarray(tally).tolist()

@@ -31,6 +31,7 @@ from sparse_ap import (
     Hierarchy,
     InvalidInputError,
     affinity_propagation,
+    budget,
     hierarchy,
     plan,
 )
@@ -202,6 +203,9 @@ def test_the_same_tree_in_every_way(
     ]
     for way in ways:
         assert tree_bits(hierarchy(**way)) == tree_bits(tree), way
+    # On the cluster itself, a small graph though it is.
+    monkeypatch.setattr(budget, "_AT_HAND", 0)
+    assert tree_bits(hierarchy(**ways[-1], clustering=tree.clusterings[0])) == tree_bits(tree)
 
 
 def test_few_clusters_at_a_time_give_the_same_tree(tree: Hierarchy, monkeypatch: pytest.MonkeyPatch) -> None:

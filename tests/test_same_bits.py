@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from strategies import graphs
 
-from sparse_ap import Clustering, affinity_propagation, budget, plan, sources
+from sparse_ap import Clustering, affinity_propagation, budget, plan, refinement, sources
 from sparse_ap.checkpoints import NoCheckpoints
 from sparse_ap.convergence import StopRule
 from sparse_ap.judges import LastSeen
@@ -30,6 +30,9 @@ from sparse_ap.settling import Settling
 from sparse_ap.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+# Of the edges, by a search that would read so small a graph thousands of times.
+_READINGS = 150
 
 
 def bits(result: Clustering) -> tuple[Any, ...]:
@@ -53,6 +56,7 @@ def test_threads_and_reordering_do_not_change_a_bit(
     # Many small blocks, so that every thread takes some.
     monkeypatch.setattr(plan, "_LEAST_EDGES", 512)
     graph = knn_similarity(3000, 12, 2, seed=1, dtype=dtype)
+    monkeypatch.setattr(refinement, "_SMALL", _READINGS * graph.nnz)
     results = {
         bits(affinity_propagation(graph, preference=-0.02, scheme=scheme, n_jobs=threads, reorder=reorder))
         for threads, reorder in itertools.product([1, 2, 3, 8, 1], [False, True])
@@ -77,6 +81,7 @@ def test_dense_graphs_are_the_same_bits_too(kept: int, monkeypatch: pytest.Monke
 def test_the_cut_of_the_rows_does_not_change_a_bit(
     knn: Any, n_blocks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(refinement, "_SMALL", _READINGS * knn.nnz)
     expected = bits(affinity_propagation(knn, preference=-0.02, n_jobs=1))
     bounds = np.linspace(0, knn.shape[0], n_blocks + 1).astype(int).tolist()
     cuts = tuple(RowCut(a, b) for a, b in itertools.pairwise(bounds))
