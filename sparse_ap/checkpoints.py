@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.durable import flush
+from sparse_ap.durable import flush, replacing
 from sparse_ap.errors import CheckpointError, RunInterrupted
 from sparse_ap.model import SweepReport
 
@@ -194,23 +194,18 @@ def _files(folder: Path) -> list[Path]:
 def _write(folder: Path, saved: Saved) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"sweep-{saved.history[-1].sweep:08d}.npz"
-    part = path.with_suffix(".part")
-    try:
-        with part.open("wb") as file:
-            np.savez(
-                file,
-                version=FORMAT_VERSION,
-                members=np.array(sorted(saved.arrays)),
-                identity=np.array(list(saved.identity.items()), str).reshape(-1, 2),
-                history=np.array(saved.history, np.int64).reshape(-1, len(SweepReport._fields)),
-                **saved.arrays,  # type: ignore[arg-type]
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        flush(folder)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(
+            file,
+            version=FORMAT_VERSION,
+            members=np.array(sorted(saved.arrays)),
+            identity=np.array(list(saved.identity.items()), str).reshape(-1, 2),
+            history=np.array(saved.history, np.int64).reshape(-1, len(SweepReport._fields)),
+            **saved.arrays,  # type: ignore[arg-type]
+        )
+        file.flush()
+        os.fsync(file.fileno())
+    flush(folder)
     for later in _files(folder):
         if later.name > path.name:
             later.unlink()  # damaged, and passed over when the run began

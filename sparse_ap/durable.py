@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sparse_ap.errors import InvalidInputError
 
-__all__ = ["flush", "require_folder"]
+__all__ = ["flush", "replacing", "require_folder"]
 
 
 def flush(path: Path) -> None:
@@ -31,3 +34,21 @@ def require_folder(path: Path) -> None:
         raise InvalidInputError(f"The folder {folder} does not exist; make it first.")
     if not os.access(folder, os.W_OK):
         raise InvalidInputError(f"Nothing can be written to the folder {folder}; choose another.")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield where to write a file or folder that shall appear under its name whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    _remove(part)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        _remove(part)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)

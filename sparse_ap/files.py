@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from sparse_ap.durable import require_folder
+from sparse_ap.durable import replacing, require_folder
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import from_knn
 
@@ -125,10 +125,5 @@ def require_writable_graph(path: Path) -> None:
 
 def write_graph(graph: scipy.sparse.csr_array, path: Path) -> None:
     """Write a graph as ``scipy.sparse.save_npz`` does; the file appears whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            scipy.sparse.save_npz(file, graph, compressed=False)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, part.open("wb") as file:
+        scipy.sparse.save_npz(file, graph, compressed=False)

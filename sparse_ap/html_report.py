@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sparse_ap.durable import require_folder
+from sparse_ap.durable import replacing, require_folder
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.largest import LargeCluster, cluster_sizes, largest_clusters
+from sparse_ap.largest import LargeCluster, largest_clusters
 from sparse_ap.model import Clustering
 from sparse_ap.plotting_axes import require_matplotlib
 from sparse_ap.plotting_convergence import plot_convergence
@@ -67,12 +67,8 @@ def write_report(
     require_report(path, "write_report")
     names = _Names.of(ids, len(clustering.labels))
     page = _page(clustering, title, names, n_stored, seconds, settings or {})
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with replacing(path) as part:
         part.write_text(page, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def require_report(path: Path, purpose: str) -> None:
@@ -160,7 +156,7 @@ def _outcome(clustering: Clustering) -> str:
 
 
 def _sizes_told(clustering: Clustering) -> str:
-    sizes = cluster_sizes(clustering)
+    sizes = clustering.sizes
     if not len(sizes):
         return "There are no points."
     return (

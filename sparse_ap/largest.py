@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparse_ap.model import Clustering, Int64Array
+from sparse_ap.model import Clustering
 
-__all__ = ["LargeCluster", "cluster_sizes", "largest_clusters"]
+__all__ = ["LargeCluster", "largest_clusters"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,9 @@ class LargeCluster:
     least_similarity: float | None = None
 
 
-def cluster_sizes(clustering: Clustering) -> Int64Array:
-    """Return the number of points in each cluster."""
-    return np.bincount(clustering.labels, minlength=clustering.n_clusters)
-
-
 def largest_clusters(clustering: Clustering, count: int) -> list[LargeCluster]:
     """Describe so many clusters, the largest first, of equal ones that with the smaller label."""
-    sizes = cluster_sizes(clustering)
+    sizes = clustering.sizes
     order = np.argsort(-sizes, kind="stable")[:count]
     return [_described(clustering, int(cluster), int(sizes[cluster])) for cluster in order]
 

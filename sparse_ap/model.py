@@ -201,6 +201,11 @@ class Clustering:
         return len(self.exemplars)
 
     @property
+    def sizes(self) -> Int64Array:
+        """Points in each cluster, shape (n_clusters,)."""
+        return np.bincount(self.labels, minlength=self.n_clusters)
+
+    @property
     def optimality_gap(self) -> float | None:
         """How far the net similarity is from its bound, as a share of itself: 0 is proven to be the best."""
         if self.net_similarity_bound is None:

@@ -17,7 +17,7 @@ __all__ = ["clustering_lines", "path_lines", "summary_lines", "tree_lines"]
 def clustering_lines(clustering: Clustering, seconds: float) -> list[str]:
     """Say how a run went."""
     n = len(clustering.labels)
-    sizes = np.bincount(clustering.labels, minlength=1)
+    sizes = clustering.sizes if n else np.zeros(1, np.int64)
     bound = clustering.net_similarity_bound
     lines = [
         f"points          {n:,}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from sparse_ap.durable import require_folder
+from sparse_ap.durable import replacing, require_folder
 from sparse_ap.errors import InvalidInputError, MissingDependencyError
 from sparse_ap.model import Clustering
 from sparse_ap.tree import Cut, Hierarchy
@@ -110,15 +109,8 @@ def _exemplars_in(cut: Cut, named: Callable[[NDArray[Any]], NDArray[Any]], rows:
 
 
 def _write(result: _Result, path: Path) -> None:
-    part = path.with_name(f".{path.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    with replacing(path) as part:
         _WRITERS[path.suffix](result, part)
-        part.replace(path)
-    finally:
-        if part.is_dir():
-            shutil.rmtree(part)
-        part.unlink(missing_ok=True)
 
 
 def _pieces(result: _Result) -> Iterator[dict[str, NDArray[Any]]]:
