@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.errors import InvalidInputError
+from sparse_ap.archives import arrays_in, write_arrays
 
 __all__ = [
     "AS_GIVEN",
@@ -219,10 +217,15 @@ class Clustering:
         Parameters
         ----------
         path : path-like
-            Where to write, overwriting what is there. ``numpy.load(path)["labels"]`` reads it back.
+            Where to write. What is there is replaced once the new file is complete.
+            ``numpy.load(path)["labels"]`` reads it back.
+
+        Raises
+        ------
+        InvalidInputError
+            The folder does not exist, or nothing can be written there.
         """
-        with Path(path).open("wb") as file:
-            np.savez(file, **self.arrays())
+        write_arrays(Path(path), self.arrays())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -277,21 +280,3 @@ def _or_nan(value: float | None) -> float:
 
 def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else value
-
-
-@contextmanager
-def arrays_in(path: str | Path, what: str, written_by: str) -> Iterator[Mapping[str, Any]]:
-    """Read the arrays of an ``.npz`` file.
-
-    Raises
-    ------
-    InvalidInputError
-        It is no such file, or an array is missing.
-    """
-    try:
-        with np.load(path) as arrays:
-            yield arrays
-    except (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise InvalidInputError(
-            f"{path} holds no {what} ({error}); a file written by {written_by} is needed."
-        ) from error

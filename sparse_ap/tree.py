@@ -10,10 +10,11 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import scipy.sparse
 
+from sparse_ap.archives import arrays_in, write_arrays
 from sparse_ap.clustering import affinity_propagation
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.assembly import csr_graph
-from sparse_ap.model import Clustering, Float64Array, Int64Array, arrays_in
+from sparse_ap.model import Clustering, Float64Array, Int64Array
 from sparse_ap.settings import require, whole
 
 __all__ = ["Cut", "Hierarchy"]
@@ -214,13 +215,18 @@ class Hierarchy:
             node, size = merged, total
 
     def save(self, path: str | Path) -> None:
-        """Write the hierarchy to an uncompressed ``.npz`` file, overwriting what is there."""
+        """Write the hierarchy to an uncompressed ``.npz`` file; what is there is replaced at the end.
+
+        Raises
+        ------
+        InvalidInputError
+            The folder does not exist, or nothing can be written there.
+        """
         arrays: dict[str, Any] = {"n_inner_edges": self.n_inner_edges, "n_edges": self.n_edges}
         for level, (clustering, graph) in enumerate(zip(self.clusterings, self.graphs, strict=True)):
             parts = clustering.arrays() | {f"graph.{name}": getattr(graph, name) for name in _GRAPH_FIELDS}
             arrays |= {f"{level}.{name}": part for name, part in parts.items()}
-        with Path(path).open("wb") as file:
-            np.savez(file, **arrays)
+        write_arrays(Path(path), arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

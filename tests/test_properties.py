@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import graphs
 
-from sparse_ap import Clustering, Outcome, affinity_propagation, readout
+from sparse_ap import Clustering, InvalidInputError, Outcome, affinity_propagation, readout
 from sparse_ap.plan import Execution, cut_rows
 from sparse_ap.runners.serial import SerialRunner
 from sparse_ap.similarity import Problem, survey
@@ -209,6 +209,28 @@ def test_tol_zero_waits_until_nothing_changes(knn: Any) -> None:
     c = affinity_propagation(knn, preference=-0.005, tol=0.0, max_iter=1000)
     assert c.outcome is Outcome.CONVERGED
     assert c.n_unsettled == 0
+
+
+def test_a_file_is_replaced_when_the_new_one_is_complete(
+    knn: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c = affinity_propagation(knn, preference=-0.02, refine=None)
+    path = tmp_path / "result.npz"
+    c.save(path)
+    before = path.read_bytes()
+
+    def interrupted(file: Any, **arrays: Any) -> None:
+        file.write(b"PK")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            c.save(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["result.npz"]
+    assert path.read_bytes() == before
+    with pytest.raises(InvalidInputError, match=r"The folder .*nowhere does not exist; make it first\."):
+        c.save(tmp_path / "nowhere" / "result.npz")
 
 
 def test_saving_keeps_everything(knn: Any, tmp_path: Any) -> None:
