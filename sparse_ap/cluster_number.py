@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from sparse_ap.aiming import Try, next_price
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.guide import Found, Guide, dearest_price, exactly, first_price, priced, searched
+from sparse_ap.guide import Found, Guide, dearest_price, exactly, fewest, first_price, pared, priced
 from sparse_ap.model import Clustering
 from sparse_ap.preferences import require_kept_edges
 from sparse_ap.runs import Run
@@ -27,8 +27,6 @@ _SHORT_RUNS, _ABOUT = 10, 0.1
 _WHOLE_RUNS, _NEARLY = 3, 0.03
 # Where twice the price has not made the number fall by this factor, still dearer ones will hardly do so.
 _FLAT = 1.1
-# Where a dearer price hardly makes a difference.
-_HARDLY = 0.995
 
 
 def checked_number(
@@ -77,8 +75,8 @@ def _require_possible(problem: Problem, n_clusters: int) -> None:
         )
 
 
-def with_number(run: Run, problem: Problem, n_clusters: int) -> Clustering:
-    """Return a clustering with exactly so many clusters.
+def with_number(run: Run, problem: Problem, n_clusters: int) -> tuple[Problem, Clustering]:
+    """Return a clustering with exactly so many clusters, and the problem at the preference that led there.
 
     Parameters
     ----------
@@ -98,21 +96,18 @@ def with_number(run: Run, problem: Problem, n_clusters: int) -> Clustering:
     problem, guide = at_hand(problem), Guide(run)
     within = _ABOUT * n_clusters
     about, _ = _aimed(guide.short, priced(problem, first_price(problem)), n_clusters, within, _SHORT_RUNS)
-    if about.n_clusters > n_clusters + within:
-        about = about.dearer()
     # A bit below: what is missing can always be opened, what is too much cannot always be spared.
     within = _NEARLY * n_clusters
     near, others = _aimed(guide.whole, about.problem, n_clusters - within, within, _WHOLE_RUNS)
     found = exactly(run, near, n_clusters, others)
     if found.n_clusters > n_clusters:
-        found = exactly(run, searched(run, found.dearer(), found.effort), n_clusters)
-    while found.n_clusters > n_clusters:
-        dearer = exactly(run, guide.whole(found.dearer().problem), n_clusters)
-        if dearer.n_clusters > max(n_clusters, _HARDLY * found.n_clusters):
-            _refuse(n_clusters, min(found.n_clusters, dearer.n_clusters))
-        found = dearer
+        found = exactly(run, pared(run, found), n_clusters)
+    if found.n_clusters > n_clusters:
+        found = exactly(run, found, n_clusters, [fewest(run, problem)])
+    if found.n_clusters > n_clusters:
+        _refuse(n_clusters, found.n_clusters)
     require_kept_edges(found.problem.preference, problem.execution.store.origin)
-    return found.clustering()
+    return found.problem, found.clustering()
 
 
 def _aimed(

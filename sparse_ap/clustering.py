@@ -211,7 +211,7 @@ def affinity_propagation(
         problem, row_best = prepared(source, way, preference, preference_quantile, settings, runner)
         run = Run(settings, keeping, way.reorder, callback, verbose)
         if n_clusters is not None:
-            clustering = with_number(run, problem, n_clusters)
+            problem, clustering = with_number(run, problem, int(n_clusters))
         else:
             clustering = clustered(run, problem, row_best)
         if settings.certify:

@@ -22,12 +22,12 @@ from sparse_ap.refinement import Effort
 from sparse_ap.runs import Run
 from sparse_ap.similarity import Problem, best_of_rows
 
-__all__ = ["Found", "Guide", "dearest_price", "exactly", "first_price", "priced", "searched"]
+__all__ = ["Found", "Guide", "dearest_price", "exactly", "fewest", "first_price", "pared", "priced"]
 
 # Sweeps of a short run.
 _SHORT = 30
-# How much dearer to go on where there are too many clusters still.
-_DEARER = 4.0
+# Prices, against the first one, at which few exemplars are found; at which of them the fewest depends.
+_DEAR = (256.0, 1024.0)
 
 
 class Found(NamedTuple):
@@ -62,11 +62,6 @@ class Found(NamedTuple):
         """Return the clustering in the user's numbers."""
         assignment = assign(self.problem, self.exemplar)
         return clustering_of(self.problem, self.propagation, assignment, self.n_promoted)
-
-    def dearer(self) -> Found:
-        """Return the same exemplars at a much higher price."""
-        price = min(dearest_price(self.problem), _DEARER * self.price)
-        return self._replace(problem=priced(self.problem, price))
 
 
 class Guide:
@@ -114,6 +109,20 @@ def searched(run: Run, found: Found, effort: Effort) -> Found:
     """Search for better exemplars at the same price."""
     assignment = assign(found.problem, found.exemplar)
     return found._replace(exemplar=run.searched(found.problem, assignment, effort).exemplar)
+
+
+def pared(run: Run, found: Found) -> Found:
+    """Return fewer exemplars, if a search finds fewer when nothing but their number counts."""
+    dearest = priced(found.problem, dearest_price(found.problem))
+    few = searched(run, found._replace(problem=dearest), found.effort)
+    return found._replace(exemplar=few.exemplar)
+
+
+def fewest(run: Run, problem: Problem) -> Found:
+    """Return as few exemplars as are found."""
+    prices = (times * first_price(problem) for times in _DEAR)
+    dear = (Guide(run).whole(priced(problem, price)) for price in prices)
+    return min((pared(run, exactly(run, found, 1)) for found in dear), key=lambda found: found.n_clusters)
 
 
 def exactly(run: Run, found: Found, n_clusters: int, others: Sequence[Found] = ()) -> Found:

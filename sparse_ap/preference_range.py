@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sparse_ap.certificate import certified
-from sparse_ap.guide import Found, Guide, exactly, first_price, priced
+from sparse_ap.guide import Found, fewest
 from sparse_ap.readout import exact_sum
-from sparse_ap.runs import Run
 from sparse_ap.sessions import session
 from sparse_ap.similarity import Problem, best_of_rows
 
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
 __all__ = ["PreferenceRange", "preference_range"]
-
-# At this price, against the default, few clusters are found; still dearer ones make messages oscillate.
-_DEAR = 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +73,9 @@ def preference_range(
     Notes
     -----
     An absent edge is a similarity of minus infinity, so there may be no clustering with one cluster. That
-    with the fewest is looked for by messages at a low preference, a search, and closing what can be spared;
-    it takes about as long as two clusterings. Where all pairs are edges, ``lowest`` is the
-    lower end that R's apcluster gives with ``exact=FALSE`` (Bodenhofer et al., Bioinformatics
+    with the fewest is looked for by messages at two low preferences, searches, and closing what can be
+    spared; it takes about as long as four clusterings. Where all pairs are edges, ``lowest`` is the lower end
+    that R's apcluster gives with ``exact=FALSE`` (Bodenhofer et al., Bioinformatics
     27, 2011); on sparse graphs that one can lie above the upper end.
 
     Examples
@@ -95,31 +91,26 @@ def preference_range(
         if not problem.survey.n_edges:
             n = problem.execution.n_points
             return PreferenceRange(0.0, 0.0, n, n)
-        fewest = _fewest(run, problem)
-        bound = _proven_least(problem, fewest)
-        return PreferenceRange(_lowest(fewest), problem.survey.largest, fewest.n_clusters, bound)
+        found = fewest(run, problem)
+        bound = _proven_least(problem, found)
+        return PreferenceRange(_lowest(found), problem.survey.largest, found.n_clusters, bound)
 
 
-def _fewest(run: Run, problem: Problem) -> Found:
-    """Return as few exemplars as are found."""
-    return exactly(run, Guide(run).whole(priced(problem, _DEAR * first_price(problem))), 1)
-
-
-def _lowest(fewest: Found) -> float:
+def _lowest(found: Found) -> float:
     """Return what the fewest clusters have, less the most that any clustering with one more could.
 
     For each point less of the others that would be lost, so that still more clusters cannot be better.
     """
-    clustering = fewest.clustering()
-    best = best_of_rows(fewest.problem.execution)
+    clustering = found.clustering()
+    best = best_of_rows(found.problem.execution)
     others = np.sort(best[best > -np.inf])
-    n_more = fewest.n_clusters + 1 - (len(best) - len(others))
+    n_more = found.n_clusters + 1 - (len(best) - len(others))
     if n_more > len(others):
-        return fewest.problem.survey.largest
+        return found.problem.survey.largest
     return clustering.data_similarity - exact_sum(others[n_more:])
 
 
-def _proven_least(problem: Problem, fewest: Found) -> int:
+def _proven_least(problem: Problem, found: Found) -> int:
     """Return a number of clusters below which no clustering is.
 
     With K of them and preference p the net similarity is (n - K) * smallest + K * p at least, and no more
@@ -127,7 +118,7 @@ def _proven_least(problem: Problem, fewest: Found) -> int:
     """
     edges, n = problem.survey, problem.execution.n_points
     lowest = problem.at(edges.smallest - 4.0 * n * edges.span)
-    clustering = certified(lowest, fewest._replace(problem=lowest).clustering(), verbose=False)
+    clustering = certified(lowest, found._replace(problem=lowest).clustering(), verbose=False)
     assert clustering.net_similarity_bound is not None
     per_cluster = edges.smallest - float(lowest.preference[0])
     least = (n * edges.smallest - clustering.net_similarity_bound) / per_cluster

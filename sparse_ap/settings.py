@@ -141,5 +141,5 @@ def _at_most_int32(count: int) -> int:
 
 
 def whole(value: object) -> bool:
-    """Whether a value is a whole number of at least 1."""
-    return isinstance(value, Integral) and int(value) >= 1
+    """Whether a value is a whole number of at least 1; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1

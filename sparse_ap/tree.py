@@ -165,7 +165,7 @@ class Hierarchy:
             There are not so many clusters, or no clustering with so few was found.
         """
         _require_number(n_clusters)
-        counts = self.n_clusters
+        n_clusters, counts = int(n_clusters), self.n_clusters
         if n_clusters > counts[0]:
             raise InvalidInputError(
                 f"n_clusters={n_clusters}, but the finest level has {counts[0]} clusters. Give a smaller "

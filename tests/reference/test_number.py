@@ -81,11 +81,17 @@ def test_toy_points_at_every_number() -> None:
 def test_any_number_that_there_can_be(graph: Graph, n_clusters: int) -> None:
     best = best_by_number(graph)
     try:
-        c = affinity_propagation(csr_of_dense(graph.similarity), n_clusters=n_clusters)
+        c = affinity_propagation(
+            csr_of_dense(graph.similarity), n_clusters=np.uint8(n_clusters), certify=True
+        )
     except InvalidInputError:
         assert n_clusters not in best
         return
     assert c.n_clusters == n_clusters
+    # Of the preference found: no clustering, with whatever number, is better there.
+    assert c.net_similarity_bound is not None and c.preference is not None
+    rounding = 1e-6 * (graph.scale + abs(c.preference) * len(c.labels))
+    assert c.net_similarity_bound >= max(best[k] + k * c.preference for k in best) - rounding
     assert c.preference is not None
     require_valid(c, graph)
     assert c.data_similarity <= best[n_clusters] + 1e-6 * graph.scale
@@ -195,10 +201,15 @@ def test_what_cannot_be(knn: Any, options: Any, text: str) -> None:
 
 
 def test_fewer_than_can_be_found(knn: Any) -> None:
-    least = preference_range(knn)
-    with pytest.raises(InvalidInputError, match="n_clusters=140, but no clustering of this graph was found"):
-        affinity_propagation(knn, n_clusters=140)
-    assert least.least_clusters > 140
+    """Whatever is asked for, the same number is named; from it on every number can be had."""
+    graph = knn[:1000, :1000]
+    least = preference_range(graph).least_clusters
+    for n_clusters in (least - 1, least - 9):
+        text = f"n_clusters={n_clusters}, but no clustering of this graph was found with fewer than {least} "
+        with pytest.raises(InvalidInputError, match=text):
+            affinity_propagation(graph, n_clusters=n_clusters)
+    for n_clusters in (least, least + 1, least + 2):
+        assert affinity_propagation(graph, n_clusters=n_clusters).n_clusters == n_clusters
 
 
 def test_a_path_is_as_good_as_its_runs(knn: Any) -> None:
