@@ -38,10 +38,13 @@ def arrays_in(path: str | Path, what: str, written_by: str) -> Iterator[Mapping[
     InvalidInputError
         It is no such file, or an array is missing.
     """
+    # Of other files numpy says that they may be pickles, and how to read those all the same.
+    if Path(path).exists() and not zipfile.is_zipfile(path):
+        raise InvalidInputError(f"{path} is no .npz file; one written by {written_by} is needed.")
     try:
-        with np.load(path) as arrays:
+        with Path(path).open("rb") as file, np.load(file) as arrays:
             yield arrays
-    except (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise InvalidInputError(
             f"{path} holds no {what} ({error}); a file written by {written_by} is needed."
         ) from error

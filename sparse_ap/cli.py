@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -18,6 +18,7 @@ from sparse_ap.cli_options import (
     cluster_options,
     graph_argument,
     jobs_option,
+    missing_option,
     similarity_option,
 )
 from sparse_ap.cli_output import names_of, require_output, warnings_told
@@ -95,12 +96,13 @@ The whole graph is read, so that damage to a graph on disk is found.""",
 )
 @graph_argument
 @similarity_option
+@missing_option
 @jobs_option
-def info(graph: Path, similarity: str | None, n_jobs: int | None) -> None:
+def info(graph: Path, similarity: str | None, missing: Literal["nan"] | None, n_jobs: int | None) -> None:
     """Show what a graph is like."""
     from sparse_ap.inspection import inspect_graph
 
-    for line in summary_lines(inspect_graph(read_graph(graph, similarity), n_jobs)):
+    for line in summary_lines(inspect_graph(read_graph(graph, similarity), n_jobs, missing)):
         click.echo(line)
 
 
@@ -155,7 +157,7 @@ same, every label is valid); 130 interrupted.
     help="After the last sweep: a local search, a medoid pass, or nothing.",
 )  # fmt: skip
 @click.option("--certify", is_flag=True, help="Prove how much better a clustering could be; 122 more passes.")
-@click.option("--missing", type=click.Choice(["nan"]), help="nan: an entry that is NaN is no edge.")
+@missing_option
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
 @click.option(
     "--checkpoint", type=click.Path(file_okay=False, path_type=Path),

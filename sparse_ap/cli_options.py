@@ -10,7 +10,14 @@ import click
 
 from sparse_ap.graphs.conversion import SIMILARITIES
 
-__all__ = ["INPUT_HELP", "cluster_options", "graph_argument", "jobs_option", "similarity_option"]
+__all__ = [
+    "INPUT_HELP",
+    "cluster_options",
+    "graph_argument",
+    "jobs_option",
+    "missing_option",
+    "similarity_option",
+]
 
 INPUT_HELP = """
 GRAPH is an .npz file: a sparse matrix as scipy.sparse.save_npz writes it, entry (i, k) saying how well k
@@ -23,6 +30,9 @@ similarity_option = click.option(
     "--similarity",
     type=click.Choice(list(SIMILARITIES)),
     help="How the distances of neighbour lists become similarities.  [default: -d]",
+)
+missing_option = click.option(
+    "--missing", type=click.Choice(["nan"]), help="nan: an entry that is NaN is no edge."
 )
 jobs_option = click.option("--n-jobs", type=int, help="Threads.  [default: one a processor]")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -13,6 +14,7 @@ from sparse_ap.cli_options import (
     cluster_options,
     graph_argument,
     jobs_option,
+    missing_option,
     similarity_option,
 )
 from sparse_ap.durable import require_folder
@@ -52,6 +54,7 @@ Examples:
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="A picture to write: .png, .pdf."
 )
 @similarity_option
+@missing_option
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
 @cluster_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
@@ -59,8 +62,8 @@ Examples:
 @click.option("--quiet", is_flag=True, help="No progress, no table.")
 def path(
     graph: Path, preferences: str | None, output: Path | None, plot: Path | None, similarity: str | None,
-    memory_limit: str | None, scheduler: str | None, dask_workers: int | None, seed: int,
-    n_jobs: int | None, quiet: bool,
+    missing: Literal["nan"] | None, memory_limit: str | None, scheduler: str | None,
+    dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Show how the number of clusters depends on the preference."""
     numbers = None if preferences is None else _numbers(preferences)
@@ -70,6 +73,7 @@ def path(
         found = preference_path(
             matrix,
             numbers,
+            missing=missing,
             random_state=seed,
             n_jobs=n_jobs,
             memory_limit=memory_limit,
@@ -95,6 +99,8 @@ def _numbers(preferences: str) -> list[float]:
 
 def _require_outputs(output: Path | None, plot: Path | None) -> None:
     if output is not None:
+        if output.suffix != ".csv":
+            raise InvalidInputError(f"{output} ends in {output.suffix!r}; a table is written to a .csv file.")
         require_folder(output)
     if plot is not None:
         require_matplotlib("--plot")

@@ -12,6 +12,7 @@ from sparse_ap.cli_options import (
     cluster_options,
     graph_argument,
     jobs_option,
+    missing_option,
     similarity_option,
 )
 from sparse_ap.cli_output import names_of, require_output, warnings_told
@@ -56,6 +57,7 @@ Examples:
 )  # fmt: skip
 @click.option("--max-levels", type=int, help="Levels at most.  [default: until nothing is merged]")
 @similarity_option
+@missing_option
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
 @cluster_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
@@ -63,14 +65,17 @@ Examples:
 @click.option("--quiet", is_flag=True, help="No progress, no table.")
 def tree(
     graph: Path, output: Path | None, obs: str | None, preference: float | None, level_preference: float,
-    max_levels: int | None, similarity: str | None, memory_limit: str | None, scheduler: str | None,
-    dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
+    max_levels: int | None, similarity: str | None, missing: str | None, memory_limit: str | None,
+    scheduler: str | None, dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Cluster a graph, then its clusters, and so on."""
     require_output(output, obs, level_columns(str(obs), 1))
     matrix = read_graph(graph, similarity)
     with warnings_told(), connected(scheduler, dask_workers) as client:
-        means = {"n_jobs": n_jobs, "memory_limit": memory_limit, "client": client, "verbose": not quiet}
+        means = {
+            "missing": missing, "n_jobs": n_jobs, "memory_limit": memory_limit, "client": client,
+            "verbose": not quiet,
+        }  # fmt: skip
         first = None
         if preference is not None:
             first = affinity_propagation(matrix, preference=preference, random_state=seed, **means)  # type: ignore[arg-type]

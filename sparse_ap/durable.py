@@ -23,12 +23,14 @@ def flush(path: Path) -> None:
 
 
 def require_folder(path: Path) -> None:
-    """Refuse a file to whose folder nothing can be written.
+    """Refuse a file that cannot be written: its folder is not there or protected, or it is a folder itself.
 
     Raises
     ------
     InvalidInputError
     """
+    if path.is_dir():
+        raise InvalidInputError(f"{path} is a folder, and a file is to be written. Choose another name.")
     folder = path.absolute().parent
     if not folder.is_dir():
         raise InvalidInputError(f"The folder {folder} does not exist; make it first.")

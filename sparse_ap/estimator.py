@@ -22,6 +22,7 @@ from sparse_ap.graphs.points import checked_metric, checked_points
 from sparse_ap.hierarchy import hierarchy
 from sparse_ap.prediction import most_similar, warn_of_unreached
 from sparse_ap.processors import usable_threads
+from sparse_ap.settings import require, whole
 
 __all__ = ["AffinityPropagation"]
 
@@ -165,6 +166,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 f"affinity={self.affinity!r}; it must be one of {', '.join(_AFFINITIES)}."
             )
         checked_metric(self.metric)
+        levels = self.n_levels
+        require("n_levels", levels, levels is None or whole(levels), "at least 1, a whole number, or None")
         if self.affinity == "euclidean" and self.metric != "euclidean":
             raise InvalidInputError(
                 f"affinity='euclidean' was given metric={self.metric!r}; for another metric use "
@@ -173,6 +176,9 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         X = self._validated(X, reset=True)
         self.affinity_matrix_ = self._similarities(X)
         client = active_client() if self._runs_on_clusters else None
+        n_jobs = self.n_jobs if client is None else None
+        means: dict[str, Any] = {"n_jobs": n_jobs, "client": client}
+        means |= {"random_state": self.random_state, "verbose": self.verbose}
         self.clustering_ = affinity_propagation(
             self.affinity_matrix_,
             preference=self.preference,
@@ -185,20 +191,11 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             scheme=self.scheme,  # type: ignore[arg-type]
             refine=self.refine,  # type: ignore[arg-type]
             reorder=self.reorder,  # type: ignore[arg-type]
-            random_state=self.random_state,
-            n_jobs=self.n_jobs if client is None else None,
-            client=client,
-            verbose=self.verbose,
+            **means,
         )
-        if self.n_levels != 1:
+        if levels != 1:
             self.hierarchy_ = hierarchy(
-                self.affinity_matrix_,
-                clustering=self.clustering_,
-                max_levels=self.n_levels,
-                random_state=self.random_state,
-                n_jobs=self.n_jobs if client is None else None,
-                client=client,
-                verbose=self.verbose,
+                self.affinity_matrix_, clustering=self.clustering_, max_levels=levels, **means
             )
         self.labels_ = self.clustering_.labels
         self.cluster_centers_indices_ = self.clustering_.exemplars
@@ -215,7 +212,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         X : array-like or sparse matrix
             Points of shape (n_new, n_features), by ``metric``. For "precomputed", similarities of
             shape (n_new, n_samples) to the samples of ``fit``; for "precomputed_nearest_neighbors",
-            distances. Entry (i, k) not stored: k cannot represent i.
+            distances. Entry (i, k) not stored: k cannot represent i. Of the samples of ``fit`` themselves
+            ``labels_`` says more: an exemplar's row need not have an entry for itself.
 
         Returns
         -------

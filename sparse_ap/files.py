@@ -53,6 +53,7 @@ def read_graph(path: Path, similarity: str | None) -> Any:
         raise InvalidInputError(
             f"{path} ends in {path.suffix!r}; graphs are read from .npz files and zarr folders."
         )
+    _require_archive(path)
     with _damage_told(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         names = set(arrays.files)
         lists = {name: arrays[name] for name in ("indices", "distances") if {"indices", "distances"} <= names}
@@ -74,6 +75,13 @@ def _require_no_conversion(path: Path, similarity: str | None) -> None:
             f"{path} holds no distances, but how to turn them into similarities was given: {similarity!r}. "
             "That is for neighbour lists, the arrays 'indices' and 'distances'; leave it out."
         )
+
+
+def _require_archive(path: Path) -> None:
+    """Refuse other files, of which numpy says that they may be pickles, and how to read those."""
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise InvalidInputError(f"{path} is no .npz file, or a damaged one. Write it again.")
 
 
 @contextmanager

@@ -160,4 +160,4 @@ def priced(problem: Problem, price: float) -> Problem:
 
 
 def _price_of(problem: Problem) -> float:
-    return problem.survey.largest_or_zero - float(problem.preference[0])
+    return problem.survey.largest_or_zero - float(next(iter(problem.preference), 0.0))

@@ -101,6 +101,7 @@ def hierarchy(
     array([200, 200, 200])
     """
     _check_levels(level_preference, max_levels)
+    _require_clustering(clustering)
     with ExitStack() as held:
         run, problem = held.enter_context(
             session(similarity, missing, random_state, n_jobs, memory_limit, client, verbose)
@@ -113,7 +114,7 @@ def hierarchy(
         if links is not None:
             given = opened(links, run.settings, run.keeping, n_jobs, memory_limit, client)
             execution = loaded(*held.enter_context(given))
-            _require_same_points(clustering, execution.n_points)
+            _require_same_links(clustering, execution.n_points)
             graph = LinkedGraph(execution, execution.store.origin.order, graph.most_pairs, weights)
         levels = _levels(clustering, graph, level_preference, random_state, n_jobs, verbose)
         clusterings, graphs, n_inner, n_edges = zip(*islice(levels, max_levels), strict=True)
@@ -150,6 +151,22 @@ def _check_levels(level_preference: object, max_levels: object) -> None:
     require("level_preference", level_preference, positive, "a number above 0: a multiple of the median")
     if max_levels is not None:
         require("max_levels", max_levels, whole(max_levels), "at least 1, a whole number, or None")
+
+
+def _require_clustering(clustering: object) -> None:
+    if clustering is not None and not isinstance(clustering, Clustering):
+        raise InvalidInputError(
+            f"clustering is a {type(clustering).__name__}; a Clustering is needed, as affinity_propagation "
+            "returns it and Clustering.load reads it."
+        )
+
+
+def _require_same_links(clustering: Clustering, n_points: int) -> None:
+    if len(clustering.labels) != n_points:
+        raise InvalidInputError(
+            f"links are between {n_points} points, and the graph has {len(clustering.labels)}. Give weights "
+            "of links between the same points, or leave them out."
+        )
 
 
 def _require_same_points(clustering: Clustering, n_points: int) -> None:

@@ -83,8 +83,6 @@ def require_report(path: Path, purpose: str) -> None:
     """
     if path.suffix != ".html":
         raise InvalidInputError(f"{path} ends in {path.suffix!r}; a report is written to an .html file.")
-    if path.is_dir():
-        raise InvalidInputError(f"{path} is a folder; a report is written to a file. Choose another name.")
     require_folder(path)
     require_matplotlib(purpose)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
@@ -67,12 +67,14 @@ class GraphSummary:
         return max(self.n_components or 1, -(-self.n_points // (1 + int(self.in_degree[2]))))
 
 
-def inspect_graph(similarity: Any, n_jobs: int | None = None) -> GraphSummary:
+def inspect_graph(
+    similarity: Any, n_jobs: int | None = None, missing: Literal["nan"] | None = None
+) -> GraphSummary:
     """Look at a graph.
 
     Parameters
     ----------
-    similarity, n_jobs
+    similarity, n_jobs, missing
         As for `affinity_propagation`.
 
     Raises
@@ -83,7 +85,7 @@ def inspect_graph(similarity: Any, n_jobs: int | None = None) -> GraphSummary:
     source = open_source(similarity)
     way = chosen_way(source, reorder=False, scheme="compact", refine=None, n_jobs=n_jobs, memory_limit=None)
     with open_runner(way.n_threads) as runner:
-        execution, entries = examined(loaded(source, way, runner), missing=None)
+        execution, entries = examined(loaded(source, way, runner), missing)
         rows = BestRows(np.empty(execution.n_points))
         (in_degree,), extent = execution.run(ExtentPass(), (), rows)
         quantiles = similarity_quantiles(execution, extent.n_edges, list(QUANTILES))

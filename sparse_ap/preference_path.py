@@ -41,6 +41,14 @@ class PreferencePath:
     preferences: Float64Array
     clusterings: tuple[Clustering, ...]
 
+    def __repr__(self) -> str:
+        """Say what is worth knowing at a glance."""
+        preferences, counts = self.preferences, self.n_clusters
+        return (
+            f"PreferencePath({len(counts)} preferences, {preferences[0]:.6g} to {preferences[-1]:.6g}: "
+            f"{counts[0]} to {counts[-1]} clusters)"
+        )
+
     @property
     def n_clusters(self) -> Int64Array:
         """Number of clusters at each preference, shape (n_preferences,)."""
@@ -71,7 +79,8 @@ def preference_path(
     """Cluster a graph at several preferences.
 
     The lowest preference gets a run of its own. From there messages go on from one preference to the next,
-    for 30 sweeps at most each, and a local search follows.
+    for 30 sweeps at most each, and a local search follows. That is less than the stop rule needs, so that
+    most clusterings say that they have not converged; each is the best found all the same.
 
     Parameters
     ----------

@@ -58,11 +58,11 @@ def require_writable(path: Path) -> None:
     """
     if path.suffix not in _WRITERS:
         raise InvalidInputError(f"{path} ends in {path.suffix!r}; one of {', '.join(_WRITERS)} is needed.")
-    require_folder(path)
     if path.suffix == ".zarr" and path.exists():
         raise InvalidInputError(
             f"{path} exists, and folders are not replaced. Choose another name, or remove it."
         )
+    require_folder(path)
     if path.suffix == ".parquet":
         _parquet()
 

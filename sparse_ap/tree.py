@@ -175,7 +175,14 @@ class Hierarchy:
         finer = self.level(level)
         if counts[level] == n_clusters:
             return finer
-        coarser = affinity_propagation(self.graphs[level], n_clusters=n_clusters, n_jobs=n_jobs)
+        try:
+            coarser = affinity_propagation(self.graphs[level], n_clusters=n_clusters, n_jobs=n_jobs)
+        except InvalidInputError as error:
+            raise InvalidInputError(
+                f"n_clusters={n_clusters}, but the {counts[level]} clusters of level {level}, the next finer "
+                f"one, were not to be put together into so few. Parts of the graph that no edge links stay "
+                f"apart. For its graph, the reason: {error}"
+            ) from error
         return Cut(coarser.labels[finer.labels], finer.exemplars[coarser.exemplars])
 
     def to_linkage(self, level: int = 0) -> Float64Array:

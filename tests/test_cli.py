@@ -342,3 +342,24 @@ def test_a_column_needs_a_store(tmp_path: Path, graph_file: Path) -> None:
     done = run("cluster", graph_file, "--obs", "exemplar", "-o", tmp_path / "no")
     assert done.exit_code == 2
     assert "is no AnnData store: there is no group 'obs' in it." in done.output
+
+
+@pytest.mark.parametrize("command", ["info", "cluster", "path", "tree"])
+def test_nan_may_be_no_edge(command: str, tmp_path: Path) -> None:
+    graph = knn_similarity(200, 8, 2, seed=1)
+    graph.data[3] = np.nan
+    scipy.sparse.save_npz(tmp_path / "nan.npz", graph)
+    few = ["--preferences=-0.1"] if command == "path" else []
+    refused = run(command, tmp_path / "nan.npz", *few)
+    assert (refused.exit_code, "Give missing='nan'" in refused.stderr) == (2, True)
+    assert run(command, tmp_path / "nan.npz", *few, "--missing", "nan").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["cluster", "tree"])
+def test_an_output_that_is_a_folder_is_refused_at_once(
+    command: str, graph_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.csv").mkdir()
+    result = run(command, graph_file, "-o", tmp_path / "labels.csv")
+    text = f"{tmp_path / 'labels.csv'} is a folder, and a file is to be written. Choose another name."
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"Error: {text}\n")

@@ -79,6 +79,7 @@ def require_nested(tree: Hierarchy) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::sparse_ap.PositiveSimilarityWarning")
+@pytest.mark.filterwarnings("ignore:All samples have mutually equal:UserWarning")
 @settings(max_examples=60)
 @given(graphs(), st.booleans())
 def test_levels_nest_and_components_never_merge(graph: scipy.sparse.csr_array, twice: bool) -> None:
@@ -259,11 +260,6 @@ def test_links_that_do_not_add_up(tree: Hierarchy, weight: float) -> None:
         hierarchy(GRAPH, clustering=tree.clusterings[0], links=links)
 
 
-def test_links_of_other_points(tree: Hierarchy) -> None:
-    with pytest.raises(InvalidInputError, match=r"^clustering is of 2000 points, and the graph has 3\. "):
-        hierarchy(GRAPH, clustering=tree.clusterings[0], links=scipy.sparse.eye_array(3, format="csr"))
-
-
 def test_fewer_levels(tree: Hierarchy) -> None:
     short = hierarchy(GRAPH, max_levels=2)
     assert tree_bits(short)[0] == tree_bits(tree)[0][:2]
@@ -341,11 +337,49 @@ def test_files_that_hold_something_else(what: Any, tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", x=np.arange(3))
     np.save(tmp_path / "other.npy", np.arange(3))
     (tmp_path / "text.npz").write_text("labels")
-    for name in ("other.npz", "other.npy", "text.npz"):
-        text = f"{tmp_path / name} holds no {what.__name__.lower()} ("
-        with pytest.raises(InvalidInputError, match=re.escape(text)) as error:
+    (tmp_path / "empty.npz").touch()
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "other.npz").read_bytes()[:-40])
+    (tmp_path / "folder.npz").mkdir()
+    text = f"{tmp_path / 'other.npz'} holds no {what.__name__.lower()} ("
+    with pytest.raises(InvalidInputError, match=re.escape(text)) as error:
+        what.load(tmp_path / "other.npz")
+    assert str(error.value).endswith(f"); a file written by {what.__name__}.save is needed.")
+    for name in ("other.npy", "text.npz", "empty.npz", "cut.npz", "folder.npz"):
+        with pytest.raises(InvalidInputError) as error:
             what.load(tmp_path / name)
-        assert str(error.value).endswith(f"); a file written by {what.__name__}.save is needed.")
+        assert str(error.value) == (
+            f"{tmp_path / name} is no .npz file; one written by {what.__name__}.save is needed."
+        )
+    with pytest.raises(FileNotFoundError):
+        what.load(tmp_path / "nowhere.npz")
+
+
+def test_what_is_no_clustering(tree: Hierarchy) -> None:
+    with pytest.raises(InvalidInputError) as error:
+        hierarchy(GRAPH, clustering=tree.labels(0))  # type: ignore[arg-type]
+    assert str(error.value) == (
+        "clustering is a ndarray; a Clustering is needed, as affinity_propagation returns it and "
+        "Clustering.load reads it."
+    )
+    with pytest.raises(InvalidInputError, match="n_levels=0; it must be at least 1, a whole number, or None"):
+        AffinityPropagation(n_levels=0).fit(np.zeros((4, 1)))
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_links_of_other_points(tree: Hierarchy, begun: bool) -> None:
+    first = tree.clusterings[0] if begun else None
+    with pytest.raises(InvalidInputError) as error:
+        hierarchy(GRAPH, clustering=first, links=scipy.sparse.eye_array(3, format="csr"))
+    assert str(error.value) == (
+        "links are between 3 points, and the graph has 2000. Give weights of links between the same points, "
+        "or leave them out."
+    )
+
+
+def test_parts_stay_apart_in_an_exact_cut() -> None:
+    graph = scipy.sparse.block_diag([knn_similarity(200, 8, 2, seed=6)] * 3, "csr")
+    with pytest.raises(InvalidInputError, match=r"n_clusters=1, but the .* that no edge links stay apart"):
+        hierarchy(graph).cut_exactly(1)
 
 
 def test_other_points() -> None:

@@ -200,7 +200,7 @@ def test_nobody_is_a_page_too(tmp_path: Path) -> None:
     ("name", "text"),
     [
         ("run.htm", "{} ends in '.htm'; a report is written to an .html file."),
-        ("folder.html", "{} is a folder; a report is written to a file. Choose another name."),
+        ("folder.html", "{} is a folder, and a file is to be written. Choose another name."),
         ("none/run.html", "The folder {0.parent} does not exist; make it first."),
     ],
 )

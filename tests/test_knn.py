@@ -219,3 +219,28 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_refused(X: Any, options: dict[str, Any], text: str) -> None:
     with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
         knn_graph(X, **({"n_neighbors": 1} | options))
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+import numpy as np
+from sparse_ap.graphs import knn_graph
+
+points = np.random.default_rng(0).random((int(sys.argv[1]), int(sys.argv[2])))
+threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    knn_graph(points, 100)
+except KeyboardInterrupt:
+    # Threads that went on would write to memory that is others' by now.
+    others = [np.ones(1 << 20) for _ in range(200)]
+    time.sleep(1)
+    print("interrupted", all((other == 1).all() for other in others))
+"""
+
+
+@pytest.mark.parametrize("shape", [(400_000, 2), (40_000, 64)], ids=["k-d tree", "approximate"])
+def test_ctrl_c_ends_a_search(shape: tuple[int, int]) -> None:
+    """As such, and without harm to a process that goes on, a notebook's say."""
+    command = [sys.executable, "-c", INTERRUPTED, *map(str, shape)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted True\n", "")

@@ -88,6 +88,7 @@ def test_the_command_shows_writes_and_draws(graph_file: Path, path: PreferencePa
         (["--preferences=nan"], "Error: preferences=[nan]; a list of at least one number is needed, and all"),
         (["--plot", "path.jpgg"], "Error: --plot=path.jpgg ends in '.jpgg'; one of"),
         (["-o", "nowhere/path.csv"], "Error: "),
+        (["-o", "path.txt"], "Error: path.txt ends in '.txt'; a table is written to a .csv file."),
     ],
 )
 def test_what_cannot_be_shown(graph_file: Path, arguments: list[str], text: str) -> None:
@@ -103,3 +104,15 @@ def test_a_number_from_the_command_line(graph_file: Path, graph: Any, tmp_path: 
     with np.load(tmp_path / "labels.npz") as kept:
         np.testing.assert_array_equal(kept["labels"], expected.labels)
         assert float(kept["preference"]) == expected.preference
+
+
+def test_a_path_says_what_it_is(path: PreferencePath) -> None:
+    counts, preferences = path.n_clusters, path.preferences
+    assert repr(path) == (
+        f"PreferencePath({len(counts)} preferences, {preferences[0]:.6g} to {preferences[-1]:.6g}: "
+        f"{counts[0]} to {counts[-1]} clusters)"
+    )
+
+
+def test_without_points_there_is_a_path_of_nothing() -> None:
+    assert preference_path(scipy.sparse.csr_array((0, 0))).n_clusters.tolist() == [0] * 10

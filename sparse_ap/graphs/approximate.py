@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise, starmap
 from typing import Any
 
@@ -12,7 +14,7 @@ from tqdm import tqdm
 from sparse_ap.errors import InvalidInputError, MissingDependencyError
 from sparse_ap.graphs.frames import Frame, Neighbours
 
-__all__ = ["approximate", "require_index", "require_usearch"]
+__all__ = ["approximate", "interruptible", "require_index", "require_usearch"]
 
 # How many candidates the index keeps in mind, up to so many points and beyond: docs/design/0007-knn-search.md
 _BREADTH, _WIDE = 64, 128
@@ -34,6 +36,17 @@ def require_usearch(purpose: str) -> Any:
     except ImportError as error:
         raise MissingDependencyError.of(purpose, "usearch", "knn") from error
     return usearch.index
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C be Ctrl-C: usearch notices it, and makes a RuntimeError of it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "terminated" not in str(error):
+            raise
+        raise KeyboardInterrupt from None
 
 
 def require_index(metric: str) -> None:
@@ -65,9 +78,12 @@ def approximate(
     order = np.random.default_rng(seed % 2**64).permutation(n).astype(np.uint64)
     index = _index(metric, frame.rows(points[:1]).shape[1], n, n_neighbors + 1)
     found = Neighbours(np.full((n, n_neighbors + 1), -1, np.int32), np.full((n, n_neighbors + 1), np.nan))
-    with tqdm(
-        total=2 * n, desc="neighbours", unit="step", leave=False, disable=None if verbose else True
-    ) as bar:
+    with (
+        interruptible(),
+        tqdm(
+            total=2 * n, desc="neighbours", unit="step", leave=False, disable=None if verbose else True
+        ) as bar,
+    ):
         for start in range(0, n, _ROWS_AT_A_TIME):
             ids = order[start : start + _ROWS_AT_A_TIME]
             # One thread: what is in the index depends on the order of insertion.

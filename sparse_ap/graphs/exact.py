@@ -6,6 +6,7 @@ scikit-learn is imported where it is used: that takes longer than importing all 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits
 
-from sparse_ap.graphs.approximate import require_usearch
+from sparse_ap.graphs.approximate import interruptible, require_usearch
 from sparse_ap.graphs.frames import Frame, Neighbours
 
 __all__ = ["MINKOWSKI", "all_pairs", "by_tree", "nearest_of"]
@@ -23,15 +24,22 @@ MINKOWSKI = {"euclidean": 2, "manhattan": 1, "chebyshev": np.inf}
 _IN_SCIKIT_LEARN = {"correlation": "cosine"}
 # usearch keeps the distances of all of these to all points.
 _BITS_AT_A_TIME = 500
-_ROWS_AT_A_TIME = 20_000
+_ROWS_AT_A_TIME = 10_000
 
 
 def by_tree(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: int) -> Neighbours:
     """Find the nearest others of points with few features."""
-    distances, indices = cKDTree(points).query(
-        points, n_neighbors + 1, p=MINKOWSKI[metric], workers=n_threads
-    )
-    return Neighbours(indices, distances).without_itself()
+    tree = cKDTree(points)
+
+    def ask(start: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        asked = points[start : start + _ROWS_AT_A_TIME]
+        distances, indices = tree.query(asked, n_neighbors + 1, p=MINKOWSKI[metric])
+        return indices, distances
+
+    # Not by the tree's own threads: after Ctrl-C those go on writing to arrays that are no more.
+    with ThreadPoolExecutor(n_threads) as pool:
+        indices, distances = zip(*pool.map(ask, range(0, len(points), _ROWS_AT_A_TIME)), strict=True)
+    return Neighbours(np.concatenate(indices), np.concatenate(distances)).without_itself()
 
 
 def all_pairs(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: int) -> Neighbours:
@@ -81,6 +89,7 @@ def _by_bits(queries: NDArray[Any], rows: NDArray[Any], k: int, n_threads: int) 
     usearch = require_usearch("metric='tanimoto'")
     slabs = [queries[start : start + _BITS_AT_A_TIME] for start in range(0, len(queries), _BITS_AT_A_TIME)]
     tanimoto = usearch.MetricKind.Tanimoto
-    found = [usearch.search(rows, slab, k, tanimoto, exact=True, threads=n_threads) for slab in slabs]
+    with interruptible():
+        found = [usearch.search(rows, slab, k, tanimoto, exact=True, threads=n_threads) for slab in slabs]
     indices = np.vstack([np.asarray(matches.keys).astype(np.int64) for matches in found])
     return Neighbours(indices, np.vstack([matches.distances for matches in found]))

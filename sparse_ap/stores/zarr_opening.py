@@ -71,6 +71,11 @@ def _open_dense(
 def node_at(location: Location) -> zarr.Group | zarr.Array[Any]:
     if isinstance(location, zarr.Group | zarr.Array):
         return location
+    if Path(str(location)).is_file():
+        raise InvalidInputError(
+            f"{location} is a file; graphs are read from zarr folders. Load a matrix with "
+            "scipy.sparse.load_npz and give that, or make a folder of it: sparse-ap convert."
+        )
     try:
         return zarr.open(_absolute(str(location)), mode="r")
     except (FileNotFoundError, zarr.errors.NodeNotFoundError, zarr.errors.GroupNotFoundError) as error:

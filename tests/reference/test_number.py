@@ -89,10 +89,10 @@ def test_any_number_that_there_can_be(graph: Graph, n_clusters: int) -> None:
         return
     assert c.n_clusters == n_clusters
     # Of the preference found: no clustering, with whatever number, is better there.
-    assert c.net_similarity_bound is not None and c.preference is not None
+    assert c.net_similarity_bound is not None
+    assert c.preference is not None
     rounding = 1e-6 * (graph.scale + abs(c.preference) * len(c.labels))
     assert c.net_similarity_bound >= max(best[k] + k * c.preference for k in best) - rounding
-    assert c.preference is not None
     require_valid(c, graph)
     assert c.data_similarity <= best[n_clusters] + 1e-6 * graph.scale
 
