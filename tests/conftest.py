@@ -13,14 +13,14 @@ from scipy.spatial import cKDTree
 
 # Shells start jobs in the background with Ctrl-C ignored, which every process started from there inherits.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# No test fails for being slow: machines are busy, and kernels compile at their first use.
-settings.register_profile("untimed", deadline=None)
+# No test fails for being slow: machines are busy, and kernels compile at their first use. And the same inputs
+# each time, so that nothing changes but what is tested.
+settings.register_profile("untimed", deadline=None, derandomize=True)
 settings.load_profile("untimed")
 # tests/test_fuzz.py has eight tests: 10,000 examples of new random inputs.
 settings.register_profile(
     "fuzz", max_examples=1250, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
-# The same inputs each time, so that nothing changes but what is tested.
 settings.register_profile(
     "fuzz-quick", parent=settings.get_profile("fuzz"), max_examples=150, derandomize=True
 )
