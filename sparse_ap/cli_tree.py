@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -17,11 +18,14 @@ from sparse_ap.cli_options import (
 )
 from sparse_ap.cli_output import names_of, require_output, warnings_told
 from sparse_ap.clustering import affinity_propagation
+from sparse_ap.errors import InvalidInputError
 from sparse_ap.files import read_graph
 from sparse_ap.hierarchy import hierarchy
-from sparse_ap.observations import level_columns, write_levels
+from sparse_ap.observations import write_levels
 from sparse_ap.report import tree_lines
 from sparse_ap.results import write_hierarchy
+from sparse_ap.settings import require, whole
+from sparse_ap.tree import Cut, Hierarchy
 
 __all__ = ["tree"]
 
@@ -36,6 +40,7 @@ whose edges lead to the same clusters, down to a few. Each exemplar is one on al
 Examples:
   sparse-ap tree graph.npz
   sparse-ap tree graph.npz -o tree.parquet
+  sparse-ap tree graph.npz -o tree.parquet --n-clusters 20 --n-clusters 100
   sparse-ap tree graph.zarr --memory-limit 4GB -o tree.npz
   sparse-ap tree cells.zarr/obsp/similarities --obs exemplar -o cells.zarr
 """
@@ -55,6 +60,10 @@ Examples:
     "--level-preference", type=float, default=2.0, show_default=True,
     help="Of the clusters, for the levels above, in units of the median; larger: fewer clusters.",
 )  # fmt: skip
+@click.option(
+    "--n-clusters", type=int, multiple=True,
+    help="Also exactly so many clusters, between two levels; a column CLUSTERS_K. Can be given again.",
+)  # fmt: skip
 @click.option("--max-levels", type=int, help="Levels at most.  [default: until nothing is merged]")
 @similarity_option
 @missing_option
@@ -65,11 +74,14 @@ Examples:
 @click.option("--quiet", is_flag=True, help="No progress, no table.")
 def tree(
     graph: Path, output: Path | None, obs: str | None, preference: float | None, level_preference: float,
-    max_levels: int | None, similarity: str | None, missing: str | None, memory_limit: str | None,
-    scheduler: str | None, dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
+    n_clusters: tuple[int, ...], max_levels: int | None, similarity: str | None, missing: str | None,
+    memory_limit: str | None, scheduler: str | None, dask_workers: int | None, seed: int,
+    n_jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Cluster a graph, then its clusters, and so on."""
-    require_output(output, obs, level_columns(str(obs), 1))
+    for number in n_clusters:
+        require("n_clusters", number, whole(number), "at least 1, a whole number")
+    require_output(output, obs, [f"{obs}_0", *(f"{obs}_clusters_{number}" for number in n_clusters)])
     matrix = read_graph(graph, similarity)
     with warnings_told(), connected(scheduler, dask_workers) as client:
         means = {
@@ -87,11 +99,28 @@ def tree(
             random_state=seed,
             **means,  # type: ignore[arg-type]
         )
+        exact, refused = _cut(found, n_clusters, n_jobs)
     names = names_of(matrix)
     if output is not None and obs is not None:
-        write_levels(found, output, obs)
+        write_levels(found, output, obs, exact)
     elif output is not None:
-        write_hierarchy(found, output, names)
+        write_hierarchy(found, output, names, exact)
     if not quiet:
-        click.echo("\n".join(tree_lines(found, names)))
+        click.echo("\n".join(tree_lines(found, names, exact)))
         click.echo(f"written to {output}" if output else "not written: give --output to keep the tree")
+    # What could be done is not lost.
+    for error in refused:
+        raise error
+
+
+def _cut(
+    tree: Hierarchy, n_clusters: Iterable[int], n_jobs: int | None
+) -> tuple[list[Cut], list[InvalidInputError]]:
+    """Cut a hierarchy into several numbers of clusters; return why some cannot be had, too."""
+    cuts, refused = [], []
+    for number in n_clusters:
+        try:
+            cuts.append(tree.cut_exactly(number, n_jobs))
+        except InvalidInputError as error:
+            refused.append(error)
+    return cuts, refused

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,9 @@ from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.model import Clustering
-from sparse_ap.tree import Cut, Hierarchy
+from sparse_ap.tree import Cut, Hierarchy, cut_columns
 
-__all__ = ["level_columns", "require_columns", "write_column", "write_levels"]
-
-
-def level_columns(column: str, n_levels: int) -> list[str]:
-    """Return the names of the columns for the levels of a hierarchy."""
-    return [f"{column}_{level}" for level in range(n_levels)]
+__all__ = ["require_columns", "write_column", "write_levels"]
 
 
 def require_columns(store: Path, *columns: str) -> None:
@@ -58,16 +53,17 @@ def write_column(clustering: Clustering, store: Path, column: str) -> None:
     _write_columns(store, {column: cut}, {f"{column}_similarity": clustering.similarities})
 
 
-def write_levels(tree: Hierarchy, store: Path, column: str) -> None:
+def write_levels(tree: Hierarchy, store: Path, column: str, exact: Iterable[Cut] = ()) -> None:
     """Add the exemplars of each level to the ``obs`` of an AnnData zarr store: ``<column>_0`` and so on.
+
+    Those of the cuts in ``exact`` become ``<column>_clusters_20``, say.
 
     Raises
     ------
     InvalidInputError
         As by `write_column`.
     """
-    names = level_columns(column, tree.n_levels)
-    _write_columns(store, {name: tree.level(level) for level, name in enumerate(names)}, {})
+    _write_columns(store, cut_columns(tree, column, f"{column}_clusters", exact), {})
 
 
 def _write_columns(store: Path, cuts: Mapping[str, Cut], numbers: Mapping[str, NDArray[Any]]) -> None:

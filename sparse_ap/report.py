@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from sparse_ap.inspection import QUANTILES, GraphSummary
 from sparse_ap.model import Clustering
 from sparse_ap.preference_path import PreferencePath
-from sparse_ap.tree import Hierarchy
+from sparse_ap.tree import Cut, Hierarchy
 
 __all__ = ["clustering_lines", "path_lines", "summary_lines", "tree_lines"]
 
@@ -48,20 +49,29 @@ def path_lines(path: PreferencePath) -> list[str]:
     ]
 
 
-def tree_lines(tree: Hierarchy, names: Any = None) -> list[str]:
-    """Say what each level of a hierarchy is like."""
+def tree_lines(tree: Hierarchy, names: Any = None, exact: Iterable[Cut] = ()) -> list[str]:
+    """Say what each level of a hierarchy is like, and cuts into a number of clusters."""
     heading = "level    clusters  median size     largest  edges inside  net similarity  largest are those of"
-    return [heading, *(_level_line(tree, level, names) for level in range(tree.n_levels))]
+    levels = (
+        _cut_line(
+            f"{level}",
+            tree.level(level),
+            f"{tree.inner_share[level]:.1%}",
+            f"{tree.net_similarity(level):.6g}",
+            names,
+        )
+        for level in range(tree.n_levels)
+    )
+    return [heading, *levels, *(_cut_line("exact", cut, "", "", names) for cut in exact)]
 
 
-def _level_line(tree: Hierarchy, level: int, names: Any) -> str:
-    cut = tree.level(level)
+def _cut_line(level: str, cut: Cut, inner_share: str, net_similarity: str, names: Any) -> str:
     sizes = cut.sizes
     largest = cut.exemplars[np.argsort(-sizes, kind="stable")[:3]]
     said = ", ".join(map(str, largest if names is None else names[largest]))
     return (
         f"{level:>5}  {cut.n_clusters:>10,}  {np.median(sizes):>11g}  {sizes.max():>10,}  "
-        f"{tree.inner_share[level]:>12.1%}  {tree.net_similarity(level):>14.6g}  {said}"
+        f"{inner_share:>12}  {net_similarity:>14}  {said}"
     )
 
 

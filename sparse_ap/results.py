@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sparse_ap.durable import replacing, require_folder
 from sparse_ap.errors import InvalidInputError, MissingDependencyError
 from sparse_ap.model import Clustering
-from sparse_ap.tree import Cut, Hierarchy
+from sparse_ap.tree import Cut, Hierarchy, cut_columns
 
 __all__ = ["require_writable", "write_clustering", "write_hierarchy"]
 
@@ -85,17 +85,20 @@ def write_clustering(clustering: Clustering, path: Path, ids: NDArray[Any] | Non
     _write(_Result(len(clustering.labels), columns, clustering.save, attributes), path)
 
 
-def write_hierarchy(tree: Hierarchy, path: Path, ids: NDArray[Any] | None = None) -> None:
+def write_hierarchy(
+    tree: Hierarchy, path: Path, ids: NDArray[Any] | None = None, exact: Iterable[Cut] = ()
+) -> None:
     """Write a hierarchy in the format that the ending names; it appears whole or not at all.
 
-    ``.npz`` holds everything (`Hierarchy.save`). ``.parquet``, ``.csv`` and ``.zarr`` are tables with a row
-    a point: ``point``, and its exemplars ``level_0``, ``level_1`` and so on. ``ids`` are names of the points,
-    which then stand for their numbers.
+    ``.npz`` holds everything (`Hierarchy.save`), so that ``exact`` need not be in it. ``.parquet``, ``.csv``
+    and ``.zarr`` are tables with a row a point: ``point``, its exemplars ``level_0``, ``level_1`` and so on,
+    and in each of the cuts in ``exact``, ``clusters_20`` say. ``ids`` are names of the points, which then
+    stand for their numbers.
     """
     named = partial(_named, ids)
     columns = {"point": lambda rows: named(np.arange(rows.start, rows.stop))}
-    for level in range(tree.n_levels):
-        columns[f"level_{level}"] = partial(_exemplars_in, tree.level(level), named)
+    for name, cut in cut_columns(tree, "level", "clusters", exact).items():
+        columns[name] = partial(_exemplars_in, cut, named)
     attributes = {"n_clusters": tree.n_clusters.tolist()}
     _write(_Result(len(tree.clusterings[0].labels), columns, tree.save, attributes), path)
 

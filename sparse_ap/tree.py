@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -276,3 +276,9 @@ def _graph_in(part: Mapping[str, Any]) -> scipy.sparse.csr_array:
 
 def _require_number(n_clusters: object) -> None:
     require("n_clusters", n_clusters, whole(n_clusters), "at least 1, a whole number")
+
+
+def cut_columns(tree: Hierarchy, level: str, clusters: str, exact: Iterable[Cut]) -> dict[str, Cut]:
+    """Return what goes into the columns of a table: levels, ``<level>_0`` and so on, and cuts by number."""
+    levels = {f"{level}_{which}": tree.level(which) for which in range(tree.n_levels)}
+    return levels | {f"{clusters}_{cut.n_clusters}": cut for cut in exact}

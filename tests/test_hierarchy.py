@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import re
 import sys
@@ -457,6 +458,29 @@ def test_the_command_with_options(graph_file: Path, tmp_path: Path) -> None:
     first = affinity_propagation(GRAPH, preference=-0.05)
     expected = hierarchy(GRAPH, clustering=first, level_preference=3, max_levels=2)
     assert tree_bits(Hierarchy.load(tmp_path / "tree.npz")) == tree_bits(expected)
+
+
+def test_the_command_cuts_exactly(tree: Hierarchy, graph_file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "tree.csv"
+    done = run("tree", graph_file, "-o", output, "--n-clusters", 30, "--n-clusters", 5)
+    assert done.exit_code == 0, done.output
+    assert [line.split()[:2] for line in done.output.splitlines()[-3:-1]] == [["exact", "30"], ["exact", "5"]]
+    with output.open() as file:
+        table = list(csv.DictReader(file))
+    for number in (5, 30):
+        cut = tree.cut_exactly(number)
+        assert [int(row[f"clusters_{number}"]) for row in table] == cut.exemplars[cut.labels].tolist()
+
+
+def test_a_number_that_cannot_be_loses_nothing_else(graph_file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "tree.csv"
+    done = run("tree", graph_file, "-o", output, "--n-clusters", 1999, "--n-clusters", 5)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Error: n_clusters=1999, but the finest level has ")
+    assert {"level_0", "clusters_5"} <= set(output.read_text().splitlines()[0].split(","))
+    refused = run("tree", graph_file, "--n-clusters", 0)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr == "Error: n_clusters=0; it must be at least 1, a whole number.\n"
 
 
 def test_the_command_without_an_output(graph_file: Path) -> None:

@@ -13,7 +13,7 @@ import zarr
 from conftest import knn_similarity
 
 from sparse_ap import Hierarchy, InvalidInputError, affinity_propagation, hierarchy, results
-from sparse_ap.observations import level_columns, write_column, write_levels
+from sparse_ap.observations import write_column, write_levels
 from sparse_ap.results import require_writable, write_clustering, write_hierarchy
 
 GRAPH = knn_similarity(300, 8, 2, seed=0)
@@ -129,21 +129,24 @@ def test_an_error_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 TREE = hierarchy(GRAPH, clustering=CLUSTERING)
+LEVELS = [f"level_{level}" for level in range(TREE.n_levels)]
 
 
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("ending", [".csv", ".parquet", ".zarr"])
 def test_levels_come_back(tmp_path: Path, ending: str, named: bool) -> None:
     path = tmp_path / f"table{ending}"
-    write_hierarchy(TREE, path, NAMES if named else None)
+    exact = TREE.cut_exactly(7)
+    write_hierarchy(TREE, path, NAMES if named else None, [exact])
     table = read(path)
-    assert sorted(table) == sorted(["point", *level_columns("level", TREE.n_levels)])
+    assert sorted(table) == sorted(["point", "clusters_7", *LEVELS])
     names = NAMES if named else np.arange(300)
     kind = str if named else int
     assert [kind(x) for x in table["point"]] == names.tolist()
     for level in range(TREE.n_levels):
         expected = names[TREE.exemplars(level)[TREE.labels(level)]].tolist()
         assert [kind(x) for x in table[f"level_{level}"]] == expected
+    assert [kind(x) for x in table["clusters_7"]] == names[exact.exemplars[exact.labels]].tolist()
     if ending == ".zarr":
         assert zarr.open_group(path, mode="r").attrs["n_clusters"] == TREE.n_clusters.tolist()
 
@@ -161,9 +164,11 @@ def test_levels_in_obs(tmp_path: Path) -> None:
     cells = anndata.AnnData(np.zeros((300, 2), np.float32))
     cells.obs_names = NAMES.tolist()
     cells.write_zarr(path)
-    write_levels(TREE, path, "exemplar")
+    write_levels(TREE, path, "exemplar", [TREE.cut_exactly(7)])
     back = anndata.read_zarr(path)
-    assert back.obs.columns.tolist() == level_columns("exemplar", TREE.n_levels)
+    expected = [name.replace("level", "exemplar") for name in LEVELS]
+    assert back.obs.columns.tolist() == [*expected, "exemplar_clusters_7"]
+    assert back.obs["exemplar_clusters_7"].nunique() == 7
     for level in range(TREE.n_levels):
         found = back.obs[f"exemplar_{level}"]
         assert found.tolist() == NAMES[TREE.exemplars(level)[TREE.labels(level)]].tolist()
