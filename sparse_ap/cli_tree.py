@@ -108,9 +108,9 @@ def tree(
     if not quiet:
         click.echo("\n".join(tree_lines(found, names, exact)))
         click.echo(f"written to {output}" if output else "not written: give --output to keep the tree")
-    # What could be done is not lost.
-    for error in refused:
-        raise error
+    if refused:
+        # Only now: what could be done is not lost.
+        raise refused[0]
 
 
 def _cut(
