@@ -115,7 +115,7 @@ def affinity_propagation(
         those made by `sparse_ap.graphs` do; what breaks this promise may crash the process.
     certify : bool
         Also compute ``net_similarity_bound``, which no clustering of the graph exceeds, by 122 more passes
-        over the edges.
+        over the edges. With ``n_clusters`` it is that at the preference found.
     random_state : int, RandomState, Generator or None
         Seed of the tiny differences between preferences that break ties; nothing else is random.
         None: a new one each time.
