@@ -229,7 +229,7 @@ from sparse_ap.graphs import knn_graph
 points = np.random.default_rng(0).random((int(sys.argv[1]), int(sys.argv[2])))
 threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
-    knn_graph(points, 100)
+    knn_graph(points, 100, n_jobs=2)
 except KeyboardInterrupt:
     # Threads that went on would write to memory that is others' by now.
     others = [np.ones(1 << 20) for _ in range(200)]
