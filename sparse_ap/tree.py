@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -252,11 +253,10 @@ class Hierarchy:
 
     def _checked(self, level: int) -> int:
         """Return the level, counted from the finest."""
-        if not -self.n_levels <= level < self.n_levels:
-            raise InvalidInputError(
-                f"level={level}, but there are {self.n_levels} levels: 0, the finest, to {self.n_levels - 1}."
-            )
-        return level % self.n_levels
+        if not isinstance(level, Integral) or not -self.n_levels <= level < self.n_levels:
+            n = self.n_levels
+            raise InvalidInputError(f"level={level!r}, but there are {n} levels: 0, the finest, to {n - 1}.")
+        return int(level) % self.n_levels
 
     def __repr__(self) -> str:
         """Say how many clusters there are on each level."""

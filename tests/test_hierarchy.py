@@ -412,9 +412,11 @@ def test_options_out_of_range(options: dict[str, Any], text: str) -> None:
 @pytest.mark.parametrize("ask", [Hierarchy.labels, Hierarchy.exemplars, Hierarchy.sizes, Hierarchy.parents])
 def test_levels_that_are_not_there(tree: Hierarchy, ask: Any) -> None:
     n = tree.n_levels
-    text = f"level={n}, but there are {n} levels: 0, the finest, to {n - 1}."
-    with pytest.raises(InvalidInputError, match=re.escape(text)):
-        ask(tree, n)
+    for level in (n, -n - 1, 1.0, "1", None):
+        text = f"level={level!r}, but there are {n} levels: 0, the finest, to {n - 1}."
+        with pytest.raises(InvalidInputError, match=re.escape(text)):
+            ask(tree, level)
+    assert (ask(tree, np.int8(0)) == ask(tree, 0)).all()
 
 
 def test_the_coarsest_level_has_no_parents(tree: Hierarchy) -> None:
