@@ -13,7 +13,7 @@ import numpy as np
 from sparse_ap.durable import replacing, require_folder
 from sparse_ap.errors import InvalidInputError
 
-__all__ = ["arrays_in", "write_arrays"]
+__all__ = ["arrays_in", "is_archive", "write_arrays"]
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
@@ -29,6 +29,14 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
         np.savez(file, **arrays)
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file is one: of others numpy says that they may be pickles, and how to read those."""
+    if path.is_dir():
+        return False
+    with path.open("rb") as file:
+        return zipfile.is_zipfile(file)
+
+
 @contextmanager
 def arrays_in(path: str | Path, what: str, written_by: str) -> Iterator[Mapping[str, Any]]:
     """Read the arrays of an ``.npz`` file.
@@ -38,8 +46,7 @@ def arrays_in(path: str | Path, what: str, written_by: str) -> Iterator[Mapping[
     InvalidInputError
         It is no such file, or an array is missing.
     """
-    # Of other files numpy says that they may be pickles, and how to read those all the same.
-    if Path(path).exists() and not zipfile.is_zipfile(path):
+    if not is_archive(Path(path)):
         raise InvalidInputError(f"{path} is no .npz file; one written by {written_by} is needed.")
     try:
         with Path(path).open("rb") as file, np.load(file) as arrays:

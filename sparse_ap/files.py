@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from sparse_ap.archives import is_archive
 from sparse_ap.durable import replacing, require_folder
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import from_knn
@@ -53,7 +54,6 @@ def read_graph(path: Path, similarity: str | None) -> Any:
         raise InvalidInputError(
             f"{path} ends in {path.suffix!r}; graphs are read from .npz files and zarr folders."
         )
-    _require_archive(path)
     with _damage_told(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         names = set(arrays.files)
         lists = {name: arrays[name] for name in ("indices", "distances") if {"indices", "distances"} <= names}
@@ -77,16 +77,11 @@ def _require_no_conversion(path: Path, similarity: str | None) -> None:
         )
 
 
-def _require_archive(path: Path) -> None:
-    """Refuse other files, of which numpy says that they may be pickles, and how to read those."""
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise InvalidInputError(f"{path} is no .npz file, or a damaged one. Write it again.")
-
-
 @contextmanager
 def _damage_told(path: Path) -> Iterator[None]:
     """Turn what numpy, scipy and zipfile raise over odd bytes into one error."""
+    if path.suffix == ".npz" and not is_archive(path):
+        raise InvalidInputError(f"{path} is no .npz file, or a damaged one. Write it again.")
     try:
         yield
     except _DAMAGE as error:
