@@ -24,7 +24,9 @@ MINKOWSKI = {"euclidean": 2, "manhattan": 1, "chebyshev": np.inf}
 _IN_SCIKIT_LEARN = {"correlation": "cosine"}
 # usearch keeps the distances of all of these to all points.
 _BITS_AT_A_TIME = 500
-_ROWS_AT_A_TIME = 10_000
+_ROWS_AT_A_TIME = 20_000
+# Of a tree, asked by each thread: Ctrl-C waits for that, and every thread should have some.
+_ASKED_AT_A_TIME = 2_000
 
 
 def by_tree(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: int) -> Neighbours:
@@ -32,13 +34,13 @@ def by_tree(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: int)
     tree = cKDTree(points)
 
     def ask(start: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        asked = points[start : start + _ROWS_AT_A_TIME]
+        asked = points[start : start + _ASKED_AT_A_TIME]
         distances, indices = tree.query(asked, n_neighbors + 1, p=MINKOWSKI[metric])
         return indices, distances
 
     # Not by the tree's own threads: after Ctrl-C those go on writing to arrays that are no more.
     with ThreadPoolExecutor(n_threads) as pool:
-        indices, distances = zip(*pool.map(ask, range(0, len(points), _ROWS_AT_A_TIME)), strict=True)
+        indices, distances = zip(*pool.map(ask, range(0, len(points), _ASKED_AT_A_TIME)), strict=True)
     return Neighbours(np.concatenate(indices), np.concatenate(distances)).without_itself()
 
 
