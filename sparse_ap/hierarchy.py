@@ -109,12 +109,15 @@ def hierarchy(
         if clustering is None:
             clustering = clustered(run, problem, best_of_rows(problem.execution))
             warn_of(clustering.outcome)
-        _require_same_points(clustering, problem.execution.n_points)
+        n_points = problem.execution.n_points
+        remedy = "Give the clustering of this graph, or leave it out."
+        _require_same_number("clustering is of", len(clustering.labels), n_points, remedy)
         graph = LinkedGraph(problem.execution, problem.user_id, partial(pairs_counted, memory_limit))
         if links is not None:
             given = opened(links, run.settings, run.keeping, n_jobs, memory_limit, client)
             execution = loaded(*held.enter_context(given))
-            _require_same_links(clustering, execution.n_points)
+            remedy = "Give weights of links between the same points, or leave them out."
+            _require_same_number("links are between", execution.n_points, n_points, remedy)
             graph = LinkedGraph(execution, execution.store.origin.order, graph.most_pairs, weights)
         levels = _levels(clustering, graph, level_preference, random_state, n_jobs, verbose)
         clusterings, graphs, n_inner, n_edges = zip(*islice(levels, max_levels), strict=True)
@@ -161,17 +164,6 @@ def _require_clustering(clustering: object) -> None:
         )
 
 
-def _require_same_links(clustering: Clustering, n_points: int) -> None:
-    if len(clustering.labels) != n_points:
-        raise InvalidInputError(
-            f"links are between {n_points} points, and the graph has {len(clustering.labels)}. Give weights "
-            "of links between the same points, or leave them out."
-        )
-
-
-def _require_same_points(clustering: Clustering, n_points: int) -> None:
-    if len(clustering.labels) != n_points:
-        raise InvalidInputError(
-            f"clustering is of {len(clustering.labels)} points, and the graph has {n_points}. Give the "
-            "clustering of this graph, or leave it out."
-        )
+def _require_same_number(given: str, n_given: int, n_points: int, remedy: str) -> None:
+    if n_given != n_points:
+        raise InvalidInputError(f"{given} {n_given} points, and the graph has {n_points}. {remedy}")
