@@ -21,7 +21,7 @@ from sparse_ap.clustering import affinity_propagation
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.files import read_graph
 from sparse_ap.hierarchy import hierarchy
-from sparse_ap.observations import write_levels
+from sparse_ap.observations import level_columns, write_levels
 from sparse_ap.report import tree_lines
 from sparse_ap.results import write_hierarchy
 from sparse_ap.settings import require, whole
@@ -62,7 +62,7 @@ Examples:
 )  # fmt: skip
 @click.option(
     "--n-clusters", type=int, multiple=True,
-    help="Also exactly so many clusters, between two levels; a column CLUSTERS_K. Can be given again.",
+    help="Also exactly so many clusters, between two levels: a column clusters_K. Can be given again.",
 )  # fmt: skip
 @click.option("--max-levels", type=int, help="Levels at most.  [default: until nothing is merged]")
 @similarity_option
@@ -81,7 +81,7 @@ def tree(
     """Cluster a graph, then its clusters, and so on."""
     for number in n_clusters:
         require("n_clusters", number, whole(number), "at least 1, a whole number")
-    require_output(output, obs, [f"{obs}_0", *(f"{obs}_clusters_{number}" for number in n_clusters)])
+    require_output(output, obs, level_columns(str(obs), 1, n_clusters))
     matrix = read_graph(graph, similarity)
     with warnings_told(), connected(scheduler, dask_workers) as client:
         means = {

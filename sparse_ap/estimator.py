@@ -176,8 +176,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         X = self._validated(X, reset=True)
         self.affinity_matrix_ = self._similarities(X)
         client = active_client() if self._runs_on_clusters else None
-        n_jobs = self.n_jobs if client is None else None
-        means: dict[str, Any] = {"n_jobs": n_jobs, "client": client}
+        means: dict[str, Any] = {"client": client, "n_jobs": self.n_jobs if client is None else None}
         means |= {"random_state": self.random_state, "verbose": self.verbose}
         self.clustering_ = affinity_propagation(
             self.affinity_matrix_,

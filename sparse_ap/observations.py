@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,14 @@ from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.model import Clustering
-from sparse_ap.tree import Cut, Hierarchy, cut_columns
+from sparse_ap.tree import Cut, Hierarchy, column_names, cut_columns
 
-__all__ = ["require_columns", "write_column", "write_levels"]
+__all__ = ["level_columns", "require_columns", "write_column", "write_levels"]
+
+
+def level_columns(column: str, n_levels: int, numbers: Iterable[int]) -> list[str]:
+    """Return the names of the columns that `write_levels` adds."""
+    return column_names(column, _clusters(column), n_levels, numbers)
 
 
 def require_columns(store: Path, *columns: str) -> None:
@@ -53,7 +58,7 @@ def write_column(clustering: Clustering, store: Path, column: str) -> None:
     _write_columns(store, {column: cut}, {f"{column}_similarity": clustering.similarities})
 
 
-def write_levels(tree: Hierarchy, store: Path, column: str, exact: Iterable[Cut] = ()) -> None:
+def write_levels(tree: Hierarchy, store: Path, column: str, exact: Sequence[Cut] = ()) -> None:
     """Add the exemplars of each level to the ``obs`` of an AnnData zarr store: ``<column>_0`` and so on.
 
     Those of the cuts in ``exact`` become ``<column>_clusters_20``, say.
@@ -63,7 +68,11 @@ def write_levels(tree: Hierarchy, store: Path, column: str, exact: Iterable[Cut]
     InvalidInputError
         As by `write_column`.
     """
-    _write_columns(store, cut_columns(tree, column, f"{column}_clusters", exact), {})
+    _write_columns(store, cut_columns(tree, column, _clusters(column), exact), {})
+
+
+def _clusters(column: str) -> str:
+    return f"{column}_clusters"
 
 
 def _write_columns(store: Path, cuts: Mapping[str, Cut], numbers: Mapping[str, NDArray[Any]]) -> None:

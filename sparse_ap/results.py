@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -86,7 +86,7 @@ def write_clustering(clustering: Clustering, path: Path, ids: NDArray[Any] | Non
 
 
 def write_hierarchy(
-    tree: Hierarchy, path: Path, ids: NDArray[Any] | None = None, exact: Iterable[Cut] = ()
+    tree: Hierarchy, path: Path, ids: NDArray[Any] | None = None, exact: Sequence[Cut] = ()
 ) -> None:
     """Write a hierarchy in the format that the ending names; it appears whole or not at all.
 

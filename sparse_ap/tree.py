@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -18,7 +18,7 @@ from sparse_ap.graphs.assembly import csr_graph
 from sparse_ap.model import Clustering, Float64Array, Int64Array
 from sparse_ap.settings import require, whole
 
-__all__ = ["Cut", "Hierarchy"]
+__all__ = ["Cut", "Hierarchy", "column_names", "cut_columns"]
 
 _GRAPH_FIELDS = ("indptr", "indices", "data")
 
@@ -181,7 +181,7 @@ class Hierarchy:
         except InvalidInputError as error:
             raise InvalidInputError(
                 f"n_clusters={n_clusters}, but the {counts[level]} clusters of level {level}, the next finer "
-                f"one, were not to be put together into so few. Parts of the graph that no edge links stay "
+                "one, were not to be put together into so few. Parts of the graph that no edge links stay "
                 f"apart. For its graph, the reason: {error}"
             ) from error
         return Cut(coarser.labels[finer.labels], finer.exemplars[coarser.exemplars])
@@ -278,7 +278,12 @@ def _require_number(n_clusters: object) -> None:
     require("n_clusters", n_clusters, whole(n_clusters), "at least 1, a whole number")
 
 
-def cut_columns(tree: Hierarchy, level: str, clusters: str, exact: Iterable[Cut]) -> dict[str, Cut]:
-    """Return what goes into the columns of a table: levels, ``<level>_0`` and so on, and cuts by number."""
-    levels = {f"{level}_{which}": tree.level(which) for which in range(tree.n_levels)}
-    return levels | {f"{clusters}_{cut.n_clusters}": cut for cut in exact}
+def column_names(level: str, clusters: str, n_levels: int, numbers: Iterable[int]) -> list[str]:
+    """Return what columns of a table are called: of levels, ``<level>_0`` and so on, and of exact cuts."""
+    return [*(f"{level}_{which}" for which in range(n_levels)), *(f"{clusters}_{k}" for k in numbers)]
+
+
+def cut_columns(tree: Hierarchy, level: str, clusters: str, exact: Sequence[Cut]) -> dict[str, Cut]:
+    """Return what goes into the columns of a table, by `column_names`."""
+    names = column_names(level, clusters, tree.n_levels, (cut.n_clusters for cut in exact))
+    return dict(zip(names, [*map(tree.level, range(tree.n_levels)), *exact], strict=True))

@@ -534,7 +534,7 @@ def _fitted(preference: float) -> Any:
 
 
 def test_the_command_writes_the_same_file(cluster: RunningCluster, tmp_path: Path) -> None:
-    # Each point has one other to go to, or none: nothing is left to search for, which would take long.
+    # Each point has one other to go to, or none: nothing is left to search for.
     hub = np.arange(N) // 10 * 10
     entries = -1.0 - np.random.default_rng(3).random(N), (np.arange(N), hub)
     star = scipy.sparse.csr_array(entries, shape=(N, N), dtype=np.float32)
