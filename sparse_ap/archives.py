@@ -13,7 +13,7 @@ import numpy as np
 from sparse_ap.durable import replacing, require_folder
 from sparse_ap.errors import InvalidInputError
 
-__all__ = ["arrays_in", "is_archive", "write_arrays"]
+__all__ = ["arrays_in", "require_archive", "write_arrays"]
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
@@ -29,8 +29,18 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
         np.savez(file, **arrays)
 
 
-def is_archive(path: Path) -> bool:
-    """Whether a file is one: of others numpy says that they may be pickles, and how to read those."""
+def require_archive(path: Path) -> None:
+    """Refuse a file that is none: numpy would say that it may be a pickle, and how to read that.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    if not _is_archive(path):
+        raise InvalidInputError(f"{path} is no .npz file, or a damaged one. Write it again.")
+
+
+def _is_archive(path: Path) -> bool:
     if path.is_dir():
         return False
     with path.open("rb") as file:
@@ -46,7 +56,7 @@ def arrays_in(path: str | Path, what: str, written_by: str) -> Iterator[Mapping[
     InvalidInputError
         It is no such file, or an array is missing.
     """
-    if not is_archive(Path(path)):
+    if not _is_archive(Path(path)):
         raise InvalidInputError(f"{path} is no .npz file; one written by {written_by} is needed.")
     try:
         with Path(path).open("rb") as file, np.load(file) as arrays:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from sparse_ap.archives import is_archive
+from sparse_ap.archives import require_archive
 from sparse_ap.durable import replacing, require_folder
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import from_knn
@@ -80,8 +80,8 @@ def _require_no_conversion(path: Path, similarity: str | None) -> None:
 @contextmanager
 def _damage_told(path: Path) -> Iterator[None]:
     """Turn what numpy, scipy and zipfile raise over odd bytes into one error."""
-    if path.suffix == ".npz" and not is_archive(path):
-        raise InvalidInputError(f"{path} is no .npz file, or a damaged one. Write it again.")
+    if path.suffix == ".npz":
+        require_archive(path)
     try:
         yield
     except _DAMAGE as error:

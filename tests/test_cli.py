@@ -132,6 +132,15 @@ def test_files_that_are_no_graphs(tmp_path: Path, name: str, content: bytes, tex
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("command", ["info", "knn", "convert"])
+def test_other_files_are_never_said_to_be_pickles(command: str, tmp_path: Path) -> None:
+    (tmp_path / "text.npz").write_text("labels")
+    where = [] if command == "info" else ["-o", tmp_path / ("out.npz" if command == "knn" else "out.zarr")]
+    result = run(command, tmp_path / "text.npz", *where)
+    text = f"Error: {tmp_path / 'text.npz'} is no .npz file, or a damaged one. Write it again.\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", text)
+
+
 def test_arrays_that_are_no_graph(tmp_path: Path) -> None:
     np.savez(tmp_path / "points.npz", points=np.zeros((3, 2)))
     result = run("cluster", tmp_path / "points.npz")

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.io
 import scipy.sparse
 
+from sparse_ap.archives import require_archive
 from sparse_ap.errors import InvalidInputError, MissingDependencyError
 from sparse_ap.graphs.conversion import Similarity
 from sparse_ap.graphs.neighbour_tables import from_tables
@@ -75,6 +76,7 @@ def _as_asked(source: Source, similarity: Similarity | None) -> Source:
 
 
 def _from_npz(path: Path, similarity: Similarity | None) -> Source:
+    require_archive(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             if {"indices", "distances"} <= set(file.files):
