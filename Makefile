@@ -1,17 +1,35 @@
 # Two commands on a fresh machine with Python >= 3.11 and make:
 #   make demo   sets up and clusters the world's places
-#   make test   sets up and runs the tests
+#   make test   sets up and runs the tests, without the slow ones
+# For developers:
+#   make test-slow   what make test leaves out, and all examples of properties
+#   make test-all    both
+#   make test-fuzz   10,000 new random inputs
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+# Processes that share the tests.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+.PHONY: demo test test-slow test-all test-fuzz lint clean
 
 demo: $(VENV)/.ready
 	$(BIN)/sparse-ap demo --output demo-output
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/.ready
+	$(PYTEST) -m "slow or hypothesis" --hypothesis-profile=ci
+
+test-all:
+	$(MAKE) test
+	$(MAKE) test-slow
+
+test-fuzz: $(VENV)/.ready
+	$(PYTEST) tests/test_fuzz.py --hypothesis-profile=fuzz
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -24,12 +24,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distributed import Client
+from distributed import Client, Worker
 
 # Seconds until a scheduler or a worker must be there.
 READY = 60.0
 # Seconds of work that nobody waits for.
-LONG = 8.0
+LONG = 4.0
 
 
 @dataclass(eq=False)
@@ -102,6 +102,10 @@ class RunningCluster:
         self.workers.append(worker)
         return worker.wait() if wait else worker
 
+    def living(self) -> list[WorkerProcess]:
+        """The workers whose processes have not ended, the oldest first."""
+        return [worker for worker in self.workers if worker.popen.poll() is None]
+
     def logs(self) -> str:
         """What every process has said."""
         return "\n".join(f"--- {p.log.name}\n{p.said()}" for p in (self.scheduler, *self.workers))
@@ -171,6 +175,12 @@ def throw(error: Exception) -> None:
     raise error
 
 
+def until_there(path: str) -> None:
+    """Go on until there is a file."""
+    while not Path(path).exists():
+        time.sleep(0.02)
+
+
 def slowly(seconds: float, answer: Any) -> Any:
     """Answer after some time."""
     time.sleep(seconds)
@@ -184,6 +194,43 @@ def read_part_twice(*args: Any) -> Any:
     first, second = read_part(*args), read_part(*args)
     assert pickle.dumps(first) == pickle.dumps(second)
     return second
+
+
+# What tests ask a scheduler, or have workers do.
+
+
+def sizes_of_tasks(dask_scheduler: Any, keys: list[Any]) -> list[int]:
+    return [dask_scheduler.tasks[key].nbytes for key in keys]
+
+
+def keys_of_tasks(dask_scheduler: Any) -> set[Any]:
+    return set(dask_scheduler.tasks)
+
+
+def keys_of_passes(dask_scheduler: Any) -> list[Any]:
+    return [key for key in dask_scheduler.tasks if isinstance(key, tuple)]
+
+
+def paused(dask_worker: Worker) -> None:
+    """Have a worker be paused, as if it were short of memory."""
+    dask_worker.memory_manager.memory_pause_fraction = 1e-9
+
+
+def unpaused(dask_worker: Worker) -> None:
+    dask_worker.memory_manager.memory_pause_fraction = 0.8
+
+
+def prefixes_of_tasks(dask_scheduler: Any) -> set[str]:
+    return set(dask_scheduler.task_prefixes)
+
+
+def ids_of_shuffles(dask_scheduler: Any) -> set[str]:
+    found: set[str] = dask_scheduler.plugins["shuffle"].shuffle_ids()
+    return found
+
+
+def memory_limit(dask_worker: Any) -> int:
+    return int(dask_worker.memory_manager.memory_limit)
 
 
 def until(

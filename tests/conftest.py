@@ -1,44 +1,108 @@
-"""Graphs that several tests use."""
+"""Fixtures that several files use, and the order of tests."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import HealthCheck, settings
-from scipy.spatial import cKDTree
+from clusters import RunningCluster, running, until
+from effort import register_profiles, search_briefly, search_fully
+from samples import knn_similarity
 
 # Shells start jobs in the background with Ctrl-C ignored, which every process started from there inherits.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# No test fails for being slow: machines are busy, and kernels compile at their first use. And the same inputs
-# each time, so that nothing changes but what is tested.
-settings.register_profile("untimed", deadline=None, derandomize=True)
-settings.load_profile("untimed")
-# tests/test_fuzz.py has eight tests: 10,000 examples of new random inputs.
-settings.register_profile(
-    "fuzz", max_examples=1250, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.register_profile(
-    "fuzz-quick", parent=settings.get_profile("fuzz"), max_examples=150, derandomize=True
+register_profiles()
+
+# Files that start processes of dask: one after the other, so that no two clusters share the processors.
+ON_CLUSTERS = ("test_cluster_faults.py", "test_cluster.py", "test_cluster_input.py", "test_hierarchy.py")
+# Files of long tests that share no costly fixture: each test goes where there is time, long files first.
+SPREAD = (
+    "test_documentation.py",
+    "test_number.py",
+    "test_fuzz.py",
+    "test_same_bits.py",
+    "test_checkpoints.py",
+    "test_knn.py",
+    "test_properties.py",
 )
 
 
-def knn_similarity(n: int, k: int, d: int, seed: int, dtype: Any = np.float32) -> scipy.sparse.csr_array:
-    """Directed k-NN graph of uniform points, s = -distance**2, canonical."""
-    points = np.random.default_rng(seed).random((n, d))
-    distances, indices = cKDTree(points).query(points, k + 1)
-    graph = scipy.sparse.csr_array(
-        (-(distances[:, 1:].ravel() ** 2).astype(dtype), indices[:, 1:].ravel(), np.arange(0, n * k + 1, k)),
-        shape=(n, n),
-    )
-    graph.sort_indices()
-    return graph
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests, so that several processes end at the same time."""
+    items.sort(key=lambda item: turn(item.nodeid))
+
+
+def turn(nodeid: str) -> int:
+    """Return when a test's turn is; tests of equal turns stay in order."""
+    order = (*ON_CLUSTERS, *SPREAD)
+    return order.index(file_of(nodeid)) if file_of(nodeid) in order else len(order)
+
+
+def file_of(nodeid: str) -> str:
+    """Return the name of a test's file."""
+    return nodeid.partition("::")[0].rpartition("/")[2]
+
+
+def group_of(nodeid: str) -> str:
+    """Return what a test stays together with, in one of several processes."""
+    if file_of(nodeid) in ON_CLUSTERS:
+        return "on clusters"
+    return nodeid if file_of(nodeid) in SPREAD else file_of(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give out tests by group, in order, where pytest-xdist has several processes share them."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return Groups(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def brief_search() -> Iterator[None]:
+    """End the local search early, but for the tests marked ``full_search``."""
+    with pytest.MonkeyPatch.context() as patch:
+        search_briefly(patch)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def full_search(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Search as long as users do in a test that is marked ``full_search``."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.node.get_closest_marker("full_search"):
+            search_fully(patch)
+        yield
 
 
 @pytest.fixture(scope="session")
 def knn() -> scipy.sparse.csr_array:
     """3,000 points in the plane, 12 neighbours each, float32."""
     return knn_similarity(3000, 12, 2, seed=0)
+
+
+@pytest.fixture(scope="session")
+def started_cluster() -> Iterator[RunningCluster]:
+    """The cluster of processes that all tests share which leave a living scheduler behind."""
+    with running(2) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(started_cluster: RunningCluster) -> RunningCluster:
+    """Two worker processes, of one thread each: those of the test before, or others in place of the dead."""
+    living = started_cluster.living()
+    for worker in living[2:]:
+        worker.kill()
+    for worker in [started_cluster.start_worker(wait=False) for _ in range(2 - len(living))]:
+        worker.wait()
+    until(lambda: len(started_cluster.client.nthreads()) == 2, "two workers")
+    return started_cluster

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
@@ -9,15 +10,14 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
 import disk
+import killable
 import numpy as np
 import pytest
-from conftest import knn_similarity
-from sklearn.exceptions import ConvergenceWarning
+from samples import knn_similarity
 
 from sparse_ap import CheckpointError, Clustering, InvalidInputError, RunInterrupted, affinity_propagation
 from sparse_ap.graphs import open_graph
@@ -25,12 +25,7 @@ from sparse_ap.graphs import open_graph
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 GRAPH = knn_similarity(1500, 12, 2, seed=1, dtype=np.float32)
-OPTIONS: dict[str, Any] = {
-    "preference": -0.02,
-    "max_iter": 60,
-    "convergence_iter": 59,
-    "refine": "medoid",
-}
+OPTIONS = killable.OPTIONS
 
 
 class StopError(Exception):
@@ -41,9 +36,10 @@ def bits(clustering: Clustering) -> tuple[Any, ...]:
     return clustering.labels.tobytes(), clustering.net_similarity, clustering.history
 
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", ConvergenceWarning)
-    EXPECTED = bits(affinity_propagation(GRAPH, **OPTIONS))
+@functools.cache
+def expected() -> tuple[Any, ...]:
+    """What comes of a run that nothing ends."""
+    return bits(affinity_propagation(GRAPH, **OPTIONS))
 
 
 def stop_after(sweep: int) -> Any:
@@ -74,7 +70,7 @@ def test_it_goes_on_to_the_same_bits(tmp_path: Path, after: int, reorder: bool) 
         callback=lambda report: seen.append(report.sweep),
         **OPTIONS,
     )
-    assert bits(found) == EXPECTED
+    assert bits(found) == expected()
     assert seen[0] == (after - 1) // 10 * 10 + 1
 
 
@@ -82,7 +78,7 @@ def test_from_memory_to_disk_and_with_other_threads(tmp_path: Path) -> None:
     path = disk.write(tmp_path / "graph.zarr", GRAPH)
     interrupted(GRAPH, tmp_path / "kept", 25, n_jobs=1)
     options = {**OPTIONS, "checkpoint": tmp_path / "kept", "resume": True}
-    assert bits(affinity_propagation(open_graph(path), n_jobs=2, **options)) == EXPECTED
+    assert bits(affinity_propagation(open_graph(path), n_jobs=2, **options)) == expected()
 
 
 def test_a_run_that_has_ended_ends_again(tmp_path: Path) -> None:
@@ -96,7 +92,7 @@ def test_a_run_that_has_ended_ends_again(tmp_path: Path) -> None:
 def test_more_sweeps_can_be_allowed(tmp_path: Path) -> None:
     options = {**OPTIONS, "checkpoint": tmp_path / "kept", "checkpoint_every": 15}
     affinity_propagation(GRAPH, **{**options, "max_iter": 30})
-    assert bits(affinity_propagation(GRAPH, resume=True, **options)) == EXPECTED
+    assert bits(affinity_propagation(GRAPH, resume=True, **options)) == expected()
 
 
 @pytest.mark.parametrize("seed", range(16))
@@ -121,7 +117,7 @@ def test_new_checkpoints_outlive_damaged_ones(tmp_path: Path) -> None:
 
 def test_without_a_checkpoint_it_begins(tmp_path: Path) -> None:
     options = {**OPTIONS, "checkpoint": tmp_path / "none", "resume": True}
-    assert bits(affinity_propagation(GRAPH, **options)) == EXPECTED
+    assert bits(affinity_propagation(GRAPH, **options)) == expected()
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
@@ -137,7 +133,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
         newest.write_bytes({"cut": content[:-500], "flip": content, "empty": b""}[spoil])
         with pytest.warns(UserWarning, match=f"The checkpoint {re.escape(str(newest))} is damaged"):
             found = affinity_propagation(GRAPH, checkpoint=folder, resume=True, **OPTIONS)
-        assert bits(found) == EXPECTED
+        assert bits(found) == expected()
 
 
 @pytest.mark.parametrize(
@@ -192,7 +188,7 @@ def test_a_signal_ends_the_run_after_the_sweep(tmp_path: Path, which: signal.Sig
     with pytest.raises(RunInterrupted, match=f"^{re.escape(text)}$"):
         affinity_propagation(GRAPH, checkpoint=tmp_path, callback=send, **OPTIONS)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-    assert bits(affinity_propagation(GRAPH, checkpoint=tmp_path, resume=True, **OPTIONS)) == EXPECTED
+    assert bits(affinity_propagation(GRAPH, checkpoint=tmp_path, resume=True, **OPTIONS)) == expected()
 
 
 def test_other_threads_have_no_signals(tmp_path: Path) -> None:
@@ -202,44 +198,43 @@ def test_other_threads_have_no_signals(tmp_path: Path) -> None:
     )
     run.start()
     run.join()
-    assert bits(found[0]) == EXPECTED
+    assert bits(found[0]) == expected()
 
 
-PROGRAM = """
-import sys, time, warnings
-warnings.simplefilter("ignore")
-from sparse_ap import affinity_propagation
-from sparse_ap.graphs import open_graph
-graph, folder, result = sys.argv[1:4]
-clustering = affinity_propagation(
-    open_graph(graph), checkpoint=folder, resume=True, checkpoint_every=3, n_jobs=2,
-    preference=-0.02, max_iter=60, convergence_iter=59, refine="medoid",
-    callback=lambda report: print(report.sweep, flush=True),
-)
-print("saving", flush=True)
-clustering.save(result)
-"""
-
-
-def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
-    """One run, killed again and again at moments spread over its course, ends with the same bits."""
-    path = disk.write(tmp_path / "graph.zarr", GRAPH)
-    result = tmp_path / "result.npz"
-    arguments = [sys.executable, "-c", PROGRAM, str(path), str(tmp_path / "kept"), str(result)]
+def kill_at(moments: list[int], given: list[str]) -> int:
+    """Begin a run, or go on, and kill it a little after each of the moments; return how many were killed."""
     rng = np.random.default_rng(0)
     n_killed = 0
-    for last_line in [*np.linspace(1, 59, 25).astype(int).tolist(), "saving"]:
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.strip() == "saving" or (isinstance(last_line, int) and int(line) >= last_line):
+    for moment in moments:
+        process, told = killable.started(*given)
+        while True:
+            sweep = told.recv()
+            if sweep == killable.SAVING or (moment != killable.SAVING and sweep >= moment):
                 break
         time.sleep(rng.uniform(0, 0.03))
         process.kill()
-        n_killed += process.wait() == -signal.SIGKILL
-        process.stdout.close()
-    assert n_killed >= 25
-    subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
+        process.join()
+        told.close()
+        n_killed += process.exitcode == -signal.SIGKILL
+    return n_killed
+
+
+def require_the_same_end(moments: list[int], folder: Path) -> None:
+    """One run, killed again and again at moments spread over its course, ends with the same bits."""
+    path, result = disk.write(folder / "graph.zarr", GRAPH), folder / "result.npz"
+    given = [str(path), str(folder / "kept"), str(result)]
+    assert kill_at(moments, given) >= len(moments) - 1
+    subprocess.run([sys.executable, killable.__file__, *given], check=True)
     with np.load(result) as saved:
-        assert saved["labels"].tobytes() == EXPECTED[0]
-        assert float(saved["net_similarity"]) == EXPECTED[1]
+        assert saved["labels"].tobytes() == expected()[0]
+        assert float(saved["net_similarity"]) == expected()[1]
+
+
+def test_killed_at_a_few_moments_it_goes_on(tmp_path: Path) -> None:
+    """In the first sweep, on both sides of a checkpoint, in the last sweep, and while the result is saved."""
+    require_the_same_end([1, 29, 30, 31, 59, killable.SAVING], tmp_path)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
+    require_the_same_end([*np.linspace(1, 59, 25).astype(int).tolist(), killable.SAVING], tmp_path)

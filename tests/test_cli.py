@@ -16,8 +16,8 @@ import pyarrow.parquet
 import pytest
 import scipy.sparse
 from click.testing import CliRunner
-from conftest import knn_similarity
 from disk import write
+from samples import knn_similarity
 
 from sparse_ap import affinity_propagation
 from sparse_ap.cli import main

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import anndata
+import clusters
 import dask.array
 import dask.dataframe
 import disk
@@ -25,29 +26,27 @@ import pytest
 import scipy.sparse
 import zarr
 from click.testing import CliRunner
-from clusters import RunningCluster, running, until
-from conftest import knn_similarity
+from clusters import RunningCluster, until
 from dask.delayed import delayed
 from distributed import Client, LocalCluster
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
+from internals import change, current
+from same_bits import bits
+from samples import knn_similarity
 from strategies import compressed, entries
-from test_same_bits import bits
 from zarr.codecs import BloscCodec
 
 from sparse_ap import (
     AffinityPropagation,
     InvalidInputError,
     affinity_propagation,
-    budget,
-    cli_cluster,
-    plan,
-    refinement,
 )
 from sparse_ap.cli import main
 from sparse_ap.graphs import open_graph, write_graph
 from sparse_ap.model import RowCut
-from sparse_ap.runners import layout, placement
+from sparse_ap.runners import placement
 from sparse_ap.runners.cluster import ClusterRunner
 from sparse_ap.runners.layout import Layout
 from sparse_ap.runners.link import Link
@@ -66,14 +65,7 @@ def expected(graph: Any, **options: Any) -> tuple[Any, ...]:
     return bits(affinity_propagation(graph, **{**OPTIONS, "scheme": "compact", **options}))
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[RunningCluster]:
-    """Two worker processes, of one thread each."""
-    with running(2) as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client(cluster: RunningCluster) -> Client:
     return cluster.client
 
@@ -233,7 +225,7 @@ def test_a_whole_run_to_its_end(client: Client, tmp_path: Path) -> None:
 @pytest.fixture
 def far(monkeypatch: pytest.MonkeyPatch) -> None:
     """No graph is so small that it is brought to this process."""
-    monkeypatch.setattr(budget, "_AT_HAND", 0)
+    change(monkeypatch, edges_at_hand=0)
 
 
 @pytest.mark.usefixtures("far")
@@ -242,7 +234,7 @@ def test_the_local_search_takes_the_same_way(
 ) -> None:
     graph = knn_similarity(150, 6, 2, seed=3)
     # Some twenty readings of the edges.
-    monkeypatch.setattr(refinement, "_SMALL", 16 * graph.nnz)
+    change(monkeypatch, edges_searched=16 * graph.nnz)
     options = {"preference": -0.02, "max_iter": 10}
     path = disk.write(tmp_path / "graph.zarr", graph, chunks=200)
     result = affinity_propagation(path, client=client, refine="search", **options)
@@ -312,15 +304,15 @@ def test_the_size_of_blocks_and_tasks_does_not_matter(
     least: int, most: int, within: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = expected(GRAPH, max_iter=2)
-    monkeypatch.setattr(plan, "_LEAST_EDGES", least)
-    monkeypatch.setattr(plan, "_STREAMED_EDGES", least)
-    monkeypatch.setattr(placement, "_MOST_EDGES", most)
+    change(monkeypatch, least_edges=least)
+    change(monkeypatch, streamed_edges=least)
+    change(monkeypatch, most_edges=most)
     for graph in (GRAPH, disk.write(tmp_path / "graph.zarr", GRAPH, chunks=max(40, least // 2))):
         result = affinity_propagation(graph, client=within, **{**OPTIONS, "max_iter": 2})
         assert bits(result) == wanted
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(
     entries(["f4", "f8", "i4"], max_points=20),
     st.sampled_from(["csr", "disk", "chunks", "table"]),
@@ -380,7 +372,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[list[bool]]:
         seen.append(placement.kept_in_memory(*given))
         return seen[-1]
 
-    monkeypatch.setattr(layout, "kept_in_memory", noting)
+    change(monkeypatch, kept_in_memory=noting)
     return seen
 
 
@@ -388,7 +380,7 @@ def leaving(n_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave so much of each worker's memory to edges."""
     members = {"a": placement.Member(1, 10**9), "b": placement.Member(1, 10**9)}
     room = placement.require_room(members, N)["a"]
-    monkeypatch.setattr(placement, "_MACHINERY", placement._MACHINERY + room - n_bytes)
+    change(monkeypatch, machinery=current("machinery") + room - n_bytes)
 
 
 @pytest.mark.parametrize(
@@ -403,10 +395,10 @@ def test_what_does_not_fit_is_read_in_each_sweep(
     kept: list[list[bool]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(plan, "_STREAMED_EDGES", 100)
+    change(monkeypatch, streamed_edges=100)
     n_edges = N * N if name == "dense zarr" else GRAPH.nnz
     # Two tasks for each worker.
-    monkeypatch.setattr(placement, "_MOST_EDGES", n_edges // 3)
+    change(monkeypatch, most_edges=n_edges // 3)
     leaving(int(share * n_edges * 8 * 0.7) + 3000, monkeypatch)
     path = tmp_path / "graph.zarr"
     graph = dense_on_disk(path) if name == "dense zarr" else disk.write(path, GRAPH, chunks=100)
@@ -425,20 +417,12 @@ def test_the_scheduler_knows_how_large_parts_are(client: Client, tmp_path: Path)
         cuts = [RowCut(0, 250), RowCut(250, N)]
         parts = Layout(client, link).placed(store, cuts, membership.members())
         assert [part.future.result(30).rows for part in parts] == cuts
-        sizes = client.run_on_scheduler(_sizes, keys=[part.future.key for part in parts])
+        sizes = client.run_on_scheduler(clusters.sizes_of_tasks, keys=[part.future.key for part in parts])
         for part, size in zip(parts, sizes, strict=True):
             rows = part.rows.stop - part.rows.start
             n_bytes = 8 * rows * 9 + 8 * (rows + 1)
             assert part.held
             assert n_bytes <= size <= n_bytes + 200
-
-
-def _sizes(dask_scheduler: Any, keys: list[Any]) -> list[int]:
-    return [dask_scheduler.tasks[key].nbytes for key in keys]
-
-
-def _tasks(dask_scheduler: Any) -> set[Any]:
-    return set(dask_scheduler.tasks)
 
 
 @pytest.mark.parametrize("name", ["csr", "zarr 3", "table"])
@@ -449,14 +433,18 @@ def test_nothing_is_left_on_the_cluster(name: str, client: Client, tmp_path: Pat
         raise ZeroDivisionError
 
     given = INPUTS[name](tmp_path / "graph.zarr")
-    before = client.run_on_scheduler(_tasks)
+    before = client.run_on_scheduler(clusters.keys_of_tasks)
     # What could be large must not wait for a collection of garbage in this process.
     gc.disable()
     try:
         affinity_propagation(given, client=client, **OPTIONS)
         with pytest.raises(ZeroDivisionError):
             affinity_propagation(given, client=client, callback=stop, **OPTIONS)
-        until(lambda: client.run_on_scheduler(_tasks) <= before, "an empty scheduler", seconds=20)
+        until(
+            lambda: client.run_on_scheduler(clusters.keys_of_tasks) <= before,
+            "an empty scheduler",
+            seconds=20,
+        )
     finally:
         gc.enable()
 
@@ -589,7 +577,7 @@ def answering(answer: bytes) -> Iterator[str]:
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-9\r\n"])
 def test_something_else_answers(answer: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli_cluster, "_TIMEOUT", 1)
+    change(monkeypatch, timeout=1)
     path = disk.write(tmp_path / "graph.zarr", GRAPH)
     began = time.monotonic()
     with answering(answer) as address:
@@ -601,7 +589,7 @@ def test_something_else_answers(answer: bytes, tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_address_of_a_worker(cluster: RunningCluster, tmp_path: Path) -> None:
-    path, address = disk.write(tmp_path / "graph.zarr", GRAPH), cluster.workers[0].address()
+    path, address = disk.write(tmp_path / "graph.zarr", GRAPH), cluster.living()[0].address()
     result = CliRunner().invoke(main, ["cluster", str(path), "--scheduler", str(address)])
     assert (result.exit_code, result.stderr) == (
         2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import operator
 import os
@@ -12,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,22 @@ import disk
 import numpy as np
 import psutil
 import pytest
+import scipy.sparse
 from clusters import RunningCluster, running, until
-from conftest import knn_similarity
-from distributed import Client, Worker, get_task_stream
+from distributed import Client, get_task_stream
 from distributed.comm.core import FatalCommClosedError
 from distributed.comm.tcp import TCPConnector
-from test_same_bits import bits
+from internals import change
+from same_bits import bits
+from samples import knn_similarity
 
-from sparse_ap import ClusterError, Clustering, affinity_propagation, plan
-from sparse_ap.runners import cluster as cluster_runner
-from sparse_ap.runners import membership
+from sparse_ap import ClusterError, Clustering, affinity_propagation
 from sparse_ap.runners.cluster import ClusterRunner
 from sparse_ap.runners.link import Link, LostError
 from sparse_ap.runners.membership import Membership
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-GRAPH = knn_similarity(60_000, 12, 2, seed=1)
 OPTIONS: dict[str, Any] = {
     "preference": -0.001,
     "max_iter": 20,
@@ -63,41 +63,33 @@ MOMENTS = [
 ]
 
 
+@functools.cache
+def large() -> scipy.sparse.csr_array:
+    """A graph that several workers have work with."""
+    return knn_similarity(60_000, 12, 2, seed=1)
+
+
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every worker has work to do, though the graph is small."""
-    monkeypatch.setattr(plan, "_LEAST_EDGES", 50_000)
-    monkeypatch.setattr(plan, "_STREAMED_EDGES", 50_000)
+    change(monkeypatch, least_edges=50_000, streamed_edges=50_000)
 
 
 @pytest.fixture(scope="module")
 def expected() -> tuple[Any, ...]:
     """What comes out in memory."""
-    return bits(affinity_propagation(GRAPH, **OPTIONS))
+    return bits(affinity_propagation(large(), **OPTIONS))
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return disk.write(tmp_path_factory.mktemp("graph") / "graph.zarr", GRAPH)
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[RunningCluster]:
-    """A cluster for the tests that leave a living scheduler behind."""
-    with running(2) as cluster:
-        yield cluster
+    return disk.write(tmp_path_factory.mktemp("graph") / "graph.zarr", large())
 
 
 @pytest.fixture
-def pair(shared: RunningCluster) -> RunningCluster:
+def pair(cluster: RunningCluster) -> RunningCluster:
     """A cluster of two workers."""
-    living = [worker for worker in shared.workers if worker.popen.poll() is None]
-    for worker in living[2:]:
-        worker.kill()
-    for worker in [shared.start_worker(wait=False) for _ in range(2 - len(living))]:
-        worker.wait()
-    until(lambda: len(shared.client.nthreads()) == 2, "two workers")
-    return shared
+    return cluster
 
 
 class Moments:
@@ -179,10 +171,10 @@ def at_sweep(number: int, action: Callable[[], object]) -> Callable[[Any], None]
 
 def killed(cluster: RunningCluster) -> None:
     """Kill the oldest worker."""
-    next(worker for worker in cluster.workers if worker.popen.poll() is None).kill()
+    cluster.living()[0].kill()
 
 
-@pytest.mark.parametrize("in_memory", [False, True])
+@pytest.mark.parametrize("in_memory", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_workers_are_killed_and_others_come(
     in_memory: bool, pair: RunningCluster, moments: Moments, path: Path, expected: Any
 ) -> None:
@@ -195,10 +187,11 @@ def test_workers_are_killed_and_others_come(
 
     for moment in MOMENTS[in_memory::2]:
         moments.at(moment, replaced, before=both_there)
-    assert bits(run(GRAPH if in_memory else path, pair)) == expected
+    assert bits(run(large() if in_memory else path, pair)) == expected
     assert moments.all_passed()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_workers_are_killed_until_one_does_everything(
     in_memory: bool, pair: RunningCluster, moments: Moments, path: Path, expected: Any
@@ -207,11 +200,12 @@ def test_workers_are_killed_until_one_does_everything(
         worker.wait()
     for moment in MOMENTS[1 - in_memory :: 2]:
         moments.at(moment, lambda: killed(pair))
-    assert bits(run(GRAPH if in_memory else path, pair)) == expected
+    assert bits(run(large() if in_memory else path, pair)) == expected
     assert moments.all_passed()
     assert len(pair.client.nthreads()) == 1
 
 
+@pytest.mark.slow
 def test_nannies_start_workers_again(moments: Moments, path: Path, expected: Any) -> None:
     """One is killed; the other takes more than its memory limit, and its nanny kills it."""
     with running(2, memory="800MB", nanny=True) as cluster:
@@ -238,17 +232,18 @@ def test_nannies_start_workers_again(moments: Moments, path: Path, expected: Any
 
 def test_no_worker_is_left(pair: RunningCluster, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def all_killed() -> None:
-        monkeypatch.setattr(membership, "PATIENCE", 3.0)
+        change(monkeypatch, patience=2.0)
         killed(pair)
         killed(pair)
         since.append(time.monotonic())
 
     since: list[float] = []
-    with pytest.raises(ClusterError, match=r"has had no workers that accept work for 3 seconds\. Start some"):
+    with pytest.raises(ClusterError, match=r"has had no workers that accept work for 2 seconds\. Start some"):
         run(path, pair, callback=at_sweep(5, all_killed))
     assert time.monotonic() - since[0] < 15
 
 
+@pytest.mark.slow
 def test_all_workers_are_killed_and_one_comes(pair: RunningCluster, path: Path, expected: Any) -> None:
     def replaced() -> None:
         killed(pair)
@@ -262,25 +257,26 @@ def test_the_scheduler_is_killed_and_the_run_goes_on_elsewhere(
     tmp_path: Path, pair: RunningCluster, path: Path, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def end() -> None:
-        monkeypatch.setattr(membership, "PATIENCE", 5.0)
+        change(monkeypatch, patience=2.0)
         cluster.scheduler.kill()
         since.append(time.monotonic())
 
     kept = tmp_path / "kept"
     since: list[float] = []
-    message = r"has not answered for 5 seconds\. With checkpoint=.* can be resumed on any other cluster"
+    message = r"has not answered for 2 seconds\. With checkpoint=.* can be resumed on any other cluster"
     with running(1) as cluster:
         with pytest.raises(ClusterError, match=message):
             run(path, cluster, checkpoint=kept, checkpoint_every=5, callback=at_sweep(12, end))
         assert time.monotonic() - since[0] < 15
     assert sorted(file.name for file in kept.glob("*")) == ["sweep-00000005.npz", "sweep-00000010.npz"]
     shutil.copytree(kept, tmp_path / "copy")
-    in_memory = affinity_propagation(GRAPH, checkpoint=kept, resume=True, reorder=False, **OPTIONS)
+    in_memory = affinity_propagation(large(), checkpoint=kept, resume=True, reorder=False, **OPTIONS)
     assert bits(in_memory) == expected
     elsewhere = run(path, pair, checkpoint=tmp_path / "copy", resume=True)
     assert bits(elsewhere) == expected
 
 
+@pytest.mark.slow
 def test_workers_join_and_leave(path: Path, expected: Any) -> None:
     with running(1) as cluster, get_task_stream(cluster.client) as tasks:
         addresses = [cluster.workers[0].address()]
@@ -307,7 +303,7 @@ def test_a_worker_that_hangs_is_given_up(moments: Moments, expected: Any) -> Non
     """It has not ended, and its connections are open; the scheduler gives it up after some time."""
     with running(2, DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL="2s") as cluster:
         moments.at(("CompactSweep", 5, 0.01), lambda: cluster.workers[0].popen.send_signal(signal.SIGSTOP))
-        assert bits(run(GRAPH, cluster)) == expected
+        assert bits(run(large(), cluster)) == expected
         assert moments.all_passed()
 
 
@@ -315,28 +311,26 @@ def test_tasks_may_run_twice(
     pair: RunningCluster, path: Path, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In each pass, on the same objects."""
-    monkeypatch.setattr(cluster_runner, "read_part", clusters.read_part_twice)
+    change(monkeypatch, read_part=clusters.read_part_twice)
     assert bits(run(path, pair)) == expected
-
-
-def keys_of_tasks(dask_scheduler: Any) -> list[str]:
-    return [str(key) for key in dask_scheduler.tasks]
 
 
 def parts_alone(cluster: RunningCluster) -> None:
     """Wait until its scheduler has no tasks but the two parts of a graph; fail with what else it has."""
     try:
         until(
-            lambda: len(cluster.client.run_on_scheduler(keys_of_tasks)) == 2,
+            lambda: len(cluster.client.run_on_scheduler(clusters.keys_of_tasks)) == 2,
             "a scheduler of two parts",
             seconds=10,
         )
     except AssertionError as error:
-        error.add_note(f"It has {cluster.client.run_on_scheduler(keys_of_tasks)}.")
+        error.add_note(f"It has {cluster.client.run_on_scheduler(clusters.keys_of_tasks)}.")
         raise
 
 
-@pytest.mark.parametrize("how", ["its tasks are cancelled", "its worker is gone"])
+@pytest.mark.parametrize(
+    "how", ["its tasks are cancelled", pytest.param("its worker is gone", marks=pytest.mark.slow)]
+)
 def test_nothing_is_left_of_an_aborted_pass(
     how: str, pair: RunningCluster, path: Path, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -376,18 +370,14 @@ def test_nothing_is_left_of_an_aborted_pass(
     assert len(lost) == 3
 
 
-def keys_of_passes(dask_scheduler: Any) -> list[Any]:
-    return [key for key in dask_scheduler.tasks if isinstance(key, tuple)]
-
-
 def test_where_one_task_fails_the_others_are_let_go(
     pair: RunningCluster, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster_runner, "read_part", clusters.fail_or_take_long)
+    change(monkeypatch, read_part=clusters.fail_or_take_long)
     with pytest.raises(ZeroDivisionError) as caught:
         run(path, pair)
     began = time.monotonic()
-    until(lambda: pair.client.run_on_scheduler(keys_of_passes) == [], "a scheduler without passes")
+    until(lambda: pair.client.run_on_scheduler(clusters.keys_of_passes) == [], "a scheduler without passes")
     assert time.monotonic() - began < clusters.LONG / 2
     assert str(caught.value) == "the first part"
 
@@ -406,7 +396,7 @@ class Unpacked:
 def test_an_error_of_what_is_sent_is_no_lost_worker(error: Exception, pair: RunningCluster) -> None:
     link = Link(pair.client, Membership(pair.client))
     with pytest.raises(type(error), match=str(error)):
-        link.send({str(pair.workers[-1].address()): {"sent": Unpacked(error)}})
+        link.send({str(pair.living()[-1].address()): {"sent": Unpacked(error)}})
 
 
 @pytest.mark.parametrize("direct", [True, False])
@@ -418,6 +408,7 @@ def test_sending_to_a_worker_that_is_gone(direct: bool, pair: RunningCluster) ->
     assert link._direct == direct
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_out_of_reach_is_sent_to_through_the_scheduler(
     pair: RunningCluster, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -435,61 +426,53 @@ def test_a_worker_that_is_out_of_reach_is_sent_to_through_the_scheduler(
     monkeypatch.setattr(TCPConnector, "connect", connected)
     # A client that has no connections yet.
     with Client(pair.address, set_as_default=False) as client:
-        assert bits(affinity_propagation(GRAPH, client=client, **OPTIONS)) == expected
+        assert bits(affinity_propagation(large(), client=client, **OPTIONS)) == expected
     assert tried
 
 
-def paused(dask_worker: Worker) -> None:
-    """Have a worker be paused, as if it were short of memory."""
-    dask_worker.memory_manager.memory_pause_fraction = 1e-9
-
-
-def unpaused(dask_worker: Worker) -> None:
-    dask_worker.memory_manager.memory_pause_fraction = 0.8
-
-
-@pytest.mark.parametrize("n_paused", [1, 2])
+@pytest.mark.parametrize("n_paused", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_work_goes_on_where_workers_are_paused(
     n_paused: int, pair: RunningCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(membership, "PATIENCE", 6.0)
+    change(monkeypatch, patience=6.0)
     client = pair.client
     link = Link(client, Membership(client))
     homes = list(client.nthreads())[:n_paused]
     tasks = [client.submit(clusters.slowly, 2.0, home, workers=[home]) for home in homes]
     until(lambda: sum(map(bool, client.processing().values())) == n_paused, "tasks at work")
-    client.run(paused, workers=homes)
+    client.run(clusters.paused, workers=homes)
     try:
         until(lambda: len(client.sync(client.scheduler.ncores_running)) == 2 - n_paused, "paused workers")
         assert link.fetch(tasks, homes) == homes
     finally:
-        client.run(unpaused, workers=homes)
+        client.run(clusters.unpaused, workers=homes)
         until(lambda: len(client.sync(client.scheduler.ncores_running)) == 2, "both workers at work")
 
 
 def test_workers_that_are_paused_for_long_are_given_up(
-    pair: RunningCluster, monkeypatch: pytest.MonkeyPatch
+    pair: RunningCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(membership, "PATIENCE", 1.5)
+    change(monkeypatch, patience=1.5)
     client = pair.client
     link = Link(client, Membership(client))
     homes = list(client.nthreads())
-    task = client.submit(time.sleep, 8, workers=homes[:1], pure=False)
+    task = client.submit(clusters.until_there, str(tmp_path / "end"), workers=homes[:1], pure=False)
     until(lambda: any(client.processing().values()), "a task at work")
     try:
-        client.run(paused, workers=homes[:1])
+        client.run(clusters.paused, workers=homes[:1])
         with pytest.raises(LostError, match=f"{homes[0]} went, or accepts no work"):
             link.fetch([task], homes)
-        client.run(paused, workers=homes)
+        client.run(clusters.paused, workers=homes)
         with pytest.raises(ClusterError, match=r"no workers that accept work for 2 seconds\."):
             link.fetch([task], homes)
     finally:
-        client.run(unpaused)
+        (tmp_path / "end").touch()
+        client.run(clusters.unpaused)
         until(lambda: len(client.sync(client.scheduler.ncores_running)) == 2, "both workers at work")
 
 
 def test_software_that_is_not_installed_here(pair: RunningCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(membership, "_MUST_AGREE", ("numpy", "imported-from-a-folder"))
+    change(monkeypatch, must_agree=("numpy", "imported-from-a-folder"))
     with pytest.raises(ClusterError) as caught:
         Membership(pair.client)
     assert str(caught.value) == (
@@ -522,7 +505,8 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.full_search
+@pytest.mark.parametrize("keep", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_ctrl_c_ends_a_command_and_its_workers(tmp_path: Path, path: Path, keep: bool) -> None:
     kept, output = tmp_path / "kept", tmp_path / "labels.npz"
     options = ["--dask-workers", "2", "--checkpoint", str(kept), "--checkpoint-every", "5"]
@@ -555,5 +539,5 @@ def test_ctrl_c_ends_a_command_and_its_workers(tmp_path: Path, path: Path, keep:
         command(path, output, *options[2:], "--resume"), capture_output=True, text=True, timeout=HANGS
     )
     assert resumed.returncode == 3, resumed.stderr
-    labels = affinity_propagation(GRAPH, **{**OPTIONS, "refine": "auto"}).labels
+    labels = affinity_propagation(large(), **{**OPTIONS, "refine": "auto"}).labels
     np.testing.assert_array_equal(np.load(output)["labels"], labels)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import clusters
 import dask.array
 import dask.bag
 import dask.dataframe
@@ -25,9 +26,10 @@ import scipy.sparse
 import zarr
 from click.testing import CliRunner
 from clusters import RunningCluster, running, until
-from conftest import knn_similarity
 from dask.delayed import delayed
 from distributed import Client, LocalCluster
+from internals import change, current
+from samples import knn_similarity
 
 import sparse_ap
 from sparse_ap import (
@@ -37,12 +39,11 @@ from sparse_ap import (
     MemoryLimitError,
     SparseAPError,
     affinity_propagation,
-    cli_cluster,
 )
 from sparse_ap.cli import main
 from sparse_ap.graphs import open_graph
 from sparse_ap.model import RowCut
-from sparse_ap.runners import layout, membership, placement
+from sparse_ap.runners import membership, placement
 from sparse_ap.sources import open_source
 from sparse_ap.stores.chunked import ChunkedStore
 from sparse_ap.ways import cluster_way
@@ -62,11 +63,10 @@ def client() -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture(scope="module")
-def workers() -> Iterator[RunningCluster]:
+@pytest.fixture
+def workers(cluster: RunningCluster) -> RunningCluster:
     """Two worker processes."""
-    with running(2) as cluster:
-        yield cluster
+    return cluster
 
 
 def refusal(kind: type[SparseAPError], similarity: Any, **options: Any) -> str:
@@ -280,7 +280,7 @@ def test_tasks_have_names(workers: RunningCluster, tmp_path: Path) -> None:
     untidy = scipy.sparse.csr_array(GRAPH + scipy.sparse.eye_array(100, dtype=np.float32))
     for graph in (edges_of_graph(), chunks_of_graph(), untidy, disk.write(tmp_path / "g.zarr", untidy)):
         scored(graph, preference=-0.01, client=workers.client)
-    names = workers.client.run_on_scheduler(_names)
+    names = workers.client.run_on_scheduler(clusters.prefixes_of_tasks)
     assert {
         *("open-part", "tidy-part", "join-blocks", "chunk-to-block", "edges-to-block", "row-lengths"),
         *("last-point", "count-edges", "add-counts", "part", "fetch-rows", "add-columns", "compact-sweep"),
@@ -299,10 +299,6 @@ def test_tasks_have_names(workers: RunningCluster, tmp_path: Path) -> None:
     assert not {name.removeprefix("_") for name in names} & functions
 
 
-def _names(dask_scheduler: Any) -> set[str]:
-    return set(dask_scheduler.task_prefixes)
-
-
 @pytest.fixture
 def shuffle_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     """What dask logs of shuffles, wherever it was set to go."""
@@ -316,16 +312,11 @@ def shuffle_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureF
 def test_our_shuffles_are_not_told_of(client: Client, shuffle_log: pytest.LogCaptureFixture) -> None:
     """A scheduler in this process writes to the user's terminal; what others shuffle is still told."""
     scored(edges_of_graph(), preference=-0.01, client=client)
-    until(lambda: not client.run_on_scheduler(_shuffles), "the end of the shuffle")
+    until(lambda: not client.run_on_scheduler(clusters.ids_of_shuffles), "the end of the shuffle")
     assert "Shuffle" not in shuffle_log.text
     other = table().set_index("i", divisions=[0, 1, 2], shuffle_method="p2p")
     client.compute(other).result(30)
     assert "initialized" in shuffle_log.text
-
-
-def _shuffles(dask_scheduler: Any) -> set[str]:
-    found: set[str] = dask_scheduler.plugins["shuffle"].shuffle_ids()
-    return found
 
 
 def test_parts_of_many_blocks_are_found_quickly() -> None:
@@ -441,9 +432,9 @@ def test_a_run_with_renumbered_points_cannot_go_on_there(client: Client, tmp_pat
 
 
 def test_workers_that_are_too_small(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit = client.run(_memory_limit)
+    limit = client.run(clusters.memory_limit)
     # Python alone then takes more than that.
-    monkeypatch.setattr(placement, "_MACHINERY", max(limit.values()))
+    change(monkeypatch, machinery=max(limit.values()))
     worker, memory = next(iter(limit.items()))
     assert refusal(MemoryLimitError, GRAPH, client=client) == (
         f"The worker {worker} has a memory limit of {memory / 1e9:.2f} GB and 1 threads; 100 points need "
@@ -453,12 +444,8 @@ def test_workers_that_are_too_small(client: Client, monkeypatch: pytest.MonkeyPa
     )
 
 
-def _memory_limit(dask_worker: Any) -> int:
-    return int(dask_worker.memory_manager.memory_limit)
-
-
 def test_a_graph_in_memory_that_does_not_fit(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "kept_in_memory", lambda sizes, homes, room: [False] * len(sizes))
+    change(monkeypatch, kept_in_memory=lambda sizes, homes, room: [False] * len(sizes))
     assert refusal(MemoryLimitError, GRAPH, client=client) == (
         "The workers have too little memory for a graph of 500 edges that is sent to them. Write it "
         "to disk with sparse_ap.graphs.write_graph, where all workers can open it, and give its "
@@ -487,7 +474,7 @@ def leaving(n_bytes: float, client: Client, monkeypatch: pytest.MonkeyPatch) -> 
     """Leave so much of each worker's memory to edges."""
     members = membership.Membership(client).members()
     room = min(placement.require_room(members, 100).values())
-    monkeypatch.setattr(placement, "_MACHINERY", placement._MACHINERY + room - int(n_bytes))
+    change(monkeypatch, machinery=current("machinery") + room - int(n_bytes))
 
 
 @pytest.mark.parametrize("make", [chunks_of_graph, edges_of_graph])
@@ -638,7 +625,7 @@ def test_commands_with_options_that_are_not_for_clusters(stored: Path, workers: 
 
 
 def test_a_scheduler_that_is_not_there(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli_cluster, "_TIMEOUT", 1)
+    change(monkeypatch, timeout=1)
     code, words = invoke(stored, "--scheduler", "tcp://127.0.0.1:1")
     assert code == 2
     assert words == (
@@ -685,7 +672,7 @@ def test_clusters_whose_software_will_not_do(tmp_path: Path, monkeypatch: pytest
         )
         without.kill()
         until(lambda: not cluster.client.nthreads(), "the end of a worker")
-        monkeypatch.setattr(membership, "PATIENCE", 2.0)
+        change(monkeypatch, patience=2.0)
         assert refusal(ClusterError, GRAPH, client=cluster.client) == (
             f"The scheduler {cluster.address} has had no workers that accept work for 2 seconds. Start "
             f"some (dask worker {cluster.address}), or see in their logs why they ended or are paused. "

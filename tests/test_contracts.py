@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 import scipy.sparse
 import zarr
-from conftest import knn_similarity
 from dask.delayed import Delayed, delayed
 from distributed import Client, LocalCluster
+from samples import knn_similarity
 
 import sparse_ap.passes
 from sparse_ap.graphs import open_graph

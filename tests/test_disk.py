@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import scipy.sparse
 import zarr
-from conftest import knn_similarity
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
+from samples import knn_similarity
 
 import sparse_ap
 from sparse_ap import Clustering, DamagedGraphError, InvalidInputError, MemoryLimitError
@@ -24,7 +25,7 @@ from sparse_ap.graphs import open_graph, read_graph, symmetrise
 from sparse_ap.stores.consecutive import ConsecutiveReader
 
 # The search reads small graphs hundreds of times: one test has it.
-affinity_propagation = partial(sparse_ap.affinity_propagation, refine="medoid")
+affinity_propagation = functools.partial(sparse_ap.affinity_propagation, refine="medoid")
 
 GRAPH = knn_similarity(1500, 12, 2, seed=1, dtype=np.float32)
 PREFERENCE = -0.02
@@ -34,7 +35,10 @@ def bits(clustering: Clustering) -> tuple[Any, ...]:
     return clustering.labels.tobytes(), clustering.net_similarity, clustering.history
 
 
-EXPECTED = bits(affinity_propagation(GRAPH, preference=PREFERENCE))
+@functools.cache
+def expected() -> tuple[Any, ...]:
+    """What comes out in memory."""
+    return bits(affinity_propagation(GRAPH, preference=PREFERENCE))
 
 
 def test_the_search_gives_the_same_bits(tmp_path: Path) -> None:
@@ -78,7 +82,7 @@ def test_the_same_bits_as_in_memory(tmp_path: Path, options: dict[str, Any], n_j
     path = disk.write(tmp_path / "graph.zarr", GRAPH, **options)
     loaded = affinity_propagation(path, preference=PREFERENCE, n_jobs=n_jobs)
     streamed = affinity_propagation(open_graph(path), preference=PREFERENCE, n_jobs=n_jobs)
-    assert bits(loaded) == bits(streamed) == EXPECTED
+    assert bits(loaded) == bits(streamed) == expected()
 
 
 def test_by_quantile_and_default_too(tmp_path: Path) -> None:
@@ -118,7 +122,7 @@ def test_untidy_graphs_are_tidied_as_they_are_read(tmp_path: Path) -> None:
     path = disk.write_arrays(tmp_path / "graph.zarr", arrays, GRAPH.shape)
     for graph in (path, open_graph(path)):
         found = affinity_propagation(graph, preference=PREFERENCE, missing="nan")
-        assert bits(found) == EXPECTED
+        assert bits(found) == expected()
 
 
 @pytest.mark.parametrize("gap", [np.nan, -np.inf])
@@ -132,7 +136,7 @@ def test_a_dense_array_is_the_graph_of_its_entries(tmp_path: Path, gap: float) -
     assert bits(affinity_propagation(path, preference=PREFERENCE, max_iter=400)) == expected
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(-8, 0))
 def test_the_strongest_of_a_dense_array(
     tmp_path_factory: pytest.TempPathFactory, seed: int, top_k: int, threshold: int
@@ -152,7 +156,7 @@ def test_the_strongest_of_a_dense_array(
     assert bits(found) == bits(affinity_propagation(expected, **options))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(1, 50), st.lists(st.integers(0, 60), min_size=1, max_size=12), st.integers(0, 30))
 def test_every_chunk_is_read_once(chunk: int, steps: list[int], begin: int) -> None:
     length = begin + sum(steps)
@@ -300,7 +304,7 @@ def test_memory_is_promised_before_the_start(path: Path) -> None:
         affinity_propagation(GRAPH, memory_limit=1)
     with pytest.raises(InvalidInputError, match="memory_limit='much'; an amount of memory is needed"):
         affinity_propagation(GRAPH, memory_limit="much")
-    assert bits(affinity_propagation(path, memory_limit="4GB", preference=PREFERENCE)) == EXPECTED
+    assert bits(affinity_propagation(path, memory_limit="4GB", preference=PREFERENCE)) == expected()
 
 
 def test_what_needs_the_graph_in_memory(path: Path) -> None:

@@ -24,6 +24,8 @@ import sparse_ap.plotting
 from sparse_ap.cli import main
 from sparse_ap.runners.placement import Member, require_room
 
+pytestmark = pytest.mark.full_search
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -47,6 +49,15 @@ TOO_LONG = {"demo"}
 UNRUN: dict[str, Callable[[str], object]] = {"py": ast.parse, "yaml": yaml.safe_load}
 # What is in no extra because it needs a compiler to install.
 NEEDS = {"docs/how-to/from-hnswlib.md": "hnswlib"}
+
+# Pages whose blocks take ten seconds or more: a library that compiles itself, clusters, long searches.
+SLOW = {
+    "docs/how-to/choose-a-preference.md",
+    "docs/how-to/from-a-dask-collection.md",
+    "docs/how-to/from-pynndescent.md",
+    "docs/how-to/from-scanpy.md",
+    "docs/how-to/on-a-dask-cluster.md",
+}
 
 
 class Fence(NamedTuple):
@@ -107,7 +118,12 @@ def run_command(command: str) -> str:
     return result.output
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+def marked(page: Path) -> Any:
+    """Return a page as a parameter, marked where its blocks are slow."""
+    return pytest.param(page, marks=pytest.mark.slow) if name(page) in SLOW else page
+
+
+@pytest.mark.parametrize("page", [marked(page) for page in PAGES], ids=name)
 def test_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python and console blocks in order, in one namespace and one folder, and print what the page says."""
     if name(page) in NEEDS:

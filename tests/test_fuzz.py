@@ -1,7 +1,6 @@
 """Random input of all kinds: always a valid answer, or an error that says what was wrong with it.
 
-``pytest tests/test_fuzz.py --hypothesis-profile=fuzz`` tries 10,000 new inputs; without the option some
-hundred, always the same.
+``make test-fuzz`` tries 10,000 new inputs; with other profiles there are some hundred, always the same.
 """
 
 from __future__ import annotations
@@ -18,8 +17,9 @@ import pandas as pd
 import pytest
 import scipy.sparse
 from click.testing import CliRunner
+from effort import examples
 from expectations import DOCUMENTED, attempt, check
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from options import CHOICES, Options, options
 from sklearn.exceptions import ConvergenceWarning
@@ -29,18 +29,16 @@ from sparse_ap import AffinityPropagation, InvalidInputError
 from sparse_ap.cli import main
 from sparse_ap.graphs import from_knn, knn_graph
 
-profile = settings.get_profile("fuzz" if settings.get_current_profile_name() == "fuzz" else "fuzz-quick")
-
 sometimes = st.sampled_from([True, False, False, False])
 
 
-@settings(profile)
+@examples(150)
 @given(st.data(), sparse_graphs(), sometimes)
 def test_any_sparse_graph(data: Any, given: Given, both: bool) -> None:
     check(given, data.draw(options(given.similarity.shape[0], wild=False)), both)
 
 
-@settings(profile)
+@examples(150)
 @given(st.data(), dense_graphs(), sometimes)
 def test_any_dense_graph(data: Any, given: Given, both: bool) -> None:
     check(given, data.draw(options(len(given.similarity), wild=False)), both)
@@ -69,13 +67,13 @@ def no_graphs() -> Any:
     )
 
 
-@settings(profile)
+@examples(150)
 @given(st.data(), st.one_of(broken_sparse(), broken_sparse(), no_graphs()))
 def test_anything_that_is_no_graph(data: Any, given: Given) -> None:
     check(given, data.draw(options(3, wild=False)), both=False)
 
 
-@settings(profile)
+@examples(150)
 @given(st.data(), sparse_graphs())
 def test_any_options(data: Any, given: Given) -> None:
     check(given, data.draw(options(given.similarity.shape[0], wild=True)), both=False)
@@ -123,7 +121,7 @@ def neighbour_lists(draw: Any) -> tuple[Any, Any]:
     return ids, d
 
 
-@settings(profile)
+@examples(150)
 @given(neighbour_lists(), st.sampled_from(["-d", "-d**2", "1-d"]), st.sampled_from(sorted(LAYOUTS)))
 def test_any_neighbour_lists(lists: tuple[Any, Any], similarity: str, layout: str) -> None:
     ids, d = lists
@@ -206,7 +204,7 @@ def points(draw: Any) -> Any:
     return LAYOUTS[draw(st.sampled_from(["plain", "fortran", "read-only", "list", "tuple", "matrix"]))](X)
 
 
-@settings(profile)
+@examples(150)
 @given(
     points(),
     st.integers(0, 16),
@@ -293,7 +291,7 @@ def estimators(draw: Any, n: int) -> tuple[AffinityPropagation, set[str]]:
     return AffinityPropagation(**parameters), wrong
 
 
-@settings(profile)
+@examples(150)
 @given(st.data(), st.one_of(points(), points(), dense_graphs(), sparse_graphs()))
 def test_any_estimator(data: Any, X: Any) -> None:
     X = X.similarity if isinstance(X, Given) else X
@@ -356,7 +354,7 @@ def files(draw: Any) -> bytes:
     return bytes(content[: draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))])
 
 
-@settings(profile)
+@examples(150)
 @given(files(), st.sampled_from(["info", "cluster"]), st.sampled_from([None, "-d", "-d**2", "1-d"]))
 def test_any_file(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, command: str, similarity: str | None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 from strategies import graphs
@@ -59,7 +59,6 @@ def neighbour_lists(draw: Any) -> tuple[Any, Any]:
     return ids, distances
 
 
-@settings(deadline=None)
 @given(neighbour_lists(), st.integers(1, 9))
 def test_every_neighbour_found_is_an_edge(lists: tuple[Any, Any], at_a_time: int) -> None:
     ids, distances = lists
@@ -296,7 +295,6 @@ def test_nearly_all_rows_must_fall(n_rising: int, is_refused: bool) -> None:
 # --- from_distances ---
 
 
-@settings(deadline=None)
 @given(graphs(dtype=np.float32), st.sampled_from(FORMATS), st.booleans())
 def test_every_distance_off_the_diagonal_is_an_edge(graph: Any, kind: str, diagonal: bool) -> None:
     expected = sorted(entries(graph))
@@ -477,7 +475,6 @@ def wild_graphs(draw: Any) -> scipy.sparse.coo_array:
     return scipy.sparse.coo_array((values[order], tuple(places[:, order])), shape=(n, n))
 
 
-@settings(deadline=None)
 @given(wild_graphs())
 def test_symmetrise_is_the_larger_or_the_smaller_of_both_directions(graph: Any) -> None:
     there = dense(graph)
@@ -487,7 +484,6 @@ def test_symmetrise_is_the_larger_or_the_smaller_of_both_directions(graph: Any) 
         assert result.dtype == graph.dtype
 
 
-@settings(deadline=None)
 @given(wild_graphs(), st.integers(1, 14))
 def test_top_k_is_the_first_of_a_stable_sort(graph: Any, k: int) -> None:
     expected = np.full_like(dense(graph), -np.inf)
@@ -499,7 +495,6 @@ def test_top_k_is_the_first_of_a_stable_sort(graph: Any, k: int) -> None:
     assert result.dtype == graph.dtype
 
 
-@settings(deadline=None)
 @given(graphs(dtype=np.float32), st.sampled_from(FORMATS))
 def test_any_format_is_taken_and_none_written_to(graph: Any, kind: str) -> None:
     before = stored(dense(graph))

@@ -7,7 +7,6 @@ import itertools
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,16 @@ import pytest
 import scipy.cluster.hierarchy
 import scipy.sparse
 from click.testing import CliRunner
-from clusters import RunningCluster, running
-from conftest import knn_similarity
-from hypothesis import given, settings
+from clusters import RunningCluster
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
+from internals import change
 from numpy.typing import NDArray
+from same_bits import bits
+from samples import knn_similarity
 from scipy.sparse.csgraph import connected_components
 from strategies import graphs
-from test_same_bits import bits
 
 from sparse_ap import (
     AffinityPropagation,
@@ -32,9 +33,7 @@ from sparse_ap import (
     Hierarchy,
     InvalidInputError,
     affinity_propagation,
-    budget,
     hierarchy,
-    plan,
 )
 from sparse_ap.cli import main
 from sparse_ap.contracting import LinkedGraph, overlap_similarity
@@ -56,12 +55,6 @@ def tree() -> Hierarchy:
     return hierarchy(GRAPH)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[RunningCluster]:
-    with running(2) as cluster:
-        yield cluster
-
-
 def tree_bits(tree: Hierarchy) -> tuple[Any, ...]:
     """Everything a hierarchy holds, comparable."""
     of_graphs = [(g.indptr.tolist(), g.indices.tolist(), g.data.tobytes()) for g in tree.graphs]
@@ -81,7 +74,7 @@ def require_nested(tree: Hierarchy) -> None:
 
 @pytest.mark.filterwarnings("ignore::sparse_ap.PositiveSimilarityWarning")
 @pytest.mark.filterwarnings("ignore:All samples have mutually equal:UserWarning")
-@settings(max_examples=60)
+@examples(60)
 @given(graphs(), st.booleans())
 def test_levels_nest_and_components_never_merge(graph: scipy.sparse.csr_array, twice: bool) -> None:
     matrix = scipy.sparse.block_diag([graph, graph], format="csr") if twice else graph
@@ -195,8 +188,8 @@ def test_the_same_tree_in_every_way(
     tree: Hierarchy, tmp_path: Path, cluster: RunningCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_graph(GRAPH, tmp_path / "graph.zarr")
-    monkeypatch.setattr(plan, "_LEAST_EDGES", 512)
-    monkeypatch.setattr(plan, "_STREAMED_EDGES", 1 << 11)
+    change(monkeypatch, least_edges=512)
+    change(monkeypatch, streamed_edges=1 << 11)
     ways: list[dict[str, Any]] = [
         {"similarity": GRAPH, "n_jobs": 1},
         {"similarity": GRAPH, "n_jobs": 3},
@@ -206,7 +199,7 @@ def test_the_same_tree_in_every_way(
     for way in ways:
         assert tree_bits(hierarchy(**way)) == tree_bits(tree), way
     # On the cluster itself, a small graph though it is.
-    monkeypatch.setattr(budget, "_AT_HAND", 0)
+    change(monkeypatch, edges_at_hand=0)
     assert tree_bits(hierarchy(**ways[-1], clustering=tree.clusterings[0])) == tree_bits(tree)
 
 

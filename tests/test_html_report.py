@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import re
 import sys
 import xml.etree.ElementTree as ET
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from click.testing import CliRunner
-from conftest import knn_similarity
+from samples import knn_similarity
 
 import sparse_ap
 from sparse_ap import (
@@ -31,8 +32,12 @@ from sparse_ap.graphs import write_graph
 from sparse_ap.largest import largest_clusters
 
 GRAPH = knn_similarity(400, 10, 2, seed=2)
-CLUSTERING = affinity_propagation(GRAPH, preference=-0.05, certify=True)
 VOID = {"meta", "source", "img", "link", "br", "hr", "input"}
+
+
+@functools.cache
+def clustered() -> Clustering:
+    return affinity_propagation(GRAPH, preference=-0.05, certify=True)
 
 
 class Page(HTMLParser):
@@ -82,11 +87,11 @@ def run(*arguments: Any) -> Any:
 
 def test_largest_clusters_are_described() -> None:
     dense = GRAPH.toarray()
-    described = largest_clusters(CLUSTERING, 10)
-    sizes = np.bincount(CLUSTERING.labels)
+    described = largest_clusters(clustered(), 10)
+    sizes = np.bincount(clustered().labels)
     assert [row.size for row in described] == sorted(sizes.tolist(), reverse=True)[:10]
     for row in described:
-        members = np.flatnonzero(CLUSTERING.exemplars[CLUSTERING.labels] == row.exemplar)
+        members = np.flatnonzero(clustered().exemplars[clustered().labels] == row.exemplar)
         assert len(members) == row.size
         similarities = {int(i): float(dense[i, row.exemplar]) for i in members if i != row.exemplar}
         assert row.mean_similarity == pytest.approx(np.mean(list(similarities.values())), rel=1e-6)
@@ -104,20 +109,20 @@ def test_who_is_alone_has_no_least_similar_member() -> None:
 
 
 def test_figures_are_at_the_top(tmp_path: Path) -> None:
-    page = page_of(CLUSTERING, tmp_path, title="Four hundred", n_stored=GRAPH.nnz, seconds=12.34)
+    page = page_of(clustered(), tmp_path, title="Four hundred", n_stored=GRAPH.nnz, seconds=12.34)
     assert page.of("title") == page.of("h1") == ["Four hundred"]
     assert page.figures() == {
         "points": "400",
         "stored entries": "4,000",
-        "clusters": f"{CLUSTERING.n_clusters}",
+        "clusters": f"{clustered().n_clusters}",
         "preference": "-0.05",
-        "net similarity": f"{CLUSTERING.net_similarity:.8g}",
-        "proven bound": f"{CLUSTERING.net_similarity_bound:.8g}",
-        "gap to the bound": f"{CLUSTERING.optimality_gap:.2%}",
+        "net similarity": f"{clustered().net_similarity:.8g}",
+        "proven bound": f"{clustered().net_similarity_bound:.8g}",
+        "gap to the bound": f"{clustered().optimality_gap:.2%}",
     }
     assert page.of("p") == ["The exemplars have settled."]
     assert page.of("footer") == [f"sparse_ap {sparse_ap.__version__}"]
-    assert f"{CLUSTERING.n_iter} sweeps, 12.3 seconds in all." in page.of("figcaption")[1]
+    assert f"{clustered().n_iter} sweeps, 12.3 seconds in all." in page.of("figcaption")[1]
 
 
 def test_what_is_not_known_is_not_shown(tmp_path: Path) -> None:
@@ -130,9 +135,9 @@ def test_what_is_not_known_is_not_shown(tmp_path: Path) -> None:
 
 def test_the_table_has_names_if_there_are_any(tmp_path: Path) -> None:
     ids = np.array([f"<i>{i}</i> & $co" for i in range(400)])
-    named, numbered = page_of(CLUSTERING, tmp_path, ids=ids), page_of(CLUSTERING, tmp_path)
-    described = largest_clusters(CLUSTERING, 20)
-    assert len(numbered.rows()) == len(named.rows()) == min(20, CLUSTERING.n_clusters)
+    named, numbered = page_of(clustered(), tmp_path, ids=ids), page_of(clustered(), tmp_path)
+    described = largest_clusters(clustered(), 20)
+    assert len(numbered.rows()) == len(named.rows()) == min(20, clustered().n_clusters)
     for row, by_name, by_number in zip(described, named.rows(), numbered.rows(), strict=True):
         assert by_number == [
             f"{row.exemplar}", f"{row.size}", f"{row.mean_similarity:,.4g}",
@@ -143,14 +148,14 @@ def test_the_table_has_names_if_there_are_any(tmp_path: Path) -> None:
 
 
 def test_titles_and_settings_are_escaped(tmp_path: Path) -> None:
-    page = page_of(CLUSTERING, tmp_path, title="<b> & $title", settings={"<u>": "<s>&", "--scheme": "auto"})
+    page = page_of(clustered(), tmp_path, title="<b> & $title", settings={"<u>": "<s>&", "--scheme": "auto"})
     assert page.of("h1") == ["<b> & $title"]
     assert page.of("th")[-2:] == ["<u>", "--scheme"]
     assert page.of("td")[-2:] == ["<s>&", "auto"]
 
 
 def test_pictures_are_inside_in_light_and_dark(tmp_path: Path) -> None:
-    page = page_of(CLUSTERING, tmp_path)
+    page = page_of(clustered(), tmp_path)
     images = [attrs for tag, attrs in page.elements if tag == "img"]
     sources = [attrs for tag, attrs in page.elements if tag == "source"]
     assert [image["alt"] for image in images] == page.of("figcaption")
@@ -166,7 +171,7 @@ def test_pictures_are_inside_in_light_and_dark(tmp_path: Path) -> None:
 
 
 def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
-    page = page_of(CLUSTERING, tmp_path)
+    page = page_of(clustered(), tmp_path)
     text = (tmp_path / "run.html").read_text(encoding="utf-8")
     assert not {tag for tag, _ in page.elements} & {"script", "link", "iframe", "object"}
     for _, attrs in page.elements:
@@ -178,7 +183,7 @@ def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
 
 def test_the_same_clustering_is_the_same_page(tmp_path: Path) -> None:
     for name in ("one.html", "two.html"):
-        write_report(CLUSTERING, tmp_path / name)
+        write_report(clustered(), tmp_path / name)
     assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
 
 
@@ -210,7 +215,7 @@ def test_places_that_cannot_be_written_are_refused_before_the_work(
     (tmp_path / "folder.html").mkdir()
     path = tmp_path / name
     with pytest.raises(InvalidInputError) as caught:
-        write_report(CLUSTERING, path)
+        write_report(clustered(), path)
     assert str(caught.value) == text.format(path)
     (tmp_path / "graph.npz").write_bytes(b"not even looked at")
     result = run("cluster", tmp_path / "graph.npz", "--report", path)
@@ -221,7 +226,7 @@ def test_missing_matplotlib_is_told_before_the_work(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     needs = "needs matplotlib, which is not installed: pip install 'sparse-ap[plot]'"
     with pytest.raises(MissingDependencyError) as caught:
-        write_report(CLUSTERING, tmp_path / "run.html")
+        write_report(clustered(), tmp_path / "run.html")
     assert str(caught.value) == f"write_report {needs}"
     (tmp_path / "graph.npz").write_bytes(b"not even looked at")
     result = run("cluster", tmp_path / "graph.npz", "--report", tmp_path / "run.html")
@@ -230,7 +235,7 @@ def test_missing_matplotlib_is_told_before_the_work(tmp_path: Path, monkeypatch:
 
 def test_ids_of_other_points_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        write_report(CLUSTERING, tmp_path / "run.html", ids=["a", "b"])
+        write_report(clustered(), tmp_path / "run.html", ids=["a", "b"])
     assert str(caught.value) == (
         "The ids have the shape (2,), and the clustering is of 400 points; one name a point is needed, in "
         "the same order."
@@ -246,7 +251,7 @@ def test_an_error_leaves_what_was_there(tmp_path: Path, monkeypatch: Any) -> Non
     (tmp_path / "run.html").write_text("the one before")
     monkeypatch.setattr(html_report.Path, "write_text", half)
     with pytest.raises(OSError, match="No space left"):
-        write_report(CLUSTERING, tmp_path / "run.html")
+        write_report(clustered(), tmp_path / "run.html")
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.html"]
     assert (tmp_path / "run.html").read_text() == "the one before"
 
@@ -260,8 +265,8 @@ def test_the_command_writes_a_page(tmp_path: Path) -> None:
     page = Page(report.read_text(encoding="utf-8"))
     assert page.of("h1") == ["Clusters of graph.npz"]
     assert page.figures()["stored entries"] == "4,000"
-    assert page.figures()["net similarity"] == f"{CLUSTERING.net_similarity:.8g}"
-    settings = dict(zip(page.of("th")[5:], page.of("td")[5 * min(20, CLUSTERING.n_clusters) :], strict=True))
+    assert page.figures()["net similarity"] == f"{clustered().net_similarity:.8g}"
+    settings = dict(zip(page.of("th")[5:], page.of("td")[5 * min(20, clustered().n_clusters) :], strict=True))
     assert settings == {
         "graph": f"{tmp_path / 'graph.npz'}",
         "--preference": "-0.05",

@@ -168,6 +168,7 @@ def test_usearch_with_fewer_points_than_neighbours(points: Any) -> None:
     assert from_knn(keys, matches.distances).nnz == 20
 
 
+@pytest.mark.slow
 def test_pynndescent(points: Any, exact: Any) -> None:
     from pynndescent import NNDescent
 
@@ -185,6 +186,7 @@ def test_pynndescent_with_fewer_points_than_neighbours(points: Any) -> None:
     assert from_knn(indices, distances).nnz == 12
 
 
+@pytest.mark.slow
 def test_scanpy(points: Any, exact: Any, clustering: Clustering) -> None:
     import scanpy
 

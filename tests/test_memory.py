@@ -87,6 +87,7 @@ def test_the_peak_stays_under_the_limit(path: Path) -> None:
     assert len({result["net_similarity"] for result in results.values()}) == 1
 
 
+@pytest.mark.slow
 def test_the_search_takes_no_more_for_each_point_than_is_promised(path: Path) -> None:
     """What a process needs anyway is promised generously; so the growth with the points is compared."""
     run(Path(f"{path}-small"), "2GB", "streamed", n_disturbances=2)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import graphs
 
@@ -35,7 +36,6 @@ def execution_of(graph: Any, runner: Any = None) -> Execution:
     return Execution(store, cut_rows(store.indptr, 2), runner or SerialRunner())
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), max_size=50), st.randoms())
 def test_sums_on_the_grid_are_exact_in_every_order(values: list[float], random: Any) -> None:
     grid = Grid.for_totals(math.fsum(abs(value) for value in values))
@@ -57,7 +57,6 @@ def test_the_grid_reaches_its_bound(bound: float) -> None:
     assert on_grid(bound, grid.shift) == pytest.approx(bound, abs=grid.limit * 2.0**-52)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=1, max_size=60),
     st.sampled_from([np.float32, np.float64]),
@@ -81,7 +80,7 @@ def test_quantiles_are_numpys(values: list[float], dtype: Any, at: list[float]) 
     )
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(graphs(dtype=np.float32), st.integers(0, 2**32 - 1))
 def test_statistics_count_what_is_stored(graph: Any, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -116,7 +115,7 @@ def test_statistics_count_what_is_stored(graph: Any, seed: int) -> None:
     assert clean.data.tolist() == [best[pair] for pair in sorted(best)]
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(graphs(), st.integers(0, 2**32 - 1))
 def test_a_look_values_the_exemplars(graph: Any, seed: int) -> None:
     n = graph.shape[0]
@@ -132,7 +131,7 @@ def test_a_look_values_the_exemplars(graph: Any, seed: int) -> None:
     assert look.net_similarity == np.where(exemplar | uncovered, preference, best).sum()
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(graphs(dtype=np.float32))
 def test_reordering_renumbers_and_sorts(graph: Any) -> None:
     n = graph.shape[0]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from click.testing import CliRunner
-from conftest import knn_similarity
+from samples import knn_similarity
 
 from sparse_ap import PreferencePath, affinity_propagation, preference_path
 from sparse_ap.cli import main

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import knn_similarity
 from dask.sizeof import sizeof
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import knn_similarity
 
 from sparse_ap.errors import MemoryLimitError
 from sparse_ap.model import RowCut

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -30,7 +31,7 @@ def new_axes() -> Any:
     return Figure(figsize=(5, 3)).add_subplot()
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(st.tuples(counts, counts, counts), min_size=1, max_size=40), counts)
 def test_every_count_of_every_sweep_is_drawn(reports: list[tuple[int, int, int]], n_clusters: int) -> None:
     axes = plot_convergence(run_of(reports, n_clusters), ax=new_axes())

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
@@ -36,7 +37,7 @@ def at(image: Any, places: Any) -> Any:
     return pixels[np.minimum(rows, pixels.shape[0] - 1), np.minimum(columns, pixels.shape[1] - 1)]
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.integers(1, 200), st.integers(0, 2**32 - 1), st.sampled_from([1e-6, 1.0, 1e6]))
 def test_every_point_is_seen_and_no_colour_is_new(n_points: int, seed: int, scale: float) -> None:
     rng = np.random.default_rng(seed)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -46,7 +47,7 @@ def ticks(axis: Any) -> list[str]:
     ]
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=30))
 def test_few_clusters_are_a_bar_each_the_largest_first(sizes: list[int]) -> None:
     axes = plot_sizes(of_sizes(sizes), ax=Figure().add_subplot())
@@ -57,7 +58,7 @@ def test_few_clusters_are_a_bar_each_the_largest_first(sizes: list[int]) -> None
     assert left < min(x for x, _, _ in spans(axes)) < max(x for _, x, _ in spans(axes)) < right
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(st.integers(1, 5000), min_size=31, max_size=200), st.sampled_from([1, 20, 5000]))
 def test_of_many_every_cluster_is_counted_in_the_bar_of_its_size(sizes: list[int], most: int) -> None:
     sizes = [min(size, most) for size in sizes]

@@ -12,7 +12,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -176,7 +177,7 @@ def test_finest_readable_level_is_chosen() -> None:
     assert levels_of(drawn(chain(300, 250, 100))) == ["1: 100 clusters"]
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(1, 300), st.integers(0, 2**32 - 1), st.integers(-1, 3))
 def test_every_tree_has_lines_that_do_not_cross(n: int, seed: int, level: int) -> None:
     tree = random_tree(n, seed)

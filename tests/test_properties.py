@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
-from conftest import knn_similarity
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
+from samples import knn_similarity
 from strategies import graphs
 
 from sparse_ap import Clustering, InvalidInputError, Outcome, affinity_propagation, readout
@@ -46,7 +47,7 @@ def recomputed(graph: Any, preference: Any, clustering: Clustering) -> tuple[flo
     return math.fsum(data), math.fsum(preference[clustering.exemplars])  # type: ignore[arg-type]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(graphs(), st.floats(-10, 3), schemes, refinements, st.integers(1, 60))
 def test_labels_are_valid_and_net_similarity_is_theirs(
     graph: Any, preference: float, scheme: str, refine: Any, max_iter: int
@@ -64,7 +65,7 @@ def test_labels_are_valid_and_net_similarity_is_theirs(
     assert c.net_similarity == data + preferences
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(graphs(), st.integers(-40, 4), st.integers(0, 2**32 - 1))
 def test_repair_is_at_least_as_good_as_everybody_alone(graph: Any, eighths: int, seed: int) -> None:
     n = graph.shape[0]
@@ -87,7 +88,7 @@ def test_repair_is_at_least_as_good_as_everybody_alone(graph: Any, eighths: int,
     assert value >= alone - 1e-9 * abs(alone)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(graphs(), st.floats(-10, 0), schemes)
 def test_medoids_never_lower_the_net_similarity(graph: Any, preference: float, scheme: str) -> None:
     raw, refined = (

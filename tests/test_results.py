@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,28 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from conftest import knn_similarity
+from samples import knn_similarity
 
-from sparse_ap import Hierarchy, InvalidInputError, affinity_propagation, hierarchy, results
+from sparse_ap import Clustering, Hierarchy, InvalidInputError, affinity_propagation, hierarchy, results
 from sparse_ap.observations import write_column, write_levels
 from sparse_ap.results import require_writable, write_clustering, write_hierarchy
 
 GRAPH = knn_similarity(300, 8, 2, seed=0)
-CLUSTERING = affinity_propagation(GRAPH, preference=-0.05)
 NAMES = np.array([f"point {i}" for i in range(300)], object)
+
+
+@functools.cache
+def clustered() -> Clustering:
+    return affinity_propagation(GRAPH, preference=-0.05)
+
+
+@functools.cache
+def tree() -> Hierarchy:
+    return hierarchy(GRAPH, clustering=clustered())
+
+
+def levels() -> list[str]:
+    return [f"level_{level}" for level in range(tree().n_levels)]
 
 
 def read(path: Path) -> dict[str, list[Any]]:
@@ -37,9 +51,9 @@ def read(path: Path) -> dict[str, list[Any]]:
 
 def test_similarities_are_those_to_the_exemplar() -> None:
     dense = GRAPH.toarray()
-    exemplar = CLUSTERING.exemplars[CLUSTERING.labels]
+    exemplar = clustered().exemplars[clustered().labels]
     expected = [0 if i == k else dense[i, k] for i, k in enumerate(exemplar)]
-    assert CLUSTERING.similarities.tolist() == expected
+    assert clustered().similarities.tolist() == expected
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -48,15 +62,15 @@ def test_tables_come_back(tmp_path: Path, ending: str, named: bool, monkeypatch:
     monkeypatch.setattr(results, "_ROWS_AT_A_TIME", 128)
     path = tmp_path / f"table{ending}"
     require_writable(path)
-    write_clustering(CLUSTERING, path, NAMES if named else None)
+    write_clustering(clustered(), path, NAMES if named else None)
     table = read(path)
     assert set(table) == {"point", "label", "exemplar", "similarity"}
     names = NAMES if named else np.arange(300)
     kind = str if named else int
     assert [kind(x) for x in table["point"]] == names.tolist()
-    assert [int(x) for x in table["label"]] == CLUSTERING.labels.tolist()
-    assert [kind(x) for x in table["exemplar"]] == names[CLUSTERING.exemplars[CLUSTERING.labels]].tolist()
-    assert np.array(table["similarity"], np.float32).tolist() == CLUSTERING.similarities.tolist()
+    assert [int(x) for x in table["label"]] == clustered().labels.tolist()
+    assert [kind(x) for x in table["exemplar"]] == names[clustered().exemplars[clustered().labels]].tolist()
+    assert np.array(table["similarity"], np.float32).tolist() == clustered().similarities.tolist()
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
@@ -80,13 +94,13 @@ def test_a_column_of_an_anndata_store(tmp_path: Path, zarr_format: Any) -> None:
         cells.obsp["similarities"] = GRAPH
         cells.write_zarr(path)
     clustering = affinity_propagation(path / "obsp" / "similarities", preference=-0.05)
-    assert (clustering.labels == CLUSTERING.labels).all()
+    assert (clustering.labels == clustered().labels).all()
     write_column(clustering, path, "exemplar")
     back = anndata.read_zarr(path)
     assert back.obs.columns.tolist() == ["depth", "exemplar", "exemplar_similarity"]
-    assert back.obs["exemplar"].tolist() == NAMES[CLUSTERING.exemplars[CLUSTERING.labels]].tolist()
-    assert back.obs["exemplar"].cat.categories.tolist() == NAMES[CLUSTERING.exemplars].tolist()
-    assert back.obs["exemplar_similarity"].tolist() == CLUSTERING.similarities.tolist()
+    assert back.obs["exemplar"].tolist() == NAMES[clustered().exemplars[clustered().labels]].tolist()
+    assert back.obs["exemplar"].cat.categories.tolist() == NAMES[clustered().exemplars].tolist()
+    assert back.obs["exemplar_similarity"].tolist() == clustered().similarities.tolist()
     assert back.obs["depth"].tolist() == list(range(300))
     text = f"{path} has a column 'exemplar' in obs already; choose another name."
     with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
@@ -101,17 +115,17 @@ def test_a_column_of_an_anndata_store(tmp_path: Path, zarr_format: Any) -> None:
 
 def test_where_there_is_no_obs(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="is no AnnData store: there is no group 'obs' in it"):
-        write_column(CLUSTERING, tmp_path / "none.zarr", "exemplar")
+        write_column(clustered(), tmp_path / "none.zarr", "exemplar")
 
 
 def test_what_an_interrupted_run_has_left_is_written_anew(tmp_path: Path) -> None:
     (tmp_path / ".table.zarr.part" / "label").mkdir(parents=True)
-    write_clustering(CLUSTERING, tmp_path / "table.zarr")
+    write_clustering(clustered(), tmp_path / "table.zarr")
     assert [entry.name for entry in tmp_path.iterdir()] == ["table.zarr"]
 
 
 def test_folders_are_not_replaced(tmp_path: Path) -> None:
-    write_clustering(CLUSTERING, tmp_path / "table.zarr")
+    write_clustering(clustered(), tmp_path / "table.zarr")
     with pytest.raises(InvalidInputError, match="exists, and folders are not replaced"):
         require_writable(tmp_path / "table.zarr")
 
@@ -124,36 +138,32 @@ def test_an_error_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setitem(results._WRITERS, ".zarr", fail)
     with pytest.raises(OSError, match="No space left"):
-        write_clustering(CLUSTERING, tmp_path / "table.zarr")
+        write_clustering(clustered(), tmp_path / "table.zarr")
     assert not list(tmp_path.iterdir())
-
-
-TREE = hierarchy(GRAPH, clustering=CLUSTERING)
-LEVELS = [f"level_{level}" for level in range(TREE.n_levels)]
 
 
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("ending", [".csv", ".parquet", ".zarr"])
 def test_levels_come_back(tmp_path: Path, ending: str, named: bool) -> None:
     path = tmp_path / f"table{ending}"
-    exact = TREE.cut_exactly(7)
-    write_hierarchy(TREE, path, NAMES if named else None, [exact])
+    exact = tree().cut_exactly(7)
+    write_hierarchy(tree(), path, NAMES if named else None, [exact])
     table = read(path)
-    assert sorted(table) == sorted(["point", "clusters_7", *LEVELS])
+    assert sorted(table) == sorted(["point", "clusters_7", *levels()])
     names = NAMES if named else np.arange(300)
     kind = str if named else int
     assert [kind(x) for x in table["point"]] == names.tolist()
-    for level in range(TREE.n_levels):
-        expected = names[TREE.exemplars(level)[TREE.labels(level)]].tolist()
+    for level in range(tree().n_levels):
+        expected = names[tree().exemplars(level)[tree().labels(level)]].tolist()
         assert [kind(x) for x in table[f"level_{level}"]] == expected
     assert [kind(x) for x in table["clusters_7"]] == names[exact.exemplars[exact.labels]].tolist()
     if ending == ".zarr":
-        assert zarr.open_group(path, mode="r").attrs["n_clusters"] == TREE.n_clusters.tolist()
+        assert zarr.open_group(path, mode="r").attrs["n_clusters"] == tree().n_clusters.tolist()
 
 
 def test_all_of_a_tree_comes_back(tmp_path: Path) -> None:
-    write_hierarchy(TREE, tmp_path / "tree.npz")
-    assert repr(Hierarchy.load(tmp_path / "tree.npz")) == repr(TREE)
+    write_hierarchy(tree(), tmp_path / "tree.npz")
+    assert repr(Hierarchy.load(tmp_path / "tree.npz")) == repr(tree())
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:zarr v3 autosharding", "ignore:Consolidated")
@@ -164,15 +174,15 @@ def test_levels_in_obs(tmp_path: Path) -> None:
     cells = anndata.AnnData(np.zeros((300, 2), np.float32))
     cells.obs_names = NAMES.tolist()
     cells.write_zarr(path)
-    write_levels(TREE, path, "exemplar", [TREE.cut_exactly(7)])
+    write_levels(tree(), path, "exemplar", [tree().cut_exactly(7)])
     back = anndata.read_zarr(path)
-    expected = [name.replace("level", "exemplar") for name in LEVELS]
+    expected = [name.replace("level", "exemplar") for name in levels()]
     assert back.obs.columns.tolist() == [*expected, "exemplar_clusters_7"]
     assert back.obs["exemplar_clusters_7"].nunique() == 7
-    for level in range(TREE.n_levels):
+    for level in range(tree().n_levels):
         found = back.obs[f"exemplar_{level}"]
-        assert found.tolist() == NAMES[TREE.exemplars(level)[TREE.labels(level)]].tolist()
-        assert found.cat.categories.tolist() == NAMES[TREE.exemplars(level)].tolist()
+        assert found.tolist() == NAMES[tree().exemplars(level)[tree().labels(level)]].tolist()
+        assert found.cat.categories.tolist() == NAMES[tree().exemplars(level)].tolist()
     text = f"{path} has a column 'exemplar_0' in obs already; choose another name."
     with pytest.raises(InvalidInputError, match=re.escape(text)):
-        write_levels(TREE, path, "exemplar")
+        write_levels(tree(), path, "exemplar")

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
-from conftest import knn_similarity
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
+from internals import change
+from same_bits import bits
+from samples import knn_similarity
 from scipy.spatial.distance import cdist
 from strategies import graphs
 
-from sparse_ap import Clustering, affinity_propagation, budget, plan, refinement, sources
+from sparse_ap import affinity_propagation, sources
 from sparse_ap.checkpoints import NoCheckpoints
 from sparse_ap.convergence import StopRule
 from sparse_ap.judges import LastSeen
@@ -35,28 +38,15 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 _READINGS = 150
 
 
-def bits(result: Clustering) -> tuple[Any, ...]:
-    """Everything a clustering holds, comparable."""
-    return (
-        result.labels.tobytes(),
-        result.exemplars.tobytes(),
-        result.net_similarity,
-        result.data_similarity,
-        result.n_promoted,
-        result.outcome,
-        result.history,
-    )
-
-
 @pytest.mark.parametrize("scheme", ["compact", "classic"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_threads_and_reordering_do_not_change_a_bit(
     scheme: str, dtype: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Many small blocks, so that every thread takes some.
-    monkeypatch.setattr(plan, "_LEAST_EDGES", 512)
+    change(monkeypatch, least_edges=512)
     graph = knn_similarity(3000, 12, 2, seed=1, dtype=dtype)
-    monkeypatch.setattr(refinement, "_SMALL", _READINGS * graph.nnz)
+    change(monkeypatch, edges_searched=_READINGS * graph.nnz)
     results = {
         bits(affinity_propagation(graph, preference=-0.02, scheme=scheme, n_jobs=threads, reorder=reorder))
         for threads, reorder in itertools.product([1, 2, 3, 8, 1], [False, True])
@@ -66,8 +56,8 @@ def test_threads_and_reordering_do_not_change_a_bit(
 
 @pytest.mark.parametrize("kept", [1 << 22, 1 << 15])
 def test_dense_graphs_are_the_same_bits_too(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "_LEAST_EDGES", 512)
-    monkeypatch.setattr(budget, "_CANDIDATES", kept)
+    change(monkeypatch, least_edges=512)
+    change(monkeypatch, candidates=kept)
     points = np.random.default_rng(2).normal(size=(300, 4))
     graph = scipy.sparse.csr_array(-cdist(points, points, "sqeuclidean"))
     results = {
@@ -81,7 +71,7 @@ def test_dense_graphs_are_the_same_bits_too(kept: int, monkeypatch: pytest.Monke
 def test_the_cut_of_the_rows_does_not_change_a_bit(
     knn: Any, n_blocks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refinement, "_SMALL", _READINGS * knn.nnz)
+    change(monkeypatch, edges_searched=_READINGS * knn.nnz)
     expected = bits(affinity_propagation(knn, preference=-0.02, n_jobs=1))
     bounds = np.linspace(0, knn.shape[0], n_blocks + 1).astype(int).tolist()
     cuts = tuple(RowCut(a, b) for a, b in itertools.pairwise(bounds))
@@ -89,7 +79,7 @@ def test_the_cut_of_the_rows_does_not_change_a_bit(
     assert bits(affinity_propagation(knn, preference=-0.02, n_jobs=2)) == expected
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(graphs(), st.lists(st.integers(0, 30)), st.booleans())
 def test_messages_are_the_same_bits_for_any_cut(graph: Any, inner: list[int], compact: bool) -> None:
     """Down to the state vectors, in graphs full of ties."""

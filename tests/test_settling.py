@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
-from conftest import knn_similarity
 from hypothesis import given
 from hypothesis import strategies as st
+from internals import change
+from samples import knn_similarity
 
-from sparse_ap import Clustering, affinity_propagation, plan
+from sparse_ap import Clustering, affinity_propagation
 from sparse_ap.settings import DEFAULTS
 from sparse_ap.settling import UNTILTED, Settling
 
@@ -78,7 +79,7 @@ def test_the_toy_settles_at_preferences_rich_in_ties(preference: float) -> None:
 
 
 def test_threads_and_blocks_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "_LEAST_EDGES", 256)
+    change(monkeypatch, least_edges=256)
     results = [clustered("grid", n_jobs=threads, reorder=reorder) for threads, reorder in
                ((1, False), (2, False), (3, True), (1, True))]  # fmt: skip
     assert results[0].n_iter > Settling().after + 10

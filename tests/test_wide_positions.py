@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
-from conftest import knn_similarity
+from samples import knn_similarity
 
 from sparse_ap import InvalidInputError, affinity_propagation, sources
 from sparse_ap.model import Block, RowCut

@@ -21,9 +21,10 @@ import scanpy
 import scipy.io
 import scipy.sparse
 import zarr
-from conftest import knn_similarity
+from effort import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from samples import knn_similarity
 from strategies import graphs
 
 from sparse_ap import InvalidInputError, MissingDependencyError, affinity_propagation
@@ -31,7 +32,7 @@ from sparse_ap.errors import MemoryLimitError
 from sparse_ap.graphs import from_distances, from_knn, read_graph, symmetrise, top_k
 from sparse_ap.graphs.write import write_graph
 
-QUICK = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def stored(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -178,7 +179,7 @@ def test_the_same_labels_from_it(tmp_path: Path, knn: Any) -> None:
 # Reshaped
 
 
-@settings(QUICK, max_examples=8)
+@QUICK
 @given(graph=graphs(dtype=np.float32), k=st.integers(1, 5), on_disk=st.booleans())
 def test_reshaping_is_that_of_graphs(graph: Any, k: int, on_disk: bool, tmp_path: Path) -> None:
     """Symmetrised, cut to k and dropped below a floor: the same from memory and by the database."""

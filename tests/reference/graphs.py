@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from hypothesis import settings
+from effort import examples
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 DAMPINGS = (0.5, 0.7, 0.9)
 
 # Compiling a kernel takes longer than any deadline.
-patient = settings(deadline=None, max_examples=60)
+patient = examples(60)
 
 # Few distinct values, so that ties are frequent, and any others.
 NUMBERS = st.one_of(st.integers(-4, 4).map(float), st.floats(-100, 100, width=32, allow_subnormal=False))

@@ -11,9 +11,11 @@ import pytest
 from graphs import Graph, graphs, patient, random_graph
 from hypothesis import given
 from hypothesis import strategies as st
-from test_optimum import cluster
+from soundness import cluster
 
 from sparse_ap import Outcome, affinity_propagation
+
+pytestmark = pytest.mark.full_search
 
 
 def exact_optimum(graph: Graph) -> Fraction:

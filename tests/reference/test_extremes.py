@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import sklearn.cluster
 from numpy.testing import assert_array_equal
-from test_toy import MEDIAN, PUBLISHED, SCHEMES, SIMILARITY
+from toy import MEDIAN, PUBLISHED, SCHEMES, SIMILARITY
 
 from sparse_ap import affinity_propagation
+
+pytestmark = pytest.mark.full_search
 
 NEVER = pytest.mark.parametrize("never", [-1e3, -1e10, -1e16, -1e30])
 FAR = SIMILARITY < -30

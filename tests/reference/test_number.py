@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
-from conftest import knn_similarity
 from disk import write
+from effort import examples
 from engine import csr_of_dense
 from graphs import Graph, graphs
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from test_toy import DATA, SIMILARITY
+from samples import knn_similarity
+from toy import DATA, SIMILARITY
 
 from sparse_ap import (
     Clustering,
@@ -37,7 +38,7 @@ BY_NUMBER = {
 # nearest neighbours of each point as a sparse matrix, for which its lower end is above the upper one.
 R_RANGE = -210.95860695, -0.54671236
 R_SPARSE_RANGE = 26.52236478, -0.54671236
-few = settings(deadline=None, max_examples=40)
+few = examples(40)
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +69,7 @@ def require_valid(c: Clustering, graph: Graph) -> None:
     assert math.isclose(c.data_similarity, similarity.sum(), rel_tol=1e-6, abs_tol=1e-6)
 
 
+@pytest.mark.full_search
 def test_toy_points_at_every_number() -> None:
     found = {k: affinity_propagation(SIMILARITY, n_clusters=k) for k in BY_NUMBER}
     assert all(found[k].n_clusters == k for k in BY_NUMBER)
@@ -139,6 +141,7 @@ def test_without_edges_there_is_nothing_to_choose() -> None:
     assert np.isfinite([alone.net_similarity, alone.preference]).all()
 
 
+@pytest.mark.full_search
 @pytest.mark.parametrize("factor", [0.5, 4.0, 15.0])
 def test_as_good_as_a_run_that_leads_there(knn: Any, factor: float) -> None:
     run = affinity_propagation(knn, preference=factor * np.median(knn.data))
@@ -212,6 +215,7 @@ def test_fewer_than_can_be_found(knn: Any) -> None:
         assert affinity_propagation(graph, n_clusters=n_clusters).n_clusters == n_clusters
 
 
+@pytest.mark.full_search
 def test_a_path_is_as_good_as_its_runs(knn: Any) -> None:
     preferences = np.median(knn.data) * np.array([5.0, 0.5, 1.0, 2.0])
     path = preference_path(knn, preferences)

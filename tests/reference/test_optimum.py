@@ -1,7 +1,6 @@
 """Every clustering of a small graph is valid, adds up, and is no better than the enumerated optimum."""
 
 import math
-import warnings
 from typing import Any
 
 import engine
@@ -11,9 +10,11 @@ import pytest
 from graphs import Graph, graphs, patient, random_graph
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.exceptions import ConvergenceWarning
+from soundness import assert_valid, cluster
 
-from sparse_ap import Clustering, PositiveSimilarityWarning, affinity_propagation
+from sparse_ap import Clustering
+
+pytestmark = pytest.mark.full_search
 
 SMALL = graphs(most_points=8)
 OPTIONS = st.fixed_dictionaries(
@@ -24,27 +25,6 @@ OPTIONS = st.fixed_dictionaries(
         "max_iter": st.sampled_from([1, 3, 200]),
     }
 )
-
-
-def cluster(similarity: Any, preference: Any, **options: Any) -> Clustering:
-    """Cluster with one thread; many of these graphs are too short of sweeps, or all alike."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.simplefilter("ignore", PositiveSimilarityWarning)
-        warnings.filterwarnings("ignore", "All samples have mutually equal", UserWarning)
-        return affinity_propagation(similarity, preference=preference, n_jobs=1, **options)
-
-
-def assert_valid(graph: Graph, clustering: Clustering) -> None:
-    """Exemplars represent themselves; everybody else is represented along an edge."""
-    exemplars, labels = clustering.exemplars.tolist(), clustering.labels.tolist()
-    assert exemplars == sorted(set(exemplars))
-    assert len(labels) == len(graph.preference)
-    for label, k in enumerate(exemplars):
-        assert labels[k] == label
-    for i, label in enumerate(labels):
-        assert 0 <= label < len(exemplars)
-        assert exemplars[label] == i or graph.similarity[i, exemplars[label]] > -np.inf
 
 
 def assert_adds_up(graph: Graph, clustering: Clustering) -> None:

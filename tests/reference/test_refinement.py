@@ -14,15 +14,18 @@ import scipy.sparse
 from graphs import Graph, graphs, patient, random_graph
 from hypothesis import given
 from hypothesis import strategies as st
+from internals import change
 from scipy.spatial import cKDTree
-from test_optimum import assert_valid, cluster
+from soundness import assert_valid, cluster
 
-from sparse_ap import affinity_propagation, budget
+from sparse_ap import affinity_propagation
 from sparse_ap.climbing import Climber, Standing
 from sparse_ap.mixing import Found, mixed
 from sparse_ap.readout import assign
 from sparse_ap.refinement import Effort, search
 from sparse_ap.swapping import Swapper
+
+pytestmark = pytest.mark.full_search
 
 PLENTY = 10_000
 
@@ -139,7 +142,7 @@ def exchanges(exemplar: Any, candidate: Any) -> Iterator[Any]:
 def test_a_dense_graph_ends_where_no_exemplar_should_be_another_point(
     kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget, "_CANDIDATES", kept)
+    change(monkeypatch, candidates=kept)
     points = np.random.default_rng(5).normal(size=(120, 3))
     similarity = -np.square(points[:, None] - points[None]).sum(axis=2)
     graph = Graph(similarity, np.full(120, 10 * np.median(similarity)))

@@ -23,6 +23,8 @@ from sklearn.metrics import euclidean_distances
 
 from sparse_ap import Clustering, Outcome, affinity_propagation
 
+pytestmark = pytest.mark.full_search
+
 DAMPINGS = (0.5, 0.7, 0.9)
 SEEDS = range(8)
 MAX_ITER = 400

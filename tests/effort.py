@@ -1,0 +1,51 @@
+"""How much is tried: examples of properties, and how long the local search goes on."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+from internals import change, current
+
+# In percent of the examples that a test asks for.
+PERCENT = {"quick": 25, "ci": 100, "fuzz": 834}
+# No property is tried on fewer.
+FEWEST = 5
+
+
+def register_profiles() -> None:
+    """Give Hypothesis the profiles: ``quick`` is what tests take without an option.
+
+    No test fails for being slow: machines are busy, and kernels compile at their first use. But for ``fuzz``
+    the same inputs come each time, so that nothing changes but what is tested.
+    """
+    for name, percent in PERCENT.items():
+        settings.register_profile(
+            name,
+            max_examples=percent,
+            deadline=None,
+            derandomize=name != "fuzz",
+            print_blob=True,
+            suppress_health_check=[HealthCheck.too_slow],
+        )
+    settings.load_profile("quick")
+
+
+def examples(n: int) -> settings:
+    """Ask for ``n`` examples in the profile ``ci``: fewer in ``quick``, more in ``fuzz``."""
+    return settings(
+        max_examples=max(FEWEST, n * PERCENT.get(settings.get_current_profile_name(), 100) // 100)
+    )
+
+
+BRIEFLY = {"edges_searched": 1 << 20, "exchanges_seen": 1 << 22}
+FULLY = {name: current(name) for name in BRIEFLY}
+
+
+def search_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the local search end early on small graphs, which it reads for about a second otherwise."""
+    change(monkeypatch, **BRIEFLY)
+
+
+def search_fully(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the local search go on for as long as it does for users."""
+    change(monkeypatch, **FULLY)

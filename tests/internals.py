@@ -1,0 +1,50 @@
+"""Private names of the package that several tests change, all in one place: where one moves, this follows.
+
+change(monkeypatch, least_edges=512, patience=2.0)
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from sparse_ap import budget, cli_cluster, plan, refinement
+from sparse_ap.runners import cluster, layout, membership, placement
+
+PLACES: dict[str, tuple[ModuleType, str]] = {
+    # Of a block in memory, and of one that is streamed.
+    "least_edges": (plan, "_LEAST_EDGES"),
+    "streamed_edges": (plan, "_STREAMED_EDGES"),
+    # Of a graph that is brought to this process.
+    "edges_at_hand": (budget, "_AT_HAND"),
+    # Similarities to candidates that are kept for exchanges.
+    "candidates": (budget, "_CANDIDATES"),
+    # Edges that the search reads, and similarities that exchanges see.
+    "edges_searched": (refinement, "_SMALL"),
+    "exchanges_seen": (refinement, "_EXCHANGING"),
+    # Of a part on a cluster.
+    "most_edges": (placement, "_MOST_EDGES"),
+    # Of a worker's memory: what is not for edges.
+    "machinery": (placement, "_MACHINERY"),
+    "kept_in_memory": (layout, "kept_in_memory"),
+    # Seconds that a cluster is waited for.
+    "patience": (membership, "PATIENCE"),
+    "timeout": (cli_cluster, "_TIMEOUT"),
+    # Packages whose versions are compared.
+    "must_agree": (membership, "_MUST_AGREE"),
+    # What a task on a cluster does.
+    "read_part": (cluster, "read_part"),
+}
+
+
+def change(monkeypatch: pytest.MonkeyPatch, **values: Any) -> None:
+    """Give private names other values until the end of a test."""
+    for name, value in values.items():
+        monkeypatch.setattr(*PLACES[name], value)
+
+
+def current(name: str) -> Any:
+    """Return the value that a private name has now."""
+    return getattr(*PLACES[name])
