@@ -18,16 +18,11 @@ register_profiles()
 
 # Files that start processes of dask: one after the other, so that no two clusters share the processors.
 ON_CLUSTERS = ("test_cluster_faults.py", "test_cluster.py", "test_cluster_input.py", "test_hierarchy.py")
-# Files of long tests that share no costly fixture: each test goes where there is time, long files first.
-SPREAD = (
-    "test_documentation.py",
-    "test_number.py",
-    "test_fuzz.py",
-    "test_same_bits.py",
-    "test_checkpoints.py",
-    "test_knn.py",
-    "test_properties.py",
-)
+# Files that begin early since they take long, in order; of the rest those that fill the gaps at the end.
+FIRST = (*ON_CLUSTERS, "test_memory.py", "test_libraries.py", "test_documentation.py", "test_number.py")
+LAST = ("test_knn.py", "test_write_graph.py", "test_same_bits.py", "test_fuzz.py", "test_properties.py")
+# Files that share no costly fixture, and so need not stay together.
+SPREAD = {*LAST, "test_documentation.py", "test_number.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,8 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def turn(nodeid: str) -> int:
     """Return when a test's turn is; tests of equal turns stay in order."""
-    order = (*ON_CLUSTERS, *SPREAD)
-    return order.index(file_of(nodeid)) if file_of(nodeid) in order else len(order)
+    order = (*FIRST, "others", *LAST)
+    return order.index(file_of(nodeid) if file_of(nodeid) in order else "others")
 
 
 def file_of(nodeid: str) -> str:
@@ -50,6 +45,9 @@ def group_of(nodeid: str) -> str:
     """Return what a test stays together with, in one of several processes."""
     if file_of(nodeid) in ON_CLUSTERS:
         return "on clusters"
+    if "pynndescent" in nodeid:
+        # It compiles itself in each process that imports it.
+        return "pynndescent"
     return nodeid if file_of(nodeid) in SPREAD else file_of(nodeid)
 
 

@@ -1,6 +1,6 @@
 """Random input of all kinds: always a valid answer, or an error that says what was wrong with it.
 
-``make test-fuzz`` tries 10,000 new inputs; with other profiles there are some hundred, always the same.
+``make test-slow`` tries 10,000 inputs, the same each time, and ``make test-fuzz`` 10,000 new ones.
 """
 
 from __future__ import annotations
@@ -29,16 +29,19 @@ from sparse_ap import AffinityPropagation, InvalidInputError
 from sparse_ap.cli import main
 from sparse_ap.graphs import from_knn, knn_graph
 
+# There are eight tests: 10,000 examples.
+tried = examples(1250, quick=40)
+
 sometimes = st.sampled_from([True, False, False, False])
 
 
-@examples(150)
+@tried
 @given(st.data(), sparse_graphs(), sometimes)
 def test_any_sparse_graph(data: Any, given: Given, both: bool) -> None:
     check(given, data.draw(options(given.similarity.shape[0], wild=False)), both)
 
 
-@examples(150)
+@tried
 @given(st.data(), dense_graphs(), sometimes)
 def test_any_dense_graph(data: Any, given: Given, both: bool) -> None:
     check(given, data.draw(options(len(given.similarity), wild=False)), both)
@@ -67,13 +70,13 @@ def no_graphs() -> Any:
     )
 
 
-@examples(150)
+@tried
 @given(st.data(), st.one_of(broken_sparse(), broken_sparse(), no_graphs()))
 def test_anything_that_is_no_graph(data: Any, given: Given) -> None:
     check(given, data.draw(options(3, wild=False)), both=False)
 
 
-@examples(150)
+@tried
 @given(st.data(), sparse_graphs())
 def test_any_options(data: Any, given: Given) -> None:
     check(given, data.draw(options(given.similarity.shape[0], wild=True)), both=False)
@@ -121,7 +124,7 @@ def neighbour_lists(draw: Any) -> tuple[Any, Any]:
     return ids, d
 
 
-@examples(150)
+@tried
 @given(neighbour_lists(), st.sampled_from(["-d", "-d**2", "1-d"]), st.sampled_from(sorted(LAYOUTS)))
 def test_any_neighbour_lists(lists: tuple[Any, Any], similarity: str, layout: str) -> None:
     ids, d = lists
@@ -204,7 +207,7 @@ def points(draw: Any) -> Any:
     return LAYOUTS[draw(st.sampled_from(["plain", "fortran", "read-only", "list", "tuple", "matrix"]))](X)
 
 
-@examples(150)
+@tried
 @given(
     points(),
     st.integers(0, 16),
@@ -291,7 +294,7 @@ def estimators(draw: Any, n: int) -> tuple[AffinityPropagation, set[str]]:
     return AffinityPropagation(**parameters), wrong
 
 
-@examples(150)
+@tried
 @given(st.data(), st.one_of(points(), points(), dense_graphs(), sparse_graphs()))
 def test_any_estimator(data: Any, X: Any) -> None:
     X = X.similarity if isinstance(X, Given) else X
@@ -354,7 +357,7 @@ def files(draw: Any) -> bytes:
     return bytes(content[: draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))])
 
 
-@examples(150)
+@tried
 @given(files(), st.sampled_from(["info", "cluster"]), st.sampled_from([None, "-d", "-d**2", "1-d"]))
 def test_any_file(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, command: str, similarity: str | None
