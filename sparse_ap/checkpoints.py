@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.durable import flush, replacing
 from sparse_ap.errors import CheckpointError, RunInterrupted
-from sparse_ap.model import SweepReport
+from sparse_ap.model import SweepReport, history_in, history_table
 
 __all__ = ["Checkpoints", "NoCheckpoints", "Saved", "identity_in", "require_new"]
 
@@ -200,7 +200,7 @@ def _write(folder: Path, saved: Saved) -> None:
             version=FORMAT_VERSION,
             members=np.array(sorted(saved.arrays)),
             identity=np.array(list(saved.identity.items()), str).reshape(-1, 2),
-            history=np.array(saved.history, np.int64).reshape(-1, len(SweepReport._fields)),
+            history=history_table(saved.history),
             **saved.arrays,  # type: ignore[arg-type]
         )
         file.flush()
@@ -218,9 +218,8 @@ def _read(path: Path) -> Saved:
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         if int(file["version"]) != FORMAT_VERSION:
             raise ValueError(f"it has version {int(file['version'])}, and {FORMAT_VERSION} is known")
-        history = tuple(SweepReport(*row) for row in file["history"].tolist())
         arrays = {str(name): file[str(name)] for name in file["members"]}
-        return Saved(_identity(file), history, arrays)
+        return Saved(_identity(file), history_in(file["history"]), arrays)
 
 
 def _identity(file: Any) -> Mapping[str, str]:

@@ -20,7 +20,8 @@ from sparse_ap.settings import require, whole
 
 __all__ = ["Cut", "Hierarchy", "column_names", "cut_columns"]
 
-_GRAPH_FIELDS = ("indptr", "indices", "data")
+# In files too.
+_GRAPH_ARRAYS = ("indptr", "indices", "data")
 
 
 class Cut(NamedTuple):
@@ -232,7 +233,7 @@ class Hierarchy:
         """
         arrays: dict[str, Any] = {"n_inner_edges": self.n_inner_edges, "n_edges": self.n_edges}
         for level, (clustering, graph) in enumerate(zip(self.clusterings, self.graphs, strict=True)):
-            parts = clustering.arrays() | {f"graph.{name}": getattr(graph, name) for name in _GRAPH_FIELDS}
+            parts = clustering.arrays() | {f"graph.{name}": getattr(graph, name) for name in _GRAPH_ARRAYS}
             arrays |= {f"{level}.{name}": part for name, part in parts.items()}
         write_arrays(Path(path), arrays)
 
@@ -271,7 +272,7 @@ def _part(arrays: Mapping[str, Any], level: int) -> dict[str, Any]:
 
 
 def _graph_in(part: Mapping[str, Any]) -> scipy.sparse.csr_array:
-    return csr_graph(*(part[f"graph.{name}"] for name in _GRAPH_FIELDS))
+    return csr_graph(*(part[f"graph.{name}"] for name in _GRAPH_ARRAYS))
 
 
 def _require_number(n_clusters: object) -> None:
