@@ -229,7 +229,7 @@ class Clustering:
         return missing / abs(self.net_similarity) if self.net_similarity else missing
 
     def save(self, path: str | Path) -> None:
-        """Write the clustering to an uncompressed ``.npz`` file, one array an attribute.
+        """Write the clustering to an uncompressed ``.npz`` file, one array an attribute, and a version.
 
         Parameters
         ----------
@@ -242,7 +242,7 @@ class Clustering:
         InvalidInputError
             The folder does not exist, or nothing can be written there.
         """
-        write_arrays(Path(path), self.arrays())
+        write_arrays(Path(path), "clustering", self.arrays())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -255,7 +255,7 @@ class Clustering:
         Raises
         ------
         InvalidInputError
-            The file holds no clustering.
+            The file holds no clustering, or one in a form that only a later sparse_ap knows.
         """
         with arrays_in(path, "clustering", "Clustering.save") as arrays:
             return cls.from_arrays(arrays)
@@ -281,7 +281,7 @@ class Clustering:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Self:
-        """Return the clustering whose `arrays` a file has."""
+        """Return the clustering whose `arrays` a file has; what may be None may be missing."""
         return cls(
             labels=arrays["labels"],
             exemplars=arrays["exemplars"],
@@ -295,8 +295,8 @@ class Clustering:
             n_unsettled=arrays["n_unsettled"].item(),
             n_promoted=arrays["n_promoted"].item(),
             history=history_in(arrays["history"]),
-            net_similarity_bound=_or_none(arrays["net_similarity_bound"].item()),
-            preference=_or_none(arrays["preference"].item()),
+            net_similarity_bound=_number_in(arrays, "net_similarity_bound"),
+            preference=_number_in(arrays, "preference"),
         )
 
     def __repr__(self) -> str:
@@ -311,5 +311,7 @@ def _or_nan(value: float | None) -> float:
     return np.nan if value is None else value
 
 
-def _or_none(value: float) -> float | None:
+def _number_in(arrays: Mapping[str, Any], name: str) -> float | None:
+    """Return a number that need not be there, or is NaN where there is none."""
+    value: float = arrays[name].item() if name in arrays else np.nan
     return None if np.isnan(value) else value

@@ -235,7 +235,7 @@ class Hierarchy:
         for level, (clustering, graph) in enumerate(zip(self.clusterings, self.graphs, strict=True)):
             parts = clustering.arrays() | {f"graph.{name}": getattr(graph, name) for name in _GRAPH_ARRAYS}
             arrays |= {f"{level}.{name}": part for name, part in parts.items()}
-        write_arrays(Path(path), arrays)
+        write_arrays(Path(path), "hierarchy", arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -244,7 +244,7 @@ class Hierarchy:
         Raises
         ------
         InvalidInputError
-            The file holds no hierarchy.
+            The file holds no hierarchy, or one in a form that only a later sparse_ap knows.
         """
         with arrays_in(path, "hierarchy", "Hierarchy.save") as arrays:
             n_inner_edges, n_edges = arrays["n_inner_edges"], int(arrays["n_edges"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import shutil
 from dataclasses import fields
 from pathlib import Path
@@ -18,7 +19,14 @@ import numpy as np
 import pytest
 import zarr
 
-from sparse_ap import Clustering, Hierarchy, Outcome, affinity_propagation
+from sparse_ap import (
+    CheckpointError,
+    Clustering,
+    Hierarchy,
+    InvalidInputError,
+    Outcome,
+    affinity_propagation,
+)
 from sparse_ap.graphs import open_graph, read_graph, write_graph
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -27,6 +35,9 @@ CHECKPOINTS = golden.FOLDER / "checkpoints"
 CLUSTERINGS = ("proven", "cut-off")
 # In a checkpoint, beside the state.
 ABOUT = {"version", "members", "identity", "history"}
+# The version in files that had none when the golden files were made, which is the same as 1.
+ONE = (np.dtype(np.int64), (), np.int64(1).tobytes())
+SAVED = {"cluster": "clustering", "tree": "hierarchy"}
 
 
 def members(path: Path) -> dict[str, Any]:
@@ -77,14 +88,18 @@ def test_a_clustering_is_read_and_written_as_it_was(name: str, tmp_path: Path) -
     loaded = Clustering.load(golden.FOLDER / f"{name}.npz")
     assert golden.in_clustering(loaded) == golden.expected("results")[name]
     loaded.save(tmp_path / "again.npz")
-    assert members(tmp_path / "again.npz") == members(golden.FOLDER / f"{name}.npz")
+    again = members(tmp_path / "again.npz")
+    assert again.pop("clustering_version") == ONE
+    assert again == members(golden.FOLDER / f"{name}.npz")
 
 
 def test_a_hierarchy_is_read_and_written_as_it_was(tmp_path: Path) -> None:
     loaded = Hierarchy.load(golden.FOLDER / "tree.npz")
     assert golden.in_hierarchy(loaded) == golden.expected("results")["tree"]
     loaded.save(tmp_path / "again.npz")
-    assert members(tmp_path / "again.npz") == members(golden.FOLDER / "tree.npz")
+    again = members(tmp_path / "again.npz")
+    assert again.pop("hierarchy_version") == ONE
+    assert again == members(golden.FOLDER / "tree.npz")
 
 
 def test_every_outcome_has_its_name_in_files() -> None:
@@ -135,7 +150,8 @@ def test_tables_are_written_as_they_were(which: str, graph: str, tmp_path: Path)
     schema = [[field.name, str(field.type)] for field in parquet.read_schema(tmp_path / "table.parquet")]
     expected = golden.expected("tables")[f"{which}-{graph}"]
     assert schema == expected["parquet"]
-    assert golden.in_archive(tmp_path / "table.npz") == expected["npz"]
+    version = {f"{SAVED[which]}_version": ["<i8", []]}
+    assert golden.in_archive(tmp_path / "table.npz") == version | expected["npz"]
     assert golden.in_group(zarr.open_group(tmp_path / "table.zarr", mode="r")) == expected["zarr"]
 
 
@@ -210,3 +226,90 @@ def test_a_pickled_estimator_predicts(name: str, results: set[str]) -> None:
     if name == "neighbours":
         assert (found.hierarchy_.labels(0) == found.labels_).all()
     repr(found)
+
+
+def changed(path: Path, target: Path, without: str = "", **others: Any) -> Path:
+    """Copy an ``.npz`` file without an array, and with others."""
+    with np.load(path) as arrays:
+        kept = {name: arrays[name] for name in arrays if name != without}
+    np.savez(target, **kept | others)
+    return target
+
+
+@pytest.mark.parametrize(("what", "name"), [(Clustering, "proven"), (Hierarchy, "tree")])
+def test_saved_in_a_later_form_is_refused(what: Any, name: str, tmp_path: Path) -> None:
+    word = what.__name__.lower()
+    version: dict[str, Any] = {f"{word}_version": 2}
+    later = changed(golden.FOLDER / f"{name}.npz", tmp_path / "later.npz", **version)
+    text = (
+        f"The {word} {later} is of version 2 of its format, and this sparse_ap knows none later than 1. "
+        "Update sparse_ap."
+    )
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
+        what.load(later)
+    same = changed(golden.FOLDER / f"{name}.npz", tmp_path / "same.npz", **{f"{word}_version": 1})
+    assert repr(what.load(same)) == repr(what.load(golden.FOLDER / f"{name}.npz"))
+
+
+def test_a_checkpoint_is_not_taken_for_a_later_clustering() -> None:
+    (path,) = (CHECKPOINTS / "young").iterdir()
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(str(path))} holds no clustering"):
+        Clustering.load(path)
+
+
+@pytest.mark.parametrize("name", ["net_similarity_bound", "preference"])
+def test_what_may_be_none_may_be_missing(name: str, tmp_path: Path) -> None:
+    path = changed(golden.FOLDER / "proven.npz", tmp_path / "without.npz", without=name)
+    expected = golden.expected("results")["proven"]
+    assert golden.in_clustering(Clustering.load(path)) == expected | {name: None}
+    path = changed(golden.FOLDER / "tree.npz", tmp_path / "without.npz", without=f"0.{name}")
+    first = Hierarchy.load(path).clusterings[0]
+    assert golden.in_clustering(first) == expected | {name: None}
+
+
+def test_what_a_later_version_adds_is_passed_over(tmp_path: Path) -> None:
+    history = np.hstack([Clustering.load(golden.FOLDER / "proven.npz").history, np.ones((48, 1), np.int64)])
+    path = changed(golden.FOLDER / "proven.npz", tmp_path / "more.npz", history=history, more=np.arange(3))
+    assert golden.in_clustering(Clustering.load(path)) == golden.expected("results")["proven"]
+
+
+@pytest.mark.parametrize(
+    ("version", "advice"), [(3, "Update sparse_ap"), (1, "Go on with the version that wrote it")]
+)
+def test_a_checkpoint_in_another_form_is_refused(version: int, advice: str, tmp_path: Path) -> None:
+    (path,) = (CHECKPOINTS / "young").iterdir()
+    other = changed(path, tmp_path / path.name, version=version)
+    text = (
+        f"The checkpoint {other} is of version {version} of its format, and this sparse_ap goes on from "
+        f"version 2. {advice}, or give another folder to begin anew."
+    )
+    with pytest.raises(CheckpointError, match=f"^{re.escape(text)}$"):
+        affinity_propagation(golden.graph(), checkpoint=tmp_path, resume=True, **golden.RUN)
+    assert other.exists()
+
+
+def noting(folder: Path, **others: Any) -> None:
+    """Change what is noted of a graph."""
+    group = zarr.open_group(folder, mode="r+")
+    noted: Any = group.attrs["sparse_ap"]
+    group.attrs["sparse_ap"] = {**noted, **others}
+
+
+def test_a_graph_in_a_later_form_is_refused(tmp_path: Path) -> None:
+    folder = golden.unpacked("plain", tmp_path / "graph.zarr")
+    noting(folder, version=2)
+    shutil.rmtree(folder / "data")  # in whatever form
+    text = "graph.zarr is of version 2 of its format, and this sparse_ap knows none later than 1. Update "
+    for read in (open_graph, affinity_propagation, lambda given: write_graph(given, tmp_path / "new.zarr")):
+        with pytest.raises(InvalidInputError, match=re.escape(text)):
+            read(folder)
+
+
+def test_a_graph_need_not_be_described(tmp_path: Path) -> None:
+    folder = golden.unpacked("plain", tmp_path / "graph.zarr")
+    noting(folder, more=[1, 2])
+    expected = golden.expected("graphs")["plain"]["clustering"]
+    options: dict[str, Any] = {"preference": -0.02, "refine": "medoid"}
+    assert golden.in_clustering(affinity_propagation(folder, **options)) == expected
+    del zarr.open_group(folder, mode="r+").attrs["sparse_ap"]
+    assert golden.in_clustering(affinity_propagation(folder, **options)) == expected

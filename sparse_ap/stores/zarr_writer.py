@@ -15,7 +15,7 @@ from zarr.codecs import Crc32cCodec
 
 from sparse_ap.model import Block, Origin
 
-__all__ = ["Extent", "write_csr"]
+__all__ = ["FORMAT_VERSION", "Extent", "write_csr"]
 
 FORMAT_VERSION = 1
 
