@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.durable import flush, replacing
 from sparse_ap.errors import CheckpointError, RunInterrupted
-from sparse_ap.model import SweepReport
+from sparse_ap.model import SweepReport, history_in, history_table
 
 __all__ = ["Checkpoints", "NoCheckpoints", "Saved", "identity_in", "require_new"]
 
@@ -95,11 +95,13 @@ class Checkpoints:
         Raises
         ------
         CheckpointError
-            It is one of another run.
+            It is one of another run, or of another version of the format.
         """
         for path in _files(self.folder):
             try:
                 saved = _read(path)
+            except CheckpointError:
+                raise
             except _DAMAGE as error:
                 warnings.warn(
                     f"The checkpoint {path} is damaged ({error}) and passed over.", UserWarning, stacklevel=2
@@ -177,11 +179,19 @@ def require_new(folder: Path) -> None:
 
 
 def identity_in(folder: Path) -> Mapping[str, str]:
-    """Return what the newest readable checkpoint belongs to; nothing where there is none."""
+    """Return what the newest readable checkpoint belongs to; nothing where there is none.
+
+    Raises
+    ------
+    CheckpointError
+        It is of another version of the format.
+    """
     for path in _files(folder):
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            with _opened(path) as file:
                 return _identity(file)
+        except CheckpointError:
+            raise
         except _DAMAGE:
             continue
     return {}
@@ -200,7 +210,7 @@ def _write(folder: Path, saved: Saved) -> None:
             version=FORMAT_VERSION,
             members=np.array(sorted(saved.arrays)),
             identity=np.array(list(saved.identity.items()), str).reshape(-1, 2),
-            history=np.array(saved.history, np.int64).reshape(-1, len(SweepReport._fields)),
+            history=history_table(saved.history),
             **saved.arrays,  # type: ignore[arg-type]
         )
         file.flush()
@@ -213,14 +223,27 @@ def _write(folder: Path, saved: Saved) -> None:
         old.unlink()
 
 
-def _read(path: Path) -> Saved:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     # numpy does not close what it cannot read.
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-        if int(file["version"]) != FORMAT_VERSION:
-            raise ValueError(f"it has version {int(file['version'])}, and {FORMAT_VERSION} is known")
-        history = tuple(SweepReport(*row) for row in file["history"].tolist())
+        version = int(file["version"])
+        if version != FORMAT_VERSION:
+            # Not passed over as damaged: the run would begin anew, and the checkpoint be removed.
+            advice = (
+                "Update sparse_ap" if version > FORMAT_VERSION else "Go on with the version that wrote it"
+            )
+            raise CheckpointError(
+                f"The checkpoint {path} is of version {version} of its format, and this sparse_ap goes on "
+                f"from version {FORMAT_VERSION}. {advice}, or give another folder to begin anew."
+            )
+        yield file
+
+
+def _read(path: Path) -> Saved:
+    with _opened(path) as file:
         arrays = {str(name): file[str(name)] for name in file["members"]}
-        return Saved(_identity(file), history, arrays)
+        return Saved(_identity(file), history_in(file["history"]), arrays)
 
 
 def _identity(file: Any) -> Mapping[str, str]:

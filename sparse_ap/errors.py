@@ -19,6 +19,7 @@ __all__ = [
     "PositiveSimilarityWarning",
     "RunInterrupted",
     "SparseAPError",
+    "require_known",
     "warn_not_converged",
     "warn_of_positive_similarities",
 ]
@@ -30,6 +31,20 @@ class SparseAPError(Exception):
 
 class InvalidInputError(SparseAPError, ValueError):
     """An argument cannot be used; the message says what was needed instead."""
+
+
+def require_known(what: str, version: int, known: int) -> None:
+    """Refuse a file of a form that only a later sparse_ap knows.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    if version > known:
+        raise InvalidInputError(
+            f"{what} is of version {version} of its format, and this sparse_ap knows none later than "
+            f"{known}. Update sparse_ap."
+        )
 
 
 class MissingDependencyError(SparseAPError, ImportError):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -24,6 +24,8 @@ __all__ = [
     "Outcome",
     "RowCut",
     "SweepReport",
+    "history_in",
+    "history_table",
 ]
 
 FloatArray = NDArray[np.floating[Any]]
@@ -120,6 +122,21 @@ class SweepReport(NamedTuple):
     n_unsettled: int
 
 
+def history_table(history: Iterable[SweepReport]) -> Int64Array:
+    """Return reports as files have them: a row a sweep, of four columns."""
+    rows = [(report.sweep, report.n_exemplars, report.n_changed, report.n_unsettled) for report in history]
+    return np.array(rows, np.int64).reshape(-1, 4)
+
+
+def history_in(table: NDArray[Any]) -> tuple[SweepReport, ...]:
+    """Return the reports in a table of `history_table`; columns that follow on the four are passed over."""
+    reports = []
+    for row in table.tolist():
+        sweep, n_exemplars, n_changed, n_unsettled = row[:4]
+        reports.append(SweepReport(sweep, n_exemplars, n_changed, n_unsettled))
+    return tuple(reports)
+
+
 class Outcome(Enum):
     """How a run ended. The value is advice to the user."""
 
@@ -212,7 +229,7 @@ class Clustering:
         return missing / abs(self.net_similarity) if self.net_similarity else missing
 
     def save(self, path: str | Path) -> None:
-        """Write the clustering to an uncompressed ``.npz`` file, one array an attribute.
+        """Write the clustering to an uncompressed ``.npz`` file, one array an attribute, and a version.
 
         Parameters
         ----------
@@ -225,7 +242,7 @@ class Clustering:
         InvalidInputError
             The folder does not exist, or nothing can be written there.
         """
-        write_arrays(Path(path), self.arrays())
+        write_arrays(Path(path), "clustering", self.arrays())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -238,33 +255,49 @@ class Clustering:
         Raises
         ------
         InvalidInputError
-            The file holds no clustering.
+            The file holds no clustering, or one in a form that only a later sparse_ap knows.
         """
         with arrays_in(path, "clustering", "Clustering.save") as arrays:
             return cls.from_arrays(arrays)
 
     def arrays(self) -> dict[str, Any]:
-        """Return all attributes as arrays."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
-        return found | {
+        """Return every attribute as files have it, by its name there, which is part of the format."""
+        return {
+            "labels": self.labels,
+            "exemplars": self.exemplars,
+            "similarities": self.similarities,
+            "net_similarity": self.net_similarity,
+            "data_similarity": self.data_similarity,
+            "exemplar_preference": self.exemplar_preference,
+            "n_iter": self.n_iter,
+            "converged": self.converged,
             "outcome": self.outcome.name,
-            "history": np.array(self.history, dtype=np.int64).reshape(-1, len(SweepReport._fields)),
+            "n_unsettled": self.n_unsettled,
+            "n_promoted": self.n_promoted,
+            "history": history_table(self.history),
             "net_similarity_bound": _or_nan(self.net_similarity_bound),
             "preference": _or_nan(self.preference),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Self:
-        """Return the clustering whose attributes these are."""
-        found = {field.name: arrays[field.name] for field in fields(cls)}
-        scalars = {name: value.item() for name, value in found.items() if value.ndim == 0}
-        found |= scalars | {
-            "outcome": Outcome[scalars["outcome"]],
-            "history": tuple(SweepReport(*row) for row in found["history"].tolist()),
-            "net_similarity_bound": _or_none(scalars["net_similarity_bound"]),
-            "preference": _or_none(scalars["preference"]),
-        }
-        return cls(**found)
+        """Return the clustering whose `arrays` a file has; what may be None may be missing."""
+        return cls(
+            labels=arrays["labels"],
+            exemplars=arrays["exemplars"],
+            similarities=arrays["similarities"],
+            net_similarity=arrays["net_similarity"].item(),
+            data_similarity=arrays["data_similarity"].item(),
+            exemplar_preference=arrays["exemplar_preference"].item(),
+            n_iter=arrays["n_iter"].item(),
+            converged=arrays["converged"].item(),
+            outcome=Outcome[arrays["outcome"].item()],
+            n_unsettled=arrays["n_unsettled"].item(),
+            n_promoted=arrays["n_promoted"].item(),
+            history=history_in(arrays["history"]),
+            net_similarity_bound=_number_in(arrays, "net_similarity_bound"),
+            preference=_number_in(arrays, "preference"),
+        )
 
     def __repr__(self) -> str:
         """Say what is worth knowing at a glance."""
@@ -278,5 +311,7 @@ def _or_nan(value: float | None) -> float:
     return np.nan if value is None else value
 
 
-def _or_none(value: float) -> float | None:
+def _number_in(arrays: Mapping[str, Any], name: str) -> float | None:
+    """Return a number that need not be there, or is NaN where there is none."""
+    value: float = arrays[name].item() if name in arrays else np.nan
     return None if np.isnan(value) else value

@@ -167,16 +167,16 @@ def propagate(
 
 
 def _state(points: PointState, rows: Any) -> dict[str, NDArray[Any]]:
-    """Return the vectors that a sweep changes, by name; the totals gathered are a copy of one of them."""
-    kept = {
+    """Return the vectors that a sweep changes, by their names in checkpoints; ``gathered`` is ``total``."""
+    return {
         "support": points.own.support,
         "self_responsibility": points.own.self_responsibility,
         "total": points.total,
         "exemplar": points.exemplar,
         "changed_at": points.changed_at,
         "tilt": points.tilt,
+        **rows.state(),
     }
-    return kept | {name: values for name, values in rows._asdict().items() if name not in OwnRows._fields}
 
 
 def _saved(

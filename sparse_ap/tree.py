@@ -20,7 +20,8 @@ from sparse_ap.settings import require, whole
 
 __all__ = ["Cut", "Hierarchy", "column_names", "cut_columns"]
 
-_GRAPH_FIELDS = ("indptr", "indices", "data")
+# In files too.
+_GRAPH_ARRAYS = ("indptr", "indices", "data")
 
 
 class Cut(NamedTuple):
@@ -232,9 +233,9 @@ class Hierarchy:
         """
         arrays: dict[str, Any] = {"n_inner_edges": self.n_inner_edges, "n_edges": self.n_edges}
         for level, (clustering, graph) in enumerate(zip(self.clusterings, self.graphs, strict=True)):
-            parts = clustering.arrays() | {f"graph.{name}": getattr(graph, name) for name in _GRAPH_FIELDS}
+            parts = clustering.arrays() | {f"graph.{name}": getattr(graph, name) for name in _GRAPH_ARRAYS}
             arrays |= {f"{level}.{name}": part for name, part in parts.items()}
-        write_arrays(Path(path), arrays)
+        write_arrays(Path(path), "hierarchy", arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -243,7 +244,7 @@ class Hierarchy:
         Raises
         ------
         InvalidInputError
-            The file holds no hierarchy.
+            The file holds no hierarchy, or one in a form that only a later sparse_ap knows.
         """
         with arrays_in(path, "hierarchy", "Hierarchy.save") as arrays:
             n_inner_edges, n_edges = arrays["n_inner_edges"], int(arrays["n_edges"])
@@ -271,7 +272,7 @@ def _part(arrays: Mapping[str, Any], level: int) -> dict[str, Any]:
 
 
 def _graph_in(part: Mapping[str, Any]) -> scipy.sparse.csr_array:
-    return csr_graph(*(part[f"graph.{name}"] for name in _GRAPH_FIELDS))
+    return csr_graph(*(part[f"graph.{name}"] for name in _GRAPH_ARRAYS))
 
 
 def _require_number(n_clusters: object) -> None:

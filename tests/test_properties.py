@@ -238,7 +238,7 @@ def test_saving_keeps_everything(knn: Any, tmp_path: Any) -> None:
     c = affinity_propagation(knn, preference=-0.02)
     c.save(tmp_path / "result.npz")
     with np.load(tmp_path / "result.npz") as saved:
-        assert set(saved.files) == set(Clustering.__dataclass_fields__)
+        assert set(saved.files) == {*Clustering.__dataclass_fields__, "clustering_version"}
         assert (saved["labels"] == c.labels).all()
         assert saved["outcome"] == "CONVERGED"
         assert [tuple(row) for row in saved["history"]] == [tuple(report) for report in c.history]

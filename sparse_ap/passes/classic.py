@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from sparse_ap.model import Block, Float64Array, FloatArray
 from sparse_ap.passes.contract import EXACT_SUM, ColumnReduction, Columns
@@ -31,6 +32,10 @@ class ClassicRows(NamedTuple):
     preference: Float64Array
     support: Float64Array
     self_responsibility: Float64Array
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return nothing: the loop has these arrays too, and the messages are not kept on disk."""
+        return {}
 
 
 class Messages(NamedTuple):

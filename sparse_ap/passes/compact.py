@@ -18,6 +18,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from sparse_ap.model import Block, Float64Array, FloatArray, Int32Array
 from sparse_ap.passes.contract import EXACT_SUM, ColumnReduction, Columns
@@ -78,6 +79,16 @@ class CompactRows(NamedTuple):
             edge2=np.full(n, NOBODY, np.int32),
             delta2=np.zeros(n, dtype),
         )
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what the loop has not, by its names in checkpoints, which are part of the format."""
+        return {
+            "mean": self.mean,
+            "edge1": self.edge1,
+            "delta1": self.delta1,
+            "edge2": self.edge2,
+            "delta2": self.delta2,
+        }
 
 
 class Weights(NamedTuple):

@@ -13,13 +13,14 @@ import numpy as np
 import zarr
 from zarr.core.sync import sync
 
-from sparse_ap.errors import DamagedGraphError, InvalidInputError
+from sparse_ap.errors import DamagedGraphError, InvalidInputError, require_known
 from sparse_ap.model import Origin
 from sparse_ap.stores.consecutive import name_of, whole
 from sparse_ap.stores.shared import mark_of
 from sparse_ap.stores.structure import float_type, require_ids_fit, require_indptr, require_square
 from sparse_ap.stores.zarr_csr import ZarrStore
 from sparse_ap.stores.zarr_dense import ZarrDenseStore
+from sparse_ap.stores.zarr_writer import FORMAT_VERSION
 
 __all__ = ["open_zarr"]
 
@@ -50,6 +51,7 @@ def open_zarr(
             f"{name_of(node)} is a sparse graph; threshold and top_k are for dense arrays. For a sparse "
             "graph use sparse-ap convert --top-k, or --min-similarity."
         )
+    require_known_form(node)
     _require_rows(node, symmetric)
     return open_csr(node, missing_chunks)
 
@@ -88,6 +90,12 @@ def node_at(location: Location) -> zarr.Group | zarr.Array[Any]:
 def _absolute(location: str) -> str:
     """Return a path that means the same in other processes; URLs do anyway."""
     return location if "://" in location else str(Path(location).absolute())
+
+
+def require_known_form(group: zarr.Group) -> None:
+    """Refuse a graph that a later version has written in another form."""
+    version = _noted(group).get("version", FORMAT_VERSION)
+    require_known(f"The graph {name_of(group)}", int(version), FORMAT_VERSION)
 
 
 def _require_rows(group: zarr.Group, symmetric: bool) -> None:
@@ -147,15 +155,18 @@ def _telling(array: zarr.Array[Any], fill: float) -> zarr.Array[Any]:
 
 def _origin(group: zarr.Group, n_points: int) -> Origin:
     """Return what the writer has noted: how points were renumbered, what was left out."""
-    noted: Any = group.attrs.get("sparse_ap", {})
     order = whole(_array(group, "order")).astype(np.int32) if "order" in group else None
     if order is not None and not np.array_equal(np.sort(order), np.arange(n_points)):
         raise DamagedGraphError(
             f"{name_of(group)}/order does not number the {n_points} points. Restore the graph from a copy, "
             "or write it again."
         )
-    floor = noted.get("min_similarity")
+    floor = _noted(group).get("min_similarity")
     return Origin(order, -np.inf if floor is None else float(floor))
+
+
+def _noted(group: zarr.Group) -> Any:
+    return group.attrs.get("sparse_ap", {})
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.stores.consecutive import name_of
 from sparse_ap.stores.zarr_csr import ZarrStore
-from sparse_ap.stores.zarr_opening import node_at, open_csr
+from sparse_ap.stores.zarr_opening import node_at, open_csr, require_known_form
 
 __all__ = ["SparseGroup", "open_sparse", "paths_of_graphs"]
 
@@ -59,6 +59,7 @@ def open_sparse(location: Path, key: str | None) -> SparseGroup:
         )
     if key is not None:
         group = _member(group, key)
+    require_known_form(group)
     by_columns = group.attrs.get("encoding-type") == "csc_matrix"
     missing = [name for name in ("data", "indices", "indptr") if name not in group]
     if missing:

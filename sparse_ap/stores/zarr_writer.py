@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from zarr.codecs import Crc32cCodec
 
 from sparse_ap.model import Block, Origin
 
-__all__ = ["Extent", "write_csr"]
+__all__ = ["FORMAT_VERSION", "Extent", "write_csr"]
 
 FORMAT_VERSION = 1
 
@@ -177,8 +177,6 @@ def _write_ids(group: zarr.Group, pieces: Iterable[NDArray[Any]]) -> None:
 
 def _attributes(extent: Extent, origin: Origin, has_ids: bool) -> dict[str, Any]:
     floor = None if origin.floor == -np.inf else origin.floor
-    noted = asdict(extent)
-    noted.pop("n_points")
     return {
         "encoding-type": "csr_matrix",
         "encoding-version": "0.1.0",
@@ -186,7 +184,11 @@ def _attributes(extent: Extent, origin: Origin, has_ids: bool) -> dict[str, Any]
         "sparse_ap": {
             "version": FORMAT_VERSION,
             "canonical": True,
-            **noted,
+            "n_edges": extent.n_edges,
+            "smallest": extent.smallest,
+            "largest": extent.largest,
+            "longest_row": extent.longest_row,
+            "n_without_edges": extent.n_without_edges,
             "min_similarity": floor,
             "reordered": origin.order is not None,
             "has_ids": has_ids,
