@@ -88,7 +88,7 @@ def main() -> None:
     """Cluster similarity graphs by affinity propagation."""
 
 
-@main.command(
+@click.command(
     epilog="Example: sparse-ap info graph.npz",
     help=f"""Show what a graph is like.
 {INPUT_HELP}
@@ -106,7 +106,7 @@ def info(graph: Path, similarity: str | None, missing: Literal["nan"] | None, n_
         click.echo(line)
 
 
-@main.command(
+@click.command(
     help=f"""Cluster a graph, and write whom each point is represented by.
 {INPUT_HELP}
 The more an exemplar costs (the lower the preference), the fewer clusters. Compare the preference with the
@@ -215,7 +215,7 @@ def _report(clustering: Clustering, seconds: float, output: Path | None, report:
         click.echo(f"report          {report}")
 
 
-@main.command()
+@click.command()
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-output"),
     show_default=True, help="Folder for map.png, hierarchy.png and clusters.csv.",
@@ -233,6 +233,9 @@ def demo(output: Path, n_jobs: int | None) -> None:
     run_demo(output, n_jobs=n_jobs, echo=click.echo)
 
 
+main.add_command(info)
+main.add_command(cluster)
+main.add_command(demo)
 main.add_command(convert)
 main.add_command(knn)
 main.add_command(path)
