@@ -19,7 +19,7 @@ from measure import moses_graph, no_convergence_warnings
 from suite import knn
 
 from sparse_ap import Clustering, InvalidInputError, affinity_propagation, preference_path
-from sparse_ap.plan import Execution
+from sparse_ap.execution.blocking import Execution
 
 FACTORS = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
 DIMENSIONS = {"plane": 2, "ten": 10, "wide": 50}

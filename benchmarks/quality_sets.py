@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import NearestNeighbors
 
-from sparse_ap.demo.places import load_places, unit_vectors
+from sparse_ap.cli.demo.places import load_places, unit_vectors
 from sparse_ap.graphs import from_knn, knn_graph
 
 N_NEIGHBOURS = 15

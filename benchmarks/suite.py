@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.neighbors import NearestNeighbors
 
-from sparse_ap.demo.places import load_places, unit_vectors
+from sparse_ap.cli.demo.places import load_places, unit_vectors
 
 FACTORS = (1, 3, 10)
 

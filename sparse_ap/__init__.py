@@ -2,7 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sparse_ap.clustering import affinity_propagation
+from sparse_ap.clustering.affinity_propagation import affinity_propagation
+from sparse_ap.clustering.hierarchy import hierarchy
+from sparse_ap.clustering.preference_path import PreferencePath, preference_path
+from sparse_ap.clustering.preference_range import PreferenceRange, preference_range
+from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import (
     CheckpointError,
     ClusterError,
@@ -14,12 +18,8 @@ from sparse_ap.errors import (
     RunInterrupted,
     SparseAPError,
 )
-from sparse_ap.hierarchy import hierarchy
-from sparse_ap.html_report import write_report
-from sparse_ap.model import Clustering, Outcome, SweepReport
-from sparse_ap.preference_path import PreferencePath, preference_path
-from sparse_ap.preference_range import PreferenceRange, preference_range
-from sparse_ap.tree import Cut, Hierarchy
+from sparse_ap.kernels.block import Clustering, Outcome, SweepReport
+from sparse_ap.plotting.html_report import write_report
 
 if TYPE_CHECKING:
     from sparse_ap.estimator import AffinityPropagation

@@ -160,7 +160,7 @@ def scheduler_view(client: Client) -> Any:
 
 def import_what_workers_need() -> None:
     """Do in a worker what its first task would begin with."""
-    import sparse_ap.runners.tasks  # noqa: F401
+    import sparse_ap.execution.dask.tasks  # noqa: F401
 
 
 def fail_or_take_long(pass_: Any, part: Any, *rest: Any) -> Any:
@@ -189,7 +189,7 @@ def slowly(seconds: float, answer: Any) -> Any:
 
 def read_part_twice(*args: Any) -> Any:
     """Do the work of a pass twice, on the same objects; the answers are the same to the bit."""
-    from sparse_ap.runners.tasks import read_part
+    from sparse_ap.execution.dask.tasks import read_part
 
     first, second = read_part(*args), read_part(*args)
     assert pickle.dumps(first) == pickle.dumps(second)

@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 
-from sparse_ap import budget, cli_cluster, plan, refinement
-from sparse_ap.runners import cluster, layout, membership, placement
+from sparse_ap.execution import blocking as plan
+from sparse_ap.execution import budget
+from sparse_ap.execution.dask import client as cli_cluster
+from sparse_ap.execution.dask import executor as cluster
+from sparse_ap.execution.dask import layout, placement
+from sparse_ap.execution.dask import workers as membership
+from sparse_ap.search import refinement
 
 PLACES: dict[str, tuple[ModuleType, str]] = {
     # Of a block in memory, and of one that is streamed.

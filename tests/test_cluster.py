@@ -44,14 +44,14 @@ from sparse_ap import (
     affinity_propagation,
 )
 from sparse_ap.cli import main
+from sparse_ap.execution.dask import placement
+from sparse_ap.execution.dask.executor import ClusterRunner
+from sparse_ap.execution.dask.layout import Layout
+from sparse_ap.execution.dask.transfer import Link
+from sparse_ap.execution.dask.workers import Membership
 from sparse_ap.graphs import open_graph, write_graph
-from sparse_ap.model import RowCut
-from sparse_ap.runners import placement
-from sparse_ap.runners.cluster import ClusterRunner
-from sparse_ap.runners.layout import Layout
-from sparse_ap.runners.link import Link
-from sparse_ap.runners.membership import Membership
-from sparse_ap.stores.memory import MemoryStore
+from sparse_ap.kernels.block import RowCut
+from sparse_ap.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -32,9 +32,9 @@ from same_bits import bits
 from samples import knn_similarity
 
 from sparse_ap import ClusterError, Clustering, affinity_propagation
-from sparse_ap.runners.cluster import ClusterRunner
-from sparse_ap.runners.link import Link, LostError
-from sparse_ap.runners.membership import Membership
+from sparse_ap.execution.dask.executor import ClusterRunner
+from sparse_ap.execution.dask.transfer import Link, LostError
+from sparse_ap.execution.dask.workers import Membership
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

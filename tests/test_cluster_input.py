@@ -41,12 +41,13 @@ from sparse_ap import (
     affinity_propagation,
 )
 from sparse_ap.cli import main
+from sparse_ap.clustering.input import open_source
+from sparse_ap.execution.dask import placement
+from sparse_ap.execution.dask import workers as membership
+from sparse_ap.execution.plans import cluster_way
 from sparse_ap.graphs import open_graph
-from sparse_ap.model import RowCut
-from sparse_ap.runners import membership, placement
-from sparse_ap.sources import open_source
-from sparse_ap.stores.chunked import ChunkedStore
-from sparse_ap.ways import cluster_way
+from sparse_ap.kernels.block import RowCut
+from sparse_ap.storage.dask_blocks import ChunkedStore
 
 GRAPH = knn_similarity(100, 5, 2, seed=8)
 

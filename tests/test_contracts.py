@@ -22,57 +22,50 @@ from dask.delayed import Delayed, delayed
 from distributed import Client, LocalCluster
 from samples import knn_similarity
 
-import sparse_ap.passes
+import sparse_ap.kernels
+from sparse_ap.execution.dask.executor import ClusterRunner
+from sparse_ap.execution.executor import new_columns, read_blocks
+from sparse_ap.execution.local import SerialRunner
+from sparse_ap.execution.threads import ThreadsRunner
 from sparse_ap.graphs import open_graph
-from sparse_ap.model import RowCut
-from sparse_ap.passes.assignment import (
+from sparse_ap.kernels.assignment import (
     AssignmentPass,
     AssignmentRows,
     ExemplarVectors,
     LookPass,
     RankedVectors,
 )
-from sparse_ap.passes.classic import ClassicRows, ClassicSweep, ClassicVectors, Messages
-from sparse_ap.passes.collecting import Collected, CollectPass
-from sparse_ap.passes.compact import DIAGONAL, NOBODY, CompactRows, CompactSweep, SweepVectors
-from sparse_ap.passes.contract import COUNT, EXACT_SUM
-from sparse_ap.passes.contraction import ClusterVectors, ContractionPass, Links
-from sparse_ap.passes.dual import (
-    CoverPass,
-    CoverRows,
-    OfferRows,
-    OpenVectors,
-    ProvenGainPass,
-    SmoothGainPass,
-)
-from sparse_ap.passes.extent import BestRows, ExtentPass
-from sparse_ap.passes.gathering import GatherPass, PlaceVectors, TableRows
-from sparse_ap.passes.grid import Grid
-from sparse_ap.passes.medoid import ChosenVectors, MedoidPass
-from sparse_ap.passes.mixing import LabelVectors, LinkPass, LinkRows
-from sparse_ap.passes.moves import ClaimPass, ClaimRows, ClaimVectors, FirstVectors, GainPass, GainRows
-from sparse_ap.passes.order_statistics import HistogramPass
-from sparse_ap.passes.out_degrees import OutDegreePass, OutDegreeRows
-from sparse_ap.passes.reordering import ReorderingPass
-from sparse_ap.passes.rescue import (
+from sparse_ap.kernels.block import RowCut
+from sparse_ap.kernels.classic import ClassicRows, ClassicSweep, ClassicVectors, Messages
+from sparse_ap.kernels.coarsening import ClusterVectors, ContractionPass, Links
+from sparse_ap.kernels.collecting import Collected, CollectPass
+from sparse_ap.kernels.compact import DIAGONAL, NOBODY, CompactRows, CompactSweep, SweepVectors
+from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM
+from sparse_ap.kernels.entry_statistics import StatisticsPass
+from sparse_ap.kernels.exact_sum import Grid
+from sparse_ap.kernels.extent import BestRows, ExtentPass
+from sparse_ap.kernels.out_degrees import OutDegreePass, OutDegreeRows
+from sparse_ap.kernels.quantiles import HistogramPass
+from sparse_ap.kernels.reordering import ReorderingPass
+from sparse_ap.kernels.support_bound import PreferenceRows, SupportBoundPass
+from sparse_ap.propagation.medoid import ChosenVectors, MedoidPass
+from sparse_ap.propagation.rescue import (
     NominationPass,
     NominationRows,
     RescueGainPass,
     RescueVectors,
     UncoveredVectors,
 )
-from sparse_ap.passes.standing import StandingPass, StandingRows
-from sparse_ap.passes.statistics import StatisticsPass
-from sparse_ap.passes.support_bound import PreferenceRows, SupportBoundPass
-from sparse_ap.runners import new_columns, read_blocks
-from sparse_ap.runners.cluster import ClusterRunner
-from sparse_ap.runners.serial import SerialRunner
-from sparse_ap.runners.threads import ThreadsRunner
-from sparse_ap.stores import block_of
-from sparse_ap.stores.chunked_opening import open_collection
-from sparse_ap.stores.memory import MemoryStore
-from sparse_ap.stores.normalising import NormalisingStore
-from sparse_ap.stores.parts import HeldPart, StreamedPart
+from sparse_ap.search.dual import CoverPass, CoverRows, OfferRows, OpenVectors, ProvenGainPass, SmoothGainPass
+from sparse_ap.search.gathering import GatherPass, PlaceVectors, TableRows
+from sparse_ap.search.label_propagation import LabelVectors, LinkPass, LinkRows
+from sparse_ap.search.moves import ClaimPass, ClaimRows, ClaimVectors, FirstVectors, GainPass, GainRows
+from sparse_ap.search.standing import StandingPass, StandingRows
+from sparse_ap.storage.dask_collections import open_collection
+from sparse_ap.storage.memory import MemoryStore
+from sparse_ap.storage.normalising import NormalisingStore
+from sparse_ap.storage.parts import HeldPart, StreamedPart
+from sparse_ap.storage.store import block_of
 
 GRAPH = knn_similarity(500, 7, 2, seed=11)
 # Rows without edges, ties, and not every column a row.
@@ -497,8 +490,8 @@ CASES: dict[str, Any] = {
 
 def test_every_pass_is_a_case() -> None:
     modules = [
-        importlib.import_module(f"sparse_ap.passes.{found.name}")
-        for found in pkgutil.iter_modules(sparse_ap.passes.__path__)
+        importlib.import_module(f"sparse_ap.kernels.{found.name}")
+        for found in pkgutil.iter_modules(sparse_ap.kernels.__path__)
     ]
     passes = {
         name

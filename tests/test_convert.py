@@ -11,7 +11,7 @@ import zarr
 from click.testing import CliRunner
 
 from sparse_ap.cli import Commands
-from sparse_ap.cli_convert import convert
+from sparse_ap.cli.convert import convert
 from sparse_ap.graphs import read_graph
 
 M8 = "".join(

@@ -10,16 +10,23 @@ import numpy as np
 import pytest
 
 from sparse_ap import Hierarchy, hierarchy
-from sparse_ap.colours import ON_DARK
-from sparse_ap.demo import draw_map, great_circle_km, load_places, measure_regions, unit_vectors, write_table
-from sparse_ap.demo import run as demo_run
-from sparse_ap.demo.labels import Box, place_labels
-from sparse_ap.demo.map import HEIGHT, WIDTH, Caption, blank_map, require_matplotlib
-from sparse_ap.demo.places import Places
-from sparse_ap.demo.projection import CENTRAL_MERIDIAN, equal_earth, relative_longitude
-from sparse_ap.demo.regions import COLUMNS, Regions
-from sparse_ap.demo.tree_map import RING, Sheet, continent_level, draw_names, draw_tree
+from sparse_ap.cli.demo import (
+    draw_map,
+    great_circle_km,
+    load_places,
+    measure_regions,
+    unit_vectors,
+    write_table,
+)
+from sparse_ap.cli.demo import run as demo_run
+from sparse_ap.cli.demo.labels import Box, place_labels
+from sparse_ap.cli.demo.map import HEIGHT, WIDTH, Caption, blank_map, require_matplotlib
+from sparse_ap.cli.demo.places import Places
+from sparse_ap.cli.demo.projection import CENTRAL_MERIDIAN, equal_earth, relative_longitude
+from sparse_ap.cli.demo.regions import COLUMNS, Regions
+from sparse_ap.cli.demo.tree_map import RING, Sheet, continent_level, draw_names, draw_tree
 from sparse_ap.errors import MissingDependencyError
+from sparse_ap.plotting.colours import ON_DARK
 
 # Hand-picked, so that what the regions measure can be told in advance: Reykjavík and two places near it,
 # Wellington and one near it, and Apia on the other side of the map's edge.

@@ -22,7 +22,7 @@ from samples import knn_similarity
 import sparse_ap
 from sparse_ap import Clustering, DamagedGraphError, InvalidInputError, MemoryLimitError
 from sparse_ap.graphs import open_graph, read_graph, symmetrise
-from sparse_ap.stores.consecutive import ConsecutiveReader
+from sparse_ap.storage.zarr_reader import ConsecutiveReader
 
 # The search reads small graphs hundreds of times: one test has it.
 affinity_propagation = functools.partial(sparse_ap.affinity_propagation, refine="medoid")

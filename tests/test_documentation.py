@@ -20,9 +20,9 @@ from click.testing import CliRunner
 
 import sparse_ap
 import sparse_ap.graphs
-import sparse_ap.plotting
+import sparse_ap.plotting.clustering
 from sparse_ap.cli import main
-from sparse_ap.runners.placement import Member, require_room
+from sparse_ap.execution.dask.placement import Member, require_room
 
 pytestmark = pytest.mark.full_search
 
@@ -30,12 +30,12 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 DOCUMENTED_MODULES = [
-    "sparse_ap.clustering",
-    "sparse_ap.graphs.annotated",
+    "sparse_ap.clustering.affinity_propagation",
+    "sparse_ap.graphs.anndata",
     "sparse_ap.graphs.distances",
     "sparse_ap.graphs.edges",
     "sparse_ap.graphs.knn",
-    "sparse_ap.graphs.neighbours",
+    "sparse_ap.graphs.neighbour_lists",
 ]
 
 # "..." stands for what differs from run to run or is left out, an output line <BLANKLINE> for an empty one.

@@ -15,16 +15,10 @@ from scipy.spatial import cKDTree
 from strategies import graphs
 
 from sparse_ap import InvalidInputError, affinity_propagation
-from sparse_ap.graphs import (
-    assembly,
-    from_anndata,
-    from_distances,
-    from_knn,
-    neighbours,
-    symmetrise,
-    top_k,
-)
+from sparse_ap.graphs import from_anndata, from_distances, from_knn, symmetrise, top_k
+from sparse_ap.graphs import neighbour_lists as neighbours
 from sparse_ap.graphs.distances import similarities_between
+from sparse_ap.storage import csr as assembly
 
 FORMATS = ["csr", "csc", "coo", "lil", "dok"]
 

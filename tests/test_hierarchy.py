@@ -36,12 +36,12 @@ from sparse_ap import (
     hierarchy,
 )
 from sparse_ap.cli import main
-from sparse_ap.contracting import LinkedGraph, overlap_similarity
+from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
+from sparse_ap.execution.blocking import Execution, cut_rows
+from sparse_ap.execution.local import SerialRunner
 from sparse_ap.graphs import knn_graph, write_graph
-from sparse_ap.passes.contraction import Links, weights
-from sparse_ap.plan import Execution, cut_rows
-from sparse_ap.runners.serial import SerialRunner
-from sparse_ap.stores.memory import MemoryStore
+from sparse_ap.kernels.coarsening import Links, weights
+from sparse_ap.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

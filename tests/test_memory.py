@@ -12,7 +12,8 @@ import disk
 import numpy as np
 import pytest
 
-from sparse_ap.budget import GraphSize, MemoryLimitError, Way, choose_way
+from sparse_ap.errors import MemoryLimitError
+from sparse_ap.execution.budget import GraphSize, Way, choose_way
 
 N_POINTS, DEGREE = 600_000, 8
 
@@ -30,14 +31,14 @@ warnings.simplefilter("ignore")
 path, limit, kind, n_disturbances = sys.argv[1:]
 given, n_jobs = (open_graph(path), 1) if kind == "streamed" else (path, None)
 effort = Effort(200 if int(n_disturbances) else 0, int(n_disturbances))
-sparse_ap.runs.Effort.after = lambda *given: effort
+sparse_ap.clustering.run.Effort.after = lambda *given: effort
 chosen = []
-choose = sparse_ap.ways.choose_way
+choose = sparse_ap.execution.plans.choose_way
 def noted(ways, size, limit):
     way = choose(ways, size, limit)
     chosen.extend([way, psutil.Process().memory_info().rss + way.extra_bytes(size)])
     return way
-sparse_ap.ways.choose_way = noted
+sparse_ap.execution.plans.choose_way = noted
 clustering = affinity_propagation(given, memory_limit=limit, preference=-2.0, max_iter=11, n_jobs=n_jobs)
 way, promised = chosen
 print(json.dumps({

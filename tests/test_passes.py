@@ -14,21 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import graphs
 
-from sparse_ap.damping import damping_for_degree, weights_after
-from sparse_ap.model import RowCut
-from sparse_ap.ordering import locality_order, reordered
-from sparse_ap.passes.assignment import ExemplarVectors, LookPass
-from sparse_ap.passes.extent import BestRows, ExtentPass
-from sparse_ap.passes.grid import Grid, on_grid
-from sparse_ap.passes.order_statistics import order_statistics, quantiles
-from sparse_ap.passes.statistics import StatisticsPass
-from sparse_ap.passes.support_bound import PreferenceRows
-from sparse_ap.plan import Execution, cut_rows
-from sparse_ap.runners.serial import SerialRunner
-from sparse_ap.runners.threads import ThreadsRunner
-from sparse_ap.stores import block_of
-from sparse_ap.stores.memory import MemoryStore
-from sparse_ap.ties import break_ties, gaps
+from sparse_ap.execution.blocking import Execution, cut_rows
+from sparse_ap.execution.local import SerialRunner
+from sparse_ap.execution.renumbering import locality_order, reordered
+from sparse_ap.execution.threads import ThreadsRunner
+from sparse_ap.kernels.assignment import ExemplarVectors, LookPass
+from sparse_ap.kernels.block import RowCut
+from sparse_ap.kernels.entry_statistics import StatisticsPass
+from sparse_ap.kernels.exact_sum import Grid, on_grid
+from sparse_ap.kernels.extent import BestRows, ExtentPass
+from sparse_ap.kernels.quantiles import order_statistics, quantiles
+from sparse_ap.kernels.support_bound import PreferenceRows
+from sparse_ap.propagation.damping import damping_for_degree, weights_after
+from sparse_ap.propagation.ties import break_ties, gaps
+from sparse_ap.storage.memory import MemoryStore
+from sparse_ap.storage.store import block_of
 
 
 def execution_of(graph: Any, runner: Any = None) -> Execution:

@@ -21,10 +21,11 @@ from matplotlib.figure import Figure
 from scipy.spatial import cKDTree
 
 from sparse_ap import AffinityPropagation, MissingDependencyError, affinity_propagation
-from sparse_ap.colours import ON_DARK, ON_LIGHT, spread_colours
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import knn_graph
-from sparse_ap.plotting import RASTERISED_FROM, plot_clustering
+from sparse_ap.plotting import plot_clustering
+from sparse_ap.plotting.clustering import RASTERISED_FROM
+from sparse_ap.plotting.colours import ON_DARK, ON_LIGHT, spread_colours
 
 SQUARE = np.array([[0.0, 0], [1, 0], [0, 1], [9, 9]])
 # Point 0 represents the first three, point 3 only itself.

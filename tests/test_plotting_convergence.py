@@ -15,8 +15,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sparse_ap import InvalidInputError, MissingDependencyError, SweepReport, affinity_propagation
-from sparse_ap.colours import ON_DARK, ON_LIGHT
 from sparse_ap.plotting import plot_convergence
+from sparse_ap.plotting.colours import ON_DARK, ON_LIGHT
 
 counts = st.integers(0, 10**7)
 NAMES = ["exemplars", "unsettled", "changed in the sweep", "clusters returned"]

@@ -14,9 +14,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from sparse_ap import plotting
+from sparse_ap.plotting import clustering as plotting
 from sparse_ap.plotting import plot_clustering
-from sparse_ap.plotting_pixels import PER_INCH, draw_pixels
+from sparse_ap.plotting.pixels import PER_INCH, draw_pixels
 
 RED, BLUE = (1.0, 0.0, 0.0, 1.0), (0.0, 0.0, 1.0, 1.0)
 

@@ -15,8 +15,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sparse_ap import InvalidInputError, MissingDependencyError
-from sparse_ap.colours import ON_DARK, ON_LIGHT
 from sparse_ap.plotting import plot_sizes
+from sparse_ap.plotting.colours import ON_DARK, ON_LIGHT
 
 
 def of_sizes(sizes: Any) -> SimpleNamespace:

@@ -22,9 +22,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sparse_ap import Clustering, Hierarchy, InvalidInputError, MissingDependencyError, Outcome, hierarchy
-from sparse_ap.colours import ON_DARK, ON_LIGHT
 from sparse_ap.graphs import knn_graph
 from sparse_ap.plotting import plot_tree
+from sparse_ap.plotting.colours import ON_DARK, ON_LIGHT
 
 NAMES = [f"point {i}" for i in range(10)]
 

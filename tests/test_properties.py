@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from samples import knn_similarity
 from strategies import graphs
 
-from sparse_ap import Clustering, InvalidInputError, Outcome, affinity_propagation, readout
-from sparse_ap.plan import Execution, cut_rows
-from sparse_ap.runners.serial import SerialRunner
-from sparse_ap.similarity import Problem, survey
-from sparse_ap.stores.memory import MemoryStore
+from sparse_ap import Clustering, InvalidInputError, Outcome, affinity_propagation
+from sparse_ap.execution.blocking import Execution, cut_rows
+from sparse_ap.execution.local import SerialRunner
+from sparse_ap.propagation import readout
+from sparse_ap.propagation.problem import Problem, survey
+from sparse_ap.storage.memory import MemoryStore
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),

@@ -13,9 +13,10 @@ import pytest
 import zarr
 from samples import knn_similarity
 
-from sparse_ap import Clustering, Hierarchy, InvalidInputError, affinity_propagation, hierarchy, results
-from sparse_ap.observations import write_column, write_levels
-from sparse_ap.results import require_writable, write_clustering, write_hierarchy
+from sparse_ap import Clustering, Hierarchy, InvalidInputError, affinity_propagation, hierarchy
+from sparse_ap.cli import tables as results
+from sparse_ap.cli.anndata import write_column, write_levels
+from sparse_ap.cli.tables import require_writable, write_clustering, write_hierarchy
 
 GRAPH = knn_similarity(300, 8, 2, seed=0)
 NAMES = np.array([f"point {i}" for i in range(300)], object)

@@ -11,9 +11,10 @@ import pytest
 import scipy.sparse
 from samples import knn_similarity
 
-from sparse_ap import InvalidInputError, affinity_propagation, sources
-from sparse_ap.model import Block, RowCut
-from sparse_ap.stores.memory import MemoryStore
+from sparse_ap import InvalidInputError, affinity_propagation
+from sparse_ap.clustering import input as sources
+from sparse_ap.kernels.block import Block, RowCut
+from sparse_ap.storage.memory import MemoryStore
 
 FAR = 2**33
 

@@ -30,7 +30,7 @@ from strategies import graphs
 from sparse_ap import InvalidInputError, MissingDependencyError, affinity_propagation
 from sparse_ap.errors import MemoryLimitError
 from sparse_ap.graphs import from_distances, from_knn, read_graph, symmetrise, top_k
-from sparse_ap.graphs.write import write_graph
+from sparse_ap.graphs.conversion.write_graph import write_graph
 
 QUICK = settings(examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -235,7 +235,7 @@ def test_notes_are_kept_when_a_written_graph_is_converted(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("similarity", ["-d", "-d**2", "1-d", None])
 def test_neighbour_lists_memory_mapped(similarity: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("sparse_ap.graphs.neighbours._ENTRIES_AT_A_TIME", 100)
+    monkeypatch.setattr("sparse_ap.graphs.neighbour_lists._ENTRIES_AT_A_TIME", 100)
     rng = np.random.default_rng(0)
     indices, distances = rng.integers(-1, 500, (500, 7)), np.sort(rng.random((500, 7)), axis=1)
     distances[rng.random((500, 7)) < 0.1] = np.inf

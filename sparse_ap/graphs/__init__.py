@@ -1,12 +1,12 @@
 """Making similarity graphs: from points, from what k-NN libraries give, from other graphs."""
 
-from sparse_ap.graphs.annotated import from_anndata
+from sparse_ap.graphs.anndata import from_anndata
+from sparse_ap.graphs.conversion.write_graph import WrittenGraph, write_graph
 from sparse_ap.graphs.distances import from_distances
 from sparse_ap.graphs.edges import symmetrise, top_k
 from sparse_ap.graphs.knn import knn_graph
-from sparse_ap.graphs.neighbours import from_knn
+from sparse_ap.graphs.neighbour_lists import from_knn
 from sparse_ap.graphs.stored import StoredGraph, open_graph, read_graph
-from sparse_ap.graphs.write import WrittenGraph, write_graph
 
 __all__ = [
     "StoredGraph",

@@ -9,10 +9,10 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.assembly import csr_graph
-from sparse_ap.graphs.conversion import Similarity, float_type, similarities_of
-from sparse_ap.model import BoolArray
-from sparse_ap.stores.memory import csr_of
+from sparse_ap.graphs.similarities import Similarity, float_type, similarities_of
+from sparse_ap.kernels.block import BoolArray
+from sparse_ap.storage.csr import csr_graph
+from sparse_ap.storage.memory import csr_of
 
 __all__ = ["from_distances", "similarities_between"]
 

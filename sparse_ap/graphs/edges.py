@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.assembly import csr_graph
-from sparse_ap.stores.memory import MemoryStore
+from sparse_ap.storage.csr import csr_graph
+from sparse_ap.storage.memory import MemoryStore
 
 __all__ = ["symmetrise", "top_k"]
 

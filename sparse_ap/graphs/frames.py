@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.model import FloatArray
+from sparse_ap.kernels.block import FloatArray
 
 __all__ = ["Frame", "Neighbours"]
 

@@ -9,12 +9,12 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.assembly import csr_graph
-from sparse_ap.stores.consecutive import whole
-from sparse_ap.stores.memory import MemoryStore
-from sparse_ap.stores.zarr_csr import ZarrStore
-from sparse_ap.stores.zarr_dense import ZarrDenseStore
-from sparse_ap.stores.zarr_opening import open_zarr
+from sparse_ap.storage.csr import csr_graph
+from sparse_ap.storage.memory import MemoryStore
+from sparse_ap.storage.zarr_csr import ZarrStore
+from sparse_ap.storage.zarr_dense import ZarrDenseStore
+from sparse_ap.storage.zarr_groups import open_zarr
+from sparse_ap.storage.zarr_reader import whole
 
 __all__ = ["StoredGraph", "open_graph", "read_graph"]
 

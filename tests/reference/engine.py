@@ -5,18 +5,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from sparse_ap.checkpoints import NoCheckpoints
-from sparse_ap.convergence import StopRule
-from sparse_ap.judges import LastSeen
-from sparse_ap.model import SweepReport
-from sparse_ap.passes.classic import Messages
-from sparse_ap.plan import Execution, cut_rows
-from sparse_ap.propagation import PointState, propagate
-from sparse_ap.runners.serial import SerialRunner
-from sparse_ap.schemes import Classic, Compact
-from sparse_ap.settling import UNTILTED
-from sparse_ap.similarity import Problem, support_grid, survey
-from sparse_ap.stores.memory import MemoryStore
+from sparse_ap.execution.blocking import Execution, cut_rows
+from sparse_ap.execution.local import SerialRunner
+from sparse_ap.kernels.block import SweepReport
+from sparse_ap.kernels.classic import Messages
+from sparse_ap.propagation.checkpoints import NoCheckpoints
+from sparse_ap.propagation.incumbent import LastSeen
+from sparse_ap.propagation.loop import PointState, propagate
+from sparse_ap.propagation.problem import Problem, support_grid, survey
+from sparse_ap.propagation.schemes import Classic, Compact
+from sparse_ap.propagation.settling import UNTILTED
+from sparse_ap.propagation.stopping import StopRule
+from sparse_ap.storage.memory import MemoryStore
 
 
 class Watched:

@@ -19,11 +19,11 @@ from scipy.spatial import cKDTree
 from soundness import assert_valid, cluster
 
 from sparse_ap import affinity_propagation
-from sparse_ap.climbing import Climber, Standing
-from sparse_ap.mixing import Found, mixed
-from sparse_ap.readout import assign
-from sparse_ap.refinement import Effort, search
-from sparse_ap.swapping import Swapper
+from sparse_ap.propagation.readout import assign
+from sparse_ap.search.crossover import Found, mixed
+from sparse_ap.search.exchange import Swapper
+from sparse_ap.search.local_search import Climber, Standing
+from sparse_ap.search.refinement import Effort, search
 
 pytestmark = pytest.mark.full_search
 

@@ -1,0 +1,101 @@
+"""The command that writes graphs to disk."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sparse_ap.graphs.conversion.write_graph import WrittenGraph, write_graph
+from sparse_ap.graphs.similarities import SIMILARITIES
+
+__all__ = ["convert"]
+
+
+@click.command(
+    help="""Write a graph to disk, to be clustered from there, however large it is.
+
+\b
+INPUT is one of:
+  .m8                        BLAST's or MMseqs2's table of hits (12 columns)
+  .abc                       MCL's: two labels and a similarity
+  .tsv .csv .txt .parquet    two points and a similarity, in the first three columns
+  .npz                       a scipy sparse matrix, or neighbour lists (indices, distances)
+  .mtx                       Matrix Market
+  .h5ad, AnnData zarr        a graph of its obsp
+  zarr group                 a sparse matrix by rows or columns
+Text may be compressed (.gz). Points are numbers from 0, or names, which are kept beside the graph.
+
+\b
+Edges are first dropped (--min-similarity), then stored both ways (--symmetrise), then counted (--top-k),
+then moved (--order). What does not fit into memory is sorted on disk, beside the output.
+
+\b
+Examples:
+  sparse-ap convert hits.m8 -o proteins.zarr --symmetrise
+  sparse-ap convert hits.m8 -o proteins.zarr --column evalue --similarity=-d
+  sparse-ap convert edges.tsv.gz -o graph.zarr --memory-limit 2GB
+  sparse-ap convert cells.h5ad -o cells.zarr --key obsp/distances
+  sparse-ap convert graph.npz -o graph.zarr --order rcm
+""",
+)
+@click.argument("source", metavar="INPUT", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path),
+    help="The folder to write, as graph.zarr.",
+)  # fmt: skip
+@click.option("--key", help="Where in an AnnData file the graph is, as obsp/distances.")
+@click.option(
+    "--similarity",
+    type=click.Choice(list(SIMILARITIES)),
+    help="The input holds distances, and how they become similarities. Write --similarity=-d.",
+)
+@click.option(
+    "--column", help="Where the similarity is: a heading, or a number from 3.  [default: bitscore, or 3]"
+)
+@click.option(
+    "--ids",
+    type=click.Choice(["auto", "integer", "string"]),
+    default="auto",
+    show_default=True,
+    help="Whether an edge list's points are numbers or names.",
+)
+@click.option("--n-points", type=int, help="Of an edge list with numbers.  [default: the largest, plus 1]")
+@click.option("--min-similarity", type=float, help="Leave out edges with this similarity or a smaller one.")
+@click.option(
+    "--symmetrise", is_flag=True, help="Store edges in both directions, with the larger similarity."
+)
+@click.option("--top-k", type=int, help="Keep this many edges a point.")
+@click.option("--order", type=click.Choice(["rcm"]), help="Put neighbours near each other: faster sweeps.")
+@click.option("--float64", is_flag=True, help="Store similarities in 64 bits.")
+@click.option("--memory-limit", help="For the whole process, as 2GB.  [default: what there is]")
+@click.option("--force", is_flag=True, help="Replace a graph that is there, once the new one is complete.")
+@click.option("--quiet", is_flag=True, help="No progress, no summary.")
+def convert(source: Path, output: Path, float64: bool, force: bool, quiet: bool, **options: Any) -> None:
+    """Write a graph to disk."""
+    start = time.perf_counter()
+    written = write_graph(
+        source,
+        output,
+        dtype="float64" if float64 else "float32",
+        overwrite=force,
+        verbose=not quiet,
+        **options,
+    )
+    if not quiet:
+        for line in _lines(written, time.perf_counter() - start):
+            click.echo(line)
+
+
+def _lines(written: WrittenGraph, seconds: float) -> list[str]:
+    similarities = "none" if written.smallest is None else f"{written.smallest:g} to {written.largest:g}"
+    return [
+        f"points          {written.n_points:,}",
+        f"edges           {written.n_edges:,}",
+        f"a point         at most {written.longest_row:,}; none: {written.n_without_edges:,} points",
+        f"similarities    {similarities}",
+        f"time            {seconds:.1f} s",
+        f"written to      {written.path}",
+    ]

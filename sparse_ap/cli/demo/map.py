@@ -1,0 +1,224 @@
+"""The map: every place in the colour of its region, drawn to the place that represents it.
+
+There are no coastlines: the places draw the world.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.cli.demo.labels import Box, place_labels
+from sparse_ap.cli.demo.places import unit_vectors
+from sparse_ap.cli.demo.projection import equal_earth, relative_longitude
+from sparse_ap.cli.demo.regions import Regions
+from sparse_ap.errors import MissingDependencyError
+from sparse_ap.plotting.colours import ON_DARK, spread_colours
+
+__all__ = ["Caption", "draw_map", "require_matplotlib"]
+
+WIDTH, HEIGHT = 2400, 1300
+"""Size of the picture in pixels."""
+
+DOTS_PER_INCH = 200
+MAX_NAMES = 30
+CANDIDATES_PER_NAME = 10
+"""How far down the list of regions to look for one whose name finds room."""
+
+SPACE, OCEAN, GRID, INK, FAINT = "#05070d", "#0b1220", "#18233a", "#f4f6fb", "#8b98b3"
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What is written in the corners that the map leaves free.
+
+    Attributes
+    ----------
+    title : str
+        At the top left, on one line.
+    facts : tuple of str
+        Below it, one a line, each short: the map begins beside them.
+    note : str
+        At the bottom left: how to read the map.
+    credit : str
+        At the bottom right: whose data it is.
+    """
+
+    title: str
+    facts: tuple[str, ...]
+    note: str
+    credit: str = "Places: GeoNames, CC BY 4.0"
+
+
+def require_matplotlib() -> None:
+    """Check that there is something to draw with, before there is anything to draw.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib, an optional dependency, is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError.of("The map", "matplotlib", "plot") from error
+
+
+def draw_map(regions: Regions, caption: Caption, path: Path) -> None:
+    """Draw the regions on a map of the world in the Equal Earth projection.
+
+    Parameters
+    ----------
+    regions : Regions
+        What to draw.
+    caption : Caption
+        What to write around it.
+    path : Path
+        The PNG file to write, overwritten if there is one.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib, an optional dependency, is not installed.
+
+    Notes
+    -----
+    The projection is B. Šavrič, T. Patterson and B. Jenny (2018), "The Equal Earth map projection".
+    """
+    require_matplotlib()
+    axes = blank_map()
+    sheet = _Sheet.of(regions)
+    draw_globe(axes)
+    _draw_spokes(axes, sheet)
+    _draw_places(axes, sheet)
+    _draw_exemplars(axes, sheet)
+    _draw_names(axes, sheet)
+    write_caption(axes.figure, caption)
+    axes.figure.savefig(path, dpi=DOTS_PER_INCH, facecolor=SPACE, metadata={"Title": caption.title})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sheet:
+    """The regions as they lie on the map.
+
+    Attributes
+    ----------
+    regions : Regions
+        The regions.
+    east : ndarray of float64, shape (n_places,)
+        Degrees east of the central meridian.
+    points : ndarray of float64, shape (n_places, 2)
+        Where each place is on the map.
+    colours : ndarray of float64, shape (n_regions, 4)
+        Colour of each region: red, green, blue and opacity.
+    """
+
+    regions: Regions
+    east: NDArray[np.float64]
+    points: NDArray[np.float64]
+    colours: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, regions: Regions) -> _Sheet:
+        """Project the places and colour the regions."""
+        from matplotlib.colors import to_rgba_array
+
+        places = regions.places
+        east = relative_longitude(places.longitude)
+        centres = unit_vectors(places)[regions.exemplars]
+        colours = to_rgba_array(ON_DARK)[spread_colours(centres, len(ON_DARK))]
+        return cls(regions, east, equal_earth(places.latitude, east), colours)
+
+
+def blank_map() -> Any:
+    """Make the figure and, in it, axes that show the whole width of the map."""
+    # Not through pyplot: that would touch the caller's figures, and may want a display.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH / DOTS_PER_INCH, HEIGHT / DOTS_PER_INCH), dpi=DOTS_PER_INCH)
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.010, 0.035, 0.980, 0.895))
+    axes.set_axis_off()
+    axes.set_aspect("equal")
+    axes.set_xlim(-2.72, 2.72)
+    axes.set_ylim(-1.33, 1.33)
+    return axes
+
+
+def draw_globe(axes: Any) -> None:
+    """Fill the outline of the map and rule a line every 30 degrees."""
+    latitudes = np.linspace(-90.0, 90.0, 181)
+    edge = equal_earth(latitudes, np.full(181, 180.0))
+    axes.fill(
+        *np.vstack([edge, edge[::-1] * (-1.0, 1.0)]).T,
+        facecolor=OCEAN,
+        edgecolor=GRID,
+        linewidth=0.8,
+        zorder=0,
+    )
+    for east in range(-150, 180, 30):
+        axes.plot(*equal_earth(latitudes, np.full(181, float(east))).T, color=GRID, linewidth=0.4, zorder=1)
+    for north in range(-60, 90, 30):
+        ends = equal_earth(np.full(2, float(north)), np.array([-180.0, 180.0]))
+        axes.plot(*ends.T, color=GRID, linewidth=0.4, zorder=1)
+
+
+def _draw_spokes(axes: Any, sheet: _Sheet) -> None:
+    """Draw a faint line from each place to its exemplar."""
+    from matplotlib.collections import LineCollection
+
+    regions = sheet.regions
+    exemplar = regions.exemplars[regions.labels]
+    # A line between the two sides of the map's edge would run across the whole map.
+    whole = np.abs(sheet.east - sheet.east[exemplar]) < 180.0
+    lines = np.stack([sheet.points[whole], sheet.points[exemplar[whole]]], axis=1)
+    colours = sheet.colours[regions.labels[whole]]
+    axes.add_collection(LineCollection(list(lines), colors=colours, linewidths=0.25, alpha=0.30, zorder=2))
+
+
+def _draw_places(axes: Any, sheet: _Sheet) -> None:
+    """Draw each place as a point of its region's colour."""
+    colours = sheet.colours[sheet.regions.labels]
+    axes.scatter(*sheet.points.T, c=colours, s=0.28, linewidths=0, alpha=0.8, zorder=3)
+
+
+def _draw_exemplars(axes: Any, sheet: _Sheet) -> None:
+    """Draw each exemplar as a dot in a white ring, of an area that grows with its region."""
+    regions = sheet.regions
+    areas = 0.2 + 3.4 * regions.sizes / regions.sizes.max()
+    centres = sheet.points[regions.exemplars]
+    axes.scatter(*centres.T, c=sheet.colours, s=areas, edgecolors="white", linewidths=0.22, zorder=4)
+
+
+def _draw_names(axes: Any, sheet: _Sheet) -> None:
+    """Name the exemplars of the largest regions that leave each other room."""
+    from matplotlib.patheffects import withStroke
+
+    order = sheet.regions.exemplars[sheet.regions.largest_first()]
+    halo = [withStroke(linewidth=1.6, foreground=SPACE)]
+    candidates = order[: CANDIDATES_PER_NAME * MAX_NAMES]
+    style = {"fontsize": 5.6, "color": INK, "va": "bottom", "path_effects": halo, "zorder": 5}
+    # A name's size is known once it is written: each is written, measured, then moved or taken away.
+    texts = [axes.text(0, 0, sheet.regions.places.names[i], **style) for i in candidates]
+    extents = [text.get_window_extent().size for text in texts]
+    anchors = axes.transData.transform(sheet.points[candidates])
+    frame = Box(*axes.get_window_extent().bounds)
+    placed = place_labels(anchors, extents, frame, gap=8.0, margin=22.0, limit=MAX_NAMES)
+    for label in placed:
+        texts[label.index].set_position(axes.transData.inverted().transform(label.box[:2]))
+    for index in set(range(len(texts))) - {label.index for label in placed}:
+        texts[index].remove()
+
+
+def write_caption(figure: Any, caption: Caption) -> None:
+    """Write the caption's parts in their corners."""
+    figure.text(0.016, 0.958, caption.title, fontsize=14, fontweight="bold", color=INK, va="center")
+    small = {"fontsize": 6.0, "color": FAINT, "linespacing": 1.6}
+    figure.text(0.0165, 0.926, "\n".join(caption.facts), va="top", **small)
+    figure.text(0.0165, 0.022, caption.note, va="bottom", **small)
+    figure.text(0.984, 0.022, caption.credit, va="bottom", ha="right", **small)

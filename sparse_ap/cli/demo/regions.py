@@ -1,0 +1,108 @@
+"""Clusters of places as regions: how many places each holds and how far they reach."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.cli.demo.places import Places, great_circle_km, unit_vectors
+
+__all__ = ["COLUMNS", "Regions", "measure_regions", "write_table"]
+
+COLUMNS = ("exemplar", "country", "latitude", "longitude", "places", "farthest_km", "mean_km")
+"""Columns of the table of regions."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """A clustering of places, with what there is to say of each cluster.
+
+    Attributes
+    ----------
+    places : Places
+        The places clustered.
+    labels : ndarray of int64, shape (n_places,)
+        Region of each place.
+    exemplars : ndarray of int64, shape (n_regions,)
+        Index of the place that represents each region.
+    sizes : ndarray of int64, shape (n_regions,)
+        Number of places in each region, its exemplar included.
+    farthest_km, mean_km : ndarray of float64, shape (n_regions,)
+        Distance from a region's places to its exemplar: the largest, and the mean over all of them.
+    """
+
+    places: Places
+    labels: NDArray[np.int64]
+    exemplars: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    farthest_km: NDArray[np.float64]
+    mean_km: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Return the number of regions."""
+        return len(self.exemplars)
+
+    def largest_first(self) -> NDArray[np.int64]:
+        """Return the regions ordered by size, ties by index."""
+        return np.argsort(-self.sizes, kind="stable")
+
+
+def measure_regions(places: Places, labels: NDArray[np.int64], exemplars: NDArray[np.int64]) -> Regions:
+    """Measure the clusters of a clustering of places.
+
+    Parameters
+    ----------
+    places : Places
+        The places clustered.
+    labels : ndarray of int64, shape (n_places,)
+        ``exemplars[labels[i]]`` represents place i.
+    exemplars : ndarray of int64, shape (n_regions,)
+        The exemplars' indices.
+
+    Returns
+    -------
+    Regions
+    """
+    vectors = unit_vectors(places)
+    distance = great_circle_km(vectors, vectors[exemplars[labels]])
+    sizes = np.bincount(labels, minlength=len(exemplars)).astype(np.int64)
+    farthest = np.zeros(len(exemplars))
+    np.maximum.at(farthest, labels, distance)
+    mean = np.bincount(labels, weights=distance, minlength=len(exemplars)) / sizes
+    return Regions(places, labels, exemplars, sizes, farthest, mean)
+
+
+def write_table(regions: Regions, path: Path) -> None:
+    """Write one line a region, the largest first, as comma-separated values.
+
+    Parameters
+    ----------
+    regions : Regions
+        What to write.
+    path : Path
+        File to write, in UTF-8; overwritten if there is one.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(_rows(regions))
+
+
+def _rows(regions: Regions) -> Iterator[tuple[object, ...]]:
+    places = regions.places
+    for region in regions.largest_first():
+        exemplar = regions.exemplars[region]
+        yield (
+            places.names[exemplar],
+            places.countries[exemplar],
+            f"{places.latitude[exemplar]:.5f}",
+            f"{places.longitude[exemplar]:.5f}",
+            regions.sizes[region],
+            f"{regions.farthest_km[region]:.1f}",
+            f"{regions.mean_km[region]:.1f}",
+        )

@@ -1,0 +1,283 @@
+"""The demonstration from the places to the map."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap import affinity_propagation, hierarchy
+from sparse_ap.cli.demo.map import Caption, draw_map, require_matplotlib
+from sparse_ap.cli.demo.places import EARTH_RADIUS_KM, Places, load_places, unit_vectors
+from sparse_ap.cli.demo.regions import Regions, measure_regions, write_table
+from sparse_ap.cli.demo.tree_map import continent_level, draw_tree, largest_first, tree_caption
+from sparse_ap.clustering.tree import Hierarchy
+from sparse_ap.graphs import knn_graph
+from sparse_ap.kernels.block import Clustering, SweepReport
+
+__all__ = [
+    "EXEMPLAR_COST_KM",
+    "N_NEIGHBORS",
+    "DemoFigures",
+    "cluster_places",
+    "demonstrate",
+    "great_circle_graph",
+    "run_demo",
+]
+
+N_NEIGHBORS = 200
+"""A place can only stand for places that have it among their nearest: this bounds a region's size."""
+
+EXEMPLAR_COST_KM = 10_000.0
+"""What an exemplar must spare the other places in distance: as far as from the equator to a pole."""
+
+SWEEPS_BETWEEN_REPORTS = 25
+
+Echo = Callable[[str], object]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoFigures:
+    """What the demonstration did, and what it took.
+
+    Attributes
+    ----------
+    n_places, n_edges : int
+        Size of the graph.
+    n_sweeps : int
+        Sweeps made.
+    n_exemplars : int
+        Places that stand for the world.
+    n_unsettled : int
+        Places still becoming or ceasing to be exemplars when the last sweep was made.
+    mean_km : float
+        Distance from a place to its exemplar, the mean over all places.
+    net_similarity : float
+        Minus the sum of those distances and minus the exemplars' cost, in km: what was maximised.
+    n_clusters : tuple of int
+        Exemplars of each level of the hierarchy: those of the places, exemplars of these, and so on.
+    continents : tuple of str
+        Names of the exemplars of the coarsest level drawn, that of the most places first.
+    knn_seconds, clustering_seconds, hierarchy_seconds, drawing_seconds : float
+        Time taken to find the nearest neighbours, to cluster, to cluster the clusters, and to draw the maps.
+    peak_memory : int or None
+        The most memory the process has held, in bytes; None where the system does not say.
+    """
+
+    n_places: int
+    n_edges: int
+    n_sweeps: int
+    n_exemplars: int
+    n_unsettled: int
+    mean_km: float
+    net_similarity: float
+    n_clusters: tuple[int, ...]
+    continents: tuple[str, ...]
+    knn_seconds: float
+    clustering_seconds: float
+    hierarchy_seconds: float
+    drawing_seconds: float
+    peak_memory: int | None
+
+    def lines(self) -> list[str]:
+        """Return the figures as text, one a line."""
+        memory = "not known here" if self.peak_memory is None else f"{self.peak_memory / 1e9:.2f} GB"
+        rows = {
+            "places": f"{self.n_places:,}",
+            "edges": f"{self.n_edges:,}",
+            "sweeps": f"{self.n_sweeps:,}",
+            "exemplars": f"{self.n_exemplars:,}",
+            "unsettled": f"{self.n_unsettled:,} places",
+            "mean distance": f"{self.mean_km:.1f} km to the exemplar",
+            "net similarity": f"{self.net_similarity:,.0f} km",
+            "levels": " > ".join(f"{n:,}" for n in self.n_clusters),
+            f"the {len(self.continents)}": ", ".join(self.continents),
+            "k-NN graph": f"{self.knn_seconds:.1f} s",
+            "clustering": f"{self.clustering_seconds:.1f} s",
+            "hierarchy": f"{self.hierarchy_seconds:.1f} s",
+            "maps": f"{self.drawing_seconds:.1f} s",
+            "peak memory": memory,
+        }
+        return [f"{name:<16} {value}" for name, value in rows.items()]
+
+
+def run_demo(
+    output: Path,
+    n_neighbors: int = N_NEIGHBORS,
+    preference: float = -EXEMPLAR_COST_KM,
+    n_jobs: int | None = None,
+    echo: Echo = print,
+) -> DemoFigures:
+    """Find the places that stand for the world; write ``map.png``, ``hierarchy.png`` and ``clusters.csv``.
+
+    Parameters
+    ----------
+    output : Path
+        Folder to write to, made if there is none.
+    n_neighbors : int
+        Nearest places each place is linked with.
+    preference : float
+        Minus the distance in km that an exemplar must spare the other places to be worth having.
+    n_jobs : int or None
+        Threads to use; None for one a core.
+    echo : callable
+        Told each line of the report.
+
+    Returns
+    -------
+    DemoFigures
+        The figures of the report.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib, an optional dependency, is not installed; before anything else is done.
+    """
+    require_matplotlib()
+    output.mkdir(parents=True, exist_ok=True)
+    figures = demonstrate(load_places(), output, n_neighbors, preference, n_jobs, echo)
+    written = ", ".join(str(output / name) for name in ("map.png", "hierarchy.png", "clusters.csv"))
+    for line in (*figures.lines(), f"written: {written}"):
+        echo(line)
+    return figures
+
+
+def demonstrate(
+    places: Places, output: Path, n_neighbors: int, preference: float, n_jobs: int | None, echo: Echo
+) -> DemoFigures:
+    """Do for any places what `run_demo` does for the world's; the parameters are the same.
+
+    Returns
+    -------
+    DemoFigures
+    """
+    echo(f"{len(places):,} places, each linked with its {n_neighbors} nearest")
+    graph, knn_seconds = _timed(lambda: great_circle_graph(places, n_neighbors, n_jobs))
+    found, clustering_seconds = _timed(lambda: cluster_places(graph, preference, n_jobs, echo))
+    regions = measure_regions(places, found.labels, found.exemplars)
+    write_table(regions, output / "clusters.csv")
+    caption = _caption(regions, found, graph.nnz, preference)
+    _, map_seconds = _timed(lambda: draw_map(regions, caption, output / "map.png"))
+    tree, hierarchy_seconds = _timed(lambda: hierarchy(graph, clustering=found, n_jobs=n_jobs))
+    _, tree_seconds = _timed(lambda: draw_tree(places, tree, tree_caption(tree), output / "hierarchy.png"))
+    seconds = (knn_seconds, clustering_seconds, hierarchy_seconds, map_seconds + tree_seconds)
+    return _figures(found, regions, tree, graph.nnz, seconds)
+
+
+def great_circle_graph(places: Places, n_neighbors: int, n_jobs: int | None = None) -> Any:
+    """Link each place with its nearest.
+
+    Parameters
+    ----------
+    places : Places
+        The points of the graph.
+    n_neighbors : int
+        Edges from each place.
+    n_jobs : int or None
+        Threads to use; None for one a core.
+
+    Returns
+    -------
+    csr_matrix of float32, shape (n_places, n_places)
+        The similarity s(i, k) is minus the distance from i to k along the Earth's surface, in km.
+    """
+    positions = EARTH_RADIUS_KM * unit_vectors(places)
+    graph = knn_graph(positions, n_neighbors, similarity="-d**2", n_jobs=n_jobs)
+    _squared_chords_to_arcs(graph.data)
+    return graph
+
+
+def cluster_places(graph: Any, preference: float, n_jobs: int | None, echo: Echo) -> Clustering:
+    """Cluster the places, with a line every so many sweeps.
+
+    Parameters
+    ----------
+    graph : csr_matrix
+        Similarities in km.
+    preference : float
+        Minus the cost of an exemplar in km.
+    n_jobs : int or None
+        Threads to use; None for one a core.
+    echo : callable
+        Told how the run gets on.
+
+    Returns
+    -------
+    Clustering
+    """
+
+    def tell(report: SweepReport) -> None:
+        if report.sweep % SWEEPS_BETWEEN_REPORTS == 0:
+            echo(f"sweep {report.sweep}: {report.n_exemplars:,} exemplars, {report.n_unsettled:,} unsettled")
+
+    return affinity_propagation(graph, preference=preference, n_jobs=n_jobs, callback=tell)
+
+
+def peak_memory() -> int | None:
+    """Return the most memory this process has held so far, in bytes; None where the system does not say."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _squared_chords_to_arcs(similarity: NDArray[np.float32]) -> None:
+    """Turn minus squared straight distances into minus distances along the surface, in km, in place."""
+    # In place, step by step: the graph is by far the largest thing in memory.
+    diameter = np.float32(2.0 * EARTH_RADIUS_KM)
+    np.sqrt(np.abs(similarity, out=similarity), out=similarity)
+    np.divide(similarity, diameter, out=similarity)
+    np.arcsin(np.minimum(similarity, np.float32(1.0), out=similarity), out=similarity)
+    np.multiply(similarity, -diameter, out=similarity)
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    """Return what ``work`` returns, and the seconds it took."""
+    start = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - start
+
+
+def _caption(regions: Regions, found: Clustering, n_edges: int, preference: float) -> Caption:
+    """Put the figures into words for the map."""
+    facts = (
+        f"{len(regions.places):,} places",
+        f"{n_edges / 1e6:.1f} million edges",
+        f"{found.n_iter} sweeps",
+    )
+    note = (
+        "Each line leads from a place\nto the exemplar that stands for it.\n"
+        f"An exemplar costs {-preference:,.0f} km, and must\nsave the other places more than that."
+    )
+    return Caption(f"The world in {len(regions):,} places", facts, note)
+
+
+def _figures(
+    found: Clustering, regions: Regions, tree: Hierarchy, n_edges: int, seconds: tuple[float, ...]
+) -> DemoFigures:
+    knn_seconds, clustering_seconds, hierarchy_seconds, drawing_seconds = seconds
+    return DemoFigures(
+        n_places=len(regions.places),
+        n_edges=n_edges,
+        n_sweeps=found.n_iter,
+        n_exemplars=len(regions),
+        n_unsettled=found.n_unsettled,
+        mean_km=float(np.average(regions.mean_km, weights=regions.sizes)),
+        net_similarity=found.net_similarity,
+        n_clusters=tuple(int(n) for n in tree.n_clusters),
+        continents=tuple(regions.places.names[i] for i in largest_first(tree, continent_level(tree))),
+        knn_seconds=knn_seconds,
+        clustering_seconds=clustering_seconds,
+        hierarchy_seconds=hierarchy_seconds,
+        drawing_seconds=drawing_seconds,
+        peak_memory=peak_memory(),
+    )

@@ -1,0 +1,227 @@
+"""The map of a hierarchy: places in the colours of the coarsest clusters, and the tree of exemplars on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.cli.demo.labels import Box, place_labels
+from sparse_ap.cli.demo.map import (
+    DOTS_PER_INCH,
+    INK,
+    SPACE,
+    Caption,
+    blank_map,
+    draw_globe,
+    require_matplotlib,
+    write_caption,
+)
+from sparse_ap.cli.demo.places import Places, unit_vectors
+from sparse_ap.cli.demo.projection import equal_earth, relative_longitude
+from sparse_ap.clustering.tree import Hierarchy
+from sparse_ap.plotting.colours import ON_DARK, spread_colours
+
+__all__ = ["RING", "Sheet", "continent_level", "draw_names", "draw_tree", "largest_first", "tree_caption"]
+
+N_CONTINENTS = 8
+"""The coarsest level drawn has about so many clusters, a colour each."""
+
+RING = 10.0
+"""Pixels from the middle of a ring around the coarsest exemplars to its edge."""
+
+SHADES = (0.62, 0.95, 0.42)
+"""How bright the parts of a cluster are, so that they can be told apart."""
+
+
+def continent_level(tree: Hierarchy) -> int:
+    """Return the coarsest level drawn."""
+    return tree.nearest_level(N_CONTINENTS)
+
+
+def tree_caption(tree: Hierarchy) -> Caption:
+    """Say on the map of the hierarchy how many there are on each level."""
+    coarsest = continent_level(tree)
+    counts = [f"{n:,}" for n in tree.n_clusters[: coarsest + 1]]
+    facts = (
+        f"{len(tree.labels(0)):,} places",
+        f"{counts[0]} exemplars",
+        *(f"{n} of these" for n in counts[1:]),
+    )
+    note = (
+        "Lines lead to the exemplars of\nthe next level. Each of the "
+        f"{counts[-1]} has\na colour; shades tell apart\nthe {counts[-2:][0]} below them."
+    )
+    return Caption(f"The world in {counts[-1]} places", facts, note)
+
+
+def draw_tree(places: Places, tree: Hierarchy, caption: Caption, path: Path) -> None:
+    """Draw the levels of a hierarchy of places on a map of the world.
+
+    Parameters
+    ----------
+    places : Places
+        What the points are.
+    tree : Hierarchy
+        Of them.
+    caption : Caption
+        What to write around the map.
+    path : Path
+        The PNG file to write, overwritten if there is one.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib, an optional dependency, is not installed.
+    """
+    require_matplotlib()
+    axes = blank_map()
+    sheet = Sheet.of(places, tree)
+    draw_globe(axes)
+    _draw_places(axes, sheet)
+    for level in range(sheet.coarsest):
+        _draw_branches(axes, sheet, level)
+    for level in range(sheet.coarsest + 1):
+        _draw_exemplars(axes, sheet, level)
+    draw_names(axes, sheet)
+    write_caption(axes.figure, caption)
+    axes.figure.savefig(path, dpi=DOTS_PER_INCH, facecolor=SPACE, metadata={"Title": caption.title})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sheet:
+    """The hierarchy as it lies on the map.
+
+    Attributes
+    ----------
+    names : tuple of str
+        What each place is called.
+    tree : Hierarchy
+        Clusters of the places.
+    coarsest : int
+        The coarsest level drawn.
+    east : ndarray of float64, shape (n_places,)
+        Degrees east of the central meridian.
+    points : ndarray of float64, shape (n_places, 2)
+        Where each place is on the map.
+    colours : ndarray of float64, shape (n_places, 3)
+        Colour of each place's cluster on the coarsest level: red, green and blue.
+    shades : ndarray of float64, shape (n_places,)
+        How bright its cluster on the level below is.
+    """
+
+    names: tuple[str, ...]
+    tree: Hierarchy
+    coarsest: int
+    east: NDArray[np.float64]
+    points: NDArray[np.float64]
+    colours: NDArray[np.float64]
+    shades: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, places: Places, tree: Hierarchy) -> Sheet:
+        """Project the places, colour the coarsest clusters and shade their parts."""
+        from matplotlib.colors import to_rgba_array
+
+        coarsest = continent_level(tree)
+        vectors = unit_vectors(places)
+        hue, shade = (
+            spread_colours(vectors[tree.exemplars(level)], n)[tree.labels(level)]
+            for level, n in ((coarsest, len(ON_DARK)), (max(0, coarsest - 1), len(SHADES)))
+        )
+        east = relative_longitude(places.longitude)
+        colours = to_rgba_array(ON_DARK)[hue, :3]
+        return cls(
+            places.names,
+            tree,
+            coarsest,
+            east,
+            equal_earth(places.latitude, east),
+            colours,
+            np.array(SHADES)[shade],
+        )
+
+
+def _draw_places(axes: Any, sheet: Sheet) -> None:
+    """Draw each place as a point of the colour and shade of its clusters."""
+    colours = sheet.colours * sheet.shades[:, None]
+    axes.scatter(*sheet.points.T, c=colours, s=0.5, linewidths=0, alpha=0.8, zorder=2)
+
+
+def _draw_branches(axes: Any, sheet: Sheet, level: int) -> None:
+    """Draw a line from each exemplar of a level to that which represents it on the next."""
+    from matplotlib.collections import LineCollection
+
+    start = sheet.tree.exemplars(level)
+    stop = sheet.tree.exemplars(level + 1)[sheet.tree.parents(level)]
+    # A line between the two sides of the map's edge would run across the whole map.
+    whole = (np.abs(sheet.east[start] - sheet.east[stop]) < 180.0) & (start != stop)
+    start, stop = start[whole], stop[whole]
+    lines = np.stack([sheet.points[start], sheet.points[stop]], axis=1)
+    below = sheet.coarsest - 1 - level
+    colours = INK if below == 0 else sheet.colours[start]
+    axes.add_collection(
+        LineCollection(
+            list(lines),
+            colors=colours,
+            linewidths=0.75 / 2**below,
+            alpha=0.85,
+            zorder=3 + level,
+            capstyle="round",
+        )
+    )
+
+
+def _draw_exemplars(axes: Any, sheet: Sheet, level: int) -> None:
+    """Draw each exemplar of a level as a dot, the larger the coarser the level; the coarsest in rings."""
+    exemplars = sheet.tree.exemplars(level)
+    below = sheet.coarsest - level
+    axes.scatter(
+        *sheet.points[exemplars].T, c=sheet.colours[exemplars], s=26.0 / 3.2**below,
+        edgecolors="white", linewidths=0.9 / 2**below, zorder=10 + level,
+    )  # fmt: skip
+
+
+def draw_names(axes: Any, sheet: Sheet) -> None:
+    """Name the coarsest exemplars, and those of the level below that are not covered and find room."""
+    coarse = largest_first(sheet.tree, sheet.coarsest)
+    finer = [i for i in largest_first(sheet.tree, max(0, sheet.coarsest - 1)) if i not in coarse]
+    rings = _boxes(axes, sheet.points[coarse], RING)
+    names = _place_names(axes, sheet, coarse, rings, fontsize=8.0, fontweight="bold")
+    dots = _boxes(axes, sheet.points[finer], 0.5 * RING)
+    seen = [i for i, dot in zip(finer, dots, strict=True) if not any(map(dot.overlaps, names))]
+    _place_names(axes, sheet, seen, [*rings, *dots, *names], fontsize=4.8, fontweight="normal")
+
+
+def _boxes(axes: Any, points: NDArray[np.float64], radius: float) -> list[Box]:
+    """Return squares around points of the map."""
+    return [Box(x, y, 0.0, 0.0).padded(radius) for x, y in axes.transData.transform(points)]
+
+
+def _place_names(
+    axes: Any, sheet: Sheet, exemplars: list[int], marks: list[Box], fontsize: float, fontweight: str
+) -> list[Box]:
+    """Write names that cover neither each other nor the marks; return where they are."""
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=0.25 * fontsize, foreground=SPACE)]
+    style = {"fontsize": fontsize, "fontweight": fontweight, "color": INK, "va": "bottom", "zorder": 30}
+    # A name's size is known once it is written: each is written, measured, then moved or taken away.
+    texts = [axes.text(0, 0, sheet.names[i], path_effects=halo, **style) for i in exemplars]
+    extents = [text.get_window_extent().size for text in texts]
+    anchors = axes.transData.transform(sheet.points[exemplars])
+    frame = Box(*axes.get_window_extent().bounds)
+    placed = place_labels(anchors, extents, frame, gap=RING + 2.0, margin=5.0, limit=len(texts), marks=marks)
+    for label in placed:
+        texts[label.index].set_position(axes.transData.inverted().transform(label.box[:2]))
+    for index in set(range(len(texts))) - {label.index for label in placed}:
+        texts[index].remove()
+    return [label.box for label in placed]
+
+
+def largest_first(tree: Hierarchy, level: int) -> list[int]:
+    """Return the exemplars of a level, that of the largest cluster first."""
+    return [int(i) for i in tree.exemplars(level)[np.argsort(-tree.sizes(level), kind="stable")]]

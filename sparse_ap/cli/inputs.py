@@ -1,0 +1,127 @@
+"""Points and graphs from files, graphs to files: what the command line reads and writes."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs import from_knn
+from sparse_ap.storage.archives import require_archive
+from sparse_ap.storage.atomic_files import replacing, require_folder
+
+__all__ = ["read_graph", "read_points", "require_writable_graph", "write_graph"]
+
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
+    RuntimeError, OverflowError, MemoryError,
+)  # fmt: skip
+
+
+def read_graph(path: Path, similarity: str | None) -> Any:
+    """Read a similarity graph, or leave it where it is.
+
+    Parameters
+    ----------
+    path : Path
+        An ``.npz`` file: a sparse matrix as ``scipy.sparse.save_npz`` writes it, or neighbour lists,
+        the arrays ``indices`` and ``distances`` of shape (n_points, k). Or a folder, a graph in zarr's
+        format, which is returned as it is: `affinity_propagation` reads it.
+    similarity : {"-d", "-d**2", "1-d"} or None
+        How the distances of neighbour lists become similarities; None is "-d".
+
+    Raises
+    ------
+    InvalidInputError
+        It is none of these, or ``similarity`` is given for a graph of similarities.
+    """
+    if path.is_dir():
+        _require_no_conversion(path, similarity)
+        return path
+    if path.suffix != ".npz":
+        raise InvalidInputError(
+            f"{path} ends in {path.suffix!r}; graphs are read from .npz files and zarr folders."
+        )
+    with _damage_told(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        names = set(arrays.files)
+        lists = {name: arrays[name] for name in ("indices", "distances") if {"indices", "distances"} <= names}
+        matrix = None if lists or not {"format", "shape", "data"} <= names else scipy.sparse.load_npz(path)
+    if lists:
+        return from_knn(**lists, similarity=similarity or "-d")
+    _require_no_conversion(path, similarity)
+    if matrix is not None:
+        return matrix
+    raise InvalidInputError(
+        f"{path} holds the arrays {', '.join(sorted(names)) or '(none)'}; needed is a sparse matrix as "
+        "scipy.sparse.save_npz writes it, or neighbour lists: the arrays 'indices' and 'distances'."
+    )
+
+
+def _require_no_conversion(path: Path, similarity: str | None) -> None:
+    if similarity is not None:
+        raise InvalidInputError(
+            f"{path} holds no distances, but how to turn them into similarities was given: {similarity!r}. "
+            "That is for neighbour lists, the arrays 'indices' and 'distances'; leave it out."
+        )
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Turn what numpy, scipy and zipfile raise over odd bytes into one error."""
+    if path.suffix == ".npz":
+        require_archive(path)
+    try:
+        yield
+    except _DAMAGE as error:
+        raise InvalidInputError(
+            f"{path} is no {path.suffix} file, or a damaged one ({error}). Write it again."
+        ) from error
+
+
+def read_points(path: Path) -> Any:
+    """Read a table of points: an ``.npy`` file, mapped, or an ``.npz`` file with exactly one array.
+
+    Raises
+    ------
+    InvalidInputError
+        The file is neither.
+    """
+    if path.suffix not in (".npy", ".npz"):
+        raise InvalidInputError(f"{path} ends in {path.suffix!r}; points are read from .npy or .npz files.")
+    with _damage_told(path):
+        if path.suffix == ".npy":
+            return np.lib.format.open_memmap(path, mode="r")
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            names = arrays.files
+            if len(names) == 1:
+                return arrays[names[0]]
+    raise InvalidInputError(
+        f"{path} holds the arrays {', '.join(sorted(names)) or '(none)'}; exactly one is needed, the table "
+        "of points. Write it alone, with numpy.save."
+    )
+
+
+def require_writable_graph(path: Path) -> None:
+    """Refuse an output for a graph that cannot be written, before the work that would be lost.
+
+    Raises
+    ------
+    InvalidInputError
+        The ending is not ``.npz``, the folder does not exist, or nothing can be written there.
+    """
+    if path.suffix != ".npz":
+        raise InvalidInputError(f"{path} ends in {path.suffix!r}; a graph is written to an .npz file.")
+    require_folder(path)
+
+
+def write_graph(graph: scipy.sparse.csr_array, path: Path) -> None:
+    """Write a graph as ``scipy.sparse.save_npz`` does; the file appears whole or not at all."""
+    with replacing(path) as part, part.open("wb") as file:
+        scipy.sparse.save_npz(file, graph, compressed=False)

@@ -1,0 +1,71 @@
+"""The command that makes a graph of points."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+
+import click
+
+from sparse_ap.cli.inputs import read_points, require_writable_graph, write_graph
+from sparse_ap.graphs.metrics import METRICS
+from sparse_ap.graphs.similarities import SIMILARITIES
+
+__all__ = ["knn"]
+
+
+@click.command(
+    help="""Link every point with its nearest neighbours, and write the graph.
+
+POINTS is an .npy file holding a table, one row a point, or an .npz file holding one such array. For the
+metric tanimoto the table holds bits: bool, or uint8 as numpy.packbits(X, axis=1) makes it.
+
+\b
+Examples:
+  sparse-ap knn points.npy -o graph.npz
+  sparse-ap knn vectors.npy -o graph.npz -k 30 --metric cosine
+
+More than 10,000 points of many features are searched approximately. That, and tanimoto, needs usearch:
+pip install 'sparse-ap[knn]'.
+"""
+)
+@click.argument("points", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
+    help="The .npz file to write.",
+)  # fmt: skip
+@click.option(
+    "-k", "--n-neighbors", type=int, default=15, show_default=True, help="Neighbours of each point."
+)
+@click.option("--metric", type=click.Choice(METRICS), default="euclidean", show_default=True)
+@click.option(
+    "--similarity",
+    type=click.Choice(list(SIMILARITIES)),
+    help="How distances become similarities.  [default: -d**2 for euclidean, else -d]",
+)
+@click.option("--n-jobs", type=int, help="Threads.  [default: one a processor]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the approximate search.")
+@click.option("--quiet", is_flag=True, help="No progress, no summary.")
+def knn(
+    points: Path, output: Path, n_neighbors: int, metric: str, similarity: str | None,
+    n_jobs: int | None, seed: int, quiet: bool,
+) -> None:  # fmt: skip
+    """Link every point with its nearest neighbours, and write the graph."""
+    from sparse_ap.graphs.knn import knn_graph, search_for
+
+    require_writable_graph(output)
+    start = time.perf_counter()
+    table = read_points(points)
+    graph = knn_graph(
+        table, n_neighbors, metric=metric, similarity=similarity, n_jobs=n_jobs, random_state=seed,
+        verbose=not quiet,
+    )  # fmt: skip
+    write_graph(graph, output)
+    if not quiet:
+        click.echo(f"points      {graph.shape[0]:,}")
+        click.echo(f"edges       {graph.nnz:,}")
+        click.echo(f"search      {search_for(table, metric)}, {metric}")
+        click.echo(f"seconds     {time.perf_counter() - start:.1f}")
+        click.echo(f"written to  {output}")
+        click.echo(f"next        sparse-ap info {shlex.quote(str(output))}")

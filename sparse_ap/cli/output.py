@@ -1,0 +1,47 @@
+"""What commands say and write at the end, and check at the beginning."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sparse_ap.cli.anndata import require_columns
+from sparse_ap.cli.tables import require_writable
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs import open_graph
+from sparse_ap.kernels.block import Outcome
+
+__all__ = ["names_of", "require_output", "warnings_told"]
+
+
+def names_of(graph: Any) -> Any:
+    """Read the names of a graph's points, if it has any."""
+    return open_graph(graph).names() if isinstance(graph, Path) else None
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Show in a line each what is not in the summary or the exit code."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            for warning in caught:
+                if str(warning.message) not in {outcome.value for outcome in Outcome}:
+                    click.echo(f"Warning: {warning.message}", err=True)
+
+
+def require_output(output: Path | None, obs: str | None, columns: Sequence[str]) -> None:
+    """Refuse an output that cannot be written: a file, or an AnnData store with ``obs`` and ``columns``."""
+    if obs is not None and output is None:
+        raise InvalidInputError("--obs names a column, but not where: give --output, the AnnData store.")
+    if output is not None and obs is not None:
+        require_columns(output, *columns)
+    elif output is not None:
+        require_writable(output)

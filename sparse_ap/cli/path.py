@@ -1,0 +1,133 @@
+"""The command that clusters at several preferences."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from sparse_ap.cli.inputs import read_graph
+from sparse_ap.cli.options import (
+    INPUT_HELP,
+    cluster_options,
+    graph_argument,
+    jobs_option,
+    missing_option,
+    similarity_option,
+)
+from sparse_ap.cli.report_lines import path_lines
+from sparse_ap.clustering.preference_path import PreferencePath, preference_path
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.execution.dask.client import connected
+from sparse_ap.plotting.axes import require_matplotlib
+from sparse_ap.plotting.path import plot_path
+from sparse_ap.storage.atomic_files import require_folder
+
+__all__ = ["path"]
+
+
+@click.command(
+    help=f"""Show how the number of clusters depends on the preference.
+{INPUT_HELP}
+Look for stretches where the number hardly changes: there it is a property of the data rather than of the
+preference.
+
+\b
+Examples:
+  sparse-ap path graph.npz
+  sparse-ap path graph.npz --plot path.png -o path.csv
+  sparse-ap path graph.npz --preferences=-1,-2,-5,-10
+"""
+)
+@graph_argument
+@click.option(
+    "--preferences",
+    metavar="P,P,...",
+    help="Numbers, with commas between.  [default: ten, around that of the median similarity]",
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A .csv table to write."
+)
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="A picture to write: .png, .pdf."
+)
+@similarity_option
+@missing_option
+@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
+@cluster_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
+@jobs_option
+@click.option("--quiet", is_flag=True, help="No progress, no table.")
+def path(
+    graph: Path, preferences: str | None, output: Path | None, plot: Path | None, similarity: str | None,
+    missing: Literal["nan"] | None, memory_limit: str | None, scheduler: str | None,
+    dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
+) -> None:  # fmt: skip
+    """Show how the number of clusters depends on the preference."""
+    numbers = None if preferences is None else _numbers(preferences)
+    _require_outputs(output, plot)
+    matrix = read_graph(graph, similarity)
+    with connected(scheduler, dask_workers) as client:
+        found = preference_path(
+            matrix,
+            numbers,
+            missing=missing,
+            random_state=seed,
+            n_jobs=n_jobs,
+            memory_limit=memory_limit,
+            client=client,
+            verbose=not quiet,
+        )
+    if not quiet:
+        click.echo("\n".join(path_lines(found)))
+    if output is not None:
+        _write(found, output)
+    if plot is not None:
+        plot_path(found)[0].get_figure().savefig(plot, dpi=150)  # type: ignore[union-attr]
+
+
+def _numbers(preferences: str) -> list[float]:
+    try:
+        return [float(word) for word in preferences.split(",")]
+    except ValueError as error:
+        raise InvalidInputError(
+            f"--preferences={preferences}; numbers with commas between are needed, such as -1,-2.5,-10."
+        ) from error
+
+
+def _require_outputs(output: Path | None, plot: Path | None) -> None:
+    if output is not None:
+        if output.suffix != ".csv":
+            raise InvalidInputError(f"{output} ends in {output.suffix!r}; a table is written to a .csv file.")
+        require_folder(output)
+    if plot is not None:
+        require_matplotlib("--plot")
+        require_folder(plot)
+        _require_picture(plot)
+
+
+def _require_picture(plot: Path) -> None:
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    if plot.suffix.removeprefix(".") not in known:
+        raise InvalidInputError(
+            f"--plot={plot} ends in {plot.suffix!r}; one of {', '.join(sorted(known))} is needed."
+        )
+
+
+def _write(found: PreferencePath, output: Path) -> None:
+    with output.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["preference", "clusters", "net_similarity", "data_similarity"])
+        table.writerows(
+            zip(
+                found.preferences.tolist(),
+                found.n_clusters.tolist(),
+                found.net_similarities.tolist(),
+                found.data_similarities.tolist(),
+                strict=True,
+            )
+        )

@@ -1,0 +1,178 @@
+"""Clusterings and hierarchies to files: tables and arrays."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from sparse_ap.clustering.tree import Cut, Hierarchy, cut_columns
+from sparse_ap.errors import InvalidInputError, MissingDependencyError
+from sparse_ap.kernels.block import Clustering
+from sparse_ap.storage.atomic_files import replacing, require_folder
+
+__all__ = ["require_writable", "write_clustering", "write_hierarchy"]
+
+_ROWS_AT_A_TIME = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What is written, in every form.
+
+    Attributes
+    ----------
+    n_points : int
+        Rows of the table.
+    columns : mapping of str to callable
+        Of the table, as functions of the rows wanted.
+    save : callable
+        Writes everything to an ``.npz`` file.
+    attributes : mapping
+        What a table in zarr's format says of the whole.
+    """
+
+    n_points: int
+    columns: Mapping[str, Callable[[slice], NDArray[Any]]]
+    save: Callable[[Path], object]
+    attributes: Mapping[str, Any]
+
+
+def require_writable(path: Path) -> None:
+    """Refuse an output that cannot be written, before the work that would be lost.
+
+    Raises
+    ------
+    InvalidInputError
+        The ending is not known, the folder does not exist, or a ``.zarr`` folder does already.
+    MissingDependencyError
+        The format needs a package that is not installed.
+    """
+    if path.suffix not in _WRITERS:
+        raise InvalidInputError(f"{path} ends in {path.suffix!r}; one of {', '.join(_WRITERS)} is needed.")
+    if path.suffix == ".zarr" and path.exists():
+        raise InvalidInputError(
+            f"{path} exists, and folders are not replaced. Choose another name, or remove it."
+        )
+    require_folder(path)
+    if path.suffix == ".parquet":
+        _parquet()
+
+
+def write_clustering(clustering: Clustering, path: Path, ids: NDArray[Any] | None = None) -> None:
+    """Write the clustering in the format that the ending names; it appears whole or not at all.
+
+    ``.npz`` holds everything (`Clustering.save`). ``.parquet``, ``.csv`` and ``.zarr`` are tables with a row
+    a point: ``point``, ``label``, ``exemplar`` (the exemplar's point), ``similarity`` (to it; 0 for the
+    exemplars). ``ids`` are names of the points, which then stand for their numbers.
+    """
+    named = partial(_named, ids)
+    columns = {
+        "point": lambda rows: named(np.arange(rows.start, rows.stop)),
+        "label": lambda rows: clustering.labels[rows],
+        "exemplar": lambda rows: named(clustering.exemplars[clustering.labels[rows]]),
+        "similarity": lambda rows: clustering.similarities[rows],
+    }
+    attributes = {"net_similarity": clustering.net_similarity, "outcome": clustering.outcome.name}
+    _write(_Result(len(clustering.labels), columns, clustering.save, attributes), path)
+
+
+def write_hierarchy(
+    tree: Hierarchy, path: Path, ids: NDArray[Any] | None = None, exact: Sequence[Cut] = ()
+) -> None:
+    """Write a hierarchy in the format that the ending names; it appears whole or not at all.
+
+    ``.npz`` holds everything (`Hierarchy.save`), so that ``exact`` need not be in it. ``.parquet``, ``.csv``
+    and ``.zarr`` are tables with a row a point: ``point``, its exemplars ``level_0``, ``level_1`` and so on,
+    and in each of the cuts in ``exact``, ``clusters_20`` say. ``ids`` are names of the points, which then
+    stand for their numbers.
+    """
+    named = partial(_named, ids)
+    columns = {"point": lambda rows: named(np.arange(rows.start, rows.stop))}
+    for name, cut in cut_columns(tree, "level", "clusters", exact).items():
+        columns[name] = partial(_exemplars_in, cut, named)
+    attributes = {"n_clusters": tree.n_clusters.tolist()}
+    _write(_Result(len(tree.clusterings[0].labels), columns, tree.save, attributes), path)
+
+
+def _named(ids: NDArray[Any] | None, points: NDArray[Any]) -> NDArray[Any]:
+    return points if ids is None else ids[points]
+
+
+def _exemplars_in(cut: Cut, named: Callable[[NDArray[Any]], NDArray[Any]], rows: slice) -> NDArray[Any]:
+    return named(cut.exemplars[cut.labels[rows]])
+
+
+def _write(result: _Result, path: Path) -> None:
+    with replacing(path) as part:
+        _WRITERS[path.suffix](result, part)
+
+
+def _pieces(result: _Result) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield the table some rows at a time: at least one piece."""
+    for start in range(0, max(1, result.n_points), _ROWS_AT_A_TIME):
+        rows = slice(start, min(start + _ROWS_AT_A_TIME, result.n_points))
+        yield {name: column(rows) for name, column in result.columns.items()}
+
+
+def _write_csv(result: _Result, path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(result.columns)
+        for piece in _pieces(result):
+            writer.writerows(zip(*(values.tolist() for values in piece.values()), strict=True))
+
+
+def _write_parquet(result: _Result, path: Path) -> None:
+    arrow, parquet = _parquet()
+    tables = (arrow.table(piece) for piece in _pieces(result))
+    first = next(tables)
+    with parquet.ParquetWriter(path, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table)
+
+
+def _write_npz(result: _Result, path: Path) -> None:
+    result.save(path)
+
+
+def _write_zarr(result: _Result, path: Path) -> None:
+    group = zarr.create_group(path)
+    n = result.n_points
+    start = 0
+    for piece in _pieces(result):
+        for name, values in piece.items():
+            array: Any = group.get(name) or group.create_array(
+                name,
+                shape=(n,),
+                chunks=(max(1, min(_ROWS_AT_A_TIME, n)),),
+                dtype=str if values.dtype.kind in "OUT" else values.dtype,
+            )
+            array[start : start + len(values)] = values
+        start += _ROWS_AT_A_TIME
+    group.attrs.update(result.attributes)
+
+
+def _parquet() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingDependencyError.of("Writing .parquet", "pyarrow", "parquet") from error
+    return pyarrow, pyarrow.parquet
+
+
+_WRITERS: dict[str, Callable[[_Result, Path], None]] = {
+    ".parquet": _write_parquet,
+    ".csv": _write_csv,
+    ".npz": _write_npz,
+    ".zarr": _write_zarr,
+}

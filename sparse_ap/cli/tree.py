@@ -1,0 +1,126 @@
+"""The command that builds a hierarchy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from sparse_ap.cli.anndata import level_columns, write_levels
+from sparse_ap.cli.inputs import read_graph
+from sparse_ap.cli.options import (
+    INPUT_HELP,
+    cluster_options,
+    graph_argument,
+    jobs_option,
+    missing_option,
+    similarity_option,
+)
+from sparse_ap.cli.output import names_of, require_output, warnings_told
+from sparse_ap.cli.report_lines import tree_lines
+from sparse_ap.cli.tables import write_hierarchy
+from sparse_ap.clustering.affinity_propagation import affinity_propagation
+from sparse_ap.clustering.hierarchy import hierarchy
+from sparse_ap.clustering.tree import Cut, Hierarchy
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.execution.dask.client import connected
+from sparse_ap.propagation.settings import require, whole
+
+__all__ = ["tree"]
+
+
+@click.command(
+    help=f"""Cluster a graph, then its clusters, and so on: a tree of exemplars.
+{INPUT_HELP}
+No cluster of a graph is larger than its exemplar's neighbourhood. The levels above put together clusters
+whose edges lead to the same clusters, down to a few. Each exemplar is one on all finer levels too.
+
+\b
+Examples:
+  sparse-ap tree graph.npz
+  sparse-ap tree graph.npz -o tree.parquet
+  sparse-ap tree graph.npz -o tree.parquet --n-clusters 20 --n-clusters 100
+  sparse-ap tree graph.zarr --memory-limit 4GB -o tree.npz
+  sparse-ap tree cells.zarr/obsp/similarities --obs exemplar -o cells.zarr
+"""
+)
+@graph_argument
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where to: .parquet, .csv or .zarr (point, and its exemplar on each level), or .npz (everything).",
+)
+@click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add COLUMN_0, ... to its obs.")
+@click.option(
+    "--preference", type=float, help="Of the points, for the finest level.  [default: the median similarity]"
+)
+@click.option(
+    "--level-preference", type=float, default=2.0, show_default=True,
+    help="Of the clusters, for the levels above, in units of the median; larger: fewer clusters.",
+)  # fmt: skip
+@click.option(
+    "--n-clusters", type=int, multiple=True,
+    help="Also exactly so many clusters, between two levels: a column clusters_K. Can be given again.",
+)  # fmt: skip
+@click.option("--max-levels", type=int, help="Levels at most.  [default: until nothing is merged]")
+@similarity_option
+@missing_option
+@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
+@cluster_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
+@jobs_option
+@click.option("--quiet", is_flag=True, help="No progress, no table.")
+def tree(
+    graph: Path, output: Path | None, obs: str | None, preference: float | None, level_preference: float,
+    n_clusters: tuple[int, ...], max_levels: int | None, similarity: str | None, missing: str | None,
+    memory_limit: str | None, scheduler: str | None, dask_workers: int | None, seed: int,
+    n_jobs: int | None, quiet: bool,
+) -> None:  # fmt: skip
+    """Cluster a graph, then its clusters, and so on."""
+    for number in n_clusters:
+        require("n_clusters", number, whole(number), "at least 1, a whole number")
+    require_output(output, obs, level_columns(str(obs), 1, n_clusters))
+    matrix = read_graph(graph, similarity)
+    with warnings_told(), connected(scheduler, dask_workers) as client:
+        means = {
+            "missing": missing, "n_jobs": n_jobs, "memory_limit": memory_limit, "client": client,
+            "verbose": not quiet,
+        }  # fmt: skip
+        first = None
+        if preference is not None:
+            first = affinity_propagation(matrix, preference=preference, random_state=seed, **means)  # type: ignore[arg-type]
+        found = hierarchy(
+            matrix,
+            clustering=first,
+            level_preference=level_preference,
+            max_levels=max_levels,
+            random_state=seed,
+            **means,  # type: ignore[arg-type]
+        )
+        exact, refused = _cut(found, n_clusters, n_jobs)
+    names = names_of(matrix)
+    if output is not None and obs is not None:
+        write_levels(found, output, obs, exact)
+    elif output is not None:
+        write_hierarchy(found, output, names, exact)
+    if not quiet:
+        click.echo("\n".join(tree_lines(found, names, exact)))
+        click.echo(f"written to {output}" if output else "not written: give --output to keep the tree")
+    if refused:
+        # Only now: what could be done is not lost.
+        raise refused[0]
+
+
+def _cut(
+    tree: Hierarchy, n_clusters: Iterable[int], n_jobs: int | None
+) -> tuple[list[Cut], list[InvalidInputError]]:
+    """Cut a hierarchy into several numbers of clusters; return why some cannot be had, too."""
+    cuts, refused = [], []
+    for number in n_clusters:
+        try:
+            cuts.append(tree.cut_exactly(number, n_jobs))
+        except InvalidInputError as error:
+            refused.append(error)
+    return cuts, refused

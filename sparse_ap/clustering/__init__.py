@@ -1,0 +1,1 @@
+"""The public functions: check, open, propagate, refine, read out."""

@@ -1,0 +1,118 @@
+"""What a graph is like, before it is clustered: what ``sparse-ap info`` shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+
+from sparse_ap.clustering.input import examined, loaded, open_runner, open_source
+from sparse_ap.execution.blocking import Execution
+from sparse_ap.execution.plans import chosen_way
+from sparse_ap.execution.renumbering import matrix_of
+from sparse_ap.kernels.block import Float64Array, RowCut
+from sparse_ap.kernels.entry_statistics import EdgeStatistics
+from sparse_ap.kernels.extent import BestRows, ExtentPass
+from sparse_ap.kernels.out_degrees import OutDegreePass, OutDegreeRows
+from sparse_ap.propagation.preferences import similarity_quantiles
+from sparse_ap.storage.store import block_of
+
+__all__ = ["QUANTILES", "GraphSummary", "inspect_graph"]
+
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GraphSummary:
+    """What a graph is like.
+
+    Attributes
+    ----------
+    n_points, n_edges : int
+    entries : EdgeStatistics
+        Of the stored entries, which may include a diagonal, duplicates and -inf.
+    out_degree, in_degree : tuple of float
+        Least, median and largest.
+    n_components : int or None
+        Connected components, edges taken both ways; None for a graph that does not fit into memory.
+    n_without_edges : int
+        Points no other can represent.
+    quantiles : ndarray of float64, shape (len(QUANTILES),)
+        Of the similarities.
+    n_joinable : tuple of int
+        For each quantile as preference: points with an edge of larger similarity. The others are
+        exemplars at that preference, or lose by joining anybody.
+    """
+
+    n_points: int
+    n_edges: int
+    entries: EdgeStatistics
+    out_degree: tuple[float, float, float]
+    in_degree: tuple[float, float, float]
+    n_components: int | None
+    n_without_edges: int
+    quantiles: Float64Array
+    n_joinable: tuple[int, ...]
+
+    @property
+    def least_clusters(self) -> int:
+        """A lower bound on the number of clusters, whatever the preference.
+
+        A cluster is its exemplar and some of the points with an edge to it, within one component.
+        """
+        if not self.n_points:
+            return 0
+        return max(self.n_components or 1, -(-self.n_points // (1 + int(self.in_degree[2]))))
+
+
+def inspect_graph(
+    similarity: Any, n_jobs: int | None = None, missing: Literal["nan"] | None = None
+) -> GraphSummary:
+    """Look at a graph.
+
+    Parameters
+    ----------
+    similarity, n_jobs, missing
+        As for `affinity_propagation`.
+
+    Raises
+    ------
+    InvalidInputError
+        The matrix cannot be taken as a graph.
+    """
+    source = open_source(similarity)
+    way = chosen_way(source, reorder=False, scheme="compact", refine=None, n_jobs=n_jobs, memory_limit=None)
+    with open_runner(way.n_threads) as runner:
+        execution, entries = examined(loaded(source, way, runner), missing)
+        rows = BestRows(np.empty(execution.n_points))
+        (in_degree,), extent = execution.run(ExtentPass(), (), rows)
+        quantiles = similarity_quantiles(execution, extent.n_edges, list(QUANTILES))
+        n_components = None if way.streaming else _count_components(execution)
+        out_degree = np.empty(execution.n_points, np.int32)
+        execution.run(OutDegreePass(), (), OutDegreeRows(out_degree))
+    return GraphSummary(
+        execution.n_points,
+        extent.n_edges,
+        entries,
+        _spread(out_degree),
+        _spread(in_degree),
+        n_components,
+        int(np.count_nonzero(out_degree == 0)),
+        quantiles,
+        tuple(int(np.count_nonzero(rows.best > preference)) for preference in quantiles),
+    )
+
+
+def _count_components(execution: Execution) -> int:
+    if not execution.n_points:
+        return 0
+    graph = matrix_of(block_of(execution.store, RowCut(0, execution.n_points)))
+    return int(connected_components(graph, directed=True, connection="weak")[0])
+
+
+def _spread(degrees: Any) -> tuple[float, float, float]:
+    if not len(degrees):
+        return 0.0, 0.0, 0.0
+    return float(degrees.min()), float(np.median(degrees)), float(degrees.max())

@@ -1,0 +1,169 @@
+"""From a graph to a tree of exemplars: cluster, contract, and cluster again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from itertools import islice
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import scipy.sparse
+
+from sparse_ap.clustering.affinity_propagation import clustered, warn_of
+from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
+from sparse_ap.clustering.input import loaded
+from sparse_ap.clustering.preparation import opened
+from sparse_ap.clustering.sessions import session
+from sparse_ap.clustering.tree import Hierarchy
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.execution.budget import pairs_counted
+from sparse_ap.kernels.block import Clustering
+from sparse_ap.kernels.coarsening import weights
+from sparse_ap.propagation.problem import best_of_rows
+from sparse_ap.propagation.settings import require, whole
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["hierarchy"]
+
+
+def hierarchy(
+    similarity: Any,
+    *,
+    clustering: Clustering | None = None,
+    links: Any = None,
+    level_preference: float = 2.0,
+    max_levels: int | None = None,
+    missing: Literal["nan"] | None = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+    n_jobs: int | None = None,
+    memory_limit: int | str | None = None,
+    client: Client | None = None,
+    verbose: bool = False,
+) -> Hierarchy:
+    """Cluster a graph, then its clusters, and so on: a tree of exemplars.
+
+    No cluster of a graph can be larger than its exemplar's neighbourhood, so that a graph of a million points
+    has tens of thousands of clusters at least. Those are clustered in turn, by how the graph's edges
+    link them: clusters belong together whose edges lead to the same clusters.
+
+    Parameters
+    ----------
+    similarity
+        As for `affinity_propagation`.
+    clustering : Clustering, optional
+        Of this graph, to begin with. None: that of `affinity_propagation` with default parameters.
+    links : graph, optional
+        Weights of links between points, whole numbers from 0 to 2**24, of which the levels above are
+        built: a graph of any form that ``similarity`` may have. Default: every edge weighs 1.
+    level_preference : float, > 0
+        Preference of the clusters at all further levels, in units of the median of the level's similarities:
+        larger means fewer clusters a level, and fewer levels.
+    max_levels : int, optional
+        Levels at most. Default: until no two clusters are merged any more.
+    missing, random_state, n_jobs, memory_limit, client, verbose
+        As for `affinity_propagation`. The levels above the first are in this process's memory: some 500 bytes
+        for each cluster of the first. With ``memory_limit`` edges are counted for as many clusters at a time
+        as fit into it, which can take several readings.
+
+    Returns
+    -------
+    Hierarchy
+
+    Raises
+    ------
+    InvalidInputError
+        ``clustering`` or ``links`` are of other points, weights are no whole numbers, an option is out of
+        range, or what `affinity_propagation` refuses.
+    MemoryLimitError, DamagedGraphError, ClusterError
+        As by `affinity_propagation`.
+
+    Notes
+    -----
+    Of the edges that begin or end in cluster a, the share P(a, c) leads to c, or stays inside for c = a;
+    the 15 largest count. The next level's similarity is s(a, b) = log Σ over c of √(P(a, c) P(b, c)), kept
+    for the 15 most similar b. Edges are counted, so that sums are exact, and the tree is the same in every
+    way of running. Parts of the graph that no edge links are never merged.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import sparse_ap
+    >>> from sparse_ap.graphs import knn_graph
+    >>> centres = np.array([[0, 0], [9, 0], [0, 9]])
+    >>> points = np.concatenate([c + np.random.default_rng(0).normal(size=(200, 2)) for c in centres])
+    >>> tree = sparse_ap.hierarchy(knn_graph(points, 10))
+    >>> tree.cut(3).sizes
+    array([200, 200, 200])
+    """
+    _check_levels(level_preference, max_levels)
+    _require_clustering(clustering)
+    with ExitStack() as held:
+        run, problem = held.enter_context(
+            session(similarity, missing, random_state, n_jobs, memory_limit, client, verbose)
+        )
+        if clustering is None:
+            clustering = clustered(run, problem, best_of_rows(problem.execution))
+            warn_of(clustering.outcome)
+        n_points = problem.execution.n_points
+        remedy = "Give the clustering of this graph, or leave it out."
+        _require_same_number("clustering is of", len(clustering.labels), n_points, remedy)
+        graph = LinkedGraph(problem.execution, problem.user_id, partial(pairs_counted, memory_limit))
+        if links is not None:
+            given = opened(links, run.settings, run.keeping, n_jobs, memory_limit, client)
+            execution = loaded(*held.enter_context(given))
+            remedy = "Give weights of links between the same points, or leave them out."
+            _require_same_number("links are between", execution.n_points, n_points, remedy)
+            graph = LinkedGraph(execution, execution.store.origin.order, graph.most_pairs, weights)
+        levels = _levels(clustering, graph, level_preference, random_state, n_jobs, verbose)
+        clusterings, graphs, n_inner, n_edges = zip(*islice(levels, max_levels), strict=True)
+    return Hierarchy(clusterings, graphs, np.array(n_inner, np.int64), n_edges[0])
+
+
+def _levels(
+    clustering: Clustering,
+    links: LinkedGraph,
+    level_preference: float,
+    random_state: Any,
+    n_jobs: int | None,
+    verbose: bool,
+) -> Iterator[tuple[Clustering, scipy.sparse.csr_array, int, int]]:
+    """Yield each level's clustering, the graph of its clusters, the edges inside them, and all edges."""
+    labels = clustering.labels
+    while True:
+        shares = links.shares(labels, clustering.n_clusters)
+        graph = overlap_similarity(shares.roots)
+        n_inner, n_edges = shares.n_inner, shares.n_edges
+        # Not to be held while the level is clustered.
+        del shares
+        yield clustering, graph, n_inner, n_edges
+        with session(graph, None, random_state, n_jobs, None, None, verbose) as (run, problem):
+            preference = level_preference * (problem.common_preference or 0.0)
+            clustering = clustered(run, problem.at(preference), best_of_rows(problem.execution))
+        if clustering.n_clusters == len(clustering.labels):
+            return
+        labels = clustering.labels[labels]
+
+
+def _check_levels(level_preference: object, max_levels: object) -> None:
+    positive = isinstance(level_preference, Real) and 0 < float(level_preference) < np.inf
+    require("level_preference", level_preference, positive, "a number above 0: a multiple of the median")
+    if max_levels is not None:
+        require("max_levels", max_levels, whole(max_levels), "at least 1, a whole number, or None")
+
+
+def _require_clustering(clustering: object) -> None:
+    if clustering is not None and not isinstance(clustering, Clustering):
+        raise InvalidInputError(
+            f"clustering is a {type(clustering).__name__}; a Clustering is needed, as affinity_propagation "
+            "returns it and Clustering.load reads it."
+        )
+
+
+def _require_same_number(given: str, n_given: int, n_points: int, remedy: str) -> None:
+    if n_given != n_points:
+        raise InvalidInputError(f"{given} {n_given} points, and the graph has {n_points}. {remedy}")

@@ -1,0 +1,258 @@
+"""Where a graph comes from, and who reads it: the one module that knows every store and runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse
+import zarr
+from numpy.typing import NDArray
+
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.execution.blocking import Execution, cut_rows
+from sparse_ap.execution.budget import BEGUN_RENUMBERED, Way, fits_at_hand
+from sparse_ap.execution.executor import Runner
+from sparse_ap.execution.local import SerialRunner
+from sparse_ap.execution.renumbering import reordered
+from sparse_ap.execution.threads import ThreadsRunner
+from sparse_ap.graphs.stored import StoredGraph, open_graph
+from sparse_ap.kernels.block import Int32Array
+from sparse_ap.kernels.collecting import CollectPass
+from sparse_ap.kernels.entry_statistics import EdgeStatistics
+from sparse_ap.propagation.problem import Problem, examine
+from sparse_ap.propagation.settings import WORTH_REORDERING
+from sparse_ap.storage.memory import MemoryStore
+from sparse_ap.storage.store import Store
+from sparse_ap.storage.zarr_csr import ZarrStore
+from sparse_ap.storage.zarr_dense import ZarrDenseStore
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from sparse_ap.execution.dask.executor import ClusterRunner
+
+__all__ = [
+    "Source",
+    "at_hand",
+    "examined",
+    "loaded",
+    "open_cluster",
+    "open_runner",
+    "open_source",
+    "renumbered",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A graph as the user gave it, and what may be done to it.
+
+    Attributes
+    ----------
+    store : Store
+    stored : bool
+        Whether the edges are on disk.
+    loadable : bool
+        Whether they may be in memory.
+    dense : ndarray or None
+        The matrix, diagonal included, where all of its entries count.
+    """
+
+    store: Store
+    stored: bool
+    loadable: bool
+    dense: NDArray[Any] | None = None
+
+    def ways(self, reorder: bool | str, n_threads: int) -> list[Way]:
+        """Return the ways to run, the fastest first."""
+        worth = len(self.store.indptr) > WORTH_REORDERING
+        renumbering = reorder in (True, BEGUN_RENUMBERED)
+        orders = [True, False] if reorder == "auto" and worth else [renumbering]
+        threads = sorted({n_threads, 1}, reverse=True)
+        ways = [Way(self.stored, False, o, t) for t in threads for o in orders if self.loadable]
+        if self.stored and not renumbering:
+            # One more thread than processors: they all compute while one waits for the disk.
+            streaming = [n_threads + 1, *threads] if n_threads > 1 else threads
+            ways += [Way(False, True, False, t) for t in streaming]
+        return sorted(ways, key=lambda way: (way.streaming, -way.n_threads))
+
+
+def open_cluster(client: Client | None, similarity: Any) -> ClusterRunner | None:
+    """Return the runner on a cluster: the client's, or the active one's where only that can read the graph.
+
+    Raises
+    ------
+    ClusterError
+        The cluster will not do.
+    InvalidInputError
+        There is none, and one is needed; or ``client`` is something else.
+    """
+    if client is None and not _is_collection(similarity):
+        return None
+    from distributed import Client
+
+    from sparse_ap.execution.dask.executor import ClusterRunner
+
+    if client is None:
+        try:
+            client = Client.current()
+        except ValueError as error:
+            raise InvalidInputError(
+                "The similarities are a dask collection, and there is no client of a dask cluster. Make one "
+                "(client = distributed.Client()) and give client=client; or give similarity.compute()."
+            ) from error
+    if not isinstance(client, Client) or client.asynchronous:
+        raise InvalidInputError(
+            f"client={client!r}; a distributed.Client is needed, and not an asynchronous one."
+        )
+    if client.status in ("closing", "closed"):
+        raise InvalidInputError(
+            "The client has been closed. Make a new one: client = distributed.Client(...)."
+        )
+    return ClusterRunner(client)
+
+
+def _is_collection(similarity: Any) -> bool:
+    """Whether the similarities are one of dask's collections."""
+    return hasattr(similarity, "__dask_graph__")
+
+
+def open_source(similarity: Any, cluster: ClusterRunner | None = None) -> Source:
+    """Take what the user gave as a graph.
+
+    Raises
+    ------
+    InvalidInputError
+        It is none.
+    """
+    if isinstance(similarity, StoredGraph):
+        return _stored(similarity.store, False, cluster)
+    if isinstance(similarity, str | Path | zarr.Group | zarr.Array):
+        store = open_graph(similarity).store
+        return _stored(store, isinstance(store, ZarrStore), cluster)
+    if cluster is not None and _is_collection(similarity):
+        from sparse_ap.storage.dask_collections import open_collection
+
+        chunked = open_collection(similarity, cluster.client, cluster.fetch)
+        return Source(chunked, stored=False, loadable=False)
+    dense = _array_of(similarity) if _is_dense(similarity) else None
+    return Source(_memory_store(similarity, dense), stored=False, loadable=True, dense=dense)
+
+
+def _stored(store: ZarrStore | ZarrDenseStore, loadable: bool, cluster: ClusterRunner | None) -> Source:
+    """Take zarr arrays as a graph, if whoever is to read them can."""
+    array = store.positions if isinstance(store, ZarrStore) else store.array
+    if cluster is not None and isinstance(array.store, zarr.storage.MemoryStore):
+        raise InvalidInputError(
+            "The graph is in a zarr MemoryStore, in this process's memory, and a client was given. Write it "
+            "with sparse_ap.graphs.write_graph to where all workers can open it, and give its path; or give "
+            "it as a matrix, whose rows are sent to the workers."
+        )
+    return Source(store, stored=True, loadable=loadable)
+
+
+def _is_dense(similarity: Any) -> bool:
+    """Whether the similarities are an array in memory, all of whose entries count."""
+    return isinstance(similarity, np.ndarray | list | tuple)
+
+
+@contextmanager
+def open_runner(n_threads: int, cluster: ClusterRunner | None = None) -> Iterator[Runner]:
+    """Yield the runner for a number of threads, or that on a cluster."""
+    if cluster is not None:
+        yield cluster
+        return
+    if n_threads == 1:
+        yield SerialRunner()
+        return
+    with ThreadsRunner(n_threads) as threads:
+        yield threads
+
+
+def loaded(source: Source, way: Way, runner: Runner) -> Execution:
+    """Return the graph as it will be read: by whom, and from where."""
+    store = source.store
+    if way.load:
+        assert isinstance(store, ZarrStore)
+        store = store.in_memory()
+    return _executed(store, runner)
+
+
+def _executed(store: Store, runner: Runner) -> Execution:
+    """Return a graph cut for a runner."""
+    cuts = store.divisions
+    if cuts is None:
+        cuts = cut_rows(store.indptr, runner.n_threads, store.chunk_edges)
+    return Execution(store, cuts, runner)
+
+
+def at_hand(problem: Problem) -> Problem:
+    """Return a problem with its graph in this process, if that is small and a cluster has it.
+
+    For work that reads the edges hundreds of times: on a cluster each time takes some 40 milliseconds,
+    however few they are.
+    """
+    execution = problem.execution
+    here = isinstance(execution.runner, SerialRunner | ThreadsRunner)
+    if here or not fits_at_hand(execution.n_points, problem.survey.n_edges):
+        return problem
+    collected = execution.run(CollectPass(), (), ())[1]
+    copy = MemoryStore(*collected.csr(execution.dtype), execution.store.origin)
+    return replace(problem, execution=_executed(copy, SerialRunner()))
+
+
+def renumbered(execution: Execution, order: Int32Array) -> Execution:
+    """Return a copy of a graph in memory, point ``order[j]`` numbered j."""
+    return _executed(MemoryStore(*reordered(execution, order)), execution.runner)
+
+
+def examined(execution: Execution, missing: str | None) -> tuple[Execution, EdgeStatistics]:
+    """Look at every entry.
+
+    Returns
+    -------
+    execution : Execution
+        The graph, every entry an edge of its own.
+    statistics : EdgeStatistics
+        Of the entries as they were.
+
+    Raises
+    ------
+    InvalidInputError
+        There are entries that mean nothing.
+    """
+    statistics = examine(execution, missing)
+    if not statistics.canonical:
+        execution = _executed(execution.store.normalised(), execution.runner)
+    return execution, statistics
+
+
+def _memory_store(similarity: Any, dense: NDArray[Any] | None) -> MemoryStore:
+    if scipy.sparse.issparse(similarity):
+        return MemoryStore.from_sparse(similarity)
+    if isinstance(similarity, np.ma.MaskedArray):
+        raise InvalidInputError(
+            "The similarities are a masked array, whose mask would be lost. Say what masked entries are: "
+            "similarity.filled(-numpy.inf) makes them no edges."
+        )
+    if dense is not None:
+        return MemoryStore.from_dense(dense)
+    raise InvalidInputError(
+        f"The similarities are a {type(similarity).__name__}; a scipy sparse matrix or a numpy array of "
+        "shape (n_points, n_points) is needed, or where a graph is on disk."
+    )
+
+
+def _array_of(similarity: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(similarity)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"The similarities are a {type(similarity).__name__} that is no table ({error}); rows of equal "
+            "length are needed, one row and one column a point."
+        ) from error

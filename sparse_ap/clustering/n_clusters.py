@@ -1,0 +1,143 @@
+"""A wanted number of clusters: find the price of an exemplar that leads there, then land on it exactly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sparse_ap.clustering.aiming import Try, next_price
+from sparse_ap.clustering.continuation import (
+    Found,
+    Guide,
+    dearest_price,
+    exactly,
+    fewest,
+    first_price,
+    pared,
+    priced,
+)
+from sparse_ap.clustering.input import at_hand
+from sparse_ap.clustering.run import Run
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.kernels.block import Clustering
+from sparse_ap.propagation.preferences import require_kept_edges
+from sparse_ap.propagation.problem import Problem
+from sparse_ap.propagation.settings import require, whole
+
+__all__ = ["checked_number", "with_number"]
+
+# Runs of a few sweeps until the number is about right, then whole runs until it is nearly right; each as
+# often as this at most. What is missing then, a few clusters more or less, is made up for at the end.
+_SHORT_RUNS, _ABOUT = 10, 0.1
+_WHOLE_RUNS, _NEARLY = 3, 0.03
+# Where twice the price has not made the number fall by this factor, still dearer ones will hardly do so.
+_FLAT = 1.1
+
+
+def checked_number(
+    n_clusters: object, preference: ArrayLike | None, scheme: str, refine: str | None, kept: object
+) -> None:
+    """Check a wanted number of clusters, and that nothing else was given that says otherwise.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    require("n_clusters", n_clusters, whole(n_clusters), "at least 1, a whole number")
+    given = f"n_clusters={n_clusters} (--n-clusters) was given"
+    if preference is not None and np.ndim(preference) > 0:
+        raise InvalidInputError(
+            f"{given} with a preference for each point; there can be one number, where the search for the "
+            "preference of all begins. Leave out the preference."
+        )
+    if scheme == "classic":
+        raise InvalidInputError(
+            f"{given} with scheme='classic'; it is for scheme='compact', whose messages can go on from one "
+            "preference to the next. Leave out the scheme."
+        )
+    if refine not in ("auto", "search"):
+        raise InvalidInputError(
+            f"{given} with refine={refine!r}; the last few clusters are opened or closed by the search. "
+            "Leave out refine."
+        )
+    if kept is not None:
+        raise InvalidInputError(
+            f"{given} with checkpoint; checkpoints are of a single run, and the number is found by several. "
+            "Leave out the checkpoint; or take the preference of a clustering of that size, and give that."
+        )
+
+
+def _require_possible(problem: Problem, n_clusters: int) -> None:
+    """Refuse numbers of clusters that no clustering of the graph can have."""
+    n, most = problem.execution.n_points, 1 + problem.survey.max_in_degree
+    if n_clusters > n:
+        raise InvalidInputError(f"n_clusters={n_clusters}, but there are only {n} points.")
+    if n_clusters * most < n:
+        raise InvalidInputError(
+            f"n_clusters={n_clusters}, but no clustering of this graph has fewer than {-(-n // most)} "
+            f"clusters: at most {most} of the {n} points can have the same exemplar, for want of edges to "
+            "any. Ask for more clusters, or give each point more neighbours."
+        )
+
+
+def with_number(run: Run, problem: Problem, n_clusters: int) -> tuple[Problem, Clustering]:
+    """Return a clustering with exactly so many clusters, and the problem at the preference that led there.
+
+    Parameters
+    ----------
+    run : Run
+        With the compact scheme.
+    problem : Problem
+        Its preferences, one number for all, are where to begin.
+    n_clusters : int
+        At least 1.
+
+    Raises
+    ------
+    InvalidInputError
+        None was found with so few, or there can be none.
+    """
+    _require_possible(problem, n_clusters)
+    problem, guide = at_hand(problem), Guide(run)
+    within = _ABOUT * n_clusters
+    about, _ = _aimed(guide.short, priced(problem, first_price(problem)), n_clusters, within, _SHORT_RUNS)
+    # A bit below: what is missing can always be opened, what is too much cannot always be spared.
+    within = _NEARLY * n_clusters
+    near, others = _aimed(guide.whole, about.problem, n_clusters - within, within, _WHOLE_RUNS)
+    found = exactly(run, near, n_clusters, others)
+    if found.n_clusters > n_clusters:
+        found = exactly(run, pared(run, found), n_clusters)
+    if found.n_clusters > n_clusters:
+        found = exactly(run, found, n_clusters, [fewest(run, problem)])
+    if found.n_clusters > n_clusters:
+        _refuse(n_clusters, found.n_clusters)
+    require_kept_edges(found.problem.preference, problem.execution.store.origin)
+    return found.problem, found.clustering()
+
+
+def _aimed(
+    found_at: Callable[[Problem], Found], problem: Problem, n_clusters: float, within: float, n_times: int
+) -> tuple[Found, Sequence[Found]]:
+    """Try prices until there are about so many clusters; return the nearest found, and all."""
+    tries: list[Found] = []
+    while True:
+        found = found_at(problem)
+        flat = any(2 * t.price <= found.price and t.n_clusters < _FLAT * found.n_clusters for t in tries)
+        tries.append(found)
+        near = abs(found.n_clusters - n_clusters) <= within
+        if near or flat or len(tries) == n_times or found.price >= dearest_price(problem):
+            return min(tries, key=lambda t: abs(math.log(t.n_clusters / n_clusters))), tries
+        price = next_price([Try(t.price, t.n_clusters) for t in tries], n_clusters)
+        problem = priced(problem, min(dearest_price(problem), price))
+
+
+def _refuse(n_clusters: int, least: int) -> NoReturn:
+    raise InvalidInputError(
+        f"n_clusters={n_clusters}, but no clustering of this graph was found with fewer than {least} "
+        "clusters: every point needs an edge to its exemplar. Ask for that many or more, or give each point "
+        "more neighbours."
+    )

@@ -1,0 +1,156 @@
+"""Clusterings for several preferences, each from where the one before has led."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sparse_ap.clustering.continuation import Guide, first_price
+from sparse_ap.clustering.run import Run
+from sparse_ap.clustering.sessions import session
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.kernels.block import Clustering, Float64Array, Int64Array
+from sparse_ap.propagation.preferences import require_kept_edges, require_summable
+from sparse_ap.propagation.problem import Problem
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["PreferencePath", "preference_path"]
+
+# Prices of an exemplar against the largest similarity, in units of that of the default preference.
+_PRICES = np.geomspace(0.25, 32.0, 10)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreferencePath:
+    """Clusterings of one graph for several preferences.
+
+    Attributes
+    ----------
+    preferences : ndarray of float64, shape (n_preferences,)
+        Descending: from many clusters to few.
+    clusterings : tuple of Clustering
+        One for each.
+    """
+
+    preferences: Float64Array
+    clusterings: tuple[Clustering, ...]
+
+    def __repr__(self) -> str:
+        """Say what is worth knowing at a glance."""
+        preferences, counts = self.preferences, self.n_clusters
+        return (
+            f"PreferencePath({len(counts)} preferences, {preferences[0]:.6g} to {preferences[-1]:.6g}: "
+            f"{counts[0]} to {counts[-1]} clusters)"
+        )
+
+    @property
+    def n_clusters(self) -> Int64Array:
+        """Number of clusters at each preference, shape (n_preferences,)."""
+        return np.array([c.n_clusters for c in self.clusterings], np.int64)
+
+    @property
+    def net_similarities(self) -> Float64Array:
+        """Net similarity at each preference, shape (n_preferences,)."""
+        return np.array([c.net_similarity for c in self.clusterings])
+
+    @property
+    def data_similarities(self) -> Float64Array:
+        """Sum of the similarities of points to their exemplars, shape (n_preferences,)."""
+        return np.array([c.data_similarity for c in self.clusterings])
+
+
+def preference_path(
+    similarity: Any,
+    preferences: ArrayLike | None = None,
+    *,
+    missing: Literal["nan"] | None = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+    n_jobs: int | None = None,
+    memory_limit: int | str | None = None,
+    client: Client | None = None,
+    verbose: bool = False,
+) -> PreferencePath:
+    """Cluster a graph at several preferences.
+
+    The lowest preference gets a run of its own. From there messages go on from one preference to the next,
+    for 30 sweeps at most each, and a local search follows. That is less than the stop rule needs, so that
+    most clusterings say that they have not converged; each is the best found all the same.
+
+    Parameters
+    ----------
+    similarity
+        As for `affinity_propagation`.
+    preferences : array-like of float, shape (n_preferences,), optional
+        In any order. None: ten, from a quarter as far below the largest similarity as the median is, to 32
+        times as far.
+    missing, random_state, n_jobs, memory_limit, client, verbose
+        As for `affinity_propagation`. The clusterings themselves, some 12 bytes a point each, are not
+        counted in ``memory_limit``.
+
+    Returns
+    -------
+    PreferencePath
+        By descending preference.
+
+    Raises
+    ------
+    InvalidInputError
+        There is no preference, or one that is not a finite number; or what `affinity_propagation` refuses.
+    MemoryLimitError, DamagedGraphError, ClusterError
+        As by `affinity_propagation`.
+
+    See Also
+    --------
+    sparse_ap.plotting.plot_path : Draws it.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse
+    >>> import sparse_ap
+    >>> points = np.array([0.0, 1.0, 2.0, 10.0, 11.0, 12.0])
+    >>> similarity = -(points[:, None] - points) ** 2
+    >>> path = sparse_ap.preference_path(scipy.sparse.csr_array(similarity), [-0.5, -5, -500])
+    >>> path.n_clusters
+    array([6, 2, 1])
+    """
+    given = None if preferences is None else _descending(preferences)
+    with session(similarity, missing, random_state, n_jobs, memory_limit, client, verbose) as (run, problem):
+        wanted = _default(problem) if given is None else given
+        require_summable(float(np.abs(wanted).max()), problem.execution.dtype)
+        for preference in wanted:
+            require_kept_edges(np.array([preference]), problem.execution.store.origin)
+        return PreferencePath(wanted, tuple(_clusterings(run, problem, wanted[::-1]))[::-1])
+
+
+def _descending(preferences: ArrayLike) -> Float64Array:
+    try:
+        values = np.atleast_1d(np.asarray(preferences, np.float64))
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"preferences={preferences!r}; a list of numbers is needed.") from error
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise InvalidInputError(
+            f"preferences={preferences!r}; a list of at least one number is needed, and all of them finite."
+        )
+    return np.unique(values)[::-1]
+
+
+def _default(problem: Problem) -> Float64Array:
+    return problem.survey.largest_or_zero - first_price(problem) * _PRICES
+
+
+def _clusterings(run: Run, problem: Problem, ascending: Float64Array) -> Iterator[Clustering]:
+    """Begin with a whole run, and go on from preference to preference.
+
+    Messages give way to more exemplars sooner than to fewer.
+    """
+    guide = Guide(run)
+    find = guide.whole
+    for preference in ascending:
+        yield find(problem.at(float(preference))).clustering()
+        find = guide.quick

@@ -1,0 +1,119 @@
+"""One run on a problem: messages passed until they settle, then the exemplars read out and refined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sparse_ap.clustering.input import at_hand
+from sparse_ap.kernels.block import Clustering, Float64Array, SweepReport
+from sparse_ap.kernels.classic import Messages
+from sparse_ap.kernels.exact_sum import Grid
+from sparse_ap.propagation.checkpoint_config import Keeping
+from sparse_ap.propagation.damping import damping_for_degree
+from sparse_ap.propagation.incumbent import BestSeen, LastSeen
+from sparse_ap.propagation.loop import Judge, PointState, Propagation, propagate
+from sparse_ap.propagation.problem import Problem, support_grid
+from sparse_ap.propagation.progress import told_of_readings, told_of_sweeps
+from sparse_ap.propagation.readout import Assignment, Refinement, move_to_medoids, read_out
+from sparse_ap.propagation.schemes import Classic, Compact, Scheme
+from sparse_ap.propagation.settings import LOOK_EVERY, TOTAL_DAMPING, Settings
+from sparse_ap.propagation.settling import UNTILTED, Settling
+from sparse_ap.propagation.ties import message_preference
+from sparse_ap.search.refinement import Effort, search
+
+__all__ = ["Run"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """How a run goes, whatever the problem.
+
+    Attributes
+    ----------
+    settings : Settings
+    keeping : Keeping
+    renumbered : bool
+        Whether points are in another order than the user's.
+    callback : callable or None
+        The user's, called after each sweep.
+    verbose : bool
+    """
+
+    settings: Settings
+    keeping: Keeping
+    renumbered: bool
+    callback: Callable[[SweepReport], object] | None
+    verbose: bool
+
+    def clustering(self, problem: Problem, row_best: Float64Array) -> Clustering:
+        """Pass messages from rest, and read out the clustering they lead to.
+
+        Parameters
+        ----------
+        problem : Problem
+        row_best : ndarray of float64, shape (n_points,)
+            Each point's largest similarity; overwritten.
+        """
+        # Everything but the exemplars is let go before the refinement.
+        return self.read_out(problem, self.propagated(problem, row_best)[0])
+
+    def propagated(
+        self, problem: Problem, row_best: Float64Array, begun: PointState | None = None
+    ) -> tuple[Propagation, PointState]:
+        """Break ties, fit the grid, pass messages.
+
+        Parameters
+        ----------
+        problem : Problem
+        row_best : ndarray of float64, shape (n_points,)
+            Each point's largest similarity; overwritten.
+        begun : PointState, optional
+            Where to go on from: what a run under other preferences returned. It is used up.
+        """
+        settings = self.settings
+        preference, gap = message_preference(problem, row_best, settings.seed, settings.tie_strength)
+        settling = UNTILTED if settings.scheme == "classic" else Settling()
+        grid = support_grid(problem, preference, settling.most * gap)
+        scheme, judge = _scheme(problem, settings, grid, settling)
+        if begun is None:
+            points = PointState.at_rest(preference, scheme.total_dtype)
+        else:
+            points = begun.under(preference)
+        checkpoints = self.keeping.checkpoints(problem, preference, settings, self.renumbered)
+        with (
+            told_of_sweeps(settings.stop.max_iter, self.callback, self.verbose) as told,
+            checkpoints.guarding(),
+        ):
+            done = propagate(problem.execution, scheme, points, gap, settings.stop, judge, told, checkpoints)
+        return done, points
+
+    def read_out(self, problem: Problem, propagation: Propagation) -> Clustering:
+        """Refine the exemplars, and give the clustering in the user's numbers."""
+        n_sweeps = len(propagation.history)
+        refinements: dict[str | None, Refinement] = {
+            "search": lambda problem, assignment: self.searched(
+                problem, assignment, Effort.after(n_sweeps, problem.survey.n_edges)
+            ),
+            "medoid": move_to_medoids,
+        }
+        return read_out(problem, propagation, refinements.get(self.settings.refine))
+
+    def searched(self, problem: Problem, assignment: Assignment, effort: Effort) -> Assignment:
+        """Search for a better assignment."""
+        problem = at_hand(problem)
+        with told_of_readings("search", effort.n_readings, self.verbose) as told:
+            return search(problem, assignment, effort, self.settings.seed, told)
+
+
+def _scheme(problem: Problem, settings: Settings, grid: Grid, settling: Settling) -> tuple[Scheme, Judge]:
+    execution, damping = problem.execution, settings.damping
+    if settings.scheme == "classic":
+        assert damping is not None
+        return Classic(damping, Messages.at_rest(problem.survey.n_edges), grid), LastSeen()
+    mean_degree = problem.survey.n_edges / max(1, execution.n_points)
+    damping = damping_for_degree(mean_degree) if damping is None else damping
+    return (
+        Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, execution.dtype, grid, settling),
+        BestSeen(problem, LOOK_EVERY, settings.stop.tol),
+    )

@@ -1,0 +1,290 @@
+"""Clusters of clusters: the levels of a hierarchy, and what can be asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import scipy.sparse
+
+from sparse_ap.clustering.affinity_propagation import affinity_propagation
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.kernels.block import Clustering, Float64Array, Int64Array
+from sparse_ap.propagation.settings import require, whole
+from sparse_ap.storage.archives import arrays_in, write_arrays
+from sparse_ap.storage.csr import csr_graph
+
+__all__ = ["Cut", "Hierarchy", "column_names", "cut_columns"]
+
+# In files too.
+_GRAPH_ARRAYS = ("indptr", "indices", "data")
+
+
+class Cut(NamedTuple):
+    """A clustering of the points, taken from a hierarchy.
+
+    Attributes
+    ----------
+    labels : ndarray of int64, shape (n_points,)
+        ``exemplars[labels[i]]`` represents point i.
+    exemplars : ndarray of int64, shape (n_clusters,)
+        Points, ascending.
+    """
+
+    labels: Int64Array
+    exemplars: Int64Array
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters."""
+        return len(self.exemplars)
+
+    @property
+    def sizes(self) -> Int64Array:
+        """Points in each cluster, shape (n_clusters,)."""
+        return np.bincount(self.labels, minlength=self.n_clusters)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hierarchy:
+    """Exemplars of exemplars, level by level.
+
+    Level 0 is a clustering of the points; each further one is a clustering of the clusters below it, and its
+    exemplars are exemplars of all levels below. Levels are numbered from the finest; -1 is the coarsest.
+
+    Attributes
+    ----------
+    clusterings : tuple of Clustering
+        The first of the points, the next of the clusters of the one before, by their labels.
+    graphs : tuple of csr_array of float32, shape (n_clusters, n_clusters)
+        How alike the clusters of each level are: what the next level is a clustering of.
+    n_inner_edges : ndarray of int64, shape (n_levels,)
+        Edges of the graph that stay inside a cluster of each level; of links that were given, their weight.
+    n_edges : int
+        Edges of the graph, or the weight of the links.
+    """
+
+    clusterings: tuple[Clustering, ...]
+    graphs: tuple[scipy.sparse.csr_array, ...]
+    n_inner_edges: Int64Array
+    n_edges: int
+
+    @property
+    def n_levels(self) -> int:
+        """Number of levels."""
+        return len(self.clusterings)
+
+    @property
+    def n_clusters(self) -> Int64Array:
+        """Number of clusters of each level, shape (n_levels,); descending."""
+        return np.array([c.n_clusters for c in self.clusterings], np.int64)
+
+    @property
+    def inner_share(self) -> Float64Array:
+        """Share of the graph's edges that stay inside a cluster, shape (n_levels,); 1 without any edge."""
+        return self.n_inner_edges / self.n_edges if self.n_edges else np.ones(self.n_levels)
+
+    def level(self, level: int) -> Cut:
+        """Return the clustering of the points on a level."""
+        return Cut(self.labels(level), self.exemplars(level))
+
+    def labels(self, level: int = -1) -> Int64Array:
+        """Return the cluster of each point, shape (n_points,)."""
+        first, *others = self.clusterings[: self._checked(level) + 1]
+        labels = first.labels
+        for clustering in others:
+            labels = clustering.labels[labels]
+        return labels
+
+    def exemplars(self, level: int = -1) -> Int64Array:
+        """Return the points that are exemplars, ascending, shape (n_clusters,)."""
+        first, *others = self.clusterings[: self._checked(level) + 1]
+        exemplars = first.exemplars
+        for clustering in others:
+            exemplars = exemplars[clustering.exemplars]
+        return exemplars
+
+    def sizes(self, level: int = -1) -> Int64Array:
+        """Return the number of points in each cluster, shape (n_clusters,)."""
+        return self.level(level).sizes
+
+    def net_similarity(self, level: int = -1) -> float:
+        """Return the net similarity of a level, on the graph of the clusters below it."""
+        return self.clusterings[self._checked(level)].net_similarity
+
+    def parents(self, level: int) -> Int64Array:
+        """Return the cluster of the next coarser level in which each cluster lies, shape (n_clusters,).
+
+        Raises
+        ------
+        InvalidInputError
+            There is no coarser level.
+        """
+        level = self._checked(level)
+        if level + 1 == self.n_levels:
+            raise InvalidInputError(f"Level {level} is the coarsest; it has no parents.")
+        return self.clusterings[level + 1].labels
+
+    def nearest_level(self, n_clusters: int) -> int:
+        """Return the level whose number of clusters is nearest, by their quotient; of two the finer."""
+        _require_number(n_clusters)
+        return int(np.abs(np.log(np.maximum(1, self.n_clusters) / n_clusters)).argmin())
+
+    def cut(self, n_clusters: int) -> Cut:
+        """Return the level with the number of clusters nearest to the one given.
+
+        Parameters
+        ----------
+        n_clusters : int
+            At least 1.
+
+        See Also
+        --------
+        cut_exactly : Returns so many clusters.
+        """
+        return self.level(self.nearest_level(n_clusters))
+
+    def cut_exactly(self, n_clusters: int, n_jobs: int | None = None) -> Cut:
+        """Return exactly so many clusters: those of the next finer level, clustered into that number.
+
+        Each of them is a union of clusters of all levels with as many clusters or more; not always are
+        those of the coarser levels unions of them.
+
+        Parameters
+        ----------
+        n_clusters : int
+            At least 1; at most as many as the finest level has.
+        n_jobs : int, optional
+            As for `affinity_propagation`.
+
+        Raises
+        ------
+        InvalidInputError
+            There are not so many clusters, or no clustering with so few was found.
+        """
+        _require_number(n_clusters)
+        n_clusters, counts = int(n_clusters), self.n_clusters
+        if n_clusters > counts[0]:
+            raise InvalidInputError(
+                f"n_clusters={n_clusters}, but the finest level has {counts[0]} clusters. Give a smaller "
+                "number, or cluster the graph itself: affinity_propagation(..., n_clusters=...)."
+            )
+        level = int(np.flatnonzero(counts >= n_clusters)[-1])
+        finer = self.level(level)
+        if counts[level] == n_clusters:
+            return finer
+        try:
+            coarser = affinity_propagation(self.graphs[level], n_clusters=n_clusters, n_jobs=n_jobs)
+        except InvalidInputError as error:
+            raise InvalidInputError(
+                f"n_clusters={n_clusters}, but the {counts[level]} clusters of level {level}, the next finer "
+                "one, were not to be put together into so few. Parts of the graph that no edge links stay "
+                f"apart. For its graph, the reason: {error}"
+            ) from error
+        return Cut(coarser.labels[finer.labels], finer.exemplars[coarser.exemplars])
+
+    def to_linkage(self, level: int = 0) -> Float64Array:
+        """Return the tree above a level as SciPy's linkage matrix.
+
+        Parameters
+        ----------
+        level : int
+            Its clusters are the leaves, in the order of `exemplars`. Dendrograms are readable up to a few
+            hundred.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_clusters - 1, 4)
+            As `scipy.cluster.hierarchy.linkage` returns it. Clusters that are one on a coarser level are
+            merged at the height of that level's number, less the level's own, the exemplar's first; those
+            of the coarsest level one higher, although nothing says that they belong together.
+        """
+        level = self._checked(level)
+        merges = list(self._merges(level))
+        return np.array(merges, np.float64).reshape(-1, 4)
+
+    def _merges(self, level: int) -> Iterator[tuple[int, int, float, int]]:
+        above = [(c.labels, c.exemplars) for c in self.clusterings[level + 1 :]]
+        n_leaves = n_nodes = self.clusterings[level].n_clusters
+        node, size = np.arange(n_leaves), np.ones(n_leaves, np.int64)
+        last = np.zeros(len(node) if not above else len(above[-1][1]), np.int64)
+        above.append((last, np.zeros(1, np.int64)))
+        for height, (labels, exemplars) in enumerate(above, start=1):
+            first = exemplars[: labels.max(initial=-1) + 1]
+            merged, total = node[first], size[first]
+            for child in np.setdiff1d(np.arange(len(labels)), first):
+                parent = labels[child]
+                total[parent] += size[child]
+                yield int(merged[parent]), int(node[child]), float(height), int(total[parent])
+                merged[parent], n_nodes = n_nodes, n_nodes + 1
+            node, size = merged, total
+
+    def save(self, path: str | Path) -> None:
+        """Write the hierarchy to an uncompressed ``.npz`` file; what is there is replaced at the end.
+
+        Raises
+        ------
+        InvalidInputError
+            The folder does not exist, or nothing can be written there.
+        """
+        arrays: dict[str, Any] = {"n_inner_edges": self.n_inner_edges, "n_edges": self.n_edges}
+        for level, (clustering, graph) in enumerate(zip(self.clusterings, self.graphs, strict=True)):
+            parts = clustering.arrays() | {f"graph.{name}": getattr(graph, name) for name in _GRAPH_ARRAYS}
+            arrays |= {f"{level}.{name}": part for name, part in parts.items()}
+        write_arrays(Path(path), "hierarchy", arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` has written.
+
+        Raises
+        ------
+        InvalidInputError
+            The file holds no hierarchy, or one in a form that only a later sparse_ap knows.
+        """
+        with arrays_in(path, "hierarchy", "Hierarchy.save") as arrays:
+            n_inner_edges, n_edges = arrays["n_inner_edges"], int(arrays["n_edges"])
+            levels = [_part(arrays, level) for level in range(len(n_inner_edges))]
+            clusterings = tuple(Clustering.from_arrays(part) for part in levels)
+            return cls(clusterings, tuple(_graph_in(part) for part in levels), n_inner_edges, n_edges)
+
+    def _checked(self, level: int) -> int:
+        """Return the level, counted from the finest."""
+        if not isinstance(level, Integral) or not -self.n_levels <= level < self.n_levels:
+            n = self.n_levels
+            raise InvalidInputError(f"level={level!r}, but there are {n} levels: 0, the finest, to {n - 1}.")
+        return int(level) % self.n_levels
+
+    def __repr__(self) -> str:
+        """Say how many clusters there are on each level."""
+        counts = " > ".join(f"{n:,}" for n in self.n_clusters)
+        return f"Hierarchy({len(self.clusterings[0].labels)} points > {counts} exemplars)"
+
+
+def _part(arrays: Mapping[str, Any], level: int) -> dict[str, Any]:
+    """Return the arrays of one level in a file of all."""
+    prefix = f"{level}."
+    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
+
+
+def _graph_in(part: Mapping[str, Any]) -> scipy.sparse.csr_array:
+    return csr_graph(*(part[f"graph.{name}"] for name in _GRAPH_ARRAYS))
+
+
+def _require_number(n_clusters: object) -> None:
+    require("n_clusters", n_clusters, whole(n_clusters), "at least 1, a whole number")
+
+
+def column_names(level: str, clusters: str, n_levels: int, numbers: Iterable[int]) -> list[str]:
+    """Return what columns of a table are called: of levels, ``<level>_0`` and so on, and of exact cuts."""
+    return [*(f"{level}_{which}" for which in range(n_levels)), *(f"{clusters}_{k}" for k in numbers)]
+
+
+def cut_columns(tree: Hierarchy, level: str, clusters: str, exact: Sequence[Cut]) -> dict[str, Cut]:
+    """Return what goes into the columns of a table, by `column_names`."""
+    names = column_names(level, clusters, tree.n_levels, (cut.n_clusters for cut in exact))
+    return dict(zip(names, [*map(tree.level, range(tree.n_levels)), *exact], strict=True))

@@ -1,0 +1,1 @@
+"""Who reads the edges, in how much memory."""

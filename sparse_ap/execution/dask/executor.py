@@ -1,0 +1,206 @@
+"""A graph's parts on the workers of a dask cluster: only vectors travel.
+
+Every task is a pure function of a part of the graph and of what this process sends with it: a pass's
+vectors and the part's rows. All state of a run is here. So whatever is lost with a worker is sent, and done,
+again; and a task may run twice, anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+from distributed import Client, Future
+
+from sparse_ap.errors import ClusterError
+from sparse_ap.execution.dask.layout import Layout, PlacedPart
+from sparse_ap.execution.dask.tasks import SentRows, add_columns, read_part, unpacked, written
+from sparse_ap.execution.dask.transfer import Link, LostError
+from sparse_ap.execution.dask.workers import Membership
+from sparse_ap.execution.executor import RowsT, TallyT, VectorsT
+from sparse_ap.kernels.block import RowCut
+from sparse_ap.kernels.edge_pass import Columns, Pass
+from sparse_ap.storage.dask_blocks import Fetch
+from sparse_ap.storage.store import Store
+
+__all__ = ["ClusterRunner"]
+
+# How often one pass is begun anew, when workers are lost one after the other.
+_ATTEMPTS = 20
+
+
+class ClusterRunner:
+    """Runs passes on the workers of a dask cluster.
+
+    Parameters
+    ----------
+    client : distributed.Client
+
+    Raises
+    ------
+    ClusterError
+        There are no workers, or their software differs from this process's.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._membership = Membership(client)
+        self._link = Link(client, self._membership)
+        self._layout = Layout(client, self._link)
+
+    @property
+    def n_threads(self) -> int:
+        """Threads of all workers."""
+        return sum(member.n_threads for member in self._membership.members().values())
+
+    @property
+    def fetch(self) -> Fetch:
+        """Fetches what a collection consists of; see `Link.fetch_remade`."""
+        # Not a method of its own: a store that had it would have itself, and be let go late.
+        return self._link.fetch_remade
+
+    def run(
+        self,
+        pass_: Pass[VectorsT, RowsT, TallyT],
+        store: Store,
+        cuts: Sequence[RowCut],
+        vectors: VectorsT,
+        rows: RowsT,
+    ) -> tuple[Columns, TallyT]:
+        """Return the combined columns and tally; ``rows`` are updated in place, once all has come back."""
+        for _ in range(_ATTEMPTS):
+            try:
+                parts = self._layout.placed(store, cuts, self._membership.members())
+                return Exchange(self.client, self._link, pass_, len(store.indptr) - 1, parts).run(
+                    vectors, rows
+                )
+            except LostError as error:
+                # Not itself: its frames hold the tasks of this attempt, which would go on beside the next.
+                lost = str(error)
+        raise ClusterError(
+            f"A pass over the graph was begun {_ATTEMPTS} times, and each time a worker was lost before its "
+            f"end, the last time with: {lost}. See the workers' logs. Where some are out of reach "
+            "from here, Client(..., direct_to_workers=False) sends through the scheduler."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One pass over the parts: vectors and rows out, a tree of sums on the workers, rows and totals back.
+
+    Nothing of it is kept by the cluster when it has ended.
+    """
+
+    client: Client
+    link: Link
+    pass_: Pass[Any, Any, Any]
+    n_points: int
+    parts: Sequence[PlacedPart]
+    token: str = field(default_factory=lambda: uuid4().hex)
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def run(self, vectors: Any, rows: Any) -> tuple[Columns, Any]:
+        """Run the pass."""
+        shares = self._shares(vectors, rows)
+        answers = [self._task("fetch-rows", written, share, priority=1) for share in shares]
+        totals = self._totals(shares)
+        del shares
+        futures = [*answers, *totals]
+        try:
+            fetched = self.link.fetch(futures, {part.home for part in self.parts})
+        finally:
+            # An error keeps these frames, and dask an error of a task: what is left to do would be done.
+            for future in futures:
+                future.release()
+        columns = unpacked(self.pass_.column_reductions, self.n_points, *fetched[len(answers) :])
+        tally = self.pass_.nothing
+        for part, (wrote, its_tally) in zip(self.parts, fetched, strict=False):
+            tally = tally + its_tally
+            for name, values in wrote.items():
+                part.rows.of(getattr(rows, name))[:] = values
+        return columns, tally
+
+    def _shares(self, vectors: Any, rows: Any) -> list[Future[Any]]:
+        """Begin the work on every part, first on one of each worker: the others' rows travel meanwhile."""
+        shares: dict[int, Future[Any]] = {}
+        sent_vectors = f"vectors-{self.token}"
+        sent: dict[str, Future[Any]] = {}
+        for wave in _waves([part.home for part in self.parts]):
+            packages = {
+                self.parts[which].home: {
+                    f"rows-{self.token}-{which}": SentRows.of(self.pass_, rows, self.parts[which].rows)
+                }
+                for which in wave
+            }
+            if not sent:
+                # To one worker; the others have it from there, and from each other.
+                packages[self.parts[wave[0]].home][sent_vectors] = vectors
+            sent |= self.link.send(packages)
+            for which in wave:
+                shares[which] = self._share(which, sent[sent_vectors], sent.pop(f"rows-{self.token}-{which}"))
+        return [shares[which] for which in range(len(self.parts))]
+
+    def _share(self, which: int, vectors: Future[Any], rows: Future[Any]) -> Future[Any]:
+        part = self.parts[which]
+        task = self.pass_, part.future, self.n_points, vectors, rows
+        return self._task(_name_of(self.pass_), read_part, *task, workers=[part.home])
+
+    def _totals(self, shares: Sequence[Future[Any]]) -> list[Future[Any]]:
+        """Add up the columns, first on each worker, then two and two; return one sum, if any."""
+        reductions = self.pass_.column_reductions
+        if not reductions:
+            return []
+        by_home: dict[str, list[Future[Any]]] = {}
+        for share, part in zip(shares, self.parts, strict=True):
+            by_home.setdefault(part.home, []).append(share)
+        sums = [self._sum_at(home, group) for home, group in by_home.items()]
+        while len(sums) > 1:
+            sums = [self._add(*sums[which : which + 2]) for which in range(0, len(sums), 2)]
+        return sums
+
+    def _sum_at(self, home: str, shares: Sequence[Future[Any]]) -> Future[Any]:
+        """Add up the shares of a worker in order, each when those before are there: mostly few are held."""
+        total = self._add(shares[0], workers=[home])
+        for share in shares[1:]:
+            total = self._add(total, share, workers=[home])
+        return total
+
+    def _add(self, *summands: Future[Any], workers: Sequence[str] | None = None) -> Future[Any]:
+        reductions = self.pass_.column_reductions
+        return self._task(
+            "add-columns", add_columns, reductions, self.n_points, *summands, workers=workers, priority=1
+        )
+
+    def _task(
+        self, name: str, work: Any, *args: Any, workers: Sequence[str] | None = None, priority: int = 0
+    ) -> Future[Any]:
+        """Submit a task; it prefers its worker, and can be run by any."""
+        return self.client.submit(
+            work,
+            *args,
+            key=(f"{name}-{self.token}", next(self.numbers)),
+            workers=workers,
+            allow_other_workers=workers is not None,
+            priority=priority,
+        )
+
+
+def _waves(homes: Sequence[str]) -> list[list[int]]:
+    """Return the places of the first part of each worker, of the second of each, and so on."""
+    waves: list[list[int]] = []
+    met: dict[str, int] = {}
+    for which, home in enumerate(homes):
+        turn = met[home] = met.get(home, -1) + 1
+        if turn == len(waves):
+            waves.append([])
+        waves[turn].append(which)
+    return waves
+
+
+def _name_of(pass_: object) -> str:
+    """Return what a pass is called on the dashboard: compact-sweep for CompactSweep."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", type(pass_).__name__).lower()

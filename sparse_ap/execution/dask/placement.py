@@ -1,0 +1,133 @@
+"""Which rows go to which worker: decided here, carried out by the cluster runner."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from sparse_ap.errors import MemoryLimitError
+from sparse_ap.kernels.block import Int64Array, RowCut
+
+__all__ = ["Member", "grouped", "homes_of", "kept_in_memory", "require_room"]
+
+# The most edges a task has: half a gigabyte, a few tenths of a second a sweep.
+_MOST_EDGES = 64_000_000
+# Of a worker's memory limit; beyond it dask writes data to disk.
+_USABLE = 0.6
+# Python, numpy, the compiled kernels, and what the allocator keeps.
+_MACHINERY = 350_000_000
+# Bytes a point of a pass's vectors; of a thread's column shares, and those that are added to them: both are
+# largest in the local search.
+_A_POINT = 9
+_A_POINT_AND_THREAD = 32
+# Bytes a row of what travels to a part and back.
+_A_ROW = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A worker process.
+
+    Attributes
+    ----------
+    n_threads : int
+    memory : int
+        What it may hold, in bytes.
+    """
+
+    n_threads: int
+    memory: int
+
+
+def grouped(cuts: Sequence[RowCut], indptr: Int64Array, n_threads: int) -> list[tuple[RowCut, ...]]:
+    """Put consecutive blocks together to tasks of about the same work.
+
+    Parameters
+    ----------
+    cuts : sequence of RowCut
+        The blocks.
+    indptr : ndarray of int64
+    n_threads : int
+        Of the whole cluster. Each has the same number of tasks, as few as 64 million edges a task allow.
+    """
+    starts = np.array([*(cut.start for cut in cuts), len(indptr) - 1], np.int64)
+    # As everywhere, a row costs about as much as an edge.
+    work = indptr[starts] + starts
+    n_tasks = n_threads * max(1, math.ceil(indptr[-1] / (_MOST_EDGES * n_threads)))
+    n_tasks = min(n_tasks, len(cuts))
+    inner = np.arange(1, n_tasks)
+    nearest = np.searchsorted((work[1:] + work[:-1]) / 2, inner * (work[-1] / max(1, n_tasks)))
+    # A task has one block at least, however large one of the others is.
+    after = np.maximum.accumulate(np.maximum(nearest - inner, 0)) + inner
+    bounds = [0, *np.minimum(after, len(cuts) - n_tasks + inner).tolist(), len(cuts)]
+    return [tuple(cuts[start:stop]) for start, stop in pairwise(bounds) if stop > start]
+
+
+def homes_of(current: Sequence[str | None], members: Mapping[str, Member]) -> list[str]:
+    """Choose a worker for each task: the one it has, unless it is gone or has more than its share.
+
+    Parameters
+    ----------
+    current : sequence of str or None
+        Where each task is now; None: nowhere.
+    members : mapping of str to Member
+        At least one.
+    """
+    n_threads = sum(member.n_threads for member in members.values())
+    most = {name: math.ceil(len(current) * m.n_threads / n_threads) for name, m in members.items()}
+    load = dict.fromkeys(members, 0)
+    homes: list[str | None] = []
+    for home in current:
+        keeps = home in load and load[home] < most[home]
+        homes.append(home if keeps else None)
+        if home is not None and keeps:
+            load[home] += 1
+    for task, home in enumerate(homes):
+        if home is None:
+            free = [name for name in members if load[name] < most[name]]
+            home = homes[task] = min(free, key=lambda name: (load[name] + 1) / members[name].n_threads)
+            load[home] += 1
+    return [home for home in homes if home is not None]
+
+
+def require_room(members: Mapping[str, Member], n_points: int) -> dict[str, int]:
+    """Return how much memory workers have left for edges, by address; those that are too small are left out.
+
+    Raises
+    ------
+    MemoryLimitError
+        No worker can hold a pass's vectors.
+    """
+    n_threads = sum(member.n_threads for member in members.values())
+    needed = {name: _needed(member, n_threads, n_points) for name, member in members.items()}
+    room = {name: int(_USABLE * members[name].memory - needed[name]) for name in members}
+    if max(room.values()) < 0:
+        name = max(room, key=room.__getitem__)
+        raise MemoryLimitError(
+            f"The worker {name} has a memory limit of {members[name].memory / 1e9:.2f} GB and "
+            f"{members[name].n_threads} threads; {n_points:,} points need {needed[name] / _USABLE / 1e9:.2f} "
+            "GB, of which four tenths are dask's reserve. Give the workers more memory (--memory-limit), or "
+            "fewer threads each (--nthreads)."
+        )
+    return {name: left for name, left in room.items() if left >= 0}
+
+
+def _needed(member: Member, n_threads: int, n_points: int) -> float:
+    """Return the bytes that a worker needs beside edges; ``n_threads`` are those of the whole cluster."""
+    rows = n_points * member.n_threads / n_threads * _A_ROW
+    return _MACHINERY + rows + n_points * (_A_POINT + member.n_threads * _A_POINT_AND_THREAD)
+
+
+def kept_in_memory(sizes: Sequence[int], homes: Sequence[str], room: Mapping[str, int]) -> list[bool]:
+    """Say which tasks' edges fit into their worker's memory; the others are read in each pass."""
+    left = dict(room)
+    kept = []
+    for size, home in zip(sizes, homes, strict=True):
+        fits = size <= left[home]
+        left[home] -= size if fits else 0
+        kept.append(fits)
+    return kept

@@ -1,0 +1,256 @@
+"""The cluster as it is now: who its workers are, and whether they will do."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import platform
+import time
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+from distributed import Client, Worker
+
+from sparse_ap.errors import ClusterError
+from sparse_ap.execution.dask.placement import Member
+
+__all__ = ["Membership"]
+
+# Seconds to wait for a worker where there is none, or for the scheduler, before giving up.
+PATIENCE = 60.0
+# Seconds that the scheduler has to answer a question.
+_ANSWER = 10.0
+# What decides whether client and workers understand each other, and compute the same bits.
+_MUST_AGREE = ("sparse-ap", "numpy", "numba", "zarr", "dask", "distributed")
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a process of the cluster says of itself.
+
+    Attributes
+    ----------
+    versions : dict of str to str
+    n_threads : int
+    memory : int
+        What it may hold, in bytes.
+    """
+
+    versions: dict[str, str]
+    n_threads: int
+    memory: int
+
+
+class Membership:
+    """The workers of a cluster, those that join and those that leave.
+
+    Parameters
+    ----------
+    client : distributed.Client
+
+    Raises
+    ------
+    ClusterError
+        There are no workers, or their versions, or the scheduler's, differ from those here.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._scheduler = str(client.scheduler.address)  # type: ignore[union-attr]
+        self._asked: dict[str, Future[Any]] = {}
+        self._known: dict[str, Member | None] = {}
+        _require_same_versions(self._ask_scheduler(), "the scheduler")
+        self._ask(self._wait_for_workers())
+        wait(self._asked.values(), PATIENCE)
+        for address, found in self._answers().items():
+            _require_same_versions(found, f"the worker {address}")
+
+    def members(self) -> dict[str, Member]:
+        """Return the workers that can be given work, by address; wait where there is none.
+
+        Those that are paused, being short of memory, cannot.
+
+        Raises
+        ------
+        ClusterError
+            None came.
+        """
+        deadline = self.deadline()
+        while True:
+            addresses = self.accepting()
+            self._meet(addresses)
+            members = {name: member for name in addresses if (member := self._known.get(name)) is not None}
+            if members:
+                return members
+            self._go_on_waiting(deadline)
+
+    def accepting(self) -> list[str]:
+        """Return the addresses of workers that accept work now; none where the scheduler does not answer."""
+        return self._addresses("ncores_running")
+
+    def present(self) -> list[str]:
+        """Return the addresses of all workers that are there now, those that are paused too."""
+        return self._addresses("ncores")
+
+    def deadline(self) -> float:
+        """Return until when (`time.monotonic`) to wait for something that is missing now."""
+        return time.monotonic() + PATIENCE
+
+    def require_accepting(self) -> list[str]:
+        """Return the addresses of workers that accept work now.
+
+        Raises
+        ------
+        ClusterError
+            None does.
+        """
+        if not (addresses := self.accepting()):
+            raise ClusterError(self._absence())
+        return addresses
+
+    def _meet(self, addresses: Sequence[str]) -> None:
+        """Take note of workers that have joined, once they have answered: nobody waits for a slow one."""
+        for gone in self._asked.keys() - set(addresses):
+            del self._asked[gone]
+            self._known.pop(gone, None)
+        self._ask([address for address in addresses if address not in self._asked])
+        for address, found in self._answers().items():
+            if address not in self._known:
+                self._known[address] = _member(address, found)
+
+    def _ask(self, addresses: Sequence[str]) -> None:
+        """Ask workers to describe themselves."""
+
+        async def description(address: str) -> Any:
+            run = self._client.run(_describe, workers=[address], on_error="return")
+            return (await asyncio.wait_for(run, PATIENCE))[address]
+
+        loop = self._client.loop.asyncio_loop  # type: ignore[union-attr]
+        for address in addresses:
+            self._asked[address] = asyncio.run_coroutine_threadsafe(description(address), loop)
+
+    def _answers(self) -> dict[str, Any]:
+        """Return what workers have answered; those that could not be reached will be asked again."""
+        answers = {}
+        for address, asked in [(address, asked) for address, asked in self._asked.items() if asked.done()]:
+            found = asked.exception() or asked.result()
+            if isinstance(found, OSError | KeyError):
+                del self._asked[address]
+            else:
+                answers[address] = found
+        return answers
+
+    def _wait_for_workers(self) -> list[str]:
+        deadline = self.deadline()
+        while not (addresses := self.accepting()):
+            self._go_on_waiting(deadline)
+        return addresses
+
+    def _go_on_waiting(self, deadline: float) -> None:
+        """Wait a moment, if there is any hope."""
+        if time.monotonic() > deadline or self._client.status == "closed":
+            raise ClusterError(self._absence())
+        time.sleep(0.1)
+
+    def _addresses(self, question: str) -> list[str]:
+        try:
+            if self._client.status != "running":
+                return []
+            ask = getattr(self._client.scheduler, question)
+            return list(self._client.sync(ask, callback_timeout=_ANSWER))
+        except (OSError, TimeoutError):
+            return []
+
+    def _absence(self) -> str:
+        go_on = (
+            "With checkpoint=... (--checkpoint) a run can be resumed on any other cluster; without it, it "
+            "must begin anew."
+        )
+        if self._client.status == "closed":
+            return f"The client has been closed, or its scheduler {self._scheduler} is gone. {go_on}"
+        if self._client.status != "running":
+            return f"The scheduler {self._scheduler} has not answered for {PATIENCE:.0f} seconds. {go_on}"
+        return (
+            f"The scheduler {self._scheduler} has had no workers that accept work for {PATIENCE:.0f} "
+            f"seconds. Start some (dask worker {self._scheduler}), or see in their logs why they ended or "
+            f"are paused. {go_on}"
+        )
+
+    def _ask_scheduler(self) -> Any:
+        """Return the scheduler's description, or what it raised."""
+        try:
+            return self._client.sync(
+                self._client.run_on_scheduler, _describe_scheduler, callback_timeout=PATIENCE
+            )
+        except TimeoutError as error:
+            raise ClusterError(
+                f"The scheduler {self._scheduler} has not answered for {PATIENCE:.0f} seconds."
+            ) from error
+        except Exception as error:
+            # Whatever cannot be unpickled there comes back as it was raised.
+            return error
+
+
+def _member(address: str, found: Any) -> Member | None:
+    """Return a worker that has joined, if it will do."""
+    try:
+        _require_same_versions(found, f"the worker {address}")
+    except ClusterError as error:
+        warnings.warn(f"{error} It is given no work.", UserWarning, stacklevel=2)
+        return None
+    return Member(found.n_threads, found.memory)
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of this process.
+
+    Raises
+    ------
+    ClusterError
+        Something is imported from a folder, and not installed.
+    """
+    try:
+        found = {name: importlib.metadata.version(name) for name in _MUST_AGREE}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ClusterError(
+            f"The version of {error.name} here cannot be compared with the workers': it is not installed, "
+            "but imported from a folder. Install it here as there (pip install)."
+        ) from error
+    return {"python": ".".join(platform.python_version_tuple()[:2]), **found}
+
+
+def _describe_scheduler() -> Description:
+    return Description(_versions(), 0, 0)
+
+
+def _describe(dask_worker: Worker) -> Description:
+    """Describe the worker that this runs on."""
+    limit = dask_worker.memory_manager.memory_limit or psutil.virtual_memory().available
+    return Description(_versions(), dask_worker.state.nthreads, int(limit))
+
+
+def _require_same_versions(found: Any, where: str) -> None:
+    """Refuse a process whose software would not understand this one's, or compute other bits.
+
+    ``found`` is its description, or what it raised when it was asked for one.
+    """
+    if not isinstance(found, Description):
+        raise ClusterError(
+            f"On {where} sparse_ap cannot be used ({type(found).__name__}: {found}). Install the same "
+            "version there as here, in the environment that runs the scheduler and the workers."
+        )
+    here = _versions()
+    differing = [
+        f"{name} {found.versions.get(name)} there and {version} here"
+        for name, version in here.items()
+        if found.versions.get(name) != version
+    ]
+    if differing:
+        raise ClusterError(
+            f"On {where} the software differs: {'; '.join(differing)}. The result is the same to the bit "
+            "only where all run the same versions: use one environment, or one container image."
+        )

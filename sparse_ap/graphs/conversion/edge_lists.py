@@ -1,0 +1,244 @@
+"""Edge lists from files, larger than memory: read, numbered and sorted by duckdb."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.conversion.database import Database, quoted
+from sparse_ap.graphs.conversion.row_blocks import Source
+from sparse_ap.graphs.conversion.sorting import rows_of
+from sparse_ap.graphs.conversion.text_layout import TextLayout, kind_of, layout_of, number_of
+
+__all__ = ["ENDINGS", "Ids", "read_edges"]
+
+ENDINGS = ("parquet", "tsv", "csv", "txt", "m8", "abc")
+
+Ids = Literal["auto", "integer", "string"]
+
+_LARGEST_ID = int(np.iinfo(np.int32).max) - 1
+_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """Where edges come from.
+
+    Attributes
+    ----------
+    sql : str
+        Selects a, b and s: two ids and a double.
+    digits : bool
+        Whether the ids look like whole numbers.
+    first_wrong : callable
+        Given the test of an edge, says where the first wrong one is, and what.
+    """
+
+    sql: str
+    digits: bool
+    first_wrong: Callable[[_Test], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """What an edge must be like."""
+
+    integers: bool
+    n_points: int | None
+    largest: float
+    distances: bool
+
+    def id_sql(self, name: str) -> str:
+        """Return the id, or NULL where it is wrong."""
+        if not self.integers:
+            return f"nullif({name}::VARCHAR, '')"
+        whole = f"regexp_full_match(trim({name}::VARCHAR), '[0-9]{{1,10}}')"
+        last = _LARGEST_ID if self.n_points is None else self.n_points - 1
+        number = f"TRY_CAST({name} AS BIGINT)"
+        return f"CASE WHEN {whole} AND {number} <= {last} THEN {number}::INTEGER END"
+
+    def similarity_sql(self) -> str:
+        """Return the similarity, or NULL where it is wrong."""
+        kind = "FLOAT" if self.largest == _LARGEST_FLOAT32 else "DOUBLE"
+        forbidden = "-inf" if self.distances else "inf"
+        return (
+            f"CASE WHEN isnan(s) OR s = '{forbidden}'::DOUBLE OR (isfinite(s) AND abs(s) > {self.largest!r}) "
+            f"THEN NULL ELSE s::{kind} END"
+        )
+
+    def fault(self, a: str, b: str, s: float) -> str | None:
+        """Say what is wrong with an edge."""
+        return self._fault_of_id(a) or self._fault_of_id(b) or self._fault_of_similarity(s)
+
+    def _fault_of_id(self, text: str) -> str | None:
+        if not self.integers:
+            return None if text else "an id is empty"
+        text = text.strip()
+        last = _LARGEST_ID if self.n_points is None else self.n_points - 1
+        if text.isdigit() and int(text) <= last:
+            return None
+        return (
+            f"the id {text!r} is no whole number from 0 to {last}. For any other ids take ids='string' "
+            "(--ids string)"
+        )
+
+    def _fault_of_similarity(self, s: float) -> str | None:
+        if math.isnan(s) or s == (-math.inf if self.distances else math.inf):
+            return f"the similarity is {s}; a number is needed"
+        if math.isfinite(s) and abs(s) > self.largest:
+            return f"the similarity is {s:g}, which float32 cannot hold. Ask for dtype='float64' (--float64)"
+        return None
+
+
+def read_edges(
+    path: Path,
+    database: Database,
+    *,
+    column: str | int | None,
+    ids: Ids,
+    n_points: int | None,
+    dtype: np.dtype[Any],
+    distances: bool,
+) -> Source:
+    """Read a file of edges and number its points.
+
+    Parameters
+    ----------
+    path : Path
+        ``.parquet``, or text (``.tsv``, ``.csv``, ``.txt``, ``.m8``, ``.abc``), also ``.gz``.
+    database : Database
+    column, ids, n_points
+        As for `write_graph`.
+    dtype : float32 or float64
+    distances : bool
+        Whether what is read are distances: -inf is none of them, inf is no similarity.
+
+    Raises
+    ------
+    InvalidInputError
+        The file is damaged or empty, or an edge of it is wrong; the message names the line.
+    """
+    scan = _parquet(path, database, column) if kind_of(path) == "parquet" else _text(path, column)
+    integers = ids == "integer" or (ids == "auto" and scan.digits)
+    if n_points is not None and not integers:
+        raise InvalidInputError(
+            f"n_points={n_points} was given, but the ids of {path} are text, and are counted. Leave it "
+            "out, or say that they are numbers: ids='integer' (--ids integer)."
+        )
+    largest = float(np.finfo(dtype).max)
+    test = _Test(integers, n_points, largest, distances)
+    try:
+        database.run(
+            f"CREATE TABLE raw AS SELECT {test.id_sql('a')} AS a, {test.id_sql('b')} AS b, "
+            f"{test.similarity_sql()} AS s FROM ({scan.sql})"
+        )
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path}: {error}") from error
+    [(n_edges, n_wrong)] = database.run(
+        "SELECT count(*), count(*) FILTER (a IS NULL OR b IS NULL OR s IS NULL) FROM raw"
+    )
+    if n_wrong:
+        raise InvalidInputError(f"{path}: {n_wrong:,} edges are wrong. The first: {scan.first_wrong(test)}.")
+    if not n_edges:
+        raise InvalidInputError(f"{path} has no edges; rows of two points and their similarity are needed.")
+    return _of_numbers(database, n_points, n_edges) if integers else _of_names(database, n_edges)
+
+
+def _of_numbers(database: Database, n_points: int | None, n_edges: int) -> Source:
+    if n_points is None:
+        n_points = database.run("SELECT max(greatest(a, b)) + 1 FROM raw")[0][0]
+    edges = database.arrays("SELECT a, b, s FROM raw WHERE a <> b ORDER BY a")
+    return Source(n_points, rows_of(edges, n_points), n_edges)
+
+
+def _of_names(database: Database, n_edges: int) -> Source:
+    # Text is compared by its bytes, whatever the locale, so the numbers are the same everywhere.
+    database.run(
+        "CREATE TABLE names AS SELECT name, (row_number() OVER (ORDER BY name) - 1)::INTEGER AS number "
+        "FROM (SELECT a AS name FROM raw UNION SELECT b FROM raw)"
+    )
+    n_points = database.run("SELECT count(*) FROM names")[0][0]
+    edges = database.arrays(
+        "SELECT x.number AS r, y.number, s FROM raw JOIN names x ON x.name = a JOIN names y ON y.name = b "
+        "WHERE a <> b ORDER BY r"
+    )
+    names = (batch[0] for batch in database.arrays("SELECT name FROM names ORDER BY number"))
+    return Source(n_points, rows_of(edges, n_points), n_edges, ids=names)
+
+
+def _text(path: Path, column: str | int | None) -> _Scan:
+    layout = layout_of(path, column)
+    types = [f"'c{i}': '{'DOUBLE' if i == layout.column else 'VARCHAR'}'" for i in range(layout.n_columns)]
+    options = [
+        f"delim = {quoted(layout.delimiter)}",
+        "header = false",
+        "auto_detect = false",
+        f"skip = {layout.n_skipped}",
+        f"columns = {{{', '.join(types)}}}",
+        "quote = '\"', escape = '\"'" if layout.delimiter == "," else "quote = '', escape = ''",
+        *(["comment = '#'"] if layout.commented else []),
+    ]
+    sql = (
+        f"SELECT c0 AS a, c1 AS b, c{layout.column} AS s FROM read_csv({quoted(path)}, {', '.join(options)})"
+    )
+    return _Scan(sql, layout.digits, lambda test: _first_wrong_line(path, layout, test))
+
+
+def _first_wrong_line(path: Path, layout: TextLayout, test: _Test) -> str:
+    for number, fields in layout.edges(path):
+        fault = test.fault(fields[0], fields[1], number_of(fields[layout.column]))
+        if fault:
+            return f"line {number} ({layout.delimiter.join(fields)!r}): {fault}"
+    return "one that this message cannot name; look for quoted fields"
+
+
+def _parquet(path: Path, database: Database, column: str | int | None) -> _Scan:
+    table = f"read_parquet({quoted(path)}, file_row_number = true)"
+    try:
+        columns = [(row[0], row[1]) for row in database.run(f"DESCRIBE SELECT * FROM {table}")][:-1]
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path} cannot be read as parquet: {error}") from error
+    names = [name for name, _ in columns]
+    place = _place(path, names, column)
+    a, b, s = (_identifier(names[i]) for i in (0, 1, place))
+    sql = f"SELECT {a} AS a, {b} AS b, {s}::DOUBLE AS s FROM {table}"
+    digits = all("INT" in kind for _, kind in columns[:2])
+    return _Scan(sql, digits, lambda test: _first_wrong_row(database, sql, test))
+
+
+def _first_wrong_row(database: Database, sql: str, test: _Test) -> str:
+    wrong = (
+        f"({test.id_sql('a')}) IS NULL OR ({test.id_sql('b')}) IS NULL OR ({test.similarity_sql()}) IS NULL"
+    )
+    numbered = sql.replace("SELECT ", "SELECT file_row_number AS row, ", 1)
+    [(row, a, b, s)] = database.run(
+        f"SELECT row, a::VARCHAR, b::VARCHAR, s FROM ({numbered}) WHERE {wrong} ORDER BY row LIMIT 1"
+    )
+    return f"row {row} ({a}, {b}, {s}): {test.fault(a or '', b or '', math.nan if s is None else s)}"
+
+
+def _place(path: Path, names: list[str], column: str | int | None) -> int:
+    if column is None:
+        place = 2
+    elif isinstance(column, str) and column in names:
+        place = names.index(column)
+    else:
+        place = int(column) - 1 if str(column).isdigit() else -1
+    if not 2 <= place < len(names):
+        given = "the third" if column is None else repr(column)
+        raise InvalidInputError(
+            f"{path} has the columns {', '.join(names)}; the points are in the first two, and the "
+            f"similarity was looked for in {given}. Name another by its name or its number, from 3: column "
+            "(--column)."
+        )
+    return place
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

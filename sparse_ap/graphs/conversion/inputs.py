@@ -1,0 +1,164 @@
+"""Row blocks from whatever holds a graph: matrices in memory, files of several formats."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+import scipy.sparse
+
+from sparse_ap.errors import InvalidInputError, MissingDependencyError
+from sparse_ap.graphs.conversion.neighbour_tables import from_tables
+from sparse_ap.graphs.conversion.row_blocks import Source, converted, cuts, from_arrays, from_pieces
+from sparse_ap.graphs.similarities import Similarity
+from sparse_ap.storage.archives import require_archive
+from sparse_ap.storage.memory import MemoryStore
+from sparse_ap.storage.validation import require_indptr, require_square
+from sparse_ap.storage.zarr_source import open_sparse, paths_of_graphs
+
+__all__ = ["from_file", "from_matrix", "from_object"]
+
+
+def from_object(given: Any, similarity: Similarity | None, n_points: int | None) -> Source:
+    """Take what is no file: a sparse matrix, a pair of neighbour tables, or row blocks."""
+    if scipy.sparse.issparse(given):
+        return from_matrix(given, similarity)
+    if isinstance(given, tuple) and len(given) == 2:
+        return from_tables(given[0], given[1], "-d" if similarity is None else similarity)
+    if isinstance(given, np.ndarray) or not isinstance(given, Iterable):
+        raise InvalidInputError(
+            f"A {type(given).__name__} was given; needed is a path, a scipy sparse matrix, a pair (indices, "
+            "distances), or an iterable of row blocks. A dense matrix is clustered as it is."
+        )
+    return _as_asked(from_pieces(given, n_points), similarity)
+
+
+def from_matrix(matrix: Any, similarity: Similarity | None) -> Source:
+    """Take a scipy sparse matrix."""
+    store = MemoryStore.from_sparse(matrix)
+    n = len(store.indptr) - 1
+    blocks = from_arrays(store.indptr, store.indices, store.data, n)
+    return _as_asked(Source(n, blocks, len(store.data)), similarity)
+
+
+def from_file(path: Path, key: str | None, similarity: Similarity | None, open_files: ExitStack) -> Source:
+    """Take a graph from a file or folder that is no edge list."""
+    if not path.exists():
+        raise InvalidInputError(f"{path} does not exist.")
+    if path.suffix == ".h5ad":
+        return _from_h5ad(path, key, similarity, open_files)
+    if path.is_dir():
+        return _from_zarr(path, key, similarity)
+    if key is not None:
+        raise InvalidInputError(f"key={key!r} is for .h5ad files and zarr stores; {path} is neither.")
+    if path.suffix == ".npz":
+        return _from_npz(path, similarity)
+    if path.suffix == ".mtx" or path.name.endswith(".mtx.gz"):
+        return from_matrix(_read_mtx(path), similarity)
+    raise InvalidInputError(
+        f"{path} ends in {path.suffix!r}; graphs are read from .npz, .mtx, .h5ad, zarr folders, and edge "
+        "lists (.parquet, .tsv, .csv, .txt, .m8, .abc, also .gz)."
+    )
+
+
+def _as_asked(source: Source, similarity: Similarity | None) -> Source:
+    """Take the entries for distances where a way to convert them was given."""
+    if similarity is None:
+        return source
+    return replace(source, blocks=map(partial(converted, similarity), source.blocks))
+
+
+def _from_npz(path: Path, similarity: Similarity | None) -> Source:
+    require_archive(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if {"indices", "distances"} <= set(file.files):
+                pair = file["indices"], file["distances"]
+                return from_tables(*pair, "-d" if similarity is None else similarity)
+        matrix = scipy.sparse.load_npz(path)
+    except InvalidInputError:
+        raise
+    except (zipfile.BadZipFile, EOFError, ValueError, KeyError) as error:
+        raise InvalidInputError(
+            f"{path} is no sparse matrix of scipy.sparse.save_npz, holds no neighbour lists (the arrays "
+            f"'indices' and 'distances'), or is damaged ({error})."
+        ) from error
+    return from_matrix(matrix, similarity)
+
+
+def _read_mtx(path: Path) -> Any:
+    try:
+        matrix = scipy.io.mmread(path)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInputError(f"{path} cannot be read as Matrix Market: {error}") from error
+    if not scipy.sparse.issparse(matrix):
+        raise InvalidInputError(
+            f"{path} holds a dense matrix ('array'); a sparse one ('coordinate') is needed."
+        )
+    return matrix
+
+
+def _from_zarr(path: Path, key: str | None, similarity: Similarity | None) -> Source:
+    if key is None:
+        keys = paths_of_graphs(path)
+        key = None if keys is None else _only(path, keys)
+    group = open_sparse(path, _under_obsp(key))
+    store = group.store
+    n = len(store.indptr) - 1
+    source = Source(n, store.read(cuts(store.indptr)), int(store.indptr[-1]), group.by_columns, store.origin)
+    source = replace(source, ids=group.names())
+    return _as_asked(source, _way(key or path.name, similarity))
+
+
+def _from_h5ad(path: Path, key: str | None, similarity: Similarity | None, open_files: ExitStack) -> Source:
+    try:
+        import h5py
+    except ImportError as error:
+        raise MissingDependencyError.of("Reading .h5ad", "h5py", "h5ad") from error
+    try:
+        file = open_files.enter_context(h5py.File(path, "r"))
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read as HDF5: {error}") from error
+    key = _under_obsp(key) or _only(path, [f"obsp/{name}" for name in file.get("obsp", ())])
+    group = file.get(key)
+    if not isinstance(group, h5py.Group) or not {"data", "indices", "indptr"} <= set(group):
+        raise InvalidInputError(
+            f"{path} has no sparse matrix {key!r}; in its obsp: "
+            f"{', '.join(file.get('obsp', ())) or 'nothing'}."
+        )
+    source = _of_h5_group(group, group.attrs.get("encoding-type") == "csc_matrix")
+    return _as_asked(source, _way(key, similarity))
+
+
+def _of_h5_group(group: Any, by_columns: bool) -> Source:
+    indptr = np.asarray(group["indptr"][:], np.int64)
+    shape = tuple(int(size) for size in group.attrs.get("shape", (len(indptr) - 1,) * 2))
+    require_square(shape)
+    require_indptr(indptr, shape[0], len(group["indices"]), len(group["data"]))
+    blocks = from_arrays(indptr, group["indices"], group["data"], shape[0])
+    return Source(shape[0], blocks, int(indptr[-1]), by_columns)
+
+
+def _under_obsp(key: str | None) -> str | None:
+    return key if key is None or "/" in key else f"obsp/{key}"
+
+
+def _only(path: Path, keys: list[str]) -> str:
+    if len(keys) == 1:
+        return keys[0]
+    raise InvalidInputError(
+        f"{path} holds {len(keys)} graphs{': ' if keys else ''}{', '.join(keys)}. "
+        + ("Say which with key (--key)." if keys else "scanpy.pp.neighbors makes them.")
+    )
+
+
+def _way(name: str, similarity: Similarity | None) -> Similarity | None:
+    """Take what is called distances for such, as scanpy names them."""
+    return "-d" if similarity is None and name.endswith("distances") else similarity

@@ -1,0 +1,251 @@
+"""Graphs as iterators of row blocks: where they come from, and what is done to one block at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+import numba
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.distances import similarities_between
+from sparse_ap.graphs.edges import keep_top_k
+from sparse_ap.graphs.similarities import Similarity
+from sparse_ap.kernels.block import Block, FloatArray, Int64Array, Origin, RowCut
+from sparse_ap.kernels.rows import normalise
+from sparse_ap.storage.memory import csr_of
+from sparse_ap.storage.validation import as_float, as_ids, require_ids
+
+__all__ = [
+    "Source",
+    "above",
+    "canonical",
+    "converted",
+    "cuts",
+    "from_arrays",
+    "from_pieces",
+    "largest",
+    "narrowed",
+]
+
+# Edges that are worked on at a time; rows are never torn apart.
+EDGES_AT_A_TIME = 2**20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A graph on its way to the disk.
+
+    Attributes
+    ----------
+    n_points : int
+    blocks : iterator of Block
+        All rows in order, once, their entries as the user gave them. With ``by_columns``: all columns.
+    n_edges : int or None
+        Entries, or the most there can be; None: not known before the end.
+    by_columns : bool
+    origin : Origin
+        How points were renumbered, and which edges left out, before.
+    ids : iterable of arrays of str, or None
+        The user's names of the points.
+    """
+
+    n_points: int
+    blocks: Iterator[Block]
+    n_edges: int | None = None
+    by_columns: bool = False
+    origin: Origin = field(default_factory=Origin)
+    ids: Iterable[NDArray[Any]] | None = None
+
+
+def cuts(indptr: Int64Array, n_edges: int = EDGES_AT_A_TIME) -> Iterator[RowCut]:
+    """Cut rows so that each block has ``n_edges``, or one row more."""
+    row, n_rows = 0, len(indptr) - 1
+    while row < n_rows:
+        end = int(np.searchsorted(indptr, indptr[row] + n_edges))
+        end = min(max(end, row + 1), n_rows)
+        yield RowCut(row, end)
+        row = end
+
+
+def narrowed(dtype: np.dtype[Any], block: Block) -> Block:
+    """Return a block with similarities of this type.
+
+    Raises
+    ------
+    InvalidInputError
+        A similarity does not fit into it.
+    """
+    with np.errstate(over="ignore"):
+        data = block.data.astype(dtype, copy=False)
+    lost = np.flatnonzero(np.isinf(data) & np.isfinite(block.data))
+    if len(lost):
+        raise InvalidInputError(
+            f"A similarity is {block.data[lost[0]]:g}, which float32 cannot hold. Ask for dtype='float64' "
+            "(--float64)."
+        )
+    return replace(block, data=data)
+
+
+def converted(similarity: Similarity, block: Block) -> Block:
+    """Turn the distances of a block into similarities."""
+    begin = block.indptr - block.indptr[0]
+    shape = (len(begin) - 1, block.n_points)
+    # scipy checks no more than that the ids fit their type; the columns are looked at in the next line.
+    rows = scipy.sparse.csr_array((block.data, block.indices, begin), shape=shape)
+    rows = similarities_between(rows, similarity)
+    return replace(
+        block, indptr=rows.indptr.astype(np.int64), indices=rows.indices.astype(np.int32), data=rows.data
+    )
+
+
+def canonical(block: Block) -> Block:
+    """Check a block; drop its diagonal and -inf, keep the largest of duplicates, sort its columns.
+
+    Returns
+    -------
+    Block
+        A copy; its ``indptr`` begins at 0.
+
+    Raises
+    ------
+    InvalidInputError
+        A column is no point, or a similarity off the diagonal is NaN or +inf.
+    """
+    require_ids("Column", block.indices, block.n_points)
+    # Sorting what is sorted would take longer than everything else.
+    if _is_canonical(block.rows.start, block.indptr, block.indices, block.data):
+        begin = block.indptr - block.indptr[0]
+        return replace(block, indptr=begin, indices=block.indices.copy(), data=block.data.copy())
+    wrong = np.flatnonzero(~(block.data < np.inf))
+    if len(wrong):
+        rows = np.searchsorted(block.indptr, wrong + block.indptr[0], side="right") - 1 + block.rows.start
+        _require_diagonal(rows, block.indices[wrong], block.data[wrong])
+    return normalise(block)
+
+
+@numba.njit(nogil=True, cache=True)
+def _is_canonical(start: int, indptr: Any, indices: Any, data: Any) -> bool:
+    for row in range(len(indptr) - 1):
+        before = -1
+        for edge in range(indptr[row] - indptr[0], indptr[row + 1] - indptr[0]):
+            finite = -np.inf < data[edge] < np.inf
+            if indices[edge] <= before or indices[edge] == start + row or not finite:
+                return False
+            before = indices[edge]
+    return True
+
+
+def _require_diagonal(rows: Int64Array, columns: NDArray[Any], values: FloatArray) -> None:
+    off = np.flatnonzero(rows != columns)
+    if len(off):
+        raise InvalidInputError(
+            f"{len(off)} similarities in rows {rows[0]} to {rows[-1]} are NaN or +inf; the first is "
+            f"{values[off[0]]}, of row {rows[off[0]]}, column {columns[off[0]]}. Finite numbers are needed, "
+            "or -inf for no edge."
+        )
+
+
+def above(floor: float, block: Block) -> Block:
+    """Drop the edges of a canonical block with this similarity or a smaller one."""
+    kept = block.data > floor
+    before = np.zeros(len(kept) + 1, np.int64)
+    np.cumsum(kept, out=before[1:])
+    return replace(block, indptr=before[block.indptr], indices=block.indices[kept], data=block.data[kept])
+
+
+def largest(k: int, block: Block) -> Block:
+    """Keep the ``k`` largest similarities of each row of a canonical block."""
+    indptr = np.zeros(len(block.indptr), np.int64)
+    np.cumsum(np.minimum(np.diff(block.indptr), k), out=indptr[1:])
+    indices, data = np.empty(indptr[-1], block.indices.dtype), np.empty(indptr[-1], block.data.dtype)
+    keep_top_k(block.indptr, block.indices, block.data, indptr, indices, data)
+    return replace(block, indptr=indptr, indices=indices, data=data)
+
+
+def from_arrays(indptr: Int64Array, indices: Any, data: Any, n_points: int) -> Iterator[Block]:
+    """Read blocks from anything that can be sliced: arrays in memory, memory-mapped, or of an HDF5 file."""
+    for cut in cuts(indptr):
+        begin = indptr[cut.start : cut.stop + 1]
+        edges = slice(int(begin[0]), int(begin[-1]))
+        yield _block(cut.start, n_points, begin, np.asarray(indices[edges]), np.asarray(data[edges]))
+
+
+def _block(row: int, n_points: int, begin: Int64Array, indices: NDArray[Any], data: NDArray[Any]) -> Block:
+    if len(indices) and (indices.dtype.kind not in "iu" or indices.ndim != 1):
+        raise InvalidInputError(
+            f"The indices of rows {row} and following have dtype {indices.dtype} and shape "
+            f"{indices.shape}; whole numbers in one dimension are needed."
+        )
+    cut = RowCut(row, row + len(begin) - 1)
+    return Block(cut, n_points, begin, as_ids(indices, n_points), as_float(data))
+
+
+def from_pieces(pieces: Iterable[Any], n_points: int | None) -> Source:
+    """Take consecutive rows as scipy sparse matrices, or as (degrees, indices, data).
+
+    Raises
+    ------
+    InvalidInputError
+        It cannot be known how many points there are, or a piece is something else.
+    """
+    rest = iter(pieces)
+    first = next(rest, None)
+    if first is None:
+        raise InvalidInputError("There are no row blocks; at least one is needed.")
+    if n_points is None:
+        if not scipy.sparse.issparse(first):
+            raise InvalidInputError(
+                "Row blocks of (degrees, indices, data) do not say how many points there are: give n_points."
+            )
+        n_points = first.shape[1]
+    return Source(n_points, _piece_by_piece(chain([first], rest), n_points))
+
+
+def _piece_by_piece(pieces: Iterable[Any], n_points: int) -> Iterator[Block]:
+    row = 0
+    for number, piece in enumerate(pieces):
+        begin, indices, data = _arrays_of(piece, number, n_points)
+        end = row + len(begin) - 1
+        if end > n_points:
+            raise InvalidInputError(
+                f"Row block {number} ends at row {end}, but the graph has {n_points} points."
+            )
+        if end > row:
+            yield _block(row, n_points, begin, indices, data)
+        row = end
+    if row < n_points:
+        raise InvalidInputError(
+            f"The row blocks have {row} rows, but the graph has {n_points} points. Points without edges need "
+            "rows too, of degree 0."
+        )
+
+
+def _arrays_of(piece: Any, number: int, n_points: int) -> tuple[Int64Array, NDArray[Any], NDArray[Any]]:
+    if scipy.sparse.issparse(piece):
+        if piece.shape[1] != n_points:
+            raise InvalidInputError(
+                f"Row block {number} has {piece.shape[1]} columns, but the graph has {n_points} points."
+            )
+        csr = csr_of(piece)
+        return np.asarray(csr.indptr, np.int64), csr.indices[: csr.indptr[-1]], csr.data[: csr.indptr[-1]]
+    try:
+        degrees, indices, data = map(np.asarray, piece)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"Row block {number} is a {type(piece).__name__}; a scipy sparse matrix, or three arrays "
+            "(degrees, indices, data), are needed."
+        ) from error
+    if degrees.dtype.kind not in "iu" or degrees.min(initial=0) < 0:
+        raise InvalidInputError(f"The degrees of row block {number} must be whole numbers from 0.")
+    if not degrees.sum() == len(indices) == len(data):
+        raise InvalidInputError(
+            f"In row block {number} the degrees add up to {degrees.sum()}, but there are {len(indices)} "
+            f"indices and {len(data)} similarities."
+        )
+    return np.concatenate([[0], np.cumsum(degrees)]).astype(np.int64), indices, data

@@ -1,0 +1,178 @@
+"""What a graph becomes while it is written: less, symmetric, or in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import scipy.sparse
+from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+from sparse_ap.errors import InvalidInputError, MemoryLimitError
+from sparse_ap.graphs.conversion.database import IN_FLIGHT, Database
+from sparse_ap.graphs.conversion.row_blocks import Source, above, canonical, cuts, largest
+from sparse_ap.graphs.conversion.sorting import (
+    DiskSorter,
+    MemorySorter,
+    Sorter,
+    Triplets,
+    mirrored,
+    renumbered,
+    triplets,
+)
+from sparse_ap.kernels.block import Int32Array, Origin
+from sparse_ap.storage.zarr_source import open_sparse
+from sparse_ap.storage.zarr_writer import write_csr
+
+__all__ = ["Means", "Wishes", "reshaped", "sorted_graph"]
+
+# Triplets, their concatenation, and the sorted copy, of float64.
+_BYTES_AN_EDGE_SORTED = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wishes:
+    """What the graph is to become."""
+
+    floor: float | None
+    symmetrise: bool
+    top_k: int | None
+    order: Any
+
+    def __post_init__(self) -> None:
+        if self.floor is not None and not np.isfinite(self.floor):
+            raise InvalidInputError(f"min_similarity={self.floor!r}; a finite number is needed, or None.")
+        if self.top_k is not None and (not isinstance(self.top_k, Integral) or self.top_k < 1):
+            raise InvalidInputError(f"top_k={self.top_k!r}; a whole number of at least 1 is needed, or None.")
+        if isinstance(self.order, str) and self.order != "rcm":
+            raise InvalidInputError(f"order={self.order!r}; 'rcm' is needed, or an array of point numbers.")
+
+
+class Means:
+    """The memory and the disk that may be used."""
+
+    def __init__(self, memory_limit: int, dtype: np.dtype[Any]) -> None:
+        self.memory_limit, self.dtype = memory_limit, dtype
+        self._database: Database | None = None
+
+    def use(self, scratch: Path, held: ExitStack) -> None:
+        """Use this folder, and close there what is opened."""
+        self.scratch, self.held = scratch, held
+
+    def database(self) -> Database:
+        """Return the one database: it is opened when it is first needed."""
+        if self._database is None:
+            self._database = self.held.enter_context(Database(self.scratch, self.memory_limit))
+        return self._database
+
+    def sorter(self, n_edges: int | None) -> Sorter:
+        """Return what sorts so many edges within the memory limit."""
+        if n_edges is not None and self._database is None and self.left() >= n_edges * _BYTES_AN_EDGE_SORTED:
+            return MemorySorter()
+        return DiskSorter(self.database(), self.dtype)
+
+    def left(self) -> int:
+        """Return the bytes that the process may still take."""
+        return self.memory_limit - int(psutil.Process().memory_info().rss) - IN_FLIGHT
+
+
+def reshaped(graph: Source, wishes: Wishes, means: Means) -> Source:
+    """Do to a graph of canonical blocks what is wished for."""
+    if wishes.floor is not None:
+        graph = _without_low(graph, wishes.floor)
+    if wishes.symmetrise:
+        n_edges = None if graph.n_edges is None else 2 * graph.n_edges
+        graph = sorted_graph(graph, mirrored(triplets(graph.blocks)), n_edges, means)
+    if wishes.top_k is not None:
+        k = int(wishes.top_k)
+        n_edges = graph.n_points * k if graph.n_edges is None else min(graph.n_edges, graph.n_points * k)
+        graph = replace(graph, blocks=map(partial(largest, k), graph.blocks), n_edges=n_edges)
+    if wishes.order is not None:
+        graph = _reordered(graph, wishes.order, means)
+    return graph
+
+
+def _without_low(graph: Source, floor: float) -> Source:
+    origin = replace(graph.origin, floor=max(graph.origin.floor, float(floor)))
+    return replace(graph, blocks=map(partial(above, floor), graph.blocks), origin=origin)
+
+
+def sorted_graph(graph: Source, edges: Iterable[Triplets], n_edges: int | None, means: Means) -> Source:
+    """Put the edges that come of a graph into rows."""
+    blocks = means.sorter(n_edges)(edges, graph.n_points)
+    return replace(graph, blocks=map(canonical, blocks), n_edges=n_edges, by_columns=False)
+
+
+def _reordered(graph: Source, order: Any, means: Means) -> Source:
+    """Store the rows in another order; ``order`` is in the user's numbers."""
+    before = graph.origin.order
+    if isinstance(order, str):
+        graph, rows = _ordered_for_locality(graph, means)
+        order = rows if before is None else before[rows]
+    else:
+        order = _permutation(order, graph.n_points)
+        rows = order if before is None else _inverse(before)[order]
+    edges = renumbered(_inverse(rows), triplets(graph.blocks))
+    graph = sorted_graph(graph, edges, graph.n_edges, means)
+    return replace(graph, origin=replace(graph.origin, order=order))
+
+
+def _inverse(order: Int32Array) -> Int32Array:
+    inverse = np.empty_like(order)
+    inverse[order] = np.arange(len(order), dtype=np.int32)
+    return inverse
+
+
+def _permutation(order: Any, n_points: int) -> Int32Array:
+    given = np.asarray(order)
+    if given.dtype.kind not in "iu" or given.shape != (n_points,):
+        raise InvalidInputError(
+            f"order has dtype {given.dtype} and shape {given.shape}; the number of every point, once, is "
+            f"needed: whole numbers of shape ({n_points},)."
+        )
+    if not np.array_equal(np.sort(given), np.arange(n_points)):
+        raise InvalidInputError(
+            f"order does not name each of the {n_points} points once; a permutation of 0 to {n_points - 1} "
+            "is needed."
+        )
+    return given.astype(np.int32)
+
+
+def _ordered_for_locality(graph: Source, means: Means) -> tuple[Source, Int32Array]:
+    """Write the graph as it is, to scratch; return it from there, and the order found from its columns."""
+    folder = means.scratch / "unordered"
+    extent = write_csr(folder, graph.blocks, means.dtype, Origin(), n_edges=graph.n_edges)
+    _require_fits(extent.n_edges, extent.n_points, means)
+    store = open_sparse(folder, None).store
+    again = replace(graph, blocks=map(canonical, store.read(cuts(store.indptr))), n_edges=extent.n_edges)
+    if not graph.n_points:
+        return again, np.empty(0, np.int32)
+    indices = np.asarray(store.indices[:])
+    # What is never read of these zeros takes no memory.
+    matrix = scipy.sparse.csr_array(
+        (np.zeros(len(indices), np.int8), indices, store.indptr.astype(np.int32)),
+        shape=(graph.n_points, graph.n_points),
+    )
+    return again, np.asarray(reverse_cuthill_mckee(matrix, symmetric_mode=True), np.int32)
+
+
+def _require_fits(n_edges: int, n_points: int, means: Means) -> None:
+    needed = n_edges * 4 + n_points * 40
+    if n_edges > np.iinfo(np.int32).max:
+        raise InvalidInputError(
+            f"order='rcm' takes at most {np.iinfo(np.int32).max:,} edges; the graph has {n_edges:,}. Give an "
+            "order of your own, or none."
+        )
+    if needed > means.left():
+        raise MemoryLimitError(
+            f"order='rcm' needs {needed / 1e9:.2f} GB for the column ids of {n_edges:,} edges, but "
+            f"{max(0, means.left()) / 1e9:.2f} GB of memory_limit are left. Raise it, give an order of "
+            "your own, or none."
+        )

@@ -1,0 +1,145 @@
+"""Passes that read labels off a set of exemplars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numba
+import numpy as np
+
+from sparse_ap.kernels.block import Block, BoolArray, FloatArray, Int32Array
+from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+from sparse_ap.kernels.exact_sum import Grid, on_grid
+from sparse_ap.kernels.support_bound import PreferenceRows
+
+__all__ = ["AssignmentPass", "AssignmentRows", "ExemplarVectors", "Look", "LookPass", "RankedVectors"]
+
+
+class ExemplarVectors(NamedTuple):
+    """Which points are exemplars."""
+
+    exemplar: BoolArray
+
+
+class RankedVectors(NamedTuple):
+    """Which points are exemplars, and the user's number of each point."""
+
+    exemplar: BoolArray
+    user_id: Int32Array
+
+
+class AssignmentRows(NamedTuple):
+    """Written: each row's exemplar (-1: no edge to any), and the similarity to it (0 for itself)."""
+
+    chosen: Int32Array
+    similarity: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a set of exemplars is worth.
+
+    Attributes
+    ----------
+    net_similarity : float
+        If every point that no exemplar reaches were its own exemplar, and represented nobody else.
+    n_uncovered : int
+        Those points.
+    """
+
+    net_similarity: float = 0.0
+    n_uncovered: int = 0
+
+    def __add__(self, other: Look) -> Look:
+        """Combine with another block's; exact, since net similarities lie on a grid."""
+        return Look(self.net_similarity + other.net_similarity, self.n_uncovered + other.n_uncovered)
+
+
+@dataclass(frozen=True, slots=True)
+class LookPass:
+    """Value a set of exemplars without writing any label down."""
+
+    grid: Grid
+
+    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ("preference",)
+    writes: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def nothing(self) -> Look:
+        """No point looked at."""
+        return Look()
+
+    def __call__(
+        self, block: Block, vectors: ExemplarVectors, rows: PreferenceRows, columns: Columns
+    ) -> Look:
+        """Value one block's points."""
+        return Look(
+            *_look(
+                block.rows.start,
+                block.indptr,
+                block.indices,
+                block.data,
+                vectors.exemplar,
+                rows.preference,
+                self.grid.shift,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentPass:
+    """Give every point to its most similar exemplar; among equals to the user's first."""
+
+    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ("chosen", "similarity")
+    nothing: ClassVar[int] = 0  # no tally
+
+    def __call__(self, block: Block, vectors: RankedVectors, rows: AssignmentRows, columns: Columns) -> int:
+        """Assign one block's points."""
+        _assign(block.rows.start, block.indptr, block.indices, block.data, *vectors, *rows)
+        return 0
+
+
+@numba.njit(nogil=True, cache=True)
+def _look(
+    start: int, indptr: Any, indices: Any, data: Any, exemplar: Any, preference: Any, shift: float
+) -> tuple[float, int]:
+    net_similarity, n_uncovered = 0.0, 0
+    for i in range(len(indptr) - 1):
+        value, covered = preference[i], exemplar[start + i]
+        if not covered:
+            best = -np.inf
+            for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+                if data[edge] > best and exemplar[indices[edge]]:
+                    best, covered = data[edge], True
+            value = best if covered else value
+        net_similarity += on_grid(value, shift)
+        n_uncovered += not covered
+    return net_similarity, n_uncovered
+
+
+@numba.njit(nogil=True, cache=True)
+def _assign(
+    start: int,
+    indptr: Any,
+    indices: Any,
+    data: Any,
+    exemplar: Any,
+    user_id: Any,
+    chosen: Any,
+    similarity: Any,
+) -> None:
+    for i in range(len(chosen)):
+        chosen[i], similarity[i] = -1, 0
+        if exemplar[start + i]:
+            chosen[i] = start + i
+            continue
+        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+            k, s = indices[edge], data[edge]
+            if exemplar[k] and (
+                chosen[i] < 0 or s > similarity[i] or (s == similarity[i] and user_id[k] < user_id[chosen[i]])
+            ):
+                chosen[i], similarity[i] = k, s

@@ -1,0 +1,212 @@
+"""The pass that contracts the graph: how many edges there are between every two clusters.
+
+Of many clusters there may be more pairs than fit into memory. Then only those are counted that have one of a
+range of clusters; the range is halved whenever they become too many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.kernels.block import Block, BoolArray, Int32Array, Int64Array
+from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+
+__all__ = ["ClusterVectors", "ContractionPass", "Links", "Pairs", "weights"]
+
+# Of one edge: float32 holds whole numbers up to here.
+_MOST = 1 << 24
+
+
+class ClusterVectors(NamedTuple):
+    """The cluster of each point."""
+
+    label: Int32Array
+
+
+class Pairs(NamedTuple):
+    """Pairs of clusters, and the edges between the two, in both directions.
+
+    Attributes
+    ----------
+    pair : ndarray of int64
+        The smaller number times the number of clusters, plus the other, which may be the same; ascending,
+        each once.
+    n_edges : ndarray of int64
+        How many, or their weight.
+    """
+
+    pair: Int64Array
+    n_edges: Int64Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Links:
+    """The edges between any two clusters of which one, at least, is in a range.
+
+    Attributes
+    ----------
+    n_clusters : int
+    start, stop : int
+        The range of clusters.
+    most : int
+        Pairs above which the range is halved.
+    runs : tuple of Pairs
+        Each at least twice as long as the next: so few are merged often, as in a merge sort.
+    """
+
+    n_clusters: int
+    start: int
+    stop: int
+    most: int
+    runs: tuple[Pairs, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the range is that of all clusters."""
+        return self.start == 0 and self.stop == self.n_clusters
+
+    @property
+    def n_pairs(self) -> int:
+        """How many pairs are held: at most twice as many as there are."""
+        return sum(map(_length, self.runs))
+
+    def with_edges(self, a: NDArray[Any], b: NDArray[Any], weight: Int64Array | None = None) -> Links:
+        """Add edges between clusters a and b; without weights each weighs 1."""
+        lower, upper = np.minimum(a, b), np.maximum(a, b)
+        if not self.whole:
+            inside = self._inside(lower, upper)
+            lower, upper = lower[inside], upper[inside]
+            weight = None if weight is None else weight[inside]
+        pair = lower.astype(np.int64) * self.n_clusters + upper
+        return replace(self, runs=(_added_up(pair, weight),)) + self if len(pair) else self
+
+    def __add__(self, other: Links) -> Links:
+        """Combine with another block's."""
+        links = self._below(other.stop)._merging(other._below(self.stop).runs)
+        while links.stop - links.start > 1 and links.n_pairs > self.most:
+            links = links._below(links.start + (links.stop - links.start) // 2)._merging(())
+        return links
+
+    def __eq__(self, other: object) -> bool:
+        """Whether they are the same, in however many runs."""
+        return (
+            isinstance(other, Links)
+            and (self.n_clusters, self.start, self.stop) == (other.n_clusters, other.start, other.stop)
+            and all(map(np.array_equal, self.merged(), other.merged()))
+        )
+
+    def merged(self) -> Pairs:
+        """Return all of them as one run."""
+        whole = Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
+        for run in reversed(self.runs):
+            whole = _merged(run, whole)
+        return whole
+
+    def _merging(self, others: tuple[Pairs, ...]) -> Links:
+        runs: list[Pairs] = []
+        for run in sorted(self.runs + others, key=_length, reverse=True):
+            runs.append(run)
+            while len(runs) > 1 and _length(runs[-2]) < 2 * _length(runs[-1]):
+                runs.append(_merged(runs.pop(), runs.pop()))
+        return replace(self, runs=tuple(runs))
+
+    def _below(self, stop: int) -> Links:
+        """Return those of a shorter range."""
+        if stop >= self.stop:
+            return self
+        links = replace(self, stop=stop)
+        inside = [(run, links._inside(*np.divmod(run.pair, self.n_clusters))) for run in self.runs]
+        return replace(links, runs=tuple(Pairs(run.pair[i], run.n_edges[i]) for run, i in inside))
+
+    def _inside(self, lower: NDArray[Any], upper: NDArray[Any]) -> BoolArray:
+        """Whether one of the two is in the range."""
+        within: BoolArray = (lower >= self.start) & (lower < self.stop)
+        return within | ((upper >= self.start) & (upper < self.stop))
+
+
+def _length(run: Pairs) -> int:
+    return len(run.pair)
+
+
+def _added_up(pair: Int64Array, weight: Int64Array | None) -> Pairs:
+    if weight is None:
+        return Pairs(*np.unique(pair, return_counts=True))
+    order = np.argsort(pair, kind="stable")
+    distinct, begin = np.unique(pair[order], return_index=True)
+    return Pairs(distinct, np.add.reduceat(weight[order], begin))
+
+
+def weights(block: Block) -> Int64Array:
+    """Return the weights that a block of a graph of weights holds.
+
+    Raises
+    ------
+    InvalidInputError
+        One is no whole number from 0.
+    """
+    wrong = np.flatnonzero(~((block.data >= 0) & (block.data <= _MOST) & (block.data == np.rint(block.data))))
+    if len(wrong):
+        row = int(np.searchsorted(block.indptr - block.indptr[0], wrong[0], side="right")) - 1
+        raise InvalidInputError(
+            f"links has the weight {block.data[wrong[0]]:g} at ({block.rows.start + row}, "
+            f"{block.indices[wrong[0]]}); whole numbers from 0 to {_MOST:,} are needed, whose sums are "
+            "exact. Multiply by some number, and round."
+        )
+    return block.data.astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class ContractionPass:
+    """Count the edges between clusters, or add up their weights.
+
+    Attributes
+    ----------
+    nothing : Links
+        Says of which clusters.
+    weigh : callable, optional
+        Returns the weights of a block's edges. None: each weighs 1.
+    """
+
+    nothing: Links
+    weigh: Callable[[Block], Int64Array] | None = None
+    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ()
+
+    def __call__(self, block: Block, vectors: ClusterVectors, rows: tuple[()], columns: Columns) -> Links:
+        """Count one block's."""
+        own = np.repeat(block.rows.of(vectors.label), np.diff(block.indptr))
+        weight = None if self.weigh is None else self.weigh(block)
+        return self.nothing.with_edges(own, vectors.label[block.indices], weight)
+
+
+def _merged(left: Pairs, right: Pairs) -> Pairs:
+    pair = np.empty(_length(left) + _length(right), np.int64)
+    n_edges = np.empty_like(pair)
+    n = _merge(left, right, pair, n_edges)
+    return Pairs(pair[:n], n_edges[:n])
+
+
+@numba.njit(nogil=True, cache=True)
+def _merge(left: Any, right: Any, pair: Any, n_edges: Any) -> int:
+    """Merge two runs into the arrays given; return how many pairs there are."""
+    i = j = n = 0
+    while i < len(left.pair) or j < len(right.pair):
+        takes_left = j == len(right.pair) or (i < len(left.pair) and left.pair[i] <= right.pair[j])
+        takes_right = i == len(left.pair) or (j < len(right.pair) and right.pair[j] <= left.pair[i])
+        pair[n], n_edges[n] = (left.pair[i] if takes_left else right.pair[j]), 0
+        if takes_left:
+            n_edges[n] += left.n_edges[i]
+            i += 1
+        if takes_right:
+            n_edges[n] += right.n_edges[j]
+            j += 1
+        n += 1
+    return n

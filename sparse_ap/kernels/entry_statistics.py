@@ -1,0 +1,146 @@
+"""The pass that looks at the edges before anything is computed from them."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import Any, ClassVar
+
+import numba
+import numpy as np
+
+from sparse_ap.kernels.block import Block
+from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+
+__all__ = ["EdgeStatistics", "StatisticsPass"]
+
+_NOWHERE = np.iinfo(np.int64).max
+# Of the fields of EdgeStatistics; the others are rows.
+_N_COUNTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeStatistics:
+    """What the stored entries of a graph are.
+
+    Attributes
+    ----------
+    n_entries, n_diagonal, n_duplicate, n_nan, n_plus_inf, n_minus_inf, n_outside : int
+        Stored entries: all; on the diagonal; further entries of a pair stored already; and off the
+        diagonal not a number; +inf; -inf (no edge); with a column id that is not a point's.
+    n_alike_itself : int
+        Entries on the diagonal above 0: no distances.
+    n_nearest_first, n_best_first : int
+        Rows not in the order of their columns but of their values: rising from 0, as lists of distances
+        are; falling, as lists of similarities are.
+    first_nan, first_infinite, first_outside : int
+        The first row with an entry counted in ``n_nan``, ``n_plus_inf``, ``n_outside``.
+    """
+
+    n_entries: int = 0
+    n_diagonal: int = 0
+    n_duplicate: int = 0
+    n_nan: int = 0
+    n_plus_inf: int = 0
+    n_minus_inf: int = 0
+    n_outside: int = 0
+    n_alike_itself: int = 0
+    n_nearest_first: int = 0
+    n_best_first: int = 0
+    first_nan: int = _NOWHERE
+    first_infinite: int = _NOWHERE
+    first_outside: int = _NOWHERE
+
+    def __add__(self, other: EdgeStatistics) -> EdgeStatistics:
+        """Combine with another block's."""
+        mine, others = astuple(self), astuple(other)
+        sums = (a + b for a, b in zip(mine[:_N_COUNTS], others[:_N_COUNTS], strict=True))
+        firsts = (min(a, b) for a, b in zip(mine[_N_COUNTS:], others[_N_COUNTS:], strict=True))
+        return EdgeStatistics(*sums, *firsts)
+
+    @property
+    def canonical(self) -> bool:
+        """Whether every stored entry is an edge of its own."""
+        return not (self.n_diagonal or self.n_duplicate or self.n_minus_inf or self.n_nan)
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsPass:
+    """Count what is stored."""
+
+    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ()
+    nothing: ClassVar[EdgeStatistics] = EdgeStatistics()
+
+    def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> EdgeStatistics:
+        """Look at one block."""
+        counts, firsts = _look(block.rows.start, block.n_points, block.indptr, block.indices, block.data)
+        return EdgeStatistics(len(block.data), *counts.tolist(), *firsts.tolist())
+
+
+@numba.njit(nogil=True, cache=True)
+def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tuple[Any, Any]:
+    # In the order of EdgeStatistics, from n_diagonal on.
+    counts = np.zeros(9, np.int64)
+    firsts = np.full(3, _NOWHERE)
+    for row in range(len(indptr) - 1):
+        first, last = indptr[row] - indptr[0], indptr[row + 1] - indptr[0]
+        columns, values = indices[first:last], data[first:last]
+        if not _ascending(columns):
+            counts[1] += _repeated(columns)
+            counts[7] += _nearest_first(values)
+            counts[8] += _best_first(values)
+        for edge in range(first, last):
+            column, s = indices[edge], data[edge]
+            if column == start + row:
+                counts[0] += 1
+                counts[6] += s > 0
+            elif column < 0 or column >= n_points:
+                counts[5] += 1
+                firsts[2] = min(firsts[2], start + row)
+            elif np.isnan(s):
+                counts[2] += 1
+                firsts[0] = min(firsts[0], start + row)
+            elif s == np.inf:
+                counts[3] += 1
+                firsts[1] = min(firsts[1], start + row)
+            elif s == -np.inf:
+                counts[4] += 1
+    return counts, firsts
+
+
+@numba.njit(nogil=True, cache=True)
+def _ascending(columns: Any) -> bool:
+    """Whether every column is larger than the one before."""
+    ascending = True
+    for edge in range(1, len(columns)):
+        ascending &= columns[edge - 1] < columns[edge]
+    return ascending
+
+
+@numba.njit(nogil=True, cache=True)
+def _repeated(columns: Any) -> int:
+    """Count the entries of a row whose column has occurred in it before."""
+    repeated = 0
+    columns = np.sort(columns)
+    for edge in range(1, len(columns)):
+        repeated += columns[edge - 1] == columns[edge]
+    return repeated
+
+
+@numba.njit(nogil=True, cache=True)
+def _nearest_first(values: Any) -> bool:
+    """Whether a row rises from 0 by its values: the point itself, then its neighbours by their distance."""
+    rising = bool(len(values) > 2 and values[0] == 0 and values[-1] > 0)
+    for edge in range(1, len(values)):
+        rising &= values[edge - 1] <= values[edge]
+    return rising
+
+
+@numba.njit(nogil=True, cache=True)
+def _best_first(values: Any) -> bool:
+    """Whether a row falls by its values."""
+    falling = bool(values[0] > values[-1])
+    for edge in range(1, len(values)):
+        falling &= values[edge - 1] >= values[edge]
+    return falling

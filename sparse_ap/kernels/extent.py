@@ -1,0 +1,94 @@
+"""The pass that finds how far similarities reach, in all and row by row, and counts those of each column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numba
+import numpy as np
+
+from sparse_ap.kernels.block import Block, Float64Array
+from sparse_ap.kernels.edge_pass import COUNT, ColumnReduction, Columns
+
+__all__ = ["BestRows", "Extent", "ExtentPass"]
+
+
+class BestRows(NamedTuple):
+    """Written: each row's largest similarity, -inf where it has no edge."""
+
+    best: Float64Array
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many edges there are, and how far they reach.
+
+    Attributes
+    ----------
+    n_edges : int
+    checksum : int
+        Of 64 bits, over rows, columns and similarities; in whatever order they are read.
+    smallest, largest : float
+        Similarities; +inf and -inf where there is none.
+    """
+
+    n_edges: int = 0
+    checksum: int = 0
+    smallest: float = np.inf
+    largest: float = -np.inf
+
+    def __add__(self, other: Extent) -> Extent:
+        """Combine with another block's."""
+        return Extent(
+            self.n_edges + other.n_edges,
+            (self.checksum + other.checksum) % 2**64,
+            min(self.smallest, other.smallest),
+            max(self.largest, other.largest),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExtentPass:
+    """Find how well each point could be represented at all, and by how many it could be chosen."""
+
+    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (COUNT,)
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ("best",)
+    nothing: ClassVar[Extent] = Extent()
+
+    def __call__(self, block: Block, vectors: tuple[()], rows: BestRows, columns: Columns) -> Extent:
+        """Look at one block."""
+        reach = _extent(block.indptr, block.indices, block.data, rows.best, columns[0])
+        bits = block.data.view(np.uint32 if block.data.itemsize == 4 else np.uint64)
+        checksum = int(_checksum(block.rows.start, block.indptr, block.indices, bits))
+        return Extent(len(block.data), checksum, *reach)
+
+
+@numba.njit(nogil=True, cache=True)
+def _extent(indptr: Any, indices: Any, data: Any, best: Any, in_degree: Any) -> tuple[float, float]:
+    smallest, largest = np.inf, -np.inf
+    for i in range(len(best)):
+        row_best = -np.inf
+        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+            s = data[edge]
+            in_degree[indices[edge]] += 1
+            row_best = max(row_best, s)
+            smallest = min(smallest, s)
+        best[i] = row_best
+        largest = max(largest, row_best)
+    return smallest, largest
+
+
+@numba.njit(nogil=True, cache=True)
+def _checksum(start: int, indptr: Any, indices: Any, bits: Any) -> Any:
+    """Add up a hash of every edge: the finaliser of splitmix64 (Steele, Lea & Flood 2014), halved."""
+    total = np.uint64(0)
+    for i in range(len(indptr) - 1):
+        row = np.uint64(start + i) * np.uint64(0x9E3779B97F4A7C15)
+        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+            x = row + np.uint64(indices[edge]) * np.uint64(0xD1342543DE82EF95) + np.uint64(bits[edge])
+            x ^= x >> np.uint64(30)
+            x *= np.uint64(0xBF58476D1CE4E5B9)
+            total += x ^ (x >> np.uint64(27))
+    return total

@@ -1,0 +1,211 @@
+"""A clustering as one page of HTML that needs nothing else: figures, pictures, the largest clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.kernels.block import Clustering
+from sparse_ap.plotting.axes import require_matplotlib
+from sparse_ap.plotting.convergence import plot_convergence
+from sparse_ap.plotting.largest import LargeCluster, largest_clusters
+from sparse_ap.plotting.report_pictures import picture
+from sparse_ap.plotting.sizes import plot_sizes
+from sparse_ap.storage.atomic_files import replacing, require_folder
+
+__all__ = ["require_report", "write_report"]
+
+N_LARGEST = 20
+"""Rows of the table of clusters."""
+
+
+def write_report(
+    clustering: Clustering,
+    path: str | Path,
+    *,
+    title: str = "Clusters",
+    ids: ArrayLike | None = None,
+    n_stored: int | None = None,
+    seconds: float | None = None,
+    settings: Mapping[str, object] | None = None,
+) -> None:
+    """Write a page of HTML about a clustering, which shows in any browser and needs no other file.
+
+    Parameters
+    ----------
+    clustering : Clustering
+        What `affinity_propagation` returns; of a fitted estimator, its ``clustering_``.
+    path : path-like
+        The ``.html`` file to write; it appears whole or not at all, and replaces one that is there.
+    title : str
+        What the page is headed with.
+    ids : array-like of shape (n_points,), optional
+        Names of the points, which then stand for their numbers.
+    n_stored : int, optional
+        Entries stored in the graph, to be shown.
+    seconds : float, optional
+        How long it took, to be shown.
+    settings : mapping, optional
+        What the clustering was made with, by name, to be shown.
+
+    Raises
+    ------
+    InvalidInputError
+        The path cannot be written, or there are more or fewer ids than points.
+    MissingDependencyError
+        matplotlib, an optional dependency, is not installed.
+    """
+    path = Path(path)
+    require_report(path, "write_report")
+    names = _Names.of(ids, len(clustering.labels))
+    page = _page(clustering, title, names, n_stored, seconds, settings or {})
+    with replacing(path) as part:
+        part.write_text(page, encoding="utf-8")
+
+
+def require_report(path: Path, purpose: str) -> None:
+    """Refuse a report that cannot be written, before the work that would be lost.
+
+    Raises
+    ------
+    InvalidInputError
+        The ending is not ``.html``, it is a folder, or its folder does not exist.
+    MissingDependencyError
+        matplotlib, an optional dependency, is not installed.
+    """
+    if path.suffix != ".html":
+        raise InvalidInputError(f"{path} ends in {path.suffix!r}; a report is written to an .html file.")
+    require_folder(path)
+    require_matplotlib(purpose)
+
+
+class _Names:
+    """What the points are called: their numbers, or what the user calls them."""
+
+    def __init__(self, ids: Any) -> None:
+        self._ids = ids
+
+    @classmethod
+    def of(cls, ids: ArrayLike | None, n_points: int) -> _Names:
+        names = None if ids is None else np.asarray(ids)
+        if names is not None and names.shape != (n_points,):
+            raise InvalidInputError(
+                f"The ids have the shape {names.shape}, and the clustering is of {n_points:,} points; one "
+                "name a point is needed, in the same order."
+            )
+        return cls(names)
+
+    def __getitem__(self, point: int) -> str:
+        return f"{point}" if self._ids is None else escape(str(self._ids[point]))
+
+
+def _page(
+    clustering: Clustering,
+    title: str,
+    names: _Names,
+    n_stored: int | None,
+    seconds: float | None,
+    settings: Mapping[str, object],
+) -> str:
+    from sparse_ap import __version__
+
+    template = Template((files("sparse_ap.plotting") / "report_page.html").read_text(encoding="utf-8"))
+    rows = largest_clusters(clustering, N_LARGEST)
+    whole = clustering.n_clusters <= N_LARGEST
+    return template.substitute(
+        title=escape(title),
+        version=__version__,
+        figures=_figures(clustering, n_stored),
+        outcome=_outcome(clustering),
+        sizes=picture(plot_sizes, clustering, _sizes_told(clustering)),
+        convergence=picture(plot_convergence, clustering, _run_told(clustering, seconds)),
+        clusters_heading="The clusters" if whole else f"The {N_LARGEST} largest clusters",
+        clusters=_cluster_table(rows, names),
+        settings=_settings_table(settings),
+    )
+
+
+def _figures(clustering: Clustering, n_stored: int | None) -> str:
+    bound, gap = clustering.net_similarity_bound, clustering.optimality_gap
+    figures = {
+        "points": f"{len(clustering.labels):,}",
+        "stored entries": None if n_stored is None else f"{n_stored:,}",
+        "clusters": f"{clustering.n_clusters:,}",
+        "preference": None if clustering.preference is None else f"{clustering.preference:,.8g}",
+        "net similarity": f"{clustering.net_similarity:,.8g}",
+        "proven bound": None if bound is None else f"{bound:,.8g}",
+        "gap to the bound": None if gap is None else f"{gap:.2%}",
+    }
+    shown = {name: value for name, value in figures.items() if value is not None}
+    return "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items())
+
+
+def _outcome(clustering: Clustering) -> str:
+    kind = "outcome" if clustering.converged else "outcome notice"
+    return f'<p class="{kind}">{escape(clustering.outcome.value)}</p>'
+
+
+def _sizes_told(clustering: Clustering) -> str:
+    sizes = clustering.sizes
+    if not len(sizes):
+        return "There are no points."
+    return (
+        f"The largest cluster has {sizes.max():,} points, the median one {np.median(sizes):g}. "
+        f"Clusters of a single point: {np.count_nonzero(sizes == 1):,}."
+    )
+
+
+def _run_told(clustering: Clustering, seconds: float | None) -> str:
+    took = "" if seconds is None else f", {seconds:,.1f} seconds in all"
+    promoted = f" Made exemplars after it, for points with no edge to any: {clustering.n_promoted:,}."
+    return (
+        f"{clustering.n_iter:,} sweeps{took}. Unsettled after the last: {clustering.n_unsettled:,} points."
+        f"{promoted if clustering.n_promoted else ''}"
+    )
+
+
+def _cluster_table(rows: Iterable[LargeCluster], names: _Names) -> str:
+    head = (
+        '<tr><th scope="col">exemplar</th><th scope="col" class="number">points</th>'
+        '<th scope="col" class="number">mean similarity to it</th><th scope="col">least similar member</th>'
+        '<th scope="col" class="number">its similarity</th></tr>'
+    )
+    body = "\n".join(_cluster_row(row, names) for row in rows)
+    return (
+        f'<div class="wide"><table class="clusters">\n<thead>{head}</thead>\n'
+        f"<tbody>\n{body}\n</tbody>\n</table></div>"
+    )
+
+
+def _cluster_row(row: LargeCluster, names: _Names) -> str:
+    least = "–" if row.least_similar is None else names[row.least_similar]
+    return (
+        f'<tr><td>{names[row.exemplar]}</td><td class="number">{row.size:,}</td>'
+        f'<td class="number">{_number(row.mean_similarity)}</td><td>{least}</td>'
+        f'<td class="number">{_number(row.least_similarity)}</td></tr>'
+    )
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.4g}"
+
+
+def _settings_table(settings: Mapping[str, object]) -> str:
+    if not settings:
+        return ""
+    rows = "\n".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(str(value))}</td></tr>'
+        for name, value in settings.items()
+    )
+    return (
+        '<h2>Settings</h2>\n<div class="wide"><table class="settings">\n<tbody>\n'
+        f"{rows}\n</tbody>\n</table></div>"
+    )

@@ -1,0 +1,78 @@
+"""Pictures of paths: how the number of clusters depends on the preference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.plotting.axes import require_matplotlib
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_path"]
+
+
+def plot_path(path: Any, *, axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:
+    """Draw the number of clusters and the net similarity against the preference.
+
+    Where the first curve is level, the number of clusters hardly depends on the preference.
+
+    Parameters
+    ----------
+    path : PreferencePath
+        What `sparse_ap.preference_path` returns.
+    axes : pair of matplotlib Axes, optional
+        Where to draw the two. None: in a new `matplotlib.pyplot` figure, one above the other.
+
+    Returns
+    -------
+    pair of matplotlib.axes.Axes
+
+    Raises
+    ------
+    MissingDependencyError
+        matplotlib, an optional dependency, is not installed.
+    """
+    require_matplotlib("plot_path")
+    upper, lower = _new_pair() if axes is None else axes
+    n_points = len(path.clusterings[0].labels)
+    for ax, values, label in (
+        (upper, path.n_clusters, "clusters"),
+        (lower, path.net_similarities / max(1, n_points), "net similarity a point"),
+    ):
+        ax.plot(path.preferences, values, marker="o", markersize=4)
+        ax.set_ylabel(label)
+        ax.grid(alpha=0.3)
+    _scale_logarithmically(upper.yaxis)
+    for ax in (upper, lower):
+        _scale_preferences(ax, path.preferences)
+    lower.set_xlabel("preference")
+    return upper, lower
+
+
+def _new_pair() -> tuple[Axes, Axes]:
+    from matplotlib import pyplot
+
+    upper, lower = pyplot.subplots(2, sharex=True, layout="constrained")[1]
+    return upper, lower
+
+
+def _scale_preferences(ax: Axes, preferences: NDArray[np.float64]) -> None:
+    """Spread preferences of all magnitudes, as they mostly are: below 0."""
+    if preferences.max() < 0.0:
+        ax.set_xscale("symlog", linthresh=-preferences.max() / 1.2, subs=[2.0, 5.0])
+        ax.set_xlim(preferences.min() * 1.2, preferences.max() / 1.2)
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter("{x:g}")
+
+
+def _scale_logarithmically(axis: Any) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.axes.set_yscale("log")
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,1 @@
+"""Messages passed until they settle, and the exemplars read off them."""

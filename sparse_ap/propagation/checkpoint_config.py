@@ -1,0 +1,90 @@
+"""What a run keeps on disk, and what makes it the same run."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.execution.budget import BEGUN_RENUMBERED
+from sparse_ap.kernels.block import Float64Array
+from sparse_ap.propagation.checkpoints import Checkpoints, NoCheckpoints, identity_in, require_new
+from sparse_ap.propagation.problem import Problem
+from sparse_ap.propagation.settings import Settings, require, whole
+
+__all__ = ["Keeping", "checked_keeping"]
+
+_RENUMBERED, _AS_STORED = "points renumbered", "points as stored"
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Where the state of a run is kept, if anywhere.
+
+    Attributes
+    ----------
+    folder : Path or None
+    every : int
+        Sweeps between checkpoints.
+    begun : mapping of str to str
+        What the run to go on with belongs to; empty for a new one.
+    """
+
+    folder: Path | None
+    every: int
+    begun: Mapping[str, str]
+
+    def layout(self, reorder: bool | str) -> bool | str:
+        """Return whether to renumber points: as the run has begun, since its state is in their order."""
+        if "layout" not in self.begun:
+            return reorder
+        return BEGUN_RENUMBERED if self.begun["layout"] == _RENUMBERED else False
+
+    def checkpoints(
+        self, problem: Problem, preference: Float64Array, settings: Settings, renumbered: bool
+    ) -> Checkpoints | NoCheckpoints:
+        """Return what keeps the state; ``preference`` is that of the messages."""
+        if self.folder is None:
+            return NoCheckpoints()
+        edges = problem.survey
+        identity = {
+            "number of points": str(problem.execution.n_points),
+            "number of edges": str(edges.n_edges),
+            "checksum of the graph": f"{edges.checksum:016x}",
+            "checksum of preferences and seed": f"{zlib.crc32(preference.tobytes()):08x}",
+            "damping": str(settings.damping),
+            "tol": str(settings.stop.tol),
+            "convergence_iter": str(settings.stop.convergence_iter),
+            "layout": _RENUMBERED if renumbered else _AS_STORED,
+        }
+        return Checkpoints(self.folder, self.every, identity)
+
+
+def checked_keeping(
+    checkpoint: str | Path | None, checkpoint_every: int, resume: bool, settings: Settings
+) -> Keeping:
+    """Check the options about checkpoints.
+
+    Raises
+    ------
+    InvalidInputError
+        They do not go together.
+    CheckpointError
+        There are checkpoints already, and ``resume`` is not given.
+    """
+    require("checkpoint_every", checkpoint_every, whole(checkpoint_every), "at least 1, a whole number")
+    if checkpoint is None:
+        if resume:
+            raise InvalidInputError("resume=True needs checkpoint, the folder that the state was written to.")
+        return Keeping(None, checkpoint_every, {})
+    if settings.scheme == "classic":
+        raise InvalidInputError(
+            "checkpoint was given with scheme='classic', which keeps two numbers for each edge; it is for "
+            "scheme='compact'."
+        )
+    folder = Path(checkpoint)
+    if not resume:
+        require_new(folder)
+    return Keeping(folder, int(checkpoint_every), identity_in(folder) if resume else {})

@@ -1,0 +1,250 @@
+"""Checkpoints: the vectors of a run on disk, so that it can go on after whatever ended it.
+
+The edges carry no state, so a checkpoint is a few numbers a point. It is a file ``sweep-<n>.npz`` (whose
+members zip guards with checksums), written under another name, flushed to the disk, then renamed; the newest
+two are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.errors import CheckpointError, RunInterrupted
+from sparse_ap.kernels.block import SweepReport, history_in, history_table
+from sparse_ap.storage.atomic_files import flush, replacing
+
+__all__ = ["Checkpoints", "NoCheckpoints", "Saved", "identity_in", "require_new"]
+
+FORMAT_VERSION = 2
+_KEPT = 2
+# What zip and numpy raise on files that are cut short or spoilt.
+_DAMAGE = (
+    OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Saved:
+    """A run after some sweep.
+
+    Attributes
+    ----------
+    identity : mapping of str to str
+        What must be the same for the run to go on: the graph, the parameters.
+    history : tuple of SweepReport
+    arrays : mapping of str to ndarray
+        The state, by name.
+    """
+
+    identity: Mapping[str, str]
+    history: tuple[SweepReport, ...]
+    arrays: Mapping[str, NDArray[Any]]
+
+
+class NoCheckpoints:
+    """Keep nothing."""
+
+    identity: Mapping[str, str] = {}
+
+    def begun(self) -> Saved | None:
+        """Return nothing to go on from."""
+        return None
+
+    def take(self, saved: Saved) -> None:
+        """Let it go."""
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Change nothing about interruptions."""
+        yield
+
+
+@dataclass(slots=True)
+class Checkpoints:
+    """Keep the state of a run in a folder.
+
+    Attributes
+    ----------
+    folder : Path
+    every : int
+        Sweeps between checkpoints.
+    identity : mapping of str to str
+    """
+
+    folder: Path
+    every: int
+    identity: Mapping[str, str]
+    _signal: int | None = field(default=None, init=False)
+
+    def begun(self) -> Saved | None:
+        """Return the newest checkpoint that can be read; None where there is none.
+
+        Raises
+        ------
+        CheckpointError
+            It is one of another run, or of another version of the format.
+        """
+        for path in _files(self.folder):
+            try:
+                saved = _read(path)
+            except CheckpointError:
+                raise
+            except _DAMAGE as error:
+                warnings.warn(
+                    f"The checkpoint {path} is damaged ({error}) and passed over.", UserWarning, stacklevel=2
+                )
+                continue
+            self._require_same_run(path, saved)
+            return saved
+        return None
+
+    def take(self, saved: Saved) -> None:
+        """Write the state after a sweep if it is due, or if the run is to end here.
+
+        Raises
+        ------
+        RunInterrupted
+            Ctrl-C was pressed, or the process was told to end; the state has been written.
+        """
+        sweep = saved.history[-1].sweep
+        if self._signal is None and sweep % self.every:
+            return
+        _write(self.folder, saved)
+        if self._signal is not None:
+            raise RunInterrupted.by(self._signal, sweep, self.folder)
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Let the sweep end, and its state be written, when the process is told to stop.
+
+        The second Ctrl-C ends it at once.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {which: signal.signal(which, self._note) for which in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for which, handler in before.items():
+                # None: a handler that was not set from Python, which cannot be set again from here.
+                signal.signal(which, signal.SIG_DFL if handler is None else handler)
+        if self._signal is not None:
+            raise KeyboardInterrupt  # it came after the last sweep
+
+    def _note(self, which: int, frame: object) -> None:
+        if self._signal is not None:
+            raise KeyboardInterrupt
+        self._signal = which
+
+    def _require_same_run(self, path: Path, saved: Saved) -> None:
+        others = [
+            f"{name} was {saved.identity.get(name, 'not noted')} and is {value}"
+            for name, value in self.identity.items()
+            if saved.identity.get(name) != value
+        ]
+        if others:
+            raise CheckpointError(
+                f"The checkpoint {path} is of another run: {'; '.join(others)}. Give the same graph and "
+                "parameters to go on with it, or another folder to begin anew."
+            )
+
+
+def require_new(folder: Path) -> None:
+    """Refuse a folder with checkpoints of an earlier run.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    files = _files(folder)
+    if files:
+        raise CheckpointError(
+            f"{folder} holds checkpoints of an earlier run, the newest being {files[0].name}. Give "
+            "resume=True (--resume) to go on with it, or another folder to begin anew."
+        )
+
+
+def identity_in(folder: Path) -> Mapping[str, str]:
+    """Return what the newest readable checkpoint belongs to; nothing where there is none.
+
+    Raises
+    ------
+    CheckpointError
+        It is of another version of the format.
+    """
+    for path in _files(folder):
+        try:
+            with _opened(path) as file:
+                return _identity(file)
+        except CheckpointError:
+            raise
+        except _DAMAGE:
+            continue
+    return {}
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("sweep-*.npz"), reverse=True)
+
+
+def _write(folder: Path, saved: Saved) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"sweep-{saved.history[-1].sweep:08d}.npz"
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(
+            file,
+            version=FORMAT_VERSION,
+            members=np.array(sorted(saved.arrays)),
+            identity=np.array(list(saved.identity.items()), str).reshape(-1, 2),
+            history=history_table(saved.history),
+            **saved.arrays,  # type: ignore[arg-type]
+        )
+        file.flush()
+        os.fsync(file.fileno())
+    flush(folder)
+    for later in _files(folder):
+        if later.name > path.name:
+            later.unlink()  # damaged, and passed over when the run began
+    for old in _files(folder)[_KEPT:]:
+        old.unlink()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    # numpy does not close what it cannot read.
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        version = int(file["version"])
+        if version != FORMAT_VERSION:
+            # Not passed over as damaged: the run would begin anew, and the checkpoint be removed.
+            advice = (
+                "Update sparse_ap" if version > FORMAT_VERSION else "Go on with the version that wrote it"
+            )
+            raise CheckpointError(
+                f"The checkpoint {path} is of version {version} of its format, and this sparse_ap goes on "
+                f"from version {FORMAT_VERSION}. {advice}, or give another folder to begin anew."
+            )
+        yield file
+
+
+def _read(path: Path) -> Saved:
+    with _opened(path) as file:
+        arrays = {str(name): file[str(name)] for name in file["members"]}
+        return Saved(_identity(file), history_in(file["history"]), arrays)
+
+
+def _identity(file: Any) -> Mapping[str, str]:
+    return {str(name): str(value) for name, value in file["identity"]}

@@ -1,0 +1,267 @@
+"""The loop: sweep every block, add up the columns, stop or go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.execution.blocking import Execution
+from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array, SweepReport
+from sparse_ap.propagation.checkpoints import Checkpoints, NoCheckpoints, Saved
+from sparse_ap.propagation.schemes import OwnRows, Scheme
+from sparse_ap.propagation.stopping import StopRule
+
+__all__ = ["Judge", "PointState", "Propagation", "propagate"]
+
+# docs/design/0013-settling.md has the measurements behind it.
+_TILT_DAMPING = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PointState:
+    """The vectors that change from sweep to sweep; updated in place.
+
+    Attributes
+    ----------
+    own : OwnRows
+        Preference p, support T with the tilt added, and self-responsibility D of each point.
+    total : ndarray of float64
+        G: the damped T + D.
+    gathered : ndarray
+        G in the precision in which sweeps gather it.
+    exemplar : ndarray of bool
+        Whether T + D > 0.
+    changed_at : ndarray of int32
+        The sweep in which ``exemplar`` last changed; 0: never.
+    tilt : ndarray of float32
+        What the messages add to each point's preference, so that it decides (`Settling`).
+    """
+
+    own: OwnRows
+    total: Float64Array
+    gathered: FloatArray
+    exemplar: BoolArray
+    changed_at: Int32Array
+    tilt: FloatArray
+
+    @classmethod
+    def at_rest(cls, preference: Float64Array, gathered_dtype: np.dtype[Any]) -> PointState:
+        """Return the state before the first sweep: all availabilities zero, so G is out of reach."""
+        n = len(preference)
+        return cls(
+            own=OwnRows(preference, np.zeros(n), np.zeros(n)),
+            total=np.zeros(n),
+            gathered=np.full(n, np.inf, gathered_dtype),
+            exemplar=np.zeros(n, np.bool_),
+            changed_at=np.zeros(n, np.int32),
+            tilt=np.zeros(n, np.float32),
+        )
+
+    def under(self, preference: Float64Array) -> Self:
+        """Return the state to go on from under other preferences; this one is used up."""
+        own = self.own._replace(preference=preference)
+        own.support[:] -= self.tilt
+        self.tilt.fill(0)
+        self.changed_at.fill(0)
+        return replace(self, own=own)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Propagation:
+    """Where the messages led.
+
+    Attributes
+    ----------
+    exemplar : ndarray of bool, shape (n_points,)
+        The exemplars to answer with.
+    converged : bool
+        Whether the stop rule was met.
+    history : tuple of SweepReport
+    """
+
+    exemplar: BoolArray
+    converged: bool
+    history: tuple[SweepReport, ...]
+
+
+class Judge(Protocol):
+    """Decides which of the exemplar sets that come by is the answer, and whether it will do."""
+
+    def due(self, report: SweepReport) -> bool:
+        """Whether to look at the exemplars after this sweep, though they have not settled."""
+        ...
+
+    def look(self, exemplar: BoolArray) -> bool:
+        """Look at a set of exemplars; return whether it is good enough to stop at."""
+        ...
+
+    def answer(self, last: BoolArray) -> BoolArray:
+        """Return the exemplars to answer with; ``last`` are those after the last sweep."""
+        ...
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what must be remembered of the sets seen, by name."""
+        ...
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `state` returned."""
+        ...
+
+
+def propagate(
+    execution: Execution,
+    scheme: Scheme,
+    points: PointState,
+    gap: FloatArray,
+    stop: StopRule,
+    judge: Judge,
+    callback: Callable[[SweepReport], object],
+    checkpoints: Checkpoints | NoCheckpoints,
+) -> Propagation:
+    """Pass messages until the stop rule is met.
+
+    Parameters
+    ----------
+    execution : Execution
+        The graph and who reads it.
+    scheme : Scheme
+        How messages are kept and damped.
+    points : PointState
+        Where to begin, with preferences whose ties are broken; updated in place.
+    gap : ndarray of float32, shape (n_points,)
+        The scale of each point's tilt.
+    stop : StopRule
+    judge : Judge
+        Chooses among the exemplar sets seen on the way.
+    callback : callable
+        Told of every sweep; what it raises ends the run.
+    checkpoints : Checkpoints or NoCheckpoints
+        Keep the state between sweeps, and give back that of an earlier run.
+
+    Returns
+    -------
+    Propagation
+    """
+    rows = scheme.rows(points.own)
+    history = _restored(checkpoints.begun(), points, rows, judge)
+    finished = bool(history) and stop.settled(history[-1], execution.n_points) and judge.look(points.exemplar)
+    while not finished and len(history) < stop.max_iter:
+        columns, _ = execution.run(scheme.sweep(history), scheme.vectors(points.gathered), rows)
+        report = _take_in(columns[0], points, gap, scheme, len(history) + 1, stop)
+        # Not to be held while the next sweep fills its own.
+        del columns
+        history.append(report)
+        callback(report)
+        settled = stop.settled(report, execution.n_points)
+        if settled or judge.due(report):
+            finished = judge.look(points.exemplar) and settled
+        checkpoints.take(_saved(checkpoints, points, rows, judge, history))
+    if not finished:
+        judge.look(points.exemplar)
+    return Propagation(judge.answer(points.exemplar), finished, tuple(history))
+
+
+def _state(points: PointState, rows: Any) -> dict[str, NDArray[Any]]:
+    """Return the vectors that a sweep changes, by their names in checkpoints; ``gathered`` is ``total``."""
+    return {
+        "support": points.own.support,
+        "self_responsibility": points.own.self_responsibility,
+        "total": points.total,
+        "exemplar": points.exemplar,
+        "changed_at": points.changed_at,
+        "tilt": points.tilt,
+        **rows.state(),
+    }
+
+
+def _saved(
+    checkpoints: Checkpoints | NoCheckpoints,
+    points: PointState,
+    rows: tuple[Any, ...],
+    judge: Judge,
+    history: list[SweepReport],
+) -> Saved:
+    return Saved(checkpoints.identity, tuple(history), _state(points, rows) | judge.state())
+
+
+def _restored(
+    saved: Saved | None, points: PointState, rows: tuple[Any, ...], judge: Judge
+) -> list[SweepReport]:
+    """Put the state of an earlier run in place; return its history."""
+    if saved is None:
+        return []
+    for name, values in _state(points, rows).items():
+        np.copyto(values, saved.arrays[name])
+    points.gathered[:] = points.total
+    judge.restore(saved.arrays)
+    return list(saved.history)
+
+
+def _take_in(
+    support: Float64Array,
+    points: PointState,
+    gap: FloatArray,
+    scheme: Scheme,
+    number: int,
+    stop: StopRule,
+) -> SweepReport:
+    """Damp the new column totals into the old, see who is an exemplar, and tilt."""
+    counts = _update(
+        support,
+        points.own.self_responsibility,
+        scheme.support_damping,
+        scheme.total_damping,
+        points.own.support,
+        points.total,
+        points.gathered,
+        points.exemplar,
+        points.changed_at,
+        points.tilt,
+        gap,
+        scheme.tilt_limit(number),
+        number,
+        stop.earliest_recent(number),
+    )
+    return SweepReport(number, *counts)
+
+
+@numba.njit(nogil=True, cache=True)
+def _update(
+    support: Any,
+    self_responsibility: Any,
+    support_damping: float,
+    total_damping: float,
+    kept_support: Any,
+    total: Any,
+    gathered: Any,
+    exemplar: Any,
+    changed_at: Any,
+    tilt: Any,
+    gap: Any,
+    tilt_limit: float,
+    number: int,
+    earliest_recent: int,
+) -> tuple[int, int, int]:
+    n_exemplars = n_changed = n_unsettled = 0
+    for k in range(len(support)):
+        b = np.float64(tilt[k])
+        t = support_damping * (kept_support[k] - b) + (1.0 - support_damping) * support[k]
+        d = self_responsibility[k] + b
+        g = total_damping * total[k] + (1.0 - total_damping) * (support[k] + d)
+        total[k], gathered[k] = g, g
+        if tilt_limit > 0.0:
+            furthest = tilt_limit * gap[k]
+            tilt[k] = _TILT_DAMPING * b + (1.0 - _TILT_DAMPING) * min(max(t + d, -furthest), furthest)
+        kept_support[k] = t + np.float64(tilt[k])
+        is_exemplar = t + d > 0.0
+        if is_exemplar != exemplar[k]:
+            exemplar[k], changed_at[k] = is_exemplar, number
+            n_changed += 1
+        n_exemplars += is_exemplar
+        n_unsettled += changed_at[k] >= max(1, earliest_recent)
+    return n_exemplars, n_changed, n_unsettled

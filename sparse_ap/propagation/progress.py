@@ -1,0 +1,44 @@
+"""Progress of long work, on standard error and only where that is a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+from sparse_ap.kernels.block import SweepReport
+
+__all__ = ["told_of_readings", "told_of_sweeps"]
+
+
+@contextmanager
+def told_of_sweeps(
+    max_iter: int, callback: Callable[[SweepReport], object] | None, verbose: bool
+) -> Iterator[Callable[[SweepReport], object]]:
+    """Yield the function to call after each sweep: it moves a bar, and calls the user's ``callback``."""
+    # disable=None: tqdm stays silent where standard error is no terminal.
+    with tqdm(
+        total=max_iter, desc="sweeps", unit="sweep", leave=False, disable=None if verbose else True
+    ) as bar:
+
+        def told(report: SweepReport) -> None:
+            bar.set_postfix_str(
+                f"{report.n_exemplars:,} exemplars, {report.n_changed:,} changed, "
+                f"{report.n_unsettled:,} unsettled",
+                refresh=False,
+            )
+            bar.update()
+            if callback is not None:
+                callback(report)
+
+        yield told
+
+
+@contextmanager
+def told_of_readings(what: str, at_most: int, verbose: bool) -> Iterator[Callable[[], object]]:
+    """Yield the function to call after each reading of the edges by what follows the sweeps."""
+    with tqdm(
+        total=at_most, desc=what, unit="reading", leave=False, disable=None if verbose else True
+    ) as bar:
+        yield bar.update

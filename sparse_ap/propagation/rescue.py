@@ -1,0 +1,117 @@
+"""Passes that find exemplars among the points that no exemplar reaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numba
+import numpy as np
+
+from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
+from sparse_ap.kernels.edge_pass import EXACT_SUM, ColumnReduction, Columns
+from sparse_ap.kernels.exact_sum import Grid, on_grid
+from sparse_ap.kernels.support_bound import PreferenceRows
+
+__all__ = ["NominationPass", "NominationRows", "RescueGainPass", "RescueVectors", "UncoveredVectors"]
+
+
+class UncoveredVectors(NamedTuple):
+    """Which points have no edge to an exemplar."""
+
+    uncovered: BoolArray
+
+
+class RescueVectors(NamedTuple):
+    """The same, what each would spare the others as an exemplar, and the user's number of each point."""
+
+    uncovered: BoolArray
+    gain: Float64Array
+    user_id: Int32Array
+
+
+class NominationRows(NamedTuple):
+    """Read: each row's preference. Written: whom an uncovered point nominates, -1 for all others."""
+
+    preference: Float64Array
+    nominee: Int32Array
+
+
+@dataclass(frozen=True, slots=True)
+class RescueGainPass:
+    """For each uncovered point, add up what it would spare the other uncovered ones as their exemplar."""
+
+    grid: Grid
+
+    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
+    reads: ClassVar[tuple[str, ...]] = ("preference",)
+    writes: ClassVar[tuple[str, ...]] = ()
+    nothing: ClassVar[int] = 0  # no tally
+
+    def __call__(
+        self, block: Block, vectors: UncoveredVectors, rows: PreferenceRows, columns: Columns
+    ) -> int:
+        """Add one block's edges."""
+        _add_gains(
+            block.rows.start,
+            block.indptr,
+            block.indices,
+            block.data,
+            vectors.uncovered,
+            rows.preference,
+            self.grid.shift,
+            columns[0],
+        )
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class NominationPass:
+    """Let each uncovered point nominate who spares most: itself, or an uncovered one it gains by joining."""
+
+    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ("preference",)
+    writes: ClassVar[tuple[str, ...]] = ("nominee",)
+    nothing: ClassVar[int] = 0  # no tally
+
+    def __call__(self, block: Block, vectors: RescueVectors, rows: NominationRows, columns: Columns) -> int:
+        """Nominate for one block's points."""
+        _nominate(block.rows.start, block.indptr, block.indices, block.data, vectors, rows)
+        return 0
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_gains(
+    start: int,
+    indptr: Any,
+    indices: Any,
+    data: Any,
+    uncovered: Any,
+    preference: Any,
+    shift: float,
+    gain: Any,
+) -> None:
+    for i in range(len(preference)):
+        if not uncovered[start + i]:
+            continue
+        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+            spared = np.float64(data[edge]) - preference[i]
+            if spared > 0.0 and uncovered[indices[edge]]:
+                gain[indices[edge]] += on_grid(spared, shift)
+
+
+@numba.njit(nogil=True, cache=True)
+def _nominate(start: int, indptr: Any, indices: Any, data: Any, vectors: Any, rows: Any) -> None:
+    gain, user_id = vectors.gain, vectors.user_id
+    for i in range(len(rows.nominee)):
+        rows.nominee[i] = -1
+        if not vectors.uncovered[start + i]:
+            continue
+        best = start + i
+        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+            k = indices[edge]
+            if data[edge] <= rows.preference[i] or not vectors.uncovered[k]:
+                continue
+            if gain[k] > gain[best] or (gain[k] == gain[best] and user_id[k] < user_id[best]):
+                best = k
+        rows.nominee[i] = best

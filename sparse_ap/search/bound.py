@@ -1,0 +1,124 @@
+"""How good any clustering of a graph can be: an upper bound on the net similarity, proven.
+
+The bound L(u) of `sparse_ap.search.dual` holds for any u; a better u gives a better one. From what
+each point has in the clustering found, u is improved by Nesterov's accelerated gradient steps on L with its
+corners rounded off, less and less. In the end L itself is added up, every operation rounded upward.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sparse_ap.kernels.block import Clustering, Float64Array, FloatArray
+from sparse_ap.kernels.exact_sum import Grid, grid_sum
+from sparse_ap.propagation.problem import Problem, ceiling
+from sparse_ap.propagation.progress import told_of_readings
+from sparse_ap.propagation.readout import exact_sum
+from sparse_ap.search.dual import CoverPass, CoverRows, OfferRows, OpenVectors, ProvenGainPass, SmoothGainPass
+
+__all__ = ["certified", "upper_bound"]
+
+# Steps, two passes over the edges each.
+_STEPS = 60
+# Width of the rounded corners at first and at last, in units of what a point loses on average against the
+# ceiling; and the length of a step in units of the width.
+_FIRST_WIDTH, _LAST_WIDTH = 0.3, 0.003
+_STEP = 0.3
+
+
+def certified(problem: Problem, clustering: Clustering, verbose: bool) -> Clustering:
+    """Return a clustering with its bound, and show progress if ``verbose``."""
+    with told_of_readings("proof", 2 * _STEPS, verbose) as told:
+        return replace(clustering, net_similarity_bound=upper_bound(problem, clustering, told))
+
+
+def upper_bound(problem: Problem, clustering: Clustering, told: Callable[[], object]) -> float:
+    """Return a number that no clustering of this graph exceeds in net similarity.
+
+    Parameters
+    ----------
+    problem : Problem
+    clustering : Clustering
+        A good one.
+    told : callable
+        Called after each reading of the edges that is to improve the bound.
+    """
+    offer = _offers(problem, clustering)
+    scale = (ceiling(problem.execution, problem.preference) - clustering.net_similarity) / max(1, len(offer))
+    # Corners narrower than what the offers are rounded to would round nothing off.
+    narrowest = max(np.finfo(np.float64).tiny, np.spacing(np.abs(offer).max(initial=0.0)))
+    improved = _descended(problem, offer, scale, told) if scale * _LAST_WIDTH > narrowest else offer
+    return min(_proven(problem, offer), _proven(problem, improved))
+
+
+def _offers(problem: Problem, clustering: Clustering) -> Float64Array:
+    """Return what each point has in a clustering, in the order of the graph."""
+    offer = clustering.similarities[problem.user_id].astype(np.float64)
+    is_exemplar = np.zeros(len(offer), np.bool_)
+    is_exemplar[clustering.exemplars] = True
+    mine = is_exemplar[problem.user_id]
+    offer[mine] = problem.preference[mine]
+    return offer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Dual:
+    """The rounded L at one width."""
+
+    problem: Problem
+    width: float
+    told: Callable[[], object]
+
+    def slope(self, offer: Float64Array) -> Float64Array:
+        """Return its gradient."""
+        run = self.problem.execution.run
+        grid = _grid_of_gains(self.problem, offer, self.width)
+        (gain,), _ = run(SmoothGainPass(self.width, grid), (), OfferRows(offer))
+        self.told()
+        opened = (self.problem.preference - offer + gain + self.width) / (2.0 * self.width)
+        np.clip(opened, 0.0, 1.0, out=opened)
+        rows = CoverRows(offer, np.empty_like(offer))
+        run(CoverPass(self.width, Grid.for_totals(float(len(offer)))), OpenVectors(opened), rows)
+        self.told()
+        return 1.0 - opened - rows.covered
+
+
+def _descended(
+    problem: Problem, offer: Float64Array, scale: float, told: Callable[[], object]
+) -> Float64Array:
+    """Return better offers."""
+    at, ahead, momentum = offer, offer, 1.0
+    for step in range(_STEPS):
+        width = scale * _FIRST_WIDTH * (_LAST_WIDTH / _FIRST_WIDTH) ** (step / _STEPS)
+        slope = _Dual(problem, width, told).slope(ahead)
+        reached = ahead - (_STEP * width) * slope
+        # Uphill: begin anew without momentum (O'Donoghue & Candes 2015).
+        if grid_sum(slope * (reached - at)) > 0.0:
+            momentum = 1.0
+        following = 0.5 * (1.0 + math.sqrt(1.0 + 4.0 * momentum * momentum))
+        ahead = reached + ((momentum - 1.0) / following) * (reached - at)
+        at, momentum = reached, following
+    return at
+
+
+def _grid_of_gains(problem: Problem, offer: Float64Array, width: float) -> Grid:
+    """Return a grid for the column sums."""
+    most = problem.survey.largest_or_zero - float(offer.min(initial=np.inf)) + width
+    return Grid.for_totals(max(1, problem.survey.max_in_degree) * max(0.0, 1.001 * most))
+
+
+def _proven(problem: Problem, offer: Float64Array) -> float:
+    """Return L(u), rounded upward."""
+    grid = _grid_of_gains(problem, offer, 0.0)
+    (gain,), _ = problem.execution.run(ProvenGainPass(grid), (), OfferRows(offer))
+    worth = _up(_up(problem.preference - offer) + gain)
+    return float(_up(_up(exact_sum(offer)) + _up(exact_sum(np.maximum(worth, 0.0)))))
+
+
+def _up(value: FloatArray | float) -> FloatArray:
+    """Return the next larger number: what a rounded result cannot fall short of."""
+    return np.nextafter(value, np.inf)

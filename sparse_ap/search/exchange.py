@@ -1,0 +1,254 @@
+"""Local search one move at a time, among candidates whose similarities fit into memory as a table.
+
+Any exemplar may be swapped for any candidate, and a move is carried out as soon as it is found to gain, as in
+FasterPAM (Schubert & Rousseeuw, Information Systems 101, 2021); here exemplars are opened and closed as well.
+Where nothing gains, some exemplars are swapped for others at random, and what that leads to is kept if it
+is better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array
+from sparse_ap.kernels.exact_sum import Grid, grid_sum, on_grid
+from sparse_ap.propagation.problem import Problem
+from sparse_ap.search.gathering import GatherPass, PlaceVectors, TableRows
+from sparse_ap.search.local_search import Climber
+from sparse_ap.seeds import hashed
+
+__all__ = ["Swapper"]
+
+# How many exemplars are swapped at random, in turn: at least so many, and this share of them.
+_KICKS = ((2, 0.1), (4, 0.3))
+# As many are opened, one less or one more.
+_MORE = (-1, 0, 1)
+# Kicks in a row without any gain, after which to stop.
+_FRUITLESS = 25
+
+
+class _Rows(NamedTuple):
+    """What each point has among the candidates.
+
+    Attributes
+    ----------
+    first : ndarray of int32
+        Its exemplar's place; -1: it is better off alone.
+    value : ndarray of float64
+        The similarity to that, or its own preference.
+    bar : ndarray of float64
+        What another exemplar must exceed to have the point: ``value``; +inf where it is an exemplar.
+    fallback : ndarray of float64
+        What it would have without ``first``.
+    """
+
+    first: Int32Array
+    value: Float64Array
+    bar: Float64Array
+    fallback: Float64Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Swapper:
+    """Searches among candidates.
+
+    Attributes
+    ----------
+    candidate : ndarray of int32, shape (n_candidates,)
+        Points, by the user's numbers.
+    user_id : ndarray of int32, shape (n_candidates,)
+    similarity : ndarray of float, shape (n_candidates, n_points)
+        Of each point to each candidate; -inf: no edge.
+    preference : ndarray of float64, shape (n_points,)
+    grid : Grid
+        For sums of gains.
+    """
+
+    candidate: Int32Array
+    user_id: Int32Array
+    similarity: FloatArray
+    preference: Float64Array
+    grid: Grid
+
+    @classmethod
+    def among(
+        cls, problem: Problem, candidate: Int32Array, preference: Float64Array, climber: Climber
+    ) -> Swapper:
+        """Read the similarities to some points."""
+        candidate = candidate[np.argsort(problem.user_id[candidate])]
+        place = np.full(len(preference), -1, np.int32)
+        place[candidate] = np.arange(len(candidate))
+        similarity = np.full((len(candidate), len(preference)), -np.inf, problem.execution.dtype)
+        climber.run(GatherPass(), PlaceVectors(place), TableRows(similarity.T))
+        return cls(candidate, problem.user_id[candidate], similarity, preference, climber.grid(preference))
+
+    def search(self, exemplar: BoolArray, most: int, seed: int) -> tuple[BoolArray, int]:
+        """Return the best exemplars found, beginning from some of the candidates.
+
+        Parameters
+        ----------
+        exemplar : ndarray of bool, shape (n_points,)
+        most : int
+            Similarities seen after which to kick no more.
+        seed : int
+            Of the kicks.
+
+        Returns
+        -------
+        exemplar : ndarray of bool, shape (n_points,)
+        n_seen : int
+            Similarities seen.
+        """
+        is_open = exemplar[self.candidate]
+        best, n_seen = self._descended(is_open)
+        number = last_gain = 0
+        while number - last_gain < _FRUITLESS and n_seen < most:
+            kicked = self._kicked(is_open, number, seed)
+            value, more = self._descended(kicked)
+            number, n_seen = number + 1, n_seen + more
+            if value > best + self.grid.least_gain:
+                best, is_open, last_gain = value, kicked, number
+        found = np.zeros(len(exemplar), np.bool_)
+        found[self.candidate[is_open]] = True
+        return found, n_seen
+
+    def _kicked(self, is_open: BoolArray, number: int, seed: int) -> BoolArray:
+        """Swap some exemplars at random."""
+        order = np.argsort(hashed(self.user_id, seed + number))
+        opened, others = order[is_open[order]], order[~is_open[order]]
+        least, share = _KICKS[number % len(_KICKS)]
+        n = max(least, round(share * len(opened)))
+        kicked = is_open.copy()
+        kicked[opened[:n]] = False
+        kicked[others[: n + _MORE[number % len(_MORE)]]] = True
+        return kicked
+
+    def _descended(self, is_open: BoolArray) -> tuple[float, int]:
+        """Carry out moves in ``is_open`` until none gains; return the net similarity, similarities seen."""
+        n = len(self.preference)
+        rows = _Rows(np.empty(n, np.int32), np.empty(n), np.empty(n), np.empty(n))
+        n_seen = _carry_out(
+            self.similarity,
+            self.candidate,
+            self.preference,
+            rows,
+            is_open,
+            self.grid.shift,
+            self.grid.least_gain,
+        )
+        return grid_sum(rows.value), n_seen
+
+
+@numba.njit(nogil=True, cache=True)
+def _carry_out(
+    similarity: Any,
+    candidate: Any,
+    preference: Any,
+    rows: Any,
+    is_open: Any,
+    shift: float,
+    least: float,
+) -> int:
+    """Carry out each move found to gain, until all candidates were tried since the last one.
+
+    Returns how many similarities were seen.
+    """
+    n_points = len(preference)
+    opened = np.flatnonzero(is_open)
+    for i in range(n_points):
+        _stand(i, similarity, candidate, preference, opened, rows)
+    n_seen = n_points * len(opened)
+    # Of every exemplar, what its closing gains; the last place takes those who are alone.
+    closing, with_closing = np.zeros(len(candidate) + 1), np.zeros(len(candidate) + 1)
+    _sum_closing(rows, shift, closing)
+    since, k = 0, 0
+    while since < len(candidate):
+        n_seen, since = n_seen + n_points, since + 1
+        gain, closed = closing[k], k
+        if not is_open[k]:
+            gain, closed = _best_opening(
+                similarity[k], candidate[k], preference, opened, rows, closing, shift, with_closing
+            )
+        if gain > least and (closed != k or len(opened) > 1):
+            since = 0
+            is_open[k] = not is_open[k]
+            if closed >= 0:
+                is_open[closed] = False
+            opened = np.flatnonzero(is_open)
+            for i in range(n_points):
+                if _touches(i, k, closed, similarity, candidate, rows):
+                    _stand(i, similarity, candidate, preference, opened, rows)
+                    n_seen += len(opened)
+            _sum_closing(rows, shift, closing)
+        k = (k + 1) % len(candidate)
+    return n_seen
+
+
+@numba.njit(nogil=True, cache=True)
+def _touches(i: int, k: int, closed: int, similarity: Any, candidate: Any, rows: Any) -> bool:
+    """Whether opening or closing k, and closing another (-1: none), may change what a point has."""
+    least = rows.fallback[i]
+    return (
+        similarity[k, i] >= least
+        or candidate[k] == i
+        or (closed >= 0 and (rows.first[i] == closed or similarity[closed, i] >= least))
+    )
+
+
+@numba.njit(nogil=True, cache=True)
+def _stand(i: int, similarity: Any, candidate: Any, preference: Any, opened: Any, rows: Any) -> None:
+    alone = preference[i]
+    first, own, value, fallback = -1, -1, alone, alone
+    for k in opened:
+        s = np.float64(similarity[k, i])
+        if candidate[k] == i:
+            own = k
+        elif s > value:
+            first, value, fallback = k, s, value
+        elif s > fallback:
+            fallback = s
+    if own >= 0:
+        rows.first[i], rows.value[i], rows.bar[i], rows.fallback[i] = own, alone, np.inf, value
+    else:
+        rows.first[i], rows.value[i], rows.bar[i], rows.fallback[i] = first, value, value, fallback
+
+
+@numba.njit(nogil=True, cache=True)
+def _sum_closing(rows: Any, shift: float, closing: Any) -> None:
+    closing[:] = 0.0
+    for i in range(len(rows.first)):
+        closing[rows.first[i]] += on_grid(rows.fallback[i] - rows.value[i], shift)
+
+
+@numba.njit(nogil=True, cache=True)
+def _best_opening(
+    similarity: Any,
+    k: int,
+    preference: Any,
+    opened: Any,
+    rows: Any,
+    closing: Any,
+    shift: float,
+    with_closing: Any,
+) -> tuple[float, int]:
+    """Return what opening k gains, and the place of the exemplar that is best closed with it; -1: none."""
+    first, value, bar, fallback = rows.first, rows.value, rows.bar, rows.fallback
+    for m in opened:
+        with_closing[m] = closing[m]
+    gain = on_grid(preference[k] - value[k], shift)
+    # The closing takes the fallback for what k itself gets.
+    with_closing[first[k]] += on_grid(value[k] - fallback[k], shift)
+    # Without a branch, which would go either way for every other point where exemplars are few.
+    for i in range(len(similarity)):
+        s = np.float64(similarity[i])
+        gain += on_grid(max(s - bar[i], 0.0), shift)
+        with_closing[first[i]] += on_grid(max(min(s, bar[i]) - fallback[i], 0.0), shift)
+    best, closed = 0.0, -1
+    for m in opened:
+        if with_closing[m] > best:
+            best, closed = with_closing[m], m
+    return gain + best, closed

@@ -1,0 +1,236 @@
+"""Waves of moves that gain: open a point, close an exemplar, swap an exemplar for a member of its cluster.
+
+A wave carries out all moves that gain and are the best among those that touch any of their points, by gain
+and then by the user's number: together they gain what each would gain alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.kernels.assignment import RankedVectors
+from sparse_ap.kernels.block import BoolArray, Float64Array, Int32Array
+from sparse_ap.kernels.edge_pass import Columns
+from sparse_ap.kernels.exact_sum import Grid
+from sparse_ap.propagation.problem import Problem
+from sparse_ap.search.moves import ClaimPass, ClaimRows, ClaimVectors, FirstVectors, GainPass, GainRows
+from sparse_ap.search.standing import StandingPass, StandingRows
+
+__all__ = ["Climber", "Gains", "Standing"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """What every point has; see `StandingRows`."""
+
+    first: Int32Array
+    value: Float64Array
+    second: Int32Array
+    fallback: Float64Array
+
+    @property
+    def exemplar(self) -> BoolArray:
+        """Whether each point is an exemplar."""
+        return np.equal(self.first, np.arange(len(self.first)))
+
+
+class Gains(NamedTuple):
+    """What the best move of each point gains.
+
+    Attributes
+    ----------
+    gain : ndarray of float64, shape (n_points,)
+        By the point's opening or closing.
+    swap : ndarray of bool, shape (n_points,)
+        Whether the opening is better together with the closing of the point's exemplar.
+    least : float
+        Gains up to this are not told from rounding.
+    """
+
+    gain: Float64Array
+    swap: BoolArray
+    least: float
+
+    @property
+    def gaining(self) -> BoolArray:
+        """Whether a point's best move gains."""
+        return self.gain > self.least
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moves:
+    """The moves proposed.
+
+    Attributes
+    ----------
+    rank : ndarray of int32, shape (n_points,)
+        Of the best move that would open or close the point, from 1 for the one that gains least; 0: none.
+    own_rank : ndarray of int32, shape (n_points,)
+        Of the point's own move: an exemplar may also be closed by a member's swap.
+    swap : ndarray of bool, shape (n_points,)
+        Whether the point's own move is a swap with its exemplar.
+    """
+
+    rank: Int32Array
+    own_rank: Int32Array
+    swap: BoolArray
+
+    @classmethod
+    def ranked(cls, at: Standing, order: NDArray[np.intp], swap: BoolArray) -> Self:
+        """Rank the moves of some points, the best of them last."""
+        own_rank = np.zeros(len(swap), np.int32)
+        own_rank[order] = np.arange(1, len(order) + 1)
+        rank = own_rank.copy()
+        swapping = order[swap[order]]
+        np.maximum.at(rank, at.first[swapping], own_rank[swapping])
+        return cls(rank, own_rank, swap)
+
+
+class Climber:
+    """Carries out moves, for some readings of the edges.
+
+    Parameters
+    ----------
+    problem : Problem
+    n_readings : int
+        Readings after which no wave is begun.
+    told : callable
+        Called after each.
+    """
+
+    def __init__(self, problem: Problem, n_readings: int, told: Callable[[], object]) -> None:
+        self._problem = problem
+        self._left = n_readings
+        self._told = told
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no readings are left."""
+        return self._left <= 0
+
+    def stand(self, exemplar: BoolArray, preference: Float64Array) -> Standing:
+        """Return what every point has if these are the exemplars, and all who are better off alone."""
+        n = len(exemplar)
+        lowest = min(self._problem.survey.smallest, float(preference.min(initial=0.0)))
+        rows = StandingRows(
+            preference, np.empty(n, np.int32), np.empty(n), np.empty(n, np.int32), np.empty(n)
+        )
+        while True:
+            self.run(StandingPass(lowest), RankedVectors(exemplar, self._problem.user_id), rows)
+            standing = Standing(*rows[1:])
+            # Those who have just been made exemplars may be the better ones of others.
+            if (standing.exemplar == exemplar).all():
+                return standing
+            exemplar = standing.exemplar
+
+    def climb(
+        self,
+        exemplar: BoolArray,
+        preference: Float64Array,
+        least_share: float = 0.0,
+        wanted: Callable[[Gains], BoolArray] = lambda gains: gains.gaining,
+    ) -> Standing:
+        """Carry out waves of moves until no move gains.
+
+        Parameters
+        ----------
+        exemplar : ndarray of bool, shape (n_points,)
+            Where to begin.
+        preference : ndarray of float64, shape (n_points,)
+        least_share : float
+            Stop when not more than this share of the moves of the first wave are left.
+        wanted : callable
+            Says which points' moves may be carried out.
+        """
+        at, n_at_first = self.stand(exemplar, preference), None
+        while not self.exhausted:
+            gains = self.gains(at, preference)
+            order = self.ascending(gains, wanted(gains))
+            n_at_first = len(order) if n_at_first is None else n_at_first
+            if len(order) <= least_share * n_at_first:
+                break
+            exemplar = self.moved(at, order, gains.swap)
+            # Not to be held while the next one is filled.
+            del at, gains, order
+            at = self.stand(exemplar, preference)
+        return at
+
+    def gains(self, at: Standing, preference: Float64Array) -> Gains:
+        """Return what the best move of each point gains."""
+        grid = self.grid(preference)
+        gain, beyond = self._sums(at, grid)
+        swap = np.zeros(len(gain), np.bool_)
+        _best_moves(at.first, at.value, at.fallback, preference, gain, beyond, swap)
+        return Gains(gain, swap, grid.least_gain)
+
+    def gains_alone(self, at: Standing, preference: Float64Array) -> Gains:
+        """Return what the opening or closing of each point gains, swaps left out."""
+        grid = self.grid(preference)
+        change, _ = self._sums(at, grid)
+        opening = change + (preference - at.value)
+        closing = at.fallback - preference - change
+        gain = np.where(at.exemplar, closing, opening)
+        return Gains(gain, np.zeros(len(gain), np.bool_), grid.least_gain)
+
+    def _sums(self, at: Standing, grid: Grid) -> Columns:
+        return self.run(GainPass(grid), FirstVectors(at.first), GainRows(at.value, at.fallback))[0]
+
+    def ascending(self, gains: Gains, wanted: BoolArray) -> NDArray[np.intp]:
+        """Return the points whose moves are wanted, the best last; of equals, the user's first."""
+        chosen = np.flatnonzero(wanted)
+        return chosen[np.lexsort((-self._problem.user_id[chosen], gains.gain[chosen]))]
+
+    def moved(self, at: Standing, order: NDArray[np.intp], swap: BoolArray) -> BoolArray:
+        """Carry out a wave of moves, the best of them last; return the exemplars."""
+        moves = _Moves.ranked(at, order, swap)
+        vectors = ClaimVectors(at.first, moves.rank, moves.swap)
+        (objections,), _ = self.run(ClaimPass(), vectors, ClaimRows(at.value, at.fallback, at.second))
+        return _carried_out(at, moves, objections)
+
+    def grid(self, preference: Float64Array) -> Grid:
+        """Return the grid on which gains add up exactly."""
+        survey = self._problem.survey
+        span = survey.largest_or_zero - min(survey.smallest, float(preference.min(initial=0.0)))
+        return Grid.for_totals((1 + survey.max_in_degree) * max(span, 0.0))
+
+    def run(self, pass_: Any, vectors: Any, rows: Any) -> tuple[Columns, Any]:
+        """Read the edges once."""
+        self._left -= 1
+        columns, tally = self._problem.execution.run(pass_, vectors, rows)
+        self._told()
+        return columns, tally
+
+
+def _carried_out(at: Standing, moves: _Moves, objections: Int32Array) -> BoolArray:
+    """Return the exemplars after all moves to which nobody objects."""
+    agreed = (moves.own_rank > 0) & (moves.own_rank == moves.rank) & (objections == 0)
+    swapped = np.flatnonzero(agreed & moves.swap)
+    closed = at.first[swapped]
+    agreed[swapped] = (moves.rank[closed] == moves.own_rank[swapped]) & (objections[closed] == 0)
+    exemplar: BoolArray = at.exemplar ^ agreed
+    exemplar[at.first[np.flatnonzero(agreed & moves.swap)]] = False
+    return exemplar
+
+
+@numba.njit(nogil=True, cache=True)
+def _best_moves(
+    first: Any, value: Any, fallback: Any, preference: Any, gain: Any, beyond: Any, swap: Any
+) -> None:
+    """Make what a point's opening or closing changes for others the gain of its best move."""
+    for k in range(len(first)):
+        if first[k] == k:
+            gain[k] = fallback[k] - preference[k] - gain[k]
+    for k in range(len(first)):
+        if first[k] != k:
+            gain[k] += preference[k] - value[k]
+            # The closing takes the fallback for what k itself gets.
+            with_closing = gain[first[k]] + beyond[k] + (value[k] - fallback[k])
+            if with_closing > 0.0:
+                gain[k] += with_closing
+                swap[k] = True

@@ -1,0 +1,166 @@
+"""Passes of the local search: what moves would gain, and which may go together.
+
+Three moves are known (Resende & Werneck, Eur. J. Oper. Res. 174, 2006, keep the same sums): **open** a
+point, **close** an exemplar, and **swap** an exemplar for a member of its cluster, which closes the one and
+opens the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numba
+import numpy as np
+
+from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
+from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM, ColumnReduction, Columns
+from sparse_ap.kernels.exact_sum import Grid, on_grid
+
+__all__ = ["ClaimPass", "ClaimRows", "ClaimVectors", "FirstVectors", "GainPass", "GainRows"]
+
+
+class FirstVectors(NamedTuple):
+    """The exemplar of each point; its own number where it is one."""
+
+    first: Int32Array
+
+
+class GainRows(NamedTuple):
+    """Read: what each point has, and would have without its exemplar."""
+
+    value: Float64Array
+    fallback: Float64Array
+
+
+@dataclass(frozen=True, slots=True)
+class GainPass:
+    """Add up what moves would change for the points they reach.
+
+    The first column is, for an exemplar, what its members would lose by its closing; for any other point
+    what the points with an edge to it would gain by its opening. The second is what they would gain beyond
+    that if their common exemplar were closed at the same time.
+    """
+
+    grid: Grid
+
+    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM, EXACT_SUM)
+    reads: ClassVar[tuple[str, ...]] = ("value", "fallback")
+    writes: ClassVar[tuple[str, ...]] = ()
+    nothing: ClassVar[int] = 0  # no tally
+
+    def __call__(self, block: Block, vectors: FirstVectors, rows: GainRows, columns: Columns) -> int:
+        """Add one block's edges."""
+        edges = block.indptr, block.indices, block.data
+        _add_gains(block.rows.start, *edges, vectors.first, rows, self.grid.shift, columns[0], columns[1])
+        return 0
+
+
+class ClaimVectors(NamedTuple):
+    """The moves proposed.
+
+    Attributes
+    ----------
+    first : ndarray of int32, shape (n_points,)
+        The exemplar of each point.
+    rank : ndarray of int32, shape (n_points,)
+        Of the best move that would open or close the point; the largest is the best move of all; 0: none.
+    swap : ndarray of bool, shape (n_points,)
+        Whether the point's opening would close its exemplar.
+    """
+
+    first: Int32Array
+    rank: Int32Array
+    swap: BoolArray
+
+
+class ClaimRows(NamedTuple):
+    """Read: what each point has, and would have without its exemplar; and its second best exemplar."""
+
+    value: Float64Array
+    fallback: Float64Array
+    second: Int32Array
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimPass:
+    """For each move, count the points it touches that a better move touches too.
+
+    A move touches the points whose exemplar, or whose fallback, it would change. Moves to which nobody
+    objects touch no point in common, so that their gains add up.
+    """
+
+    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (COUNT,)
+    reads: ClassVar[tuple[str, ...]] = ("value", "fallback", "second")
+    writes: ClassVar[tuple[str, ...]] = ()
+    nothing: ClassVar[int] = 0  # no tally
+
+    def __call__(self, block: Block, vectors: ClaimVectors, rows: ClaimRows, columns: Columns) -> int:
+        """Count one block's points."""
+        edges = block.indptr, block.indices, block.data
+        _object(block.rows.start, *edges, vectors, rows, columns[0])
+        return 0
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_gains(
+    start: int,
+    indptr: Any,
+    indices: Any,
+    data: Any,
+    first: Any,
+    rows: Any,
+    shift: float,
+    gain: Any,
+    beyond: Any,
+) -> None:
+    for i in range(len(rows.value)):
+        own, value, fallback = first[start + i], rows.value[i], rows.fallback[i]
+        if own == start + i:
+            value = np.inf  # stays an exemplar, whoever opens
+        else:
+            gain[own] += on_grid(value - fallback, shift)
+        least = min(value, fallback)
+        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+            s = np.float64(data[edge])
+            if s <= least:
+                continue
+            k = indices[edge]
+            if first[k] == k or k == start + i:
+                continue
+            if s > value:
+                gain[k] += on_grid(s - value, shift)
+            if first[k] == own and s > fallback:
+                beyond[k] += on_grid(min(s, value) - fallback, shift)
+
+
+@numba.njit(nogil=True, cache=True)
+def _object(start: int, indptr: Any, indices: Any, data: Any, moves: Any, rows: Any, objections: Any) -> None:
+    first, rank, swap = moves.first, moves.rank, moves.swap
+    for i in range(len(rows.value)):
+        own, second = first[start + i], rows.second[i]
+        opening = np.inf if own == start + i else rows.value[i]
+        least = min(opening, rows.fallback[i])
+        best = max(rank[start + i], rank[own])
+        if second >= 0:
+            best = max(best, rank[second])
+        first_edge, last_edge = indptr[i] - indptr[0], indptr[i + 1] - indptr[0]
+        for edge in range(first_edge, last_edge):
+            s, k = data[edge], indices[edge]
+            if s > least and rank[k] > best and _touches(k, s, own, opening, first, swap):
+                best = rank[k]
+        if best == 0:
+            continue
+        for k in (np.int64(start + i), np.int64(own), np.int64(second)):
+            if k >= 0 and 0 < rank[k] < best:
+                objections[k] += 1
+        for edge in range(first_edge, last_edge):
+            s, k = data[edge], indices[edge]
+            if s > least and 0 < rank[k] < best and _touches(k, s, own, opening, first, swap):
+                objections[k] += 1
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _touches(k: int, s: float, own: int, opening: float, first: Any, swap: Any) -> bool:
+    """Whether a point with an edge to k, above its fallback, is touched by the opening of k."""
+    return first[k] != k and (s > opening or (swap[k] and first[k] == own))

@@ -1,0 +1,120 @@
+"""A graph whose blocks of rows are in the memory of a dask cluster's workers already."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from uuid import uuid4
+
+import numpy as np
+
+from sparse_ap.kernels.block import AS_GIVEN, Block, Int64Array, Origin, RowCut
+from sparse_ap.storage.naming import task
+from sparse_ap.storage.normalising import NormalisingStore
+from sparse_ap.storage.parts import HeldPart
+from sparse_ap.storage.store import Holding
+
+if TYPE_CHECKING:
+    from dask.delayed import Delayed
+    from distributed import Client, Future
+
+__all__ = ["ChunkedStore", "Fetch", "computed", "starts_of"]
+
+Fetch: TypeAlias = "Callable[[Sequence[Future[Any]]], list[Any]]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChunkedStore:
+    """Blocks on a cluster, and where their rows begin.
+
+    Attributes
+    ----------
+    client : distributed.Client
+    fetch : callable
+        Returns the results of futures, and does not wait for ever.
+    blocks : tuple of Future
+        Each a `Block`, one for each of ``divisions``; dask makes a lost one again.
+    divisions : tuple of RowCut
+    indptr : ndarray of int64, shape (n_points + 1,)
+    dtype : dtype
+    """
+
+    client: Client
+    fetch: Fetch
+    blocks: tuple[Future[Any], ...]
+    divisions: tuple[RowCut, ...]
+    indptr: Int64Array
+    dtype: np.dtype[Any]
+
+    origin: ClassVar[Origin] = AS_GIVEN
+    chunk_edges: ClassVar[None] = None
+    holding: ClassVar[Holding] = Holding(
+        copies=2,
+        reason="that they compute, and hold twice: as it was computed, and as parts of equal size, tidied",
+        way_out="Compute it once, to a zarr store that all workers can open (a table: sparse-ap convert "
+        "edges.parquet -o graph.zarr), and give its path: edges that do not fit are then read from there in "
+        "each sweep.",
+    )
+
+    def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
+        """Yield blocks, fetched from the cluster."""
+        for rows in cuts:
+            within = [
+                self.client.submit(_rows_of, block, rows, key=f"rows-of-block-{uuid4().hex}")
+                for block, those in zip(self.blocks, self.divisions, strict=True)
+                if those.start < rows.stop and rows.start < those.stop
+            ]
+            yield _joined(self.fetch(within), rows, self)
+
+    def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
+        """Return rows for another process: blocks as they are, in memory in any case."""
+        first = bisect_left(self.divisions, cuts[0])
+        return task("join-blocks", _held, *self.blocks[first : first + len(cuts)])
+
+    def normalised(self) -> NormalisingStore:
+        """Return the graph, tidied when it is put in place."""
+        return NormalisingStore(self)
+
+
+def computed(
+    blocks: Sequence[Delayed], divisions: Sequence[RowCut], dtype: np.dtype[Any], client: Client, fetch: Fetch
+) -> ChunkedStore:
+    """Have a cluster compute blocks, and keep them."""
+    futures = client.compute(list(blocks))
+    counts = fetch(client.compute([task("row-lengths", _row_lengths, block) for block in futures]))
+    return ChunkedStore(client, fetch, tuple(futures), tuple(divisions), starts_of(counts), dtype)
+
+
+def starts_of(counts: Sequence[Int64Array]) -> Int64Array:
+    """Return where rows begin; ``counts`` are the edges of each row, block by block."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate([*counts, []]), dtype=np.int64)])
+
+
+def _held(*blocks: Block) -> HeldPart:
+    return HeldPart(blocks)
+
+
+def _row_lengths(block: Block) -> Int64Array:
+    return np.diff(block.indptr)
+
+
+def _rows_of(block: Block, rows: RowCut) -> Block:
+    """Return those of a block's rows that are asked for."""
+    start, stop = max(rows.start, block.rows.start), min(rows.stop, block.rows.stop)
+    indptr = block.indptr[start - block.rows.start : stop - block.rows.start + 1]
+    edges = slice(indptr[0] - block.indptr[0], indptr[-1] - block.indptr[0])
+    return replace(
+        block, rows=RowCut(start, stop), indptr=indptr, indices=block.indices[edges], data=block.data[edges]
+    )
+
+
+def _joined(pieces: Sequence[Block], rows: RowCut, store: ChunkedStore) -> Block:
+    return Block(
+        rows,
+        len(store.indptr) - 1,
+        store.indptr[rows.start : rows.stop + 1],
+        np.concatenate([piece.indices for piece in pieces] or [np.empty(0, np.int32)]),
+        np.concatenate([piece.data for piece in pieces] or [np.empty(0, store.dtype)]),
+    )

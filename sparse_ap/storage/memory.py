@@ -1,0 +1,151 @@
+"""A graph in this process's memory."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from sparse_ap.kernels.block import AS_GIVEN, Block, FloatArray, Int32Array, Int64Array, Origin, RowCut
+from sparse_ap.kernels.rows import normalise
+from sparse_ap.storage.parts import HeldPart
+from sparse_ap.storage.store import Holding
+from sparse_ap.storage.validation import (
+    as_float,
+    require_ids_fit,
+    require_square,
+    require_structure,
+    require_triplets,
+)
+
+__all__ = ["MemoryStore", "csr_of"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemoryStore:
+    """The three arrays of a CSR matrix; never written to.
+
+    Attributes
+    ----------
+    indptr : ndarray of int64, shape (n_points + 1,)
+    indices : ndarray of int32, shape (n_edges,)
+    data : ndarray of float32 or float64, shape (n_edges,)
+    origin : Origin
+    """
+
+    indptr: Int64Array
+    indices: Int32Array
+    data: FloatArray
+    origin: Origin = AS_GIVEN
+
+    chunk_edges: ClassVar[None] = None
+    divisions: ClassVar[None] = None
+    holding: ClassVar[Holding] = Holding(
+        copies=1,
+        reason="that is sent to them",
+        way_out="Write it to disk with sparse_ap.graphs.write_graph, where all workers can open it, and give "
+        "its path: edges that do not fit are then read from there in each sweep.",
+    )
+
+    @classmethod
+    def from_sparse(cls, matrix: Any) -> MemoryStore:
+        """Take a scipy sparse matrix or array; a canonical float32 or float64 CSR is not copied.
+
+        Raises
+        ------
+        InvalidInputError
+            The matrix is not square, its entries are not real numbers, or its index arrays do not
+            fit together.
+        """
+        require_square(matrix.shape)
+        require_ids_fit(matrix.shape[0])
+        csr = csr_of(matrix)
+        require_structure(csr)
+        n_entries = int(csr.indptr[-1])
+        return cls(
+            np.asarray(csr.indptr, np.int64),
+            np.asarray(csr.indices[:n_entries], np.int32),
+            as_float(csr.data[:n_entries]),
+        )
+
+    @classmethod
+    def from_dense(cls, matrix: NDArray[Any]) -> MemoryStore:
+        """Take every entry off the diagonal of a matrix as an edge.
+
+        Raises
+        ------
+        InvalidInputError
+            The matrix is not square, or its entries are not real numbers.
+        """
+        require_square(matrix.shape)
+        n = len(matrix)
+        require_ids_fit(n)
+        columns = np.broadcast_to(np.arange(n, dtype=np.int32), (n, n))
+        return cls(
+            np.arange(n + 1, dtype=np.int64) * max(0, n - 1),
+            _off_diagonal(columns),
+            _off_diagonal(as_float(matrix)),
+        )
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the similarities."""
+        return self.data.dtype
+
+    def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
+        """Yield blocks that are views."""
+        return map(self._block, cuts)
+
+    def part(self, cuts: Sequence[RowCut], hold: bool) -> HeldPart:
+        """Return consecutive rows, as views: they can only be sent."""
+        return HeldPart(tuple(self.read(cuts)))
+
+    def normalised(self) -> MemoryStore:
+        """Return a copy whose every entry is an edge of its own."""
+        block = normalise(self._block(RowCut(0, len(self.indptr) - 1)))
+        return MemoryStore(block.indptr, block.indices, block.data, self.origin)
+
+    def _block(self, rows: RowCut) -> Block:
+        indptr = self.indptr[rows.start : rows.stop + 1]
+        edges = slice(indptr[0], indptr[-1])
+        return Block(rows, len(self.indptr) - 1, indptr, self.indices[edges], self.data[edges])
+
+
+def csr_of(matrix: Any) -> Any:
+    """Return a scipy sparse matrix as CSR, duplicates and stored zeros kept.
+
+    scipy adds duplicates up when it converts from COO; of similarities, the largest counts.
+
+    Raises
+    ------
+    InvalidInputError
+        The entries are not real numbers, or the index arrays do not fit together: scipy reads and writes
+        beyond its arrays where they do not.
+    """
+    if matrix.format == "coo":
+        require_triplets(matrix)
+        triplets = scipy.sparse.coo_array((as_float(matrix.data), matrix.coords), shape=matrix.shape)
+        triplets.has_canonical_format = True
+        return triplets.tocsr()
+    if matrix.format in ("csc", "bsr"):
+        require_structure(matrix)
+    if matrix.format in ("csc", "bsr", "dia"):
+        # Not all types of entries are converted by scipy.
+        matrix = copy.copy(matrix)
+        matrix.data = as_float(matrix.data)
+    return matrix.tocsr()
+
+
+def _off_diagonal(matrix: NDArray[Any]) -> NDArray[Any]:
+    """Return the entries off the diagonal of a square matrix, row by row."""
+    n = len(matrix)
+    if n < 2:
+        return np.empty(0, matrix.dtype)
+    # Seen from entry (0, 1) on, the diagonal is the last of every n + 1 entries.
+    flat = np.ascontiguousarray(matrix).reshape(-1)[1:]
+    return flat.reshape(n - 1, n + 1)[:, :-1].reshape(-1)

@@ -1,0 +1,98 @@
+"""Where the blocks of a graph live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from sparse_ap.kernels.block import Block, Int64Array, Origin, RowCut
+
+if TYPE_CHECKING:
+    from dask.delayed import Delayed
+
+    from sparse_ap.storage.parts import HeldPart
+
+__all__ = ["Holding", "Rows", "Store", "block_of"]
+
+
+class Rows(Protocol):
+    """Some rows of a graph, which can be read in blocks."""
+
+    def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
+        """Yield one block after the other, as cuts are taken from ``cuts``.
+
+        A block may be overwritten as soon as the thread that was given it asks for another.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What it takes to have edges in the memory of a cluster's workers, if they can be nowhere else.
+
+    Attributes
+    ----------
+    copies : int
+        How often they are there.
+    reason : str
+        Why, as the end of a clause.
+    way_out : str
+        What to do where they do not fit.
+    """
+
+    copies: int
+    reason: str
+    way_out: str
+
+
+class Store(Rows, Protocol):
+    """A graph."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the similarities: float32 or float64."""
+        ...
+
+    @property
+    def indptr(self) -> Int64Array:
+        """Where each row's edges begin, shape (n_points + 1,)."""
+        ...
+
+    @property
+    def origin(self) -> Origin:
+        """What became of the user's graph before it was stored."""
+        ...
+
+    @property
+    def chunk_edges(self) -> int | None:
+        """Edges that cannot be read apart; None: any can."""
+        ...
+
+    @property
+    def divisions(self) -> Sequence[RowCut] | None:
+        """Blocks that the graph consists of already, if it cannot be cut anywhere."""
+        ...
+
+    @property
+    def holding(self) -> Holding | None:
+        """What it takes to have its edges in workers' memory; None: they can be read in each pass as well."""
+        ...
+
+    def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed | HeldPart:
+        """Return consecutive rows for another process: how to get them there, or the rows themselves.
+
+        With ``hold`` they are to be in that process's memory; otherwise it may read them in each pass.
+        """
+        ...
+
+    def normalised(self) -> Store:
+        """Return the same graph, every stored entry an edge of its own."""
+        ...
+
+
+def block_of(store: Store, rows: RowCut) -> Block:
+    """Return some consecutive rows."""
+    return next(store.read([rows]))

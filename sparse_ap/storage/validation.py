@@ -1,0 +1,146 @@
+"""Whether arrays make a graph: shapes, types, ids; checked before anything relies on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.kernels.block import FloatArray, Int32Array
+
+__all__ = [
+    "as_float",
+    "as_ids",
+    "float_type",
+    "require_ids",
+    "require_ids_fit",
+    "require_indptr",
+    "require_square",
+    "require_structure",
+    "require_triplets",
+]
+
+
+def require_square(shape: tuple[int, ...]) -> None:
+    """Check that there is a row and a column for each point."""
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise InvalidInputError(
+            f"The similarities have shape {shape}; a square matrix is needed, with one row and one "
+            "column a point. For a table of points, build their k-nearest-neighbour graph first "
+            "(sparse_ap.graphs.knn_graph)."
+        )
+
+
+def require_ids_fit(n_points: int) -> None:
+    """Check that points can be numbered in 32 bits."""
+    if n_points > np.iinfo(np.int32).max:
+        raise InvalidInputError(
+            f"The graph has {n_points} points; at most {np.iinfo(np.int32).max} are supported, because "
+            "column ids are kept in 32 bits."
+        )
+
+
+def as_float(data: NDArray[Any]) -> FloatArray:
+    """Return similarities as float32 or float64, whichever holds them; float arrays are not copied."""
+    if data.dtype in (np.float32, np.float64):
+        return np.ascontiguousarray(data)
+    if data.dtype.kind not in "biuf":
+        raise InvalidInputError(
+            f"The similarities have dtype {data.dtype}; real numbers are needed. "
+            "Convert them, for example with .astype(numpy.float32)."
+        )
+    return _narrowed(data, np.float32 if np.can_cast(data.dtype, np.float32) else np.float64)
+
+
+def as_ids(ids: NDArray[Any], n_points: int) -> Int32Array:
+    """Return column ids as int32; those of 32 bits are checked when the edges are looked at."""
+    if ids.dtype.itemsize > 4 or ids.dtype.kind == "u":
+        require_ids("Column", ids, n_points)
+    return ids.astype(np.int32, copy=False)
+
+
+def float_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type that `as_float` makes of another."""
+    return as_float(np.empty(0, dtype)).dtype
+
+
+def _narrowed(data: NDArray[Any], dtype: Any) -> FloatArray:
+    with np.errstate(over="ignore"):
+        narrow = data.astype(dtype)
+    # Only floats wider than float64 can be lost like this; -inf would pass for "no edge".
+    lost = np.flatnonzero(np.isinf(narrow) & np.isfinite(data))
+    if len(lost):
+        raise InvalidInputError(
+            f"The similarities have dtype {data.dtype} and reach {data.flat[lost[0]]}; float64 cannot hold "
+            "that. Divide them all by one number: the clustering stays the same."
+        )
+    return narrow
+
+
+def require_triplets(matrix: Any) -> None:
+    """Check that every stored entry of a COO matrix lies in it."""
+    for name, ids, n in zip(("row", "column"), matrix.coords, matrix.shape, strict=True):
+        if len(ids) != len(matrix.data):
+            raise InvalidInputError(
+                f"There are {len(ids)} {name} ids, but {len(matrix.data)} similarities. Rebuild the matrix."
+            )
+        _require_whole(f"The {name} ids", ids)
+        require_ids(name.capitalize(), ids, n)
+
+
+def _require_whole(name: str, array: NDArray[Any]) -> None:
+    if array.dtype.kind not in "iu" or array.ndim != 1:
+        raise InvalidInputError(
+            f"{name} have dtype {array.dtype} and shape {array.shape}; whole numbers in one dimension are "
+            "needed. Rebuild the matrix."
+        )
+
+
+def require_ids(kind: str, ids: NDArray[Any], n: int) -> None:
+    """Check that ids are those of points."""
+    if not len(ids) or 0 <= ids.min() <= ids.max() < n:
+        return
+    wrong = ids.max() if ids.max() >= n else ids.min()
+    raise InvalidInputError(f"{kind} id {wrong} is no point of a graph of {n}; ids must lie in 0 to {n - 1}.")
+
+
+def require_structure(matrix: Any) -> None:
+    """Check what reading rows relies on; a CSR's column ids are checked when the edges are looked at."""
+    n, n_ids = _extent(matrix)
+    indptr, indices = matrix.indptr, matrix.indices
+    _require_whole("The entries of indptr", indptr)
+    _require_whole("The entries of indices", indices)
+    require_indptr(indptr, n, len(indices), len(matrix.data))
+    # Ids of 64 bits would wrap around when they are narrowed.
+    if matrix.format != "csr" or indices.dtype.itemsize > 4:
+        require_ids("Row" if matrix.format == "csc" else "Column", indices[: indptr[-1]], n_ids)
+
+
+def require_indptr(indptr: NDArray[Any], n: int, n_indices: int, n_data: int) -> None:
+    """Check that rows lie one after the other within arrays of these lengths."""
+    if len(indptr) != n + 1:
+        raise InvalidInputError(
+            f"indptr has {len(indptr)} entries; {n + 1} are needed for {n} rows. Rebuild the matrix."
+        )
+    falls = np.flatnonzero(indptr[1:] < indptr[:-1])
+    if indptr[0] != 0 or len(falls):
+        where = f"falls after row {falls[0]}" if len(falls) else f"begins at {indptr[0]}"
+        raise InvalidInputError(
+            f"indptr {where}; it must begin at 0 and never fall. Rebuild the matrix, for example from "
+            "its (row, column, similarity) triplets with scipy.sparse.coo_array."
+        )
+    if indptr[-1] > min(n_indices, n_data):
+        raise InvalidInputError(
+            f"indptr ends at {indptr[-1]}, but there are only {n_indices} indices and {n_data} similarities. "
+            "Rebuild the matrix."
+        )
+
+
+def _extent(matrix: Any) -> tuple[int, int]:
+    """Return how many lists of ids a CSR, CSC or BSR matrix has, and what ids are below."""
+    n_rows, n_columns = matrix.shape
+    if matrix.format == "bsr":
+        return n_rows // matrix.blocksize[0], n_columns // matrix.blocksize[1]
+    return (n_columns, n_rows) if matrix.format == "csc" else (n_rows, n_columns)

@@ -1,0 +1,90 @@
+"""A dense zarr array of similarities, read as a graph in blocks of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import zarr
+
+from sparse_ap.kernels.block import AS_GIVEN, Block, Int64Array, Origin, RowCut
+from sparse_ap.storage.dense import dense_block
+from sparse_ap.storage.naming import task
+from sparse_ap.storage.parts import HeldPart, StreamedPart
+from sparse_ap.storage.shared import require_present, require_same
+from sparse_ap.storage.validation import float_type
+from sparse_ap.storage.zarr_reader import whole
+
+if TYPE_CHECKING:
+    from dask.delayed import Delayed
+
+__all__ = ["ZarrDenseStore"]
+
+
+@dataclass(frozen=True, eq=False)
+class ZarrDenseStore:
+    """A square zarr array, of which every finite entry off the diagonal is an edge.
+
+    Attributes
+    ----------
+    array : zarr.Array, shape (n_points, n_points)
+        NaN and -inf: no edge.
+    mark : int
+        `sparse_ap.storage.shared.mark_of` it.
+    threshold : float or None
+        Entries below it are no edges.
+    top_k : int or None
+        Only so many of the largest of each row are edges; of equal ones those of lower columns.
+    """
+
+    array: zarr.Array[Any]
+    mark: int
+    threshold: float | None = None
+    top_k: int | None = None
+    origin: Origin = AS_GIVEN
+
+    divisions: ClassVar[None] = None
+    holding: ClassVar[None] = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the similarities."""
+        return float_type(self.array.dtype)
+
+    @cached_property
+    def indptr(self) -> Int64Array:
+        """Where each row's edges would begin, were there no gaps."""
+        n = int(self.array.shape[0])
+        return np.arange(n + 1, dtype=np.int64) * n
+
+    @property
+    def chunk_edges(self) -> int:
+        """Entries in as many rows as a chunk has."""
+        return int(self.array.chunks[0] * self.array.shape[0])
+
+    def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
+        """Yield blocks of the entries that are edges."""
+        for rows in cuts:
+            values = whole(self.array, slice(rows.start, rows.stop))
+            yield dense_block(values, rows, self.threshold, self.top_k)
+
+    def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
+        """Return how another process reads consecutive rows."""
+        # Without what is cached here.
+        place = ZarrDenseStore(self.array, self.mark, self.threshold, self.top_k)
+        return task("open-part", _part, place, tuple(cuts), hold)
+
+    def normalised(self) -> ZarrDenseStore:
+        """Return itself."""
+        return self
+
+
+def _part(store: ZarrDenseStore, cuts: tuple[RowCut, ...], hold: bool) -> HeldPart | StreamedPart:
+    """Open some rows in this process."""
+    require_present(store.array)
+    require_same(store.array, store.mark)
+    part = StreamedPart(store, cuts)
+    return part.held() if hold else part

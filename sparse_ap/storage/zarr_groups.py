@@ -1,0 +1,210 @@
+"""Opening graphs on disk: what is there, whether it fits together, whether every chunk is present."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from itertools import product
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.core.sync import sync
+
+from sparse_ap.errors import DamagedGraphError, InvalidInputError, require_known
+from sparse_ap.kernels.block import Origin
+from sparse_ap.storage.shared import mark_of
+from sparse_ap.storage.validation import float_type, require_ids_fit, require_indptr, require_square
+from sparse_ap.storage.zarr_csr import ZarrStore
+from sparse_ap.storage.zarr_dense import ZarrDenseStore
+from sparse_ap.storage.zarr_reader import name_of, whole
+from sparse_ap.storage.zarr_writer import FORMAT_VERSION
+
+__all__ = ["open_zarr"]
+
+_ZEROS = (
+    " zarr leaves out chunks that are all zero unless told otherwise: if that is so here, open_graph(..., "
+    "missing_chunks='zero') accepts them."
+)
+
+Location = str | Path | zarr.Group | zarr.Array[Any]
+
+
+def open_zarr(
+    location: Location,
+    *,
+    symmetric: bool = False,
+    missing_chunks: str | None = None,
+    threshold: float | None = None,
+    top_k: int | None = None,
+) -> ZarrStore | ZarrDenseStore:
+    """Open a graph without reading its edges; parameters as for `sparse_ap.graphs.open_graph`."""
+    if missing_chunks not in (None, "zero"):
+        raise InvalidInputError(f"missing_chunks={missing_chunks!r}; it must be 'zero' or None.")
+    node = node_at(location)
+    if isinstance(node, zarr.Array):
+        return _open_dense(node, missing_chunks, threshold, top_k)
+    if threshold is not None or top_k is not None:
+        raise InvalidInputError(
+            f"{name_of(node)} is a sparse graph; threshold and top_k are for dense arrays. For a sparse "
+            "graph use sparse-ap convert --top-k, or --min-similarity."
+        )
+    require_known_form(node)
+    _require_rows(node, symmetric)
+    return open_csr(node, missing_chunks)
+
+
+def _open_dense(
+    array: zarr.Array[Any], missing_chunks: str | None, threshold: float | None, top_k: int | None
+) -> ZarrDenseStore:
+    require_square(array.shape)
+    require_ids_fit(array.shape[0])
+    float_type(array.dtype)
+    if top_k is not None and (not isinstance(top_k, Integral) or top_k < 1):
+        raise InvalidInputError(f"top_k={top_k!r}; it must be at least 1, a whole number.")
+    if threshold is not None and not isinstance(threshold, Real):
+        raise InvalidInputError(f"threshold={threshold!r}; a number is needed.")
+    _require_chunks(array, missing_chunks)
+    return ZarrDenseStore(array, mark_of(array), threshold, top_k)
+
+
+def node_at(location: Location) -> zarr.Group | zarr.Array[Any]:
+    if isinstance(location, zarr.Group | zarr.Array):
+        return location
+    if Path(str(location)).is_file():
+        raise InvalidInputError(
+            f"{location} is a file; graphs are read from zarr folders. Load a matrix with "
+            "scipy.sparse.load_npz and give that, or make a folder of it: sparse-ap convert."
+        )
+    try:
+        return zarr.open(_absolute(str(location)), mode="r")
+    except (FileNotFoundError, zarr.errors.NodeNotFoundError, zarr.errors.GroupNotFoundError) as error:
+        raise InvalidInputError(
+            f"There is no zarr group or array at {location}. Give the folder that holds 'data', 'indices' "
+            "and 'indptr' (inside an AnnData store: store.zarr/obsp/distances), or a dense array."
+        ) from error
+
+
+def _absolute(location: str) -> str:
+    """Return a path that means the same in other processes; URLs do anyway."""
+    return location if "://" in location else str(Path(location).absolute())
+
+
+def require_known_form(group: zarr.Group) -> None:
+    """Refuse a graph that a later version has written in another form."""
+    version = _noted(group).get("version", FORMAT_VERSION)
+    require_known(f"The graph {name_of(group)}", int(version), FORMAT_VERSION)
+
+
+def _require_rows(group: zarr.Group, symmetric: bool) -> None:
+    """Refuse a group that holds no graph by rows."""
+    encoding = group.attrs.get("encoding-type")
+    if encoding == "csc_matrix" and not symmetric:
+        raise InvalidInputError(
+            f"{name_of(group)} is stored by columns (csc_matrix): read by rows it would swap who represents "
+            f"whom. Convert it: sparse-ap convert {name_of(group)} -o graph.zarr; or say that it is "
+            "symmetric (open_graph(..., symmetric=True))."
+        )
+    missing = [name for name in ("data", "indices", "indptr") if name not in group]
+    if missing:
+        inside = ", ".join(sorted(group.keys())) or "nothing"
+        raise InvalidInputError(
+            f"{name_of(group)} lacks {', '.join(missing)}; a graph is a group of the arrays 'data', "
+            f"'indices' and 'indptr'. In it there is: {inside}. (The graphs of an AnnData store are in its "
+            "'obsp'.)"
+        )
+    if name_of(group).endswith("distances"):
+        raise InvalidInputError(
+            f"{name_of(group)} holds distances; similarities are needed, larger meaning more alike. Convert "
+            f"them: sparse-ap convert {name_of(group)} -o graph.zarr --similarity=-d"
+        )
+
+
+def open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
+    data, indices, indptr = (_array(group, name) for name in ("data", "indices", "indptr"))
+    for array in (data, indices, indptr):
+        _require_chunks(array, missing_chunks if array is not indices else None)
+    for name in ("order", "ids"):
+        if name in group:
+            _require_chunks(_array(group, name), None)
+    noted: Any = group.attrs.get("shape", (_length(indptr) - 1,) * 2)
+    require_square(tuple(noted))
+    n_points = int(noted[0])
+    require_ids_fit(n_points)
+    float_type(data.dtype)
+    starts = whole(indptr)
+    require_indptr(starts, n_points, _length(indices), _length(data))
+    if missing_chunks is None:
+        data = _telling(data, np.nan)
+    ids = _array(group, "ids") if "ids" in group else None
+    origin = _origin(group, n_points)
+    marks = mark_of(indices), mark_of(data)
+    starts = starts.astype(np.int64, copy=False)
+    return ZarrStore(starts, indptr, _telling(indices, -1), data, marks, origin, ids)
+
+
+def _telling(array: zarr.Array[Any], fill: float) -> zarr.Array[Any]:
+    """Return the array with another fill value: what is filled in can then be told from what was stored."""
+    if array.dtype.kind not in ("i" if fill == -1 else "f"):
+        return array
+    metadata = replace(array.metadata, fill_value=array.dtype.type(fill))
+    return zarr.Array(zarr.AsyncArray(metadata=metadata, store_path=array.store_path))
+
+
+def _origin(group: zarr.Group, n_points: int) -> Origin:
+    """Return what the writer has noted: how points were renumbered, what was left out."""
+    order = whole(_array(group, "order")).astype(np.int32) if "order" in group else None
+    if order is not None and not np.array_equal(np.sort(order), np.arange(n_points)):
+        raise DamagedGraphError(
+            f"{name_of(group)}/order does not number the {n_points} points. Restore the graph from a copy, "
+            "or write it again."
+        )
+    floor = _noted(group).get("min_similarity")
+    return Origin(order, -np.inf if floor is None else float(floor))
+
+
+def _noted(group: zarr.Group) -> Any:
+    return group.attrs.get("sparse_ap", {})
+
+
+def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    array = group[name]
+    if not isinstance(array, zarr.Array) or array.ndim != 1:
+        raise InvalidInputError(
+            f"{name_of(group)}/{name} is no array of one dimension. Write the graph again."
+        )
+    return array
+
+
+def _length(array: zarr.Array[Any]) -> int:
+    return int(array.shape[0])
+
+
+def _require_chunks(array: zarr.Array[Any], missing_chunks: str | None) -> None:
+    """Refuse an array with chunks that are not there: zarr would read them as zeros.
+
+    Raises
+    ------
+    DamagedGraphError
+    """
+    if missing_chunks == "zero":
+        return
+    grid = [range(-(-n // size)) for n, size in zip(array.shape, array.shards or array.chunks, strict=True)]
+    expected = [array.metadata.encode_chunk_key(place) for place in product(*grid)]
+    stored = sync(_keys(array))
+    absent = [key for key in expected if key not in stored]
+    if absent:
+        are = "is" if len(absent) == 1 else "are"
+        raise DamagedGraphError(
+            f"Of the {len(expected)} chunks of {name_of(array)} {len(absent)} {are} missing, the first being "
+            f"{absent[0]}. Restore the store from a copy, or write the graph again."
+            + ("" if array.basename in ("indices", "order", "ids") else _ZEROS)
+        )
+
+
+async def _keys(array: zarr.Array[Any]) -> set[str]:
+    prefix = f"{array.path}/" if array.path else ""
+    found: AsyncIterator[str] = array.store.list_prefix(prefix)
+    return {key.removeprefix(prefix) async for key in found}

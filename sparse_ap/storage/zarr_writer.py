@@ -1,0 +1,206 @@
+"""Writing graphs to disk, row after row, in constant memory. The layout: docs/explanation/disk-format.md."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import Crc32cCodec
+
+from sparse_ap.kernels.block import Block, Origin
+
+__all__ = ["FORMAT_VERSION", "Extent", "write_csr"]
+
+FORMAT_VERSION = 1
+
+# 4 MB of float32: larger chunks cost more to read, smaller ones more to find.
+_CHUNK = 2**20
+_IDS_IN_A_CHUNK = 2**16
+
+
+@dataclass(slots=True)
+class Extent:
+    """What a graph is like, noted while it is written.
+
+    Attributes
+    ----------
+    n_points, n_edges : int
+    smallest, largest : float or None
+        The similarities; None without edges.
+    longest_row : int
+        The most edges of a point.
+    n_without_edges : int
+        Points that have none.
+    """
+
+    n_points: int = 0
+    n_edges: int = 0
+    smallest: float | None = None
+    largest: float | None = None
+    longest_row: int = 0
+    n_without_edges: int = 0
+
+    def add(self, degrees: NDArray[Any], data: NDArray[Any]) -> None:
+        """Take more rows into account."""
+        self.n_points += len(degrees)
+        self.n_edges += len(data)
+        self.longest_row = max(self.longest_row, int(degrees.max(initial=0)))
+        self.n_without_edges += len(degrees) - int(np.count_nonzero(degrees))
+        if len(data):
+            low, high = float(data.min()), float(data.max())
+            self.smallest = low if self.smallest is None else min(self.smallest, low)
+            self.largest = high if self.largest is None else max(self.largest, high)
+
+
+def write_csr(
+    folder: Path,
+    blocks: Iterable[Block],
+    dtype: Any,
+    origin: Origin,
+    *,
+    ids: Iterable[NDArray[Any]] | None = None,
+    n_edges: int | None = None,
+) -> Extent:
+    """Write a graph as a new zarr group.
+
+    Parameters
+    ----------
+    folder : Path
+        Must not exist.
+    blocks : iterable of Block
+        All rows, in order, their edges canonical; pieces of any size.
+    dtype : float32 or float64
+    origin : Origin
+        How the points were renumbered, and which edges were left out.
+    ids : iterable of arrays of str, optional
+        The user's names of the points, in the user's order, in pieces of any size.
+    n_edges : int, optional
+        The most there can be, for messages.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or whatever else the system says; the message says what was being written.
+    """
+    extent = Extent()
+    try:
+        group = zarr.create_group(folder, zarr_format=3)
+        _write_edges(group, blocks, dtype, extent)
+        if origin.order is not None:
+            _write(group, "order", "<i4", [origin.order])
+        if ids is not None:
+            _write_ids(group, ids)
+        group.attrs.update(_attributes(extent, origin, ids is not None))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise OSError(error.errno, _failure(error, extent, dtype, n_edges)) from error
+    return extent
+
+
+def _write_edges(group: zarr.Group, blocks: Iterable[Block], dtype: Any, extent: Extent) -> None:
+    indptr = _GrowingArray(group, "indptr", np.dtype("<i8"))
+    indices = _GrowingArray(group, "indices", np.dtype("<i4"))
+    data = _GrowingArray(group, "data", np.dtype(dtype))
+    indptr.append(np.zeros(1, np.int64))
+    for block in blocks:
+        degrees = np.diff(block.indptr)
+        indptr.append(extent.n_edges + np.cumsum(degrees))
+        indices.append(block.indices)
+        data.append(block.data)
+        extent.add(degrees, block.data)
+    for array in (indptr, indices, data):
+        array.finish()
+
+
+def _write(group: zarr.Group, name: str, dtype: str, pieces: Iterable[NDArray[Any]]) -> None:
+    array = _GrowingArray(group, name, np.dtype(dtype))
+    for piece in pieces:
+        array.append(piece)
+    array.finish()
+
+
+class _GrowingArray:
+    """A one-dimensional zarr array that is written from its beginning to its end, in whole chunks."""
+
+    def __init__(self, group: zarr.Group, name: str, dtype: np.dtype[Any], chunk: int = _CHUNK) -> None:
+        text = dtype.kind == "O"
+        self._array = group.create_array(
+            name,
+            shape=(0,),
+            chunks=(chunk,),
+            dtype=str if text else dtype,
+            compressors=[Crc32cCodec()],
+            fill_value="" if text else 0,
+            # A chunk that is not there is then always a damage.
+            config={"write_empty_chunks": True},
+        )
+        self._room = np.empty(chunk, dtype)
+        self._filled = 0
+
+    def append(self, values: NDArray[Any]) -> None:
+        """Add entries at the end."""
+        while len(values):
+            some = values[: len(self._room) - self._filled]
+            self._room[self._filled : self._filled + len(some)] = some
+            self._filled += len(some)
+            values = values[len(some) :]
+            if self._filled == len(self._room):
+                self.finish()
+
+    def finish(self) -> None:
+        """Write what is still held back."""
+        if self._filled:
+            start = self._array.shape[0]
+            self._array.resize((start + self._filled,))
+            self._array[start:] = self._room[: self._filled]
+            self._filled = 0
+
+    def note(self, **attributes: Any) -> None:
+        """Set attributes of the array."""
+        self._array.attrs.update(attributes)
+
+
+def _write_ids(group: zarr.Group, pieces: Iterable[NDArray[Any]]) -> None:
+    array = _GrowingArray(group, "ids", np.dtype("O"), _IDS_IN_A_CHUNK)
+    for piece in pieces:
+        array.append(piece)
+    array.finish()
+    array.note(**{"encoding-type": "string-array", "encoding-version": "0.2.0"})
+
+
+def _attributes(extent: Extent, origin: Origin, has_ids: bool) -> dict[str, Any]:
+    floor = None if origin.floor == -np.inf else origin.floor
+    return {
+        "encoding-type": "csr_matrix",
+        "encoding-version": "0.1.0",
+        "shape": [extent.n_points, extent.n_points],
+        "sparse_ap": {
+            "version": FORMAT_VERSION,
+            "canonical": True,
+            "n_edges": extent.n_edges,
+            "smallest": extent.smallest,
+            "largest": extent.largest,
+            "longest_row": extent.longest_row,
+            "n_without_edges": extent.n_without_edges,
+            "min_similarity": floor,
+            "reordered": origin.order is not None,
+            "has_ids": has_ids,
+        },
+    }
+
+
+def _failure(error: OSError, extent: Extent, dtype: Any, n_edges: int | None) -> str:
+    an_edge = 4 + np.dtype(dtype).itemsize
+    needed = "" if n_edges is None else f", of {n_edges * an_edge / 1e9:.3f} GB at most,"
+    return (
+        f"{error.strerror}, after {extent.n_edges * an_edge / 1e9:.3f} GB of edges{needed} had been "
+        f"written. A graph takes {an_edge} bytes an edge and 8 a point. Nothing was kept: make room, or "
+        "write elsewhere."
+    )
