@@ -23,7 +23,8 @@ from measure import no_convergence_warnings, peak_memory
 
 from sparse_ap import SweepReport, affinity_propagation
 from sparse_ap.graphs import open_graph
-from sparse_ap.kernels.block import AS_GIVEN, Block, RowCut
+from sparse_ap.kernels.block import Block, RowCut
+from sparse_ap.storage.store import AS_GIVEN
 from sparse_ap.storage.zarr_writer import write_csr
 
 ROWS_AT_A_TIME = 1 << 19

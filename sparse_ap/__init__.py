@@ -18,8 +18,8 @@ from sparse_ap.errors import (
     RunInterrupted,
     SparseAPError,
 )
-from sparse_ap.kernels.block import Clustering, Outcome, SweepReport
 from sparse_ap.plotting.html_report import write_report
+from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
 
 if TYPE_CHECKING:
     from sparse_ap.estimator import AffinityPropagation

@@ -12,17 +12,16 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.metrics import euclidean_distances
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sparse_ap.arguments import require, usable_threads, whole
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.clustering.prediction import most_similar, warn_of_unreached
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.execution.dask.active_client import active_client
+from sparse_ap.execution.dask.client import active_client
 from sparse_ap.graphs.distances import from_distances, similarities_between
 from sparse_ap.graphs.exact_search import nearest_of
 from sparse_ap.graphs.knn import knn_graph
 from sparse_ap.graphs.metrics import checked_metric, checked_points
-from sparse_ap.processors import usable_threads
-from sparse_ap.propagation.settings import require, whole
 
 __all__ = ["AffinityPropagation"]
 

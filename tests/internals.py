@@ -14,7 +14,8 @@ from sparse_ap.execution import blocking as plan
 from sparse_ap.execution import budget
 from sparse_ap.execution.dask import client as cli_cluster
 from sparse_ap.execution.dask import executor as cluster
-from sparse_ap.execution.dask import layout, placement
+from sparse_ap.execution.dask import placement
+from sparse_ap.execution.dask import placement as layout
 from sparse_ap.execution.dask import workers as membership
 from sparse_ap.search import refinement
 

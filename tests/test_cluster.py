@@ -46,7 +46,7 @@ from sparse_ap import (
 from sparse_ap.cli import main
 from sparse_ap.execution.dask import placement
 from sparse_ap.execution.dask.executor import ClusterRunner
-from sparse_ap.execution.dask.layout import Layout
+from sparse_ap.execution.dask.placement import Layout
 from sparse_ap.execution.dask.transfer import Link
 from sparse_ap.execution.dask.workers import Membership
 from sparse_ap.graphs import open_graph, write_graph

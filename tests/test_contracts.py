@@ -25,8 +25,8 @@ from samples import knn_similarity
 import sparse_ap.kernels
 from sparse_ap.execution.dask.executor import ClusterRunner
 from sparse_ap.execution.executor import new_columns, read_blocks
-from sparse_ap.execution.local import SerialRunner
-from sparse_ap.execution.threads import ThreadsRunner
+from sparse_ap.execution.local import SerialRunner, ThreadsRunner
+from sparse_ap.execution.renumbering import ReorderingPass
 from sparse_ap.graphs import open_graph
 from sparse_ap.kernels.assignment import (
     AssignmentPass,
@@ -38,34 +38,46 @@ from sparse_ap.kernels.assignment import (
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.kernels.classic import ClassicRows, ClassicSweep, ClassicVectors, Messages
 from sparse_ap.kernels.coarsening import ClusterVectors, ContractionPass, Links
-from sparse_ap.kernels.collecting import Collected, CollectPass
 from sparse_ap.kernels.compact import DIAGONAL, NOBODY, CompactRows, CompactSweep, SweepVectors
 from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM
+from sparse_ap.kernels.edge_summary import BestRows, ExtentPass, OutDegreePass, OutDegreeRows
 from sparse_ap.kernels.entry_statistics import StatisticsPass
 from sparse_ap.kernels.exact_sum import Grid
-from sparse_ap.kernels.extent import BestRows, ExtentPass
-from sparse_ap.kernels.out_degrees import OutDegreePass, OutDegreeRows
 from sparse_ap.kernels.quantiles import HistogramPass
-from sparse_ap.kernels.reordering import ReorderingPass
+from sparse_ap.kernels.rows import Collected, CollectPass
 from sparse_ap.kernels.support_bound import PreferenceRows, SupportBoundPass
-from sparse_ap.propagation.medoid import ChosenVectors, MedoidPass
-from sparse_ap.propagation.rescue import (
+from sparse_ap.propagation.assignment import ChosenVectors, MedoidPass
+from sparse_ap.propagation.repair import (
     NominationPass,
     NominationRows,
     RescueGainPass,
     RescueVectors,
     UncoveredVectors,
 )
-from sparse_ap.search.dual import CoverPass, CoverRows, OfferRows, OpenVectors, ProvenGainPass, SmoothGainPass
-from sparse_ap.search.gathering import GatherPass, PlaceVectors, TableRows
-from sparse_ap.search.label_propagation import LabelVectors, LinkPass, LinkRows
-from sparse_ap.search.moves import ClaimPass, ClaimRows, ClaimVectors, FirstVectors, GainPass, GainRows
-from sparse_ap.search.standing import StandingPass, StandingRows
+from sparse_ap.search.bound import (
+    CoverPass,
+    CoverRows,
+    OfferRows,
+    OpenVectors,
+    ProvenGainPass,
+    SmoothGainPass,
+)
+from sparse_ap.search.crossover import LabelVectors, LinkPass, LinkRows
+from sparse_ap.search.exchange import GatherPass, PlaceVectors, TableRows
+from sparse_ap.search.moves import (
+    ClaimPass,
+    ClaimRows,
+    ClaimVectors,
+    FirstVectors,
+    GainPass,
+    GainRows,
+    StandingPass,
+    StandingRows,
+)
 from sparse_ap.storage.dask_collections import open_collection
 from sparse_ap.storage.memory import MemoryStore
-from sparse_ap.storage.normalising import NormalisingStore
-from sparse_ap.storage.parts import HeldPart, StreamedPart
-from sparse_ap.storage.store import block_of
+from sparse_ap.storage.parts import NormalisingStore, StreamedPart
+from sparse_ap.storage.store import HeldPart, block_of
 
 GRAPH = knn_similarity(500, 7, 2, seed=11)
 # Rows without edges, ties, and not every column a row.

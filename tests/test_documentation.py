@@ -22,7 +22,8 @@ import sparse_ap
 import sparse_ap.graphs
 import sparse_ap.plotting.clustering
 from sparse_ap.cli import main
-from sparse_ap.execution.dask.placement import Member, require_room
+from sparse_ap.execution.dask.placement import require_room
+from sparse_ap.execution.dask.workers import Member
 
 pytestmark = pytest.mark.full_search
 

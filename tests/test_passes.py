@@ -15,18 +15,17 @@ from hypothesis import strategies as st
 from strategies import graphs
 
 from sparse_ap.execution.blocking import Execution, cut_rows
-from sparse_ap.execution.local import SerialRunner
+from sparse_ap.execution.local import SerialRunner, ThreadsRunner
 from sparse_ap.execution.renumbering import locality_order, reordered
-from sparse_ap.execution.threads import ThreadsRunner
 from sparse_ap.kernels.assignment import ExemplarVectors, LookPass
 from sparse_ap.kernels.block import RowCut
+from sparse_ap.kernels.edge_summary import BestRows, ExtentPass
 from sparse_ap.kernels.entry_statistics import StatisticsPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
-from sparse_ap.kernels.extent import BestRows, ExtentPass
 from sparse_ap.kernels.quantiles import order_statistics, quantiles
 from sparse_ap.kernels.support_bound import PreferenceRows
-from sparse_ap.propagation.damping import damping_for_degree, weights_after
-from sparse_ap.propagation.ties import break_ties, gaps
+from sparse_ap.propagation.preferences import break_ties, gaps
+from sparse_ap.propagation.schemes import damping_for_degree, weights_after
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.store import block_of
 

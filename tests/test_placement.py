@@ -16,14 +16,15 @@ from samples import knn_similarity
 
 from sparse_ap.errors import MemoryLimitError
 from sparse_ap.execution.dask import placement
-from sparse_ap.execution.dask.placement import Member, grouped, homes_of, kept_in_memory, require_room
+from sparse_ap.execution.dask.placement import grouped, homes_of, kept_in_memory, require_room
 from sparse_ap.execution.dask.tasks import SentRows, Share, add_columns, read_part, unpacked, written
+from sparse_ap.execution.dask.workers import Member
 from sparse_ap.execution.local import SerialRunner
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM
-from sparse_ap.kernels.extent import BestRows, ExtentPass
+from sparse_ap.kernels.edge_summary import BestRows, ExtentPass
 from sparse_ap.storage.memory import MemoryStore
-from sparse_ap.storage.parts import HeldPart
+from sparse_ap.storage.store import HeldPart
 
 REDUCTIONS = (EXACT_SUM, COUNT)
 

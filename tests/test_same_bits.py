@@ -20,16 +20,14 @@ from strategies import graphs
 from sparse_ap import affinity_propagation
 from sparse_ap.clustering import input as sources
 from sparse_ap.execution.blocking import Execution, cut_rows
-from sparse_ap.execution.local import SerialRunner
-from sparse_ap.execution.threads import ThreadsRunner
+from sparse_ap.execution.local import SerialRunner, ThreadsRunner
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.kernels.classic import Messages
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.checkpoints import NoCheckpoints
 from sparse_ap.propagation.incumbent import LastSeen
 from sparse_ap.propagation.loop import PointState, propagate
-from sparse_ap.propagation.schemes import Classic, Compact
-from sparse_ap.propagation.settling import Settling
+from sparse_ap.propagation.schemes import Classic, Compact, Settling
 from sparse_ap.propagation.stopping import StopRule
 from sparse_ap.storage.memory import MemoryStore
 

@@ -14,8 +14,8 @@ from internals import change
 from samples import knn_similarity
 
 from sparse_ap import Clustering, affinity_propagation
+from sparse_ap.propagation.schemes import UNTILTED, Settling
 from sparse_ap.propagation.settings import DEFAULTS
-from sparse_ap.propagation.settling import UNTILTED, Settling
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

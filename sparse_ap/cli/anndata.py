@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.clustering.tree import Cut, Hierarchy, column_names, cut_columns
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.kernels.block import Clustering
+from sparse_ap.propagation.result import Clustering
 
 __all__ = ["level_columns", "require_columns", "write_column", "write_levels"]
 

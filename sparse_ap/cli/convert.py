@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sparse_ap.graphs.conversion.write_graph import WrittenGraph, write_graph
-from sparse_ap.graphs.similarities import SIMILARITIES
+from sparse_ap.graphs.distances import SIMILARITIES
 
 __all__ = ["convert"]
 

@@ -14,8 +14,7 @@ import scipy.sparse
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import from_knn
-from sparse_ap.storage.archives import require_archive
-from sparse_ap.storage.atomic_files import replacing, require_folder
+from sparse_ap.storage.atomic_files import replacing, require_archive, require_folder
 
 __all__ = ["read_graph", "read_points", "require_writable_graph", "write_graph"]
 

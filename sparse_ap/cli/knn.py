@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from sparse_ap.cli.inputs import read_points, require_writable_graph, write_graph
+from sparse_ap.graphs.distances import SIMILARITIES
 from sparse_ap.graphs.metrics import METRICS
-from sparse_ap.graphs.similarities import SIMILARITIES
 
 __all__ = ["knn"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from sparse_ap.graphs.similarities import SIMILARITIES
+from sparse_ap.graphs.distances import SIMILARITIES
 
 __all__ = [
     "INPUT_HELP",

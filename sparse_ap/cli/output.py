@@ -14,7 +14,7 @@ from sparse_ap.cli.anndata import require_columns
 from sparse_ap.cli.tables import require_writable
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import open_graph
-from sparse_ap.kernels.block import Outcome
+from sparse_ap.propagation.result import Outcome
 
 __all__ = ["names_of", "require_output", "warnings_told"]
 

@@ -17,7 +17,6 @@ from sparse_ap.cli.options import (
     missing_option,
     similarity_option,
 )
-from sparse_ap.cli.report_lines import path_lines
 from sparse_ap.clustering.preference_path import PreferencePath, preference_path
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import connected
@@ -25,7 +24,7 @@ from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.path import plot_path
 from sparse_ap.storage.atomic_files import require_folder
 
-__all__ = ["path"]
+__all__ = ["path", "path_lines"]
 
 
 @click.command(
@@ -131,3 +130,12 @@ def _write(found: PreferencePath, output: Path) -> None:
                 strict=True,
             )
         )
+
+
+def path_lines(path: PreferencePath) -> list[str]:
+    """Say what each preference leads to."""
+    rows = zip(path.preferences, path.n_clusters, path.net_similarities, path.data_similarities, strict=True)
+    return [
+        "  preference    clusters   net similarity  data similarity",
+        *(f"{p:>12.6g}  {k:>10,}  {net:>15.8g}  {data:>15.8g}" for p, k, net, data in rows),
+    ]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.clustering.tree import Cut, Hierarchy, cut_columns
 from sparse_ap.errors import InvalidInputError, MissingDependencyError
-from sparse_ap.kernels.block import Clustering
+from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
 __all__ = ["require_writable", "write_clustering", "write_hierarchy"]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
 
+from sparse_ap.arguments import require, whole
 from sparse_ap.cli.anndata import level_columns, write_levels
 from sparse_ap.cli.inputs import read_graph
 from sparse_ap.cli.options import (
@@ -18,16 +21,14 @@ from sparse_ap.cli.options import (
     similarity_option,
 )
 from sparse_ap.cli.output import names_of, require_output, warnings_told
-from sparse_ap.cli.report_lines import tree_lines
 from sparse_ap.cli.tables import write_hierarchy
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import connected
-from sparse_ap.propagation.settings import require, whole
 
-__all__ = ["tree"]
+__all__ = ["tree", "tree_lines"]
 
 
 @click.command(
@@ -124,3 +125,29 @@ def _cut(
         except InvalidInputError as error:
             refused.append(error)
     return cuts, refused
+
+
+def tree_lines(tree: Hierarchy, names: Any = None, exact: Iterable[Cut] = ()) -> list[str]:
+    """Say what each level of a hierarchy is like, and cuts into a number of clusters."""
+    heading = "level    clusters  median size     largest  edges inside  net similarity  largest are those of"
+    levels = (
+        _cut_line(
+            f"{level}",
+            tree.level(level),
+            f"{tree.inner_share[level]:.1%}",
+            f"{tree.net_similarity(level):.6g}",
+            names,
+        )
+        for level in range(tree.n_levels)
+    )
+    return [heading, *levels, *(_cut_line("exact", cut, "", "", names) for cut in exact)]
+
+
+def _cut_line(level: str, cut: Cut, inner_share: str, net_similarity: str, names: Any) -> str:
+    sizes = cut.sizes
+    largest = cut.exemplars[np.argsort(-sizes, kind="stable")[:3]]
+    said = ", ".join(map(str, largest if names is None else names[largest]))
+    return (
+        f"{level:>5}  {cut.n_clusters:>10,}  {np.median(sizes):>11g}  {sizes.max():>10,}  "
+        f"{inner_share:>12}  {net_similarity:>14}  {said}"
+    )

@@ -15,10 +15,11 @@ from sparse_ap.clustering.n_clusters import checked_number, with_number
 from sparse_ap.clustering.preparation import opened, prepared
 from sparse_ap.clustering.run import Run
 from sparse_ap.errors import warn_not_converged
-from sparse_ap.kernels.block import Clustering, Float64Array, Outcome, SweepReport
+from sparse_ap.kernels.block import Float64Array
 from sparse_ap.propagation.checkpoint_config import checked_keeping
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.readout import all_equal, arbitrary
+from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
 from sparse_ap.propagation.settings import checked_settings
 from sparse_ap.search.bound import certified
 

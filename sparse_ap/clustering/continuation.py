@@ -14,11 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from sparse_ap.clustering.run import Run
-from sparse_ap.kernels.block import BoolArray, Clustering
+from sparse_ap.kernels.block import BoolArray
+from sparse_ap.propagation.assignment import assign
 from sparse_ap.propagation.loop import PointState, Propagation
 from sparse_ap.propagation.problem import Problem, best_of_rows
 from sparse_ap.propagation.progress import told_of_readings
-from sparse_ap.propagation.readout import assign, clustering_of, repair
+from sparse_ap.propagation.readout import clustering_of
+from sparse_ap.propagation.repair import repair
+from sparse_ap.propagation.result import Clustering
 from sparse_ap.search.exact_k import landed, lowest_preference
 from sparse_ap.search.refinement import Effort
 

@@ -8,14 +8,14 @@ from typing import Any, Literal
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from sparse_ap.clustering.input import examined, loaded, open_runner, open_source
+from sparse_ap.clustering.input import loaded, open_runner, open_source
+from sparse_ap.clustering.preparation import examined
 from sparse_ap.execution.blocking import Execution
 from sparse_ap.execution.plans import chosen_way
 from sparse_ap.execution.renumbering import matrix_of
 from sparse_ap.kernels.block import Float64Array, RowCut
+from sparse_ap.kernels.edge_summary import BestRows, ExtentPass, OutDegreePass, OutDegreeRows
 from sparse_ap.kernels.entry_statistics import EdgeStatistics
-from sparse_ap.kernels.extent import BestRows, ExtentPass
-from sparse_ap.kernels.out_degrees import OutDegreePass, OutDegreeRows
 from sparse_ap.propagation.preferences import similarity_quantiles
 from sparse_ap.storage.store import block_of
 

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import scipy.sparse
 
+from sparse_ap.arguments import require, whole
 from sparse_ap.clustering.affinity_propagation import clustered, warn_of
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.clustering.input import loaded
 from sparse_ap.clustering.preparation import opened
-from sparse_ap.clustering.sessions import session
+from sparse_ap.clustering.run import session
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.budget import pairs_counted
-from sparse_ap.kernels.block import Clustering
 from sparse_ap.kernels.coarsening import weights
 from sparse_ap.propagation.problem import best_of_rows
-from sparse_ap.propagation.settings import require, whole
+from sparse_ap.propagation.result import Clustering
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +15,15 @@ from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.blocking import Execution, cut_rows
-from sparse_ap.execution.budget import BEGUN_RENUMBERED, Way, fits_at_hand
+from sparse_ap.execution.budget import Way, fits_at_hand
 from sparse_ap.execution.executor import Runner
-from sparse_ap.execution.local import SerialRunner
+from sparse_ap.execution.local import SerialRunner, ThreadsRunner
+from sparse_ap.execution.plans import Source
 from sparse_ap.execution.renumbering import reordered
-from sparse_ap.execution.threads import ThreadsRunner
 from sparse_ap.graphs.stored import StoredGraph, open_graph
 from sparse_ap.kernels.block import Int32Array
-from sparse_ap.kernels.collecting import CollectPass
-from sparse_ap.kernels.entry_statistics import EdgeStatistics
-from sparse_ap.propagation.problem import Problem, examine
-from sparse_ap.propagation.settings import WORTH_REORDERING
+from sparse_ap.kernels.rows import CollectPass
+from sparse_ap.propagation.problem import Problem
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.store import Store
 from sparse_ap.storage.zarr_csr import ZarrStore
@@ -36,50 +34,7 @@ if TYPE_CHECKING:
 
     from sparse_ap.execution.dask.executor import ClusterRunner
 
-__all__ = [
-    "Source",
-    "at_hand",
-    "examined",
-    "loaded",
-    "open_cluster",
-    "open_runner",
-    "open_source",
-    "renumbered",
-]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
-    """A graph as the user gave it, and what may be done to it.
-
-    Attributes
-    ----------
-    store : Store
-    stored : bool
-        Whether the edges are on disk.
-    loadable : bool
-        Whether they may be in memory.
-    dense : ndarray or None
-        The matrix, diagonal included, where all of its entries count.
-    """
-
-    store: Store
-    stored: bool
-    loadable: bool
-    dense: NDArray[Any] | None = None
-
-    def ways(self, reorder: bool | str, n_threads: int) -> list[Way]:
-        """Return the ways to run, the fastest first."""
-        worth = len(self.store.indptr) > WORTH_REORDERING
-        renumbering = reorder in (True, BEGUN_RENUMBERED)
-        orders = [True, False] if reorder == "auto" and worth else [renumbering]
-        threads = sorted({n_threads, 1}, reverse=True)
-        ways = [Way(self.stored, False, o, t) for t in threads for o in orders if self.loadable]
-        if self.stored and not renumbering:
-            # One more thread than processors: they all compute while one waits for the disk.
-            streaming = [n_threads + 1, *threads] if n_threads > 1 else threads
-            ways += [Way(False, True, False, t) for t in streaming]
-        return sorted(ways, key=lambda way: (way.streaming, -way.n_threads))
+__all__ = ["at_hand", "loaded", "open_cluster", "open_runner", "open_source", "renumbered"]
 
 
 def open_cluster(client: Client | None, similarity: Any) -> ClusterRunner | None:
@@ -180,10 +135,10 @@ def loaded(source: Source, way: Way, runner: Runner) -> Execution:
     if way.load:
         assert isinstance(store, ZarrStore)
         store = store.in_memory()
-    return _executed(store, runner)
+    return executed(store, runner)
 
 
-def _executed(store: Store, runner: Runner) -> Execution:
+def executed(store: Store, runner: Runner) -> Execution:
     """Return a graph cut for a runner."""
     cuts = store.divisions
     if cuts is None:
@@ -203,33 +158,12 @@ def at_hand(problem: Problem) -> Problem:
         return problem
     collected = execution.run(CollectPass(), (), ())[1]
     copy = MemoryStore(*collected.csr(execution.dtype), execution.store.origin)
-    return replace(problem, execution=_executed(copy, SerialRunner()))
+    return replace(problem, execution=executed(copy, SerialRunner()))
 
 
 def renumbered(execution: Execution, order: Int32Array) -> Execution:
     """Return a copy of a graph in memory, point ``order[j]`` numbered j."""
-    return _executed(MemoryStore(*reordered(execution, order)), execution.runner)
-
-
-def examined(execution: Execution, missing: str | None) -> tuple[Execution, EdgeStatistics]:
-    """Look at every entry.
-
-    Returns
-    -------
-    execution : Execution
-        The graph, every entry an edge of its own.
-    statistics : EdgeStatistics
-        Of the entries as they were.
-
-    Raises
-    ------
-    InvalidInputError
-        There are entries that mean nothing.
-    """
-    statistics = examine(execution, missing)
-    if not statistics.canonical:
-        execution = _executed(execution.store.normalised(), execution.runner)
-    return execution, statistics
+    return executed(MemoryStore(*reordered(execution, order)), execution.runner)
 
 
 def _memory_store(similarity: Any, dense: NDArray[Any] | None) -> MemoryStore:

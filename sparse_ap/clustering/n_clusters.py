@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sparse_ap.clustering.aiming import Try, next_price
+from sparse_ap.arguments import require, whole
 from sparse_ap.clustering.continuation import (
     Found,
     Guide,
@@ -23,12 +23,11 @@ from sparse_ap.clustering.continuation import (
 from sparse_ap.clustering.input import at_hand
 from sparse_ap.clustering.run import Run
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.kernels.block import Clustering
 from sparse_ap.propagation.preferences import require_kept_edges
 from sparse_ap.propagation.problem import Problem
-from sparse_ap.propagation.settings import require, whole
+from sparse_ap.propagation.result import Clustering
 
-__all__ = ["checked_number", "with_number"]
+__all__ = ["Try", "checked_number", "next_price", "with_number"]
 
 # Runs of a few sweeps until the number is about right, then whole runs until it is nearly right; each as
 # often as this at most. What is missing then, a few clusters more or less, is made up for at the end.
@@ -141,3 +140,56 @@ def _refuse(n_clusters: int, least: int) -> NoReturn:
         "clusters: every point needs an edge to its exemplar. Ask for that many or more, or give each point "
         "more neighbours."
     )
+
+
+# The power where there is one try only; and how far to leave the tries at most.
+_POWER = 1.0
+_LEAST_POWER = 0.05
+_FARTHEST = math.log(4.0)
+# How near to an end of the bracket to go, as a share of it.
+_MARGIN = 0.1
+
+
+class Try(NamedTuple):
+    """A price and how many clusters there are at it."""
+
+    price: float
+    n_clusters: int
+
+
+def next_price(tries: Sequence[Try], n_clusters: float) -> float:
+    """Return the price at which to expect so many clusters.
+
+    Parameters
+    ----------
+    tries : sequence of Try
+        At least one, in the order of the trying; prices are positive.
+    n_clusters : float
+        How many to aim at.
+    """
+    too_many = [t for t in tries if t.n_clusters > n_clusters]
+    too_few = [t for t in tries if t.n_clusters <= n_clusters]
+    if too_many and too_few:
+        same_side = len({t.n_clusters > n_clusters for t in tries[-2:]}) == 1
+        return _between(max(too_many), min(too_few), n_clusters, halved=same_side)
+    nearest = max(too_many) if too_many else min(too_few)
+    away = math.log(nearest.n_clusters / n_clusters) / _power(tries, nearest)
+    return nearest.price * math.exp(max(-_FARTHEST, min(_FARTHEST, away)))
+
+
+def _between(low: Try, high: Try, n_clusters: float, halved: bool) -> float:
+    """Interpolate between the logarithms, not too near to either end; or halve, where one end has stayed."""
+    fall = math.log(low.n_clusters / high.n_clusters)
+    share = 0.5 if halved else math.log(low.n_clusters / n_clusters) / fall
+    share = max(_MARGIN, min(1.0 - _MARGIN, share))
+    return float(low.price * (high.price / low.price) ** share)
+
+
+def _power(tries: Sequence[Try], nearest: Try) -> float:
+    """Return how steeply the number falls with the price around the nearest try."""
+    others = [t for t in tries if t.price != nearest.price and t.n_clusters != nearest.n_clusters]
+    if not others:
+        return _POWER
+    other = min(others, key=lambda t: abs(math.log(t.price / nearest.price)))
+    fall = math.log(other.n_clusters / nearest.n_clusters) / math.log(nearest.price / other.price)
+    return max(_LEAST_POWER, fall)

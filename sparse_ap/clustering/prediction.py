@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.storage.memory import csr_of
+from sparse_ap.storage.csr import csr_of
 from sparse_ap.storage.validation import as_float, require_ids, require_structure
 
 __all__ = ["most_similar", "warn_of_unreached"]

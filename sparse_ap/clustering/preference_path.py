@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sparse_ap.clustering.continuation import Guide, first_price
-from sparse_ap.clustering.run import Run
-from sparse_ap.clustering.sessions import session
+from sparse_ap.clustering.run import Run, session
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.kernels.block import Clustering, Float64Array, Int64Array
-from sparse_ap.propagation.preferences import require_kept_edges, require_summable
-from sparse_ap.propagation.problem import Problem
+from sparse_ap.kernels.block import Float64Array, Int64Array
+from sparse_ap.propagation.preferences import require_kept_edges
+from sparse_ap.propagation.problem import Problem, require_summable
+from sparse_ap.propagation.result import Clustering
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sparse_ap.clustering.continuation import Found, fewest
-from sparse_ap.clustering.sessions import session
+from sparse_ap.clustering.run import session
+from sparse_ap.kernels.exact_sum import exact_sum
 from sparse_ap.propagation.problem import Problem, best_of_rows
-from sparse_ap.propagation.readout import exact_sum
 from sparse_ap.search.bound import certified
 
 if TYPE_CHECKING:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sparse_ap.clustering.input import (
-    Source,
-    examined,
-    loaded,
-    open_cluster,
-    open_runner,
-    open_source,
-    renumbered,
-)
-from sparse_ap.errors import warn_of_positive_similarities
+from sparse_ap.clustering.input import executed, loaded, open_cluster, open_runner, open_source, renumbered
+from sparse_ap.errors import InvalidInputError, warn_of_positive_similarities
 from sparse_ap.execution.blocking import Execution
 from sparse_ap.execution.budget import Way
 from sparse_ap.execution.executor import Runner
-from sparse_ap.execution.plans import chosen_way, cluster_way
+from sparse_ap.execution.plans import Source, chosen_way, cluster_way
 from sparse_ap.execution.renumbering import locality_order
 from sparse_ap.kernels.block import Float64Array, RowCut
+from sparse_ap.kernels.entry_statistics import EdgeStatistics, StatisticsPass
 from sparse_ap.propagation.checkpoint_config import Keeping
 from sparse_ap.propagation.preferences import require_kept_edges, resolve_preference
 from sparse_ap.propagation.problem import Problem, survey
@@ -35,7 +28,7 @@ from sparse_ap.storage.validation import as_float
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["opened", "prepared"]
+__all__ = ["examine", "examined", "opened", "prepared"]
 
 
 @contextmanager
@@ -112,3 +105,86 @@ def _dense_median(matrix: Any) -> float | None:
     # Not in half precision, where the mean of two numbers is rounded.
     median = float(np.median(as_float(matrix))) if matrix.size else 0.0
     return median if np.isfinite(median) else None
+
+
+def examined(execution: Execution, missing: str | None) -> tuple[Execution, EdgeStatistics]:
+    """Look at every entry.
+
+    Returns
+    -------
+    execution : Execution
+        The graph, every entry an edge of its own.
+    statistics : EdgeStatistics
+        Of the entries as they were.
+
+    Raises
+    ------
+    InvalidInputError
+        There are entries that mean nothing.
+    """
+    statistics = examine(execution, missing)
+    if not statistics.canonical:
+        execution = executed(execution.store.normalised(), execution.runner)
+    return execution, statistics
+
+
+def examine(execution: Execution, missing: str | None) -> EdgeStatistics:
+    """Look at every stored entry, and refuse graphs with entries that mean nothing.
+
+    Parameters
+    ----------
+    execution : Execution
+    missing : {"nan"} or None
+        Whether NaN is an absent edge.
+
+    Raises
+    ------
+    InvalidInputError
+        NaN, +inf, a column id that is not a point's, or rows as lists of distances have them; the message
+        counts them and shows the first.
+    """
+    statistics = execution.run(StatisticsPass(), (), ())[1]
+    if statistics.n_nan and missing is None:
+        remedy = "Give missing='nan' to take them as absent edges, or remove them (an absent edge is -inf)"
+        first = _first(execution, statistics.first_nan, lambda column, s: np.isnan(s))
+        _refuse(f"{_are(statistics.n_nan)} NaN", first, remedy)
+    if statistics.n_outside:
+        outside = f"{_has(statistics.n_outside)} a column id outside 0 to {execution.n_points - 1}"
+        n = execution.n_points
+        first = _first(execution, statistics.first_outside, lambda column, s: (column < 0) | (column >= n))
+        _refuse(outside, first, "Rebuild the graph")
+    if statistics.n_plus_inf:
+        remedy = "Give them a finite value"
+        first = _first(execution, statistics.first_infinite, lambda column, s: s == np.inf)
+        _refuse(f"{_are(statistics.n_plus_inf)} +inf", first, remedy)
+    if 2 * min(statistics.n_nearest_first, statistics.n_diagonal) > execution.n_points:
+        raise InvalidInputError(
+            "The graph holds distances, as sklearn.neighbors.KNeighborsTransformer writes them: rows begin "
+            "with 0, the distance of a point from itself, and rise. Similarities are needed, larger meaning "
+            "more alike. Convert them with sparse_ap.graphs.from_distances, or use "
+            "AffinityPropagation(affinity='precomputed_nearest_neighbors')."
+        )
+    return statistics
+
+
+def _refuse(what: str, first: str, remedy: str) -> NoReturn:
+    raise InvalidInputError(
+        f"Of the graph's entries {what}; the first wrong entry is {first}. Finite numbers are needed, or "
+        f"-inf for no edge. {remedy}."
+    )
+
+
+def _has(count: int) -> str:
+    return f"{count} {'has' if count == 1 else 'have'}"
+
+
+def _are(count: int) -> str:
+    return f"{count} {'is' if count == 1 else 'are'}"
+
+
+def _first(execution: Execution, row: int, wrong: Callable[[Any, Any], Any]) -> str:
+    """Show the first entry of a row, off the diagonal, that is wrong by its column or similarity."""
+    block = block_of(execution.store, RowCut(row, row + 1))
+    column, s = block.indices, block.data
+    edge = np.flatnonzero(wrong(column, s) & (column != row))[0]
+    return f"({row}, {column[edge]}) = {s[edge]}"

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from sparse_ap.clustering.input import at_hand
-from sparse_ap.kernels.block import Clustering, Float64Array, SweepReport
+from sparse_ap.clustering.preparation import opened, prepared
+from sparse_ap.kernels.block import Float64Array
 from sparse_ap.kernels.classic import Messages
 from sparse_ap.kernels.exact_sum import Grid
-from sparse_ap.propagation.checkpoint_config import Keeping
-from sparse_ap.propagation.damping import damping_for_degree
+from sparse_ap.propagation.assignment import Assignment, Refinement, move_to_medoids
+from sparse_ap.propagation.checkpoint_config import Keeping, checked_keeping
 from sparse_ap.propagation.incumbent import BestSeen, LastSeen
 from sparse_ap.propagation.loop import Judge, PointState, Propagation, propagate
+from sparse_ap.propagation.preferences import message_preference
 from sparse_ap.propagation.problem import Problem, support_grid
 from sparse_ap.propagation.progress import told_of_readings, told_of_sweeps
-from sparse_ap.propagation.readout import Assignment, Refinement, move_to_medoids, read_out
-from sparse_ap.propagation.schemes import Classic, Compact, Scheme
-from sparse_ap.propagation.settings import LOOK_EVERY, TOTAL_DAMPING, Settings
-from sparse_ap.propagation.settling import UNTILTED, Settling
-from sparse_ap.propagation.ties import message_preference
+from sparse_ap.propagation.readout import read_out
+from sparse_ap.propagation.result import Clustering, SweepReport
+from sparse_ap.propagation.schemes import UNTILTED, Classic, Compact, Scheme, Settling, damping_for_degree
+from sparse_ap.propagation.settings import LOOK_EVERY, TOTAL_DAMPING, Settings, checked_settings
 from sparse_ap.search.refinement import Effort, search
 
-__all__ = ["Run"]
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["Run", "session"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,3 +123,34 @@ def _scheme(problem: Problem, settings: Settings, grid: Grid, settling: Settling
         Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, execution.dtype, grid, settling),
         BestSeen(problem, LOOK_EVERY, settings.stop.tol),
     )
+
+
+@contextmanager
+def session(
+    similarity: Any,
+    missing: str | None,
+    random_state: Any,
+    n_jobs: int | None,
+    memory_limit: int | str | None,
+    client: Client | None,
+    verbose: bool,
+) -> Iterator[tuple[Run, Problem]]:
+    """Yield how runs go, and the problem at its default preference; parameters as `affinity_propagation`."""
+    settings = checked_settings(
+        similarity,
+        scheme="compact",
+        damping=None,
+        max_iter=200,
+        convergence_iter=None,
+        tol=None,
+        refine="search",
+        reorder="auto",
+        missing=missing,
+        check_finite=True,
+        certify=False,
+        random_state=random_state,
+    )
+    keeping = checked_keeping(None, 1, False, settings)
+    with opened(similarity, settings, keeping, n_jobs, memory_limit, client) as (source, way, runner):
+        problem, _ = prepared(source, way, None, None, settings, runner)
+        yield Run(settings, keeping, way.reorder, None, verbose), at_hand(problem)

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import scipy.sparse
 
+from sparse_ap.arguments import require, whole
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.kernels.block import Clustering, Float64Array, Int64Array
-from sparse_ap.propagation.settings import require, whole
-from sparse_ap.storage.archives import arrays_in, write_arrays
+from sparse_ap.kernels.block import Float64Array, Int64Array
+from sparse_ap.propagation.result import Clustering
+from sparse_ap.storage.atomic_files import arrays_in, write_arrays
 from sparse_ap.storage.csr import csr_graph
 
 __all__ = ["Cut", "Hierarchy", "column_names", "cut_columns"]

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import psutil
 
-from sparse_ap.errors import InvalidInputError, MemoryLimitError
+from sparse_ap.arguments import available, bytes_of
+from sparse_ap.errors import MemoryLimitError
 
 __all__ = [
     "BEGUN_RENUMBERED",
     "GraphSize",
     "Way",
-    "available",
-    "bytes_of",
     "candidates_kept",
     "choose_way",
     "fits_at_hand",
@@ -214,32 +213,6 @@ def pairs_counted(memory_limit: int | str | None, n_clusters: int) -> int:
     limit = available() if memory_limit is None else bytes_of(memory_limit)
     left = limit - psutil.Process().memory_info().rss - _SHARES * n_clusters
     return max(_LEAST_PAIRS, int(left) // _COUNTING_A_PAIR)
-
-
-def available() -> int:
-    """Return what the process holds and can still get, in bytes, with some left to others."""
-    return int(psutil.Process().memory_info().rss + 0.8 * psutil.virtual_memory().available)
-
-
-def bytes_of(memory_limit: int | str) -> int:
-    """Return a number of bytes, given as such or as text like ``"2GB"``.
-
-    Raises
-    ------
-    InvalidInputError
-        The text says no amount of memory.
-    """
-    from dask.utils import parse_bytes
-
-    try:
-        limit = int(parse_bytes(memory_limit))
-    except (ValueError, TypeError, OverflowError, AttributeError) as error:
-        raise InvalidInputError(
-            f"memory_limit={memory_limit!r}; an amount of memory is needed, such as '2GB' or 2_000_000_000."
-        ) from error
-    if limit <= 0:
-        raise InvalidInputError(f"memory_limit={memory_limit!r}; more than nothing is needed, such as '2GB'.")
-    return limit
 
 
 def _text(n_bytes: int) -> str:

@@ -1,15 +1,56 @@
-"""Which way a run takes: where its edges are, who reads them, in how much memory."""
+"""Which plan a run follows: where its edges are, who reads them, in how much memory."""
 
 from __future__ import annotations
 
-from sparse_ap.clustering.input import Source
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from sparse_ap.arguments import available, bytes_of, usable_threads
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.blocking import streamed_edges
-from sparse_ap.execution.budget import BEGUN_RENUMBERED, GraphSize, Way, available, bytes_of, choose_way
-from sparse_ap.processors import usable_threads
+from sparse_ap.execution.budget import BEGUN_RENUMBERED, GraphSize, Way, choose_way
 from sparse_ap.storage.store import Store
 
-__all__ = ["chosen_way", "cluster_way"]
+__all__ = ["WORTH_REORDERING", "Source", "chosen_way", "cluster_way"]
+
+# Below this many points the vectors that sweeps gather from fit into the second-level cache anyway.
+WORTH_REORDERING = 100_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A graph as the user gave it, and what may be done to it.
+
+    Attributes
+    ----------
+    store : Store
+    stored : bool
+        Whether the edges are on disk.
+    loadable : bool
+        Whether they may be in memory.
+    dense : ndarray or None
+        The matrix, diagonal included, where all of its entries count.
+    """
+
+    store: Store
+    stored: bool
+    loadable: bool
+    dense: NDArray[Any] | None = None
+
+    def ways(self, reorder: bool | str, n_threads: int) -> list[Way]:
+        """Return the ways to run, the fastest first."""
+        worth = len(self.store.indptr) > WORTH_REORDERING
+        renumbering = reorder in (True, BEGUN_RENUMBERED)
+        orders = [True, False] if reorder == "auto" and worth else [renumbering]
+        threads = sorted({n_threads, 1}, reverse=True)
+        ways = [Way(self.stored, False, o, t) for t in threads for o in orders if self.loadable]
+        if self.stored and not renumbering:
+            # One more thread than processors: they all compute while one waits for the disk.
+            streaming = [n_threads + 1, *threads] if n_threads > 1 else threads
+            ways += [Way(False, True, False, t) for t in streaming]
+        return sorted(ways, key=lambda way: (way.streaming, -way.n_threads))
 
 
 def cluster_way(

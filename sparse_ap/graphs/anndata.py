@@ -7,9 +7,8 @@ from typing import Any
 import scipy.sparse
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.distances import from_distances
-from sparse_ap.graphs.similarities import Similarity
-from sparse_ap.storage.memory import csr_of
+from sparse_ap.graphs.distances import Similarity, from_distances
+from sparse_ap.storage.csr import csr_of
 
 __all__ = ["from_anndata"]
 

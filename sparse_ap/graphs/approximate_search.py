@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sparse_ap.errors import InvalidInputError, MissingDependencyError
-from sparse_ap.graphs.frames import Frame, Neighbours
+from sparse_ap.graphs.metrics import Frame, Neighbours
 
 __all__ = ["approximate", "interruptible", "require_index", "require_usearch"]
 

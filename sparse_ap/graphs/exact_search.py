@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits
 
 from sparse_ap.graphs.approximate_search import interruptible, require_usearch
-from sparse_ap.graphs.frames import Frame, Neighbours
+from sparse_ap.graphs.metrics import Frame, Neighbours
 
 __all__ = ["MINKOWSKI", "all_pairs", "by_tree", "nearest_of"]
 

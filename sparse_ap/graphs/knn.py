@@ -9,14 +9,14 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
+from sparse_ap.arguments import seed_of, usable_threads
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.approximate_search import approximate, require_index
+from sparse_ap.graphs.distances import Similarity, similarity_function
 from sparse_ap.graphs.exact_search import MINKOWSKI, all_pairs, by_tree
 from sparse_ap.graphs.metrics import checked_metric, checked_points
-from sparse_ap.graphs.neighbour_lists import Similarity, from_knn, similarity_function
+from sparse_ap.graphs.neighbour_lists import from_knn
 from sparse_ap.kernels.block import FloatArray
-from sparse_ap.processors import usable_threads
-from sparse_ap.seeds import seed_of
 
 __all__ = ["default_similarity", "knn_graph", "search_for"]
 

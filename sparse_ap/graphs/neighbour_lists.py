@@ -10,7 +10,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.similarities import Similarity, float_type, similarities_of, similarity_function
+from sparse_ap.graphs.distances import Similarity, float_type, similarities_of, similarity_function
 from sparse_ap.kernels.block import BoolArray, FloatArray, Int64Array
 from sparse_ap.storage.csr import csr_graph, index_type
 

@@ -9,13 +9,16 @@ without error in float64 while the total stays below 2**53 q: such a sum is the 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Grid", "grid_sum", "on_grid"]
+from sparse_ap.kernels.block import FloatArray
+
+__all__ = ["Grid", "exact_sum", "grid_sum", "on_grid"]
 
 # Below 2**-900 the quantum itself would be subnormal.
 _LEAST_EXPONENT = -900
@@ -67,3 +70,16 @@ def grid_sum(values: NDArray[np.float64]) -> float:
     most = float(np.abs(values).max(initial=0.0))
     shift = Grid.for_totals(most * len(values)).shift
     return float(((values + shift) - shift).sum())
+
+
+_SUM_CHUNK = 1 << 14
+
+
+def exact_sum(values: FloatArray) -> float:
+    """Return the sum of an array, rounded once: the same in every order."""
+    return math.fsum(_as_floats(values))
+
+
+def _as_floats(values: FloatArray) -> Iterator[float]:
+    for start in range(0, len(values), _SUM_CHUNK):
+        yield from values[start : start + _SUM_CHUNK].tolist()

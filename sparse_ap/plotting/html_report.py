@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import base64
+import io
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -13,15 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.kernels.block import Clustering
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.convergence import plot_convergence
-from sparse_ap.plotting.largest import LargeCluster, largest_clusters
-from sparse_ap.plotting.report_pictures import picture
 from sparse_ap.plotting.sizes import plot_sizes
+from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
-__all__ = ["require_report", "write_report"]
+__all__ = ["LargeCluster", "largest_clusters", "picture", "require_report", "write_report"]
 
 N_LARGEST = 20
 """Rows of the table of clusters."""
@@ -208,4 +209,90 @@ def _settings_table(settings: Mapping[str, object]) -> str:
     return (
         '<h2>Settings</h2>\n<div class="wide"><table class="settings">\n<tbody>\n'
         f"{rows}\n</tbody>\n</table></div>"
+    )
+
+
+GROUNDS = {"light": ("#ffffff", "#1b1f24"), "dark": ("#14171b", "#e6e9ed")}
+"""Ground and ink, as in report_page.html."""
+
+SIZE = (5.6, 3.3)
+"""Inches, of which half the page's width has about six."""
+
+
+def picture(plot: Callable[..., object], clustering: Any, told: str) -> str:
+    """Return a figure of HTML with what a function draws of a clustering, and what is told of it in words."""
+    light, dark = (_data_address(plot, clustering, *colours) for colours in GROUNDS.values())
+    return (
+        "<figure>\n<picture>\n"
+        f'<source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">\n'
+        f'<img src="{light}" alt="{escape(told)}">\n'
+        f"</picture>\n<figcaption>{escape(told)}</figcaption>\n</figure>"
+    )
+
+
+def _data_address(plot: Callable[..., object], clustering: Any, ground: str, ink: str) -> str:
+    """Return a picture as an address that holds all of it."""
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    colours = {
+        f"{part}color": ink
+        for part in ("text.", "axes.label", "axes.edge", "xtick.", "ytick.", "legend.label")
+    }
+    # From the defaults on: no style of the user's, who did not ask for a picture.
+    with style.context(
+        [
+            "default",
+            {**colours, "figure.facecolor": ground, "axes.facecolor": ground, "svg.hashsalt": "sparse_ap"},
+        ]
+    ):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        plot(clustering, ax=figure.add_subplot())
+        file = io.BytesIO()
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+
+
+@dataclass(frozen=True, slots=True)
+class LargeCluster:
+    """A cluster, its exemplar and the member that suits it least.
+
+    Attributes
+    ----------
+    exemplar : int
+        The exemplar's point.
+    size : int
+        Points in the cluster, the exemplar among them.
+    mean_similarity : float or None
+        Of the other members to the exemplar; None where there are none.
+    least_similar : int or None
+        The member that is least similar to the exemplar, the first of equal ones.
+    least_similarity : float or None
+        How similar it is.
+    """
+
+    exemplar: int
+    size: int
+    mean_similarity: float | None = None
+    least_similar: int | None = None
+    least_similarity: float | None = None
+
+
+def largest_clusters(clustering: Clustering, count: int) -> list[LargeCluster]:
+    """Describe so many clusters, the largest first, of equal ones that with the smaller label."""
+    sizes = clustering.sizes
+    order = np.argsort(-sizes, kind="stable")[:count]
+    return [_described(clustering, int(cluster), int(sizes[cluster])) for cluster in order]
+
+
+def _described(clustering: Clustering, cluster: int, size: int) -> LargeCluster:
+    exemplar = int(clustering.exemplars[cluster])
+    if size == 1:
+        return LargeCluster(exemplar, size)
+    members = np.flatnonzero(clustering.labels == cluster)
+    others = members[members != exemplar]
+    similarities = clustering.similarities[others].astype(np.float64)
+    least = int(similarities.argmin())
+    return LargeCluster(
+        exemplar, size, float(similarities.mean()), int(others[least]), float(similarities[least])
     )

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sparse_ap.arguments import require, whole
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.budget import BEGUN_RENUMBERED
 from sparse_ap.kernels.block import Float64Array
 from sparse_ap.propagation.checkpoints import Checkpoints, NoCheckpoints, identity_in, require_new
 from sparse_ap.propagation.problem import Problem
-from sparse_ap.propagation.settings import Settings, require, whole
+from sparse_ap.propagation.settings import Settings
 
 __all__ = ["Keeping", "checked_keeping"]
 

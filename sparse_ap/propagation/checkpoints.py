@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.errors import CheckpointError, RunInterrupted
-from sparse_ap.kernels.block import SweepReport, history_in, history_table
+from sparse_ap.propagation.result import SweepReport, history_in, history_table
 from sparse_ap.storage.atomic_files import flush, replacing
 
 __all__ = ["Checkpoints", "NoCheckpoints", "Saved", "identity_in", "require_new"]

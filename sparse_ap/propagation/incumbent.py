@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.assignment import ExemplarVectors, LookPass
-from sparse_ap.kernels.block import BoolArray, SweepReport
+from sparse_ap.kernels.block import BoolArray
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.kernels.support_bound import PreferenceRows
 from sparse_ap.propagation.problem import Problem
+from sparse_ap.propagation.result import SweepReport
 
 __all__ = ["BestSeen", "LastSeen"]
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.execution.blocking import Execution
-from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array, SweepReport
+from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array
 from sparse_ap.propagation.checkpoints import Checkpoints, NoCheckpoints, Saved
+from sparse_ap.propagation.result import SweepReport
 from sparse_ap.propagation.schemes import OwnRows, Scheme
 from sparse_ap.propagation.stopping import StopRule
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.blocking import Execution
-from sparse_ap.kernels.block import Float64Array, FloatArray, Int32Array, RowCut
-from sparse_ap.kernels.entry_statistics import EdgeStatistics, StatisticsPass
+from sparse_ap.kernels.block import Float64Array, FloatArray, Int32Array
+from sparse_ap.kernels.edge_summary import BestRows, ExtentPass
 from sparse_ap.kernels.exact_sum import Grid, grid_sum
-from sparse_ap.kernels.extent import BestRows, ExtentPass
 from sparse_ap.kernels.support_bound import PreferenceRows, SupportBoundPass
-from sparse_ap.propagation.preferences import require_summable
-from sparse_ap.storage.store import block_of
 
-__all__ = ["Problem", "Survey", "best_of_rows", "ceiling", "examine", "support_grid", "survey"]
+__all__ = ["Problem", "Survey", "best_of_rows", "ceiling", "require_summable", "support_grid", "survey"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,68 +90,6 @@ class Problem:
         return max(self.survey.magnitude, abs(float(lowest)), abs(float(highest)))
 
 
-def examine(execution: Execution, missing: str | None) -> EdgeStatistics:
-    """Look at every stored entry, and refuse graphs with entries that mean nothing.
-
-    Parameters
-    ----------
-    execution : Execution
-    missing : {"nan"} or None
-        Whether NaN is an absent edge.
-
-    Raises
-    ------
-    InvalidInputError
-        NaN, +inf, a column id that is not a point's, or rows as lists of distances have them; the message
-        counts them and shows the first.
-    """
-    statistics = execution.run(StatisticsPass(), (), ())[1]
-    if statistics.n_nan and missing is None:
-        remedy = "Give missing='nan' to take them as absent edges, or remove them (an absent edge is -inf)"
-        first = _first(execution, statistics.first_nan, lambda column, s: np.isnan(s))
-        _refuse(f"{_are(statistics.n_nan)} NaN", first, remedy)
-    if statistics.n_outside:
-        outside = f"{_has(statistics.n_outside)} a column id outside 0 to {execution.n_points - 1}"
-        n = execution.n_points
-        first = _first(execution, statistics.first_outside, lambda column, s: (column < 0) | (column >= n))
-        _refuse(outside, first, "Rebuild the graph")
-    if statistics.n_plus_inf:
-        remedy = "Give them a finite value"
-        first = _first(execution, statistics.first_infinite, lambda column, s: s == np.inf)
-        _refuse(f"{_are(statistics.n_plus_inf)} +inf", first, remedy)
-    if 2 * min(statistics.n_nearest_first, statistics.n_diagonal) > execution.n_points:
-        raise InvalidInputError(
-            "The graph holds distances, as sklearn.neighbors.KNeighborsTransformer writes them: rows begin "
-            "with 0, the distance of a point from itself, and rise. Similarities are needed, larger meaning "
-            "more alike. Convert them with sparse_ap.graphs.from_distances, or use "
-            "AffinityPropagation(affinity='precomputed_nearest_neighbors')."
-        )
-    return statistics
-
-
-def _refuse(what: str, first: str, remedy: str) -> NoReturn:
-    raise InvalidInputError(
-        f"Of the graph's entries {what}; the first wrong entry is {first}. Finite numbers are needed, or "
-        f"-inf for no edge. {remedy}."
-    )
-
-
-def _has(count: int) -> str:
-    return f"{count} {'has' if count == 1 else 'have'}"
-
-
-def _are(count: int) -> str:
-    return f"{count} {'is' if count == 1 else 'are'}"
-
-
-def _first(execution: Execution, row: int, wrong: Callable[[Any, Any], Any]) -> str:
-    """Show the first entry of a row, off the diagonal, that is wrong by its column or similarity."""
-    block = block_of(execution.store, RowCut(row, row + 1))
-    column, s = block.indices, block.data
-    edge = np.flatnonzero(wrong(column, s) & (column != row))[0]
-    return f"({row}, {column[edge]}) = {s[edge]}"
-
-
 def survey(execution: Execution) -> tuple[Survey, Float64Array]:
     """Survey the edges; return each row's largest similarity too, -inf where it has no edge.
 
@@ -204,3 +138,17 @@ def support_grid(problem: Problem, preference: Float64Array, tilt: FloatArray) -
     bound = SupportBoundPass.of(edges.largest, float(lowered.min()), edges.max_in_degree)
     (totals,), _ = problem.execution.run(bound, (), PreferenceRows(lowered))
     return Grid.for_totals(float(totals.max()))
+
+
+_LARGEST_SUMMABLE = {"float32": 1e30, "float64": 1e100}
+
+
+def require_summable(magnitude: float, dtype: np.dtype[Any]) -> None:
+    """Refuse magnitudes whose sums would leave the range of float64."""
+    most = _LARGEST_SUMMABLE[dtype.name]
+    if magnitude > most:
+        raise InvalidInputError(
+            f"The similarities and preferences reach {magnitude:g} in absolute value; with similarities of "
+            f"{dtype} at most {most:g} can be added up safely. Divide them all by one number: the clustering "
+            "stays the same."
+        )

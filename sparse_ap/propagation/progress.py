@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from sparse_ap.kernels.block import SweepReport
+from sparse_ap.propagation.result import SweepReport
 
 __all__ = ["told_of_readings", "told_of_sweeps"]
 

@@ -1,4 +1,4 @@
-"""The two ways to keep damped messages between sweeps. What they share is the loop."""
+"""The two ways to keep messages between sweeps; how hard they are damped, what makes points decide."""
 
 from __future__ import annotations
 
@@ -8,15 +8,100 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from sparse_ap.kernels.block import Float64Array, FloatArray, SweepReport
+from sparse_ap.kernels.block import Float64Array, FloatArray
 from sparse_ap.kernels.classic import ClassicRows, ClassicSweep, ClassicVectors, Messages
 from sparse_ap.kernels.compact import CompactRows, CompactSweep, SweepVectors
 from sparse_ap.kernels.edge_pass import Pass
 from sparse_ap.kernels.exact_sum import Grid
-from sparse_ap.propagation.damping import weights_after
-from sparse_ap.propagation.settling import Settling
+from sparse_ap.propagation.result import SweepReport
 
-__all__ = ["Classic", "Compact", "OwnRows", "Scheme"]
+__all__ = [
+    "UNTILTED",
+    "Classic",
+    "Compact",
+    "OwnRows",
+    "Scheme",
+    "Settling",
+    "Weights",
+    "damping_for_degree",
+    "weights_after",
+]
+
+# docs/design/0003-damping.md has the measurements behind these.
+_RIVALS_AT_EASE = 10.0
+_LEAST, _MOST = 0.5, 0.9
+
+
+class Weights(NamedTuple):
+    """What a sweep needs to know of damping.
+
+    Attributes
+    ----------
+    damping : float
+        Share of the old responsibility that is kept.
+    before, after : float
+        w before and after the sweep, the share of the damped responsibilities that has come from sweeps at
+        all: 1 - damping**sweep.
+    """
+
+    damping: float
+    before: float
+    after: float
+
+
+def damping_for_degree(mean_degree: float) -> float:
+    """Return the damping for a graph: the more rivals react at once, the harder."""
+    undamped = _RIVALS_AT_EASE / max(mean_degree, _RIVALS_AT_EASE)
+    return min(max(1.0 - undamped, _LEAST), _MOST)
+
+
+def weights_after(n_sweeps: int, damping: float) -> Weights:
+    """Return the weights of the sweep that follows on so many."""
+    before, after = 0.0, 1.0 - damping
+    # Not by a power, whose last bit is the platform's.
+    for _ in range(n_sweeps):
+        if after == before:
+            break
+        before, after = after, damping * after + (1.0 - damping)
+    return Weights(damping, before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """How far a point may be tilted, sweep by sweep, in shares of its gap.
+
+    A tilt is added to the point's preference, by the messages alone. In each sweep it goes half of the way
+    to T + D, the point's own inclination, but no further than a limit. So it adds up what the point has
+    lately been: points that are sure are not changed by it, and such as swing to and fro lean to one side
+    in the end. The limit follows from the number of the sweep.
+
+    Attributes
+    ----------
+    after : int
+        Sweeps before the first tilt.
+    first, growth, most : float
+        The limit in the first sweep with a tilt, its growth from sweep to sweep, and its largest value.
+    """
+
+    after: int = 40
+    first: float = 0.01
+    growth: float = 1.048
+    most: float = 1.0
+
+    def limit(self, sweep: int) -> float:
+        """Return the limit in a sweep; 0: no tilt."""
+        if sweep <= self.after:
+            return 0.0
+        limit = self.first
+        # Not by a power, whose last bit is the platform's.
+        for _ in range(sweep - self.after - 1):
+            if limit >= self.most:
+                break
+            limit *= self.growth
+        return min(limit, self.most)
+
+
+UNTILTED = Settling(first=0.0, most=0.0)
 
 
 class OwnRows(NamedTuple):

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from sparse_ap.errors import InvalidInputError
+from sparse_ap.arguments import require, seed_of, whole
 from sparse_ap.propagation.stopping import StopRule
-from sparse_ap.seeds import seed_of
 
-__all__ = [
-    "LOOK_EVERY",
-    "TOTAL_DAMPING",
-    "WORTH_REORDERING",
-    "Defaults",
-    "Settings",
-    "checked_settings",
-    "require",
-    "whole",
-]
+__all__ = ["LOOK_EVERY", "TOTAL_DAMPING", "Defaults", "Settings", "checked_settings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +33,6 @@ DEFAULTS = {
 TOTAL_DAMPING = 0.5
 # Sweeps between looks at what compact's exemplars are worth.
 LOOK_EVERY = 10
-# Below this many points the vectors that sweeps gather from fit into the second-level cache anyway.
-WORTH_REORDERING = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +107,6 @@ def checked_settings(
     )
 
 
-def require(name: str, given: object, right: bool, needed: str) -> None:
-    """Refuse an option that is not right; ``needed`` says what would be."""
-    if not right:
-        raise InvalidInputError(f"{name}={given!r}; it must be {needed}.")
-
-
 def _is_one_of(value: object, *allowed: object) -> bool:
     """Whether a word, None or a truth value is allowed; anything else, an array say, is not."""
     return isinstance(value, str | bool | np.bool_ | None) and value in allowed
@@ -138,8 +120,3 @@ def _within(value: Any, least: float) -> bool:
 def _at_most_int32(count: int) -> int:
     """Return a number of sweeps that can be kept in 32 bits; nobody waits for more."""
     return min(int(count), np.iinfo(np.int32).max)
-
-
-def whole(value: object) -> bool:
-    """Whether a value is a whole number of at least 1; True and False are none."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1

@@ -9,19 +9,19 @@ is better.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numba
 import numpy as np
 
-from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array
+from sparse_ap.kernels.block import Block, BoolArray, Float64Array, FloatArray, Int32Array
+from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 from sparse_ap.kernels.exact_sum import Grid, grid_sum, on_grid
+from sparse_ap.kernels.hashing import hashed
 from sparse_ap.propagation.problem import Problem
-from sparse_ap.search.gathering import GatherPass, PlaceVectors, TableRows
 from sparse_ap.search.local_search import Climber
-from sparse_ap.seeds import hashed
 
-__all__ = ["Swapper"]
+__all__ = ["GatherPass", "PlaceVectors", "Swapper", "TableRows"]
 
 # How many exemplars are swapped at random, in turn: at least so many, and this share of them.
 _KICKS = ((2, 0.1), (4, 0.3))
@@ -252,3 +252,39 @@ def _best_opening(
         if with_closing[m] > best:
             best, closed = with_closing[m], m
     return gain + best, closed
+
+
+class PlaceVectors(NamedTuple):
+    """Where in the table the similarities to each point go; -1: nowhere."""
+
+    place: Int32Array
+
+
+class TableRows(NamedTuple):
+    """Similarities, shape (n_points, n_places): written where there is an edge, else left as they are."""
+
+    similarity: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class GatherPass:
+    """Copy the similarities to some points into a table."""
+
+    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ("similarity",)
+    writes: ClassVar[tuple[str, ...]] = ("similarity",)
+    nothing: ClassVar[int] = 0  # no tally
+
+    def __call__(self, block: Block, vectors: PlaceVectors, rows: TableRows, columns: Columns) -> int:
+        """Copy one block's."""
+        _gather(block.rows.start, block.indptr, block.indices, block.data, vectors.place, rows.similarity)
+        return 0
+
+
+@numba.njit(nogil=True, cache=True)
+def _gather(start: int, indptr: Any, indices: Any, data: Any, place: Any, table: Any) -> None:
+    for i in range(len(table)):
+        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+            k = indices[edge]
+            if place[k] >= 0 and k != start + i:
+                table[i, place[k]] = data[edge]

@@ -19,8 +19,16 @@ from sparse_ap.kernels.block import BoolArray, Float64Array, Int32Array
 from sparse_ap.kernels.edge_pass import Columns
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.problem import Problem
-from sparse_ap.search.moves import ClaimPass, ClaimRows, ClaimVectors, FirstVectors, GainPass, GainRows
-from sparse_ap.search.standing import StandingPass, StandingRows
+from sparse_ap.search.moves import (
+    ClaimPass,
+    ClaimRows,
+    ClaimVectors,
+    FirstVectors,
+    GainPass,
+    GainRows,
+    StandingPass,
+    StandingRows,
+)
 
 __all__ = ["Climber", "Gains", "Standing"]
 

@@ -1,13 +1,13 @@
 """After the loop: local search for a better set of exemplars, on the edges alone.
 
-*Climb* (`sparse_ap.search.local_search`): carry out moves that gain, until none does. That ends on a local optimum.
+*Climb* (`local_search`): carry out moves that gain, until none does. That ends on a local optimum.
 
 *Disturb and mix*: climb from the best set under preferences changed at random, then under the true ones. Of
 the differences that remain, those that have no point in common are independent of each other: each is
 kept if it gains (partition crossover: Whitley, Hains & Howe, GECCO 2009). So disturbing everything
 at once takes no more readings of the edges than disturbing a single place.
 
-*Exchange* (`sparse_ap.search.exchange`), in place of that on dense graphs, where a point sees every difference: keep
+*Exchange* (`exchange`), in place of that on dense graphs, where a point sees every difference: keep
 the similarities to some candidates in memory, and search among those alone, a move at a time.
 
 All decisions are by exact sums and the user's numbers: the same in whatever order points and edges are read.
@@ -23,13 +23,13 @@ import numpy as np
 from sparse_ap.execution.budget import candidates_kept
 from sparse_ap.kernels.block import BoolArray, Float64Array
 from sparse_ap.kernels.exact_sum import grid_sum
+from sparse_ap.kernels.hashing import hashed
+from sparse_ap.propagation.assignment import Assignment, assign
+from sparse_ap.propagation.preferences import within_reach
 from sparse_ap.propagation.problem import Problem, ceiling
-from sparse_ap.propagation.readout import Assignment, assign
-from sparse_ap.propagation.ties import within_reach
 from sparse_ap.search.crossover import Found, mixed
 from sparse_ap.search.exchange import Swapper
 from sparse_ap.search.local_search import Climber, Standing
-from sparse_ap.seeds import hashed
 
 __all__ = ["Effort", "search"]
 

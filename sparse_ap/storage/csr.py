@@ -1,14 +1,17 @@
-"""The three arrays of a graph put together."""
+"""scipy's sparse matrices, in and out."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-__all__ = ["csr_graph", "index_type"]
+from sparse_ap.storage.validation import as_float, require_structure, require_triplets
+
+__all__ = ["csr_graph", "csr_of", "index_type"]
 
 LARGEST_INT32 = int(np.iinfo(np.int32).max)
 
@@ -25,3 +28,28 @@ def csr_graph(indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any]) -
     return scipy.sparse.csr_array(
         (data, indices.astype(width, copy=False), indptr.astype(width, copy=False)), shape=(n, n)
     )
+
+
+def csr_of(matrix: Any) -> Any:
+    """Return a scipy sparse matrix as CSR, duplicates and stored zeros kept.
+
+    scipy adds duplicates up when it converts from COO; of similarities, the largest counts.
+
+    Raises
+    ------
+    InvalidInputError
+        The entries are not real numbers, or the index arrays do not fit together: scipy reads and writes
+        beyond its arrays where they do not.
+    """
+    if matrix.format == "coo":
+        require_triplets(matrix)
+        triplets = scipy.sparse.coo_array((as_float(matrix.data), matrix.coords), shape=matrix.shape)
+        triplets.has_canonical_format = True
+        return triplets.tocsr()
+    if matrix.format in ("csc", "bsr"):
+        require_structure(matrix)
+    if matrix.format in ("csc", "bsr", "dia"):
+        # Not all types of entries are converted by scipy.
+        matrix = copy.copy(matrix)
+        matrix.data = as_float(matrix.data)
+    return matrix.tocsr()

@@ -10,11 +10,9 @@ from uuid import uuid4
 
 import numpy as np
 
-from sparse_ap.kernels.block import AS_GIVEN, Block, Int64Array, Origin, RowCut
-from sparse_ap.storage.naming import task
-from sparse_ap.storage.normalising import NormalisingStore
-from sparse_ap.storage.parts import HeldPart
-from sparse_ap.storage.store import Holding
+from sparse_ap.kernels.block import Block, Int64Array, RowCut
+from sparse_ap.storage.parts import NormalisingStore, task
+from sparse_ap.storage.store import AS_GIVEN, HeldPart, Holding, Origin
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed

@@ -1,7 +1,8 @@
-"""Opening dask's collections as graphs: arrays of similarities, sparse or dense."""
+"""Opening dask's collections as graphs: arrays of similarities, and dataframes of edges."""
 
 from __future__ import annotations
 
+import logging
 from itertools import pairwise
 from typing import Any
 
@@ -11,14 +12,13 @@ import scipy.sparse
 from dask.delayed import Delayed
 from dask.utils import is_dataframe_like
 from distributed import Client
+from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.kernels.block import Block, RowCut
-from sparse_ap.storage.dask_blocks import ChunkedStore, Fetch, computed
-from sparse_ap.storage.dask_table import from_table
-from sparse_ap.storage.dense import dense_block
-from sparse_ap.storage.memory import csr_of
-from sparse_ap.storage.naming import task
+from sparse_ap.kernels.block import Block, Int32Array, Int64Array, RowCut
+from sparse_ap.storage.csr import csr_of
+from sparse_ap.storage.dask_blocks import ChunkedStore, Fetch, computed, starts_of
+from sparse_ap.storage.parts import task
 from sparse_ap.storage.validation import (
     as_float,
     float_type,
@@ -26,8 +26,9 @@ from sparse_ap.storage.validation import (
     require_square,
     require_structure,
 )
+from sparse_ap.storage.zarr_dense import dense_block
 
-__all__ = ["open_collection"]
+__all__ = ["from_table", "open_collection"]
 
 
 def open_collection(collection: Any, client: Client, fetch: Fetch) -> ChunkedStore:
@@ -101,3 +102,173 @@ def _block_of_chunk(chunk: Any, rows: RowCut, n_points: int, dtype: np.dtype[Any
         np.asarray(csr.indices[:n_entries], np.int32),
         as_float(csr.data[:n_entries]).astype(dtype, copy=False),
     )
+
+
+# Edges of a block that a table is divided into.
+_BLOCK_EDGES = 16_000_000
+
+
+class _Routine(logging.Filter):
+    """Keeps out of the log that our shuffles begin and end, which dask warns of.
+
+    A scheduler in this process would write it to the user's terminal.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ours: set[str] = set()
+
+    def add(self, collection: Any) -> None:
+        """Take note of the shuffles in the graph of a collection."""
+        logging.getLogger("distributed.shuffle._scheduler_plugin").addFilter(self)
+        keys = map(str, collection.__dask_graph__())
+        self._ours |= {key.removeprefix(_BARRIER) for key in keys if key.startswith(_BARRIER)}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is to be written."""
+        routine = str(record.msg).startswith(("Shuffle %s initialized by", "Shuffle %s deactivated due"))
+        return not (routine and isinstance(record.args, tuple) and record.args[0] in self._ours)
+
+
+_BARRIER = "shuffle-barrier-"
+_ROUTINE = _Routine()
+
+
+def from_table(table: Any, client: Client, fetch: Fetch) -> ChunkedStore:
+    """Compute a dask dataframe of edges, and bring those of each row together: dask's sorting by divisions.
+
+    Parameters
+    ----------
+    table : dask.dataframe.DataFrame
+        As for `sparse_ap.affinity_propagation`.
+    client : distributed.Client
+    fetch : callable
+        Returns the results of futures, and does not wait for ever.
+
+    Raises
+    ------
+    InvalidInputError
+        It is no graph.
+    """
+    dtype = _require_edges(table)
+    # As narrow as can be, before they travel.
+    kinds = {"row": np.int32, "column": np.int32, "similarity": dtype}
+    edges = client.persist(table.map_partitions(_checked, dtype, meta=kinds, token="check-edges"))
+    degrees = _degrees(edges, client, fetch)
+    n_points = len(degrees)
+    indptr = starts_of([degrees])
+    bounds = _bounds(indptr, max(sum(client.nthreads().values()), -(-int(indptr[-1]) // _BLOCK_EDGES)))
+    divisions = [RowCut(start, stop) for start, stop in pairwise(bounds)]
+    # The last of dask's divisions is within its partition.
+    ends = [*bounds[:-1], n_points - 1] if n_points > 1 else [0, 0]
+    # From worker to worker; without a default client dask would take a disk that all are to share.
+    by_row = edges.set_index("row", divisions=ends, shuffle_method="p2p")
+    parts = by_row.to_delayed()
+    _ROUTINE.add(parts[0])
+    blocks = [
+        task("edges-to-block", _block_of_edges, part, rows, n_points)
+        for part, rows in zip(parts, divisions, strict=True)
+    ]
+    return computed(blocks, divisions, dtype, client, fetch)
+
+
+def _require_edges(table: Any) -> np.dtype[Any]:
+    """Check the columns of a table of edges; return the type of the similarities."""
+    if len(table.columns) < 3:
+        raise InvalidInputError(
+            f"The table of edges has the columns {', '.join(map(str, table.columns))}; three are needed: the "
+            "row, the column and the similarity."
+        )
+    *ids, similarity = list(table.dtypes)[:3]
+    for name, dtype in zip(table.columns, ids, strict=False):
+        if dtype.kind not in "iu":
+            raise InvalidInputError(
+                f"The column {name!r} of the table of edges has dtype {dtype}; points must be "
+                "numbered from 0. Edges between named points: sparse-ap convert numbers them."
+            )
+    # Types of pandas's own, with room for missing values, tell of numpy's.
+    kind = getattr(similarity, "numpy_dtype", similarity)
+    if not isinstance(kind, np.dtype):
+        raise InvalidInputError(
+            f"The column {table.columns[2]!r} of the table of edges has dtype {similarity}; real numbers are "
+            "needed."
+        )
+    return float_type(kind)
+
+
+def _degrees(edges: Any, client: Client, fetch: Fetch) -> Int64Array:
+    """Count the edges of every row; as many as the largest id needs."""
+    parts = edges.to_delayed()
+    ends = fetch(client.compute([task("last-point", _end_of, part) for part in parts]))
+    n_points = max(ends, default=0)
+    if n_points == 0:
+        raise InvalidInputError(
+            "The table of edges is empty, so that nobody knows how many points there are."
+        )
+    counts = [task("count-edges", _counts_of, part, n_points) for part in parts]
+    while len(counts) > 1:
+        counts = [task("add-counts", _sum, *counts[i : i + 2]) for i in range(0, len(counts), 2)]
+    degrees: Int64Array = fetch(client.compute(counts))[0]
+    return degrees
+
+
+def _bounds(indptr: Int64Array, n_blocks: int) -> list[int]:
+    """Return the first rows of blocks of about the same number of edges, and the end."""
+    n_points = len(indptr) - 1
+    targets = np.linspace(0, indptr[-1], n_blocks + 1)[1:-1]
+    bounds: list[int] = np.unique([0, *np.searchsorted(indptr, targets), n_points]).tolist()
+    return bounds
+
+
+def _checked(table: Any, dtype: np.dtype[Any]) -> Any:
+    """Return a part of a table with columns of numpy's types, checked.
+
+    Raises
+    ------
+    InvalidInputError
+        An id is no point's.
+    """
+    row, column, similarity = (table.iloc[:, which] for which in range(3))
+    return (
+        table.iloc[:, :3]
+        .set_axis(["row", "column", "similarity"], axis=1)
+        .assign(
+            row=_checked_ids(row),
+            column=_checked_ids(column),
+            similarity=similarity.to_numpy(dtype=dtype, na_value=np.nan),
+        )
+    )
+
+
+def _checked_ids(ids: Any) -> Int32Array:
+    if ids.isna().any():
+        raise InvalidInputError(
+            f"In the column {ids.name!r} of the table of edges there are missing ids. Drop those rows."
+        )
+    values: NDArray[Any] = ids.to_numpy()
+    if len(values) and values.min() < 0:
+        raise InvalidInputError(f"The table of edges has the id {values.min()}; points are numbered from 0.")
+    require_ids_fit(int(values.max()) + 1 if len(values) else 0)
+    return values.astype(np.int32)
+
+
+def _block_of_edges(edges: Any, rows: RowCut, n_points: int) -> Block:
+    """Sort a part of a table, whose index are the rows: the same in whatever order the edges came."""
+    row = edges.index.to_numpy()
+    column, similarity = edges["column"].to_numpy(), edges["similarity"].to_numpy()
+    order = np.lexsort((similarity, column, row))
+    indptr = np.searchsorted(row[order], np.arange(rows.start, rows.stop + 1)).astype(np.int64)
+    return Block(rows, n_points, indptr, column[order], similarity[order])
+
+
+def _end_of(edges: Any) -> int:
+    """Return the number after the largest id."""
+    return 1 + max(int(edges[name].max()) for name in ("row", "column")) if len(edges) else 0
+
+
+def _counts_of(edges: Any, n_points: int) -> NDArray[Any]:
+    return np.bincount(edges["row"].to_numpy(), minlength=n_points)
+
+
+def _sum(*counts: NDArray[Any]) -> Any:
+    return np.sum(counts, axis=0)

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
-from sparse_ap.kernels.block import AS_GIVEN, Block, FloatArray, Int32Array, Int64Array, Origin, RowCut
+from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array, RowCut
 from sparse_ap.kernels.rows import normalise
-from sparse_ap.storage.parts import HeldPart
-from sparse_ap.storage.store import Holding
-from sparse_ap.storage.validation import (
-    as_float,
-    require_ids_fit,
-    require_square,
-    require_structure,
-    require_triplets,
-)
+from sparse_ap.storage.csr import csr_of
+from sparse_ap.storage.store import AS_GIVEN, HeldPart, Holding, Origin
+from sparse_ap.storage.validation import as_float, require_ids_fit, require_square, require_structure
 
-__all__ = ["MemoryStore", "csr_of"]
+__all__ = ["MemoryStore"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,31 +106,6 @@ class MemoryStore:
         indptr = self.indptr[rows.start : rows.stop + 1]
         edges = slice(indptr[0], indptr[-1])
         return Block(rows, len(self.indptr) - 1, indptr, self.indices[edges], self.data[edges])
-
-
-def csr_of(matrix: Any) -> Any:
-    """Return a scipy sparse matrix as CSR, duplicates and stored zeros kept.
-
-    scipy adds duplicates up when it converts from COO; of similarities, the largest counts.
-
-    Raises
-    ------
-    InvalidInputError
-        The entries are not real numbers, or the index arrays do not fit together: scipy reads and writes
-        beyond its arrays where they do not.
-    """
-    if matrix.format == "coo":
-        require_triplets(matrix)
-        triplets = scipy.sparse.coo_array((as_float(matrix.data), matrix.coords), shape=matrix.shape)
-        triplets.has_canonical_format = True
-        return triplets.tocsr()
-    if matrix.format in ("csc", "bsr"):
-        require_structure(matrix)
-    if matrix.format in ("csc", "bsr", "dia"):
-        # Not all types of entries are converted by scipy.
-        matrix = copy.copy(matrix)
-        matrix.data = as_float(matrix.data)
-    return matrix.tocsr()
 
 
 def _off_diagonal(matrix: NDArray[Any]) -> NDArray[Any]:

@@ -1,63 +1,22 @@
-"""Parts of a graph: consecutive rows that one process of a cluster reads in each pass."""
+"""Parts of a graph that are read anew each time, and rows made canonical as they are read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-from sparse_ap.kernels.block import Block, RowCut
+import numpy as np
+
+from sparse_ap.kernels.block import Block, Int64Array, RowCut
 from sparse_ap.kernels.rows import normalise
-from sparse_ap.storage.normalising import NormalisingRows
-from sparse_ap.storage.store import Rows
+from sparse_ap.storage.store import HeldPart, Holding, Origin, Part, Rows, Store
 
-__all__ = ["HeldPart", "Part", "StreamedPart", "tidied"]
+if TYPE_CHECKING:
+    from dask.delayed import Delayed
 
-
-class Part(Protocol):
-    """Consecutive rows."""
-
-    @property
-    def rows(self) -> RowCut:
-        """Which rows of the graph these are."""
-        ...
-
-    def read(self) -> Iterator[Block]:
-        """Yield the blocks; each may be overwritten when the next is asked for."""
-        ...
-
-    def tidied(self) -> Part:
-        """Return the same rows, every stored entry an edge of its own."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HeldPart:
-    """Rows in this process's memory."""
-
-    blocks: tuple[Block, ...]
-
-    @property
-    def rows(self) -> RowCut:
-        """Which rows of the graph these are."""
-        return RowCut(self.blocks[0].rows.start, self.blocks[-1].rows.stop)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the blocks."""
-        return sum(block.nbytes for block in self.blocks)
-
-    def __sizeof__(self) -> int:
-        """Return the memory of the blocks, which is what dask reckons with."""
-        return self.nbytes
-
-    def read(self) -> Iterator[Block]:
-        """Yield the blocks."""
-        return iter(self.blocks)
-
-    def tidied(self) -> HeldPart:
-        """Return a copy."""
-        return HeldPart(tuple(map(normalise, self.blocks)))
+__all__ = ["NormalisingRows", "NormalisingStore", "StreamedPart", "task", "tidied"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,3 +51,77 @@ def tidied(part: Part) -> Part:
 
 def _copied(block: Block) -> Block:
     return replace(block, indices=block.indices.copy(), data=block.data.copy())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NormalisingRows:
+    """Other rows, every entry an edge of its own; ``indptr`` of a block counts from 0."""
+
+    rows: Rows
+
+    def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
+        """Yield tidied blocks."""
+        return map(normalise, self.rows.read(cuts))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NormalisingStore:
+    """Another store's graph, every entry an edge of its own.
+
+    ``indptr`` still says what is stored, which is what rows are cut by.
+    """
+
+    store: Store
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the similarities."""
+        return self.store.dtype
+
+    @property
+    def indptr(self) -> Int64Array:
+        """Where each row's entries begin in the store."""
+        return self.store.indptr
+
+    @property
+    def origin(self) -> Origin:
+        """What became of the user's graph."""
+        return self.store.origin
+
+    @property
+    def chunk_edges(self) -> int | None:
+        """Edges that are read at once."""
+        return self.store.chunk_edges
+
+    @property
+    def divisions(self) -> Sequence[RowCut] | None:
+        """Blocks that the graph consists of."""
+        return self.store.divisions
+
+    @property
+    def holding(self) -> Holding | None:
+        """Whether its edges must be in the memory of a cluster's workers."""
+        return self.store.holding
+
+    def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
+        """Yield tidied blocks."""
+        return NormalisingRows(self.store).read(cuts)
+
+    def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed | HeldPart:
+        """Return rows for another process, which tidies them there."""
+        from sparse_ap.storage.store import HeldPart
+
+        part = self.store.part(cuts, hold)
+        return part.tidied() if isinstance(part, HeldPart) else task("tidy-part", tidied, part)
+
+    def normalised(self) -> NormalisingStore:
+        """Return itself."""
+        return self
+
+
+def task(name: str, work: Callable[..., Any], *args: Any) -> Delayed:
+    """Return a call that another process is to make, under a name that says what for."""
+    from dask.delayed import delayed
+
+    call: Delayed = delayed(work, pure=False)(*args, dask_key_name=f"{name}-{uuid4().hex}")
+    return call

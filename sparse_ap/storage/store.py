@@ -1,4 +1,4 @@
-"""Where the blocks of a graph live."""
+"""Where the edges of a graph live: the protocol of stores, and of the parts that other processes read."""
 
 from __future__ import annotations
 
@@ -8,14 +8,78 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from sparse_ap.kernels.block import Block, Int64Array, Origin, RowCut
+from sparse_ap.kernels.block import Block, Int32Array, Int64Array, RowCut
+from sparse_ap.kernels.rows import normalise
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed
 
-    from sparse_ap.storage.parts import HeldPart
+__all__ = ["AS_GIVEN", "HeldPart", "Holding", "Origin", "Part", "Rows", "Store", "block_of"]
 
-__all__ = ["Holding", "Rows", "Store", "block_of"]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """What became of the user's graph before it was stored.
+
+    Attributes
+    ----------
+    order : ndarray of int32, shape (n_points,), or None
+        The user's number of each row, where points were renumbered.
+    floor : float
+        Edges with this similarity or a smaller one were left out; -inf: none.
+    """
+
+    order: Int32Array | None = None
+    floor: float = -np.inf
+
+
+AS_GIVEN = Origin()
+
+
+class Part(Protocol):
+    """Consecutive rows."""
+
+    @property
+    def rows(self) -> RowCut:
+        """Which rows of the graph these are."""
+        ...
+
+    def read(self) -> Iterator[Block]:
+        """Yield the blocks; each may be overwritten when the next is asked for."""
+        ...
+
+    def tidied(self) -> Part:
+        """Return the same rows, every stored entry an edge of its own."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldPart:
+    """Rows in this process's memory."""
+
+    blocks: tuple[Block, ...]
+
+    @property
+    def rows(self) -> RowCut:
+        """Which rows of the graph these are."""
+        return RowCut(self.blocks[0].rows.start, self.blocks[-1].rows.stop)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the blocks."""
+        return sum(block.nbytes for block in self.blocks)
+
+    def __sizeof__(self) -> int:
+        """Return the memory of the blocks, which is what dask reckons with."""
+        return self.nbytes
+
+    def read(self) -> Iterator[Block]:
+        """Yield the blocks."""
+        return iter(self.blocks)
+
+    def tidied(self) -> HeldPart:
+        """Return a copy."""
+        return HeldPart(tuple(map(normalise, self.blocks)))
 
 
 class Rows(Protocol):

@@ -1,4 +1,4 @@
-"""A dense zarr array of similarities, read as a graph in blocks of rows."""
+"""Rows of a dense array of similarities as a block."""
 
 from __future__ import annotations
 
@@ -9,19 +9,56 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 
-from sparse_ap.kernels.block import AS_GIVEN, Block, Int64Array, Origin, RowCut
-from sparse_ap.storage.dense import dense_block
-from sparse_ap.storage.naming import task
-from sparse_ap.storage.parts import HeldPart, StreamedPart
-from sparse_ap.storage.shared import require_present, require_same
-from sparse_ap.storage.validation import float_type
-from sparse_ap.storage.zarr_reader import whole
+from sparse_ap.kernels.block import Block, Int64Array, RowCut
+from sparse_ap.storage.parts import StreamedPart, task
+from sparse_ap.storage.store import AS_GIVEN, HeldPart, Origin
+from sparse_ap.storage.validation import as_float, float_type
+from sparse_ap.storage.zarr_reader import require_present, require_same, whole
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed
 
-__all__ = ["ZarrDenseStore"]
+__all__ = ["ZarrDenseStore", "dense_block"]
+
+
+def dense_block(
+    values: NDArray[Any], rows: RowCut, threshold: float | None = None, top_k: int | None = None
+) -> Block:
+    """Return the entries of some rows that are edges.
+
+    Parameters
+    ----------
+    values : ndarray of numbers, shape (rows, n_points)
+        NaN and -inf: no edge.
+    rows : RowCut
+    threshold, top_k
+        As for `sparse_ap.graphs.open_graph`.
+    """
+    values = as_float(values)
+    kept = _edges(values, rows, threshold, top_k)
+    indptr = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(kept.sum(axis=1), out=indptr[1:])
+    columns = np.broadcast_to(np.arange(values.shape[1], dtype=np.int32), values.shape)
+    return Block(rows, values.shape[1], indptr, columns[kept], values[kept])
+
+
+def _edges(
+    values: NDArray[Any], rows: RowCut, threshold: float | None, top_k: int | None
+) -> NDArray[np.bool_]:
+    """Say which entries of some rows are edges."""
+    kept = values > -np.inf
+    if threshold is not None:
+        kept &= values >= threshold
+    kept[np.arange(len(values)), np.arange(rows.start, rows.stop)] = False
+    if top_k is not None and top_k < values.shape[1]:
+        candidates = np.where(kept, values, -np.inf)
+        best = np.argsort(-candidates, axis=1, kind="stable")[:, :top_k]
+        strongest = np.zeros_like(kept)
+        np.put_along_axis(strongest, best, True, axis=1)
+        kept &= strongest
+    return kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +70,7 @@ class ZarrDenseStore:
     array : zarr.Array, shape (n_points, n_points)
         NaN and -inf: no edge.
     mark : int
-        `sparse_ap.storage.shared.mark_of` it.
+        `sparse_ap.storage.zarr_reader.mark_of` it.
     threshold : float or None
         Entries below it are no edges.
     top_k : int or None

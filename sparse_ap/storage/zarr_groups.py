@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
 from itertools import product
 from numbers import Integral, Real
 from pathlib import Path
@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 from zarr.core.sync import sync
 
 from sparse_ap.errors import DamagedGraphError, InvalidInputError, require_known
-from sparse_ap.kernels.block import Origin
-from sparse_ap.storage.shared import mark_of
+from sparse_ap.storage.store import Origin
 from sparse_ap.storage.validation import float_type, require_ids_fit, require_indptr, require_square
 from sparse_ap.storage.zarr_csr import ZarrStore
 from sparse_ap.storage.zarr_dense import ZarrDenseStore
-from sparse_ap.storage.zarr_reader import name_of, whole
+from sparse_ap.storage.zarr_reader import mark_of, name_of, whole
 from sparse_ap.storage.zarr_writer import FORMAT_VERSION
 
-__all__ = ["open_zarr"]
+__all__ = ["SparseGroup", "open_sparse", "open_zarr", "paths_of_graphs"]
 
 _ZEROS = (
     " zarr leaves out chunks that are all zero unless told otherwise: if that is so here, open_graph(..., "
@@ -208,3 +208,72 @@ async def _keys(array: zarr.Array[Any]) -> set[str]:
     prefix = f"{array.path}/" if array.path else ""
     found: AsyncIterator[str] = array.store.list_prefix(prefix)
     return {key.removeprefix(prefix) async for key in found}
+
+
+_IDS_AT_A_TIME = 2**16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseGroup:
+    """A sparse matrix on disk.
+
+    Attributes
+    ----------
+    store : ZarrStore
+        With ``by_columns``, each "row" of it is a column.
+    by_columns : bool
+    ids : zarr.Array or None
+        The user's names of the points.
+    """
+
+    store: ZarrStore
+    by_columns: bool
+    ids: zarr.Array[Any] | None
+
+    def names(self) -> Iterator[NDArray[Any]] | None:
+        """Yield the user's names of the points, in pieces."""
+        ids = self.ids
+        if ids is None:
+            return None
+        return (
+            np.asarray(ids[start : start + _IDS_AT_A_TIME], dtype=object)
+            for start in range(0, ids.shape[0], _IDS_AT_A_TIME)
+        )
+
+
+def open_sparse(location: Path, key: str | None) -> SparseGroup:
+    """Open a sparse matrix: the group itself, or, of an AnnData store, the one under ``key``."""
+    group = node_at(location)
+    if isinstance(group, zarr.Array):
+        raise InvalidInputError(
+            f"{location} is a dense array; a sparse graph is needed. Dense arrays are clustered as they are: "
+            "open_graph(location, threshold=..., top_k=...)."
+        )
+    if key is not None:
+        group = _member(group, key)
+    require_known_form(group)
+    by_columns = group.attrs.get("encoding-type") == "csc_matrix"
+    missing = [name for name in ("data", "indices", "indptr") if name not in group]
+    if missing:
+        raise InvalidInputError(
+            f"{name_of(group)} lacks {', '.join(missing)}; it has "
+            f"{', '.join(sorted(group.keys())) or 'nothing'}. Say with key (--key) where in it the graph "
+            "is, such as 'obsp/distances'."
+        )
+    ids = group.get("ids")
+    return SparseGroup(open_csr(group, None), by_columns, ids if isinstance(ids, zarr.Array) else None)
+
+
+def paths_of_graphs(location: Path) -> list[str] | None:
+    """Return the keys of the graphs of an AnnData store; None for other groups."""
+    group = node_at(location)
+    if isinstance(group, zarr.Array) or "obsp" not in group:
+        return None
+    return [f"obsp/{name}" for name in sorted(group["obsp"].keys())]  # type: ignore[union-attr]
+
+
+def _member(group: zarr.Group, key: str) -> zarr.Group:
+    member = group.get(key)
+    if not isinstance(member, zarr.Group):
+        raise InvalidInputError(f"{name_of(group)} has no sparse matrix {key!r}.")
+    return member

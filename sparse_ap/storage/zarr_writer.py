@@ -13,7 +13,8 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec
 
-from sparse_ap.kernels.block import Block, Origin
+from sparse_ap.kernels.block import Block
+from sparse_ap.storage.store import Origin
 
 __all__ = ["FORMAT_VERSION", "Extent", "write_csr"]
 

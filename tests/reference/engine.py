@@ -7,14 +7,13 @@ import scipy.sparse
 
 from sparse_ap.execution.blocking import Execution, cut_rows
 from sparse_ap.execution.local import SerialRunner
-from sparse_ap.kernels.block import SweepReport
 from sparse_ap.kernels.classic import Messages
 from sparse_ap.propagation.checkpoints import NoCheckpoints
 from sparse_ap.propagation.incumbent import LastSeen
 from sparse_ap.propagation.loop import PointState, propagate
 from sparse_ap.propagation.problem import Problem, support_grid, survey
-from sparse_ap.propagation.schemes import Classic, Compact
-from sparse_ap.propagation.settling import UNTILTED
+from sparse_ap.propagation.result import SweepReport
+from sparse_ap.propagation.schemes import UNTILTED, Classic, Compact
 from sparse_ap.propagation.stopping import StopRule
 from sparse_ap.storage.memory import MemoryStore
 

@@ -26,7 +26,7 @@ from sparse_ap import (
     preference_path,
     preference_range,
 )
-from sparse_ap.clustering.aiming import Try, next_price
+from sparse_ap.clustering.n_clusters import Try, next_price
 
 BY_NUMBER = {
     int(k): optimum["data_similarity"]

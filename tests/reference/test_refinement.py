@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 from soundness import assert_valid, cluster
 
 from sparse_ap import affinity_propagation
-from sparse_ap.propagation.readout import assign
+from sparse_ap.propagation.assignment import assign
 from sparse_ap.search.crossover import Found, mixed
 from sparse_ap.search.exchange import Swapper
 from sparse_ap.search.local_search import Climber, Standing

@@ -60,7 +60,10 @@ def load_places() -> Places:
     Places
         From GeoNames (https://www.geonames.org), licensed CC BY 4.0.
     """
-    with (files("sparse_ap.cli.demo") / "places.npz").open("rb") as file, np.load(file) as packed:
+    with (
+        (files("sparse_ap.cli.demo.command.demo") / "places.npz").open("rb") as file,
+        np.load(file) as packed,
+    ):
         return Places(
             names=tuple(lzma.decompress(packed["names"].tobytes()).decode().split("\n")),
             countries=packed["country_codes"].astype(np.str_)[packed["country"]],

@@ -19,7 +19,7 @@ from sparse_ap.cli.demo.regions import Regions, measure_regions, write_table
 from sparse_ap.cli.demo.tree_map import continent_level, draw_tree, largest_first, tree_caption
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.graphs import knn_graph
-from sparse_ap.kernels.block import Clustering, SweepReport
+from sparse_ap.propagation.result import Clustering, SweepReport
 
 __all__ = [
     "EXEMPLAR_COST_KM",

@@ -1,12 +1,13 @@
-"""The dask cluster that a command runs on."""
+"""The client of a dask cluster: the one a command asks for, or the one in use."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from sparse_ap.errors import ClusterError, InvalidInputError
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["connected"]
+__all__ = ["active_client", "connected"]
 
 # Seconds to wait for a scheduler.
 _TIMEOUT = 10
@@ -135,3 +136,22 @@ def _ctrl_c_kept_from_children() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
     if pressed:
         raise KeyboardInterrupt
+
+
+def active_client() -> Any:
+    """Return the client of the dask cluster that is in use, if any.
+
+    None within a task of a cluster: it would wait for others while it keeps them from being run.
+    """
+    if "distributed" not in sys.modules:
+        return None
+    from distributed import Client, get_worker
+
+    with suppress(ValueError):
+        get_worker()
+        return None
+    with suppress(ValueError):
+        client = Client.current()
+        if client.status == "running" and not client.asynchronous:
+            return client
+    return None

@@ -17,7 +17,7 @@ from uuid import uuid4
 from distributed import Client, Future
 
 from sparse_ap.errors import ClusterError
-from sparse_ap.execution.dask.layout import Layout, PlacedPart
+from sparse_ap.execution.dask.placement import Layout, PlacedPart
 from sparse_ap.execution.dask.tasks import SentRows, add_columns, read_part, unpacked, written
 from sparse_ap.execution.dask.transfer import Link, LostError
 from sparse_ap.execution.dask.workers import Membership

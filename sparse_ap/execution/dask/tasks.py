@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sparse_ap.execution.executor import new_columns, read_blocks
 from sparse_ap.kernels.block import Int32Array, RowCut
 from sparse_ap.kernels.edge_pass import ColumnReduction, Columns, Pass
-from sparse_ap.storage.parts import Part
+from sparse_ap.storage.store import Part
 
 __all__ = ["PackedColumns", "SentRows", "Share", "add_columns", "read_part", "unpacked", "written"]
 

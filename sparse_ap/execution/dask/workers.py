@@ -1,4 +1,4 @@
-"""The cluster as it is now: who its workers are, and whether they will do."""
+"""Which rows go to which worker: decided here, carried out by the cluster runner."""
 
 from __future__ import annotations
 
@@ -16,9 +16,24 @@ import psutil
 from distributed import Client, Worker
 
 from sparse_ap.errors import ClusterError
-from sparse_ap.execution.dask.placement import Member
 
-__all__ = ["Membership"]
+__all__ = ["Member", "Membership"]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A worker process.
+
+    Attributes
+    ----------
+    n_threads : int
+    memory : int
+        What it may hold, in bytes.
+    """
+
+    n_threads: int
+    memory: int
+
 
 # Seconds to wait for a worker where there is none, or for the scheduler, before giving up.
 PATIENCE = 60.0

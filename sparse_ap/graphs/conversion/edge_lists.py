@@ -13,8 +13,8 @@ import numpy as np
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.database import Database, quoted
 from sparse_ap.graphs.conversion.row_blocks import Source
-from sparse_ap.graphs.conversion.sorting import rows_of
 from sparse_ap.graphs.conversion.text_layout import TextLayout, kind_of, layout_of, number_of
+from sparse_ap.graphs.conversion.transforms import rows_of
 
 __all__ = ["ENDINGS", "Ids", "read_edges"]
 

@@ -13,12 +13,12 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.distances import similarities_between
+from sparse_ap.graphs.distances import Similarity, similarities_between
 from sparse_ap.graphs.edges import keep_top_k
-from sparse_ap.graphs.similarities import Similarity
-from sparse_ap.kernels.block import Block, FloatArray, Int64Array, Origin, RowCut
+from sparse_ap.kernels.block import Block, FloatArray, Int64Array, RowCut
 from sparse_ap.kernels.rows import normalise
-from sparse_ap.storage.memory import csr_of
+from sparse_ap.storage.csr import csr_of
+from sparse_ap.storage.store import Origin
 from sparse_ap.storage.validation import as_float, as_ids, require_ids
 
 __all__ = [

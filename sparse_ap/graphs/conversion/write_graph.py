@@ -12,17 +12,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from sparse_ap.arguments import available, bytes_of
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.execution.budget import available, bytes_of
 from sparse_ap.graphs.conversion.edge_lists import ENDINGS, Ids, read_edges
 from sparse_ap.graphs.conversion.inputs import from_file, from_object
 from sparse_ap.graphs.conversion.row_blocks import Source, canonical, converted, narrowed
-from sparse_ap.graphs.conversion.sorting import transposed, triplets
 from sparse_ap.graphs.conversion.text_layout import kind_of
-from sparse_ap.graphs.conversion.transforms import Means, Wishes, reshaped, sorted_graph
-from sparse_ap.graphs.similarities import Similarity
+from sparse_ap.graphs.conversion.transforms import Means, Wishes, reshaped, sorted_graph, transposed, triplets
+from sparse_ap.graphs.distances import Similarity
 from sparse_ap.kernels.block import Block
-from sparse_ap.storage.appearing import appearing
+from sparse_ap.storage.atomic_files import appearing
 from sparse_ap.storage.zarr_writer import write_csr
 
 __all__ = ["WrittenGraph", "write_graph"]

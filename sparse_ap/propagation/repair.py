@@ -1,4 +1,4 @@
-"""Passes that find exemplars among the points that no exemplar reaches."""
+"""Exemplars for the points that no exemplar reaches."""
 
 from __future__ import annotations
 
@@ -12,8 +12,45 @@ from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
 from sparse_ap.kernels.edge_pass import EXACT_SUM, ColumnReduction, Columns
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 from sparse_ap.kernels.support_bound import PreferenceRows
+from sparse_ap.propagation.assignment import Assignment, assign
+from sparse_ap.propagation.problem import Problem
 
 __all__ = ["NominationPass", "NominationRows", "RescueGainPass", "RescueVectors", "UncoveredVectors"]
+
+
+def repair(problem: Problem, exemplar: BoolArray) -> tuple[Assignment, int]:
+    """Assign every point, promoting some of those with no edge to an exemplar, so that all have one.
+
+    Each of them nominates the one that would spare the others most, among itself and those of them that it
+    gains by joining; who is nominated becomes an exemplar. The net similarity is at least what it would be
+    if each were its own exemplar, and nobody else's: nominees pay the same, the others get more than their
+    preference.
+
+    Returns
+    -------
+    assignment : Assignment
+        Without a -1.
+    n_promoted : int
+        How many points were made exemplars.
+    """
+    assignment = assign(problem, exemplar)
+    uncovered = assignment.chosen < 0
+    if not uncovered.any():
+        return assignment, 0
+    promoted = _nominees(problem, uncovered)
+    exemplar = exemplar.copy()
+    exemplar[promoted] = True
+    return assign(problem, exemplar), len(promoted)
+
+
+def _nominees(problem: Problem, uncovered: BoolArray) -> Int32Array:
+    preference = np.ascontiguousarray(problem.preference)
+    most = max(0.0, problem.survey.largest_or_zero - float(preference.min()))
+    gain_pass = RescueGainPass(Grid.for_totals(problem.survey.max_in_degree * most))
+    (gain,), _ = problem.execution.run(gain_pass, UncoveredVectors(uncovered), PreferenceRows(preference))
+    rows = NominationRows(preference, np.empty(len(preference), np.int32))
+    problem.execution.run(NominationPass(), RescueVectors(uncovered, gain, problem.user_id), rows)
+    return np.unique(rows.nominee[uncovered])
 
 
 class UncoveredVectors(NamedTuple):

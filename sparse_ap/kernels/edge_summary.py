@@ -1,4 +1,4 @@
-"""The pass that finds how far similarities reach, in all and row by row, and counts those of each column."""
+"""Counts, ranges and a checksum of the edges, in all, row by row and column by column."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, ClassVar, NamedTuple
 import numba
 import numpy as np
 
-from sparse_ap.kernels.block import Block, Float64Array
+from sparse_ap.kernels.block import Block, Float64Array, Int32Array
 from sparse_ap.kernels.edge_pass import COUNT, ColumnReduction, Columns
 
-__all__ = ["BestRows", "Extent", "ExtentPass"]
+__all__ = ["BestRows", "Extent", "ExtentPass", "OutDegreePass", "OutDegreeRows"]
 
 
 class BestRows(NamedTuple):
@@ -92,3 +92,24 @@ def _checksum(start: int, indptr: Any, indices: Any, bits: Any) -> Any:
             x *= np.uint64(0xBF58476D1CE4E5B9)
             total += x ^ (x >> np.uint64(27))
     return total
+
+
+class OutDegreeRows(NamedTuple):
+    """Written: each row's number of edges."""
+
+    degree: Int32Array
+
+
+@dataclass(frozen=True, slots=True)
+class OutDegreePass:
+    """Count edges where the store cannot tell: it may hold entries that are none."""
+
+    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ("degree",)
+    nothing: ClassVar[int] = 0  # no tally
+
+    def __call__(self, block: Block, vectors: tuple[()], rows: OutDegreeRows, columns: Columns) -> int:
+        """Count one block's."""
+        rows.degree[:] = np.diff(block.indptr)
+        return 0

@@ -1,0 +1,89 @@
+"""Arguments that several public functions share: checked, and turned into numbers."""
+
+from __future__ import annotations
+
+import os
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import psutil
+
+from sparse_ap.errors import InvalidInputError
+
+__all__ = ["available", "bytes_of", "require", "seed_of", "usable_threads", "whole"]
+
+
+def require(name: str, given: object, right: bool, needed: str) -> None:
+    """Refuse an option that is not right; ``needed`` says what would be."""
+    if not right:
+        raise InvalidInputError(f"{name}={given!r}; it must be {needed}.")
+
+
+def whole(value: object) -> bool:
+    """Whether a value is a whole number of at least 1; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+
+
+def usable_threads(n_jobs: int | None) -> int:
+    """Return a number of threads; None or -1: one for each processor this process may use.
+
+    Raises
+    ------
+    InvalidInputError
+        ``n_jobs`` is neither -1 nor positive.
+    """
+    if n_jobs is None or (isinstance(n_jobs, Integral) and n_jobs == -1):
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not isinstance(n_jobs, Integral) or n_jobs < 1:
+        raise InvalidInputError(
+            f"n_jobs={n_jobs}; a positive whole number of threads is needed, or -1 for all."
+        )
+    return int(n_jobs)
+
+
+def seed_of(random_state: Any) -> int:
+    """Return a number: the one given, one drawn from a generator, or for None a new one.
+
+    Raises
+    ------
+    InvalidInputError
+        It is none of these.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**63 - 1))
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**63 - 1))
+    if not isinstance(random_state, Integral):
+        raise InvalidInputError(
+            f"random_state={random_state!r}; it must be a whole number, a numpy generator or None."
+        )
+    return int(random_state)
+
+
+def available() -> int:
+    """Return what the process holds and can still get, in bytes, with some left to others."""
+    return int(psutil.Process().memory_info().rss + 0.8 * psutil.virtual_memory().available)
+
+
+def bytes_of(memory_limit: int | str) -> int:
+    """Return a number of bytes, given as such or as text like ``"2GB"``.
+
+    Raises
+    ------
+    InvalidInputError
+        The text says no amount of memory.
+    """
+    from dask.utils import parse_bytes
+
+    try:
+        limit = int(parse_bytes(memory_limit))
+    except (ValueError, TypeError, OverflowError, AttributeError) as error:
+        raise InvalidInputError(
+            f"memory_limit={memory_limit!r}; an amount of memory is needed, such as '2GB' or 2_000_000_000."
+        ) from error
+    if limit <= 0:
+        raise InvalidInputError(f"memory_limit={memory_limit!r}; more than nothing is needed, such as '2GB'.")
+    return limit

@@ -1,0 +1,200 @@
+"""The command that clusters a graph."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+import sparse_ap
+from sparse_ap.cli.anndata import write_column
+from sparse_ap.cli.inputs import read_graph
+from sparse_ap.cli.options import (
+    INPUT_HELP,
+    cluster_options,
+    graph_argument,
+    jobs_option,
+    missing_option,
+    similarity_option,
+)
+from sparse_ap.cli.output import names_of, require_output, warnings_told
+from sparse_ap.cli.tables import write_clustering
+from sparse_ap.execution.dask.client import connected
+from sparse_ap.graphs import open_graph
+from sparse_ap.plotting.html_report import require_report, write_report
+from sparse_ap.propagation.result import Clustering
+
+__all__ = ["clustering_lines", "report_option", "report_run"]
+
+NOT_CONVERGED = 3
+
+NO_SETTINGS = {"graph", "output", "report", "obs", "checkpoint", "checkpoint_every", "resume", "quiet"}
+"""Parameters of the command that have no part in how it clusters."""
+
+report_option = click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="A page about the run to write: figures, pictures, the largest clusters.",
+)
+
+
+def report_run(clustering: Clustering, path: Path, graph: Any, seconds: float) -> None:
+    """Write the page about the command that is being run."""
+    parameters = click.get_current_context().params
+    write_report(
+        clustering,
+        path,
+        title=f"Clusters of {parameters['graph'].name}",
+        ids=names_of(graph),
+        n_stored=open_graph(graph).n_stored if isinstance(graph, Path) else graph.nnz,
+        seconds=seconds,
+        settings={"graph": parameters["graph"], **_settings(parameters)},
+    )
+
+
+def _settings(parameters: dict[str, Any]) -> dict[str, str]:
+    """Return the options with a value, by the names they have on the command line."""
+    return {
+        f"--{name.replace('_', '-')}": "yes" if value is True else str(value)
+        for name, value in parameters.items()
+        if name not in NO_SETTINGS and value is not None and value is not False
+    }
+
+
+@click.command(
+    help=f"""Cluster a graph, and write whom each point is represented by.
+{INPUT_HELP}
+The more an exemplar costs (the lower the preference), the fewer clusters. Compare the preference with the
+similarities that `sparse-ap info` shows.
+
+\b
+Examples:
+  sparse-ap cluster graph.npz -o labels.parquet
+  sparse-ap cluster neighbours.npz --similarity "-d**2" --preference -2.5 -o labels.csv
+  sparse-ap cluster graph.npz --n-clusters 500 -o labels.parquet --report run.html
+  sparse-ap cluster graph.zarr --memory-limit 4GB --checkpoint kept -o labels.parquet
+  sparse-ap cluster cells.zarr/obsp/similarities --obs exemplar -o cells.zarr
+  sparse-ap cluster graph.zarr --scheduler tcp://node1:8786 -o labels.parquet
+
+Exit codes: 0 converged; 2 the input or an option is wrong; 3 not converged (the output is written all the
+same, every label is valid); 130 interrupted.
+"""
+)
+@graph_argument
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where to: .parquet, .csv or .zarr (point, label, exemplar, similarity), or .npz (everything).",
+)
+@report_option
+@click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add this column to its obs.")
+@click.option(
+    "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"
+)
+@click.option("--quantile", type=float, help="Take this quantile of the similarities as preference.")
+@click.option("--n-clusters", type=int, help="Exactly so many clusters, by whatever preference.")
+@similarity_option
+@click.option("--damping", type=float, help="0.5 to 1; more against oscillation.  [default: by the graph]")
+@click.option("--max-iter", type=int, default=200, show_default=True, help="Sweeps at most.")
+@click.option(
+    "--convergence-iter",
+    type=int,
+    help="Sweeps without change that end the run.  [default: by scheme]",
+)
+@click.option("--tol", type=float, help="Share of the points that may be unsettled.  [default: by scheme]")
+@click.option(
+    "--scheme", type=click.Choice(["auto", "compact", "classic"]), default="auto", show_default=True,
+    help="classic is the paper's, message by message.",
+)  # fmt: skip
+@click.option(
+    "--refine", type=click.Choice(["auto", "search", "medoid", "none"]), default="auto", show_default=True,
+    help="After the last sweep: a local search, a medoid pass, or nothing.",
+)  # fmt: skip
+@click.option("--certify", is_flag=True, help="Prove how much better a clustering could be; 122 more passes.")
+@missing_option
+@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
+@click.option(
+    "--checkpoint", type=click.Path(file_okay=False, path_type=Path),
+    help="A folder for the state of the run, from which it can go on.",
+)  # fmt: skip
+@click.option(
+    "--checkpoint-every", type=int, default=25, show_default=True, help="Sweeps between checkpoints."
+)
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint; begin where there is none.")
+@cluster_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
+@jobs_option
+@click.option("--quiet", is_flag=True, help="No progress, no summary.")
+def cluster(
+    graph: Path, output: Path | None, report: Path | None, obs: str | None, quantile: float | None,
+    similarity: str | None, refine: str, seed: int, scheduler: str | None, dask_workers: int | None,
+    quiet: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Cluster a graph, and write whom each point is represented by."""
+    require_output(output, obs, [f"{obs}", f"{obs}_similarity"])
+    if report is not None:
+        require_report(report, "--report")
+    start = time.perf_counter()
+    matrix = read_graph(graph, similarity)
+    with warnings_told(), connected(scheduler, dask_workers) as client:
+        clustering = sparse_ap.affinity_propagation(
+            matrix,
+            preference_quantile=quantile,
+            random_state=seed,
+            refine=None if refine == "none" else refine,  # type: ignore[arg-type]
+            client=client,
+            verbose=not quiet,
+            **options,
+        )
+    if output is not None and obs is not None:
+        write_column(clustering, output, obs)
+    elif output is not None:
+        write_clustering(clustering, output, names_of(matrix))
+    seconds = time.perf_counter() - start
+    if report is not None:
+        report_run(clustering, report, matrix, seconds)
+    if not quiet:
+        _report(clustering, seconds, output, report)
+    if not clustering.converged:
+        if quiet:
+            click.echo(clustering.outcome.value, err=True)
+        sys.exit(NOT_CONVERGED)
+
+
+def _report(clustering: Clustering, seconds: float, output: Path | None, report: Path | None) -> None:
+    for line in clustering_lines(clustering, seconds):
+        click.echo(line)
+    click.echo(f"written to      {output}" if output else "not written: give --output to keep the labels")
+    if report is not None:
+        click.echo(f"report          {report}")
+
+
+def clustering_lines(clustering: Clustering, seconds: float) -> list[str]:
+    """Say how a run went."""
+    n = len(clustering.labels)
+    sizes = clustering.sizes if n else np.zeros(1, np.int64)
+    bound = clustering.net_similarity_bound
+    lines = [
+        f"points          {n:,}",
+        f"exemplars       {clustering.n_clusters:,}",
+        *([] if clustering.preference is None else [f"preference      {clustering.preference:.8g}"]),
+        f"cluster sizes   median {np.median(sizes):g}, largest {sizes.max():,}, alone {np.sum(sizes == 1):,}",
+        f"net similarity  {clustering.net_similarity:.8g}  (data {clustering.data_similarity:.8g}, "
+        f"preferences {clustering.exemplar_preference:.8g})",
+        *(
+            []
+            if bound is None
+            else [f"at most         {bound:.8g}  (proven; {clustering.optimality_gap:.2%} more)"]
+        ),
+        f"sweeps          {clustering.n_iter}",
+        f"unsettled       {clustering.n_unsettled:,}",
+        f"promoted        {clustering.n_promoted:,}  (for points with no edge to an exemplar)",
+        f"seconds         {seconds:.1f}",
+    ]
+    return lines if clustering.converged else [*lines, f"outcome         {clustering.outcome.value}"]

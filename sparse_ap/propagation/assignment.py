@@ -1,0 +1,150 @@
+"""Who represents whom: every point given to an exemplar, exemplars moved to medoids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numba
+import numpy as np
+
+from sparse_ap.kernels.assignment import AssignmentPass, AssignmentRows, RankedVectors
+from sparse_ap.kernels.block import Block, BoolArray, FloatArray, Int32Array
+from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM, ColumnReduction, Columns
+from sparse_ap.kernels.exact_sum import Grid, on_grid
+from sparse_ap.propagation.problem import Problem
+
+__all__ = ["Assignment", "ChosenVectors", "MedoidPass", "Refinement", "assign", "move_to_medoids"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assignment:
+    """Who represents whom.
+
+    Attributes
+    ----------
+    exemplar : ndarray of bool, shape (n_points,)
+    chosen : ndarray of int32, shape (n_points,)
+        Each point's exemplar; -1 where it has an edge to none.
+    similarity : ndarray, shape (n_points,)
+        The similarity to it; 0 for exemplars.
+    """
+
+    exemplar: BoolArray
+    chosen: Int32Array
+    similarity: FloatArray
+
+
+Refinement = Callable[[Problem, Assignment], Assignment]
+
+
+def assign(problem: Problem, exemplar: BoolArray) -> Assignment:
+    """Give every point to its most similar exemplar."""
+    n = len(exemplar)
+    rows = AssignmentRows(np.empty(n, np.int32), np.empty(n, problem.execution.dtype))
+    problem.execution.run(AssignmentPass(), RankedVectors(exemplar, problem.user_id), rows)
+    return Assignment(exemplar, *rows)
+
+
+def move_to_medoids(problem: Problem, assignment: Assignment) -> Assignment:
+    """Make the member with the largest sum of similarities from its cluster the exemplar, and reassign.
+
+    The sum includes the member's own preference, and only members to which all others have an edge may
+    stand. This is scikit-learn's refinement.
+    """
+    sizes = np.bincount(assignment.chosen, minlength=len(assignment.chosen))
+    # A member with an edge below this to it cannot be better than the exemplar is, preferences apart.
+    best, worst = problem.survey.largest_or_zero, float(assignment.similarity.min(initial=0))
+    floor = -float(sizes.max(initial=1)) * (abs(best) + abs(worst))
+    grid = Grid.for_totals(problem.survey.max_in_degree * max(abs(best), abs(floor)))
+    (similarity, members), _ = problem.execution.run(
+        MedoidPass(grid, floor), ChosenVectors(assignment.chosen), ()
+    )
+    # Relative to one of them, so that a common large preference does not round similarities away.
+    preference = problem.preference - problem.preference.max(initial=-np.inf)
+    best_member = np.full(len(sizes), -1, np.int32)
+    _pick(assignment.chosen, sizes, similarity, members, preference, problem.user_id, best_member)
+    exemplar = np.zeros(len(sizes), np.bool_)
+    exemplar[best_member[best_member >= 0]] = True
+    return assign(problem, exemplar)
+
+
+@numba.njit(nogil=True, cache=True)
+def _pick(
+    chosen: Any, sizes: Any, similarity: Any, members: Any, preference: Any, user_id: Any, best: Any
+) -> None:
+    for k in range(len(chosen)):
+        if members[k] < sizes[chosen[k]] - 1:
+            continue
+        rival = best[chosen[k]]
+        if rival < 0:
+            best[chosen[k]] = k
+            continue
+        gain = (similarity[k] + preference[k]) - (similarity[rival] + preference[rival])
+        if gain > 0 or (gain == 0 and user_id[k] < user_id[rival]):
+            best[chosen[k]] = k
+
+
+class ChosenVectors(NamedTuple):
+    """The exemplar of each point."""
+
+    chosen: Int32Array
+
+
+@dataclass(frozen=True, slots=True)
+class MedoidPass:
+    """For each point k, add up s(i,k) over the members i of its cluster that have an edge to it.
+
+    The second column counts those members: only a point that all others can reach may represent them.
+
+    Attributes
+    ----------
+    grid : Grid
+    floor : float
+        Similarities below it count as it: one so low rules a point out, and must not coarsen the grid.
+    """
+
+    grid: Grid
+    floor: float
+
+    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM, COUNT)
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ()
+    nothing: ClassVar[int] = 0  # no tally
+
+    def __call__(self, block: Block, vectors: ChosenVectors, rows: tuple[()], columns: Columns) -> int:
+        """Add one block's edges."""
+        _add(
+            block.rows.start,
+            block.indptr,
+            block.indices,
+            block.data,
+            vectors.chosen,
+            self.floor,
+            self.grid.shift,
+            columns[0],
+            columns[1],
+        )
+        return 0
+
+
+@numba.njit(nogil=True, cache=True)
+def _add(
+    start: int,
+    indptr: Any,
+    indices: Any,
+    data: Any,
+    chosen: Any,
+    floor: float,
+    shift: float,
+    similarity: Any,
+    members: Any,
+) -> None:
+    for i in range(len(indptr) - 1):
+        cluster = chosen[start + i]
+        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+            k = indices[edge]
+            if chosen[k] == cluster:
+                similarity[k] += on_grid(max(np.float64(data[edge]), floor), shift)
+                members[k] += 1

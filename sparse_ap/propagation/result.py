@@ -1,0 +1,234 @@
+"""What a run returns: the clustering, how the run ended, and its sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.kernels.block import FloatArray, Int64Array
+from sparse_ap.storage.atomic_files import arrays_in, write_arrays
+
+__all__ = ["Clustering", "Outcome", "SweepReport", "history_in", "history_table"]
+
+
+class SweepReport(NamedTuple):
+    """What a callback is told after each sweep.
+
+    Attributes
+    ----------
+    sweep : int
+        Number of the sweep, from 1.
+    n_exemplars : int
+        Points that are exemplars now.
+    n_changed : int
+        Points that became or ceased to be exemplars in this sweep.
+    n_unsettled : int
+        Points that did so lately: whose status has not been the same after each of the last
+        ``convergence_iter`` sweeps.
+    """
+
+    sweep: int
+    n_exemplars: int
+    n_changed: int
+    n_unsettled: int
+
+
+def history_table(history: Iterable[SweepReport]) -> Int64Array:
+    """Return reports as files have them: a row a sweep, of four columns."""
+    rows = [(report.sweep, report.n_exemplars, report.n_changed, report.n_unsettled) for report in history]
+    return np.array(rows, np.int64).reshape(-1, 4)
+
+
+def history_in(table: NDArray[Any]) -> tuple[SweepReport, ...]:
+    """Return the reports in a table of `history_table`; columns that follow on the four are passed over."""
+    reports = []
+    for row in table.tolist():
+        sweep, n_exemplars, n_changed, n_unsettled = row[:4]
+        reports.append(SweepReport(sweep, n_exemplars, n_changed, n_unsettled))
+    return tuple(reports)
+
+
+class Outcome(Enum):
+    """How a run ended. The value is advice to the user."""
+
+    CONVERGED = "The exemplars have settled."
+    MAX_ITER_REACHED = (
+        "Affinity propagation did not converge: at the last sweep exemplars were still changing, or too "
+        "many points had no edge to any. Every label is valid all the same. Raise max_iter; if the number of "
+        "unsettled points in the history has stopped falling, raise damping, or tol to let them be."
+    )
+    NO_EXEMPLARS = (
+        "Affinity propagation did not converge: no point had become an exemplar, so the exemplars returned "
+        "are makeshift. Raise max_iter, or raise the preference."
+    )
+    ALL_EQUAL = (
+        "All samples have mutually equal similarities and preferences: every choice of exemplar is as "
+        "good as another, so the clustering returned is arbitrary. Give preferences that differ."
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clustering:
+    """The result of affinity propagation: exemplars, and whom each point is represented by.
+
+    Attributes
+    ----------
+    labels : ndarray of int64, shape (n_points,)
+        ``exemplars[labels[i]]`` represents point i. Never negative: a point with no edge to any
+        exemplar is an exemplar itself.
+    exemplars : ndarray of int64, shape (n_clusters,)
+        The exemplars' indices, ascending.
+    similarities : ndarray of float32 or float64, shape (n_points,)
+        s(i, c_i) of each point to its exemplar; 0 for the exemplars.
+    net_similarity : float
+        Sum of s(i, c_i) over points that are not exemplars, plus the preferences of the exemplars:
+        what affinity propagation maximises. Computed from the labels, in float64.
+    data_similarity : float
+        The first of those two sums.
+    exemplar_preference : float
+        The second.
+    n_iter : int
+        Sweeps made; with ``n_clusters`` those of the last of its runs, like all that follows.
+    converged : bool
+        Whether the stop rule was met before ``max_iter``.
+    outcome : Outcome
+        How the run ended; its value is advice.
+    n_unsettled : int
+        Points whose status was not the same after each of the last ``convergence_iter`` sweeps.
+    n_promoted : int
+        Points made exemplars after the last sweep, for points that had no edge to any.
+    history : tuple of SweepReport
+        One report a sweep. They tell of the messages: the exemplars returned are those of the best
+        sweep looked at, repaired and refined, and need not be as many as after the last sweep.
+    net_similarity_bound : float or None
+        What no clustering of this graph exceeds; None without ``certify``.
+    preference : float or None
+        That of every point, given or found; None where they are not all equal.
+    """
+
+    labels: Int64Array
+    exemplars: Int64Array
+    similarities: FloatArray
+    net_similarity: float
+    data_similarity: float
+    exemplar_preference: float
+    n_iter: int
+    converged: bool
+    outcome: Outcome
+    n_unsettled: int
+    n_promoted: int
+    history: tuple[SweepReport, ...]
+    net_similarity_bound: float | None = None
+    preference: float | None = None
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters."""
+        return len(self.exemplars)
+
+    @property
+    def sizes(self) -> Int64Array:
+        """Points in each cluster, shape (n_clusters,)."""
+        return np.bincount(self.labels, minlength=self.n_clusters)
+
+    @property
+    def optimality_gap(self) -> float | None:
+        """How far the net similarity is from its bound, as a share of itself: 0 is proven to be the best."""
+        if self.net_similarity_bound is None:
+            return None
+        missing = self.net_similarity_bound - self.net_similarity
+        return missing / abs(self.net_similarity) if self.net_similarity else missing
+
+    def save(self, path: str | Path) -> None:
+        """Write the clustering to an uncompressed ``.npz`` file, one array an attribute, and a version.
+
+        Parameters
+        ----------
+        path : path-like
+            Where to write. What is there is replaced once the new file is complete.
+            ``numpy.load(path)["labels"]`` reads it back.
+
+        Raises
+        ------
+        InvalidInputError
+            The folder does not exist, or nothing can be written there.
+        """
+        write_arrays(Path(path), "clustering", self.arrays())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` has written.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Raises
+        ------
+        InvalidInputError
+            The file holds no clustering, or one in a form that only a later sparse_ap knows.
+        """
+        with arrays_in(path, "clustering", "Clustering.save") as arrays:
+            return cls.from_arrays(arrays)
+
+    def arrays(self) -> dict[str, Any]:
+        """Return every attribute as files have it, by its name there, which is part of the format."""
+        return {
+            "labels": self.labels,
+            "exemplars": self.exemplars,
+            "similarities": self.similarities,
+            "net_similarity": self.net_similarity,
+            "data_similarity": self.data_similarity,
+            "exemplar_preference": self.exemplar_preference,
+            "n_iter": self.n_iter,
+            "converged": self.converged,
+            "outcome": self.outcome.name,
+            "n_unsettled": self.n_unsettled,
+            "n_promoted": self.n_promoted,
+            "history": history_table(self.history),
+            "net_similarity_bound": _or_nan(self.net_similarity_bound),
+            "preference": _or_nan(self.preference),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> Self:
+        """Return the clustering whose `arrays` a file has; what may be None may be missing."""
+        return cls(
+            labels=arrays["labels"],
+            exemplars=arrays["exemplars"],
+            similarities=arrays["similarities"],
+            net_similarity=arrays["net_similarity"].item(),
+            data_similarity=arrays["data_similarity"].item(),
+            exemplar_preference=arrays["exemplar_preference"].item(),
+            n_iter=arrays["n_iter"].item(),
+            converged=arrays["converged"].item(),
+            outcome=Outcome[arrays["outcome"].item()],
+            n_unsettled=arrays["n_unsettled"].item(),
+            n_promoted=arrays["n_promoted"].item(),
+            history=history_in(arrays["history"]),
+            net_similarity_bound=_number_in(arrays, "net_similarity_bound"),
+            preference=_number_in(arrays, "preference"),
+        )
+
+    def __repr__(self) -> str:
+        """Say what is worth knowing at a glance."""
+        return (
+            f"Clustering({len(self.labels)} points, {self.n_clusters} exemplars, "
+            f"net similarity {self.net_similarity:.6g}, {self.n_iter} sweeps, {self.outcome.name})"
+        )
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+def _number_in(arrays: Mapping[str, Any], name: str) -> float | None:
+    """Return a number that need not be there, or is NaN where there is none."""
+    value: float = arrays[name].item() if name in arrays else np.nan
+    return None if np.isnan(value) else value
