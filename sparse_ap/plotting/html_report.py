@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.metadata
 import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -116,14 +117,12 @@ def _page(
     seconds: float | None,
     settings: Mapping[str, object],
 ) -> str:
-    from sparse_ap import __version__
-
     template = Template((files("sparse_ap.plotting") / "report_page.html").read_text(encoding="utf-8"))
     rows = largest_clusters(clustering, N_LARGEST)
     whole = clustering.n_clusters <= N_LARGEST
     return template.substitute(
         title=escape(title),
-        version=__version__,
+        version=importlib.metadata.version("sparse-ap"),
         figures=_figures(clustering, n_stored),
         outcome=_outcome(clustering),
         sizes=picture(plot_sizes, clustering, _sizes_told(clustering)),
