@@ -19,7 +19,7 @@ from measure import moses_graph, no_convergence_warnings
 from suite import knn
 
 from sparse_ap import Clustering, InvalidInputError, affinity_propagation, preference_path
-from sparse_ap.execution.blocking import Execution
+from sparse_ap.execution.blocking import BlockedGraph
 
 FACTORS = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
 DIMENSIONS = {"plane": 2, "ten": 10, "wide": 50}
@@ -30,13 +30,13 @@ class Counted:
 
     def __init__(self) -> None:
         self.n_readings = 0
-        run = Execution.run
+        run = BlockedGraph.run
 
-        def counted(execution: Execution, *arguments: Any) -> Any:
+        def counted(blocked: BlockedGraph, *arguments: Any) -> Any:
             self.n_readings += 1
-            return run(execution, *arguments)
+            return run(blocked, *arguments)
 
-        Execution.run = counted  # type: ignore[method-assign,assignment]
+        BlockedGraph.run = counted  # type: ignore[method-assign,assignment]
 
     def of(self, graph: Any, **options: Any) -> tuple[Clustering, int, float]:
         """Return a clustering, the readings and the seconds it took."""

@@ -45,7 +45,7 @@ from sparse_ap import (
 )
 from sparse_ap.cli import main
 from sparse_ap.execution.dask import placement
-from sparse_ap.execution.dask.executor import ClusterRunner
+from sparse_ap.execution.dask.executor import DaskExecutor
 from sparse_ap.execution.dask.placement import Layout
 from sparse_ap.execution.dask.transfer import Link
 from sparse_ap.execution.dask.workers import Membership
@@ -472,13 +472,13 @@ def test_a_run_goes_on_elsewhere(
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Addresses of the schedulers that passes were run on."""
     seen: list[str] = []
-    run = ClusterRunner.run
+    run = DaskExecutor.run
 
     def noting(self: Any, *given: Any) -> Any:
         seen.append(self.client.scheduler.address)
         return run(self, *given)
 
-    monkeypatch.setattr(ClusterRunner, "run", noting)
+    monkeypatch.setattr(DaskExecutor, "run", noting)
     return seen
 
 
@@ -528,12 +528,12 @@ def test_the_command_writes_the_same_file(cluster: RunningCluster, tmp_path: Pat
     star = scipy.sparse.csr_array(entries, shape=(N, N), dtype=np.float32)
     path = disk.write(tmp_path / "graph.zarr", star)
 
-    def arguments(name: str, *way: str) -> list[str]:
+    def arguments(name: str, *plan: str) -> list[str]:
         output = ["-o", str(tmp_path / f"{name}.csv")]
-        return ["cluster", str(path), "--preference=-3", "--quiet", *output, *way]
+        return ["cluster", str(path), "--preference=-3", "--quiet", *output, *plan]
 
-    for name, way in {"here": [], "there": ["--scheduler", cluster.address]}.items():
-        result = CliRunner().invoke(main, arguments(name, *way))
+    for name, plan in {"here": [], "there": ["--scheduler", cluster.address]}.items():
+        result = CliRunner().invoke(main, arguments(name, *plan))
         assert (result.exit_code, result.output) == (0, "")
     command = [sys.executable, "-m", "sparse_ap", *arguments("started", "--dask-workers", "2")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -32,7 +32,7 @@ from same_bits import bits
 from samples import knn_similarity
 
 from sparse_ap import ClusterError, Clustering, affinity_propagation
-from sparse_ap.execution.dask.executor import ClusterRunner
+from sparse_ap.execution.dask.executor import DaskExecutor
 from sparse_ap.execution.dask.transfer import Link, LostError
 from sparse_ap.execution.dask.workers import Membership
 
@@ -99,13 +99,13 @@ class Moments:
         self._events: dict[tuple[str, int], tuple[float, Callable[[], object], Callable[[], object]]] = {}
         self._seen: Counter[str] = Counter()
         self._timers: list[threading.Timer] = []
-        original = ClusterRunner.run
+        original = DaskExecutor.run
 
-        def run(runner: Any, pass_: Any, *args: Any) -> Any:
+        def run(executor: Any, pass_: Any, *args: Any) -> Any:
             self._begins(type(pass_).__name__)
-            return original(runner, pass_, *args)
+            return original(executor, pass_, *args)
 
-        monkeypatch.setattr(ClusterRunner, "run", run)
+        monkeypatch.setattr(DaskExecutor, "run", run)
 
     def at(
         self,

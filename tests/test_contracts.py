@@ -1,4 +1,4 @@
-"""What every store, every runner and every pass must do: a new one joins by adding a subclass, or a case."""
+"""What every store, every executor and every pass must do: a new one joins by adding a subclass, or a case."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from distributed import Client, LocalCluster
 from samples import knn_similarity
 
 import sparse_ap.kernels
-from sparse_ap.execution.dask.executor import ClusterRunner
+from sparse_ap.execution.dask.executor import DaskExecutor
 from sparse_ap.execution.executor import new_columns, read_blocks
-from sparse_ap.execution.local import SerialRunner, ThreadsRunner
+from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
 from sparse_ap.execution.renumbering import ReorderingPass
 from sparse_ap.graphs import open_graph
 from sparse_ap.kernels.assignment import (
@@ -335,8 +335,8 @@ class RunnerContract:
     """Every row once, every column's total, the tally: for any cut; and errors come through."""
 
     @contextmanager
-    def runner(self) -> Iterator[Any]:
-        """Yield a runner."""
+    def executor(self) -> Iterator[Any]:
+        """Yield an executor."""
         raise NotImplementedError
         yield
 
@@ -346,8 +346,8 @@ class RunnerContract:
         cuts = [RowCut(a, b) for a, b in itertools.pairwise(bounds)]
         rows = InDegrees(np.full(500, -1))
         weights = np.arange(500) / 4
-        with self.runner() as runner:
-            (count, total), tally = runner.run(
+        with self.executor() as executor:
+            (count, total), tally = executor.run(
                 DegreePass(), MemoryStore.from_sparse(GRAPH), cuts, (weights,), rows
             )
         in_degree = np.bincount(GRAPH.indices, minlength=500)
@@ -360,15 +360,15 @@ class RunnerContract:
     def test_what_a_store_raises_comes_through(self, failing: int) -> None:
         cuts = [RowCut(25 * i, 25 * i + 25) for i in range(20)]
         rows = InDegrees(np.zeros(500, int))
-        with self.runner() as runner, pytest.raises(OSError, match="the disk is gone"):
-            runner.run(DegreePass(), FailingStore(failing), cuts, (np.ones(500),), rows)
+        with self.executor() as executor, pytest.raises(OSError, match="the disk is gone"):
+            executor.run(DegreePass(), FailingStore(failing), cuts, (np.ones(500),), rows)
 
     def test_it_can_be_used_again_after_an_error(self) -> None:
         rows = InDegrees(np.zeros(500, int))
-        with self.runner() as runner:
+        with self.executor() as executor:
             with pytest.raises(OSError, match="the disk is gone"):
-                runner.run(DegreePass(), FailingStore(0), [RowCut(0, 500)], (np.ones(500),), rows)
-            _, tally = runner.run(
+                executor.run(DegreePass(), FailingStore(0), [RowCut(0, 500)], (np.ones(500),), rows)
+            _, tally = executor.run(
                 DegreePass(), MemoryStore.from_sparse(GRAPH), [RowCut(0, 500)], (np.ones(500),), rows
             )
         assert tally == GRAPH.nnz
@@ -376,14 +376,14 @@ class RunnerContract:
 
 class TestSerialRunner(RunnerContract):
     @contextmanager
-    def runner(self) -> Iterator[Any]:
-        yield SerialRunner()
+    def executor(self) -> Iterator[Any]:
+        yield SerialExecutor()
 
 
 class TestThreadsRunner(RunnerContract):
     @contextmanager
-    def runner(self) -> Iterator[Any]:
-        with ThreadsRunner(3) as threads:
+    def executor(self) -> Iterator[Any]:
+        with ThreadsExecutor(3) as threads:
             yield threads
 
 
@@ -393,8 +393,8 @@ class TestClusterRunner(RunnerContract):
         self.client = client
 
     @contextmanager
-    def runner(self) -> Iterator[Any]:
-        yield ClusterRunner(self.client)
+    def executor(self) -> Iterator[Any]:
+        yield DaskExecutor(self.client)
 
 
 GRID = Grid.for_totals(2000.0)

@@ -37,8 +37,8 @@ from sparse_ap import (
 )
 from sparse_ap.cli import main
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
-from sparse_ap.execution.blocking import Execution, cut_rows
-from sparse_ap.execution.local import SerialRunner
+from sparse_ap.execution.blocking import BlockedGraph, cut_rows
+from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.graphs import knn_graph, write_graph
 from sparse_ap.kernels.coarsening import Links, weights
 from sparse_ap.storage.memory import MemoryStore
@@ -119,8 +119,8 @@ def test_groups_that_are_there_are_found() -> None:
 def linked_graph(counts: NDArray[np.int64], most_pairs: int) -> LinkedGraph:
     """Take each entry for so many links."""
     store = MemoryStore.from_sparse(scipy.sparse.csr_array(counts.astype(np.float32)))
-    execution = Execution(store, cut_rows(store.indptr, 3), SerialRunner())
-    return LinkedGraph(execution, None, lambda n_clusters: most_pairs, weights)
+    graph = BlockedGraph(store, cut_rows(store.indptr, 3), SerialExecutor())
+    return LinkedGraph(graph, None, lambda n_clusters: most_pairs, weights)
 
 
 @given(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sparse_ap.errors import MemoryLimitError
-from sparse_ap.execution.budget import GraphSize, Way, choose_way
+from sparse_ap.execution.budget import GraphSize, Plan, first_that_fits
 
 N_POINTS, DEGREE = 600_000, 8
 
@@ -33,12 +33,12 @@ given, n_jobs = (open_graph(path), 1) if kind == "streamed" else (path, None)
 effort = Effort(200 if int(n_disturbances) else 0, int(n_disturbances))
 sparse_ap.clustering.run.Effort.after = lambda *given: effort
 chosen = []
-choose = sparse_ap.execution.plans.choose_way
+choose = sparse_ap.execution.plans.first_that_fits
 def noted(ways, size, limit):
     way = choose(ways, size, limit)
     chosen.extend([way, psutil.Process().memory_info().rss + way.extra_bytes(size)])
     return way
-sparse_ap.execution.plans.choose_way = noted
+sparse_ap.execution.plans.first_that_fits = noted
 clustering = affinity_propagation(given, memory_limit=limit, preference=-2.0, max_iter=11, n_jobs=n_jobs)
 way, promised = chosen
 print(json.dumps({
@@ -106,9 +106,9 @@ def test_what_will_not_fit_is_refused_before_the_start(path: Path) -> None:
 
 def test_the_first_way_that_fits_is_taken() -> None:
     size = GraphSize(10**6, 10**7, 4, 1 << 20, 0, searching=True)
-    ways = [Way(True, False, True, 2), Way(True, False, False, 2), Way(False, True, False, 2)]
-    needs = [way.extra_bytes(size) for way in ways]
+    plans = [Plan(True, False, True, 2), Plan(True, False, False, 2), Plan(False, True, False, 2)]
+    needs = [plan.extra_bytes(size) for plan in plans]
     assert needs == sorted(needs, reverse=True)
-    assert choose_way(ways, size, 10**12) is ways[0]
+    assert first_that_fits(plans, size, 10**12) is plans[0]
     with pytest.raises(MemoryLimitError, match=r"1,000,000 points and .*refine='medoid' takes less"):
-        choose_way(ways, size, needs[-1])
+        first_that_fits(plans, size, needs[-1])

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import graphs
 
-from sparse_ap.execution.blocking import Execution, cut_rows
-from sparse_ap.execution.local import SerialRunner, ThreadsRunner
+from sparse_ap.execution.blocking import BlockedGraph, cut_rows
+from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
 from sparse_ap.execution.renumbering import locality_order, reordered
 from sparse_ap.kernels.assignment import ExemplarVectors, LookPass
 from sparse_ap.kernels.block import RowCut
@@ -30,9 +30,9 @@ from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.store import block_of
 
 
-def execution_of(graph: Any, runner: Any = None) -> Execution:
+def execution_of(graph: Any, executor: Any = None) -> BlockedGraph:
     store = MemoryStore.from_sparse(graph)
-    return Execution(store, cut_rows(store.indptr, 2), runner or SerialRunner())
+    return BlockedGraph(store, cut_rows(store.indptr, 2), executor or SerialExecutor())
 
 
 @given(st.lists(st.floats(-1e6, 1e6), max_size=50), st.randoms())
@@ -66,10 +66,10 @@ def test_quantiles_are_numpys(values: list[float], dtype: Any, at: list[float]) 
     data = np.array(values, dtype)
     indptr = np.array([0, n, *[n] * n])
     columns = np.arange(1, n + 1)
-    execution = execution_of(scipy.sparse.csr_array((data, columns, indptr), shape=(n + 1, n + 1)))
+    blocked = execution_of(scipy.sparse.csr_array((data, columns, indptr), shape=(n + 1, n + 1)))
 
     def count(histogram: Any) -> Any:
-        return execution.run(histogram, (), ())[1]
+        return blocked.run(histogram, (), ())[1]
 
     ranks = [0, n // 2, n - 1]
     assert order_statistics(count, data.dtype, ranks).tolist() == np.sort(data)[ranks].tolist()
@@ -96,7 +96,7 @@ def test_statistics_count_what_is_stored(graph: Any, seed: int) -> None:
     indptr = np.r_[0, np.cumsum(np.bincount(all_rows, minlength=n))]
     stored = scipy.sparse.csr_array((all_values[order], all_columns[order], indptr), shape=(n, n))
 
-    with ThreadsRunner(2) as threads:
+    with ThreadsExecutor(2) as threads:
         _, statistics = execution_of(stored, threads).run(StatisticsPass(), (), ())
     off = all_rows != all_columns
     finite = off & np.isfinite(all_values)
@@ -134,10 +134,10 @@ def test_a_look_values_the_exemplars(graph: Any, seed: int) -> None:
 @given(graphs(dtype=np.float32))
 def test_reordering_renumbers_and_sorts(graph: Any) -> None:
     n = graph.shape[0]
-    execution = execution_of(graph)
-    order = locality_order(block_of(execution.store, RowCut(0, n)))
+    blocked = execution_of(graph)
+    order = locality_order(block_of(blocked.store, RowCut(0, n)))
     assert sorted(order.tolist()) == list(range(n))
-    indptr, indices, data = reordered(execution, order)
+    indptr, indices, data = reordered(blocked, order)
     for new_row in range(n):
         edges = slice(indptr[new_row], indptr[new_row + 1])
         assert (np.diff(data[edges]) <= 0).all()
@@ -149,8 +149,8 @@ def test_reordering_renumbers_and_sorts(graph: Any) -> None:
 
 def test_long_rows_are_sorted_too() -> None:
     similarity = np.random.default_rng(0).random((300, 300)).astype(np.float32)
-    execution = Execution(MemoryStore.from_dense(similarity), (RowCut(0, 300),), SerialRunner())
-    _, indices, data = reordered(execution, np.arange(300, dtype=np.int32))
+    blocked = BlockedGraph(MemoryStore.from_dense(similarity), (RowCut(0, 300),), SerialExecutor())
+    _, indices, data = reordered(blocked, np.arange(300, dtype=np.int32))
     assert (np.diff(data.reshape(300, 299), axis=1) <= 0).all()
     assert (similarity[np.repeat(np.arange(300), 299), indices] == data).all()
 

@@ -19,7 +19,7 @@ from sparse_ap.execution.dask import placement
 from sparse_ap.execution.dask.placement import grouped, homes_of, kept_in_memory, require_room
 from sparse_ap.execution.dask.tasks import SentRows, Share, add_columns, read_part, unpacked, written
 from sparse_ap.execution.dask.workers import Member
-from sparse_ap.execution.local import SerialRunner
+from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM
 from sparse_ap.kernels.edge_summary import BestRows, ExtentPass
@@ -175,7 +175,7 @@ GRAPH = knn_similarity(300, 6, 2, seed=5)
 def test_parts_together_do_what_a_pass_does(inner: list[int]) -> None:
     store, pass_ = MemoryStore.from_sparse(GRAPH), ExtentPass()
     rows = BestRows(np.empty(300))
-    (in_degree,), extent = SerialRunner().run(pass_, store, [RowCut(0, 300)], (), rows)
+    (in_degree,), extent = SerialExecutor().run(pass_, store, [RowCut(0, 300)], (), rows)
     shares, best, total = [], BestRows(np.full(300, np.nan)), pass_.nothing
     for start, stop in pairwise([0, *sorted(inner), 300]):
         part, cut = store.part([RowCut(start, stop)], hold=True), RowCut(start, stop)

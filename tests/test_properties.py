@@ -15,8 +15,8 @@ from samples import knn_similarity
 from strategies import graphs
 
 from sparse_ap import Clustering, InvalidInputError, Outcome, affinity_propagation
-from sparse_ap.execution.blocking import Execution, cut_rows
-from sparse_ap.execution.local import SerialRunner
+from sparse_ap.execution.blocking import BlockedGraph, cut_rows
+from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.propagation import readout
 from sparse_ap.propagation.problem import Problem, survey
 from sparse_ap.storage.memory import MemoryStore
@@ -71,11 +71,11 @@ def test_labels_are_valid_and_net_similarity_is_theirs(
 def test_repair_is_at_least_as_good_as_everybody_alone(graph: Any, eighths: int, seed: int) -> None:
     n = graph.shape[0]
     store = MemoryStore.from_sparse(graph)
-    execution = Execution(store, cut_rows(store.indptr, 2), SerialRunner())
+    blocked = BlockedGraph(store, cut_rows(store.indptr, 2), SerialExecutor())
     rng = np.random.default_rng(seed)
     preference = eighths / 8 + rng.integers(0, 3, n)
     ids = np.arange(n, dtype=np.int32)
-    problem = Problem(execution, ids, preference, survey(execution)[0])
+    problem = Problem(blocked, ids, preference, survey(blocked)[0])
     exemplar = rng.random(n) < 0.1
     repaired, n_promoted = readout.repair(problem, exemplar)
     assert (repaired.chosen >= 0).all()

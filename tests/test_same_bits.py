@@ -19,8 +19,8 @@ from strategies import graphs
 
 from sparse_ap import affinity_propagation
 from sparse_ap.clustering import input as sources
-from sparse_ap.execution.blocking import Execution, cut_rows
-from sparse_ap.execution.local import SerialRunner, ThreadsRunner
+from sparse_ap.execution.blocking import BlockedGraph, cut_rows
+from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.kernels.classic import Messages
 from sparse_ap.kernels.exact_sum import Grid
@@ -87,7 +87,7 @@ def test_messages_are_the_same_bits_for_any_cut(graph: Any, inner: list[int], co
     preference = np.linspace(-3, -1, n)
     grid = Grid.for_totals(4.0 * n * 10**6)
 
-    def totals(runner: Any, cuts: Any) -> list[bytes]:
+    def totals(executor: Any, cuts: Any) -> list[bytes]:
         scheme: Any
         if compact:
             scheme = Compact(0.6, 0.5, 0.5, np.dtype(np.float64), grid, Settling(after=3, first=0.1))
@@ -104,17 +104,17 @@ def test_messages_are_the_same_bits_for_any_cut(graph: Any, inner: list[int], co
         seen_rows: list[Any] = []
         spy = Spy(*(getattr(scheme, name) for name in scheme.__dataclass_fields__))
         stop = StopRule(25, 15, 0.0)
-        execution = Execution(store, cuts, runner)
+        blocked = BlockedGraph(store, cuts, executor)
         points, gap = PointState.at_rest(preference, spy.total_dtype), np.ones(n, np.float32)
-        propagate(execution, spy, points, gap, stop, LastSeen(), lambda report: None, NoCheckpoints())
+        propagate(blocked, spy, points, gap, stop, LastSeen(), lambda report: None, NoCheckpoints())
         seen.extend(np.asarray(values).tobytes() for values in seen_rows[0])
         return seen
 
     bounds = sorted({0, n, *(b for b in inner if b < n)})
     cuts = tuple(RowCut(a, b) for a, b in itertools.pairwise(bounds))
-    expected = totals(SerialRunner(), (RowCut(0, n),))
-    assert totals(SerialRunner(), cuts) == expected
-    with ThreadsRunner(3) as threads:
+    expected = totals(SerialExecutor(), (RowCut(0, n),))
+    assert totals(SerialExecutor(), cuts) == expected
+    with ThreadsExecutor(3) as threads:
         assert totals(threads, cuts) == expected
 
 

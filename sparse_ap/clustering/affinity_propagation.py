@@ -1,4 +1,4 @@
-"""The public function: check, plan, choose store and runner, propagate, read out."""
+"""The public function: check, plan, choose store and executor, propagate, read out."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def affinity_propagation(
         Threads that compute at a time. None or -1: one for each processor this process may use. The result is
         the same to the bit for any number. (For a graph on disk there is one more, since one is reading.)
     memory_limit : int or str, optional
-        Bytes that the whole process may hold, such as ``"2GB"``. Of the ways to run the fastest that fits is
+        Bytes that the whole process may hold, such as ``"2GB"``. Of the plans the fastest that fits is
         taken: a graph on disk is read into memory or not, points are renumbered or not, threads are fewer.
         The result is the same to the bit. None: for a graph on disk, most of the memory that is free.
     checkpoint : path, optional
@@ -208,9 +208,9 @@ def affinity_propagation(
         random_state,
     )
     keeping = checked_keeping(checkpoint, checkpoint_every, resume, settings)
-    with opened(similarity, settings, keeping, n_jobs, memory_limit, client) as (source, way, runner):
-        problem, row_best = prepared(source, way, preference, preference_quantile, settings, runner)
-        run = Run(settings, keeping, way.reorder, callback, verbose)
+    with opened(similarity, settings, keeping, n_jobs, memory_limit, client) as (source, plan, executor):
+        problem, row_best = prepared(source, plan, preference, preference_quantile, settings, executor)
+        run = Run(settings, keeping, plan.reorder, callback, verbose)
         if n_clusters is not None:
             problem, clustering = with_number(run, problem, int(n_clusters))
         else:

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 import scipy.sparse
 
-from sparse_ap.execution.blocking import Execution
+from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.graphs.edges import keep_top_k
 from sparse_ap.kernels.block import Block, Float64Array, Int32Array, Int64Array
 from sparse_ap.kernels.coarsening import ClusterVectors, ContractionPass, Links
@@ -53,7 +53,7 @@ class LinkedGraph:
 
     Attributes
     ----------
-    execution : Execution
+    graph : BlockedGraph
     user_id : ndarray of int32, shape (n_points,), or None
         The user's number of each point; None: its own.
     most_pairs : callable
@@ -62,7 +62,7 @@ class LinkedGraph:
         What to add up instead of edges, as `ContractionPass` takes it.
     """
 
-    execution: Execution
+    graph: BlockedGraph
     user_id: Int32Array | None
     most_pairs: Callable[[int], int]
     weigh: Callable[[Block], Int64Array] | None = None
@@ -82,13 +82,13 @@ class LinkedGraph:
     def _links(self, label: Int32Array, n_clusters: int) -> Iterator[Links]:
         """Count edges for one range of clusters after the other, as many as fit."""
         most = self.most_pairs(n_clusters)
-        n_edges = max(1, int(self.execution.store.indptr[-1]))
+        n_edges = max(1, int(self.graph.store.indptr[-1]))
         # There are no more pairs than edges.
         width = max(1, n_clusters * min(n_edges, most) // n_edges)
         start = 0
         while start < max(1, n_clusters):
             begun = Links(n_clusters, start, min(n_clusters, start + width), most)
-            links = self.execution.run(ContractionPass(begun, self.weigh), ClusterVectors(label), ())[1]
+            links = self.graph.run(ContractionPass(begun, self.weigh), ClusterVectors(label), ())[1]
             yield links
             start, width = max(1, links.stop), links.stop - links.start
             if 2 * links.n_pairs <= most:

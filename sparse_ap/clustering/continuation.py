@@ -98,7 +98,7 @@ class Guide:
 
     def _found(self, run: Run, problem: Problem) -> Found:
         price = _price_of(problem)
-        row_best = best_of_rows(problem.execution)
+        row_best = best_of_rows(problem.graph)
         # Messages from where exemplars were much cheaper hardly let go of the many that there were.
         begun = self._state if price < 2.0 * self._price else None
         self._state = None

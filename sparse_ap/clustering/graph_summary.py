@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from sparse_ap.clustering.input import loaded, open_runner, open_source
+from sparse_ap.clustering.input import loaded, open_executor, open_source
 from sparse_ap.clustering.preparation import examined
-from sparse_ap.execution.blocking import Execution
-from sparse_ap.execution.plans import chosen_way
+from sparse_ap.execution.blocking import BlockedGraph
+from sparse_ap.execution.plans import choose_plan
 from sparse_ap.execution.renumbering import matrix_of
 from sparse_ap.kernels.block import Float64Array, RowCut
 from sparse_ap.kernels.edge_summary import BestRows, ExtentPass, OutDegreePass, OutDegreeRows
@@ -83,17 +83,17 @@ def inspect_graph(
         The matrix cannot be taken as a graph.
     """
     source = open_source(similarity)
-    way = chosen_way(source, reorder=False, scheme="compact", refine=None, n_jobs=n_jobs, memory_limit=None)
-    with open_runner(way.n_threads) as runner:
-        execution, entries = examined(loaded(source, way, runner), missing)
-        rows = BestRows(np.empty(execution.n_points))
-        (in_degree,), extent = execution.run(ExtentPass(), (), rows)
-        quantiles = similarity_quantiles(execution, extent.n_edges, list(QUANTILES))
-        n_components = None if way.streaming else _count_components(execution)
-        out_degree = np.empty(execution.n_points, np.int32)
-        execution.run(OutDegreePass(), (), OutDegreeRows(out_degree))
+    plan = choose_plan(source, reorder=False, scheme="compact", refine=None, n_jobs=n_jobs, memory_limit=None)
+    with open_executor(plan.n_threads) as executor:
+        blocked, entries = examined(loaded(source, plan, executor), missing)
+        rows = BestRows(np.empty(blocked.n_points))
+        (in_degree,), extent = blocked.run(ExtentPass(), (), rows)
+        quantiles = similarity_quantiles(blocked, extent.n_edges, list(QUANTILES))
+        n_components = None if plan.streaming else _count_components(blocked)
+        out_degree = np.empty(blocked.n_points, np.int32)
+        blocked.run(OutDegreePass(), (), OutDegreeRows(out_degree))
     return GraphSummary(
-        execution.n_points,
+        blocked.n_points,
         extent.n_edges,
         entries,
         _spread(out_degree),
@@ -105,10 +105,10 @@ def inspect_graph(
     )
 
 
-def _count_components(execution: Execution) -> int:
-    if not execution.n_points:
+def _count_components(blocked: BlockedGraph) -> int:
+    if not blocked.n_points:
         return 0
-    graph = matrix_of(block_of(execution.store, RowCut(0, execution.n_points)))
+    graph = matrix_of(block_of(blocked.store, RowCut(0, blocked.n_points)))
     return int(connected_components(graph, directed=True, connection="weak")[0])
 
 

@@ -107,18 +107,18 @@ def hierarchy(
             session(similarity, missing, random_state, n_jobs, memory_limit, client, verbose)
         )
         if clustering is None:
-            clustering = clustered(run, problem, best_of_rows(problem.execution))
+            clustering = clustered(run, problem, best_of_rows(problem.graph))
             warn_of(clustering.outcome)
-        n_points = problem.execution.n_points
+        n_points = problem.graph.n_points
         remedy = "Give the clustering of this graph, or leave it out."
         _require_same_number("clustering is of", len(clustering.labels), n_points, remedy)
-        graph = LinkedGraph(problem.execution, problem.user_id, partial(pairs_counted, memory_limit))
+        graph = LinkedGraph(problem.graph, problem.user_id, partial(pairs_counted, memory_limit))
         if links is not None:
             given = opened(links, run.settings, run.keeping, n_jobs, memory_limit, client)
-            execution = loaded(*held.enter_context(given))
+            blocked = loaded(*held.enter_context(given))
             remedy = "Give weights of links between the same points, or leave them out."
-            _require_same_number("links are between", execution.n_points, n_points, remedy)
-            graph = LinkedGraph(execution, execution.store.origin.order, graph.most_pairs, weights)
+            _require_same_number("links are between", blocked.n_points, n_points, remedy)
+            graph = LinkedGraph(blocked, blocked.store.origin.order, graph.most_pairs, weights)
         levels = _levels(clustering, graph, level_preference, random_state, n_jobs, verbose)
         clusterings, graphs, n_inner, n_edges = zip(*islice(levels, max_levels), strict=True)
     return Hierarchy(clusterings, graphs, np.array(n_inner, np.int64), n_edges[0])
@@ -143,7 +143,7 @@ def _levels(
         yield clustering, graph, n_inner, n_edges
         with session(graph, None, random_state, n_jobs, None, None, verbose) as (run, problem):
             preference = level_preference * (problem.common_preference or 0.0)
-            clustering = clustered(run, problem.at(preference), best_of_rows(problem.execution))
+            clustering = clustered(run, problem.at(preference), best_of_rows(problem.graph))
         if clustering.n_clusters == len(clustering.labels):
             return
         labels = clustering.labels[labels]

@@ -1,4 +1,4 @@
-"""Where a graph comes from, and who reads it: the one module that knows every store and runner."""
+"""Where a graph comes from, and who reads it: the one module that knows every store and executor."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import zarr
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.execution.blocking import Execution, cut_rows
-from sparse_ap.execution.budget import Way, fits_at_hand
-from sparse_ap.execution.executor import Runner
-from sparse_ap.execution.local import SerialRunner, ThreadsRunner
+from sparse_ap.execution.blocking import BlockedGraph, cut_rows
+from sparse_ap.execution.budget import Plan, fits_at_hand
+from sparse_ap.execution.executor import Executor
+from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
 from sparse_ap.execution.plans import Source
 from sparse_ap.execution.renumbering import reordered
 from sparse_ap.graphs.stored import StoredGraph, open_graph
@@ -32,13 +32,13 @@ from sparse_ap.storage.zarr_dense import ZarrDenseStore
 if TYPE_CHECKING:
     from distributed import Client
 
-    from sparse_ap.execution.dask.executor import ClusterRunner
+    from sparse_ap.execution.dask.executor import DaskExecutor
 
-__all__ = ["at_hand", "loaded", "open_cluster", "open_runner", "open_source", "renumbered"]
+__all__ = ["at_hand", "loaded", "open_cluster", "open_executor", "open_source", "renumbered"]
 
 
-def open_cluster(client: Client | None, similarity: Any) -> ClusterRunner | None:
-    """Return the runner on a cluster: the client's, or the active one's where only that can read the graph.
+def open_cluster(client: Client | None, similarity: Any) -> DaskExecutor | None:
+    """Return the executor on a cluster: the client's, or the active one's where only that can read the graph.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def open_cluster(client: Client | None, similarity: Any) -> ClusterRunner | None
         return None
     from distributed import Client
 
-    from sparse_ap.execution.dask.executor import ClusterRunner
+    from sparse_ap.execution.dask.executor import DaskExecutor
 
     if client is None:
         try:
@@ -69,7 +69,7 @@ def open_cluster(client: Client | None, similarity: Any) -> ClusterRunner | None
         raise InvalidInputError(
             "The client has been closed. Make a new one: client = distributed.Client(...)."
         )
-    return ClusterRunner(client)
+    return DaskExecutor(client)
 
 
 def _is_collection(similarity: Any) -> bool:
@@ -77,7 +77,7 @@ def _is_collection(similarity: Any) -> bool:
     return hasattr(similarity, "__dask_graph__")
 
 
-def open_source(similarity: Any, cluster: ClusterRunner | None = None) -> Source:
+def open_source(similarity: Any, cluster: DaskExecutor | None = None) -> Source:
     """Take what the user gave as a graph.
 
     Raises
@@ -99,7 +99,7 @@ def open_source(similarity: Any, cluster: ClusterRunner | None = None) -> Source
     return Source(_memory_store(similarity, dense), stored=False, loadable=True, dense=dense)
 
 
-def _stored(store: ZarrStore | ZarrDenseStore, loadable: bool, cluster: ClusterRunner | None) -> Source:
+def _stored(store: ZarrStore | ZarrDenseStore, loadable: bool, cluster: DaskExecutor | None) -> Source:
     """Take zarr arrays as a graph, if whoever is to read them can."""
     array = store.positions if isinstance(store, ZarrStore) else store.array
     if cluster is not None and isinstance(array.store, zarr.storage.MemoryStore):
@@ -117,33 +117,33 @@ def _is_dense(similarity: Any) -> bool:
 
 
 @contextmanager
-def open_runner(n_threads: int, cluster: ClusterRunner | None = None) -> Iterator[Runner]:
-    """Yield the runner for a number of threads, or that on a cluster."""
+def open_executor(n_threads: int, cluster: DaskExecutor | None = None) -> Iterator[Executor]:
+    """Yield the executor for a number of threads, or that on a cluster."""
     if cluster is not None:
         yield cluster
         return
     if n_threads == 1:
-        yield SerialRunner()
+        yield SerialExecutor()
         return
-    with ThreadsRunner(n_threads) as threads:
+    with ThreadsExecutor(n_threads) as threads:
         yield threads
 
 
-def loaded(source: Source, way: Way, runner: Runner) -> Execution:
+def loaded(source: Source, plan: Plan, executor: Executor) -> BlockedGraph:
     """Return the graph as it will be read: by whom, and from where."""
     store = source.store
-    if way.load:
+    if plan.load:
         assert isinstance(store, ZarrStore)
         store = store.in_memory()
-    return executed(store, runner)
+    return executed(store, executor)
 
 
-def executed(store: Store, runner: Runner) -> Execution:
-    """Return a graph cut for a runner."""
+def executed(store: Store, executor: Executor) -> BlockedGraph:
+    """Return a graph cut for an executor."""
     cuts = store.divisions
     if cuts is None:
-        cuts = cut_rows(store.indptr, runner.n_threads, store.chunk_edges)
-    return Execution(store, cuts, runner)
+        cuts = cut_rows(store.indptr, executor.n_threads, store.chunk_edges)
+    return BlockedGraph(store, cuts, executor)
 
 
 def at_hand(problem: Problem) -> Problem:
@@ -152,18 +152,18 @@ def at_hand(problem: Problem) -> Problem:
     For work that reads the edges hundreds of times: on a cluster each time takes some 40 milliseconds,
     however few they are.
     """
-    execution = problem.execution
-    here = isinstance(execution.runner, SerialRunner | ThreadsRunner)
-    if here or not fits_at_hand(execution.n_points, problem.survey.n_edges):
+    graph = problem.graph
+    here = isinstance(graph.executor, SerialExecutor | ThreadsExecutor)
+    if here or not fits_at_hand(graph.n_points, problem.survey.n_edges):
         return problem
-    collected = execution.run(CollectPass(), (), ())[1]
-    copy = MemoryStore(*collected.csr(execution.dtype), execution.store.origin)
-    return replace(problem, execution=executed(copy, SerialRunner()))
+    collected = graph.run(CollectPass(), (), ())[1]
+    copy = MemoryStore(*collected.csr(graph.dtype), graph.store.origin)
+    return replace(problem, graph=executed(copy, SerialExecutor()))
 
 
-def renumbered(execution: Execution, order: Int32Array) -> Execution:
+def renumbered(graph: BlockedGraph, order: Int32Array) -> BlockedGraph:
     """Return a copy of a graph in memory, point ``order[j]`` numbered j."""
-    return executed(MemoryStore(*reordered(execution, order)), execution.runner)
+    return executed(MemoryStore(*reordered(graph, order)), graph.executor)
 
 
 def _memory_store(similarity: Any, dense: NDArray[Any] | None) -> MemoryStore:

@@ -72,7 +72,7 @@ def checked_number(
 
 def _require_possible(problem: Problem, n_clusters: int) -> None:
     """Refuse numbers of clusters that no clustering of the graph can have."""
-    n, most = problem.execution.n_points, 1 + problem.survey.max_in_degree
+    n, most = problem.graph.n_points, 1 + problem.survey.max_in_degree
     if n_clusters > n:
         raise InvalidInputError(f"n_clusters={n_clusters}, but there are only {n} points.")
     if n_clusters * most < n:
@@ -114,7 +114,7 @@ def with_number(run: Run, problem: Problem, n_clusters: int) -> tuple[Problem, C
         found = exactly(run, found, n_clusters, [fewest(run, problem)])
     if found.n_clusters > n_clusters:
         _refuse(n_clusters, found.n_clusters)
-    require_kept_edges(found.problem.preference, problem.execution.store.origin)
+    require_kept_edges(found.problem.preference, problem.graph.store.origin)
     return found.problem, found.clustering()
 
 

@@ -122,9 +122,9 @@ def preference_path(
     given = None if preferences is None else _descending(preferences)
     with session(similarity, missing, random_state, n_jobs, memory_limit, client, verbose) as (run, problem):
         wanted = _default(problem) if given is None else given
-        require_summable(float(np.abs(wanted).max()), problem.execution.dtype)
+        require_summable(float(np.abs(wanted).max()), problem.graph.dtype)
         for preference in wanted:
-            require_kept_edges(np.array([preference]), problem.execution.store.origin)
+            require_kept_edges(np.array([preference]), problem.graph.store.origin)
         return PreferencePath(wanted, tuple(_clusterings(run, problem, wanted[::-1]))[::-1])
 
 

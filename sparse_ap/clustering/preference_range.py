@@ -89,7 +89,7 @@ def preference_range(
     """
     with session(similarity, missing, random_state, n_jobs, memory_limit, client, verbose) as (run, problem):
         if not problem.survey.n_edges:
-            n = problem.execution.n_points
+            n = problem.graph.n_points
             return PreferenceRange(0.0, 0.0, n, n)
         found = fewest(run, problem)
         bound = _proven_least(problem, found)
@@ -102,7 +102,7 @@ def _lowest(found: Found) -> float:
     For each point less of the others that would be lost, so that still more clusters cannot be better.
     """
     clustering = found.clustering()
-    best = best_of_rows(found.problem.execution)
+    best = best_of_rows(found.problem.graph)
     others = np.sort(best[best > -np.inf])
     n_more = found.n_clusters + 1 - (len(best) - len(others))
     if n_more > len(others):
@@ -116,7 +116,7 @@ def _proven_least(problem: Problem, found: Found) -> int:
     With K of them and preference p the net similarity is (n - K) * smallest + K * p at least, and no more
     than its bound; p is chosen so low that K alone matters.
     """
-    edges, n = problem.survey, problem.execution.n_points
+    edges, n = problem.survey, problem.graph.n_points
     lowest = problem.at(edges.smallest - 4.0 * n * edges.span)
     clustering = certified(lowest, found._replace(problem=lowest).clustering(), verbose=False)
     assert clustering.net_similarity_bound is not None

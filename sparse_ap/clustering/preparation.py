@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sparse_ap.clustering.input import executed, loaded, open_cluster, open_runner, open_source, renumbered
+from sparse_ap.clustering.input import executed, loaded, open_cluster, open_executor, open_source, renumbered
 from sparse_ap.errors import InvalidInputError, warn_of_positive_similarities
-from sparse_ap.execution.blocking import Execution
-from sparse_ap.execution.budget import Way
-from sparse_ap.execution.executor import Runner
-from sparse_ap.execution.plans import Source, chosen_way, cluster_way
+from sparse_ap.execution.blocking import BlockedGraph
+from sparse_ap.execution.budget import Plan
+from sparse_ap.execution.executor import Executor
+from sparse_ap.execution.plans import Source, choose_plan, cluster_plan
 from sparse_ap.execution.renumbering import locality_order
 from sparse_ap.kernels.block import Float64Array, RowCut
 from sparse_ap.kernels.entry_statistics import EdgeStatistics, StatisticsPass
@@ -39,24 +39,24 @@ def opened(
     n_jobs: int | None,
     memory_limit: int | str | None,
     client: Client | None,
-) -> Iterator[tuple[Source, Way, Runner]]:
+) -> Iterator[tuple[Source, Plan, Executor]]:
     """Yield a graph, the way chosen to run on it, and who reads it; parameters as `affinity_propagation`."""
     cluster = open_cluster(client, similarity)
     source = open_source(similarity, cluster)
-    choose = chosen_way if cluster is None else cluster_way
+    choose = choose_plan if cluster is None else cluster_plan
     layout = keeping.layout(settings.reorder)
-    way = choose(source, layout, settings.scheme, settings.refine, n_jobs, memory_limit)
-    with open_runner(way.n_threads, cluster) as runner:
-        yield source, way, runner
+    plan = choose(source, layout, settings.scheme, settings.refine, n_jobs, memory_limit)
+    with open_executor(plan.n_threads, cluster) as executor:
+        yield source, plan, executor
 
 
 def prepared(
     source: Source,
-    way: Way,
+    plan: Plan,
     preference: ArrayLike | None,
     quantile: float | None,
     settings: Settings,
-    runner: Runner,
+    executor: Executor,
 ) -> tuple[Problem, Float64Array]:
     """Check the input, resolve the preferences, renumber the points where that pays.
 
@@ -66,38 +66,38 @@ def prepared(
     row_best : ndarray of float64, shape (n_points,)
         Each point's largest similarity.
     """
-    execution, no_distances = _load(source, way, settings, runner)
+    graph, no_distances = _load(source, plan, settings, executor)
     if preference is None and quantile is None and source.dense is not None:
         preference = _dense_median(source.dense)
-    edges, row_best = survey(execution)
+    edges, row_best = survey(graph)
     if 0 <= edges.smallest < edges.largest and not no_distances:
         warn_of_positive_similarities(edges.largest)
-    given = resolve_preference(preference, quantile, execution, edges.n_edges)
-    require_kept_edges(given, execution.store.origin)
-    user_id = execution.store.origin.order
-    if way.reorder:
-        order = locality_order(block_of(execution.store, RowCut(0, execution.n_points)))
-        execution = renumbered(execution, order)
+    given = resolve_preference(preference, quantile, graph, edges.n_edges)
+    require_kept_edges(given, graph.store.origin)
+    user_id = graph.store.origin.order
+    if plan.reorder:
+        order = locality_order(block_of(graph.store, RowCut(0, graph.n_points)))
+        graph = renumbered(graph, order)
         row_best = row_best[order]
         user_id = order if user_id is None else user_id[order]
     if user_id is None:
-        user_id = np.arange(execution.n_points, dtype=np.int32)
+        user_id = np.arange(graph.n_points, dtype=np.int32)
     elif given.strides != (0,):
         given = given[user_id]
-    return Problem(execution, user_id, given, edges), row_best
+    return Problem(graph, user_id, given, edges), row_best
 
 
-def _load(source: Source, way: Way, settings: Settings, runner: Runner) -> tuple[Execution, bool]:
+def _load(source: Source, plan: Plan, settings: Settings, executor: Executor) -> tuple[BlockedGraph, bool]:
     """Return the graph, and whether its entries surely are no distances."""
-    execution = loaded(source, way, runner)
+    graph = loaded(source, plan, executor)
     if not settings.check_finite:
-        return execution, True
-    execution, statistics = examined(execution, settings.missing)
-    best_first = 2 * statistics.n_best_first > execution.n_points
+        return graph, True
+    graph, statistics = examined(graph, settings.missing)
+    best_first = 2 * statistics.n_best_first > graph.n_points
     alike_itself = statistics.n_alike_itself > 0 or (
         source.dense is not None and bool((np.diagonal(source.dense) > 0).any())
     )
-    return execution, best_first or alike_itself
+    return graph, best_first or alike_itself
 
 
 def _dense_median(matrix: Any) -> float | None:
@@ -107,12 +107,12 @@ def _dense_median(matrix: Any) -> float | None:
     return median if np.isfinite(median) else None
 
 
-def examined(execution: Execution, missing: str | None) -> tuple[Execution, EdgeStatistics]:
+def examined(graph: BlockedGraph, missing: str | None) -> tuple[BlockedGraph, EdgeStatistics]:
     """Look at every entry.
 
     Returns
     -------
-    execution : Execution
+    graph : BlockedGraph
         The graph, every entry an edge of its own.
     statistics : EdgeStatistics
         Of the entries as they were.
@@ -122,18 +122,18 @@ def examined(execution: Execution, missing: str | None) -> tuple[Execution, Edge
     InvalidInputError
         There are entries that mean nothing.
     """
-    statistics = examine(execution, missing)
+    statistics = examine(graph, missing)
     if not statistics.canonical:
-        execution = executed(execution.store.normalised(), execution.runner)
-    return execution, statistics
+        graph = executed(graph.store.normalised(), graph.executor)
+    return graph, statistics
 
 
-def examine(execution: Execution, missing: str | None) -> EdgeStatistics:
+def examine(graph: BlockedGraph, missing: str | None) -> EdgeStatistics:
     """Look at every stored entry, and refuse graphs with entries that mean nothing.
 
     Parameters
     ----------
-    execution : Execution
+    graph : BlockedGraph
     missing : {"nan"} or None
         Whether NaN is an absent edge.
 
@@ -143,21 +143,21 @@ def examine(execution: Execution, missing: str | None) -> EdgeStatistics:
         NaN, +inf, a column id that is not a point's, or rows as lists of distances have them; the message
         counts them and shows the first.
     """
-    statistics = execution.run(StatisticsPass(), (), ())[1]
+    statistics = graph.run(StatisticsPass(), (), ())[1]
     if statistics.n_nan and missing is None:
         remedy = "Give missing='nan' to take them as absent edges, or remove them (an absent edge is -inf)"
-        first = _first(execution, statistics.first_nan, lambda column, s: np.isnan(s))
+        first = _first(graph, statistics.first_nan, lambda column, s: np.isnan(s))
         _refuse(f"{_are(statistics.n_nan)} NaN", first, remedy)
     if statistics.n_outside:
-        outside = f"{_has(statistics.n_outside)} a column id outside 0 to {execution.n_points - 1}"
-        n = execution.n_points
-        first = _first(execution, statistics.first_outside, lambda column, s: (column < 0) | (column >= n))
+        outside = f"{_has(statistics.n_outside)} a column id outside 0 to {graph.n_points - 1}"
+        n = graph.n_points
+        first = _first(graph, statistics.first_outside, lambda column, s: (column < 0) | (column >= n))
         _refuse(outside, first, "Rebuild the graph")
     if statistics.n_plus_inf:
         remedy = "Give them a finite value"
-        first = _first(execution, statistics.first_infinite, lambda column, s: s == np.inf)
+        first = _first(graph, statistics.first_infinite, lambda column, s: s == np.inf)
         _refuse(f"{_are(statistics.n_plus_inf)} +inf", first, remedy)
-    if 2 * min(statistics.n_nearest_first, statistics.n_diagonal) > execution.n_points:
+    if 2 * min(statistics.n_nearest_first, statistics.n_diagonal) > graph.n_points:
         raise InvalidInputError(
             "The graph holds distances, as sklearn.neighbors.KNeighborsTransformer writes them: rows begin "
             "with 0, the distance of a point from itself, and rise. Similarities are needed, larger meaning "
@@ -182,9 +182,9 @@ def _are(count: int) -> str:
     return f"{count} {'is' if count == 1 else 'are'}"
 
 
-def _first(execution: Execution, row: int, wrong: Callable[[Any, Any], Any]) -> str:
+def _first(graph: BlockedGraph, row: int, wrong: Callable[[Any, Any], Any]) -> str:
     """Show the first entry of a row, off the diagonal, that is wrong by its column or similarity."""
-    block = block_of(execution.store, RowCut(row, row + 1))
+    block = block_of(graph.store, RowCut(row, row + 1))
     column, s = block.indices, block.data
     edge = np.flatnonzero(wrong(column, s) & (column != row))[0]
     return f"({row}, {column[edge]}) = {s[edge]}"

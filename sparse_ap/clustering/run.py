@@ -91,7 +91,7 @@ class Run:
             told_of_sweeps(settings.stop.max_iter, self.callback, self.verbose) as told,
             checkpoints.guarding(),
         ):
-            done = propagate(problem.execution, scheme, points, gap, settings.stop, judge, told, checkpoints)
+            done = propagate(problem.graph, scheme, points, gap, settings.stop, judge, told, checkpoints)
         return done, points
 
     def read_out(self, problem: Problem, propagation: Propagation) -> Clustering:
@@ -113,14 +113,14 @@ class Run:
 
 
 def _scheme(problem: Problem, settings: Settings, grid: Grid, settling: Settling) -> tuple[Scheme, Judge]:
-    execution, damping = problem.execution, settings.damping
+    graph, damping = problem.graph, settings.damping
     if settings.scheme == "classic":
         assert damping is not None
         return Classic(damping, Messages.at_rest(problem.survey.n_edges), grid), LastSeen()
-    mean_degree = problem.survey.n_edges / max(1, execution.n_points)
+    mean_degree = problem.survey.n_edges / max(1, graph.n_points)
     damping = damping_for_degree(mean_degree) if damping is None else damping
     return (
-        Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, execution.dtype, grid, settling),
+        Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, graph.dtype, grid, settling),
         BestSeen(problem, LOOK_EVERY, settings.stop.tol),
     )
 
@@ -151,6 +151,6 @@ def session(
         random_state=random_state,
     )
     keeping = checked_keeping(None, 1, False, settings)
-    with opened(similarity, settings, keeping, n_jobs, memory_limit, client) as (source, way, runner):
-        problem, _ = prepared(source, way, None, None, settings, runner)
-        yield Run(settings, keeping, way.reorder, None, verbose), at_hand(problem)
+    with opened(similarity, settings, keeping, n_jobs, memory_limit, client) as (source, plan, executor):
+        problem, _ = prepared(source, plan, None, None, settings, executor)
+        yield Run(settings, keeping, plan.reorder, None, verbose), at_hand(problem)

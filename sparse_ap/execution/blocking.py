@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from sparse_ap.execution.executor import RowsT, Runner, TallyT, VectorsT
+from sparse_ap.execution.executor import Executor, RowsT, TallyT, VectorsT
 from sparse_ap.kernels.block import Int64Array, RowCut
 from sparse_ap.kernels.edge_pass import Columns, Pass
 from sparse_ap.storage.store import Store
 
-__all__ = ["Execution", "cut_rows", "streamed_edges"]
+__all__ = ["BlockedGraph", "cut_rows", "streamed_edges"]
 
 # Blocks a thread takes in one pass: enough to even out rows that differ. Handing one out takes some 50
 # microseconds, so that a block should take ten times that at least.
@@ -65,12 +65,12 @@ def streamed_edges(chunk_edges: int) -> int:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Execution:
+class BlockedGraph:
     """A graph, how its rows are cut, and who reads them: runs any pass."""
 
     store: Store
     cuts: Sequence[RowCut]
-    runner: Runner
+    executor: Executor
 
     @property
     def n_points(self) -> int:
@@ -86,4 +86,4 @@ class Execution:
         self, pass_: Pass[VectorsT, RowsT, TallyT], vectors: VectorsT, rows: RowsT
     ) -> tuple[Columns, TallyT]:
         """Read every edge once; return the columns and the tally, update ``rows`` in place."""
-        return self.runner.run(pass_, self.store, self.cuts, vectors, rows)
+        return self.executor.run(pass_, self.store, self.cuts, vectors, rows)

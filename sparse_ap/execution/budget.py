@@ -11,17 +11,17 @@ from sparse_ap.arguments import available, bytes_of
 from sparse_ap.errors import MemoryLimitError
 
 __all__ = [
-    "BEGUN_RENUMBERED",
+    "SAVED_RENUMBERED",
     "GraphSize",
-    "Way",
+    "Plan",
     "candidates_kept",
-    "choose_way",
+    "first_that_fits",
     "fits_at_hand",
     "pairs_counted",
 ]
 
 #: In place of whether to renumber points: the run to go on with was begun in memory, with renumbered ones.
-BEGUN_RENUMBERED = "begun renumbered"
+SAVED_RENUMBERED = "begun renumbered"
 
 # Bytes a point of what a run with float32 similarities holds while it sweeps: preferences, supports,
 # self-responsibilities and totals (8 each), the totals gathered (4), statuses and when they changed (5),
@@ -97,8 +97,8 @@ class GraphSize:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """One way to run: where the edges are, whether a copy is renumbered, who reads them.
+class Plan:
+    """One plan: where the edges are, whether a copy is renumbered, who reads them.
 
     Attributes
     ----------
@@ -121,7 +121,7 @@ class Way:
     on_cluster: bool = False
 
     def extra_bytes(self, size: GraphSize) -> int:
-        """Return the memory this way takes beyond what the process holds already."""
+        """Return the memory this plan takes beyond what the process holds already."""
         # Renumbering copies the graph, and so does tidying it, one after the other.
         graphs = self.load + (not self.streaming)
         n_blocks = self.streaming * self._n_readers * _COPIES_OF_A_BLOCK + self.load * _BLOCKS_WHILE_LOADING
@@ -160,12 +160,12 @@ def fits_at_hand(n_points: int, n_edges: int) -> bool:
     return n_points + n_edges <= _AT_HAND
 
 
-def choose_way(ways: Sequence[Way], size: GraphSize, limit: int) -> Way:
+def first_that_fits(plans: Sequence[Plan], size: GraphSize, limit: int) -> Plan:
     """Return the first way that stays under the limit.
 
     Parameters
     ----------
-    ways : sequence of Way
+    plans : sequence of Plan
         The best first; the last one takes the least memory.
     size : GraphSize
     limit : int
@@ -177,24 +177,24 @@ def choose_way(ways: Sequence[Way], size: GraphSize, limit: int) -> Way:
         None does; the message has the numbers, and the way out.
     """
     held = psutil.Process().memory_info().rss
-    for way in ways:
-        if held + way.extra_bytes(size) <= limit:
-            return way
-    least = ways[-1].extra_bytes(size)
+    for plan in plans:
+        if held + plan.extra_bytes(size) <= limit:
+            return plan
+    least = plans[-1].extra_bytes(size)
     raise MemoryLimitError(
         f"{size.n_points:,} points and {size.n_edges:,} edges need {_text(held + least)} at least: "
         f"{_text(least)}, and {_text(held)} that the process holds already. The limit is {_text(limit)}. "
-        f"{_way_out(ways[-1], size.searching)}"
+        f"{_advice(plans[-1], size.searching)}"
     )
 
 
-def _way_out(last: Way, searching: bool) -> str:
-    """Say what to do where not even the last of the ways fits."""
+def _advice(last: Plan, searching: bool) -> str:
+    """Say what to do where not even the last of the plans fits."""
     less = " refine='medoid' takes less than the search." if searching else ""
     return _more_memory(last) + less
 
 
-def _more_memory(last: Way) -> str:
+def _more_memory(last: Plan) -> str:
     if last.on_cluster:
         return (
             "That is for this process alone, which keeps the state of all points; the edges are with the "

@@ -1,6 +1,6 @@
 """Who reads the blocks.
 
-The serial runner is the specification; every other runner gives the same bits, because column shares
+The serial executor is the specification; every other executor gives the same bits, because column shares
 and tallies combine exactly.
 """
 
@@ -13,14 +13,14 @@ from sparse_ap.kernels.block import Block, RowCut
 from sparse_ap.kernels.edge_pass import Columns, Pass, Tally
 from sparse_ap.storage.store import Store
 
-__all__ = ["Runner", "new_columns", "read_blocks"]
+__all__ = ["Executor", "new_columns", "read_blocks"]
 
 VectorsT = TypeVar("VectorsT", bound=tuple[Any, ...])
 RowsT = TypeVar("RowsT", bound=tuple[Any, ...])
 TallyT = TypeVar("TallyT", bound=Tally)
 
 
-class Runner(Protocol):
+class Executor(Protocol):
     """Runs a pass over every block of a graph."""
 
     @property
@@ -48,7 +48,7 @@ def read_blocks(
     columns: Columns,
     first_row: int = 0,
 ) -> TallyT:
-    """Read some blocks one after the other: what every thread of every runner does.
+    """Read some blocks one after the other: what every thread of every executor does.
 
     ``columns`` is the thread's own share, whatever it holds; it is set to zero first. ``rows`` begin with row
     ``first_row`` of the graph.

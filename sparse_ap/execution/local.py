@@ -15,11 +15,11 @@ from sparse_ap.kernels.block import Block, RowCut
 from sparse_ap.kernels.edge_pass import Columns, Pass
 from sparse_ap.storage.store import Store
 
-__all__ = ["SerialRunner", "ThreadsRunner"]
+__all__ = ["SerialExecutor", "ThreadsExecutor"]
 
 
-class SerialRunner:
-    """The specification of every runner."""
+class SerialExecutor:
+    """The specification of every executor."""
 
     n_threads = 1
 
@@ -36,7 +36,7 @@ class SerialRunner:
         return columns, read_blocks(pass_, store.read(cuts), vectors, rows, columns)
 
 
-class ThreadsRunner:
+class ThreadsExecutor:
     """A pool of threads, each with its own share of the columns; use it as a context manager.
 
     Parameters

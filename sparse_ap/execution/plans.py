@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from sparse_ap.arguments import available, bytes_of, usable_threads
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.blocking import streamed_edges
-from sparse_ap.execution.budget import BEGUN_RENUMBERED, GraphSize, Way, choose_way
+from sparse_ap.execution.budget import SAVED_RENUMBERED, GraphSize, Plan, first_that_fits
 from sparse_ap.storage.store import Store
 
-__all__ = ["WORTH_REORDERING", "Source", "chosen_way", "cluster_way"]
+__all__ = ["WORTH_REORDERING", "Source", "choose_plan", "cluster_plan"]
 
 # Below this many points the vectors that sweeps gather from fit into the second-level cache anyway.
 WORTH_REORDERING = 100_000
@@ -39,29 +39,29 @@ class Source:
     loadable: bool
     dense: NDArray[Any] | None = None
 
-    def ways(self, reorder: bool | str, n_threads: int) -> list[Way]:
-        """Return the ways to run, the fastest first."""
+    def plans(self, reorder: bool | str, n_threads: int) -> list[Plan]:
+        """Return the plans, the fastest first."""
         worth = len(self.store.indptr) > WORTH_REORDERING
-        renumbering = reorder in (True, BEGUN_RENUMBERED)
+        renumbering = reorder in (True, SAVED_RENUMBERED)
         orders = [True, False] if reorder == "auto" and worth else [renumbering]
         threads = sorted({n_threads, 1}, reverse=True)
-        ways = [Way(self.stored, False, o, t) for t in threads for o in orders if self.loadable]
+        plans = [Plan(self.stored, False, o, t) for t in threads for o in orders if self.loadable]
         if self.stored and not renumbering:
             # One more thread than processors: they all compute while one waits for the disk.
             streaming = [n_threads + 1, *threads] if n_threads > 1 else threads
-            ways += [Way(False, True, False, t) for t in streaming]
-        return sorted(ways, key=lambda way: (way.streaming, -way.n_threads))
+            plans += [Plan(False, True, False, t) for t in streaming]
+        return sorted(plans, key=lambda plan: (plan.streaming, -plan.n_threads))
 
 
-def cluster_way(
+def cluster_plan(
     source: Source,
     reorder: bool | str,
     scheme: str,
     refine: str | None,
     n_jobs: int | None,
     memory_limit: int | str | None,
-) -> Way:
-    """Return the way to run on a cluster, if it fits into the memory allowed to this process.
+) -> Plan:
+    """Return the plan on a cluster, if it fits into the memory allowed to this process.
 
     Raises
     ------
@@ -72,8 +72,8 @@ def cluster_way(
     """
     _require_for_clusters(reorder, scheme, n_jobs)
     limit = available() if memory_limit is None else bytes_of(memory_limit)
-    way = Way(load=False, streaming=True, reorder=False, n_threads=1, on_cluster=True)
-    return choose_way([way], _size(source.store, scheme, refine), limit)
+    plan = Plan(load=False, streaming=True, reorder=False, n_threads=1, on_cluster=True)
+    return first_that_fits([plan], _size(source.store, scheme, refine), limit)
 
 
 def _require_for_clusters(reorder: bool | str, scheme: str, n_jobs: int | None) -> None:
@@ -90,7 +90,7 @@ def _require_for_clusters(reorder: bool | str, scheme: str, n_jobs: int | None) 
             f"scheme='classic' (--scheme; the default for an ndarray) {needs} Give scheme='compact', or "
             "leave out the client."
         )
-    if reorder == BEGUN_RENUMBERED:
+    if reorder == SAVED_RENUMBERED:
         raise InvalidInputError(
             f"The run to resume (--resume) was begun with its points renumbered, which {needs} Leave out the "
             "client; or begin a new run, with another folder for its checkpoints (--checkpoint)."
@@ -102,15 +102,15 @@ def _require_for_clusters(reorder: bool | str, scheme: str, n_jobs: int | None) 
         )
 
 
-def chosen_way(
+def choose_plan(
     source: Source,
     reorder: bool | str,
     scheme: str,
     refine: str | None,
     n_jobs: int | None,
     memory_limit: int | str | None,
-) -> Way:
-    """Choose the fastest way to run that fits into the memory allowed.
+) -> Plan:
+    """Choose the fastest plan that fits into the memory allowed.
 
     Raises
     ------
@@ -119,18 +119,18 @@ def chosen_way(
     InvalidInputError
         ``n_jobs`` or ``memory_limit`` is out of range, or what was asked for needs the graph in memory.
     """
-    ways = source.ways(reorder, usable_threads(n_jobs))
+    plans = source.plans(reorder, usable_threads(n_jobs))
     if scheme == "classic":
-        ways = [way for way in ways if not way.streaming]
-    if not ways:
+        plans = [plan for plan in plans if not plan.streaming]
+    if not plans:
         raise InvalidInputError(
             "scheme='classic', reorder=True and a checkpoint of a run with renumbered points need the graph "
             "in memory, and this one is read from disk in each sweep. Leave them out, or give its path."
         )
     if memory_limit is None and not source.stored:
-        return ways[0]
+        return plans[0]
     limit = available() if memory_limit is None else bytes_of(memory_limit)
-    return choose_way(ways, _size(source.store, scheme, refine), limit)
+    return first_that_fits(plans, _size(source.store, scheme, refine), limit)
 
 
 def _size(store: Store, scheme: str, refine: str | None) -> GraphSize:

@@ -11,7 +11,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-from sparse_ap.execution.blocking import Execution
+from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array
 from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 
@@ -39,19 +39,19 @@ def matrix_of(graph: Block) -> scipy.sparse.csr_array:
     return scipy.sparse.csr_array((graph.data, graph.indices, indptr), shape=(n, n))
 
 
-def reordered(execution: Execution, order: Int32Array) -> tuple[Int64Array, Int32Array, FloatArray]:
+def reordered(graph: BlockedGraph, order: Int32Array) -> tuple[Int64Array, Int32Array, FloatArray]:
     """Return the arrays of the graph with point ``order[j]`` numbered j, rows by falling similarity."""
     new_number = np.empty_like(order)
     new_number[order] = np.arange(len(order), dtype=np.int32)
     indptr = np.zeros(len(order) + 1, np.int64)
-    np.cumsum(np.diff(execution.store.indptr)[order], out=indptr[1:])
+    np.cumsum(np.diff(graph.store.indptr)[order], out=indptr[1:])
     copy = ReorderingPass(
         new_number,
         indptr,
         np.empty(indptr[-1], np.int32),
-        np.empty(indptr[-1], execution.dtype),
+        np.empty(indptr[-1], graph.dtype),
     )
-    execution.run(copy, (), ())
+    graph.run(copy, (), ())
     return copy.indptr, copy.indices, copy.data
 
 

@@ -4,7 +4,7 @@ A pass is a small frozen record of parameters that can be called on a block. It 
 
 * read **vectors**: arrays over all points, gathered by column, the same for every block;
 * read and write **rows**: arrays over all points of which it sees only its block's part. It says which
-  it reads and which it writes: a runner without shared memory sends those and fetches these;
+  it reads and which it writes: an executor without shared memory sends those and fetches these;
 * add to **columns**: arrays over all points, of which every thread has its own share. How shares
   combine is named by the pass, and is always exact: no order of blocks can change a bit;
 * return a **tally**: anything with an exact ``+``.

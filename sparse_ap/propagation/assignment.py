@@ -42,8 +42,8 @@ Refinement = Callable[[Problem, Assignment], Assignment]
 def assign(problem: Problem, exemplar: BoolArray) -> Assignment:
     """Give every point to its most similar exemplar."""
     n = len(exemplar)
-    rows = AssignmentRows(np.empty(n, np.int32), np.empty(n, problem.execution.dtype))
-    problem.execution.run(AssignmentPass(), RankedVectors(exemplar, problem.user_id), rows)
+    rows = AssignmentRows(np.empty(n, np.int32), np.empty(n, problem.graph.dtype))
+    problem.graph.run(AssignmentPass(), RankedVectors(exemplar, problem.user_id), rows)
     return Assignment(exemplar, *rows)
 
 
@@ -58,7 +58,7 @@ def move_to_medoids(problem: Problem, assignment: Assignment) -> Assignment:
     best, worst = problem.survey.largest_or_zero, float(assignment.similarity.min(initial=0))
     floor = -float(sizes.max(initial=1)) * (abs(best) + abs(worst))
     grid = Grid.for_totals(problem.survey.max_in_degree * max(abs(best), abs(floor)))
-    (similarity, members), _ = problem.execution.run(
+    (similarity, members), _ = problem.graph.run(
         MedoidPass(grid, floor), ChosenVectors(assignment.chosen), ()
     )
     # Relative to one of them, so that a common large preference does not round similarities away.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sparse_ap.arguments import require, whole
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.execution.budget import BEGUN_RENUMBERED
+from sparse_ap.execution.budget import SAVED_RENUMBERED
 from sparse_ap.kernels.block import Float64Array
 from sparse_ap.propagation.checkpoints import Checkpoints, NoCheckpoints, identity_in, require_new
 from sparse_ap.propagation.problem import Problem
@@ -41,7 +41,7 @@ class Keeping:
         """Return whether to renumber points: as the run has begun, since its state is in their order."""
         if "layout" not in self.begun:
             return reorder
-        return BEGUN_RENUMBERED if self.begun["layout"] == _RENUMBERED else False
+        return SAVED_RENUMBERED if self.begun["layout"] == _RENUMBERED else False
 
     def checkpoints(
         self, problem: Problem, preference: Float64Array, settings: Settings, renumbered: bool
@@ -51,7 +51,7 @@ class Keeping:
             return NoCheckpoints()
         edges = problem.survey
         identity = {
-            "number of points": str(problem.execution.n_points),
+            "number of points": str(problem.graph.n_points),
             "number of edges": str(edges.n_edges),
             "checksum of the graph": f"{edges.checksum:016x}",
             "checksum of preferences and seed": f"{zlib.crc32(preference.tobytes()):08x}",

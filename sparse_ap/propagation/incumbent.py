@@ -57,10 +57,10 @@ class BestSeen:
     """
 
     def __init__(self, problem: Problem, every: int, tol: float) -> None:
-        n = problem.execution.n_points
+        n = problem.graph.n_points
         self._pass = LookPass(Grid.for_totals(n * problem.magnitude))
         self._rows = PreferenceRows(problem.preference)
-        self._execution = problem.execution
+        self._graph = problem.graph
         self._every = every
         self._tol = tol
         self._best: tuple[float, BoolArray] | None = None
@@ -71,7 +71,7 @@ class BestSeen:
 
     def look(self, exemplar: BoolArray) -> bool:
         """Value a set and keep it if it is the best; it will do if it reaches nearly everybody."""
-        _, seen = self._execution.run(self._pass, ExemplarVectors(exemplar), self._rows)
+        _, seen = self._graph.run(self._pass, ExemplarVectors(exemplar), self._rows)
         if self._best is None or seen.net_similarity > self._best[0]:
             self._best = seen.net_similarity, exemplar.copy()
         return seen.n_uncovered <= self._tol * len(exemplar)

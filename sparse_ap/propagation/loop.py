@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.execution.blocking import Execution
+from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array
 from sparse_ap.propagation.checkpoints import Checkpoints, NoCheckpoints, Saved
 from sparse_ap.propagation.result import SweepReport
@@ -115,7 +115,7 @@ class Judge(Protocol):
 
 
 def propagate(
-    execution: Execution,
+    graph: BlockedGraph,
     scheme: Scheme,
     points: PointState,
     gap: FloatArray,
@@ -128,7 +128,7 @@ def propagate(
 
     Parameters
     ----------
-    execution : Execution
+    graph : BlockedGraph
         The graph and who reads it.
     scheme : Scheme
         How messages are kept and damped.
@@ -150,15 +150,15 @@ def propagate(
     """
     rows = scheme.rows(points.own)
     history = _restored(checkpoints.begun(), points, rows, judge)
-    finished = bool(history) and stop.settled(history[-1], execution.n_points) and judge.look(points.exemplar)
+    finished = bool(history) and stop.settled(history[-1], graph.n_points) and judge.look(points.exemplar)
     while not finished and len(history) < stop.max_iter:
-        columns, _ = execution.run(scheme.sweep(history), scheme.vectors(points.gathered), rows)
+        columns, _ = graph.run(scheme.sweep(history), scheme.vectors(points.gathered), rows)
         report = _take_in(columns[0], points, gap, scheme, len(history) + 1, stop)
         # Not to be held while the next sweep fills its own.
         del columns
         history.append(report)
         callback(report)
-        settled = stop.settled(report, execution.n_points)
+        settled = stop.settled(report, graph.n_points)
         if settled or judge.due(report):
             finished = judge.look(points.exemplar) and settled
         checkpoints.take(_saved(checkpoints, points, rows, judge, history))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.execution.blocking import Execution
+from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import Float64Array, FloatArray, Int32Array, Int64Array
 from sparse_ap.kernels.hashing import hashed
 from sparse_ap.kernels.quantiles import HistogramPass, quantiles
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def resolve_preference(
-    preference: ArrayLike | None, quantile: float | None, execution: Execution, n_edges: int
+    preference: ArrayLike | None, quantile: float | None, graph: BlockedGraph, n_edges: int
 ) -> Float64Array:
     """Return every point's preference.
 
@@ -37,7 +37,7 @@ def resolve_preference(
         None: the ``quantile`` of the stored similarities, by default their median; 0 where there is
         no edge at all, which then makes no difference.
     quantile : float in [0, 1] or None
-    execution : Execution
+    graph : BlockedGraph
         A graph without NaN, its diagonal left out.
     n_edges : int
         Of that graph.
@@ -62,10 +62,10 @@ def resolve_preference(
             f"preference_quantile={quantile}, but a quantile lies in 0 to 1: 0 is the smallest similarity "
             "(few clusters), 1 the largest (many)."
         )
-    n = execution.n_points
+    n = graph.n_points
     if preference is None:
         at = 0.5 if quantile is None else float(quantile)
-        preference = similarity_quantiles(execution, n_edges, [at])[0]
+        preference = similarity_quantiles(graph, n_edges, [at])[0]
     given = _numbers(preference)
     if given.shape not in {(), (1,), (n,)}:
         raise InvalidInputError(
@@ -79,7 +79,7 @@ def resolve_preference(
             f"{np.atleast_1d(given)[wrong[0]]}. Every point needs a finite preference; to keep a point "
             "from becoming an exemplar give it a very low one."
         )
-    require_summable(float(np.abs(given).max(initial=0)), execution.dtype)
+    require_summable(float(np.abs(given).max(initial=0)), graph.dtype)
     return np.broadcast_to(given, (n,))
 
 
@@ -114,15 +114,15 @@ def _numbers(preference: ArrayLike) -> Float64Array:
     ) from reason
 
 
-def similarity_quantiles(execution: Execution, n_edges: int, at: list[float]) -> Float64Array:
+def similarity_quantiles(graph: BlockedGraph, n_edges: int, at: list[float]) -> Float64Array:
     """Return quantiles of the ``n_edges`` similarities; zeros where there are none."""
     if n_edges == 0:
         return np.zeros(len(at))
 
     def count(histogram: HistogramPass) -> Int64Array:
-        return execution.run(histogram, (), ())[1]
+        return graph.run(histogram, (), ())[1]
 
-    return quantiles(count, execution.dtype, n_edges, at)
+    return quantiles(count, graph.dtype, n_edges, at)
 
 
 def message_preference(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.execution.blocking import Execution
+from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import Float64Array, FloatArray, Int32Array
 from sparse_ap.kernels.edge_summary import BestRows, ExtentPass
 from sparse_ap.kernels.exact_sum import Grid, grid_sum
@@ -59,7 +59,7 @@ class Problem:
 
     Attributes
     ----------
-    execution : Execution
+    graph : BlockedGraph
         The graph and who reads it.
     user_id : ndarray of int32, shape (n_points,)
         The user's number of each point.
@@ -68,7 +68,7 @@ class Problem:
     survey : Survey
     """
 
-    execution: Execution
+    graph: BlockedGraph
     user_id: Int32Array
     preference: Float64Array
     survey: Survey
@@ -90,7 +90,7 @@ class Problem:
         return max(self.survey.magnitude, abs(float(lowest)), abs(float(highest)))
 
 
-def survey(execution: Execution) -> tuple[Survey, Float64Array]:
+def survey(graph: BlockedGraph) -> tuple[Survey, Float64Array]:
     """Survey the edges; return each row's largest similarity too, -inf where it has no edge.
 
     Raises
@@ -98,25 +98,25 @@ def survey(execution: Execution) -> tuple[Survey, Float64Array]:
     InvalidInputError
         The similarities are too large to be added up.
     """
-    row_best = np.empty(execution.n_points)
-    (in_degree,), extent = execution.run(ExtentPass(), (), BestRows(row_best))
+    row_best = np.empty(graph.n_points)
+    (in_degree,), extent = graph.run(ExtentPass(), (), BestRows(row_best))
     found = Survey(
         extent.n_edges, extent.checksum, extent.smallest, extent.largest, int(in_degree.max(initial=0))
     )
-    require_summable(found.magnitude, execution.dtype)
+    require_summable(found.magnitude, graph.dtype)
     return found, row_best
 
 
-def ceiling(execution: Execution, preference: Float64Array) -> float:
+def ceiling(graph: BlockedGraph, preference: Float64Array) -> float:
     """Return the net similarity, nearly, if every point had its best edge, or its preference if more."""
-    best = best_of_rows(execution)
+    best = best_of_rows(graph)
     return grid_sum(np.maximum(best, preference, out=best))
 
 
-def best_of_rows(execution: Execution) -> Float64Array:
+def best_of_rows(graph: BlockedGraph) -> Float64Array:
     """Return each point's largest similarity, -inf where it has no edge."""
-    best = np.empty(execution.n_points)
-    execution.run(ExtentPass(), (), BestRows(best))
+    best = np.empty(graph.n_points)
+    graph.run(ExtentPass(), (), BestRows(best))
     return best
 
 
@@ -136,7 +136,7 @@ def support_grid(problem: Problem, preference: Float64Array, tilt: FloatArray) -
         return Grid.for_totals(max(problem.magnitude, 1.0))
     lowered = preference - tilt
     bound = SupportBoundPass.of(edges.largest, float(lowered.min()), edges.max_in_degree)
-    (totals,), _ = problem.execution.run(bound, (), PreferenceRows(lowered))
+    (totals,), _ = problem.graph.run(bound, (), PreferenceRows(lowered))
     return Grid.for_totals(float(totals.max()))
 
 

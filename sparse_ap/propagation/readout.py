@@ -65,7 +65,7 @@ def _outcome(propagation: Propagation) -> Outcome:
 
 def all_equal(problem: Problem) -> bool:
     """Whether every pair of points is an edge, and nothing distinguishes any point from another."""
-    n, preference = problem.execution.n_points, problem.preference
+    n, preference = problem.graph.n_points, problem.preference
     return (
         n > 1
         and problem.survey.n_edges == n * (n - 1)
@@ -76,12 +76,12 @@ def all_equal(problem: Problem) -> bool:
 
 def arbitrary(problem: Problem) -> Clustering:
     """Return scikit-learn's answer where all points are alike: every point alone, or one cluster."""
-    n, p, s = problem.execution.n_points, float(problem.preference[0]), problem.survey.largest
+    n, p, s = problem.graph.n_points, float(problem.preference[0]), problem.survey.largest
     n_clusters = n if p > s else 1
     return Clustering(
         labels=np.arange(n) if n_clusters == n else np.zeros(n, np.int64),
         exemplars=np.arange(n_clusters),
-        similarities=np.where(np.arange(n) < n_clusters, 0, s).astype(problem.execution.dtype),
+        similarities=np.where(np.arange(n) < n_clusters, 0, s).astype(problem.graph.dtype),
         net_similarity=n_clusters * p + (n - n_clusters) * s,
         data_similarity=(n - n_clusters) * s,
         exemplar_preference=n_clusters * p,

@@ -47,9 +47,9 @@ def _nominees(problem: Problem, uncovered: BoolArray) -> Int32Array:
     preference = np.ascontiguousarray(problem.preference)
     most = max(0.0, problem.survey.largest_or_zero - float(preference.min()))
     gain_pass = RescueGainPass(Grid.for_totals(problem.survey.max_in_degree * most))
-    (gain,), _ = problem.execution.run(gain_pass, UncoveredVectors(uncovered), PreferenceRows(preference))
+    (gain,), _ = problem.graph.run(gain_pass, UncoveredVectors(uncovered), PreferenceRows(preference))
     rows = NominationRows(preference, np.empty(len(preference), np.int32))
-    problem.execution.run(NominationPass(), RescueVectors(uncovered, gain, problem.user_id), rows)
+    problem.graph.run(NominationPass(), RescueVectors(uncovered, gain, problem.user_id), rows)
     return np.unique(rows.nominee[uncovered])
 
 

@@ -59,7 +59,7 @@ def upper_bound(problem: Problem, clustering: Clustering, told: Callable[[], obj
         Called after each reading of the edges that is to improve the bound.
     """
     offer = _offers(problem, clustering)
-    scale = (ceiling(problem.execution, problem.preference) - clustering.net_similarity) / max(1, len(offer))
+    scale = (ceiling(problem.graph, problem.preference) - clustering.net_similarity) / max(1, len(offer))
     # Corners narrower than what the offers are rounded to would round nothing off.
     narrowest = max(np.finfo(np.float64).tiny, np.spacing(np.abs(offer).max(initial=0.0)))
     improved = _descended(problem, offer, scale, told) if scale * _LAST_WIDTH > narrowest else offer
@@ -86,7 +86,7 @@ class _Dual:
 
     def slope(self, offer: Float64Array) -> Float64Array:
         """Return its gradient."""
-        run = self.problem.execution.run
+        run = self.problem.graph.run
         grid = _grid_of_gains(self.problem, offer, self.width)
         (gain,), _ = run(SmoothGainPass(self.width, grid), (), OfferRows(offer))
         self.told()
@@ -125,7 +125,7 @@ def _grid_of_gains(problem: Problem, offer: Float64Array, width: float) -> Grid:
 def _proven(problem: Problem, offer: Float64Array) -> float:
     """Return L(u), rounded upward."""
     grid = _grid_of_gains(problem, offer, 0.0)
-    (gain,), _ = problem.execution.run(ProvenGainPass(grid), (), OfferRows(offer))
+    (gain,), _ = problem.graph.run(ProvenGainPass(grid), (), OfferRows(offer))
     worth = _up(_up(problem.preference - offer) + gain)
     return float(_up(_up(exact_sum(offer)) + _up(exact_sum(np.maximum(worth, 0.0)))))
 

@@ -65,7 +65,7 @@ def _components(problem: Problem, differs: BoolArray, common: Float64Array) -> t
     label = np.where(differs, np.arange(1, len(differs) + 1, dtype=np.int32), np.int32(0))
     rows = LinkRows(common, np.empty_like(label))
     while True:
-        (linked,), _ = problem.execution.run(LinkPass(), LabelVectors(label), rows)
+        (linked,), _ = problem.graph.run(LinkPass(), LabelVectors(label), rows)
         # A label is a point's number: go on to what that point is labelled with.
         linked[differs] = linked[linked[differs] - 1]
         if (linked == label).all():

@@ -75,7 +75,7 @@ class _Lander:
 
     def __init__(self, problem: Problem, climber: Climber) -> None:
         self.climber = climber
-        self._preference = np.full(problem.execution.n_points, lowest_preference(problem))
+        self._preference = np.full(problem.graph.n_points, lowest_preference(problem))
 
     def to(self, exemplar: BoolArray, n_clusters: int) -> Standing:
         """Return so many exemplars, or as few as can be, and no swap of them that would gain."""

@@ -82,7 +82,7 @@ class Swapper:
         candidate = candidate[np.argsort(problem.user_id[candidate])]
         place = np.full(len(preference), -1, np.int32)
         place[candidate] = np.arange(len(candidate))
-        similarity = np.full((len(candidate), len(preference)), -np.inf, problem.execution.dtype)
+        similarity = np.full((len(candidate), len(preference)), -np.inf, problem.graph.dtype)
         climber.run(GatherPass(), PlaceVectors(place), TableRows(similarity.T))
         return cls(candidate, problem.user_id[candidate], similarity, preference, climber.grid(preference))
 

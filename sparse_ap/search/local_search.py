@@ -210,7 +210,7 @@ class Climber:
     def run(self, pass_: Any, vectors: Any, rows: Any) -> tuple[Columns, Any]:
         """Read the edges once."""
         self._left -= 1
-        columns, tally = self._problem.execution.run(pass_, vectors, rows)
+        columns, tally = self._problem.graph.run(pass_, vectors, rows)
         self._told()
         return columns, tally
 

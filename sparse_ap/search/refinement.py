@@ -142,7 +142,7 @@ def _exchanged(
 
 def _unit(problem: Problem, at: Standing, preference: Float64Array) -> float:
     """Return what a cluster loses on average against the ceiling."""
-    lost = ceiling(problem.execution, preference) - grid_sum(at.value)
+    lost = ceiling(problem.graph, preference) - grid_sum(at.value)
     return lost / max(1, int(np.count_nonzero(at.exemplar)))
 
 

@@ -51,7 +51,7 @@ class ChunkedStore:
     holding: ClassVar[Holding] = Holding(
         copies=2,
         reason="that they compute, and hold twice: as it was computed, and as parts of equal size, tidied",
-        way_out="Compute it once, to a zarr store that all workers can open (a table: sparse-ap convert "
+        remedy="Compute it once, to a zarr store that all workers can open (a table: sparse-ap convert "
         "edges.parquet -o graph.zarr), and give its path: edges that do not fit are then read from there in "
         "each sweep.",
     )

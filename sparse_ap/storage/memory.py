@@ -40,7 +40,7 @@ class MemoryStore:
     holding: ClassVar[Holding] = Holding(
         copies=1,
         reason="that is sent to them",
-        way_out="Write it to disk with sparse_ap.graphs.write_graph, where all workers can open it, and give "
+        remedy="Write it to disk with sparse_ap.graphs.write_graph, where all workers can open it, and give "
         "its path: edges that do not fit are then read from there in each sweep.",
     )
 

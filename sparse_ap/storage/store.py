@@ -103,13 +103,13 @@ class Holding:
         How often they are there.
     reason : str
         Why, as the end of a clause.
-    way_out : str
+    remedy : str
         What to do where they do not fit.
     """
 
     copies: int
     reason: str
-    way_out: str
+    remedy: str
 
 
 class Store(Rows, Protocol):

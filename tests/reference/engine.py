@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from sparse_ap.execution.blocking import Execution, cut_rows
-from sparse_ap.execution.local import SerialRunner
+from sparse_ap.execution.blocking import BlockedGraph, cut_rows
+from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.kernels.classic import Messages
 from sparse_ap.propagation.checkpoints import NoCheckpoints
 from sparse_ap.propagation.incumbent import LastSeen
@@ -69,7 +69,7 @@ def compact(
     """Return what the compact scheme keeps after some sweeps."""
     problem = problem_of(graph, preference)
     grid = support_grid(problem, problem.preference, np.zeros(1))
-    scheme = Watched(Compact(damping, total_damping, total_damping, problem.execution.dtype, grid, UNTILTED))
+    scheme = Watched(Compact(damping, total_damping, total_damping, problem.graph.dtype, grid, UNTILTED))
     history = _sweep(problem, scheme, n_sweeps)
     return State(scheme.kept, scheme.total, None, history)
 
@@ -77,15 +77,15 @@ def compact(
 def problem_of(graph: scipy.sparse.csr_array, preference: Any, user_id: Any = None) -> Problem:
     """Return a problem for one thread; ``user_id`` are the user's numbers of the points."""
     store = MemoryStore.from_sparse(graph)
-    execution = Execution(store, cut_rows(store.indptr, 1), SerialRunner())
+    blocked = BlockedGraph(store, cut_rows(store.indptr, 1), SerialExecutor())
     ids = np.arange(graph.shape[0], dtype=np.int32) if user_id is None else user_id
-    return Problem(execution, ids, np.array(preference, np.float64), survey(execution)[0])
+    return Problem(blocked, ids, np.array(preference, np.float64), survey(blocked)[0])
 
 
 def _sweep(problem: Problem, scheme: Any, n_sweeps: int) -> tuple[SweepReport, ...]:
     never = StopRule(max_iter=n_sweeps, convergence_iter=n_sweeps, tol=0.0)
     done = propagate(
-        problem.execution,
+        problem.graph,
         scheme,
         PointState.at_rest(problem.preference, scheme.total_dtype),
         np.zeros(len(problem.preference), np.float32),

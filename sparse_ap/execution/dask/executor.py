@@ -27,13 +27,13 @@ from sparse_ap.kernels.edge_pass import Columns, Pass
 from sparse_ap.storage.dask_blocks import Fetch
 from sparse_ap.storage.store import Store
 
-__all__ = ["ClusterRunner"]
+__all__ = ["DaskExecutor"]
 
 # How often one pass is begun anew, when workers are lost one after the other.
 _ATTEMPTS = 20
 
 
-class ClusterRunner:
+class DaskExecutor:
     """Runs passes on the workers of a dask cluster.
 
     Parameters

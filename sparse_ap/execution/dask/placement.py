@@ -209,7 +209,7 @@ def _require_held(store: Store, held: Sequence[bool]) -> None:
         return
     raise MemoryLimitError(
         f"The workers have too little memory for a graph of {store.indptr[-1]:,} edges "
-        f"{store.holding.reason}. {store.holding.way_out} Or give the workers more memory."
+        f"{store.holding.reason}. {store.holding.remedy} Or give the workers more memory."
     )
 
 

@@ -1,4 +1,4 @@
-"""Which rows go to which worker: decided here, carried out by the cluster runner."""
+"""Which rows go to which worker: decided here, carried out by the cluster executor."""
 
 from __future__ import annotations
 
