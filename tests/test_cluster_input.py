@@ -41,7 +41,7 @@ from sparse_ap import (
     affinity_propagation,
 )
 from sparse_ap.cli import main
-from sparse_ap.clustering.input import open_source
+from sparse_ap.clustering.input import open_input
 from sparse_ap.execution.dask import placement
 from sparse_ap.execution.dask import workers as membership
 from sparse_ap.execution.plans import cluster_plan
@@ -493,9 +493,9 @@ def test_this_process_is_not_asked_for_blocks_that_workers_read(tmp_path: Path) 
     """Blocks of 2,000 rows of 20,000 similarities each: 320 MB that one thread would have."""
     path = str(tmp_path / "dense.zarr")
     array = zarr.create_array(path, shape=(20_000, 20_000), chunks=(2000, 2000), dtype="f4")
-    source = open_source(open_graph(array, missing_chunks="zero"))
+    input_graph = open_input(open_graph(array, missing_chunks="zero"))
     limit = f"{psutil.Process().memory_info().rss + 200_000_000}B"
-    assert cluster_plan(source, "auto", "compact", "medoid", None, limit).on_cluster
+    assert cluster_plan(input_graph, "auto", "compact", "medoid", None, limit).on_cluster
 
 
 def test_vectors_that_do_not_fit_into_this_process(client: Client) -> None:

@@ -208,8 +208,8 @@ def affinity_propagation(
         random_state,
     )
     keeping = checked_keeping(checkpoint, checkpoint_every, resume, settings)
-    with opened(similarity, settings, keeping, n_jobs, memory_limit, client) as (source, plan, executor):
-        problem, row_best = prepared(source, plan, preference, preference_quantile, settings, executor)
+    with opened(similarity, settings, keeping, n_jobs, memory_limit, client) as (input_graph, plan, executor):
+        problem, row_best = prepared(input_graph, plan, preference, preference_quantile, settings, executor)
         run = Run(settings, keeping, plan.reorder, callback, verbose)
         if n_clusters is not None:
             problem, clustering = with_number(run, problem, int(n_clusters))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from sparse_ap.clustering.input import loaded, open_executor, open_source
+from sparse_ap.clustering.input import loaded, open_executor, open_input
 from sparse_ap.clustering.preparation import examined
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import choose_plan
@@ -82,10 +82,12 @@ def inspect_graph(
     InvalidInputError
         The matrix cannot be taken as a graph.
     """
-    source = open_source(similarity)
-    plan = choose_plan(source, reorder=False, scheme="compact", refine=None, n_jobs=n_jobs, memory_limit=None)
+    input_graph = open_input(similarity)
+    plan = choose_plan(
+        input_graph, reorder=False, scheme="compact", refine=None, n_jobs=n_jobs, memory_limit=None
+    )
     with open_executor(plan.n_threads) as executor:
-        blocked, entries = examined(loaded(source, plan, executor), missing)
+        blocked, entries = examined(loaded(input_graph, plan, executor), missing)
         rows = BestRows(np.empty(blocked.n_points))
         (in_degree,), extent = blocked.run(ExtentPass(), (), rows)
         quantiles = similarity_quantiles(blocked, extent.n_edges, list(QUANTILES))

@@ -18,7 +18,7 @@ from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.budget import Plan, fits_at_hand
 from sparse_ap.execution.executor import Executor
 from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
-from sparse_ap.execution.plans import Source
+from sparse_ap.execution.plans import InputGraph
 from sparse_ap.execution.renumbering import reordered
 from sparse_ap.graphs.stored import StoredGraph, open_graph
 from sparse_ap.kernels.block import Int32Array
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from sparse_ap.execution.dask.executor import DaskExecutor
 
-__all__ = ["at_hand", "loaded", "open_cluster", "open_executor", "open_source", "renumbered"]
+__all__ = ["at_hand", "loaded", "open_cluster", "open_executor", "open_input", "renumbered"]
 
 
 def open_cluster(client: Client | None, similarity: Any) -> DaskExecutor | None:
@@ -77,7 +77,7 @@ def _is_collection(similarity: Any) -> bool:
     return hasattr(similarity, "__dask_graph__")
 
 
-def open_source(similarity: Any, cluster: DaskExecutor | None = None) -> Source:
+def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGraph:
     """Take what the user gave as a graph.
 
     Raises
@@ -94,12 +94,12 @@ def open_source(similarity: Any, cluster: DaskExecutor | None = None) -> Source:
         from sparse_ap.storage.dask_collections import open_collection
 
         chunked = open_collection(similarity, cluster.client, cluster.fetch)
-        return Source(chunked, stored=False, loadable=False)
+        return InputGraph(chunked, stored=False, loadable=False)
     dense = _array_of(similarity) if _is_dense(similarity) else None
-    return Source(_memory_store(similarity, dense), stored=False, loadable=True, dense=dense)
+    return InputGraph(_memory_store(similarity, dense), stored=False, loadable=True, dense=dense)
 
 
-def _stored(store: ZarrStore | ZarrDenseStore, loadable: bool, cluster: DaskExecutor | None) -> Source:
+def _stored(store: ZarrStore | ZarrDenseStore, loadable: bool, cluster: DaskExecutor | None) -> InputGraph:
     """Take zarr arrays as a graph, if whoever is to read them can."""
     array = store.positions if isinstance(store, ZarrStore) else store.array
     if cluster is not None and isinstance(array.store, zarr.storage.MemoryStore):
@@ -108,7 +108,7 @@ def _stored(store: ZarrStore | ZarrDenseStore, loadable: bool, cluster: DaskExec
             "with sparse_ap.graphs.write_graph to where all workers can open it, and give its path; or give "
             "it as a matrix, whose rows are sent to the workers."
         )
-    return Source(store, stored=True, loadable=loadable)
+    return InputGraph(store, stored=True, loadable=loadable)
 
 
 def _is_dense(similarity: Any) -> bool:
@@ -129,9 +129,9 @@ def open_executor(n_threads: int, cluster: DaskExecutor | None = None) -> Iterat
         yield threads
 
 
-def loaded(source: Source, plan: Plan, executor: Executor) -> BlockedGraph:
+def loaded(input_graph: InputGraph, plan: Plan, executor: Executor) -> BlockedGraph:
     """Return the graph as it will be read: by whom, and from where."""
-    store = source.store
+    store = input_graph.store
     if plan.load:
         assert isinstance(store, ZarrStore)
         store = store.in_memory()

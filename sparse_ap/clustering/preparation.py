@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sparse_ap.clustering.input import executed, loaded, open_cluster, open_executor, open_source, renumbered
+from sparse_ap.clustering.input import executed, loaded, open_cluster, open_executor, open_input, renumbered
 from sparse_ap.errors import InvalidInputError, warn_of_positive_similarities
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.budget import Plan
 from sparse_ap.execution.executor import Executor
-from sparse_ap.execution.plans import Source, choose_plan, cluster_plan
+from sparse_ap.execution.plans import InputGraph, choose_plan, cluster_plan
 from sparse_ap.execution.renumbering import locality_order
 from sparse_ap.kernels.block import Float64Array, RowCut
 from sparse_ap.kernels.entry_statistics import EdgeStatistics, StatisticsPass
@@ -39,19 +39,19 @@ def opened(
     n_jobs: int | None,
     memory_limit: int | str | None,
     client: Client | None,
-) -> Iterator[tuple[Source, Plan, Executor]]:
+) -> Iterator[tuple[InputGraph, Plan, Executor]]:
     """Yield a graph, the way chosen to run on it, and who reads it; parameters as `affinity_propagation`."""
     cluster = open_cluster(client, similarity)
-    source = open_source(similarity, cluster)
+    input_graph = open_input(similarity, cluster)
     choose = choose_plan if cluster is None else cluster_plan
     layout = keeping.layout(settings.reorder)
-    plan = choose(source, layout, settings.scheme, settings.refine, n_jobs, memory_limit)
+    plan = choose(input_graph, layout, settings.scheme, settings.refine, n_jobs, memory_limit)
     with open_executor(plan.n_threads, cluster) as executor:
-        yield source, plan, executor
+        yield input_graph, plan, executor
 
 
 def prepared(
-    source: Source,
+    input_graph: InputGraph,
     plan: Plan,
     preference: ArrayLike | None,
     quantile: float | None,
@@ -66,9 +66,9 @@ def prepared(
     row_best : ndarray of float64, shape (n_points,)
         Each point's largest similarity.
     """
-    graph, no_distances = _load(source, plan, settings, executor)
-    if preference is None and quantile is None and source.dense is not None:
-        preference = _dense_median(source.dense)
+    graph, no_distances = _load(input_graph, plan, settings, executor)
+    if preference is None and quantile is None and input_graph.dense is not None:
+        preference = _dense_median(input_graph.dense)
     edges, row_best = survey(graph)
     if 0 <= edges.smallest < edges.largest and not no_distances:
         warn_of_positive_similarities(edges.largest)
@@ -87,15 +87,17 @@ def prepared(
     return Problem(graph, user_id, given, edges), row_best
 
 
-def _load(source: Source, plan: Plan, settings: Settings, executor: Executor) -> tuple[BlockedGraph, bool]:
+def _load(
+    input_graph: InputGraph, plan: Plan, settings: Settings, executor: Executor
+) -> tuple[BlockedGraph, bool]:
     """Return the graph, and whether its entries surely are no distances."""
-    graph = loaded(source, plan, executor)
+    graph = loaded(input_graph, plan, executor)
     if not settings.check_finite:
         return graph, True
     graph, statistics = examined(graph, settings.missing)
     best_first = 2 * statistics.n_best_first > graph.n_points
     alike_itself = statistics.n_alike_itself > 0 or (
-        source.dense is not None and bool((np.diagonal(source.dense) > 0).any())
+        input_graph.dense is not None and bool((np.diagonal(input_graph.dense) > 0).any())
     )
     return graph, best_first or alike_itself
 

@@ -151,6 +151,6 @@ def session(
         random_state=random_state,
     )
     keeping = checked_keeping(None, 1, False, settings)
-    with opened(similarity, settings, keeping, n_jobs, memory_limit, client) as (source, plan, executor):
-        problem, _ = prepared(source, plan, None, None, settings, executor)
+    with opened(similarity, settings, keeping, n_jobs, memory_limit, client) as (input_graph, plan, executor):
+        problem, _ = prepared(input_graph, plan, None, None, settings, executor)
         yield Run(settings, keeping, plan.reorder, None, verbose), at_hand(problem)

@@ -13,14 +13,14 @@ from sparse_ap.execution.blocking import streamed_edges
 from sparse_ap.execution.budget import SAVED_RENUMBERED, GraphSize, Plan, first_that_fits
 from sparse_ap.storage.store import Store
 
-__all__ = ["WORTH_REORDERING", "Source", "choose_plan", "cluster_plan"]
+__all__ = ["WORTH_REORDERING", "InputGraph", "choose_plan", "cluster_plan"]
 
 # Below this many points the vectors that sweeps gather from fit into the second-level cache anyway.
 WORTH_REORDERING = 100_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class InputGraph:
     """A graph as the user gave it, and what may be done to it.
 
     Attributes
@@ -54,7 +54,7 @@ class Source:
 
 
 def cluster_plan(
-    source: Source,
+    input_graph: InputGraph,
     reorder: bool | str,
     scheme: str,
     refine: str | None,
@@ -73,7 +73,7 @@ def cluster_plan(
     _require_for_clusters(reorder, scheme, n_jobs)
     limit = available() if memory_limit is None else bytes_of(memory_limit)
     plan = Plan(load=False, streaming=True, reorder=False, n_threads=1, on_cluster=True)
-    return first_that_fits([plan], _size(source.store, scheme, refine), limit)
+    return first_that_fits([plan], _size(input_graph.store, scheme, refine), limit)
 
 
 def _require_for_clusters(reorder: bool | str, scheme: str, n_jobs: int | None) -> None:
@@ -103,7 +103,7 @@ def _require_for_clusters(reorder: bool | str, scheme: str, n_jobs: int | None) 
 
 
 def choose_plan(
-    source: Source,
+    input_graph: InputGraph,
     reorder: bool | str,
     scheme: str,
     refine: str | None,
@@ -119,7 +119,7 @@ def choose_plan(
     InvalidInputError
         ``n_jobs`` or ``memory_limit`` is out of range, or what was asked for needs the graph in memory.
     """
-    plans = source.plans(reorder, usable_threads(n_jobs))
+    plans = input_graph.plans(reorder, usable_threads(n_jobs))
     if scheme == "classic":
         plans = [plan for plan in plans if not plan.streaming]
     if not plans:
@@ -127,10 +127,10 @@ def choose_plan(
             "scheme='classic', reorder=True and a checkpoint of a run with renumbered points need the graph "
             "in memory, and this one is read from disk in each sweep. Leave them out, or give its path."
         )
-    if memory_limit is None and not source.stored:
+    if memory_limit is None and not input_graph.stored:
         return plans[0]
     limit = available() if memory_limit is None else bytes_of(memory_limit)
-    return first_that_fits(plans, _size(source.store, scheme, refine), limit)
+    return first_that_fits(plans, _size(input_graph.store, scheme, refine), limit)
 
 
 def _size(store: Store, scheme: str, refine: str | None) -> GraphSize:

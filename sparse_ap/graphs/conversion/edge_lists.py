@@ -12,7 +12,7 @@ import numpy as np
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.database import Database, quoted
-from sparse_ap.graphs.conversion.row_blocks import Source
+from sparse_ap.graphs.conversion.row_blocks import RowBlocks
 from sparse_ap.graphs.conversion.text_layout import TextLayout, kind_of, layout_of, number_of
 from sparse_ap.graphs.conversion.transforms import rows_of
 
@@ -105,7 +105,7 @@ def read_edges(
     n_points: int | None,
     dtype: np.dtype[Any],
     distances: bool,
-) -> Source:
+) -> RowBlocks:
     """Read a file of edges and number its points.
 
     Parameters
@@ -150,14 +150,14 @@ def read_edges(
     return _of_numbers(database, n_points, n_edges) if integers else _of_names(database, n_edges)
 
 
-def _of_numbers(database: Database, n_points: int | None, n_edges: int) -> Source:
+def _of_numbers(database: Database, n_points: int | None, n_edges: int) -> RowBlocks:
     if n_points is None:
         n_points = database.run("SELECT max(greatest(a, b)) + 1 FROM raw")[0][0]
     edges = database.arrays("SELECT a, b, s FROM raw WHERE a <> b ORDER BY a")
-    return Source(n_points, rows_of(edges, n_points), n_edges)
+    return RowBlocks(n_points, rows_of(edges, n_points), n_edges)
 
 
-def _of_names(database: Database, n_edges: int) -> Source:
+def _of_names(database: Database, n_edges: int) -> RowBlocks:
     # Text is compared by its bytes, whatever the locale, so the numbers are the same everywhere.
     database.run(
         "CREATE TABLE names AS SELECT name, (row_number() OVER (ORDER BY name) - 1)::INTEGER AS number "
@@ -169,7 +169,7 @@ def _of_names(database: Database, n_edges: int) -> Source:
         "WHERE a <> b ORDER BY r"
     )
     names = (batch[0] for batch in database.arrays("SELECT name FROM names ORDER BY number"))
-    return Source(n_points, rows_of(edges, n_points), n_edges, ids=names)
+    return RowBlocks(n_points, rows_of(edges, n_points), n_edges, ids=names)
 
 
 def _text(path: Path, column: str | int | None) -> _Scan:

@@ -17,7 +17,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError, MissingDependencyError
-from sparse_ap.graphs.conversion.row_blocks import Source, converted, cuts, from_arrays, from_pieces
+from sparse_ap.graphs.conversion.row_blocks import RowBlocks, converted, cuts, from_arrays, from_pieces
 from sparse_ap.graphs.distances import Similarity, float_type, similarities_of, similarity_function
 from sparse_ap.graphs.neighbour_lists import (
     ROWS_LOOKED_AT,
@@ -36,7 +36,7 @@ from sparse_ap.storage.zarr_groups import open_sparse, paths_of_graphs
 __all__ = ["from_file", "from_matrix", "from_object", "from_tables"]
 
 
-def from_object(given: Any, similarity: Similarity | None, n_points: int | None) -> Source:
+def from_object(given: Any, similarity: Similarity | None, n_points: int | None) -> RowBlocks:
     """Take what is no file: a sparse matrix, a pair of neighbour tables, or row blocks."""
     if scipy.sparse.issparse(given):
         return from_matrix(given, similarity)
@@ -50,15 +50,15 @@ def from_object(given: Any, similarity: Similarity | None, n_points: int | None)
     return _as_asked(from_pieces(given, n_points), similarity)
 
 
-def from_matrix(matrix: Any, similarity: Similarity | None) -> Source:
+def from_matrix(matrix: Any, similarity: Similarity | None) -> RowBlocks:
     """Take a scipy sparse matrix."""
     store = MemoryStore.from_sparse(matrix)
     n = len(store.indptr) - 1
     blocks = from_arrays(store.indptr, store.indices, store.data, n)
-    return _as_asked(Source(n, blocks, len(store.data)), similarity)
+    return _as_asked(RowBlocks(n, blocks, len(store.data)), similarity)
 
 
-def from_file(path: Path, key: str | None, similarity: Similarity | None, open_files: ExitStack) -> Source:
+def from_file(path: Path, key: str | None, similarity: Similarity | None, open_files: ExitStack) -> RowBlocks:
     """Take a graph from a file or folder that is no edge list."""
     if not path.exists():
         raise InvalidInputError(f"{path} does not exist.")
@@ -78,14 +78,14 @@ def from_file(path: Path, key: str | None, similarity: Similarity | None, open_f
     )
 
 
-def _as_asked(source: Source, similarity: Similarity | None) -> Source:
+def _as_asked(source: RowBlocks, similarity: Similarity | None) -> RowBlocks:
     """Take the entries for distances where a way to convert them was given."""
     if similarity is None:
         return source
     return replace(source, blocks=map(partial(converted, similarity), source.blocks))
 
 
-def _from_npz(path: Path, similarity: Similarity | None) -> Source:
+def _from_npz(path: Path, similarity: Similarity | None) -> RowBlocks:
     require_archive(path)
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -115,19 +115,23 @@ def _read_mtx(path: Path) -> Any:
     return matrix
 
 
-def _from_zarr(path: Path, key: str | None, similarity: Similarity | None) -> Source:
+def _from_zarr(path: Path, key: str | None, similarity: Similarity | None) -> RowBlocks:
     if key is None:
         keys = paths_of_graphs(path)
         key = None if keys is None else _only(path, keys)
     group = open_sparse(path, _under_obsp(key))
     store = group.store
     n = len(store.indptr) - 1
-    source = Source(n, store.read(cuts(store.indptr)), int(store.indptr[-1]), group.by_columns, store.origin)
+    source = RowBlocks(
+        n, store.read(cuts(store.indptr)), int(store.indptr[-1]), group.by_columns, store.origin
+    )
     source = replace(source, ids=group.names())
     return _as_asked(source, _way(key or path.name, similarity))
 
 
-def _from_h5ad(path: Path, key: str | None, similarity: Similarity | None, open_files: ExitStack) -> Source:
+def _from_h5ad(
+    path: Path, key: str | None, similarity: Similarity | None, open_files: ExitStack
+) -> RowBlocks:
     try:
         import h5py
     except ImportError as error:
@@ -147,13 +151,13 @@ def _from_h5ad(path: Path, key: str | None, similarity: Similarity | None, open_
     return _as_asked(source, _way(key, similarity))
 
 
-def _of_h5_group(group: Any, by_columns: bool) -> Source:
+def _of_h5_group(group: Any, by_columns: bool) -> RowBlocks:
     indptr = np.asarray(group["indptr"][:], np.int64)
     shape = tuple(int(size) for size in group.attrs.get("shape", (len(indptr) - 1,) * 2))
     require_square(shape)
     require_indptr(indptr, shape[0], len(group["indices"]), len(group["data"]))
     blocks = from_arrays(indptr, group["indices"], group["data"], shape[0])
-    return Source(shape[0], blocks, int(indptr[-1]), by_columns)
+    return RowBlocks(shape[0], blocks, int(indptr[-1]), by_columns)
 
 
 def _under_obsp(key: str | None) -> str | None:
@@ -174,7 +178,7 @@ def _way(name: str, similarity: Similarity | None) -> Similarity | None:
     return "-d" if similarity is None and name.endswith("distances") else similarity
 
 
-def from_tables(indices: Any, distances: Any, similarity: Similarity) -> Source:
+def from_tables(indices: Any, distances: Any, similarity: Similarity) -> RowBlocks:
     """Take neighbour lists as `from_knn` does, some rows at a time.
 
     Raises
@@ -188,7 +192,7 @@ def from_tables(indices: Any, distances: Any, similarity: Similarity) -> Source:
     if not callable(similarity):
         _look_at_some_rows(ids, d)
     read = partial(_blocks, ids, d, similarity, [indices, distances])
-    return Source(len(ids), read(), n_edges=ids.size)
+    return RowBlocks(len(ids), read(), n_edges=ids.size)
 
 
 def _blocks(

@@ -22,7 +22,7 @@ from sparse_ap.storage.store import Origin
 from sparse_ap.storage.validation import as_float, as_ids, require_ids
 
 __all__ = [
-    "Source",
+    "RowBlocks",
     "above",
     "canonical",
     "converted",
@@ -38,7 +38,7 @@ EDGES_AT_A_TIME = 2**20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class RowBlocks:
     """A graph on its way to the disk.
 
     Attributes
@@ -186,7 +186,7 @@ def _block(row: int, n_points: int, begin: Int64Array, indices: NDArray[Any], da
     return Block(cut, n_points, begin, as_ids(indices, n_points), as_float(data))
 
 
-def from_pieces(pieces: Iterable[Any], n_points: int | None) -> Source:
+def from_pieces(pieces: Iterable[Any], n_points: int | None) -> RowBlocks:
     """Take consecutive rows as scipy sparse matrices, or as (degrees, indices, data).
 
     Raises
@@ -204,7 +204,7 @@ def from_pieces(pieces: Iterable[Any], n_points: int | None) -> Source:
                 "Row blocks of (degrees, indices, data) do not say how many points there are: give n_points."
             )
         n_points = first.shape[1]
-    return Source(n_points, _piece_by_piece(chain([first], rest), n_points))
+    return RowBlocks(n_points, _piece_by_piece(chain([first], rest), n_points))
 
 
 def _piece_by_piece(pieces: Iterable[Any], n_points: int) -> Iterator[Block]:

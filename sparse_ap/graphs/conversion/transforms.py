@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from sparse_ap.errors import InvalidInputError, MemoryLimitError
 from sparse_ap.graphs.conversion.database import IN_FLIGHT, Database
-from sparse_ap.graphs.conversion.row_blocks import Source, above, canonical, cuts, from_arrays, largest
+from sparse_ap.graphs.conversion.row_blocks import RowBlocks, above, canonical, cuts, from_arrays, largest
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, RowCut
 from sparse_ap.storage.store import Origin
 from sparse_ap.storage.zarr_groups import open_sparse
@@ -26,13 +26,13 @@ from sparse_ap.storage.zarr_writer import write_csr
 
 __all__ = [
     "DiskSorter",
-    "Means",
     "MemorySorter",
+    "Scratch",
     "Sorter",
+    "TransformOptions",
     "Triplets",
-    "Wishes",
     "mirrored",
-    "renumbered",
+    "relabelled",
     "reshaped",
     "sorted_graph",
     "transposed",
@@ -44,7 +44,7 @@ _BYTES_AN_EDGE_SORTED = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wishes:
+class TransformOptions:
     """What the graph is to become."""
 
     floor: float | None
@@ -61,7 +61,7 @@ class Wishes:
             raise InvalidInputError(f"order={self.order!r}; 'rcm' is needed, or an array of point numbers.")
 
 
-class Means:
+class Scratch:
     """The memory and the disk that may be used."""
 
     def __init__(self, memory_limit: int, dtype: np.dtype[Any]) -> None:
@@ -89,44 +89,46 @@ class Means:
         return self.memory_limit - int(psutil.Process().memory_info().rss) - IN_FLIGHT
 
 
-def reshaped(graph: Source, wishes: Wishes, means: Means) -> Source:
+def reshaped(graph: RowBlocks, options: TransformOptions, scratch: Scratch) -> RowBlocks:
     """Do to a graph of canonical blocks what is wished for."""
-    if wishes.floor is not None:
-        graph = _without_low(graph, wishes.floor)
-    if wishes.symmetrise:
+    if options.floor is not None:
+        graph = _without_low(graph, options.floor)
+    if options.symmetrise:
         n_edges = None if graph.n_edges is None else 2 * graph.n_edges
-        graph = sorted_graph(graph, mirrored(triplets(graph.blocks)), n_edges, means)
-    if wishes.top_k is not None:
-        k = int(wishes.top_k)
+        graph = sorted_graph(graph, mirrored(triplets(graph.blocks)), n_edges, scratch)
+    if options.top_k is not None:
+        k = int(options.top_k)
         n_edges = graph.n_points * k if graph.n_edges is None else min(graph.n_edges, graph.n_points * k)
         graph = replace(graph, blocks=map(partial(largest, k), graph.blocks), n_edges=n_edges)
-    if wishes.order is not None:
-        graph = _reordered(graph, wishes.order, means)
+    if options.order is not None:
+        graph = _reordered(graph, options.order, scratch)
     return graph
 
 
-def _without_low(graph: Source, floor: float) -> Source:
+def _without_low(graph: RowBlocks, floor: float) -> RowBlocks:
     origin = replace(graph.origin, floor=max(graph.origin.floor, float(floor)))
     return replace(graph, blocks=map(partial(above, floor), graph.blocks), origin=origin)
 
 
-def sorted_graph(graph: Source, edges: Iterable[Triplets], n_edges: int | None, means: Means) -> Source:
+def sorted_graph(
+    graph: RowBlocks, edges: Iterable[Triplets], n_edges: int | None, scratch: Scratch
+) -> RowBlocks:
     """Put the edges that come of a graph into rows."""
-    blocks = means.sorter(n_edges)(edges, graph.n_points)
+    blocks = scratch.sorter(n_edges)(edges, graph.n_points)
     return replace(graph, blocks=map(canonical, blocks), n_edges=n_edges, by_columns=False)
 
 
-def _reordered(graph: Source, order: Any, means: Means) -> Source:
+def _reordered(graph: RowBlocks, order: Any, scratch: Scratch) -> RowBlocks:
     """Store the rows in another order; ``order`` is in the user's numbers."""
     before = graph.origin.order
     if isinstance(order, str):
-        graph, rows = _ordered_for_locality(graph, means)
+        graph, rows = _ordered_for_locality(graph, scratch)
         order = rows if before is None else before[rows]
     else:
         order = _permutation(order, graph.n_points)
         rows = order if before is None else _inverse(before)[order]
-    edges = renumbered(_inverse(rows), triplets(graph.blocks))
-    graph = sorted_graph(graph, edges, graph.n_edges, means)
+    edges = relabelled(_inverse(rows), triplets(graph.blocks))
+    graph = sorted_graph(graph, edges, graph.n_edges, scratch)
     return replace(graph, origin=replace(graph.origin, order=order))
 
 
@@ -151,11 +153,11 @@ def _permutation(order: Any, n_points: int) -> Int32Array:
     return given.astype(np.int32)
 
 
-def _ordered_for_locality(graph: Source, means: Means) -> tuple[Source, Int32Array]:
+def _ordered_for_locality(graph: RowBlocks, scratch: Scratch) -> tuple[RowBlocks, Int32Array]:
     """Write the graph as it is, to scratch; return it from there, and the order found from its columns."""
-    folder = means.scratch / "unordered"
-    extent = write_csr(folder, graph.blocks, means.dtype, Origin(), n_edges=graph.n_edges)
-    _require_fits(extent.n_edges, extent.n_points, means)
+    folder = scratch.scratch / "unordered"
+    extent = write_csr(folder, graph.blocks, scratch.dtype, Origin(), n_edges=graph.n_edges)
+    _require_fits(extent.n_edges, extent.n_points, scratch)
     store = open_sparse(folder, None).store
     again = replace(graph, blocks=map(canonical, store.read(cuts(store.indptr))), n_edges=extent.n_edges)
     if not graph.n_points:
@@ -169,17 +171,17 @@ def _ordered_for_locality(graph: Source, means: Means) -> tuple[Source, Int32Arr
     return again, np.asarray(reverse_cuthill_mckee(matrix, symmetric_mode=True), np.int32)
 
 
-def _require_fits(n_edges: int, n_points: int, means: Means) -> None:
+def _require_fits(n_edges: int, n_points: int, scratch: Scratch) -> None:
     needed = n_edges * 4 + n_points * 40
     if n_edges > np.iinfo(np.int32).max:
         raise InvalidInputError(
             f"order='rcm' takes at most {np.iinfo(np.int32).max:,} edges; the graph has {n_edges:,}. Give an "
             "order of your own, or none."
         )
-    if needed > means.left():
+    if needed > scratch.left():
         raise MemoryLimitError(
             f"order='rcm' needs {needed / 1e9:.2f} GB for the column ids of {n_edges:,} edges, but "
-            f"{max(0, means.left()) / 1e9:.2f} GB of memory_limit are left. Raise it, give an order of "
+            f"{max(0, scratch.left()) / 1e9:.2f} GB of memory_limit are left. Raise it, give an order of "
             "your own, or none."
         )
 
@@ -213,7 +215,7 @@ def mirrored(edges: Iterable[Triplets]) -> Iterator[Triplets]:
         yield Triplets(columns, rows, s)
 
 
-def renumbered(new_number: Int32Array, edges: Iterable[Triplets]) -> Iterator[Triplets]:
+def relabelled(new_number: Int32Array, edges: Iterable[Triplets]) -> Iterator[Triplets]:
     """Give points other numbers."""
     return (Triplets(new_number[rows], new_number[columns], s) for rows, columns, s in edges)
 

@@ -16,9 +16,16 @@ from sparse_ap.arguments import available, bytes_of
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.edge_lists import ENDINGS, Ids, read_edges
 from sparse_ap.graphs.conversion.inputs import from_file, from_object
-from sparse_ap.graphs.conversion.row_blocks import Source, canonical, converted, narrowed
+from sparse_ap.graphs.conversion.row_blocks import RowBlocks, canonical, converted, narrowed
 from sparse_ap.graphs.conversion.text_layout import kind_of
-from sparse_ap.graphs.conversion.transforms import Means, Wishes, reshaped, sorted_graph, transposed, triplets
+from sparse_ap.graphs.conversion.transforms import (
+    Scratch,
+    TransformOptions,
+    reshaped,
+    sorted_graph,
+    transposed,
+    triplets,
+)
 from sparse_ap.graphs.distances import Similarity
 from sparse_ap.kernels.block import Block
 from sparse_ap.storage.atomic_files import appearing
@@ -143,16 +150,16 @@ def write_graph(
     >>> written.n_edges, written.smallest
     (2, 0.5)
     """
-    wishes = Wishes(min_similarity, symmetrise, top_k, order)
-    means = Means(bytes_of(memory_limit) if memory_limit is not None else available(), _float(dtype))
+    options = TransformOptions(min_similarity, symmetrise, top_k, order)
+    scratch = Scratch(bytes_of(memory_limit) if memory_limit is not None else available(), _float(dtype))
     with appearing(Path(target), overwrite) as workspace, ExitStack() as held:
-        means.use(workspace.scratch, held)
-        graph = _opened(source, means, similarity, key, column, ids, n_points)
-        graph = reshaped(graph, wishes, means)
+        scratch.use(workspace.scratch, held)
+        graph = _opened(source, scratch, similarity, key, column, ids, n_points)
+        graph = reshaped(graph, options, scratch)
         extent = write_csr(
             workspace.whole,
             _watched(graph, verbose),
-            means.dtype,
+            scratch.dtype,
             graph.origin,
             ids=graph.ids,
             n_edges=graph.n_edges,
@@ -169,24 +176,24 @@ def _float(dtype: Any) -> np.dtype[Any]:
 
 def _opened(
     source: Any,
-    means: Means,
+    scratch: Scratch,
     similarity: Similarity | None,
     key: str | None,
     column: str | int | None,
     ids: Ids,
     n_points: int | None,
-) -> Source:
+) -> RowBlocks:
     """Return the source as canonical row blocks with similarities of the type wanted."""
     path = Path(source) if isinstance(source, str | Path) else None
     if path is not None and path.is_file() and kind_of(path) in ENDINGS:
         distances = similarity is not None
         graph = read_edges(
             path,
-            means.database(),
+            scratch.database(),
             column=column,
             ids=ids,
             n_points=n_points,
-            dtype=means.dtype,
+            dtype=scratch.dtype,
             distances=distances,
         )
         if similarity is not None:
@@ -194,17 +201,17 @@ def _opened(
     elif column is not None:
         raise InvalidInputError(f"column={column!r} is for edge lists; the source is none.")
     elif path is not None:
-        graph = from_file(path, key, similarity, means.held)
+        graph = from_file(path, key, similarity, scratch.held)
     else:
         graph = from_object(source, similarity, n_points)
-    blocks = map(partial(narrowed, means.dtype), graph.blocks)
+    blocks = map(partial(narrowed, scratch.dtype), graph.blocks)
     graph = replace(graph, blocks=map(canonical, blocks))
     if graph.by_columns:
-        return sorted_graph(graph, transposed(triplets(graph.blocks)), graph.n_edges, means)
+        return sorted_graph(graph, transposed(triplets(graph.blocks)), graph.n_edges, scratch)
     return graph
 
 
-def _watched(graph: Source, verbose: bool) -> Iterator[Block]:
+def _watched(graph: RowBlocks, verbose: bool) -> Iterator[Block]:
     """Show a bar on a terminal while the rows go by."""
     with tqdm(
         total=graph.n_points, desc="points written", unit_scale=True, leave=False,
