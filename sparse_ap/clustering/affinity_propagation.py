@@ -16,7 +16,7 @@ from sparse_ap.clustering.preparation import opened, prepared
 from sparse_ap.clustering.run import Run
 from sparse_ap.errors import warn_not_converged
 from sparse_ap.kernels.block import Float64Array
-from sparse_ap.propagation.checkpoint_config import checked_keeping
+from sparse_ap.propagation.checkpoint_config import checked_checkpoint_config
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.readout import all_equal, arbitrary
 from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
@@ -207,10 +207,14 @@ def affinity_propagation(
         certify,
         random_state,
     )
-    keeping = checked_keeping(checkpoint, checkpoint_every, resume, settings)
-    with opened(similarity, settings, keeping, n_jobs, memory_limit, client) as (input_graph, plan, executor):
+    checkpoint_config = checked_checkpoint_config(checkpoint, checkpoint_every, resume, settings)
+    with opened(similarity, settings, checkpoint_config, n_jobs, memory_limit, client) as (
+        input_graph,
+        plan,
+        executor,
+    ):
         problem, row_best = prepared(input_graph, plan, preference, preference_quantile, settings, executor)
-        run = Run(settings, keeping, plan.reorder, callback, verbose)
+        run = Run(settings, checkpoint_config, plan.reorder, callback, verbose)
         if n_clusters is not None:
             problem, clustering = with_number(run, problem, int(n_clusters))
         else:

@@ -100,9 +100,9 @@ class Guide:
         price = _price_of(problem)
         row_best = best_of_rows(problem.graph)
         # Messages from where exemplars were much cheaper hardly let go of the many that there were.
-        begun = self._state if price < 2.0 * self._price else None
+        start = self._state if price < 2.0 * self._price else None
         self._state = None
-        propagation, self._state = run.propagated(problem, row_best, begun)
+        propagation, self._state = run.propagated(problem, row_best, start)
         self._price = price
         assignment, n_promoted = repair(problem, propagation.exemplar)
         return Found(problem, propagation, n_promoted, assignment.exemplar)
@@ -140,10 +140,10 @@ def exactly(run: Run, found: Found, n_clusters: int, others: Sequence[Found] = (
     others : sequence of Found
         Where to begin instead.
     """
-    begun = [f.exemplar for f in others] or [found.exemplar]
+    start = [f.exemplar for f in others] or [found.exemplar]
     at_most = found.effort.n_readings
     with told_of_readings("moves", at_most, run.verbose) as told:
-        return found._replace(exemplar=landed(found.problem, begun, n_clusters, at_most, told))
+        return found._replace(exemplar=landed(found.problem, start, n_clusters, at_most, told))
 
 
 def first_price(problem: Problem) -> float:

@@ -114,7 +114,7 @@ def hierarchy(
         _require_same_number("clustering is of", len(clustering.labels), n_points, remedy)
         graph = LinkedGraph(problem.graph, problem.user_id, partial(pairs_counted, memory_limit))
         if links is not None:
-            given = opened(links, run.settings, run.keeping, n_jobs, memory_limit, client)
+            given = opened(links, run.settings, run.checkpoint_config, n_jobs, memory_limit, client)
             blocked = loaded(*held.enter_context(given))
             remedy = "Give weights of links between the same points, or leave them out."
             _require_same_number("links are between", blocked.n_points, n_points, remedy)

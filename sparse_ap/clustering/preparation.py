@@ -18,7 +18,7 @@ from sparse_ap.execution.plans import InputGraph, choose_plan, cluster_plan
 from sparse_ap.execution.renumbering import locality_order
 from sparse_ap.kernels.block import Float64Array, RowCut
 from sparse_ap.kernels.entry_statistics import EdgeStatistics, StatisticsPass
-from sparse_ap.propagation.checkpoint_config import Keeping
+from sparse_ap.propagation.checkpoint_config import CheckpointConfig
 from sparse_ap.propagation.preferences import require_kept_edges, resolve_preference
 from sparse_ap.propagation.problem import Problem, survey
 from sparse_ap.propagation.settings import Settings
@@ -35,7 +35,7 @@ __all__ = ["examine", "examined", "opened", "prepared"]
 def opened(
     similarity: Any,
     settings: Settings,
-    keeping: Keeping,
+    checkpoint_config: CheckpointConfig,
     n_jobs: int | None,
     memory_limit: int | str | None,
     client: Client | None,
@@ -44,8 +44,8 @@ def opened(
     cluster = open_cluster(client, similarity)
     input_graph = open_input(similarity, cluster)
     choose = choose_plan if cluster is None else cluster_plan
-    layout = keeping.layout(settings.reorder)
-    plan = choose(input_graph, layout, settings.scheme, settings.refine, n_jobs, memory_limit)
+    reorder = checkpoint_config.reorder(settings.reorder)
+    plan = choose(input_graph, reorder, settings.scheme, settings.refine, n_jobs, memory_limit)
     with open_executor(plan.n_threads, cluster) as executor:
         yield input_graph, plan, executor
 

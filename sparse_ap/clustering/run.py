@@ -13,7 +13,7 @@ from sparse_ap.kernels.block import Float64Array
 from sparse_ap.kernels.classic import Messages
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.assignment import Assignment, Refinement, move_to_medoids
-from sparse_ap.propagation.checkpoint_config import Keeping, checked_keeping
+from sparse_ap.propagation.checkpoint_config import CheckpointConfig, checked_checkpoint_config
 from sparse_ap.propagation.incumbent import BestSeen, LastSeen
 from sparse_ap.propagation.loop import Judge, PointState, Propagation, propagate
 from sparse_ap.propagation.preferences import message_preference
@@ -38,7 +38,7 @@ class Run:
     Attributes
     ----------
     settings : Settings
-    keeping : Keeping
+    checkpoint_config : CheckpointConfig
     renumbered : bool
         Whether points are in another order than the user's.
     callback : callable or None
@@ -47,7 +47,7 @@ class Run:
     """
 
     settings: Settings
-    keeping: Keeping
+    checkpoint_config: CheckpointConfig
     renumbered: bool
     callback: Callable[[SweepReport], object] | None
     verbose: bool
@@ -65,7 +65,7 @@ class Run:
         return self.read_out(problem, self.propagated(problem, row_best)[0])
 
     def propagated(
-        self, problem: Problem, row_best: Float64Array, begun: PointState | None = None
+        self, problem: Problem, row_best: Float64Array, start: PointState | None = None
     ) -> tuple[Propagation, PointState]:
         """Break ties, fit the grid, pass messages.
 
@@ -74,7 +74,7 @@ class Run:
         problem : Problem
         row_best : ndarray of float64, shape (n_points,)
             Each point's largest similarity; overwritten.
-        begun : PointState, optional
+        start : PointState, optional
             Where to go on from: what a run under other preferences returned. It is used up.
         """
         settings = self.settings
@@ -82,14 +82,14 @@ class Run:
         settling = UNTILTED if settings.scheme == "classic" else Settling()
         grid = support_grid(problem, preference, settling.most * gap)
         scheme, judge = _scheme(problem, settings, grid, settling)
-        if begun is None:
+        if start is None:
             points = PointState.at_rest(preference, scheme.total_dtype)
         else:
-            points = begun.under(preference)
-        checkpoints = self.keeping.checkpoints(problem, preference, settings, self.renumbered)
+            points = start.under(preference)
+        checkpoints = self.checkpoint_config.checkpoints(problem, preference, settings, self.renumbered)
         with (
             told_of_sweeps(settings.stop.max_iter, self.callback, self.verbose) as told,
-            checkpoints.guarding(),
+            checkpoints.signals_deferred(),
         ):
             done = propagate(problem.graph, scheme, points, gap, settings.stop, judge, told, checkpoints)
         return done, points
@@ -150,7 +150,11 @@ def session(
         certify=False,
         random_state=random_state,
     )
-    keeping = checked_keeping(None, 1, False, settings)
-    with opened(similarity, settings, keeping, n_jobs, memory_limit, client) as (input_graph, plan, executor):
+    checkpoint_config = checked_checkpoint_config(None, 1, False, settings)
+    with opened(similarity, settings, checkpoint_config, n_jobs, memory_limit, client) as (
+        input_graph,
+        plan,
+        executor,
+    ):
         problem, _ = prepared(input_graph, plan, None, None, settings, executor)
-        yield Run(settings, keeping, plan.reorder, None, verbose), at_hand(problem)
+        yield Run(settings, checkpoint_config, plan.reorder, None, verbose), at_hand(problem)

@@ -11,17 +11,17 @@ from sparse_ap.arguments import require, whole
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.budget import SAVED_RENUMBERED
 from sparse_ap.kernels.block import Float64Array
-from sparse_ap.propagation.checkpoints import Checkpoints, NoCheckpoints, identity_in, require_new
+from sparse_ap.propagation.checkpoints import Checkpoints, NoCheckpoints, read_identity, require_new
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.settings import Settings
 
-__all__ = ["Keeping", "checked_keeping"]
+__all__ = ["CheckpointConfig", "checked_checkpoint_config"]
 
 _RENUMBERED, _AS_STORED = "points renumbered", "points as stored"
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class CheckpointConfig:
     """Where the state of a run is kept, if anywhere.
 
     Attributes
@@ -29,19 +29,19 @@ class Keeping:
     folder : Path or None
     every : int
         Sweeps between checkpoints.
-    begun : mapping of str to str
+    saved_identity : mapping of str to str
         What the run to go on with belongs to; empty for a new one.
     """
 
     folder: Path | None
     every: int
-    begun: Mapping[str, str]
+    saved_identity: Mapping[str, str]
 
-    def layout(self, reorder: bool | str) -> bool | str:
+    def reorder(self, reorder: bool | str) -> bool | str:
         """Return whether to renumber points: as the run has begun, since its state is in their order."""
-        if "layout" not in self.begun:
+        if "layout" not in self.saved_identity:
             return reorder
-        return SAVED_RENUMBERED if self.begun["layout"] == _RENUMBERED else False
+        return SAVED_RENUMBERED if self.saved_identity["layout"] == _RENUMBERED else False
 
     def checkpoints(
         self, problem: Problem, preference: Float64Array, settings: Settings, renumbered: bool
@@ -63,9 +63,9 @@ class Keeping:
         return Checkpoints(self.folder, self.every, identity)
 
 
-def checked_keeping(
+def checked_checkpoint_config(
     checkpoint: str | Path | None, checkpoint_every: int, resume: bool, settings: Settings
-) -> Keeping:
+) -> CheckpointConfig:
     """Check the options about checkpoints.
 
     Raises
@@ -79,7 +79,7 @@ def checked_keeping(
     if checkpoint is None:
         if resume:
             raise InvalidInputError("resume=True needs checkpoint, the folder that the state was written to.")
-        return Keeping(None, checkpoint_every, {})
+        return CheckpointConfig(None, checkpoint_every, {})
     if settings.scheme == "classic":
         raise InvalidInputError(
             "checkpoint was given with scheme='classic', which keeps two numbers for each edge; it is for "
@@ -88,4 +88,4 @@ def checked_keeping(
     folder = Path(checkpoint)
     if not resume:
         require_new(folder)
-    return Keeping(folder, int(checkpoint_every), identity_in(folder) if resume else {})
+    return CheckpointConfig(folder, int(checkpoint_every), read_identity(folder) if resume else {})

@@ -26,7 +26,7 @@ from sparse_ap.errors import CheckpointError, RunInterrupted
 from sparse_ap.propagation.result import SweepReport, history_in, history_table
 from sparse_ap.storage.atomic_files import flush, replacing
 
-__all__ = ["Checkpoints", "NoCheckpoints", "Saved", "identity_in", "require_new"]
+__all__ = ["Checkpoints", "NoCheckpoints", "Saved", "read_identity", "require_new"]
 
 FORMAT_VERSION = 2
 _KEPT = 2
@@ -59,15 +59,15 @@ class NoCheckpoints:
 
     identity: Mapping[str, str] = {}
 
-    def begun(self) -> Saved | None:
+    def latest(self) -> Saved | None:
         """Return nothing to go on from."""
         return None
 
-    def take(self, saved: Saved) -> None:
+    def save_if_due(self, saved: Saved) -> None:
         """Let it go."""
 
     @contextmanager
-    def guarding(self) -> Iterator[None]:
+    def signals_deferred(self) -> Iterator[None]:
         """Change nothing about interruptions."""
         yield
 
@@ -89,7 +89,7 @@ class Checkpoints:
     identity: Mapping[str, str]
     _signal: int | None = field(default=None, init=False)
 
-    def begun(self) -> Saved | None:
+    def latest(self) -> Saved | None:
         """Return the newest checkpoint that can be read; None where there is none.
 
         Raises
@@ -111,7 +111,7 @@ class Checkpoints:
             return saved
         return None
 
-    def take(self, saved: Saved) -> None:
+    def save_if_due(self, saved: Saved) -> None:
         """Write the state after a sweep if it is due, or if the run is to end here.
 
         Raises
@@ -127,7 +127,7 @@ class Checkpoints:
             raise RunInterrupted.by(self._signal, sweep, self.folder)
 
     @contextmanager
-    def guarding(self) -> Iterator[None]:
+    def signals_deferred(self) -> Iterator[None]:
         """Let the sweep end, and its state be written, when the process is told to stop.
 
         The second Ctrl-C ends it at once.
@@ -178,7 +178,7 @@ def require_new(folder: Path) -> None:
         )
 
 
-def identity_in(folder: Path) -> Mapping[str, str]:
+def read_identity(folder: Path) -> Mapping[str, str]:
     """Return what the newest readable checkpoint belongs to; nothing where there is none.
 
     Raises

@@ -149,7 +149,7 @@ def propagate(
     Propagation
     """
     rows = scheme.rows(points.own)
-    history = _restored(checkpoints.begun(), points, rows, judge)
+    history = _restored(checkpoints.latest(), points, rows, judge)
     finished = bool(history) and stop.settled(history[-1], graph.n_points) and judge.look(points.exemplar)
     while not finished and len(history) < stop.max_iter:
         columns, _ = graph.run(scheme.sweep(history), scheme.vectors(points.gathered), rows)
@@ -161,7 +161,7 @@ def propagate(
         settled = stop.settled(report, graph.n_points)
         if settled or judge.due(report):
             finished = judge.look(points.exemplar) and settled
-        checkpoints.take(_saved(checkpoints, points, rows, judge, history))
+        checkpoints.save_if_due(_saved(checkpoints, points, rows, judge, history))
     if not finished:
         judge.look(points.exemplar)
     return Propagation(judge.answer(points.exemplar), finished, tuple(history))

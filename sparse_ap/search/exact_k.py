@@ -34,7 +34,7 @@ def lowest_preference(problem: Problem) -> float:
 
 def landed(
     problem: Problem,
-    begun: Sequence[BoolArray],
+    starts: Sequence[BoolArray],
     n_clusters: int,
     n_readings: int,
     told: Callable[[], object],
@@ -44,7 +44,7 @@ def landed(
     Parameters
     ----------
     problem : Problem
-    begun : sequence of ndarray of bool, shape (n_points,)
+    starts : sequence of ndarray of bool, shape (n_points,)
         Exemplars to begin with; the best of what they lead to goes on.
     n_clusters : int
     n_readings : int
@@ -53,7 +53,7 @@ def landed(
         Called after each.
     """
     lander = _Lander(problem, Climber(problem, n_readings, told))
-    at = max((lander.to(exemplar, n_clusters) for exemplar in begun), key=_merit)
+    at = max((lander.to(exemplar, n_clusters) for exemplar in starts), key=_merit)
     n_exchanged = max(_LEAST_EXCHANGED, int(_EXCHANGED * n_clusters))
     while n_exchanged and not lander.climber.exhausted and np.count_nonzero(at.exemplar) == n_clusters:
         wider = lander.to(at.exemplar, min(n_clusters + n_exchanged, len(at.exemplar)))
