@@ -31,7 +31,7 @@ warnings.simplefilter("ignore")
 path, limit, kind, n_disturbances = sys.argv[1:]
 given, n_jobs = (open_graph(path), 1) if kind == "streamed" else (path, None)
 effort = Effort(200 if int(n_disturbances) else 0, int(n_disturbances))
-sparse_ap.clustering.run.Effort.after = lambda *given: effort
+sparse_ap.clustering.solver.Effort.after = lambda *given: effort
 chosen = []
 choose = sparse_ap.execution.plans.first_that_fits
 def noted(ways, size, limit):
@@ -69,18 +69,18 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(path: Path, limit: str, kind: str = "any", n_disturbances: int = 0) -> Any:
-    """Run it in a process of its own; return what it says."""
+def solver(path: Path, limit: str, kind: str = "any", n_disturbances: int = 0) -> Any:
+    """Solver it in a process of its own; return what it says."""
     command = [sys.executable, "-c", PROGRAM, str(path), limit, kind, str(n_disturbances)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.solver(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 def test_the_peak_stays_under_the_limit(path: Path) -> None:
     # Kernels that are compiled first need memory that those in numba's cache do not.
-    run(Path(f"{path}-small"), "2GB")
-    results = {limit: run(path, limit) for limit in ("560MB", "700MB", "1GB")}
+    solver(Path(f"{path}-small"), "2GB")
+    results = {limit: solver(path, limit) for limit in ("560MB", "700MB", "1GB")}
     for limit, result in results.items():
         assert result["peak"] <= 1e6 * int(limit.removesuffix("MB").replace("1GB", "1000"))
     assert results["560MB"]["way"][:3] == [False, True, False]
@@ -91,15 +91,17 @@ def test_the_peak_stays_under_the_limit(path: Path) -> None:
 @pytest.mark.slow
 def test_the_search_takes_no_more_for_each_point_than_is_promised(path: Path) -> None:
     """What a process needs anyway is promised generously; so the growth with the points is compared."""
-    run(Path(f"{path}-small"), "2GB", "streamed", n_disturbances=2)
-    few, many = (run(Path(name), "2GB", "streamed", n_disturbances=2) for name in (f"{path}-quarter", path))
+    solver(Path(f"{path}-small"), "2GB", "streamed", n_disturbances=2)
+    few, many = (
+        solver(Path(name), "2GB", "streamed", n_disturbances=2) for name in (f"{path}-quarter", path)
+    )
     assert many["peak"] <= many["promised"]
     assert many["peak"] - few["peak"] <= many["promised"] - few["promised"]
 
 
 def test_what_will_not_fit_is_refused_before_the_start(path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, str(path), "230MB", "any", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.solver(command, capture_output=True, text=True, check=False)
     assert "MemoryLimitError: " in done.stderr
     assert "The limit is 0.23 GB. Raise memory_limit to that" in done.stderr
 

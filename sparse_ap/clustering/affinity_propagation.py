@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sparse_ap.clustering.input import at_hand
-from sparse_ap.clustering.n_clusters import checked_number, with_number
+from sparse_ap.clustering.n_clusters import check_n_clusters, with_n_clusters
 from sparse_ap.clustering.preparation import opened, prepared
-from sparse_ap.clustering.run import Run
+from sparse_ap.clustering.solver import Solver
 from sparse_ap.errors import warn_not_converged
 from sparse_ap.kernels.block import Float64Array
 from sparse_ap.propagation.checkpoint_config import checked_checkpoint_config
@@ -191,7 +191,7 @@ def affinity_propagation(
     (array([1, 4]), array([0, 0, 0, 1, 1, 1]))
     """
     if n_clusters is not None:
-        checked_number(n_clusters, preference, scheme, refine, checkpoint)
+        check_n_clusters(n_clusters, preference, scheme, refine, checkpoint)
         scheme, refine = "compact", "search"
     settings = checked_settings(
         similarity,
@@ -214,20 +214,20 @@ def affinity_propagation(
         executor,
     ):
         problem, row_best = prepared(input_graph, plan, preference, preference_quantile, settings, executor)
-        run = Run(settings, checkpoint_config, plan.reorder, callback, verbose)
+        solver = Solver(settings, checkpoint_config, plan.reorder, callback, verbose)
         if n_clusters is not None:
-            problem, clustering = with_number(run, problem, int(n_clusters))
+            problem, clustering = with_n_clusters(solver, problem, int(n_clusters))
         else:
-            clustering = clustered(run, problem, row_best)
+            clustering = clustered(solver, problem, row_best)
         if settings.certify:
             clustering = certified(at_hand(problem), clustering, verbose)
     warn_of(clustering.outcome)
     return clustering
 
 
-def clustered(run: Run, problem: Problem, row_best: Float64Array) -> Clustering:
+def clustered(solver: Solver, problem: Problem, row_best: Float64Array) -> Clustering:
     """Return the clustering that a run leads to, or scikit-learn's where all points are alike."""
-    return arbitrary(problem) if all_equal(problem) else run.clustering(problem, row_best)
+    return arbitrary(problem) if all_equal(problem) else solver.clustering(problem, row_best)
 
 
 def warn_of(outcome: Outcome) -> None:

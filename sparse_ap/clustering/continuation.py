@@ -1,6 +1,6 @@
 """Messages passed at one preference after the other, each time from where they were.
 
-Preferences are told by their *price*: what being an exemplar costs against the best that any point can have,
+Preferences are told by their *cost*: what being an exemplar costs against the best that any point can have,
 the largest similarity minus the preference.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sparse_ap.clustering.run import Run
+from sparse_ap.clustering.solver import Solver
 from sparse_ap.kernels.block import BoolArray
 from sparse_ap.propagation.assignment import assign
 from sparse_ap.propagation.loop import PointState, Propagation
@@ -22,18 +22,27 @@ from sparse_ap.propagation.progress import told_of_readings
 from sparse_ap.propagation.readout import clustering_of
 from sparse_ap.propagation.repair import repair
 from sparse_ap.propagation.result import Clustering
-from sparse_ap.search.exact_k import landed, lowest_preference
+from sparse_ap.search.exact_k import exact_k, lowest_preference
 from sparse_ap.search.refinement import Effort
 
-__all__ = ["Found", "Guide", "dearest_price", "exactly", "fewest", "first_price", "pared", "priced"]
+__all__ = [
+    "Continuation",
+    "Solution",
+    "at_cost",
+    "first_cost",
+    "highest_cost",
+    "with_exactly",
+    "with_fewer",
+    "with_fewest",
+]
 
 # Sweeps of a short run.
 _SHORT = 30
 # Prices, against the first one, at which few exemplars are found; at which of them the fewest depends.
-_DEAR = (256.0, 1024.0)
+_HIGH_COSTS = (256.0, 1024.0)
 
 
-class Found(NamedTuple):
+class Solution(NamedTuple):
     """A set of exemplars, and the run that led to it."""
 
     problem: Problem
@@ -47,9 +56,9 @@ class Found(NamedTuple):
         return int(np.count_nonzero(self.exemplar))
 
     @property
-    def price(self) -> float:
+    def cost(self) -> float:
         """What an exemplar costs in this problem, against the largest similarity."""
-        return _price_of(self.problem)
+        return _cost_of(self.problem)
 
     @property
     def n_sweeps(self) -> int:
@@ -67,100 +76,105 @@ class Found(NamedTuple):
         return clustering_of(self.problem, self.propagation, assignment, self.n_promoted)
 
 
-class Guide:
-    """Passes messages on one problem at one price after the other, each time from where they were.
+class Continuation:
+    """Passes messages on one problem at one cost after the other, each time from where they were.
 
     Parameters
     ----------
-    run : Run
+    solver : Solver
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, solver: Solver) -> None:
+        self._solver = solver
         self._state: PointState | None = None
-        self._price = math.inf
+        self._cost = math.inf
 
-    def quick(self, problem: Problem) -> Found:
+    def brief(self, problem: Problem) -> Solution:
         """Return what a few sweeps lead to, and a search after them."""
         found = self.short(problem)
-        return searched(self._run, found, Effort.brief(found.n_sweeps, problem.survey.n_edges))
+        return searched(self._solver, found, Effort.brief(found.n_sweeps, problem.survey.n_edges))
 
-    def short(self, problem: Problem) -> Found:
+    def short(self, problem: Problem) -> Solution:
         """Return what a few sweeps lead to."""
-        settings = self._run.settings
+        settings = self._solver.settings
         stop = replace(settings.stop, max_iter=min(_SHORT, settings.stop.max_iter))
-        return self._found(replace(self._run, settings=replace(settings, stop=stop)), problem)
+        return self._solution(replace(self._solver, settings=replace(settings, stop=stop)), problem)
 
-    def whole(self, problem: Problem) -> Found:
+    def full(self, problem: Problem) -> Solution:
         """Return what settled messages lead to, and a search after them."""
-        found = self._found(self._run, problem)
-        return searched(self._run, found, found.effort)
+        found = self._solution(self._solver, problem)
+        return searched(self._solver, found, found.effort)
 
-    def _found(self, run: Run, problem: Problem) -> Found:
-        price = _price_of(problem)
+    def _solution(self, solver: Solver, problem: Problem) -> Solution:
+        cost = _cost_of(problem)
         row_best = best_of_rows(problem.graph)
         # Messages from where exemplars were much cheaper hardly let go of the many that there were.
-        start = self._state if price < 2.0 * self._price else None
+        start = self._state if cost < 2.0 * self._cost else None
         self._state = None
-        propagation, self._state = run.propagated(problem, row_best, start)
-        self._price = price
+        propagation, self._state = solver.propagated(problem, row_best, start)
+        self._cost = cost
         assignment, n_promoted = repair(problem, propagation.exemplar)
-        return Found(problem, propagation, n_promoted, assignment.exemplar)
+        return Solution(problem, propagation, n_promoted, assignment.exemplar)
 
 
-def searched(run: Run, found: Found, effort: Effort) -> Found:
-    """Search for better exemplars at the same price."""
+def searched(solver: Solver, found: Solution, effort: Effort) -> Solution:
+    """Search for better exemplars at the same cost."""
     assignment = assign(found.problem, found.exemplar)
-    return found._replace(exemplar=run.searched(found.problem, assignment, effort).exemplar)
+    return found._replace(exemplar=solver.searched(found.problem, assignment, effort).exemplar)
 
 
-def pared(run: Run, found: Found) -> Found:
+def with_fewer(solver: Solver, found: Solution) -> Solution:
     """Return fewer exemplars, if a search finds fewer when nothing but their number counts."""
-    dearest = priced(found.problem, dearest_price(found.problem))
-    few = searched(run, found._replace(problem=dearest), found.effort)
+    at_highest = at_cost(found.problem, highest_cost(found.problem))
+    few = searched(solver, found._replace(problem=at_highest), found.effort)
     return found._replace(exemplar=few.exemplar)
 
 
-def fewest(run: Run, problem: Problem) -> Found:
+def with_fewest(solver: Solver, problem: Problem) -> Solution:
     """Return as few exemplars as are found."""
-    prices = (times * first_price(problem) for times in _DEAR)
-    dear = (Guide(run).whole(priced(problem, price)) for price in prices)
-    return min((pared(run, exactly(run, found, 1)) for found in dear), key=lambda found: found.n_clusters)
+    costs = (times * first_cost(problem) for times in _HIGH_COSTS)
+    costly = (Continuation(solver).full(at_cost(problem, cost)) for cost in costs)
+    return min(
+        (with_fewer(solver, with_exactly(solver, found, 1)) for found in costly),
+        key=lambda found: found.n_clusters,
+    )
 
 
-def exactly(run: Run, found: Found, n_clusters: int, others: Sequence[Found] = ()) -> Found:
+def with_exactly(
+    solver: Solver, found: Solution, n_clusters: int, others: Sequence[Solution] = ()
+) -> Solution:
     """Open or close what is missing or too much; more are left where none can be spared.
 
     Parameters
     ----------
-    run : Run
-    found : Found
+    solver : Solver
+    found : Solution
     n_clusters : int
         Below what is possible: as few as are found.
-    others : sequence of Found
+    others : sequence of Solution
         Where to begin instead.
     """
     start = [f.exemplar for f in others] or [found.exemplar]
     at_most = found.effort.n_readings
-    with told_of_readings("moves", at_most, run.verbose) as told:
-        return found._replace(exemplar=landed(found.problem, start, n_clusters, at_most, told))
+    with told_of_readings("moves", at_most, solver.verbose) as told:
+        return found._replace(exemplar=exact_k(found.problem, start, n_clusters, at_most, told))
 
 
-def first_price(problem: Problem) -> float:
-    """Return a price to begin with: that of the problem's preference, if it is one."""
-    price = _price_of(problem)
-    return price if price > 0.0 else problem.survey.span
+def first_cost(problem: Problem) -> float:
+    """Return a cost to begin with: that of the problem's preference, if it is one."""
+    cost = _cost_of(problem)
+    return cost if cost > 0.0 else problem.survey.span
 
 
-def dearest_price(problem: Problem) -> float:
-    """Return a price above which nothing changes."""
+def highest_cost(problem: Problem) -> float:
+    """Return a cost above which nothing changes."""
     return problem.survey.largest_or_zero - lowest_preference(problem)
 
 
-def priced(problem: Problem, price: float) -> Problem:
-    """Return the problem with the preference of a price, for all points."""
-    return problem.at(problem.survey.largest_or_zero - price)
+def at_cost(problem: Problem, cost: float) -> Problem:
+    """Return the problem with the preference of a cost, for all points."""
+    return problem.at(problem.survey.largest_or_zero - cost)
 
 
-def _price_of(problem: Problem) -> float:
+def _cost_of(problem: Problem) -> float:
     return problem.survey.largest_or_zero - float(next(iter(problem.preference), 0.0))

@@ -17,7 +17,7 @@ from sparse_ap.clustering.affinity_propagation import clustered, warn_of
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.clustering.input import loaded
 from sparse_ap.clustering.preparation import opened
-from sparse_ap.clustering.run import session
+from sparse_ap.clustering.solver import open_problem
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.budget import pairs_counted
@@ -103,18 +103,18 @@ def hierarchy(
     _check_levels(level_preference, max_levels)
     _require_clustering(clustering)
     with ExitStack() as held:
-        run, problem = held.enter_context(
-            session(similarity, missing, random_state, n_jobs, memory_limit, client, verbose)
+        solver, problem = held.enter_context(
+            open_problem(similarity, missing, random_state, n_jobs, memory_limit, client, verbose)
         )
         if clustering is None:
-            clustering = clustered(run, problem, best_of_rows(problem.graph))
+            clustering = clustered(solver, problem, best_of_rows(problem.graph))
             warn_of(clustering.outcome)
         n_points = problem.graph.n_points
         remedy = "Give the clustering of this graph, or leave it out."
         _require_same_number("clustering is of", len(clustering.labels), n_points, remedy)
         graph = LinkedGraph(problem.graph, problem.user_id, partial(pairs_counted, memory_limit))
         if links is not None:
-            given = opened(links, run.settings, run.checkpoint_config, n_jobs, memory_limit, client)
+            given = opened(links, solver.settings, solver.checkpoint_config, n_jobs, memory_limit, client)
             blocked = loaded(*held.enter_context(given))
             remedy = "Give weights of links between the same points, or leave them out."
             _require_same_number("links are between", blocked.n_points, n_points, remedy)
@@ -141,9 +141,9 @@ def _levels(
         # Not to be held while the level is clustered.
         del shares
         yield clustering, graph, n_inner, n_edges
-        with session(graph, None, random_state, n_jobs, None, None, verbose) as (run, problem):
+        with open_problem(graph, None, random_state, n_jobs, None, None, verbose) as (solver, problem):
             preference = level_preference * (problem.common_preference or 0.0)
-            clustering = clustered(run, problem.at(preference), best_of_rows(problem.graph))
+            clustering = clustered(solver, problem.at(preference), best_of_rows(problem.graph))
         if clustering.n_clusters == len(clustering.labels):
             return
         labels = clustering.labels[labels]

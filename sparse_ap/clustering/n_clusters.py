@@ -1,4 +1,4 @@
-"""A wanted number of clusters: find the price of an exemplar that leads there, then land on it exactly."""
+"""A wanted number of clusters: find the cost of an exemplar that leads there, then land on it exactly."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from numpy.typing import ArrayLike
 
 from sparse_ap.arguments import require, whole
 from sparse_ap.clustering.continuation import (
-    Found,
-    Guide,
-    dearest_price,
-    exactly,
-    fewest,
-    first_price,
-    pared,
-    priced,
+    Continuation,
+    Solution,
+    at_cost,
+    first_cost,
+    highest_cost,
+    with_exactly,
+    with_fewer,
+    with_fewest,
 )
 from sparse_ap.clustering.input import at_hand
-from sparse_ap.clustering.run import Run
+from sparse_ap.clustering.solver import Solver
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.propagation.preferences import require_kept_edges
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.result import Clustering
 
-__all__ = ["Try", "checked_number", "next_price", "with_number"]
+__all__ = ["Trial", "check_n_clusters", "next_cost", "with_n_clusters"]
 
 # Runs of a few sweeps until the number is about right, then whole runs until it is nearly right; each as
 # often as this at most. What is missing then, a few clusters more or less, is made up for at the end.
 _SHORT_RUNS, _ABOUT = 10, 0.1
 _WHOLE_RUNS, _NEARLY = 3, 0.03
-# Where twice the price has not made the number fall by this factor, still dearer ones will hardly do so.
+# Where twice the cost has not made the number fall by this factor, still dearer ones will hardly do so.
 _FLAT = 1.1
 
 
-def checked_number(
+def check_n_clusters(
     n_clusters: object, preference: ArrayLike | None, scheme: str, refine: str | None, kept: object
 ) -> None:
     """Check a wanted number of clusters, and that nothing else was given that says otherwise.
@@ -83,12 +83,12 @@ def _require_possible(problem: Problem, n_clusters: int) -> None:
         )
 
 
-def with_number(run: Run, problem: Problem, n_clusters: int) -> tuple[Problem, Clustering]:
+def with_n_clusters(solver: Solver, problem: Problem, n_clusters: int) -> tuple[Problem, Clustering]:
     """Return a clustering with exactly so many clusters, and the problem at the preference that led there.
 
     Parameters
     ----------
-    run : Run
+    solver : Solver
         With the compact scheme.
     problem : Problem
         Its preferences, one number for all, are where to begin.
@@ -101,37 +101,39 @@ def with_number(run: Run, problem: Problem, n_clusters: int) -> tuple[Problem, C
         None was found with so few, or there can be none.
     """
     _require_possible(problem, n_clusters)
-    problem, guide = at_hand(problem), Guide(run)
+    problem, continuation = at_hand(problem), Continuation(solver)
     within = _ABOUT * n_clusters
-    about, _ = _aimed(guide.short, priced(problem, first_price(problem)), n_clusters, within, _SHORT_RUNS)
+    about, _ = _bracketed(
+        continuation.short, at_cost(problem, first_cost(problem)), n_clusters, within, _SHORT_RUNS
+    )
     # A bit below: what is missing can always be opened, what is too much cannot always be spared.
     within = _NEARLY * n_clusters
-    near, others = _aimed(guide.whole, about.problem, n_clusters - within, within, _WHOLE_RUNS)
-    found = exactly(run, near, n_clusters, others)
+    near, others = _bracketed(continuation.full, about.problem, n_clusters - within, within, _WHOLE_RUNS)
+    found = with_exactly(solver, near, n_clusters, others)
     if found.n_clusters > n_clusters:
-        found = exactly(run, pared(run, found), n_clusters)
+        found = with_exactly(solver, with_fewer(solver, found), n_clusters)
     if found.n_clusters > n_clusters:
-        found = exactly(run, found, n_clusters, [fewest(run, problem)])
+        found = with_exactly(solver, found, n_clusters, [with_fewest(solver, problem)])
     if found.n_clusters > n_clusters:
         _refuse(n_clusters, found.n_clusters)
     require_kept_edges(found.problem.preference, problem.graph.store.origin)
     return found.problem, found.clustering()
 
 
-def _aimed(
-    found_at: Callable[[Problem], Found], problem: Problem, n_clusters: float, within: float, n_times: int
-) -> tuple[Found, Sequence[Found]]:
-    """Try prices until there are about so many clusters; return the nearest found, and all."""
-    tries: list[Found] = []
+def _bracketed(
+    found_at: Callable[[Problem], Solution], problem: Problem, n_clusters: float, within: float, n_times: int
+) -> tuple[Solution, Sequence[Solution]]:
+    """Try costs until there are about so many clusters; return the nearest found, and all."""
+    tries: list[Solution] = []
     while True:
         found = found_at(problem)
-        flat = any(2 * t.price <= found.price and t.n_clusters < _FLAT * found.n_clusters for t in tries)
+        flat = any(2 * t.cost <= found.cost and t.n_clusters < _FLAT * found.n_clusters for t in tries)
         tries.append(found)
         near = abs(found.n_clusters - n_clusters) <= within
-        if near or flat or len(tries) == n_times or found.price >= dearest_price(problem):
+        if near or flat or len(tries) == n_times or found.cost >= highest_cost(problem):
             return min(tries, key=lambda t: abs(math.log(t.n_clusters / n_clusters))), tries
-        price = next_price([Try(t.price, t.n_clusters) for t in tries], n_clusters)
-        problem = priced(problem, min(dearest_price(problem), price))
+        cost = next_cost([Trial(t.cost, t.n_clusters) for t in tries], n_clusters)
+        problem = at_cost(problem, min(highest_cost(problem), cost))
 
 
 def _refuse(n_clusters: int, least: int) -> NoReturn:
@@ -150,20 +152,20 @@ _FARTHEST = math.log(4.0)
 _MARGIN = 0.1
 
 
-class Try(NamedTuple):
-    """A price and how many clusters there are at it."""
+class Trial(NamedTuple):
+    """A cost and how many clusters there are at it."""
 
-    price: float
+    cost: float
     n_clusters: int
 
 
-def next_price(tries: Sequence[Try], n_clusters: float) -> float:
-    """Return the price at which to expect so many clusters.
+def next_cost(tries: Sequence[Trial], n_clusters: float) -> float:
+    """Return the cost at which to expect so many clusters.
 
     Parameters
     ----------
     tries : sequence of Try
-        At least one, in the order of the trying; prices are positive.
+        At least one, in the order of the trying; costs are positive.
     n_clusters : float
         How many to aim at.
     """
@@ -174,22 +176,22 @@ def next_price(tries: Sequence[Try], n_clusters: float) -> float:
         return _between(max(too_many), min(too_few), n_clusters, halved=same_side)
     nearest = max(too_many) if too_many else min(too_few)
     away = math.log(nearest.n_clusters / n_clusters) / _power(tries, nearest)
-    return nearest.price * math.exp(max(-_FARTHEST, min(_FARTHEST, away)))
+    return nearest.cost * math.exp(max(-_FARTHEST, min(_FARTHEST, away)))
 
 
-def _between(low: Try, high: Try, n_clusters: float, halved: bool) -> float:
+def _between(low: Trial, high: Trial, n_clusters: float, halved: bool) -> float:
     """Interpolate between the logarithms, not too near to either end; or halve, where one end has stayed."""
     fall = math.log(low.n_clusters / high.n_clusters)
     share = 0.5 if halved else math.log(low.n_clusters / n_clusters) / fall
     share = max(_MARGIN, min(1.0 - _MARGIN, share))
-    return float(low.price * (high.price / low.price) ** share)
+    return float(low.cost * (high.cost / low.cost) ** share)
 
 
-def _power(tries: Sequence[Try], nearest: Try) -> float:
-    """Return how steeply the number falls with the price around the nearest try."""
-    others = [t for t in tries if t.price != nearest.price and t.n_clusters != nearest.n_clusters]
+def _power(tries: Sequence[Trial], nearest: Trial) -> float:
+    """Return how steeply the number falls with the cost around the nearest try."""
+    others = [t for t in tries if t.cost != nearest.cost and t.n_clusters != nearest.n_clusters]
     if not others:
         return _POWER
-    other = min(others, key=lambda t: abs(math.log(t.price / nearest.price)))
-    fall = math.log(other.n_clusters / nearest.n_clusters) / math.log(nearest.price / other.price)
+    other = min(others, key=lambda t: abs(math.log(t.cost / nearest.cost)))
+    fall = math.log(other.n_clusters / nearest.n_clusters) / math.log(nearest.cost / other.cost)
     return max(_LEAST_POWER, fall)

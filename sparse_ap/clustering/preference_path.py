@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sparse_ap.clustering.continuation import Guide, first_price
-from sparse_ap.clustering.run import Run, session
+from sparse_ap.clustering.continuation import Continuation, first_cost
+from sparse_ap.clustering.solver import Solver, open_problem
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.propagation.preferences import require_kept_edges
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["PreferencePath", "preference_path"]
 
 # Prices of an exemplar against the largest similarity, in units of that of the default preference.
-_PRICES = np.geomspace(0.25, 32.0, 10)
+_COSTS = np.geomspace(0.25, 32.0, 10)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,12 +120,15 @@ def preference_path(
     array([6, 2, 1])
     """
     given = None if preferences is None else _descending(preferences)
-    with session(similarity, missing, random_state, n_jobs, memory_limit, client, verbose) as (run, problem):
+    with open_problem(similarity, missing, random_state, n_jobs, memory_limit, client, verbose) as (
+        solver,
+        problem,
+    ):
         wanted = _default(problem) if given is None else given
         require_summable(float(np.abs(wanted).max()), problem.graph.dtype)
         for preference in wanted:
             require_kept_edges(np.array([preference]), problem.graph.store.origin)
-        return PreferencePath(wanted, tuple(_clusterings(run, problem, wanted[::-1]))[::-1])
+        return PreferencePath(wanted, tuple(_clusterings(solver, problem, wanted[::-1]))[::-1])
 
 
 def _descending(preferences: ArrayLike) -> Float64Array:
@@ -141,16 +144,16 @@ def _descending(preferences: ArrayLike) -> Float64Array:
 
 
 def _default(problem: Problem) -> Float64Array:
-    return problem.survey.largest_or_zero - first_price(problem) * _PRICES
+    return problem.survey.largest_or_zero - first_cost(problem) * _COSTS
 
 
-def _clusterings(run: Run, problem: Problem, ascending: Float64Array) -> Iterator[Clustering]:
+def _clusterings(solver: Solver, problem: Problem, ascending: Float64Array) -> Iterator[Clustering]:
     """Begin with a whole run, and go on from preference to preference.
 
     Messages give way to more exemplars sooner than to fewer.
     """
-    guide = Guide(run)
-    find = guide.whole
+    continuation = Continuation(solver)
+    find = continuation.full
     for preference in ascending:
         yield find(problem.at(float(preference))).clustering()
-        find = guide.quick
+        find = continuation.brief

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from sparse_ap.clustering.continuation import Found, fewest
-from sparse_ap.clustering.run import session
+from sparse_ap.clustering.continuation import Solution, with_fewest
+from sparse_ap.clustering.solver import open_problem
 from sparse_ap.kernels.exact_sum import exact_sum
 from sparse_ap.propagation.problem import Problem, best_of_rows
 from sparse_ap.search.bound import certified
@@ -87,16 +87,19 @@ def preference_range(
     >>> sparse_ap.preference_range(scipy.sparse.csr_array(similarity))
     PreferenceRange(lowest=-246.0, highest=-1.0, least_clusters=1, least_clusters_bound=1)
     """
-    with session(similarity, missing, random_state, n_jobs, memory_limit, client, verbose) as (run, problem):
+    with open_problem(similarity, missing, random_state, n_jobs, memory_limit, client, verbose) as (
+        solver,
+        problem,
+    ):
         if not problem.survey.n_edges:
             n = problem.graph.n_points
             return PreferenceRange(0.0, 0.0, n, n)
-        found = fewest(run, problem)
+        found = with_fewest(solver, problem)
         bound = _proven_least(problem, found)
         return PreferenceRange(_lowest(found), problem.survey.largest, found.n_clusters, bound)
 
 
-def _lowest(found: Found) -> float:
+def _lowest(found: Solution) -> float:
     """Return what the fewest clusters have, less the most that any clustering with one more could.
 
     For each point less of the others that would be lost, so that still more clusters cannot be better.
@@ -110,7 +113,7 @@ def _lowest(found: Found) -> float:
     return clustering.data_similarity - exact_sum(others[n_more:])
 
 
-def _proven_least(problem: Problem, found: Found) -> int:
+def _proven_least(problem: Problem, found: Solution) -> int:
     """Return a number of clusters below which no clustering is.
 
     With K of them and preference p the net similarity is (n - K) * smallest + K * p at least, and no more

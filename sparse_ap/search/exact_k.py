@@ -17,7 +17,7 @@ from sparse_ap.kernels.exact_sum import grid_sum
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.search.local_search import Climber, Standing
 
-__all__ = ["landed", "lowest_preference"]
+__all__ = ["exact_k", "lowest_preference"]
 
 # The share of the exemplars that are exchanged for others at first, and how many at least; then half as
 # many, down to one.
@@ -32,7 +32,7 @@ def lowest_preference(problem: Problem) -> float:
     return edges.smallest - (2 + edges.max_in_degree) * edges.span
 
 
-def landed(
+def exact_k(
     problem: Problem,
     starts: Sequence[BoolArray],
     n_clusters: int,
@@ -52,12 +52,14 @@ def landed(
     told : callable
         Called after each.
     """
-    lander = _Lander(problem, Climber(problem, n_readings, told))
-    at = max((lander.to(exemplar, n_clusters) for exemplar in starts), key=_merit)
+    adjustment = _Adjustment(problem, Climber(problem, n_readings, told))
+    at = max((adjustment.to(exemplar, n_clusters) for exemplar in starts), key=_merit)
     n_exchanged = max(_LEAST_EXCHANGED, int(_EXCHANGED * n_clusters))
-    while n_exchanged and not lander.climber.exhausted and np.count_nonzero(at.exemplar) == n_clusters:
-        wider = lander.to(at.exemplar, min(n_clusters + n_exchanged, len(at.exemplar)))
-        other = lander.to(wider.exemplar, n_clusters)
+    while (
+        n_exchanged and not adjustment.local_search.exhausted and np.count_nonzero(at.exemplar) == n_clusters
+    ):
+        wider = adjustment.to(at.exemplar, min(n_clusters + n_exchanged, len(at.exemplar)))
+        other = adjustment.to(wider.exemplar, n_clusters)
         if _merit(other) > _merit(at):
             at = other
         else:
@@ -70,23 +72,23 @@ def _merit(at: Standing) -> tuple[int, float]:
     return -int(np.count_nonzero(at.exemplar)), grid_sum(np.where(at.exemplar, 0.0, at.value))
 
 
-class _Lander:
+class _Adjustment:
     """Opens and closes whatever costs least."""
 
     def __init__(self, problem: Problem, climber: Climber) -> None:
-        self.climber = climber
+        self.local_search = climber
         self._preference = np.full(problem.graph.n_points, lowest_preference(problem))
 
     def to(self, exemplar: BoolArray, n_clusters: int) -> Standing:
         """Return so many exemplars, or as few as can be, and no swap of them that would gain."""
-        at = self.climber.stand(exemplar, self._preference)
+        at = self.local_search.stand(exemplar, self._preference)
         while (missing := n_clusters - np.count_nonzero(at.exemplar)) != 0:
-            gains = self.climber.gains_alone(at, self._preference)
+            gains = self.local_search.gains_alone(at, self._preference)
             possible = ~at.exemplar if missing > 0 else at.exemplar & gains.gaining
-            order = self.climber.ascending(gains, possible)[-abs(missing) :]
+            order = self.local_search.ascending(gains, possible)[-abs(missing) :]
             if not len(order):
                 break
-            at = self.climber.stand(self.climber.moved(at, order, gains.swap), self._preference)
-        return self.climber.climb(
+            at = self.local_search.stand(self.local_search.moved(at, order, gains.swap), self._preference)
+        return self.local_search.climb(
             at.exemplar, self._preference, wanted=lambda gains: gains.gaining & gains.swap
         )

@@ -26,7 +26,7 @@ from sparse_ap import (
     preference_path,
     preference_range,
 )
-from sparse_ap.clustering.n_clusters import Try, next_price
+from sparse_ap.clustering.n_clusters import Trial, next_cost
 
 BY_NUMBER = {
     int(k): optimum["data_similarity"]
@@ -111,8 +111,8 @@ def test_the_range_holds(graph: Graph) -> None:
     above = {k: value + k * found.highest for k, value in best.items()}
     assert above[n] >= max(above.values()) - tolerance
     below = {k: value + k * found.lowest for k, value in best.items()}
-    fewest = max(value for k, value in below.items() if k <= found.least_clusters)
-    assert fewest >= max(below.values()) - tolerance
+    with_fewest = max(value for k, value in below.items() if k <= found.least_clusters)
+    assert with_fewest >= max(below.values()) - tolerance
 
 
 def test_the_range_is_that_of_r_for_all_pairs() -> None:
@@ -144,10 +144,10 @@ def test_without_edges_there_is_nothing_to_choose() -> None:
 @pytest.mark.full_search
 @pytest.mark.parametrize("factor", [0.5, 4.0, 15.0])
 def test_as_good_as_a_run_that_leads_there(knn: Any, factor: float) -> None:
-    run = affinity_propagation(knn, preference=factor * np.median(knn.data))
-    asked = affinity_propagation(knn, n_clusters=run.n_clusters)
-    assert asked.n_clusters == run.n_clusters
-    assert asked.data_similarity >= run.data_similarity * 1.03
+    solver = affinity_propagation(knn, preference=factor * np.median(knn.data))
+    asked = affinity_propagation(knn, n_clusters=solver.n_clusters)
+    assert asked.n_clusters == solver.n_clusters
+    assert asked.data_similarity >= solver.data_similarity * 1.03
 
 
 @pytest.mark.parametrize("n_clusters", [150, 700])
@@ -222,9 +222,9 @@ def test_a_path_is_as_good_as_its_runs(knn: Any) -> None:
     assert (path.preferences == np.sort(preferences)[::-1]).all()
     assert (np.diff(path.n_clusters) < 0).all()
     for preference, c in zip(path.preferences, path.clusterings, strict=True):
-        run = affinity_propagation(knn, preference=preference)
+        solver = affinity_propagation(knn, preference=preference)
         assert c.preference == preference
-        assert c.net_similarity >= run.net_similarity * 1.01
+        assert c.net_similarity >= solver.net_similarity * 1.01
     np.testing.assert_allclose(
         path.net_similarities, path.data_similarities + path.n_clusters * path.preferences, rtol=1e-6
     )
@@ -246,15 +246,15 @@ def test_paths_need_numbers(knn: Any, preferences: Any) -> None:
     st.integers(10, 10**6), st.floats(0.4, 1.5), st.floats(1e-6, 1e6), st.floats(0.0, 1.0), st.floats(0, 1)
 )
 def test_prices_lead_to_the_number(n: int, power: float, scale: float, share: float, start: float) -> None:
-    """The number of clusters falls as a power of the price."""
+    """The number of clusters falls as a power of the cost."""
 
-    def n_at(price: float) -> int:
-        return max(1, round(n / (1.0 + price / scale) ** power))
+    def n_at(cost: float) -> int:
+        return max(1, round(n / (1.0 + cost / scale) ** power))
 
     n_clusters = max(1, round(n ** (0.3 + 0.6 * share)))
-    tries = [Try(price := scale * 10 ** (4 * start - 2), n_at(price))]
+    tries = [Trial(cost := scale * 10 ** (4 * start - 2), n_at(cost))]
     while len(tries) < 25 and abs(math.log(tries[-1].n_clusters / n_clusters)) > 0.1:
-        price = next_price(tries, n_clusters)
-        tries.append(Try(price, n_at(price)))
+        cost = next_cost(tries, n_clusters)
+        tries.append(Trial(cost, n_at(cost)))
     nearest = min(abs(t.n_clusters - n_clusters) for t in tries)
     assert nearest <= max(1, 0.11 * n_clusters)

@@ -28,11 +28,11 @@ from sparse_ap.search.refinement import Effort, search
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Run", "session"]
+__all__ = ["Solver", "open_problem"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Run:
+class Solver:
     """How a run goes, whatever the problem.
 
     Attributes
@@ -126,7 +126,7 @@ def _scheme(problem: Problem, settings: Settings, grid: Grid, settling: Settling
 
 
 @contextmanager
-def session(
+def open_problem(
     similarity: Any,
     missing: str | None,
     random_state: Any,
@@ -134,7 +134,7 @@ def session(
     memory_limit: int | str | None,
     client: Client | None,
     verbose: bool,
-) -> Iterator[tuple[Run, Problem]]:
+) -> Iterator[tuple[Solver, Problem]]:
     """Yield how runs go, and the problem at its default preference; parameters as `affinity_propagation`."""
     settings = checked_settings(
         similarity,
@@ -157,4 +157,4 @@ def session(
         executor,
     ):
         problem, _ = prepared(input_graph, plan, None, None, settings, executor)
-        yield Run(settings, checkpoint_config, plan.reorder, None, verbose), at_hand(problem)
+        yield Solver(settings, checkpoint_config, plan.reorder, None, verbose), at_hand(problem)
