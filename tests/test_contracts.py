@@ -62,17 +62,17 @@ from sparse_ap.search.bound import (
     ProvenGainPass,
     SmoothGainPass,
 )
-from sparse_ap.search.crossover import LabelVectors, LinkPass, LinkRows
+from sparse_ap.search.crossover import ComponentPass, ComponentRows, ComponentVectors
 from sparse_ap.search.exchange import GatherPass, PlaceVectors, TableRows
 from sparse_ap.search.moves import (
-    ClaimPass,
-    ClaimRows,
-    ClaimVectors,
-    FirstVectors,
+    ConflictPass,
+    ConflictRows,
+    ConflictVectors,
     GainPass,
     GainRows,
-    StandingPass,
-    StandingRows,
+    NearestTwoPass,
+    NearestTwoRows,
+    NearestVectors,
 )
 from sparse_ap.storage.dask_collections import open_collection
 from sparse_ap.storage.memory import MemoryStore
@@ -124,8 +124,8 @@ class StoreContract:
 
     def test_reading_again_gives_the_same(self) -> None:
         store = self.store()
-        first, second = (block_of(store, RowCut(3, 90)) for _ in range(2))
-        assert (first.data == second.data).all()
+        nearest, second = (block_of(store, RowCut(3, 90)) for _ in range(2))
+        assert (nearest.data == second.data).all()
 
 
 class TestMemoryStore(StoreContract):
@@ -454,25 +454,25 @@ CASES: dict[str, Any] = {
         _compact_rows(),
     ),
     "ClaimPass": (
-        ClaimPass,
-        ClaimVectors(FIRST, np.where(UNCOVERED, USER_ID, 0).astype(np.int32), RNG.random(500) < 0.5),
-        ClaimRows(VALUE, FALLBACK, SECOND),
+        ConflictPass,
+        ConflictVectors(FIRST, np.where(UNCOVERED, USER_ID, 0).astype(np.int32), RNG.random(500) < 0.5),
+        ConflictRows(VALUE, FALLBACK, SECOND),
     ),
-    "GainPass": (lambda: GainPass(GRID), FirstVectors(FIRST), GainRows(VALUE, FALLBACK)),
+    "GainPass": (lambda: GainPass(GRID), NearestVectors(FIRST), GainRows(VALUE, FALLBACK)),
     "GatherPass": (
         GatherPass,
         PlaceVectors(np.where(USER_ID < 40, USER_ID, -1).astype(np.int32)),
         TableRows(np.full((500, 40), -np.inf, np.float32)),
     ),
     "LinkPass": (
-        LinkPass,
-        LabelVectors(np.where(UNCOVERED, USER_ID + 1, 0).astype(np.int32)),
-        LinkRows(VALUE, np.zeros(500, np.int32)),
+        ComponentPass,
+        ComponentVectors(np.where(UNCOVERED, USER_ID + 1, 0).astype(np.int32)),
+        ComponentRows(VALUE, np.zeros(500, np.int32)),
     ),
     "StandingPass": (
-        lambda: StandingPass(-1.0),
+        lambda: NearestTwoPass(-1.0),
         RankedVectors(EXEMPLAR, USER_ID),
-        StandingRows(PREFERENCE, FIRST, VALUE, SECOND, FALLBACK),
+        NearestTwoRows(PREFERENCE, FIRST, VALUE, SECOND, FALLBACK),
     ),
     "CollectPass": (CollectPass, (), ()),
     "ContractionPass": (

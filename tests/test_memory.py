@@ -28,9 +28,9 @@ from sparse_ap.graphs import open_graph
 from sparse_ap.refinement import Effort
 
 warnings.simplefilter("ignore")
-path, limit, kind, n_disturbances = sys.argv[1:]
+path, limit, kind, n_perturbations = sys.argv[1:]
 given, n_jobs = (open_graph(path), 1) if kind == "streamed" else (path, None)
-effort = Effort(200 if int(n_disturbances) else 0, int(n_disturbances))
+effort = Effort(200 if int(n_perturbations) else 0, int(n_perturbations))
 sparse_ap.clustering.solver.Effort.after = lambda *given: effort
 chosen = []
 choose = sparse_ap.execution.plans.first_that_fits
@@ -69,9 +69,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def solver(path: Path, limit: str, kind: str = "any", n_disturbances: int = 0) -> Any:
+def solver(path: Path, limit: str, kind: str = "any", n_perturbations: int = 0) -> Any:
     """Solver it in a process of its own; return what it says."""
-    command = [sys.executable, "-c", PROGRAM, str(path), limit, kind, str(n_disturbances)]
+    command = [sys.executable, "-c", PROGRAM, str(path), limit, kind, str(n_perturbations)]
     done = subprocess.solver(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -91,9 +91,9 @@ def test_the_peak_stays_under_the_limit(path: Path) -> None:
 @pytest.mark.slow
 def test_the_search_takes_no_more_for_each_point_than_is_promised(path: Path) -> None:
     """What a process needs anyway is promised generously; so the growth with the points is compared."""
-    solver(Path(f"{path}-small"), "2GB", "streamed", n_disturbances=2)
+    solver(Path(f"{path}-small"), "2GB", "streamed", n_perturbations=2)
     few, many = (
-        solver(Path(name), "2GB", "streamed", n_disturbances=2) for name in (f"{path}-quarter", path)
+        solver(Path(name), "2GB", "streamed", n_perturbations=2) for name in (f"{path}-quarter", path)
     )
     assert many["peak"] <= many["promised"]
     assert many["peak"] - few["peak"] <= many["promised"] - few["promised"]

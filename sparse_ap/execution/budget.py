@@ -31,7 +31,7 @@ _SWEEPING = 74
 # What is wider where similarities are float64: the totals gathered, mean and corrections of the rows.
 _SWEEPING_WIDER = 16
 # While it searches for better exemplars, all that has been let go: what each point has (24), what it has in
-# the best set (9), preferences and disturbed ones (16), the moves and their order (30), the user's numbers
+# the best set (9), preferences and perturbed ones (16), the moves and their order (30), the user's numbers
 # (4), the assignment that the search began with (9).
 _SEARCHING = 94
 _SEARCHING_WIDER = 4

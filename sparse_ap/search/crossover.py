@@ -19,26 +19,26 @@ from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.assignment import assign
 from sparse_ap.propagation.problem import Problem
 
-__all__ = ["Found", "LabelVectors", "LinkPass", "LinkRows", "mixed"]
+__all__ = ["ComponentPass", "ComponentRows", "ComponentVectors", "ExemplarSet", "crossover"]
 
 # Components that gain less than this share of all that any differs in are not told from rounding.
 _LEAST_GAIN = 2.0**-40
 
 
-class Found(NamedTuple):
+class ExemplarSet(NamedTuple):
     """A set of exemplars, and what each point has in it."""
 
     exemplar: BoolArray
     value: Float64Array
 
 
-def mixed(problem: Problem, best: Found, other: Found) -> BoolArray | None:
+def crossover(problem: Problem, best: ExemplarSet, other: ExemplarSet) -> BoolArray | None:
     """Return the best mixture of two sets; None where it is the first.
 
     Parameters
     ----------
     problem : Problem
-    best, other : Found
+    best, other : ExemplarSet
         Under the same preferences.
     """
     ours, theirs = best.exemplar, other.exemplar
@@ -63,9 +63,9 @@ def _common(problem: Problem, exemplar: BoolArray) -> Float64Array:
 def _components(problem: Problem, differs: BoolArray, common: Float64Array) -> tuple[Int32Array, Int32Array]:
     """Return the component of each point in which the sets differ, and the one each point sees; 0: none."""
     label = np.where(differs, np.arange(1, len(differs) + 1, dtype=np.int32), np.int32(0))
-    rows = LinkRows(common, np.empty_like(label))
+    rows = ComponentRows(common, np.empty_like(label))
     while True:
-        (linked,), _ = problem.graph.run(LinkPass(), LabelVectors(label), rows)
+        (linked,), _ = problem.graph.run(ComponentPass(), ComponentVectors(label), rows)
         # A label is a point's number: go on to what that point is labelled with.
         linked[differs] = linked[linked[differs] - 1]
         if (linked == label).all():
@@ -81,13 +81,13 @@ def _gains(difference: Float64Array, component: Int32Array) -> Float64Array:
     return gains.astype(np.float64, copy=False)
 
 
-class LabelVectors(NamedTuple):
+class ComponentVectors(NamedTuple):
     """A label, above 0, for each point that is an exemplar in one of the sets only; 0 for the others."""
 
     label: Int32Array
 
 
-class LinkRows(NamedTuple):
+class ComponentRows(NamedTuple):
     """Read: what each point has of the exemplars in both sets. Written: the largest label it sees."""
 
     common: Float64Array
@@ -95,7 +95,7 @@ class LinkRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class LinkPass:
+class ComponentPass:
     """Hand the largest label that a point sees to all whose labels it sees.
 
     A point sees itself, and the exemplars that are better than all that both sets share.
@@ -106,7 +106,7 @@ class LinkPass:
     writes: ClassVar[tuple[str, ...]] = ("label",)
     nothing: ClassVar[int] = 0  # no tally
 
-    def __call__(self, block: Block, vectors: LabelVectors, rows: LinkRows, columns: Columns) -> int:
+    def __call__(self, block: Block, vectors: ComponentVectors, rows: ComponentRows, columns: Columns) -> int:
         """Do so for one block's points."""
         edges = block.indptr, block.indices, block.data
         _link(block.rows.start, *edges, vectors.label, rows, columns[0])

@@ -15,7 +15,7 @@ import numpy as np
 from sparse_ap.kernels.block import BoolArray
 from sparse_ap.kernels.exact_sum import grid_sum
 from sparse_ap.propagation.problem import Problem
-from sparse_ap.search.local_search import Climber, Standing
+from sparse_ap.search.local_search import LocalSearch, NearestTwo
 
 __all__ = ["exact_k", "lowest_preference"]
 
@@ -52,7 +52,7 @@ def exact_k(
     told : callable
         Called after each.
     """
-    adjustment = _Adjustment(problem, Climber(problem, n_readings, told))
+    adjustment = _Adjustment(problem, LocalSearch(problem, n_readings, told))
     at = max((adjustment.to(exemplar, n_clusters) for exemplar in starts), key=_merit)
     n_exchanged = max(_LEAST_EXCHANGED, int(_EXCHANGED * n_clusters))
     while (
@@ -67,7 +67,7 @@ def exact_k(
     return at.exemplar
 
 
-def _merit(at: Standing) -> tuple[int, float]:
+def _merit(at: NearestTwo) -> tuple[int, float]:
     """Few exemplars count first, then the similarities to them."""
     return -int(np.count_nonzero(at.exemplar)), grid_sum(np.where(at.exemplar, 0.0, at.value))
 
@@ -75,20 +75,22 @@ def _merit(at: Standing) -> tuple[int, float]:
 class _Adjustment:
     """Opens and closes whatever costs least."""
 
-    def __init__(self, problem: Problem, climber: Climber) -> None:
-        self.local_search = climber
+    def __init__(self, problem: Problem, local_search: LocalSearch) -> None:
+        self.local_search = local_search
         self._preference = np.full(problem.graph.n_points, lowest_preference(problem))
 
-    def to(self, exemplar: BoolArray, n_clusters: int) -> Standing:
+    def to(self, exemplar: BoolArray, n_clusters: int) -> NearestTwo:
         """Return so many exemplars, or as few as can be, and no swap of them that would gain."""
-        at = self.local_search.stand(exemplar, self._preference)
+        at = self.local_search.nearest_two(exemplar, self._preference)
         while (missing := n_clusters - np.count_nonzero(at.exemplar)) != 0:
             gains = self.local_search.gains_alone(at, self._preference)
             possible = ~at.exemplar if missing > 0 else at.exemplar & gains.gaining
             order = self.local_search.ascending(gains, possible)[-abs(missing) :]
             if not len(order):
                 break
-            at = self.local_search.stand(self.local_search.moved(at, order, gains.swap), self._preference)
+            at = self.local_search.nearest_two(
+                self.local_search.moved(at, order, gains.swap), self._preference
+            )
         return self.local_search.climb(
             at.exemplar, self._preference, wanted=lambda gains: gains.gaining & gains.swap
         )

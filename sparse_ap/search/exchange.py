@@ -19,15 +19,15 @@ from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 from sparse_ap.kernels.exact_sum import Grid, grid_sum, on_grid
 from sparse_ap.kernels.hashing import hashed
 from sparse_ap.propagation.problem import Problem
-from sparse_ap.search.local_search import Climber
+from sparse_ap.search.local_search import LocalSearch
 
-__all__ = ["GatherPass", "PlaceVectors", "Swapper", "TableRows"]
+__all__ = ["Exchange", "GatherPass", "PlaceVectors", "TableRows"]
 
 # How many exemplars are swapped at random, in turn: at least so many, and this share of them.
-_KICKS = ((2, 0.1), (4, 0.3))
+_PERTURBATIONS = ((2, 0.1), (4, 0.3))
 # As many are opened, one less or one more.
 _MORE = (-1, 0, 1)
-# Kicks in a row without any gain, after which to stop.
+# Perturbations in a row without any gain, after which to stop.
 _FRUITLESS = 25
 
 
@@ -36,24 +36,24 @@ class _Rows(NamedTuple):
 
     Attributes
     ----------
-    first : ndarray of int32
+    nearest : ndarray of int32
         Its exemplar's place; -1: it is better off alone.
     value : ndarray of float64
         The similarity to that, or its own preference.
     bar : ndarray of float64
         What another exemplar must exceed to have the point: ``value``; +inf where it is an exemplar.
     fallback : ndarray of float64
-        What it would have without ``first``.
+        What it would have without ``nearest``.
     """
 
-    first: Int32Array
+    nearest: Int32Array
     value: Float64Array
     bar: Float64Array
     fallback: Float64Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Swapper:
+class Exchange:
     """Searches among candidates.
 
     Attributes
@@ -76,15 +76,17 @@ class Swapper:
 
     @classmethod
     def among(
-        cls, problem: Problem, candidate: Int32Array, preference: Float64Array, climber: Climber
-    ) -> Swapper:
+        cls, problem: Problem, candidate: Int32Array, preference: Float64Array, local_search: LocalSearch
+    ) -> Exchange:
         """Read the similarities to some points."""
         candidate = candidate[np.argsort(problem.user_id[candidate])]
         place = np.full(len(preference), -1, np.int32)
         place[candidate] = np.arange(len(candidate))
         similarity = np.full((len(candidate), len(preference)), -np.inf, problem.graph.dtype)
-        climber.run(GatherPass(), PlaceVectors(place), TableRows(similarity.T))
-        return cls(candidate, problem.user_id[candidate], similarity, preference, climber.grid(preference))
+        local_search.run(GatherPass(), PlaceVectors(place), TableRows(similarity.T))
+        return cls(
+            candidate, problem.user_id[candidate], similarity, preference, local_search.grid(preference)
+        )
 
     def search(self, exemplar: BoolArray, most: int, seed: int) -> tuple[BoolArray, int]:
         """Return the best exemplars found, beginning from some of the candidates.
@@ -93,9 +95,9 @@ class Swapper:
         ----------
         exemplar : ndarray of bool, shape (n_points,)
         most : int
-            Similarities seen after which to kick no more.
+            Similarities seen after which to perturb no more.
         seed : int
-            Of the kicks.
+            Of the perturbations.
 
         Returns
         -------
@@ -107,25 +109,25 @@ class Swapper:
         best, n_seen = self._descended(is_open)
         number = last_gain = 0
         while number - last_gain < _FRUITLESS and n_seen < most:
-            kicked = self._kicked(is_open, number, seed)
-            value, more = self._descended(kicked)
+            perturbed = self._perturbed(is_open, number, seed)
+            value, more = self._descended(perturbed)
             number, n_seen = number + 1, n_seen + more
             if value > best + self.grid.least_gain:
-                best, is_open, last_gain = value, kicked, number
+                best, is_open, last_gain = value, perturbed, number
         found = np.zeros(len(exemplar), np.bool_)
         found[self.candidate[is_open]] = True
         return found, n_seen
 
-    def _kicked(self, is_open: BoolArray, number: int, seed: int) -> BoolArray:
+    def _perturbed(self, is_open: BoolArray, number: int, seed: int) -> BoolArray:
         """Swap some exemplars at random."""
         order = np.argsort(hashed(self.user_id, seed + number))
         opened, others = order[is_open[order]], order[~is_open[order]]
-        least, share = _KICKS[number % len(_KICKS)]
+        least, share = _PERTURBATIONS[number % len(_PERTURBATIONS)]
         n = max(least, round(share * len(opened)))
-        kicked = is_open.copy()
-        kicked[opened[:n]] = False
-        kicked[others[: n + _MORE[number % len(_MORE)]]] = True
-        return kicked
+        perturbed = is_open.copy()
+        perturbed[opened[:n]] = False
+        perturbed[others[: n + _MORE[number % len(_MORE)]]] = True
+        return perturbed
 
     def _descended(self, is_open: BoolArray) -> tuple[float, int]:
         """Carry out moves in ``is_open`` until none gains; return the net similarity, similarities seen."""
@@ -160,7 +162,7 @@ def _carry_out(
     n_points = len(preference)
     opened = np.flatnonzero(is_open)
     for i in range(n_points):
-        _stand(i, similarity, candidate, preference, opened, rows)
+        _find_nearest_two(i, similarity, candidate, preference, opened, rows)
     n_seen = n_points * len(opened)
     # Of every exemplar, what its closing gains; the last place takes those who are alone.
     closing, with_closing = np.zeros(len(candidate) + 1), np.zeros(len(candidate) + 1)
@@ -181,7 +183,7 @@ def _carry_out(
             opened = np.flatnonzero(is_open)
             for i in range(n_points):
                 if _touches(i, k, closed, similarity, candidate, rows):
-                    _stand(i, similarity, candidate, preference, opened, rows)
+                    _find_nearest_two(i, similarity, candidate, preference, opened, rows)
                     n_seen += len(opened)
             _sum_closing(rows, shift, closing)
         k = (k + 1) % len(candidate)
@@ -195,33 +197,35 @@ def _touches(i: int, k: int, closed: int, similarity: Any, candidate: Any, rows:
     return (
         similarity[k, i] >= least
         or candidate[k] == i
-        or (closed >= 0 and (rows.first[i] == closed or similarity[closed, i] >= least))
+        or (closed >= 0 and (rows.nearest[i] == closed or similarity[closed, i] >= least))
     )
 
 
 @numba.njit(nogil=True, cache=True)
-def _stand(i: int, similarity: Any, candidate: Any, preference: Any, opened: Any, rows: Any) -> None:
+def _find_nearest_two(
+    i: int, similarity: Any, candidate: Any, preference: Any, opened: Any, rows: Any
+) -> None:
     alone = preference[i]
-    first, own, value, fallback = -1, -1, alone, alone
+    nearest, own, value, fallback = -1, -1, alone, alone
     for k in opened:
         s = np.float64(similarity[k, i])
         if candidate[k] == i:
             own = k
         elif s > value:
-            first, value, fallback = k, s, value
+            nearest, value, fallback = k, s, value
         elif s > fallback:
             fallback = s
     if own >= 0:
-        rows.first[i], rows.value[i], rows.bar[i], rows.fallback[i] = own, alone, np.inf, value
+        rows.nearest[i], rows.value[i], rows.bar[i], rows.fallback[i] = own, alone, np.inf, value
     else:
-        rows.first[i], rows.value[i], rows.bar[i], rows.fallback[i] = first, value, value, fallback
+        rows.nearest[i], rows.value[i], rows.bar[i], rows.fallback[i] = nearest, value, value, fallback
 
 
 @numba.njit(nogil=True, cache=True)
 def _sum_closing(rows: Any, shift: float, closing: Any) -> None:
     closing[:] = 0.0
-    for i in range(len(rows.first)):
-        closing[rows.first[i]] += on_grid(rows.fallback[i] - rows.value[i], shift)
+    for i in range(len(rows.nearest)):
+        closing[rows.nearest[i]] += on_grid(rows.fallback[i] - rows.value[i], shift)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -236,17 +240,17 @@ def _best_opening(
     with_closing: Any,
 ) -> tuple[float, int]:
     """Return what opening k gains, and the place of the exemplar that is best closed with it; -1: none."""
-    first, value, bar, fallback = rows.first, rows.value, rows.bar, rows.fallback
+    nearest, value, bar, fallback = rows.nearest, rows.value, rows.bar, rows.fallback
     for m in opened:
         with_closing[m] = closing[m]
     gain = on_grid(preference[k] - value[k], shift)
     # The closing takes the fallback for what k itself gets.
-    with_closing[first[k]] += on_grid(value[k] - fallback[k], shift)
+    with_closing[nearest[k]] += on_grid(value[k] - fallback[k], shift)
     # Without a branch, which would go either way for every other point where exemplars are few.
     for i in range(len(similarity)):
         s = np.float64(similarity[i])
         gain += on_grid(max(s - bar[i], 0.0), shift)
-        with_closing[first[i]] += on_grid(max(min(s, bar[i]) - fallback[i], 0.0), shift)
+        with_closing[nearest[i]] += on_grid(max(min(s, bar[i]) - fallback[i], 0.0), shift)
     best, closed = 0.0, -1
     for m in opened:
         if with_closing[m] > best:

@@ -1,6 +1,6 @@
-"""Waves of moves that gain: open a point, close an exemplar, swap an exemplar for a member of its cluster.
+"""Batches of moves that gain: open a point, close an exemplar, swap an exemplar for a member of its cluster.
 
-A wave carries out all moves that gain and are the best among those that touch any of their points, by gain
+A batch carries out all moves that gain and are the best among those that touch any of their points, by gain
 and then by the user's number: together they gain what each would gain alone.
 """
 
@@ -20,24 +20,24 @@ from sparse_ap.kernels.edge_pass import Columns
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.search.moves import (
-    ClaimPass,
-    ClaimRows,
-    ClaimVectors,
-    FirstVectors,
+    ConflictPass,
+    ConflictRows,
+    ConflictVectors,
     GainPass,
     GainRows,
-    StandingPass,
-    StandingRows,
+    NearestTwoPass,
+    NearestTwoRows,
+    NearestVectors,
 )
 
-__all__ = ["Climber", "Gains", "Standing"]
+__all__ = ["Gains", "LocalSearch", "NearestTwo"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Standing:
-    """What every point has; see `StandingRows`."""
+class NearestTwo:
+    """What every point has; see `NearestTwoRows`."""
 
-    first: Int32Array
+    nearest: Int32Array
     value: Float64Array
     second: Int32Array
     fallback: Float64Array
@@ -45,7 +45,7 @@ class Standing:
     @property
     def exemplar(self) -> BoolArray:
         """Whether each point is an exemplar."""
-        return np.equal(self.first, np.arange(len(self.first)))
+        return np.equal(self.nearest, np.arange(len(self.nearest)))
 
 
 class Gains(NamedTuple):
@@ -90,24 +90,24 @@ class _Moves:
     swap: BoolArray
 
     @classmethod
-    def ranked(cls, at: Standing, order: NDArray[np.intp], swap: BoolArray) -> Self:
+    def ranked(cls, at: NearestTwo, order: NDArray[np.intp], swap: BoolArray) -> Self:
         """Rank the moves of some points, the best of them last."""
         own_rank = np.zeros(len(swap), np.int32)
         own_rank[order] = np.arange(1, len(order) + 1)
         rank = own_rank.copy()
         swapping = order[swap[order]]
-        np.maximum.at(rank, at.first[swapping], own_rank[swapping])
+        np.maximum.at(rank, at.nearest[swapping], own_rank[swapping])
         return cls(rank, own_rank, swap)
 
 
-class Climber:
+class LocalSearch:
     """Carries out moves, for some readings of the edges.
 
     Parameters
     ----------
     problem : Problem
     n_readings : int
-        Readings after which no wave is begun.
+        Readings after which no batch is begun.
     told : callable
         Called after each.
     """
@@ -122,20 +122,20 @@ class Climber:
         """Whether no readings are left."""
         return self._left <= 0
 
-    def stand(self, exemplar: BoolArray, preference: Float64Array) -> Standing:
+    def nearest_two(self, exemplar: BoolArray, preference: Float64Array) -> NearestTwo:
         """Return what every point has if these are the exemplars, and all who are better off alone."""
         n = len(exemplar)
         lowest = min(self._problem.survey.smallest, float(preference.min(initial=0.0)))
-        rows = StandingRows(
+        rows = NearestTwoRows(
             preference, np.empty(n, np.int32), np.empty(n), np.empty(n, np.int32), np.empty(n)
         )
         while True:
-            self.run(StandingPass(lowest), RankedVectors(exemplar, self._problem.user_id), rows)
-            standing = Standing(*rows[1:])
+            self.run(NearestTwoPass(lowest), RankedVectors(exemplar, self._problem.user_id), rows)
+            nearest_two = NearestTwo(*rows[1:])
             # Those who have just been made exemplars may be the better ones of others.
-            if (standing.exemplar == exemplar).all():
-                return standing
-            exemplar = standing.exemplar
+            if (nearest_two.exemplar == exemplar).all():
+                return nearest_two
+            exemplar = nearest_two.exemplar
 
     def climb(
         self,
@@ -143,8 +143,8 @@ class Climber:
         preference: Float64Array,
         least_share: float = 0.0,
         wanted: Callable[[Gains], BoolArray] = lambda gains: gains.gaining,
-    ) -> Standing:
-        """Carry out waves of moves until no move gains.
+    ) -> NearestTwo:
+        """Carry out batches of moves until no move gains.
 
         Parameters
         ----------
@@ -152,11 +152,11 @@ class Climber:
             Where to begin.
         preference : ndarray of float64, shape (n_points,)
         least_share : float
-            Stop when not more than this share of the moves of the first wave are left.
+            Stop when not more than this share of the moves of the first batch are left.
         wanted : callable
             Says which points' moves may be carried out.
         """
-        at, n_at_first = self.stand(exemplar, preference), None
+        at, n_at_first = self.nearest_two(exemplar, preference), None
         while not self.exhausted:
             gains = self.gains(at, preference)
             order = self.ascending(gains, wanted(gains))
@@ -166,18 +166,18 @@ class Climber:
             exemplar = self.moved(at, order, gains.swap)
             # Not to be held while the next one is filled.
             del at, gains, order
-            at = self.stand(exemplar, preference)
+            at = self.nearest_two(exemplar, preference)
         return at
 
-    def gains(self, at: Standing, preference: Float64Array) -> Gains:
+    def gains(self, at: NearestTwo, preference: Float64Array) -> Gains:
         """Return what the best move of each point gains."""
         grid = self.grid(preference)
         gain, beyond = self._sums(at, grid)
         swap = np.zeros(len(gain), np.bool_)
-        _best_moves(at.first, at.value, at.fallback, preference, gain, beyond, swap)
+        _best_moves(at.nearest, at.value, at.fallback, preference, gain, beyond, swap)
         return Gains(gain, swap, grid.least_gain)
 
-    def gains_alone(self, at: Standing, preference: Float64Array) -> Gains:
+    def gains_alone(self, at: NearestTwo, preference: Float64Array) -> Gains:
         """Return what the opening or closing of each point gains, swaps left out."""
         grid = self.grid(preference)
         change, _ = self._sums(at, grid)
@@ -186,20 +186,20 @@ class Climber:
         gain = np.where(at.exemplar, closing, opening)
         return Gains(gain, np.zeros(len(gain), np.bool_), grid.least_gain)
 
-    def _sums(self, at: Standing, grid: Grid) -> Columns:
-        return self.run(GainPass(grid), FirstVectors(at.first), GainRows(at.value, at.fallback))[0]
+    def _sums(self, at: NearestTwo, grid: Grid) -> Columns:
+        return self.run(GainPass(grid), NearestVectors(at.nearest), GainRows(at.value, at.fallback))[0]
 
     def ascending(self, gains: Gains, wanted: BoolArray) -> NDArray[np.intp]:
         """Return the points whose moves are wanted, the best last; of equals, the user's first."""
         chosen = np.flatnonzero(wanted)
         return chosen[np.lexsort((-self._problem.user_id[chosen], gains.gain[chosen]))]
 
-    def moved(self, at: Standing, order: NDArray[np.intp], swap: BoolArray) -> BoolArray:
-        """Carry out a wave of moves, the best of them last; return the exemplars."""
+    def moved(self, at: NearestTwo, order: NDArray[np.intp], swap: BoolArray) -> BoolArray:
+        """Carry out a batch of moves, the best of them last; return the exemplars."""
         moves = _Moves.ranked(at, order, swap)
-        vectors = ClaimVectors(at.first, moves.rank, moves.swap)
-        (objections,), _ = self.run(ClaimPass(), vectors, ClaimRows(at.value, at.fallback, at.second))
-        return _carried_out(at, moves, objections)
+        vectors = ConflictVectors(at.nearest, moves.rank, moves.swap)
+        (n_conflicts,), _ = self.run(ConflictPass(), vectors, ConflictRows(at.value, at.fallback, at.second))
+        return _carried_out(at, moves, n_conflicts)
 
     def grid(self, preference: Float64Array) -> Grid:
         """Return the grid on which gains add up exactly."""
@@ -215,30 +215,30 @@ class Climber:
         return columns, tally
 
 
-def _carried_out(at: Standing, moves: _Moves, objections: Int32Array) -> BoolArray:
-    """Return the exemplars after all moves to which nobody objects."""
-    agreed = (moves.own_rank > 0) & (moves.own_rank == moves.rank) & (objections == 0)
+def _carried_out(at: NearestTwo, moves: _Moves, n_conflicts: Int32Array) -> BoolArray:
+    """Return the exemplars after all moves without conflicts."""
+    agreed = (moves.own_rank > 0) & (moves.own_rank == moves.rank) & (n_conflicts == 0)
     swapped = np.flatnonzero(agreed & moves.swap)
-    closed = at.first[swapped]
-    agreed[swapped] = (moves.rank[closed] == moves.own_rank[swapped]) & (objections[closed] == 0)
+    closed = at.nearest[swapped]
+    agreed[swapped] = (moves.rank[closed] == moves.own_rank[swapped]) & (n_conflicts[closed] == 0)
     exemplar: BoolArray = at.exemplar ^ agreed
-    exemplar[at.first[np.flatnonzero(agreed & moves.swap)]] = False
+    exemplar[at.nearest[np.flatnonzero(agreed & moves.swap)]] = False
     return exemplar
 
 
 @numba.njit(nogil=True, cache=True)
 def _best_moves(
-    first: Any, value: Any, fallback: Any, preference: Any, gain: Any, beyond: Any, swap: Any
+    nearest: Any, value: Any, fallback: Any, preference: Any, gain: Any, beyond: Any, swap: Any
 ) -> None:
     """Make what a point's opening or closing changes for others the gain of its best move."""
-    for k in range(len(first)):
-        if first[k] == k:
+    for k in range(len(nearest)):
+        if nearest[k] == k:
             gain[k] = fallback[k] - preference[k] - gain[k]
-    for k in range(len(first)):
-        if first[k] != k:
+    for k in range(len(nearest)):
+        if nearest[k] != k:
             gain[k] += preference[k] - value[k]
             # The closing takes the fallback for what k itself gets.
-            with_closing = gain[first[k]] + beyond[k] + (value[k] - fallback[k])
+            with_closing = gain[nearest[k]] + beyond[k] + (value[k] - fallback[k])
             if with_closing > 0.0:
                 gain[k] += with_closing
                 swap[k] = True

@@ -19,21 +19,21 @@ from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM, ColumnReduction, Colum
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 
 __all__ = [
-    "ClaimPass",
-    "ClaimRows",
-    "ClaimVectors",
-    "FirstVectors",
+    "ConflictPass",
+    "ConflictRows",
+    "ConflictVectors",
     "GainPass",
     "GainRows",
-    "StandingPass",
-    "StandingRows",
+    "NearestTwoPass",
+    "NearestTwoRows",
+    "NearestVectors",
 ]
 
 
-class FirstVectors(NamedTuple):
+class NearestVectors(NamedTuple):
     """The exemplar of each point; its own number where it is one."""
 
-    first: Int32Array
+    nearest: Int32Array
 
 
 class GainRows(NamedTuple):
@@ -59,19 +59,19 @@ class GainPass:
     writes: ClassVar[tuple[str, ...]] = ()
     nothing: ClassVar[int] = 0  # no tally
 
-    def __call__(self, block: Block, vectors: FirstVectors, rows: GainRows, columns: Columns) -> int:
+    def __call__(self, block: Block, vectors: NearestVectors, rows: GainRows, columns: Columns) -> int:
         """Add one block's edges."""
         edges = block.indptr, block.indices, block.data
-        _add_gains(block.rows.start, *edges, vectors.first, rows, self.grid.shift, columns[0], columns[1])
+        _add_gains(block.rows.start, *edges, vectors.nearest, rows, self.grid.shift, columns[0], columns[1])
         return 0
 
 
-class ClaimVectors(NamedTuple):
+class ConflictVectors(NamedTuple):
     """The moves proposed.
 
     Attributes
     ----------
-    first : ndarray of int32, shape (n_points,)
+    nearest : ndarray of int32, shape (n_points,)
         The exemplar of each point.
     rank : ndarray of int32, shape (n_points,)
         Of the best move that would open or close the point; the largest is the best move of all; 0: none.
@@ -79,12 +79,12 @@ class ClaimVectors(NamedTuple):
         Whether the point's opening would close its exemplar.
     """
 
-    first: Int32Array
+    nearest: Int32Array
     rank: Int32Array
     swap: BoolArray
 
 
-class ClaimRows(NamedTuple):
+class ConflictRows(NamedTuple):
     """Read: what each point has, and would have without its exemplar; and its second best exemplar."""
 
     value: Float64Array
@@ -93,11 +93,10 @@ class ClaimRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimPass:
+class ConflictPass:
     """For each move, count the points it touches that a better move touches too.
 
-    A move touches the points whose exemplar, or whose fallback, it would change. Moves to which nobody
-    objects touch no point in common, so that their gains add up.
+    A move touches the points whose exemplar, or whose fallback, it would change. Moves without conflicts touch no point in common, so that their gains add up.
     """
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (COUNT,)
@@ -105,10 +104,10 @@ class ClaimPass:
     writes: ClassVar[tuple[str, ...]] = ()
     nothing: ClassVar[int] = 0  # no tally
 
-    def __call__(self, block: Block, vectors: ClaimVectors, rows: ClaimRows, columns: Columns) -> int:
+    def __call__(self, block: Block, vectors: ConflictVectors, rows: ConflictRows, columns: Columns) -> int:
         """Count one block's points."""
         edges = block.indptr, block.indices, block.data
-        _object(block.rows.start, *edges, vectors, rows, columns[0])
+        _count_conflicts(block.rows.start, *edges, vectors, rows, columns[0])
         return 0
 
 
@@ -118,14 +117,14 @@ def _add_gains(
     indptr: Any,
     indices: Any,
     data: Any,
-    first: Any,
+    nearest: Any,
     rows: Any,
     shift: float,
     gain: Any,
     beyond: Any,
 ) -> None:
     for i in range(len(rows.value)):
-        own, value, fallback = first[start + i], rows.value[i], rows.fallback[i]
+        own, value, fallback = nearest[start + i], rows.value[i], rows.fallback[i]
         if own == start + i:
             value = np.inf  # stays an exemplar, whoever opens
         else:
@@ -136,19 +135,21 @@ def _add_gains(
             if s <= least:
                 continue
             k = indices[edge]
-            if first[k] == k or k == start + i:
+            if nearest[k] == k or k == start + i:
                 continue
             if s > value:
                 gain[k] += on_grid(s - value, shift)
-            if first[k] == own and s > fallback:
+            if nearest[k] == own and s > fallback:
                 beyond[k] += on_grid(min(s, value) - fallback, shift)
 
 
 @numba.njit(nogil=True, cache=True)
-def _object(start: int, indptr: Any, indices: Any, data: Any, moves: Any, rows: Any, objections: Any) -> None:
-    first, rank, swap = moves.first, moves.rank, moves.swap
+def _count_conflicts(
+    start: int, indptr: Any, indices: Any, data: Any, moves: Any, rows: Any, n_conflicts: Any
+) -> None:
+    nearest, rank, swap = moves.nearest, moves.rank, moves.swap
     for i in range(len(rows.value)):
-        own, second = first[start + i], rows.second[i]
+        own, second = nearest[start + i], rows.second[i]
         opening = np.inf if own == start + i else rows.value[i]
         least = min(opening, rows.fallback[i])
         best = max(rank[start + i], rank[own])
@@ -157,51 +158,51 @@ def _object(start: int, indptr: Any, indices: Any, data: Any, moves: Any, rows: 
         first_edge, last_edge = indptr[i] - indptr[0], indptr[i + 1] - indptr[0]
         for edge in range(first_edge, last_edge):
             s, k = data[edge], indices[edge]
-            if s > least and rank[k] > best and _touches(k, s, own, opening, first, swap):
+            if s > least and rank[k] > best and _touches(k, s, own, opening, nearest, swap):
                 best = rank[k]
         if best == 0:
             continue
         for k in (np.int64(start + i), np.int64(own), np.int64(second)):
             if k >= 0 and 0 < rank[k] < best:
-                objections[k] += 1
+                n_conflicts[k] += 1
         for edge in range(first_edge, last_edge):
             s, k = data[edge], indices[edge]
-            if s > least and 0 < rank[k] < best and _touches(k, s, own, opening, first, swap):
-                objections[k] += 1
+            if s > least and 0 < rank[k] < best and _touches(k, s, own, opening, nearest, swap):
+                n_conflicts[k] += 1
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def _touches(k: int, s: float, own: int, opening: float, first: Any, swap: Any) -> bool:
+def _touches(k: int, s: float, own: int, opening: float, nearest: Any, swap: Any) -> bool:
     """Whether a point with an edge to k, above its fallback, is touched by the opening of k."""
-    return first[k] != k and (s > opening or (swap[k] and first[k] == own))
+    return nearest[k] != k and (s > opening or (swap[k] and nearest[k] == own))
 
 
-class StandingRows(NamedTuple):
+class NearestTwoRows(NamedTuple):
     """What each point has.
 
     Attributes
     ----------
     preference : ndarray of float64
         Read.
-    first : ndarray of int32
+    nearest : ndarray of int32
         Its exemplar; itself where it is one.
     value : ndarray of float64
         The similarity to that, or its own preference.
     second : ndarray of int32
         The next best exemplar, -1: it has an edge to no other.
     fallback : ndarray of float64
-        What it would have without ``first``: at least that.
+        What it would have without ``nearest``: at least that.
     """
 
     preference: Float64Array
-    first: Int32Array
+    nearest: Int32Array
     value: Float64Array
     second: Int32Array
     fallback: Float64Array
 
 
 @dataclass(frozen=True, slots=True)
-class StandingPass:
+class NearestTwoPass:
     """Give every point to its best exemplar, among equals to the user's first, and note the second best.
 
     A point that no exemplar reaches, or that is better off alone, is made an exemplar.
@@ -217,34 +218,36 @@ class StandingPass:
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ("preference",)
-    writes: ClassVar[tuple[str, ...]] = ("first", "value", "second", "fallback")
+    writes: ClassVar[tuple[str, ...]] = ("nearest", "value", "second", "fallback")
     nothing: ClassVar[int] = 0  # no tally
 
-    def __call__(self, block: Block, vectors: RankedVectors, rows: StandingRows, columns: Columns) -> int:
+    def __call__(self, block: Block, vectors: RankedVectors, rows: NearestTwoRows, columns: Columns) -> int:
         """Do so for one block's points."""
-        _stand(block.rows.start, block.indptr, block.indices, block.data, *vectors, rows, self.lowest)
+        _find_nearest_two(
+            block.rows.start, block.indptr, block.indices, block.data, *vectors, rows, self.lowest
+        )
         return 0
 
 
 @numba.njit(nogil=True, cache=True)
-def _stand(
+def _find_nearest_two(
     start: int, indptr: Any, indices: Any, data: Any, exemplar: Any, user_id: Any, rows: Any, lowest: float
 ) -> None:
-    for i in range(len(rows.first)):
-        first, second = np.int32(-1), np.int32(-1)
+    for i in range(len(rows.nearest)):
+        nearest, second = np.int32(-1), np.int32(-1)
         value, fallback = -np.inf, -np.inf
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
             k = indices[edge]
             if not exemplar[k] or k == start + i:
                 continue
             s = np.float64(data[edge])
-            if s > value or (s == value and user_id[k] < user_id[first]):
-                first, value, second, fallback = k, s, first, value
+            if s > value or (s == value and user_id[k] < user_id[nearest]):
+                nearest, value, second, fallback = k, s, nearest, value
             elif s > fallback or (s == fallback and user_id[k] < user_id[second]):
                 second, fallback = k, s
         alone = rows.preference[i]
         if exemplar[start + i] or value < alone:
-            first, value, second, fallback = np.int32(start + i), alone, first, max(value, lowest)
+            nearest, value, second, fallback = np.int32(start + i), alone, nearest, max(value, lowest)
         else:
             fallback = max(fallback, alone)
-        rows.first[i], rows.value[i], rows.second[i], rows.fallback[i] = first, value, second, fallback
+        rows.nearest[i], rows.value[i], rows.second[i], rows.fallback[i] = nearest, value, second, fallback

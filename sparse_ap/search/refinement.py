@@ -2,10 +2,10 @@
 
 *Climb* (`local_search`): carry out moves that gain, until none does. That ends on a local optimum.
 
-*Disturb and mix*: climb from the best set under preferences changed at random, then under the true ones. Of
+*Perturb and mix*: climb from the best set under preferences changed at random, then under the true ones. Of
 the differences that remain, those that have no point in common are independent of each other: each is
-kept if it gains (partition crossover: Whitley, Hains & Howe, GECCO 2009). So disturbing everything
-at once takes no more readings of the edges than disturbing a single place.
+kept if it gains (partition crossover: Whitley, Hains & Howe, GECCO 2009). So perturbing everything
+at once takes no more readings of the edges than perturbing a single place.
 
 *Exchange* (`exchange`), in place of that on dense graphs, where a point sees every difference: keep
 the similarities to some candidates in memory, and search among those alone, a move at a time.
@@ -27,16 +27,16 @@ from sparse_ap.kernels.hashing import hashed
 from sparse_ap.propagation.assignment import Assignment, assign
 from sparse_ap.propagation.preferences import within_reach
 from sparse_ap.propagation.problem import Problem, ceiling
-from sparse_ap.search.crossover import Found, mixed
-from sparse_ap.search.exchange import Swapper
-from sparse_ap.search.local_search import Climber, Standing
+from sparse_ap.search.crossover import ExemplarSet, crossover
+from sparse_ap.search.exchange import Exchange
+from sparse_ap.search.local_search import LocalSearch, NearestTwo
 
 __all__ = ["Effort", "search"]
 
 # The largest change of a preference, in units of what a cluster loses on average against the ceiling: in
-# turn, since what a weaker disturbance finds a stronger one may not.
+# turn, since what a weaker perturbation finds a stronger one may not.
 _STRENGTHS = (0.2, 0.1)
-# While disturbances come, the last few moves of a climb are left to the next: each wave leaves about a third
+# While perturbations come, the last few moves of a climb are left to the next: each batch leaves about a third
 # of the moves to the one after it.
 _LEFT = 0.01
 # Edges that are read in about a second.
@@ -56,14 +56,14 @@ class Effort:
     ----------
     n_readings : int
         Readings of all edges after which no more are begun.
-    n_disturbances : int
-        Disturbances at most.
+    n_perturbations : int
+        Perturbations at most.
     n_fruitless : int
-        Disturbances in a row without any gain, after which to stop.
+        Perturbations in a row without any gain, after which to stop.
     """
 
     n_readings: int
-    n_disturbances: int = 100
+    n_perturbations: int = 100
     n_fruitless: int = 25
 
     @classmethod
@@ -88,34 +88,34 @@ def search(
     assignment : Assignment
     effort : Effort
     seed : int
-        Of the disturbances.
+        Of the perturbations.
     told : callable
         Called after each reading of the edges.
     """
     preference = np.ascontiguousarray(within_reach(problem))
-    climber = Climber(problem, effort.n_readings, told)
-    unit = _unit(problem, climber.stand(assignment.exemplar, preference), preference)
+    local_search = LocalSearch(problem, effort.n_readings, told)
+    unit = _unit(problem, local_search.nearest_two(assignment.exemplar, preference), preference)
     if not unit > 0.0:
         return assignment
     n_candidates = candidates_kept(len(preference), problem.survey.n_edges)
     if n_candidates >= 2 * max(1, int(np.count_nonzero(assignment.exemplar))):
-        return assign(problem, _exchanged(climber, problem, assignment, preference, n_candidates, seed))
-    best = _climbed(climber, assignment.exemplar, preference)
+        return assign(problem, _exchanged(local_search, problem, assignment, preference, n_candidates, seed))
+    best = _climbed(local_search, assignment.exemplar, preference)
     n_fruitless = 0
-    for number in range(effort.n_disturbances):
-        if n_fruitless == effort.n_fruitless or climber.exhausted:
+    for number in range(effort.n_perturbations):
+        if n_fruitless == effort.n_fruitless or local_search.exhausted:
             break
         strength = _STRENGTHS[number % len(_STRENGTHS)] * unit
-        exemplar = _disturbed(climber, problem, best.exemplar, preference, strength, seed + number + 1)
-        mixture = mixed(problem, best, _climbed(climber, exemplar, preference))
-        n_fruitless = n_fruitless + 1 if mixture is None else 0
-        if mixture is not None:
-            best = _climbed(climber, mixture, preference)
-    return assign(problem, climber.climb(best.exemplar, preference).exemplar)
+        exemplar = _perturbed(local_search, problem, best.exemplar, preference, strength, seed + number + 1)
+        offspring = crossover(problem, best, _climbed(local_search, exemplar, preference))
+        n_fruitless = n_fruitless + 1 if offspring is None else 0
+        if offspring is not None:
+            best = _climbed(local_search, offspring, preference)
+    return assign(problem, local_search.climb(best.exemplar, preference).exemplar)
 
 
 def _exchanged(
-    climber: Climber,
+    local_search: LocalSearch,
     problem: Problem,
     assignment: Assignment,
     preference: Float64Array,
@@ -123,37 +123,37 @@ def _exchanged(
     seed: int,
 ) -> BoolArray:
     """Return where exchanges lead, among the exemplars and other candidates drawn anew after each climb."""
-    best = climber.stand(assignment.exemplar, preference)
+    best = local_search.nearest_two(assignment.exemplar, preference)
     n_fruitless, left = 0, _EXCHANGING
     while n_fruitless < _FRUITLESS and left > 0:
         lot = hashed(problem.user_id, seed)
         lot[best.exemplar] = -1.0
         candidate = np.argsort(lot)[:n_candidates].astype(np.int32)
-        swapper = Swapper.among(problem, candidate, preference, climber)
-        exemplar, n_seen = swapper.search(best.exemplar, left, seed)
+        exchange = Exchange.among(problem, candidate, preference, local_search)
+        exemplar, n_seen = exchange.search(best.exemplar, left, seed)
         # A table is not to be held while the next one is filled.
-        del swapper
-        found = climber.climb(exemplar, preference)
+        del exchange
+        found = local_search.climb(exemplar, preference)
         gains = grid_sum(found.value) > grid_sum(best.value)
         n_fruitless, best = (0, found) if gains else (n_fruitless + 1, best)
         left, seed = left - n_seen, seed + _SEEDS
     return best.exemplar
 
 
-def _unit(problem: Problem, at: Standing, preference: Float64Array) -> float:
+def _unit(problem: Problem, at: NearestTwo, preference: Float64Array) -> float:
     """Return what a cluster loses on average against the ceiling."""
     lost = ceiling(problem.graph, preference) - grid_sum(at.value)
     return lost / max(1, int(np.count_nonzero(at.exemplar)))
 
 
-def _climbed(climber: Climber, exemplar: BoolArray, preference: Float64Array) -> Found:
+def _climbed(local_search: LocalSearch, exemplar: BoolArray, preference: Float64Array) -> ExemplarSet:
     """Return where climbing leads, nearly."""
-    top = climber.climb(exemplar, preference, _LEFT)
-    return Found(top.exemplar, top.value)
+    top = local_search.climb(exemplar, preference, _LEFT)
+    return ExemplarSet(top.exemplar, top.value)
 
 
-def _disturbed(
-    climber: Climber,
+def _perturbed(
+    local_search: LocalSearch,
     problem: Problem,
     exemplar: BoolArray,
     preference: Float64Array,
@@ -165,4 +165,4 @@ def _disturbed(
     changed -= 0.5
     changed *= 2.0 * strength
     changed += preference
-    return climber.climb(exemplar, changed, _LEFT).exemplar
+    return local_search.climb(exemplar, changed, _LEFT).exemplar

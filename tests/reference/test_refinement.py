@@ -20,9 +20,9 @@ from soundness import assert_valid, cluster
 
 from sparse_ap import affinity_propagation
 from sparse_ap.propagation.assignment import assign
-from sparse_ap.search.crossover import Found, mixed
-from sparse_ap.search.exchange import Swapper
-from sparse_ap.search.local_search import Climber, Standing
+from sparse_ap.search.crossover import Found, crossover
+from sparse_ap.search.exchange import Exchange
+from sparse_ap.search.local_search import LocalSearch, NearestTwo
 from sparse_ap.search.refinement import Effort, search
 
 pytestmark = pytest.mark.full_search
@@ -34,17 +34,17 @@ def untold() -> None:
     pass
 
 
-def found(standing: Standing) -> Found:
-    return Found(standing.exemplar, standing.value)
+def found(nearest_two: NearestTwo) -> Found:
+    return Found(nearest_two.exemplar, nearest_two.value)
 
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def standing_of(graph: Graph, exemplar: Any) -> tuple[Climber, Standing]:
+def standing_of(graph: Graph, exemplar: Any) -> tuple[LocalSearch, NearestTwo]:
     problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
-    climber = Climber(problem, PLENTY, untold)
-    return climber, climber.stand(exemplar, problem.preference)
+    local_search = LocalSearch(problem, PLENTY, untold)
+    return local_search, local_search.nearest_two(exemplar, problem.preference)
 
 
 def value_of(graph: Graph, exemplar: Any) -> float:
@@ -57,9 +57,9 @@ def value_of(graph: Graph, exemplar: Any) -> float:
 @given(graphs(most_points=12), SEEDS)
 def test_what_points_have_is_what_the_exemplars_give(graph: Graph, seed: int) -> None:
     exemplar = np.random.default_rng(seed).random(len(graph.preference)) < 0.3
-    _, standing = standing_of(graph, exemplar)
-    assert (standing.exemplar >= exemplar).all()
-    exemplar, n = standing.exemplar, len(exemplar)
+    _, nearest_two = standing_of(graph, exemplar)
+    assert (nearest_two.exemplar >= exemplar).all()
+    exemplar, n = nearest_two.exemplar, len(exemplar)
     for i in range(n):
         offers = sorted(
             ((graph.similarity[i, k], -k) for k in np.flatnonzero(exemplar) if k != i), reverse=True
@@ -68,21 +68,21 @@ def test_what_points_have_is_what_the_exemplars_give(graph: Graph, seed: int) ->
         best, second = ([s for s, _ in offers] + [-np.inf] * 2)[:2]
         alone = graph.preference[i]
         if exemplar[i]:
-            assert (standing.first[i], standing.value[i]) == (i, alone)
+            assert (nearest_two.nearest[i], nearest_two.value[i]) == (i, alone)
             lowest = min(graph.preference.min(), graph.similarity[graph.similarity > -np.inf].min(initial=0))
-            assert standing.fallback[i] == max(best, lowest)
+            assert nearest_two.fallback[i] == max(best, lowest)
         else:
-            assert (standing.first[i], standing.value[i]) == (-offers[0][1], best)
+            assert (nearest_two.nearest[i], nearest_two.value[i]) == (-offers[0][1], best)
             assert best >= alone
-            assert standing.fallback[i] == max(second, alone)
+            assert nearest_two.fallback[i] == max(second, alone)
 
 
 @patient
 @given(graphs(most_points=12), SEEDS)
 def test_each_wave_gains_and_the_last_leaves_nothing_to_gain(graph: Graph, seed: int) -> None:
-    climber, at = standing_of(graph, np.random.default_rng(seed).random(len(graph.preference)) < 0.3)
+    local_search, at = standing_of(graph, np.random.default_rng(seed).random(len(graph.preference)) < 0.3)
     before = math.fsum(at.value)
-    top = climber.climb(at.exemplar, np.asarray(graph.preference, np.float64))
+    top = local_search.climb(at.exemplar, np.asarray(graph.preference, np.float64))
     value = value_of(graph, top.exemplar)
     assert value == pytest.approx(math.fsum(top.value), abs=1e-9 * graph.scale)
     assert value >= before - 1e-9 * graph.scale
@@ -90,14 +90,14 @@ def test_each_wave_gains_and_the_last_leaves_nothing_to_gain(graph: Graph, seed:
         assert value_of(graph, moved) <= value + 1e-9 * graph.scale
 
 
-def neighbours(at: Standing) -> Iterator[Any]:
+def neighbours(at: NearestTwo) -> Iterator[Any]:
     """Yield what one move leads to: a point opened or closed, an exemplar swapped for one of its members."""
-    for k in range(len(at.first)):
+    for k in range(len(at.nearest)):
         moved = at.exemplar.copy()
         moved[k] ^= True
         yield moved
         if not at.exemplar[k]:
-            moved[at.first[k]] = False
+            moved[at.nearest[k]] = False
             yield moved
 
 
@@ -105,11 +105,11 @@ def neighbours(at: Standing) -> Iterator[Any]:
 @given(graphs(most_points=12), SEEDS)
 def test_exchanges_among_candidates_end_where_no_swap_of_any_two_gains(graph: Graph, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    climber, at = standing_of(graph, rng.random(len(graph.preference)) < 0.3)
+    local_search, at = standing_of(graph, rng.random(len(graph.preference)) < 0.3)
     problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
     candidate = np.flatnonzero(at.exemplar | (rng.random(len(graph.preference)) < 0.7)).astype(np.int32)
-    swapper = Swapper.among(problem, candidate, problem.preference, climber)
-    exemplar, n_seen = swapper.search(at.exemplar, rng.choice([1, 10**6]), seed)
+    exchange = Exchange.among(problem, candidate, problem.preference, local_search)
+    exemplar, n_seen = exchange.search(at.exemplar, rng.choice([1, 10**6]), seed)
     assert n_seen >= len(candidate) * len(exemplar)
     assert exemplar.any()
     assert not np.delete(exemplar, candidate).any()
@@ -167,11 +167,11 @@ def test_a_mixture_is_better_than_both(graph: Graph, seed: int) -> None:
     rng = np.random.default_rng(seed)
     n = len(graph.preference)
     problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
-    climber = Climber(problem, PLENTY, untold)
-    one, other = (climber.stand(rng.random(n) < share, problem.preference) for share in (0.2, 0.4))
-    mixture = mixed(problem, found(one), found(other))
-    values = [math.fsum(standing.value) for standing in (one, other)]
-    best = one.exemplar if mixture is None else mixture
+    local_search = LocalSearch(problem, PLENTY, untold)
+    one, other = (local_search.nearest_two(rng.random(n) < share, problem.preference) for share in (0.2, 0.4))
+    offspring = crossover(problem, found(one), found(other))
+    values = [math.fsum(nearest_two.value) for nearest_two in (one, other)]
+    best = one.exemplar if offspring is None else offspring
     assert value_of(graph, best) >= max(values) - 1e-9 * graph.scale
     assert (best >= one.exemplar & other.exemplar).all()
     assert (best <= one.exemplar | other.exemplar).all()
@@ -183,13 +183,13 @@ def test_islands_are_mixed_one_by_one() -> None:
         block_diagonal([g.similarity for g in islands]), np.concatenate([g.preference for g in islands])
     )
     problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
-    climber, rng = Climber(problem, PLENTY, untold), np.random.default_rng(0)
-    one, other = (climber.stand(rng.random(160) < 0.3, problem.preference) for _ in range(2))
-    mixture = mixed(problem, found(one), found(other))
-    assert mixture is not None
-    by_island = [standing.value.reshape(20, 8).sum(axis=1) for standing in (one, other)]
+    local_search, rng = LocalSearch(problem, PLENTY, untold), np.random.default_rng(0)
+    one, other = (local_search.nearest_two(rng.random(160) < 0.3, problem.preference) for _ in range(2))
+    offspring = crossover(problem, found(one), found(other))
+    assert offspring is not None
+    by_island = [nearest_two.value.reshape(20, 8).sum(axis=1) for nearest_two in (one, other)]
     expected = np.maximum(*by_island).sum()
-    assert value_of(graph, mixture) >= expected - 1e-9 * graph.scale
+    assert value_of(graph, offspring) >= expected - 1e-9 * graph.scale
 
 
 def block_diagonal(blocks: list[Any]) -> Any:
@@ -233,10 +233,12 @@ def test_the_numbering_of_points_changes_nothing(graph: Graph, seed: int) -> Non
 
 def test_nothing_is_read_beyond_the_effort() -> None:
     graph = random_graph(0, 30, 0.5, symmetric=False)
-    climber, at = standing_of(graph, np.zeros(30, np.bool_))
-    climber = Climber(engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference), 1, untold)
-    assert climber.climb(at.exemplar, graph.preference).exemplar.any()
-    assert climber.exhausted
+    local_search, at = standing_of(graph, np.zeros(30, np.bool_))
+    local_search = LocalSearch(
+        engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference), 1, untold
+    )
+    assert local_search.climb(at.exemplar, graph.preference).exemplar.any()
+    assert local_search.exhausted
 
 
 # Costs proven by HiGHS: 17.157 and 65.65; 200 times the median leaves a gap between 470.4 and what is known.
