@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parent / "data" / "golden"
 # The run that checkpoints are of goes on to its 60th sweep, after which it has not settled.
 RUN: dict[str, Any] = {"preference": -0.02, "max_iter": 60, "convergence_iter": 59, "refine": "medoid"}
 # Of each checkpoint: the sweep it is of, whether points are renumbered, the type of the similarities. Before
-# the first look there is no best set to remember, and before sweep 41 no tilt.
+# the first look there is no best set to remember, and before sweep 41 no bias.
 CHECKPOINTS: dict[str, tuple[int, bool, str]] = {
     "young": (5, False, "float32"),
     "tilted": (45, False, "float32"),

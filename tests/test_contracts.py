@@ -31,8 +31,8 @@ from sparse_ap.graphs import open_graph
 from sparse_ap.kernels.assignment import (
     AssignmentPass,
     AssignmentRows,
+    EvaluationPass,
     ExemplarVectors,
-    LookPass,
     RankedVectors,
 )
 from sparse_ap.kernels.block import RowCut
@@ -50,14 +50,14 @@ from sparse_ap.propagation.assignment import ChosenVectors, MedoidPass
 from sparse_ap.propagation.repair import (
     NominationPass,
     NominationRows,
-    RescueGainPass,
-    RescueVectors,
+    NominationVectors,
+    RepairGainPass,
     UncoveredVectors,
 )
 from sparse_ap.search.bound import (
     CoverPass,
     CoverRows,
-    OfferRows,
+    DualRows,
     OpenVectors,
     ProvenGainPass,
     SmoothGainPass,
@@ -434,10 +434,10 @@ def _reordering() -> ReorderingPass:
 
 #: How each pass is made (some keep state of their own), and what it is given.
 CASES: dict[str, Any] = {
-    "SmoothGainPass": (lambda: SmoothGainPass(0.01, GRID), (), OfferRows(PREFERENCE)),
+    "SmoothGainPass": (lambda: SmoothGainPass(0.01, GRID), (), DualRows(PREFERENCE)),
     "CoverPass": (lambda: CoverPass(0.01, GRID), OpenVectors(SUPPORT), CoverRows(PREFERENCE, np.zeros(500))),
-    "ProvenGainPass": (lambda: ProvenGainPass(GRID), (), OfferRows(PREFERENCE)),
-    "LookPass": (lambda: LookPass(GRID), ExemplarVectors(EXEMPLAR), PreferenceRows(PREFERENCE)),
+    "ProvenGainPass": (lambda: ProvenGainPass(GRID), (), DualRows(PREFERENCE)),
+    "LookPass": (lambda: EvaluationPass(GRID), ExemplarVectors(EXEMPLAR), PreferenceRows(PREFERENCE)),
     "AssignmentPass": (
         AssignmentPass,
         RankedVectors(EXEMPLAR, USER_ID),
@@ -486,13 +486,13 @@ CASES: dict[str, Any] = {
     "OutDegreePass": (OutDegreePass, (), OutDegreeRows(np.zeros(500, np.int32))),
     "ReorderingPass": (_reordering, (), ()),
     "RescueGainPass": (
-        lambda: RescueGainPass(GRID),
+        lambda: RepairGainPass(GRID),
         UncoveredVectors(UNCOVERED),
         PreferenceRows(PREFERENCE),
     ),
     "NominationPass": (
         NominationPass,
-        RescueVectors(UNCOVERED, SUPPORT, USER_ID),
+        NominationVectors(UNCOVERED, SUPPORT, USER_ID),
         NominationRows(PREFERENCE, np.zeros(500, np.int32)),
     ),
     "StatisticsPass": (StatisticsPass, (), ()),

@@ -17,7 +17,7 @@ from strategies import graphs
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
 from sparse_ap.execution.renumbering import locality_order, reordered
-from sparse_ap.kernels.assignment import ExemplarVectors, LookPass
+from sparse_ap.kernels.assignment import EvaluationPass, ExemplarVectors
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.kernels.edge_summary import BestRows, ExtentPass
 from sparse_ap.kernels.entry_statistics import StatisticsPass
@@ -121,7 +121,9 @@ def test_a_look_values_the_exemplars(graph: Any, seed: int) -> None:
     exemplar = np.random.default_rng(seed).random(n) < 0.3
     preference = -np.arange(n) / 8
     grid = Grid.for_totals(n * 10.0**6)
-    _, look = execution_of(graph).run(LookPass(grid), ExemplarVectors(exemplar), PreferenceRows(preference))
+    _, look = execution_of(graph).run(
+        EvaluationPass(grid), ExemplarVectors(exemplar), PreferenceRows(preference)
+    )
     dense = np.full((n, n), -np.inf)
     dense[np.repeat(np.arange(n), np.diff(graph.indptr)), graph.indices] = graph.data
     best = np.where(exemplar, dense, -np.inf).max(axis=1, initial=-np.inf)

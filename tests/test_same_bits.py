@@ -25,9 +25,9 @@ from sparse_ap.kernels.block import RowCut
 from sparse_ap.kernels.classic import Messages
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.checkpoints import NoCheckpoints
-from sparse_ap.propagation.incumbent import LastSeen
+from sparse_ap.propagation.incumbent import LastIncumbent
 from sparse_ap.propagation.loop import PointState, propagate
-from sparse_ap.propagation.schemes import Classic, Compact, Settling
+from sparse_ap.propagation.schemes import BiasSchedule, Classic, Compact
 from sparse_ap.propagation.stopping import StopRule
 from sparse_ap.storage.memory import MemoryStore
 
@@ -90,7 +90,7 @@ def test_messages_are_the_same_bits_for_any_cut(graph: Any, inner: list[int], co
     def totals(executor: Any, cuts: Any) -> list[bytes]:
         scheme: Any
         if compact:
-            scheme = Compact(0.6, 0.5, 0.5, np.dtype(np.float64), grid, Settling(after=3, first=0.1))
+            scheme = Compact(0.6, 0.5, 0.5, np.dtype(np.float64), grid, BiasSchedule(after=3, first=0.1))
         else:
             scheme = Classic(0.6, Messages.at_rest(graph.nnz), grid)
         seen: list[bytes] = []
@@ -106,7 +106,7 @@ def test_messages_are_the_same_bits_for_any_cut(graph: Any, inner: list[int], co
         stop = StopRule(25, 15, 0.0)
         blocked = BlockedGraph(store, cuts, executor)
         points, gap = PointState.at_rest(preference, spy.total_dtype), np.ones(n, np.float32)
-        propagate(blocked, spy, points, gap, stop, LastSeen(), lambda report: None, NoCheckpoints())
+        propagate(blocked, spy, points, gap, stop, LastIncumbent(), lambda report: None, NoCheckpoints())
         seen.extend(np.asarray(values).tobytes() for values in seen_rows[0])
         return seen
 

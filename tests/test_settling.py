@@ -14,7 +14,7 @@ from internals import change
 from samples import knn_similarity
 
 from sparse_ap import Clustering, affinity_propagation
-from sparse_ap.propagation.schemes import UNTILTED, Settling
+from sparse_ap.propagation.schemes import NO_BIAS, BiasSchedule
 from sparse_ap.propagation.settings import DEFAULTS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -40,7 +40,7 @@ def ring(n: int) -> scipy.sparse.csr_array:
     return both_ways(np.arange(n), (np.arange(n) + 1) % n, n)
 
 
-# Nobody is further from these than the next point; without tilts none of them settles in 200 sweeps.
+# Nobody is further from these than the next point; without biases none of them settles in 200 sweeps.
 RESTLESS = {
     "grid": (grid(30), -4.0),
     "chain": (both_ways(np.arange(999), np.arange(1, 1000), 1000), -3.0),
@@ -82,7 +82,7 @@ def test_threads_and_blocks_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch)
     change(monkeypatch, least_edges=256)
     results = [clustered("grid", n_jobs=threads, reorder=reorder) for threads, reorder in
                ((1, False), (2, False), (3, True), (1, True))]  # fmt: skip
-    assert results[0].n_iter > Settling().after + 10
+    assert results[0].n_iter > BiasSchedule().after + 10
     assert len({(found.labels.tobytes(), found.history) for found in results}) == 1
 
 
@@ -112,12 +112,12 @@ def test_a_user_may_look_back_less_far() -> None:
 
 @given(st.integers(0, 50), st.floats(1e-6, 1.0), st.floats(1.0, 3.0), st.integers(1, 10**9))
 def test_the_limit_never_falls_and_is_bounded(after: int, first: float, growth: float, sweep: int) -> None:
-    settling = Settling(after, first, growth, most=1.0)
+    bias_schedule = BiasSchedule(after, first, growth, most=1.0)
     sweep = min(sweep, after + 10_000)
-    assert settling.limit(after) == 0.0
-    assert settling.limit(after + 1) == first
-    assert settling.limit(sweep) <= settling.limit(sweep + 1) <= 1.0
+    assert bias_schedule.limit(after) == 0.0
+    assert bias_schedule.limit(after + 1) == first
+    assert bias_schedule.limit(sweep) <= bias_schedule.limit(sweep + 1) <= 1.0
 
 
 def test_untilted_never_tilts() -> None:
-    assert {UNTILTED.limit(sweep) for sweep in (1, 40, 41, 100, 10_000)} == {0.0}
+    assert {NO_BIAS.limit(sweep) for sweep in (1, 40, 41, 100, 10_000)} == {0.0}

@@ -21,7 +21,7 @@ from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.readout import all_equal, arbitrary
 from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
 from sparse_ap.propagation.settings import checked_settings
-from sparse_ap.search.bound import certified
+from sparse_ap.search.bound import with_bound
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -220,7 +220,7 @@ def affinity_propagation(
         else:
             clustering = clustered(solver, problem, row_best)
         if settings.certify:
-            clustering = certified(at_hand(problem), clustering, verbose)
+            clustering = with_bound(at_hand(problem), clustering, verbose)
     warn_of(clustering.outcome)
     return clustering
 

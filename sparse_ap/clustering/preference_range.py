@@ -12,7 +12,7 @@ from sparse_ap.clustering.continuation import Solution, with_fewest
 from sparse_ap.clustering.solver import open_problem
 from sparse_ap.kernels.exact_sum import exact_sum
 from sparse_ap.propagation.problem import Problem, best_of_rows
-from sparse_ap.search.bound import certified
+from sparse_ap.search.bound import with_bound
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -121,7 +121,7 @@ def _proven_least(problem: Problem, found: Solution) -> int:
     """
     edges, n = problem.survey, problem.graph.n_points
     lowest = problem.at(edges.smallest - 4.0 * n * edges.span)
-    clustering = certified(lowest, found._replace(problem=lowest).clustering(), verbose=False)
+    clustering = with_bound(lowest, found._replace(problem=lowest).clustering(), verbose=False)
     assert clustering.net_similarity_bound is not None
     per_cluster = edges.smallest - float(lowest.preference[0])
     least = (n * edges.smallest - clustering.net_similarity_bound) / per_cluster

@@ -14,15 +14,15 @@ from sparse_ap.kernels.classic import Messages
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.assignment import Assignment, Refinement, move_to_medoids
 from sparse_ap.propagation.checkpoint_config import CheckpointConfig, checked_checkpoint_config
-from sparse_ap.propagation.incumbent import BestSeen, LastSeen
-from sparse_ap.propagation.loop import Judge, PointState, Propagation, propagate
+from sparse_ap.propagation.incumbent import BestIncumbent, LastIncumbent
+from sparse_ap.propagation.loop import Incumbent, PointState, Propagation, propagate
 from sparse_ap.propagation.preferences import message_preference
 from sparse_ap.propagation.problem import Problem, support_grid
 from sparse_ap.propagation.progress import told_of_readings, told_of_sweeps
 from sparse_ap.propagation.readout import read_out
 from sparse_ap.propagation.result import Clustering, SweepReport
-from sparse_ap.propagation.schemes import UNTILTED, Classic, Compact, Scheme, Settling, damping_for_degree
-from sparse_ap.propagation.settings import LOOK_EVERY, TOTAL_DAMPING, Settings, checked_settings
+from sparse_ap.propagation.schemes import NO_BIAS, BiasSchedule, Classic, Compact, Scheme, damping_for_degree
+from sparse_ap.propagation.settings import EVALUATE_EVERY, TOTAL_DAMPING, Settings, checked_settings
 from sparse_ap.search.refinement import Effort, search
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ class Solver:
         """
         settings = self.settings
         preference, gap = message_preference(problem, row_best, settings.seed, settings.tie_strength)
-        settling = UNTILTED if settings.scheme == "classic" else Settling()
-        grid = support_grid(problem, preference, settling.most * gap)
-        scheme, judge = _scheme(problem, settings, grid, settling)
+        bias_schedule = NO_BIAS if settings.scheme == "classic" else BiasSchedule()
+        grid = support_grid(problem, preference, bias_schedule.most * gap)
+        scheme, incumbent = _scheme(problem, settings, grid, bias_schedule)
         if start is None:
             points = PointState.at_rest(preference, scheme.total_dtype)
         else:
@@ -91,7 +91,7 @@ class Solver:
             told_of_sweeps(settings.stop.max_iter, self.callback, self.verbose) as told,
             checkpoints.signals_deferred(),
         ):
-            done = propagate(problem.graph, scheme, points, gap, settings.stop, judge, told, checkpoints)
+            done = propagate(problem.graph, scheme, points, gap, settings.stop, incumbent, told, checkpoints)
         return done, points
 
     def read_out(self, problem: Problem, propagation: Propagation) -> Clustering:
@@ -112,16 +112,18 @@ class Solver:
             return search(problem, assignment, effort, self.settings.seed, told)
 
 
-def _scheme(problem: Problem, settings: Settings, grid: Grid, settling: Settling) -> tuple[Scheme, Judge]:
+def _scheme(
+    problem: Problem, settings: Settings, grid: Grid, bias_schedule: BiasSchedule
+) -> tuple[Scheme, Incumbent]:
     graph, damping = problem.graph, settings.damping
     if settings.scheme == "classic":
         assert damping is not None
-        return Classic(damping, Messages.at_rest(problem.survey.n_edges), grid), LastSeen()
+        return Classic(damping, Messages.at_rest(problem.survey.n_edges), grid), LastIncumbent()
     mean_degree = problem.survey.n_edges / max(1, graph.n_points)
     damping = damping_for_degree(mean_degree) if damping is None else damping
     return (
-        Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, graph.dtype, grid, settling),
-        BestSeen(problem, LOOK_EVERY, settings.stop.tol),
+        Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, graph.dtype, grid, bias_schedule),
+        BestIncumbent(problem, EVALUATE_EVERY, settings.stop.tol),
     )
 
 

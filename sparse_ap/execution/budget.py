@@ -25,7 +25,7 @@ SAVED_RENUMBERED = "begun renumbered"
 
 # Bytes a point of what a run with float32 similarities holds while it sweeps: preferences, supports,
 # self-responsibilities and totals (8 each), the totals gathered (4), statuses and when they changed (5),
-# tilts and gaps (4 each), the rows' memory (20), the user's numbers (4), the best exemplars seen (1). indptr
+# biases and gaps (4 each), the rows' memory (20), the user's numbers (4), the best exemplars seen (1). indptr
 # (8) is held already.
 _SWEEPING = 74
 # What is wider where similarities are float64: the totals gathered, mean and corrections of the rows.

@@ -13,7 +13,14 @@ from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 from sparse_ap.kernels.support_bound import PreferenceRows
 
-__all__ = ["AssignmentPass", "AssignmentRows", "ExemplarVectors", "Look", "LookPass", "RankedVectors"]
+__all__ = [
+    "AssignmentPass",
+    "AssignmentRows",
+    "Evaluation",
+    "EvaluationPass",
+    "ExemplarVectors",
+    "RankedVectors",
+]
 
 
 class ExemplarVectors(NamedTuple):
@@ -37,7 +44,7 @@ class AssignmentRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Evaluation:
     """What a set of exemplars is worth.
 
     Attributes
@@ -51,13 +58,13 @@ class Look:
     net_similarity: float = 0.0
     n_uncovered: int = 0
 
-    def __add__(self, other: Look) -> Look:
+    def __add__(self, other: Evaluation) -> Evaluation:
         """Combine with another block's; exact, since net similarities lie on a grid."""
-        return Look(self.net_similarity + other.net_similarity, self.n_uncovered + other.n_uncovered)
+        return Evaluation(self.net_similarity + other.net_similarity, self.n_uncovered + other.n_uncovered)
 
 
 @dataclass(frozen=True, slots=True)
-class LookPass:
+class EvaluationPass:
     """Value a set of exemplars without writing any label down."""
 
     grid: Grid
@@ -67,16 +74,16 @@ class LookPass:
     writes: ClassVar[tuple[str, ...]] = ()
 
     @property
-    def nothing(self) -> Look:
+    def nothing(self) -> Evaluation:
         """No point looked at."""
-        return Look()
+        return Evaluation()
 
     def __call__(
         self, block: Block, vectors: ExemplarVectors, rows: PreferenceRows, columns: Columns
-    ) -> Look:
+    ) -> Evaluation:
         """Value one block's points."""
-        return Look(
-            *_look(
+        return Evaluation(
+            *_evaluate(
                 block.rows.start,
                 block.indptr,
                 block.indices,
@@ -104,7 +111,7 @@ class AssignmentPass:
 
 
 @numba.njit(nogil=True, cache=True)
-def _look(
+def _evaluate(
     start: int, indptr: Any, indices: Any, data: Any, exemplar: Any, preference: Any, shift: float
 ) -> tuple[float, int]:
     net_similarity, n_uncovered = 0.0, 0

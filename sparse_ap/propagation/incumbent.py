@@ -8,24 +8,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.kernels.assignment import ExemplarVectors, LookPass
+from sparse_ap.kernels.assignment import EvaluationPass, ExemplarVectors
 from sparse_ap.kernels.block import BoolArray
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.kernels.support_bound import PreferenceRows
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.result import SweepReport
 
-__all__ = ["BestSeen", "LastSeen"]
+__all__ = ["BestIncumbent", "LastIncumbent"]
 
 
-class LastSeen:
+class LastIncumbent:
     """Answer with the exemplars of the last sweep, as the paper, scikit-learn and R do."""
 
     def due(self, report: SweepReport) -> bool:
         """Never."""
         return False
 
-    def look(self, exemplar: BoolArray) -> bool:
+    def consider(self, exemplar: BoolArray) -> bool:
         """Take everything."""
         return True
 
@@ -41,7 +41,7 @@ class LastSeen:
         """Remember nothing."""
 
 
-class BestSeen:
+class BestIncumbent:
     """Answer with the best of the sets looked at: every few sweeps, and where the run may end.
 
     Where messages go on oscillating, the net similarity of the sweep at which they happen to be cut off
@@ -58,7 +58,7 @@ class BestSeen:
 
     def __init__(self, problem: Problem, every: int, tol: float) -> None:
         n = problem.graph.n_points
-        self._pass = LookPass(Grid.for_totals(n * problem.magnitude))
+        self._pass = EvaluationPass(Grid.for_totals(n * problem.magnitude))
         self._rows = PreferenceRows(problem.preference)
         self._graph = problem.graph
         self._every = every
@@ -69,7 +69,7 @@ class BestSeen:
         """Whether a look's turn has come, and there is something to see."""
         return report.sweep % self._every == 0 and report.n_exemplars > 0
 
-    def look(self, exemplar: BoolArray) -> bool:
+    def consider(self, exemplar: BoolArray) -> bool:
         """Value a set and keep it if it is the best; it will do if it reaches nearly everybody."""
         _, seen = self._graph.run(self._pass, ExemplarVectors(exemplar), self._rows)
         if self._best is None or seen.net_similarity > self._best[0]:

@@ -17,10 +17,10 @@ from sparse_ap.propagation.result import SweepReport
 from sparse_ap.propagation.schemes import OwnRows, Scheme
 from sparse_ap.propagation.stopping import StopRule
 
-__all__ = ["Judge", "PointState", "Propagation", "propagate"]
+__all__ = ["Incumbent", "PointState", "Propagation", "propagate"]
 
 # docs/design/0013-settling.md has the measurements behind it.
-_TILT_DAMPING = 0.5
+_BIAS_DAMPING = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +30,7 @@ class PointState:
     Attributes
     ----------
     own : OwnRows
-        Preference p, support T with the tilt added, and self-responsibility D of each point.
+        Preference p, support T with the bias added, and self-responsibility D of each point.
     total : ndarray of float64
         G: the damped T + D.
     gathered : ndarray
@@ -39,8 +39,8 @@ class PointState:
         Whether T + D > 0.
     changed_at : ndarray of int32
         The sweep in which ``exemplar`` last changed; 0: never.
-    tilt : ndarray of float32
-        What the messages add to each point's preference, so that it decides (`Settling`).
+    bias : ndarray of float32
+        What the messages add to each point's preference, so that it decides (`BiasSchedule`).
     """
 
     own: OwnRows
@@ -48,7 +48,7 @@ class PointState:
     gathered: FloatArray
     exemplar: BoolArray
     changed_at: Int32Array
-    tilt: FloatArray
+    bias: FloatArray
 
     @classmethod
     def at_rest(cls, preference: Float64Array, gathered_dtype: np.dtype[Any]) -> PointState:
@@ -60,14 +60,14 @@ class PointState:
             gathered=np.full(n, np.inf, gathered_dtype),
             exemplar=np.zeros(n, np.bool_),
             changed_at=np.zeros(n, np.int32),
-            tilt=np.zeros(n, np.float32),
+            bias=np.zeros(n, np.float32),
         )
 
     def under(self, preference: Float64Array) -> Self:
         """Return the state to go on from under other preferences; this one is used up."""
         own = self.own._replace(preference=preference)
-        own.support[:] -= self.tilt
-        self.tilt.fill(0)
+        own.support[:] -= self.bias
+        self.bias.fill(0)
         self.changed_at.fill(0)
         return replace(self, own=own)
 
@@ -90,14 +90,14 @@ class Propagation:
     history: tuple[SweepReport, ...]
 
 
-class Judge(Protocol):
+class Incumbent(Protocol):
     """Decides which of the exemplar sets that come by is the answer, and whether it will do."""
 
     def due(self, report: SweepReport) -> bool:
         """Whether to look at the exemplars after this sweep, though they have not settled."""
         ...
 
-    def look(self, exemplar: BoolArray) -> bool:
+    def consider(self, exemplar: BoolArray) -> bool:
         """Look at a set of exemplars; return whether it is good enough to stop at."""
         ...
 
@@ -120,7 +120,7 @@ def propagate(
     points: PointState,
     gap: FloatArray,
     stop: StopRule,
-    judge: Judge,
+    incumbent: Incumbent,
     callback: Callable[[SweepReport], object],
     checkpoints: Checkpoints | NoCheckpoints,
 ) -> Propagation:
@@ -135,9 +135,9 @@ def propagate(
     points : PointState
         Where to begin, with preferences whose ties are broken; updated in place.
     gap : ndarray of float32, shape (n_points,)
-        The scale of each point's tilt.
+        The scale of each point's bias.
     stop : StopRule
-    judge : Judge
+    incumbent : Incumbent
         Chooses among the exemplar sets seen on the way.
     callback : callable
         Told of every sweep; what it raises ends the run.
@@ -149,8 +149,10 @@ def propagate(
     Propagation
     """
     rows = scheme.rows(points.own)
-    history = _restored(checkpoints.latest(), points, rows, judge)
-    finished = bool(history) and stop.settled(history[-1], graph.n_points) and judge.look(points.exemplar)
+    history = _restored(checkpoints.latest(), points, rows, incumbent)
+    finished = (
+        bool(history) and stop.settled(history[-1], graph.n_points) and incumbent.consider(points.exemplar)
+    )
     while not finished and len(history) < stop.max_iter:
         columns, _ = graph.run(scheme.sweep(history), scheme.vectors(points.gathered), rows)
         report = _take_in(columns[0], points, gap, scheme, len(history) + 1, stop)
@@ -159,12 +161,12 @@ def propagate(
         history.append(report)
         callback(report)
         settled = stop.settled(report, graph.n_points)
-        if settled or judge.due(report):
-            finished = judge.look(points.exemplar) and settled
-        checkpoints.save_if_due(_saved(checkpoints, points, rows, judge, history))
+        if settled or incumbent.due(report):
+            finished = incumbent.consider(points.exemplar) and settled
+        checkpoints.save_if_due(_saved(checkpoints, points, rows, incumbent, history))
     if not finished:
-        judge.look(points.exemplar)
-    return Propagation(judge.answer(points.exemplar), finished, tuple(history))
+        incumbent.consider(points.exemplar)
+    return Propagation(incumbent.answer(points.exemplar), finished, tuple(history))
 
 
 def _state(points: PointState, rows: Any) -> dict[str, NDArray[Any]]:
@@ -175,7 +177,7 @@ def _state(points: PointState, rows: Any) -> dict[str, NDArray[Any]]:
         "total": points.total,
         "exemplar": points.exemplar,
         "changed_at": points.changed_at,
-        "tilt": points.tilt,
+        "tilt": points.bias,
         **rows.state(),
     }
 
@@ -184,14 +186,14 @@ def _saved(
     checkpoints: Checkpoints | NoCheckpoints,
     points: PointState,
     rows: tuple[Any, ...],
-    judge: Judge,
+    incumbent: Incumbent,
     history: list[SweepReport],
 ) -> Saved:
-    return Saved(checkpoints.identity, tuple(history), _state(points, rows) | judge.state())
+    return Saved(checkpoints.identity, tuple(history), _state(points, rows) | incumbent.state())
 
 
 def _restored(
-    saved: Saved | None, points: PointState, rows: tuple[Any, ...], judge: Judge
+    saved: Saved | None, points: PointState, rows: tuple[Any, ...], incumbent: Incumbent
 ) -> list[SweepReport]:
     """Put the state of an earlier run in place; return its history."""
     if saved is None:
@@ -199,7 +201,7 @@ def _restored(
     for name, values in _state(points, rows).items():
         np.copyto(values, saved.arrays[name])
     points.gathered[:] = points.total
-    judge.restore(saved.arrays)
+    incumbent.restore(saved.arrays)
     return list(saved.history)
 
 
@@ -211,7 +213,7 @@ def _take_in(
     number: int,
     stop: StopRule,
 ) -> SweepReport:
-    """Damp the new column totals into the old, see who is an exemplar, and tilt."""
+    """Damp the new column totals into the old, see who is an exemplar, and bias."""
     counts = _update(
         support,
         points.own.self_responsibility,
@@ -222,9 +224,9 @@ def _take_in(
         points.gathered,
         points.exemplar,
         points.changed_at,
-        points.tilt,
+        points.bias,
         gap,
-        scheme.tilt_limit(number),
+        scheme.bias_limit(number),
         number,
         stop.earliest_recent(number),
     )
@@ -242,23 +244,23 @@ def _update(
     gathered: Any,
     exemplar: Any,
     changed_at: Any,
-    tilt: Any,
+    bias: Any,
     gap: Any,
-    tilt_limit: float,
+    bias_limit: float,
     number: int,
     earliest_recent: int,
 ) -> tuple[int, int, int]:
     n_exemplars = n_changed = n_unsettled = 0
     for k in range(len(support)):
-        b = np.float64(tilt[k])
+        b = np.float64(bias[k])
         t = support_damping * (kept_support[k] - b) + (1.0 - support_damping) * support[k]
         d = self_responsibility[k] + b
         g = total_damping * total[k] + (1.0 - total_damping) * (support[k] + d)
         total[k], gathered[k] = g, g
-        if tilt_limit > 0.0:
-            furthest = tilt_limit * gap[k]
-            tilt[k] = _TILT_DAMPING * b + (1.0 - _TILT_DAMPING) * min(max(t + d, -furthest), furthest)
-        kept_support[k] = t + np.float64(tilt[k])
+        if bias_limit > 0.0:
+            furthest = bias_limit * gap[k]
+            bias[k] = _BIAS_DAMPING * b + (1.0 - _BIAS_DAMPING) * min(max(t + d, -furthest), furthest)
+        kept_support[k] = t + np.float64(bias[k])
         is_exemplar = t + d > 0.0
         if is_exemplar != exemplar[k]:
             exemplar[k], changed_at[k] = is_exemplar, number

@@ -120,7 +120,7 @@ def best_of_rows(graph: BlockedGraph) -> Float64Array:
     return best
 
 
-def support_grid(problem: Problem, preference: Float64Array, tilt: FloatArray) -> Grid:
+def support_grid(problem: Problem, preference: Float64Array, bias: FloatArray) -> Grid:
     """Return the finest grid on which no column total can overflow, whatever the sweeps bring.
 
     Parameters
@@ -128,13 +128,13 @@ def support_grid(problem: Problem, preference: Float64Array, tilt: FloatArray) -
     problem : Problem
     preference : ndarray of float64, shape (n_points,)
         Those that the messages use.
-    tilt : ndarray, shape (n_points,)
+    bias : ndarray, shape (n_points,)
         How far the messages may lower them at most.
     """
     edges = problem.survey
     if edges.n_edges == 0:
         return Grid.for_totals(max(problem.magnitude, 1.0))
-    lowered = preference - tilt
+    lowered = preference - bias
     bound = SupportBoundPass.of(edges.largest, float(lowered.min()), edges.max_in_degree)
     (totals,), _ = problem.graph.run(bound, (), PreferenceRows(lowered))
     return Grid.for_totals(float(totals.max()))

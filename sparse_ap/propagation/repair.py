@@ -15,7 +15,7 @@ from sparse_ap.kernels.support_bound import PreferenceRows
 from sparse_ap.propagation.assignment import Assignment, assign
 from sparse_ap.propagation.problem import Problem
 
-__all__ = ["NominationPass", "NominationRows", "RescueGainPass", "RescueVectors", "UncoveredVectors"]
+__all__ = ["NominationPass", "NominationRows", "NominationVectors", "RepairGainPass", "UncoveredVectors"]
 
 
 def repair(problem: Problem, exemplar: BoolArray) -> tuple[Assignment, int]:
@@ -46,10 +46,10 @@ def repair(problem: Problem, exemplar: BoolArray) -> tuple[Assignment, int]:
 def _nominees(problem: Problem, uncovered: BoolArray) -> Int32Array:
     preference = np.ascontiguousarray(problem.preference)
     most = max(0.0, problem.survey.largest_or_zero - float(preference.min()))
-    gain_pass = RescueGainPass(Grid.for_totals(problem.survey.max_in_degree * most))
+    gain_pass = RepairGainPass(Grid.for_totals(problem.survey.max_in_degree * most))
     (gain,), _ = problem.graph.run(gain_pass, UncoveredVectors(uncovered), PreferenceRows(preference))
     rows = NominationRows(preference, np.empty(len(preference), np.int32))
-    problem.graph.run(NominationPass(), RescueVectors(uncovered, gain, problem.user_id), rows)
+    problem.graph.run(NominationPass(), NominationVectors(uncovered, gain, problem.user_id), rows)
     return np.unique(rows.nominee[uncovered])
 
 
@@ -59,7 +59,7 @@ class UncoveredVectors(NamedTuple):
     uncovered: BoolArray
 
 
-class RescueVectors(NamedTuple):
+class NominationVectors(NamedTuple):
     """The same, what each would spare the others as an exemplar, and the user's number of each point."""
 
     uncovered: BoolArray
@@ -75,7 +75,7 @@ class NominationRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class RescueGainPass:
+class RepairGainPass:
     """For each uncovered point, add up what it would spare the other uncovered ones as their exemplar."""
 
     grid: Grid
@@ -111,7 +111,9 @@ class NominationPass:
     writes: ClassVar[tuple[str, ...]] = ("nominee",)
     nothing: ClassVar[int] = 0  # no tally
 
-    def __call__(self, block: Block, vectors: RescueVectors, rows: NominationRows, columns: Columns) -> int:
+    def __call__(
+        self, block: Block, vectors: NominationVectors, rows: NominationRows, columns: Columns
+    ) -> int:
         """Nominate for one block's points."""
         _nominate(block.rows.start, block.indptr, block.indices, block.data, vectors, rows)
         return 0

@@ -16,12 +16,12 @@ from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.result import SweepReport
 
 __all__ = [
-    "UNTILTED",
+    "NO_BIAS",
+    "BiasSchedule",
     "Classic",
     "Compact",
     "OwnRows",
     "Scheme",
-    "Settling",
     "Weights",
     "damping_for_degree",
     "weights_after",
@@ -67,10 +67,10 @@ def weights_after(n_sweeps: int, damping: float) -> Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class Settling:
-    """How far a point may be tilted, sweep by sweep, in shares of its gap.
+class BiasSchedule:
+    """How far a point may be biased, sweep by sweep, in shares of its gap.
 
-    A tilt is added to the point's preference, by the messages alone. In each sweep it goes half of the way
+    A bias is added to the point's preference, by the messages alone. In each sweep it goes half of the way
     to T + D, the point's own inclination, but no further than a limit. So it adds up what the point has
     lately been: points that are sure are not changed by it, and such as swing to and fro lean to one side
     in the end. The limit follows from the number of the sweep.
@@ -78,9 +78,9 @@ class Settling:
     Attributes
     ----------
     after : int
-        Sweeps before the first tilt.
+        Sweeps before the first bias.
     first, growth, most : float
-        The limit in the first sweep with a tilt, its growth from sweep to sweep, and its largest value.
+        The limit in the first sweep with a bias, its growth from sweep to sweep, and its largest value.
     """
 
     after: int = 40
@@ -89,7 +89,7 @@ class Settling:
     most: float = 1.0
 
     def limit(self, sweep: int) -> float:
-        """Return the limit in a sweep; 0: no tilt."""
+        """Return the limit in a sweep; 0: no bias."""
         if sweep <= self.after:
             return 0.0
         limit = self.first
@@ -101,11 +101,11 @@ class Settling:
         return min(limit, self.most)
 
 
-UNTILTED = Settling(first=0.0, most=0.0)
+NO_BIAS = BiasSchedule(first=0.0, most=0.0)
 
 
 class OwnRows(NamedTuple):
-    """The per-point arrays that the loop and the sweeps share: p, T with the tilt added, and D without it."""
+    """The per-point arrays that the loop and the sweeps share: p, T with the bias added, and D without it."""
 
     preference: Float64Array
     support: Float64Array
@@ -142,8 +142,8 @@ class Scheme(Protocol):
         """Return what the sweeps gather by column."""
         ...
 
-    def tilt_limit(self, sweep: int) -> float:
-        """Return how far a point may be tilted in a sweep, in shares of its gap."""
+    def bias_limit(self, sweep: int) -> float:
+        """Return how far a point may be biased in a sweep, in shares of its gap."""
         ...
 
 
@@ -161,7 +161,7 @@ class Compact:
         That of the similarities: what the sweeps gather.
     grid : Grid
         For the column totals.
-    settling : Settling
+    bias_schedule : BiasSchedule
     """
 
     damping: float
@@ -169,7 +169,7 @@ class Compact:
     total_damping: float
     total_dtype: np.dtype[Any]
     grid: Grid
-    settling: Settling
+    bias_schedule: BiasSchedule
 
     def rows(self, own: OwnRows) -> CompactRows:
         """Return every row without a winner."""
@@ -183,9 +183,9 @@ class Compact:
         """Return what the sweeps gather by column."""
         return SweepVectors(total)
 
-    def tilt_limit(self, sweep: int) -> float:
-        """Return how far a point may be tilted in a sweep, in shares of its gap."""
-        return self.settling.limit(sweep)
+    def bias_limit(self, sweep: int) -> float:
+        """Return how far a point may be biased in a sweep, in shares of its gap."""
+        return self.bias_schedule.limit(sweep)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -219,6 +219,6 @@ class Classic:
         """Return what the sweeps gather by column."""
         return ClassicVectors(total)
 
-    def tilt_limit(self, sweep: int) -> float:
-        """Return 0: the paper has no tilt."""
+    def bias_limit(self, sweep: int) -> float:
+        """Return 0: the paper has no bias."""
         return 0.0

@@ -11,7 +11,7 @@ import numpy as np
 from sparse_ap.arguments import require, seed_of, whole
 from sparse_ap.propagation.stopping import StopRule
 
-__all__ = ["LOOK_EVERY", "TOTAL_DAMPING", "Defaults", "Settings", "checked_settings"]
+__all__ = ["EVALUATE_EVERY", "TOTAL_DAMPING", "Defaults", "Settings", "checked_settings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ DEFAULTS = {
 # Damping of compact's column totals.
 TOTAL_DAMPING = 0.5
 # Sweeps between looks at what compact's exemplars are worth.
-LOOK_EVERY = 10
+EVALUATE_EVERY = 10
 
 
 @dataclass(frozen=True, slots=True)

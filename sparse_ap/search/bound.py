@@ -25,12 +25,12 @@ from sparse_ap.propagation.result import Clustering
 __all__ = [
     "CoverPass",
     "CoverRows",
-    "OfferRows",
+    "DualRows",
     "OpenVectors",
     "ProvenGainPass",
     "SmoothGainPass",
-    "certified",
     "upper_bound",
+    "with_bound",
 ]
 
 # Steps, two passes over the edges each.
@@ -41,7 +41,7 @@ _FIRST_WIDTH, _LAST_WIDTH = 0.3, 0.003
 _STEP = 0.3
 
 
-def certified(problem: Problem, clustering: Clustering, verbose: bool) -> Clustering:
+def with_bound(problem: Problem, clustering: Clustering, verbose: bool) -> Clustering:
     """Return a clustering with its bound, and show progress if ``verbose``."""
     with told_of_readings("proof", 2 * _STEPS, verbose) as told:
         return replace(clustering, net_similarity_bound=upper_bound(problem, clustering, told))
@@ -58,54 +58,54 @@ def upper_bound(problem: Problem, clustering: Clustering, told: Callable[[], obj
     told : callable
         Called after each reading of the edges that is to improve the bound.
     """
-    offer = _offers(problem, clustering)
-    scale = (ceiling(problem.graph, problem.preference) - clustering.net_similarity) / max(1, len(offer))
-    # Corners narrower than what the offers are rounded to would round nothing off.
-    narrowest = max(np.finfo(np.float64).tiny, np.spacing(np.abs(offer).max(initial=0.0)))
-    improved = _descended(problem, offer, scale, told) if scale * _LAST_WIDTH > narrowest else offer
-    return min(_proven(problem, offer), _proven(problem, improved))
+    dual = _initial_dual(problem, clustering)
+    scale = (ceiling(problem.graph, problem.preference) - clustering.net_similarity) / max(1, len(dual))
+    # Corners narrower than what the dual variables are rounded to would round nothing off.
+    narrowest = max(np.finfo(np.float64).tiny, np.spacing(np.abs(dual).max(initial=0.0)))
+    improved = _descended(problem, dual, scale, told) if scale * _LAST_WIDTH > narrowest else dual
+    return min(_proven(problem, dual), _proven(problem, improved))
 
 
-def _offers(problem: Problem, clustering: Clustering) -> Float64Array:
+def _initial_dual(problem: Problem, clustering: Clustering) -> Float64Array:
     """Return what each point has in a clustering, in the order of the graph."""
-    offer = clustering.similarities[problem.user_id].astype(np.float64)
-    is_exemplar = np.zeros(len(offer), np.bool_)
+    dual = clustering.similarities[problem.user_id].astype(np.float64)
+    is_exemplar = np.zeros(len(dual), np.bool_)
     is_exemplar[clustering.exemplars] = True
     mine = is_exemplar[problem.user_id]
-    offer[mine] = problem.preference[mine]
-    return offer
+    dual[mine] = problem.preference[mine]
+    return dual
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Dual:
+class _SmoothedDual:
     """The rounded L at one width."""
 
     problem: Problem
     width: float
     told: Callable[[], object]
 
-    def slope(self, offer: Float64Array) -> Float64Array:
+    def slope(self, dual: Float64Array) -> Float64Array:
         """Return its gradient."""
         run = self.problem.graph.run
-        grid = _grid_of_gains(self.problem, offer, self.width)
-        (gain,), _ = run(SmoothGainPass(self.width, grid), (), OfferRows(offer))
+        grid = _grid_of_gains(self.problem, dual, self.width)
+        (gain,), _ = run(SmoothGainPass(self.width, grid), (), DualRows(dual))
         self.told()
-        opened = (self.problem.preference - offer + gain + self.width) / (2.0 * self.width)
+        opened = (self.problem.preference - dual + gain + self.width) / (2.0 * self.width)
         np.clip(opened, 0.0, 1.0, out=opened)
-        rows = CoverRows(offer, np.empty_like(offer))
-        run(CoverPass(self.width, Grid.for_totals(float(len(offer)))), OpenVectors(opened), rows)
+        rows = CoverRows(dual, np.empty_like(dual))
+        run(CoverPass(self.width, Grid.for_totals(float(len(dual)))), OpenVectors(opened), rows)
         self.told()
         return 1.0 - opened - rows.covered
 
 
 def _descended(
-    problem: Problem, offer: Float64Array, scale: float, told: Callable[[], object]
+    problem: Problem, dual: Float64Array, scale: float, told: Callable[[], object]
 ) -> Float64Array:
-    """Return better offers."""
-    at, ahead, momentum = offer, offer, 1.0
+    """Return better dual variables."""
+    at, ahead, momentum = dual, dual, 1.0
     for step in range(_STEPS):
         width = scale * _FIRST_WIDTH * (_LAST_WIDTH / _FIRST_WIDTH) ** (step / _STEPS)
-        slope = _Dual(problem, width, told).slope(ahead)
+        slope = _SmoothedDual(problem, width, told).slope(ahead)
         reached = ahead - (_STEP * width) * slope
         # Uphill: begin anew without momentum (O'Donoghue & Candes 2015).
         if grid_sum(slope * (reached - at)) > 0.0:
@@ -116,18 +116,18 @@ def _descended(
     return at
 
 
-def _grid_of_gains(problem: Problem, offer: Float64Array, width: float) -> Grid:
+def _grid_of_gains(problem: Problem, dual: Float64Array, width: float) -> Grid:
     """Return a grid for the column sums."""
-    most = problem.survey.largest_or_zero - float(offer.min(initial=np.inf)) + width
+    most = problem.survey.largest_or_zero - float(dual.min(initial=np.inf)) + width
     return Grid.for_totals(max(1, problem.survey.max_in_degree) * max(0.0, 1.001 * most))
 
 
-def _proven(problem: Problem, offer: Float64Array) -> float:
+def _proven(problem: Problem, dual: Float64Array) -> float:
     """Return L(u), rounded upward."""
-    grid = _grid_of_gains(problem, offer, 0.0)
-    (gain,), _ = problem.graph.run(ProvenGainPass(grid), (), OfferRows(offer))
-    worth = _up(_up(problem.preference - offer) + gain)
-    return float(_up(_up(exact_sum(offer)) + _up(exact_sum(np.maximum(worth, 0.0)))))
+    grid = _grid_of_gains(problem, dual, 0.0)
+    (gain,), _ = problem.graph.run(ProvenGainPass(grid), (), DualRows(dual))
+    worth = _up(_up(problem.preference - dual) + gain)
+    return float(_up(_up(exact_sum(dual)) + _up(exact_sum(np.maximum(worth, 0.0)))))
 
 
 def _up(value: FloatArray | float) -> FloatArray:
@@ -135,10 +135,10 @@ def _up(value: FloatArray | float) -> FloatArray:
     return np.nextafter(value, np.inf)
 
 
-class OfferRows(NamedTuple):
+class DualRows(NamedTuple):
     """Read: what each point is offered."""
 
-    offer: Float64Array
+    dual: Float64Array
 
 
 class OpenVectors(NamedTuple):
@@ -150,7 +150,7 @@ class OpenVectors(NamedTuple):
 class CoverRows(NamedTuple):
     """Read: what each point is offered. Written: how far exemplars outbid that."""
 
-    offer: Float64Array
+    dual: Float64Array
     covered: Float64Array
 
 
@@ -169,14 +169,14 @@ class SmoothGainPass:
     grid: Grid
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
-    reads: ClassVar[tuple[str, ...]] = ("offer",)
+    reads: ClassVar[tuple[str, ...]] = ("dual",)
     writes: ClassVar[tuple[str, ...]] = ()
     nothing: ClassVar[int] = 0  # no tally
 
-    def __call__(self, block: Block, vectors: tuple[()], rows: OfferRows, columns: Columns) -> int:
+    def __call__(self, block: Block, vectors: tuple[()], rows: DualRows, columns: Columns) -> int:
         """Add one block's edges."""
         _add_smooth_gains(
-            block.indptr, block.indices, block.data, rows.offer, self.width, self.grid.shift, columns[0]
+            block.indptr, block.indices, block.data, rows.dual, self.width, self.grid.shift, columns[0]
         )
         return 0
 
@@ -189,7 +189,7 @@ class CoverPass:
     grid: Grid
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ("offer",)
+    reads: ClassVar[tuple[str, ...]] = ("dual",)
     writes: ClassVar[tuple[str, ...]] = ("covered",)
     nothing: ClassVar[int] = 0  # no tally
 
@@ -214,17 +214,17 @@ class ProvenGainPass:
     grid: Grid
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
-    reads: ClassVar[tuple[str, ...]] = ("offer",)
+    reads: ClassVar[tuple[str, ...]] = ("dual",)
     writes: ClassVar[tuple[str, ...]] = ()
     nothing: ClassVar[int] = 0  # no tally
 
-    def __call__(self, block: Block, vectors: tuple[()], rows: OfferRows, columns: Columns) -> int:
+    def __call__(self, block: Block, vectors: tuple[()], rows: DualRows, columns: Columns) -> int:
         """Add one block's edges."""
         _add_proven_gains(
             block.indptr,
             block.indices,
             block.data,
-            rows.offer,
+            rows.dual,
             self.grid.shift,
             self.grid.quantum,
             columns[0],
@@ -234,12 +234,12 @@ class ProvenGainPass:
 
 @numba.njit(nogil=True, cache=True)
 def _add_smooth_gains(
-    indptr: Any, indices: Any, data: Any, offer: Any, width: float, shift: float, gain: Any
+    indptr: Any, indices: Any, data: Any, dual: Any, width: float, shift: float, gain: Any
 ) -> None:
     steepness = 0.25 / width
-    for i in range(len(offer)):
+    for i in range(len(dual)):
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
-            over = np.float64(data[edge]) - offer[i]
+            over = np.float64(data[edge]) - dual[i]
             if over > -width:
                 h = over if over > width else steepness * (over + width) ** 2
                 gain[indices[edge]] += on_grid(h, shift)
@@ -247,10 +247,10 @@ def _add_smooth_gains(
 
 @numba.njit(nogil=True, cache=True)
 def _cover(indptr: Any, indices: Any, data: Any, opened: Any, rows: Any, width: float, shift: float) -> None:
-    for i in range(len(rows.offer)):
+    for i in range(len(rows.dual)):
         covered = 0.0
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
-            over = np.float64(data[edge]) - rows.offer[i]
+            over = np.float64(data[edge]) - rows.dual[i]
             if over > -width:
                 slope = 1.0 if over > width else 0.5 * (over + width) / width
                 covered += on_grid(slope * opened[indices[edge]], shift)
@@ -259,12 +259,12 @@ def _cover(indptr: Any, indices: Any, data: Any, opened: Any, rows: Any, width: 
 
 @numba.njit(nogil=True, cache=True)
 def _add_proven_gains(
-    indptr: Any, indices: Any, data: Any, offer: Any, shift: float, quantum: float, gain: Any
+    indptr: Any, indices: Any, data: Any, dual: Any, shift: float, quantum: float, gain: Any
 ) -> None:
-    for i in range(len(offer)):
+    for i in range(len(dual)):
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
             # A difference is 0 or below exactly where the rounded one is.
-            over = np.float64(data[edge]) - offer[i]
+            over = np.float64(data[edge]) - dual[i]
             if over > 0.0:
                 least = np.nextafter(over, np.inf)
                 rounded = on_grid(least, shift)

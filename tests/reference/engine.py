@@ -9,11 +9,11 @@ from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.kernels.classic import Messages
 from sparse_ap.propagation.checkpoints import NoCheckpoints
-from sparse_ap.propagation.incumbent import LastSeen
+from sparse_ap.propagation.incumbent import LastIncumbent
 from sparse_ap.propagation.loop import PointState, propagate
 from sparse_ap.propagation.problem import Problem, support_grid, survey
 from sparse_ap.propagation.result import SweepReport
-from sparse_ap.propagation.schemes import UNTILTED, Classic, Compact
+from sparse_ap.propagation.schemes import NO_BIAS, Classic, Compact
 from sparse_ap.propagation.stopping import StopRule
 from sparse_ap.storage.memory import MemoryStore
 
@@ -69,7 +69,7 @@ def compact(
     """Return what the compact scheme keeps after some sweeps."""
     problem = problem_of(graph, preference)
     grid = support_grid(problem, problem.preference, np.zeros(1))
-    scheme = Watched(Compact(damping, total_damping, total_damping, problem.graph.dtype, grid, UNTILTED))
+    scheme = Watched(Compact(damping, total_damping, total_damping, problem.graph.dtype, grid, NO_BIAS))
     history = _sweep(problem, scheme, n_sweeps)
     return State(scheme.kept, scheme.total, None, history)
 
@@ -90,7 +90,7 @@ def _sweep(problem: Problem, scheme: Any, n_sweeps: int) -> tuple[SweepReport, .
         PointState.at_rest(problem.preference, scheme.total_dtype),
         np.zeros(len(problem.preference), np.float32),
         never,
-        LastSeen(),
+        LastIncumbent(),
         callback=lambda report: None,
         checkpoints=NoCheckpoints(),
     )

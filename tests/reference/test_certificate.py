@@ -38,14 +38,14 @@ def exact_optimum(graph: Graph) -> Fraction:
     return best
 
 
-def certified(graph: Graph, **options: Any) -> Any:
+def with_bound(graph: Graph, **options: Any) -> Any:
     return cluster(engine.csr_of_dense(graph.similarity), graph.preference, certify=True, **options)
 
 
 @patient
 @given(graphs(most_points=7), st.sampled_from([1, 200]))
 def test_no_clustering_is_better_than_the_bound(graph: Graph, max_iter: int) -> None:
-    clustering = certified(graph, max_iter=max_iter)
+    clustering = with_bound(graph, max_iter=max_iter)
     assert Fraction(clustering.net_similarity_bound) >= exact_optimum(graph)
     assert clustering.optimality_gap >= 0
 
@@ -59,14 +59,14 @@ def test_nor_with_positive_similarities_or_a_common_offset(seed: int, offset: fl
     there = given.similarity > -np.inf
     finite = np.where(there, given.similarity, 0.0) * rng.choice([-1.0, 1.0, 0.1]) + offset
     graph = Graph(np.where(there, finite, -np.inf), preference)
-    assert Fraction(certified(graph).net_similarity_bound) >= exact_optimum(graph)
+    assert Fraction(with_bound(graph).net_similarity_bound) >= exact_optimum(graph)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_bound_is_close_on_small_graphs(seed: int) -> None:
     graph = random_graph(seed, 10, 0.5, symmetric=False)
     optimum = float(exact_optimum(graph))
-    assert certified(graph).net_similarity_bound - optimum <= 0.02 * abs(optimum)
+    assert with_bound(graph).net_similarity_bound - optimum <= 0.02 * abs(optimum)
 
 
 @patient
@@ -82,7 +82,7 @@ def test_the_bound_is_the_same_to_the_bit_for_any_threads_and_order(graph: Graph
 
 def test_where_all_are_alike_the_bound_is_the_answer() -> None:
     graph = Graph(np.full((4, 4), -2.0), np.full(4, -5.0))
-    clustering = certified(graph)
+    clustering = with_bound(graph)
     assert clustering.outcome is Outcome.ALL_EQUAL
     assert clustering.net_similarity == -11
     assert clustering.net_similarity_bound == pytest.approx(-11, abs=1e-12)
