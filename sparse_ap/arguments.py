@@ -11,7 +11,7 @@ import psutil
 
 from sparse_ap.errors import InvalidInputError
 
-__all__ = ["available", "bytes_of", "require", "seed_of", "usable_threads", "whole"]
+__all__ = ["available", "bytes_of", "is_positive_integer", "require", "seed_of", "usable_threads"]
 
 
 def require(name: str, given: object, right: bool, needed: str) -> None:
@@ -20,7 +20,7 @@ def require(name: str, given: object, right: bool, needed: str) -> None:
         raise InvalidInputError(f"{name}={given!r}; it must be {needed}.")
 
 
-def whole(value: object) -> bool:
+def is_positive_integer(value: object) -> bool:
     """Whether a value is a whole number of at least 1; True and False are none."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 

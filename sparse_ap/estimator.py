@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.metrics import euclidean_distances
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sparse_ap.arguments import require, usable_threads, whole
+from sparse_ap.arguments import is_positive_integer, require, usable_threads
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.clustering.prediction import most_similar, warn_of_unreached
@@ -166,7 +166,12 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             )
         checked_metric(self.metric)
         levels = self.n_levels
-        require("n_levels", levels, levels is None or whole(levels), "at least 1, a whole number, or None")
+        require(
+            "n_levels",
+            levels,
+            levels is None or is_positive_integer(levels),
+            "at least 1, a whole number, or None",
+        )
         if self.affinity == "euclidean" and self.metric != "euclidean":
             raise InvalidInputError(
                 f"affinity='euclidean' was given metric={self.metric!r}; for another metric use "

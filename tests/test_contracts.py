@@ -37,10 +37,10 @@ from sparse_ap.kernels.assignment import (
 )
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.kernels.classic import ClassicRows, ClassicSweep, ClassicVectors, Messages
-from sparse_ap.kernels.coarsening import ClusterVectors, ContractionPass, Links
+from sparse_ap.kernels.coarsening import ClusterVectors, CoarseningPass, Links
 from sparse_ap.kernels.compact import DIAGONAL, NOBODY, CompactRows, CompactSweep, SweepVectors
 from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM
-from sparse_ap.kernels.edge_summary import BestRows, ExtentPass, OutDegreePass, OutDegreeRows
+from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass, OutDegreePass, OutDegreeRows
 from sparse_ap.kernels.entry_statistics import StatisticsPass
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.kernels.quantiles import HistogramPass
@@ -76,7 +76,7 @@ from sparse_ap.search.moves import (
 )
 from sparse_ap.storage.dask_collections import open_collection
 from sparse_ap.storage.memory import MemoryStore
-from sparse_ap.storage.parts import NormalisingStore, StreamedPart
+from sparse_ap.storage.parts import CanonicalStore, StreamedPart
 from sparse_ap.storage.store import HeldPart, block_of
 
 GRAPH = knn_similarity(500, 7, 2, seed=11)
@@ -221,7 +221,7 @@ class UntidyParts(PartContract):
     graph: ClassVar[Any]
 
     def test_it_is_tidy(self, tmp_path: Path, client: Client) -> None:
-        expected = MemoryStore.from_sparse(untidy()).normalised()
+        expected = MemoryStore.from_sparse(untidy()).canonical()
         store = self.store(tmp_path, client)
         for block in self.there(store.part(self.cuts(store), hold=False)).read():
             wanted = block_of(expected, block.rows)
@@ -243,14 +243,14 @@ def untidy() -> Any:
 class TestUntidyPartOnDisk(UntidyParts):
     def store(self, folder: Path, client: Client) -> Any:
         store = open_graph(disk.write(folder / "graph.zarr", untidy(), chunks=100)).store
-        return NormalisingStore(store)
+        return CanonicalStore(store)
 
 
 class TestUntidyPartInMemory(UntidyParts):
     always_held = True
 
     def store(self, folder: Path, client: Client) -> Any:
-        return NormalisingStore(MemoryStore.from_sparse(untidy()))
+        return CanonicalStore(MemoryStore.from_sparse(untidy()))
 
 
 class InChunks:
@@ -285,7 +285,7 @@ class TestPartOfChunks(ChunkedParts):
 
 class TestUntidyPartOfChunks(ChunkedParts, UntidyParts):
     def store(self, folder: Path, client: Client) -> Any:
-        return NormalisingStore(self.chunked(untidy(), client))
+        return CanonicalStore(self.chunked(untidy(), client))
 
 
 class InDegrees(NamedTuple):
@@ -476,11 +476,11 @@ CASES: dict[str, Any] = {
     ),
     "CollectPass": (CollectPass, (), ()),
     "ContractionPass": (
-        lambda: ContractionPass(Links(50, 0, 50, 1 << 16)),
+        lambda: CoarseningPass(Links(50, 0, 50, 1 << 16)),
         ClusterVectors(np.arange(500, dtype=np.int32) // 10),
         (),
     ),
-    "ExtentPass": (ExtentPass, (), BestRows(np.zeros(500))),
+    "ExtentPass": (EdgeSummaryPass, (), BestRows(np.zeros(500))),
     "MedoidPass": (lambda: MedoidPass(GRID, -1.0), ChosenVectors(np.arange(500, dtype=np.int32) // 50), ()),
     "HistogramPass": (lambda: HistogramPass(np.zeros(1, np.uint64), 16), (), ()),
     "OutDegreePass": (OutDegreePass, (), OutDegreeRows(np.zeros(500, np.int32))),

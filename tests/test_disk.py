@@ -22,7 +22,7 @@ from samples import knn_similarity
 import sparse_ap
 from sparse_ap import Clustering, DamagedGraphError, InvalidInputError, MemoryLimitError
 from sparse_ap.graphs import open_graph, read_graph, symmetrise
-from sparse_ap.storage.zarr_reader import ConsecutiveReader
+from sparse_ap.storage.zarr_reader import SequentialReader
 
 # The search reads small graphs hundreds of times: one test has it.
 affinity_propagation = functools.partial(sparse_ap.affinity_propagation, refine="medoid")
@@ -171,7 +171,7 @@ def test_every_chunk_is_read_once(chunk: int, steps: list[int], begin: int) -> N
             reads.extend(range(selection.start // chunk, -(-selection.stop // chunk)))
             return taken(selection, **options)
 
-    reader, start = ConsecutiveReader(Counted()), begin  # type: ignore[arg-type]
+    reader, start = SequentialReader(Counted()), begin  # type: ignore[arg-type]
     for step in steps:
         assert reader.read(start, start + step).tolist() == list(range(start, start + step))
         start += step

@@ -199,7 +199,7 @@ def test_scanpy(points: Any, exact: Any, clustering: Clustering) -> None:
     assert weights.data.max() <= 1
 
 
-# Weights up to 1 could be distances; these are none.
+# DampingWeights up to 1 could be distances; these are none.
 @pytest.mark.filterwarnings("ignore::sparse_ap.PositiveSimilarityWarning")
 def test_scanpy_bundled_cells() -> None:
     import scanpy

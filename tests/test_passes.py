@@ -19,7 +19,7 @@ from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
 from sparse_ap.execution.renumbering import locality_order, reordered
 from sparse_ap.kernels.assignment import EvaluationPass, ExemplarVectors
 from sparse_ap.kernels.block import RowCut
-from sparse_ap.kernels.edge_summary import BestRows, ExtentPass
+from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass
 from sparse_ap.kernels.entry_statistics import StatisticsPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 from sparse_ap.kernels.quantiles import order_statistics, quantiles
@@ -105,7 +105,7 @@ def test_statistics_count_what_is_stored(graph: Any, seed: int) -> None:
     assert statistics.n_minus_inf == np.count_nonzero(off & np.isneginf(all_values))
     assert statistics.n_duplicate == len(all_rows) - len(set(zip(all_rows, all_columns, strict=True)))
 
-    block = MemoryStore.from_sparse(stored).normalised()
+    block = MemoryStore.from_sparse(stored).canonical()
     best: dict[tuple[int, int], float] = {}
     for i, k, s in zip(all_rows[finite], all_columns[finite], all_values[finite], strict=True):
         best[i, k] = max(s, best.get((i, k), -np.inf))
@@ -159,7 +159,7 @@ def test_long_rows_are_sorted_too() -> None:
 
 def test_extent(knn: Any) -> None:
     rows = BestRows(np.empty(knn.shape[0]))
-    (in_degree,), reach = execution_of(knn).run(ExtentPass(), (), rows)
+    (in_degree,), reach = execution_of(knn).run(EdgeSummaryPass(), (), rows)
     assert (rows.best == np.maximum.reduceat(knn.data, knn.indptr[:-1])).all()
     assert (in_degree == np.bincount(knn.indices, minlength=knn.shape[0])).all()
     assert (reach.n_edges, reach.smallest, reach.largest) == (knn.nnz, knn.data.min(), knn.data.max())
@@ -168,7 +168,7 @@ def test_extent(knn: Any) -> None:
     swapped = knn.copy()
     swapped.data[[3, 4]] = swapped.data[[4, 3]]
     checksums = {
-        execution_of(graph).run(ExtentPass(), (), BestRows(rows.best))[1].checksum
+        execution_of(graph).run(EdgeSummaryPass(), (), BestRows(rows.best))[1].checksum
         for graph in (knn, changed, swapped, knn.T.tocsr())
     }
     assert len(checksums) == 4

@@ -22,7 +22,7 @@ from sparse_ap.execution.dask.workers import Member
 from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM
-from sparse_ap.kernels.edge_summary import BestRows, ExtentPass
+from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.store import HeldPart
 
@@ -173,9 +173,9 @@ GRAPH = knn_similarity(300, 6, 2, seed=5)
 
 @given(st.lists(st.integers(1, 299), max_size=6, unique=True))
 def test_parts_together_do_what_a_pass_does(inner: list[int]) -> None:
-    store, pass_ = MemoryStore.from_sparse(GRAPH), ExtentPass()
+    store, pass_ = MemoryStore.from_sparse(GRAPH), EdgeSummaryPass()
     rows = BestRows(np.empty(300))
-    (in_degree,), extent = SerialExecutor().run(pass_, store, [RowCut(0, 300)], (), rows)
+    (in_degree,), tally = SerialExecutor().run(pass_, store, [RowCut(0, 300)], (), rows)
     shares, best, total = [], BestRows(np.full(300, np.nan)), pass_.nothing
     for start, stop in pairwise([0, *sorted(inner), 300]):
         part, cut = store.part([RowCut(start, stop)], hold=True), RowCut(start, stop)
@@ -189,7 +189,7 @@ def test_parts_together_do_what_a_pass_does(inner: list[int]) -> None:
     (count,) = unpacked(pass_.column_reductions, 300, add_columns(pass_.column_reductions, 300, *shares))
     assert count.tobytes() == in_degree.tobytes()
     assert best.best.tobytes() == rows.best.tobytes()
-    assert total == extent
+    assert total == tally
 
 
 def test_a_task_does_not_write_to_what_it_was_sent() -> None:

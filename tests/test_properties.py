@@ -18,7 +18,7 @@ from sparse_ap import Clustering, InvalidInputError, Outcome, affinity_propagati
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.propagation import readout
-from sparse_ap.propagation.problem import Problem, survey
+from sparse_ap.propagation.problem import Problem, summarise_edges
 from sparse_ap.storage.memory import MemoryStore
 
 pytestmark = [
@@ -75,7 +75,7 @@ def test_repair_is_at_least_as_good_as_everybody_alone(graph: Any, eighths: int,
     rng = np.random.default_rng(seed)
     preference = eighths / 8 + rng.integers(0, 3, n)
     ids = np.arange(n, dtype=np.int32)
-    problem = Problem(blocked, ids, preference, survey(blocked)[0])
+    problem = Problem(blocked, ids, preference, summarise_edges(blocked)[0])
     exemplar = rng.random(n) < 0.1
     repaired, n_promoted = readout.repair(problem, exemplar)
     assert (repaired.chosen >= 0).all()

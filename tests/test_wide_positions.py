@@ -32,8 +32,8 @@ class LastRows:
         for block in self._store.read(cuts):
             yield replace(block, indptr=block.indptr + FAR)
 
-    def normalised(self) -> LastRows:
-        return LastRows(self._store.normalised())
+    def canonical(self) -> LastRows:
+        return LastRows(self._store.canonical())
 
 
 @pytest.fixture

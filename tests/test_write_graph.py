@@ -474,8 +474,8 @@ def test_wrong_rows_of_parquet(tmp_path: Path) -> None:
 
 
 def test_a_truncated_file(tmp_path: Path) -> None:
-    whole = gzip.compress(b"a\tb\t1\n" * 100_000)
-    (tmp_path / "e.tsv.gz").write_bytes(whole[:-20])
+    is_positive_integer = gzip.compress(b"a\tb\t1\n" * 100_000)
+    (tmp_path / "e.tsv.gz").write_bytes(is_positive_integer[:-20])
     with pytest.raises(OSError, match="Unexpected end of GZIP stream"):
         write_graph(tmp_path / "e.tsv.gz", tmp_path / "g.zarr")
 

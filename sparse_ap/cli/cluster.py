@@ -12,7 +12,7 @@ import numpy as np
 
 import sparse_ap
 from sparse_ap.cli.anndata import write_column
-from sparse_ap.cli.inputs import read_graph
+from sparse_ap.cli.inputs import load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
     cluster_options,
@@ -141,7 +141,7 @@ def cluster(
     if report is not None:
         require_report(report, "--report")
     start = time.perf_counter()
-    matrix = read_graph(graph, similarity)
+    matrix = load_graph(graph, similarity)
     with warnings_told(), connected(scheduler, dask_workers) as client:
         clustering = sparse_ap.affinity_propagation(
             matrix,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from sparse_ap.cli.inputs import read_graph
+from sparse_ap.cli.inputs import load_graph
 from sparse_ap.cli.options import INPUT_HELP, graph_argument, jobs_option, missing_option, similarity_option
 from sparse_ap.clustering.graph_summary import QUANTILES, GraphSummary
 
@@ -28,7 +28,7 @@ def info(graph: Path, similarity: str | None, missing: Literal["nan"] | None, n_
     """Show what a graph is like."""
     from sparse_ap.clustering.graph_summary import inspect_graph
 
-    for line in summary_lines(inspect_graph(read_graph(graph, similarity), n_jobs, missing)):
+    for line in summary_lines(inspect_graph(load_graph(graph, similarity), n_jobs, missing)):
         click.echo(line)
 
 

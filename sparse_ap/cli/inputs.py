@@ -16,7 +16,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import from_knn
 from sparse_ap.storage.atomic_files import replacing, require_archive, require_folder
 
-__all__ = ["read_graph", "read_points", "require_writable_graph", "write_graph"]
+__all__ = ["load_graph", "read_points", "require_writable_graph", "save_graph"]
 
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
@@ -24,7 +24,7 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-def read_graph(path: Path, similarity: str | None) -> Any:
+def load_graph(path: Path, similarity: str | None) -> Any:
     """Read a similarity graph, or leave it where it is.
 
     Parameters
@@ -120,7 +120,7 @@ def require_writable_graph(path: Path) -> None:
     require_folder(path)
 
 
-def write_graph(graph: scipy.sparse.csr_array, path: Path) -> None:
+def save_graph(graph: scipy.sparse.csr_array, path: Path) -> None:
     """Write a graph as ``scipy.sparse.save_npz`` does; the file appears whole or not at all."""
     with replacing(path) as part, part.open("wb") as file:
         scipy.sparse.save_npz(file, graph, compressed=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from sparse_ap.cli.inputs import read_points, require_writable_graph, write_graph
+from sparse_ap.cli.inputs import read_points, require_writable_graph, save_graph
 from sparse_ap.graphs.distances import SIMILARITIES
 from sparse_ap.graphs.metrics import METRICS
 
@@ -61,7 +61,7 @@ def knn(
         table, n_neighbors, metric=metric, similarity=similarity, n_jobs=n_jobs, random_state=seed,
         verbose=not quiet,
     )  # fmt: skip
-    write_graph(graph, output)
+    save_graph(graph, output)
     if not quiet:
         click.echo(f"points      {graph.shape[0]:,}")
         click.echo(f"edges       {graph.nnz:,}")

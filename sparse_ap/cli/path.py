@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from sparse_ap.cli.inputs import read_graph
+from sparse_ap.cli.inputs import load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
     cluster_options,
@@ -67,7 +67,7 @@ def path(
     """Show how the number of clusters depends on the preference."""
     numbers = None if preferences is None else _numbers(preferences)
     _require_outputs(output, plot)
-    matrix = read_graph(graph, similarity)
+    matrix = load_graph(graph, similarity)
     with connected(scheduler, dask_workers) as client:
         found = preference_path(
             matrix,

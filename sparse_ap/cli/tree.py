@@ -9,9 +9,9 @@ from typing import Any
 import click
 import numpy as np
 
-from sparse_ap.arguments import require, whole
+from sparse_ap.arguments import is_positive_integer, require
 from sparse_ap.cli.anndata import level_columns, write_levels
-from sparse_ap.cli.inputs import read_graph
+from sparse_ap.cli.inputs import load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
     cluster_options,
@@ -81,9 +81,9 @@ def tree(
 ) -> None:  # fmt: skip
     """Cluster a graph, then its clusters, and so on."""
     for number in n_clusters:
-        require("n_clusters", number, whole(number), "at least 1, a whole number")
+        require("n_clusters", number, is_positive_integer(number), "at least 1, a whole number")
     require_output(output, obs, level_columns(str(obs), 1, n_clusters))
-    matrix = read_graph(graph, similarity)
+    matrix = load_graph(graph, similarity)
     with warnings_told(), connected(scheduler, dask_workers) as client:
         means = {
             "missing": missing, "n_jobs": n_jobs, "memory_limit": memory_limit, "client": client,

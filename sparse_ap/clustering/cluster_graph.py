@@ -19,7 +19,7 @@ import scipy.sparse
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.graphs.edges import keep_top_k
 from sparse_ap.kernels.block import Block, Float64Array, Int32Array, Int64Array
-from sparse_ap.kernels.coarsening import ClusterVectors, ContractionPass, Links
+from sparse_ap.kernels.coarsening import ClusterVectors, CoarseningPass, Links
 from sparse_ap.storage.csr import csr_graph
 
 __all__ = ["LinkedGraph", "Shares", "overlap_similarity"]
@@ -59,7 +59,7 @@ class LinkedGraph:
     most_pairs : callable
         Of how many pairs of clusters edges may be counted at a time, given the number of clusters.
     weigh : callable, optional
-        What to add up instead of edges, as `ContractionPass` takes it.
+        What to add up instead of edges, as `CoarseningPass` takes it.
     """
 
     graph: BlockedGraph
@@ -88,7 +88,7 @@ class LinkedGraph:
         start = 0
         while start < max(1, n_clusters):
             begun = Links(n_clusters, start, min(n_clusters, start + width), most)
-            links = self.graph.run(ContractionPass(begun, self.weigh), ClusterVectors(label), ())[1]
+            links = self.graph.run(CoarseningPass(begun, self.weigh), ClusterVectors(label), ())[1]
             yield links
             start, width = max(1, links.stop), links.stop - links.start
             if 2 * links.n_pairs <= most:

@@ -68,7 +68,7 @@ class Solution(NamedTuple):
     @property
     def effort(self) -> Effort:
         """What to spend on a search from here."""
-        return Effort.after(self.n_sweeps, self.problem.survey.n_edges)
+        return Effort.after(self.n_sweeps, self.problem.edges.n_edges)
 
     def clustering(self) -> Clustering:
         """Return the clustering in the user's numbers."""
@@ -92,7 +92,7 @@ class Continuation:
     def brief(self, problem: Problem) -> Solution:
         """Return what a few sweeps lead to, and a search after them."""
         found = self.short(problem)
-        return searched(self._solver, found, Effort.brief(found.n_sweeps, problem.survey.n_edges))
+        return searched(self._solver, found, Effort.brief(found.n_sweeps, problem.edges.n_edges))
 
     def short(self, problem: Problem) -> Solution:
         """Return what a few sweeps lead to."""
@@ -163,18 +163,18 @@ def with_exactly(
 def first_cost(problem: Problem) -> float:
     """Return a cost to begin with: that of the problem's preference, if it is one."""
     cost = _cost_of(problem)
-    return cost if cost > 0.0 else problem.survey.span
+    return cost if cost > 0.0 else problem.edges.span
 
 
 def highest_cost(problem: Problem) -> float:
     """Return a cost above which nothing changes."""
-    return problem.survey.largest_or_zero - lowest_preference(problem)
+    return problem.edges.largest_or_zero - lowest_preference(problem)
 
 
 def at_cost(problem: Problem, cost: float) -> Problem:
     """Return the problem with the preference of a cost, for all points."""
-    return problem.at(problem.survey.largest_or_zero - cost)
+    return problem.at(problem.edges.largest_or_zero - cost)
 
 
 def _cost_of(problem: Problem) -> float:
-    return problem.survey.largest_or_zero - float(next(iter(problem.preference), 0.0))
+    return problem.edges.largest_or_zero - float(next(iter(problem.preference), 0.0))

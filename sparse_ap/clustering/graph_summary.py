@@ -14,8 +14,8 @@ from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import choose_plan
 from sparse_ap.execution.renumbering import matrix_of
 from sparse_ap.kernels.block import Float64Array, RowCut
-from sparse_ap.kernels.edge_summary import BestRows, ExtentPass, OutDegreePass, OutDegreeRows
-from sparse_ap.kernels.entry_statistics import EdgeStatistics
+from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass, OutDegreePass, OutDegreeRows
+from sparse_ap.kernels.entry_statistics import EntryStatistics
 from sparse_ap.propagation.preferences import similarity_quantiles
 from sparse_ap.storage.store import block_of
 
@@ -31,7 +31,7 @@ class GraphSummary:
     Attributes
     ----------
     n_points, n_edges : int
-    entries : EdgeStatistics
+    entries : EntryStatistics
         Of the stored entries, which may include a diagonal, duplicates and -inf.
     out_degree, in_degree : tuple of float
         Least, median and largest.
@@ -48,7 +48,7 @@ class GraphSummary:
 
     n_points: int
     n_edges: int
-    entries: EdgeStatistics
+    entries: EntryStatistics
     out_degree: tuple[float, float, float]
     in_degree: tuple[float, float, float]
     n_components: int | None
@@ -89,14 +89,14 @@ def inspect_graph(
     with open_executor(plan.n_threads) as executor:
         blocked, entries = examined(loaded(input_graph, plan, executor), missing)
         rows = BestRows(np.empty(blocked.n_points))
-        (in_degree,), extent = blocked.run(ExtentPass(), (), rows)
-        quantiles = similarity_quantiles(blocked, extent.n_edges, list(QUANTILES))
+        (in_degree,), tally = blocked.run(EdgeSummaryPass(), (), rows)
+        quantiles = similarity_quantiles(blocked, tally.n_edges, list(QUANTILES))
         n_components = None if plan.streaming else _count_components(blocked)
         out_degree = np.empty(blocked.n_points, np.int32)
         blocked.run(OutDegreePass(), (), OutDegreeRows(out_degree))
     return GraphSummary(
         blocked.n_points,
-        extent.n_edges,
+        tally.n_edges,
         entries,
         _spread(out_degree),
         _spread(in_degree),

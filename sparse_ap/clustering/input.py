@@ -154,7 +154,7 @@ def at_hand(problem: Problem) -> Problem:
     """
     graph = problem.graph
     here = isinstance(graph.executor, SerialExecutor | ThreadsExecutor)
-    if here or not fits_at_hand(graph.n_points, problem.survey.n_edges):
+    if here or not fits_at_hand(graph.n_points, problem.edges.n_edges):
         return problem
     collected = graph.run(CollectPass(), (), ())[1]
     copy = MemoryStore(*collected.csr(graph.dtype), graph.store.origin)

@@ -9,7 +9,7 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sparse_ap.arguments import require, whole
+from sparse_ap.arguments import is_positive_integer, require
 from sparse_ap.clustering.continuation import (
     Continuation,
     Solution,
@@ -46,7 +46,7 @@ def check_n_clusters(
     ------
     InvalidInputError
     """
-    require("n_clusters", n_clusters, whole(n_clusters), "at least 1, a whole number")
+    require("n_clusters", n_clusters, is_positive_integer(n_clusters), "at least 1, a whole number")
     given = f"n_clusters={n_clusters} (--n-clusters) was given"
     if preference is not None and np.ndim(preference) > 0:
         raise InvalidInputError(
@@ -72,7 +72,7 @@ def check_n_clusters(
 
 def _require_possible(problem: Problem, n_clusters: int) -> None:
     """Refuse numbers of clusters that no clustering of the graph can have."""
-    n, most = problem.graph.n_points, 1 + problem.survey.max_in_degree
+    n, most = problem.graph.n_points, 1 + problem.edges.max_in_degree
     if n_clusters > n:
         raise InvalidInputError(f"n_clusters={n_clusters}, but there are only {n} points.")
     if n_clusters * most < n:

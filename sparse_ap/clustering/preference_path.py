@@ -144,7 +144,7 @@ def _descending(preferences: ArrayLike) -> Float64Array:
 
 
 def _default(problem: Problem) -> Float64Array:
-    return problem.survey.largest_or_zero - first_cost(problem) * _COSTS
+    return problem.edges.largest_or_zero - first_cost(problem) * _COSTS
 
 
 def _clusterings(solver: Solver, problem: Problem, ascending: Float64Array) -> Iterator[Clustering]:

@@ -91,12 +91,12 @@ def preference_range(
         solver,
         problem,
     ):
-        if not problem.survey.n_edges:
+        if not problem.edges.n_edges:
             n = problem.graph.n_points
             return PreferenceRange(0.0, 0.0, n, n)
         found = with_fewest(solver, problem)
         bound = _proven_least(problem, found)
-        return PreferenceRange(_lowest(found), problem.survey.largest, found.n_clusters, bound)
+        return PreferenceRange(_lowest(found), problem.edges.largest, found.n_clusters, bound)
 
 
 def _lowest(found: Solution) -> float:
@@ -109,7 +109,7 @@ def _lowest(found: Solution) -> float:
     others = np.sort(best[best > -np.inf])
     n_more = found.n_clusters + 1 - (len(best) - len(others))
     if n_more > len(others):
-        return found.problem.survey.largest
+        return found.problem.edges.largest
     return clustering.data_similarity - exact_sum(others[n_more:])
 
 
@@ -119,7 +119,7 @@ def _proven_least(problem: Problem, found: Solution) -> int:
     With K of them and preference p the net similarity is (n - K) * smallest + K * p at least, and no more
     than its bound; p is chosen so low that K alone matters.
     """
-    edges, n = problem.survey, problem.graph.n_points
+    edges, n = problem.edges, problem.graph.n_points
     lowest = problem.at(edges.smallest - 4.0 * n * edges.span)
     clustering = with_bound(lowest, found._replace(problem=lowest).clustering(), verbose=False)
     assert clustering.net_similarity_bound is not None

@@ -17,10 +17,10 @@ from sparse_ap.execution.executor import Executor
 from sparse_ap.execution.plans import InputGraph, choose_plan, cluster_plan
 from sparse_ap.execution.renumbering import locality_order
 from sparse_ap.kernels.block import Float64Array, RowCut
-from sparse_ap.kernels.entry_statistics import EdgeStatistics, StatisticsPass
+from sparse_ap.kernels.entry_statistics import EntryStatistics, StatisticsPass
 from sparse_ap.propagation.checkpoint_config import CheckpointConfig
 from sparse_ap.propagation.preferences import require_kept_edges, resolve_preference
-from sparse_ap.propagation.problem import Problem, survey
+from sparse_ap.propagation.problem import Problem, summarise_edges
 from sparse_ap.propagation.settings import Settings
 from sparse_ap.storage.store import block_of
 from sparse_ap.storage.validation import as_float
@@ -69,7 +69,7 @@ def prepared(
     graph, no_distances = _load(input_graph, plan, settings, executor)
     if preference is None and quantile is None and input_graph.dense is not None:
         preference = _dense_median(input_graph.dense)
-    edges, row_best = survey(graph)
+    edges, row_best = summarise_edges(graph)
     if 0 <= edges.smallest < edges.largest and not no_distances:
         warn_of_positive_similarities(edges.largest)
     given = resolve_preference(preference, quantile, graph, edges.n_edges)
@@ -109,14 +109,14 @@ def _dense_median(matrix: Any) -> float | None:
     return median if np.isfinite(median) else None
 
 
-def examined(graph: BlockedGraph, missing: str | None) -> tuple[BlockedGraph, EdgeStatistics]:
+def examined(graph: BlockedGraph, missing: str | None) -> tuple[BlockedGraph, EntryStatistics]:
     """Look at every entry.
 
     Returns
     -------
     graph : BlockedGraph
         The graph, every entry an edge of its own.
-    statistics : EdgeStatistics
+    statistics : EntryStatistics
         Of the entries as they were.
 
     Raises
@@ -126,11 +126,11 @@ def examined(graph: BlockedGraph, missing: str | None) -> tuple[BlockedGraph, Ed
     """
     statistics = examine(graph, missing)
     if not statistics.canonical:
-        graph = executed(graph.store.normalised(), graph.executor)
+        graph = executed(graph.store.canonical(), graph.executor)
     return graph, statistics
 
 
-def examine(graph: BlockedGraph, missing: str | None) -> EdgeStatistics:
+def examine(graph: BlockedGraph, missing: str | None) -> EntryStatistics:
     """Look at every stored entry, and refuse graphs with entries that mean nothing.
 
     Parameters

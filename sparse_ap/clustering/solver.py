@@ -99,7 +99,7 @@ class Solver:
         n_sweeps = len(propagation.history)
         refinements: dict[str | None, Refinement] = {
             "search": lambda problem, assignment: self.searched(
-                problem, assignment, Effort.after(n_sweeps, problem.survey.n_edges)
+                problem, assignment, Effort.after(n_sweeps, problem.edges.n_edges)
             ),
             "medoid": move_to_medoids,
         }
@@ -118,8 +118,8 @@ def _scheme(
     graph, damping = problem.graph, settings.damping
     if settings.scheme == "classic":
         assert damping is not None
-        return Classic(damping, Messages.at_rest(problem.survey.n_edges), grid), LastIncumbent()
-    mean_degree = problem.survey.n_edges / max(1, graph.n_points)
+        return Classic(damping, Messages.at_rest(problem.edges.n_edges), grid), LastIncumbent()
+    mean_degree = problem.edges.n_edges / max(1, graph.n_points)
     damping = damping_for_degree(mean_degree) if damping is None else damping
     return (
         Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, graph.dtype, grid, bias_schedule),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import scipy.sparse
 
-from sparse_ap.arguments import require, whole
+from sparse_ap.arguments import is_positive_integer, require
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Float64Array, Int64Array
@@ -277,7 +277,7 @@ def _graph_in(part: Mapping[str, Any]) -> scipy.sparse.csr_array:
 
 
 def _require_number(n_clusters: object) -> None:
-    require("n_clusters", n_clusters, whole(n_clusters), "at least 1, a whole number")
+    require("n_clusters", n_clusters, is_positive_integer(n_clusters), "at least 1, a whole number")
 
 
 def column_names(level: str, clusters: str, n_levels: int, numbers: Iterable[int]) -> list[str]:

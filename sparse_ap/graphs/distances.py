@@ -16,10 +16,10 @@ from sparse_ap.storage.csr import csr_graph, csr_of
 __all__ = [
     "SIMILARITIES",
     "Similarity",
-    "float_type",
     "from_distances",
     "similarities_between",
     "similarities_of",
+    "similarity_dtype",
     "similarity_function",
 ]
 
@@ -61,7 +61,7 @@ def similarity_function(similarity: Similarity) -> Callable[[NDArray[Any]], NDAr
     return SIMILARITIES[similarity]
 
 
-def float_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def similarity_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the type in which distances of a type become similarities: float64 only for float64."""
     return np.dtype(np.float64 if dtype.kind == "f" and dtype.itemsize >= 8 else np.float32)
 
@@ -199,7 +199,7 @@ def _converted(
     """Return indptr, indices and similarities, all new, of the entries that are kept and not infinite."""
     data = csr.data[: len(kept)]
     kept = kept & (data != np.inf)
-    values = data[kept].astype(float_type(dtype), copy=False)
+    values = data[kept].astype(similarity_dtype(dtype), copy=False)
     _require_distances(values)
     before = np.zeros(len(kept) + 1, csr.indptr.dtype)
     np.cumsum(kept, out=before[1:])

@@ -123,7 +123,7 @@ def _canonical(similarity: Any) -> scipy.sparse.csr_array:
             f"Of the similarities {n_nan} are NaN; numbers are needed, or -inf for no edge. Remove these "
             "edges (an absent edge is -inf)."
         )
-    each_once = store.normalised()
+    each_once = store.canonical()
     return csr_graph(each_once.indptr, each_once.indices, each_once.data)
 
 

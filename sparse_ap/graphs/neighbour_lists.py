@@ -10,7 +10,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.distances import Similarity, float_type, similarities_of, similarity_function
+from sparse_ap.graphs.distances import Similarity, similarities_of, similarity_dtype, similarity_function
 from sparse_ap.kernels.block import BoolArray, FloatArray, Int64Array
 from sparse_ap.storage.csr import csr_graph, index_type
 
@@ -150,7 +150,7 @@ def _gather(
     n, k = ids.shape
     n_edges = int(indptr[-1])
     columns = np.empty(n_edges, index_type(n, n_edges))
-    values: FloatArray = np.empty(n_edges, float_type(distances.dtype))
+    values: FloatArray = np.empty(n_edges, similarity_dtype(distances.dtype))
     for rows in slabs(n, k):
         edges = slice(indptr[rows.start], indptr[min(rows.stop, n)])
         columns[edges] = ids[rows][kept[rows]]

@@ -14,7 +14,7 @@ from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.zarr_csr import ZarrStore
 from sparse_ap.storage.zarr_dense import ZarrDenseStore
 from sparse_ap.storage.zarr_groups import open_zarr
-from sparse_ap.storage.zarr_reader import whole
+from sparse_ap.storage.zarr_reader import read_all
 
 __all__ = ["StoredGraph", "open_graph", "read_graph"]
 
@@ -43,7 +43,7 @@ class StoredGraph:
     def names(self) -> NDArray[Any] | None:
         """Read the names of the points, where the graph was made from a table with names."""
         ids = getattr(self.store, "ids", None)
-        return None if ids is None else whole(ids).astype(object)
+        return None if ids is None else read_all(ids).astype(object)
 
     def __repr__(self) -> str:
         """Say how large it is."""
@@ -117,5 +117,5 @@ def read_graph(location: Any, **options: Any) -> scipy.sparse.csr_array:
         return graph
     rows, columns = graph.tocoo().coords
     in_user_order = scipy.sparse.coo_array((graph.data, (order[rows], order[columns])), shape=graph.shape)
-    tidy = MemoryStore.from_sparse(in_user_order).normalised()
+    tidy = MemoryStore.from_sparse(in_user_order).canonical()
     return csr_graph(tidy.indptr, tidy.indices, tidy.data)

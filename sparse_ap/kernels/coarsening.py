@@ -18,7 +18,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Block, BoolArray, Int32Array, Int64Array
 from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 
-__all__ = ["ClusterVectors", "ContractionPass", "Links", "Pairs", "weights"]
+__all__ = ["ClusterVectors", "CoarseningPass", "Links", "Pairs", "weights"]
 
 # Of one edge: float32 holds whole numbers up to here.
 _MOST = 1 << 24
@@ -68,7 +68,7 @@ class Links:
     runs: tuple[Pairs, ...] = ()
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the range is that of all clusters."""
         return self.start == 0 and self.stop == self.n_clusters
 
@@ -80,7 +80,7 @@ class Links:
     def with_edges(self, a: NDArray[Any], b: NDArray[Any], weight: Int64Array | None = None) -> Links:
         """Add edges between clusters a and b; without weights each weighs 1."""
         lower, upper = np.minimum(a, b), np.maximum(a, b)
-        if not self.whole:
+        if not self.is_complete:
             inside = self._inside(lower, upper)
             lower, upper = lower[inside], upper[inside]
             weight = None if weight is None else weight[inside]
@@ -104,10 +104,10 @@ class Links:
 
     def merged(self) -> Pairs:
         """Return all of them as one run."""
-        whole = Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
+        is_complete = Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
         for run in reversed(self.runs):
-            whole = _merged(run, whole)
-        return whole
+            is_complete = _merged(run, is_complete)
+        return is_complete
 
     def _merging(self, others: tuple[Pairs, ...]) -> Links:
         runs: list[Pairs] = []
@@ -163,7 +163,7 @@ def weights(block: Block) -> Int64Array:
 
 
 @dataclass(frozen=True, slots=True)
-class ContractionPass:
+class CoarseningPass:
     """Count the edges between clusters, or add up their weights.
 
     Attributes

@@ -91,7 +91,7 @@ class CompactRows(NamedTuple):
         }
 
 
-class Weights(NamedTuple):
+class SweepWeights(NamedTuple):
     """The damping of a sweep in the precision of the similarities, and w before and after it."""
 
     damping: Any
@@ -139,8 +139,8 @@ class CompactSweep:
         )
         return 0
 
-    def _in_precision(self, real: type[np.floating[Any]]) -> Weights:
-        return Weights(
+    def _in_precision(self, real: type[np.floating[Any]]) -> SweepWeights:
+        return SweepWeights(
             real(self.damping), real(1.0 - self.damping), real(self.weight_before), real(self.weight)
         )
 

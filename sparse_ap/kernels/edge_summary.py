@@ -11,7 +11,7 @@ import numpy as np
 from sparse_ap.kernels.block import Block, Float64Array, Int32Array
 from sparse_ap.kernels.edge_pass import COUNT, ColumnReduction, Columns
 
-__all__ = ["BestRows", "Extent", "ExtentPass", "OutDegreePass", "OutDegreeRows"]
+__all__ = ["BestRows", "EdgeSummaryPass", "EdgeTally", "OutDegreePass", "OutDegreeRows"]
 
 
 class BestRows(NamedTuple):
@@ -21,7 +21,7 @@ class BestRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class EdgeTally:
     """How many edges there are, and how far they reach.
 
     Attributes
@@ -38,9 +38,9 @@ class Extent:
     smallest: float = np.inf
     largest: float = -np.inf
 
-    def __add__(self, other: Extent) -> Extent:
+    def __add__(self, other: EdgeTally) -> EdgeTally:
         """Combine with another block's."""
-        return Extent(
+        return EdgeTally(
             self.n_edges + other.n_edges,
             (self.checksum + other.checksum) % 2**64,
             min(self.smallest, other.smallest),
@@ -49,20 +49,20 @@ class Extent:
 
 
 @dataclass(frozen=True, slots=True)
-class ExtentPass:
+class EdgeSummaryPass:
     """Find how well each point could be represented at all, and by how many it could be chosen."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (COUNT,)
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ("best",)
-    nothing: ClassVar[Extent] = Extent()
+    nothing: ClassVar[EdgeTally] = EdgeTally()
 
-    def __call__(self, block: Block, vectors: tuple[()], rows: BestRows, columns: Columns) -> Extent:
+    def __call__(self, block: Block, vectors: tuple[()], rows: BestRows, columns: Columns) -> EdgeTally:
         """Look at one block."""
         reach = _extent(block.indptr, block.indices, block.data, rows.best, columns[0])
         bits = block.data.view(np.uint32 if block.data.itemsize == 4 else np.uint64)
         checksum = int(_checksum(block.rows.start, block.indptr, block.indices, bits))
-        return Extent(len(block.data), checksum, *reach)
+        return EdgeTally(len(block.data), checksum, *reach)
 
 
 @numba.njit(nogil=True, cache=True)

@@ -11,15 +11,15 @@ import numpy as np
 from sparse_ap.kernels.block import Block
 from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 
-__all__ = ["EdgeStatistics", "StatisticsPass"]
+__all__ = ["EntryStatistics", "StatisticsPass"]
 
 _NOWHERE = np.iinfo(np.int64).max
-# Of the fields of EdgeStatistics; the others are rows.
+# Of the fields of EntryStatistics; the others are rows.
 _N_COUNTS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class EdgeStatistics:
+class EntryStatistics:
     """What the stored entries of a graph are.
 
     Attributes
@@ -50,12 +50,12 @@ class EdgeStatistics:
     first_infinite: int = _NOWHERE
     first_outside: int = _NOWHERE
 
-    def __add__(self, other: EdgeStatistics) -> EdgeStatistics:
+    def __add__(self, other: EntryStatistics) -> EntryStatistics:
         """Combine with another block's."""
         mine, others = astuple(self), astuple(other)
         sums = (a + b for a, b in zip(mine[:_N_COUNTS], others[:_N_COUNTS], strict=True))
         firsts = (min(a, b) for a, b in zip(mine[_N_COUNTS:], others[_N_COUNTS:], strict=True))
-        return EdgeStatistics(*sums, *firsts)
+        return EntryStatistics(*sums, *firsts)
 
     @property
     def canonical(self) -> bool:
@@ -70,17 +70,19 @@ class StatisticsPass:
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[EdgeStatistics] = EdgeStatistics()
+    nothing: ClassVar[EntryStatistics] = EntryStatistics()
 
-    def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> EdgeStatistics:
+    def __call__(
+        self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns
+    ) -> EntryStatistics:
         """Look at one block."""
         counts, firsts = _look(block.rows.start, block.n_points, block.indptr, block.indices, block.data)
-        return EdgeStatistics(len(block.data), *counts.tolist(), *firsts.tolist())
+        return EntryStatistics(len(block.data), *counts.tolist(), *firsts.tolist())
 
 
 @numba.njit(nogil=True, cache=True)
 def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tuple[Any, Any]:
-    # In the order of EdgeStatistics, from n_diagonal on.
+    # In the order of EntryStatistics, from n_diagonal on.
     counts = np.zeros(9, np.int64)
     firsts = np.full(3, _NOWHERE)
     for row in range(len(indptr) - 1):

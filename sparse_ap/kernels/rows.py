@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array
 from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 
-__all__ = ["CollectPass", "Collected", "normalise"]
+__all__ = ["CollectPass", "Collected", "canonical_block"]
 
 # Up to this many edges insertion sort is faster, and moves nothing in rows that are sorted already.
 _SHORT_ROW = 64
 
 
-def normalise(block: Block) -> Block:
+def canonical_block(block: Block) -> Block:
     """Drop the diagonal, -inf and NaN, keep the largest of duplicates, sort each row by column.
 
     Parameters

@@ -55,9 +55,9 @@ def move_to_medoids(problem: Problem, assignment: Assignment) -> Assignment:
     """
     sizes = np.bincount(assignment.chosen, minlength=len(assignment.chosen))
     # A member with an edge below this to it cannot be better than the exemplar is, preferences apart.
-    best, worst = problem.survey.largest_or_zero, float(assignment.similarity.min(initial=0))
+    best, worst = problem.edges.largest_or_zero, float(assignment.similarity.min(initial=0))
     floor = -float(sizes.max(initial=1)) * (abs(best) + abs(worst))
-    grid = Grid.for_totals(problem.survey.max_in_degree * max(abs(best), abs(floor)))
+    grid = Grid.for_totals(problem.edges.max_in_degree * max(abs(best), abs(floor)))
     (similarity, members), _ = problem.graph.run(
         MedoidPass(grid, floor), ChosenVectors(assignment.chosen), ()
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparse_ap.arguments import require, whole
+from sparse_ap.arguments import is_positive_integer, require
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.budget import SAVED_RENUMBERED
 from sparse_ap.kernels.block import Float64Array
@@ -49,7 +49,7 @@ class CheckpointConfig:
         """Return what keeps the state; ``preference`` is that of the messages."""
         if self.folder is None:
             return NoCheckpoints()
-        edges = problem.survey
+        edges = problem.edges
         identity = {
             "number of points": str(problem.graph.n_points),
             "number of edges": str(edges.n_edges),
@@ -75,7 +75,12 @@ def checked_checkpoint_config(
     CheckpointError
         There are checkpoints already, and ``resume`` is not given.
     """
-    require("checkpoint_every", checkpoint_every, whole(checkpoint_every), "at least 1, a whole number")
+    require(
+        "checkpoint_every",
+        checkpoint_every,
+        is_positive_integer(checkpoint_every),
+        "at least 1, a whole number",
+    )
     if checkpoint is None:
         if resume:
             raise InvalidInputError("resume=True needs checkpoint, the folder that the state was written to.")

@@ -158,7 +158,7 @@ def within_reach(problem: Problem) -> Float64Array:
     A preference so low, or so high, that the point can never, or must always, be an exemplar is brought
     to where that just holds: the one grid of exact sums would have to cover it.
     """
-    preference, edges = problem.preference, problem.survey
+    preference, edges = problem.preference, problem.edges
     if not edges.n_edges:
         return preference
     typical = float(np.median(preference)) if preference.strides != (0,) else float(preference[0])

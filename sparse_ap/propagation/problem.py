@@ -10,15 +10,23 @@ import numpy as np
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import Float64Array, FloatArray, Int32Array
-from sparse_ap.kernels.edge_summary import BestRows, ExtentPass
+from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass
 from sparse_ap.kernels.exact_sum import Grid, grid_sum
 from sparse_ap.kernels.support_bound import PreferenceRows, SupportBoundPass
 
-__all__ = ["Problem", "Survey", "best_of_rows", "ceiling", "require_summable", "support_grid", "survey"]
+__all__ = [
+    "EdgeSummary",
+    "Problem",
+    "best_of_rows",
+    "ceiling",
+    "require_summable",
+    "summarise_edges",
+    "support_grid",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class EdgeSummary:
     """What a run needs to know of the edges as a whole.
 
     Attributes
@@ -65,13 +73,13 @@ class Problem:
         The user's number of each point.
     preference : ndarray of float64, shape (n_points,)
         p as given, in the order of the graph; may be a read-only view of one number.
-    survey : Survey
+    edges : Survey
     """
 
     graph: BlockedGraph
     user_id: Int32Array
     preference: Float64Array
-    survey: Survey
+    edges: EdgeSummary
 
     def at(self, preference: float) -> Problem:
         """Return the problem with another preference, for all points."""
@@ -87,10 +95,10 @@ class Problem:
     def magnitude(self) -> float:
         """The largest absolute value among similarities and preferences."""
         lowest, highest = self.preference.min(initial=0), self.preference.max(initial=0)
-        return max(self.survey.magnitude, abs(float(lowest)), abs(float(highest)))
+        return max(self.edges.magnitude, abs(float(lowest)), abs(float(highest)))
 
 
-def survey(graph: BlockedGraph) -> tuple[Survey, Float64Array]:
+def summarise_edges(graph: BlockedGraph) -> tuple[EdgeSummary, Float64Array]:
     """Survey the edges; return each row's largest similarity too, -inf where it has no edge.
 
     Raises
@@ -99,9 +107,9 @@ def survey(graph: BlockedGraph) -> tuple[Survey, Float64Array]:
         The similarities are too large to be added up.
     """
     row_best = np.empty(graph.n_points)
-    (in_degree,), extent = graph.run(ExtentPass(), (), BestRows(row_best))
-    found = Survey(
-        extent.n_edges, extent.checksum, extent.smallest, extent.largest, int(in_degree.max(initial=0))
+    (in_degree,), tally = graph.run(EdgeSummaryPass(), (), BestRows(row_best))
+    found = EdgeSummary(
+        tally.n_edges, tally.checksum, tally.smallest, tally.largest, int(in_degree.max(initial=0))
     )
     require_summable(found.magnitude, graph.dtype)
     return found, row_best
@@ -116,7 +124,7 @@ def ceiling(graph: BlockedGraph, preference: Float64Array) -> float:
 def best_of_rows(graph: BlockedGraph) -> Float64Array:
     """Return each point's largest similarity, -inf where it has no edge."""
     best = np.empty(graph.n_points)
-    graph.run(ExtentPass(), (), BestRows(best))
+    graph.run(EdgeSummaryPass(), (), BestRows(best))
     return best
 
 
@@ -131,7 +139,7 @@ def support_grid(problem: Problem, preference: Float64Array, bias: FloatArray) -
     bias : ndarray, shape (n_points,)
         How far the messages may lower them at most.
     """
-    edges = problem.survey
+    edges = problem.edges
     if edges.n_edges == 0:
         return Grid.for_totals(max(problem.magnitude, 1.0))
     lowered = preference - bias

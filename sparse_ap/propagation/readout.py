@@ -68,15 +68,15 @@ def all_equal(problem: Problem) -> bool:
     n, preference = problem.graph.n_points, problem.preference
     return (
         n > 1
-        and problem.survey.n_edges == n * (n - 1)
-        and problem.survey.smallest == problem.survey.largest
+        and problem.edges.n_edges == n * (n - 1)
+        and problem.edges.smallest == problem.edges.largest
         and bool((preference == preference[0]).all())
     )
 
 
 def arbitrary(problem: Problem) -> Clustering:
     """Return scikit-learn's answer where all points are alike: every point alone, or one cluster."""
-    n, p, s = problem.graph.n_points, float(problem.preference[0]), problem.survey.largest
+    n, p, s = problem.graph.n_points, float(problem.preference[0]), problem.edges.largest
     n_clusters = n if p > s else 1
     return Clustering(
         labels=np.arange(n) if n_clusters == n else np.zeros(n, np.int64),

@@ -45,8 +45,8 @@ def repair(problem: Problem, exemplar: BoolArray) -> tuple[Assignment, int]:
 
 def _nominees(problem: Problem, uncovered: BoolArray) -> Int32Array:
     preference = np.ascontiguousarray(problem.preference)
-    most = max(0.0, problem.survey.largest_or_zero - float(preference.min()))
-    gain_pass = RepairGainPass(Grid.for_totals(problem.survey.max_in_degree * most))
+    most = max(0.0, problem.edges.largest_or_zero - float(preference.min()))
+    gain_pass = RepairGainPass(Grid.for_totals(problem.edges.max_in_degree * most))
     (gain,), _ = problem.graph.run(gain_pass, UncoveredVectors(uncovered), PreferenceRows(preference))
     rows = NominationRows(preference, np.empty(len(preference), np.int32))
     problem.graph.run(NominationPass(), NominationVectors(uncovered, gain, problem.user_id), rows)

@@ -20,9 +20,9 @@ __all__ = [
     "BiasSchedule",
     "Classic",
     "Compact",
+    "DampingWeights",
     "OwnRows",
     "Scheme",
-    "Weights",
     "damping_for_degree",
     "weights_after",
 ]
@@ -32,7 +32,7 @@ _RIVALS_AT_EASE = 10.0
 _LEAST, _MOST = 0.5, 0.9
 
 
-class Weights(NamedTuple):
+class DampingWeights(NamedTuple):
     """What a sweep needs to know of damping.
 
     Attributes
@@ -55,7 +55,7 @@ def damping_for_degree(mean_degree: float) -> float:
     return min(max(1.0 - undamped, _LEAST), _MOST)
 
 
-def weights_after(n_sweeps: int, damping: float) -> Weights:
+def weights_after(n_sweeps: int, damping: float) -> DampingWeights:
     """Return the weights of the sweep that follows on so many."""
     before, after = 0.0, 1.0 - damping
     # Not by a power, whose last bit is the platform's.
@@ -63,7 +63,7 @@ def weights_after(n_sweeps: int, damping: float) -> Weights:
         if after == before:
             break
         before, after = after, damping * after + (1.0 - damping)
-    return Weights(damping, before, after)
+    return DampingWeights(damping, before, after)
 
 
 @dataclass(frozen=True, slots=True)

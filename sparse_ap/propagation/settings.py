@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sparse_ap.arguments import require, seed_of, whole
+from sparse_ap.arguments import is_positive_integer, require, seed_of
 from sparse_ap.propagation.stopping import StopRule
 
 __all__ = ["EVALUATE_EVERY", "TOTAL_DAMPING", "Defaults", "Settings", "checked_settings"]
@@ -80,8 +80,13 @@ def checked_settings(
     if convergence_iter is None:
         convergence_iter = DEFAULTS[scheme].convergence_iter
     require("damping", damping, damping is None or _within(damping, 0.5), "0.5 or more and less than 1")
-    require("max_iter", max_iter, whole(max_iter), "at least 1, a whole number")
-    require("convergence_iter", convergence_iter, whole(convergence_iter), "at least 1, a whole number")
+    require("max_iter", max_iter, is_positive_integer(max_iter), "at least 1, a whole number")
+    require(
+        "convergence_iter",
+        convergence_iter,
+        is_positive_integer(convergence_iter),
+        "at least 1, a whole number",
+    )
     require("tol", tol, _within(tol, 0.0), "0 or more and less than 1: a share of the points")
     require(
         "refine",

@@ -118,8 +118,8 @@ def _descended(
 
 def _grid_of_gains(problem: Problem, dual: Float64Array, width: float) -> Grid:
     """Return a grid for the column sums."""
-    most = problem.survey.largest_or_zero - float(dual.min(initial=np.inf)) + width
-    return Grid.for_totals(max(1, problem.survey.max_in_degree) * max(0.0, 1.001 * most))
+    most = problem.edges.largest_or_zero - float(dual.min(initial=np.inf)) + width
+    return Grid.for_totals(max(1, problem.edges.max_in_degree) * max(0.0, 1.001 * most))
 
 
 def _proven(problem: Problem, dual: Float64Array) -> float:

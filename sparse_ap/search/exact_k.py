@@ -26,7 +26,7 @@ _EXCHANGED, _LEAST_EXCHANGED = 0.05, 8
 
 def lowest_preference(problem: Problem) -> float:
     """Return a preference at which one exemplar less is worth more than whatever a move does to others."""
-    edges = problem.survey
+    edges = problem.edges
     if not edges.n_edges:
         return -1.0
     return edges.smallest - (2 + edges.max_in_degree) * edges.span

@@ -125,7 +125,7 @@ class LocalSearch:
     def nearest_two(self, exemplar: BoolArray, preference: Float64Array) -> NearestTwo:
         """Return what every point has if these are the exemplars, and all who are better off alone."""
         n = len(exemplar)
-        lowest = min(self._problem.survey.smallest, float(preference.min(initial=0.0)))
+        lowest = min(self._problem.edges.smallest, float(preference.min(initial=0.0)))
         rows = NearestTwoRows(
             preference, np.empty(n, np.int32), np.empty(n), np.empty(n, np.int32), np.empty(n)
         )
@@ -203,9 +203,11 @@ class LocalSearch:
 
     def grid(self, preference: Float64Array) -> Grid:
         """Return the grid on which gains add up exactly."""
-        survey = self._problem.survey
-        span = survey.largest_or_zero - min(survey.smallest, float(preference.min(initial=0.0)))
-        return Grid.for_totals((1 + survey.max_in_degree) * max(span, 0.0))
+        summarise_edges = self._problem.edges
+        span = summarise_edges.largest_or_zero - min(
+            summarise_edges.smallest, float(preference.min(initial=0.0))
+        )
+        return Grid.for_totals((1 + summarise_edges.max_in_degree) * max(span, 0.0))
 
     def run(self, pass_: Any, vectors: Any, rows: Any) -> tuple[Columns, Any]:
         """Read the edges once."""

@@ -97,7 +97,7 @@ def search(
     unit = _unit(problem, local_search.nearest_two(assignment.exemplar, preference), preference)
     if not unit > 0.0:
         return assignment
-    n_candidates = candidates_kept(len(preference), problem.survey.n_edges)
+    n_candidates = candidates_kept(len(preference), problem.edges.n_edges)
     if n_candidates >= 2 * max(1, int(np.count_nonzero(assignment.exemplar))):
         return assign(problem, _exchanged(local_search, problem, assignment, preference, n_candidates, seed))
     best = _climbed(local_search, assignment.exemplar, preference)

@@ -19,10 +19,10 @@ from sparse_ap.errors import InvalidInputError, require_known
 
 __all__ = [
     "Workspace",
-    "appearing",
     "arrays_in",
     "flush",
     "replacing",
+    "replacing_folder",
     "require_archive",
     "require_folder",
     "write_arrays",
@@ -77,20 +77,20 @@ class Workspace:
 
     Attributes
     ----------
-    whole : Path
+    result : Path
         What becomes the target; to be made by whoever writes it.
     scratch : Path
         A folder for anything else.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.whole = folder / "whole"
+        self.result = folder / "whole"
         self.scratch = folder / "scratch"
         self.scratch.mkdir()
 
 
 @contextmanager
-def appearing(target: Path, overwrite: bool) -> Iterator[Workspace]:
+def replacing_folder(target: Path, overwrite: bool) -> Iterator[Workspace]:
     """Let something be written beside ``target``; when that has ended well, rename it.
 
     Every file is flushed to the disk before. After an error, or Ctrl-C, nothing is left; what a killed
@@ -109,9 +109,9 @@ def appearing(target: Path, overwrite: bool) -> Iterator[Workspace]:
     try:
         workspace = Workspace(folder)
         yield workspace
-        _flush(workspace.whole)
+        _flush(workspace.result)
         _require_free(target, overwrite)
-        _put(workspace.whole, target, folder / _REPLACED)
+        _put(workspace.result, target, folder / _REPLACED)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
@@ -178,11 +178,11 @@ def _flush(folder: Path) -> None:
         flush(path)
 
 
-def _put(whole: Path, target: Path, replaced: Path) -> None:
+def _put(result: Path, target: Path, replaced: Path) -> None:
     try:
         if target.exists():
             target.rename(replaced)
-        whole.rename(target)
+        result.rename(target)
     except BaseException:
         if replaced.exists() and not target.exists():
             replaced.rename(target)

@@ -11,7 +11,7 @@ from uuid import uuid4
 import numpy as np
 
 from sparse_ap.kernels.block import Block, Int64Array, RowCut
-from sparse_ap.storage.parts import NormalisingStore, task
+from sparse_ap.storage.parts import CanonicalStore, task
 from sparse_ap.storage.store import AS_GIVEN, HeldPart, Holding, Origin
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ class ChunkedStore:
         first = bisect_left(self.divisions, cuts[0])
         return task("join-blocks", _held, *self.blocks[first : first + len(cuts)])
 
-    def normalised(self) -> NormalisingStore:
+    def canonical(self) -> CanonicalStore:
         """Return the graph, tidied when it is put in place."""
-        return NormalisingStore(self)
+        return CanonicalStore(self)
 
 
 def computed(

@@ -21,7 +21,7 @@ from sparse_ap.storage.dask_blocks import ChunkedStore, Fetch, computed, starts_
 from sparse_ap.storage.parts import task
 from sparse_ap.storage.validation import (
     as_float,
-    float_type,
+    float_dtype,
     require_ids_fit,
     require_square,
     require_structure,
@@ -70,7 +70,7 @@ def _from_array(array: dask.array.Array, client: Client, fetch: Fetch) -> Chunke
     require_square(array.shape)
     n_points = int(array.shape[0])
     require_ids_fit(n_points)
-    dtype = float_type(array.dtype)
+    dtype = float_dtype(array.dtype)
     # By the method that takes any chunks; the other is for dense ones.
     array = array.rechunk({1: -1}, method="tasks") if array.numblocks[1] > 1 else array
     bounds = np.cumsum([0, *array.chunks[0]]).tolist()
@@ -193,7 +193,7 @@ def _require_edges(table: Any) -> np.dtype[Any]:
             f"The column {table.columns[2]!r} of the table of edges has dtype {similarity}; real numbers are "
             "needed."
         )
-    return float_type(kind)
+    return float_dtype(kind)
 
 
 def _degrees(edges: Any, client: Client, fetch: Fetch) -> Int64Array:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array, RowCut
-from sparse_ap.kernels.rows import normalise
+from sparse_ap.kernels.rows import canonical_block
 from sparse_ap.storage.csr import csr_of
 from sparse_ap.storage.store import AS_GIVEN, HeldPart, Holding, Origin
 from sparse_ap.storage.validation import as_float, require_ids_fit, require_square, require_structure
@@ -97,9 +97,9 @@ class MemoryStore:
         """Return consecutive rows, as views: they can only be sent."""
         return HeldPart(tuple(self.read(cuts)))
 
-    def normalised(self) -> MemoryStore:
+    def canonical(self) -> MemoryStore:
         """Return a copy whose every entry is an edge of its own."""
-        block = normalise(self._block(RowCut(0, len(self.indptr) - 1)))
+        block = canonical_block(self._block(RowCut(0, len(self.indptr) - 1)))
         return MemoryStore(block.indptr, block.indices, block.data, self.origin)
 
     def _block(self, rows: RowCut) -> Block:

@@ -10,13 +10,13 @@ from uuid import uuid4
 import numpy as np
 
 from sparse_ap.kernels.block import Block, Int64Array, RowCut
-from sparse_ap.kernels.rows import normalise
+from sparse_ap.kernels.rows import canonical_block
 from sparse_ap.storage.store import HeldPart, Holding, Origin, Part, Rows, Store
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed
 
-__all__ = ["NormalisingRows", "NormalisingStore", "StreamedPart", "task", "tidied"]
+__all__ = ["CanonicalRows", "CanonicalStore", "StreamedPart", "canonical", "task"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,18 +35,18 @@ class StreamedPart:
         """Yield the blocks as they are read."""
         return self.source.read(self.cuts)
 
-    def tidied(self) -> StreamedPart:
+    def canonical(self) -> StreamedPart:
         """Return rows that are tidied each time they are read."""
-        return StreamedPart(NormalisingRows(self.source), self.cuts)
+        return StreamedPart(CanonicalRows(self.source), self.cuts)
 
     def held(self) -> HeldPart:
         """Read everything."""
         return HeldPart(tuple(map(_copied, self.read())))
 
 
-def tidied(part: Part) -> Part:
+def canonical(part: Part) -> Part:
     """Return the same rows, every stored entry an edge of its own."""
-    return part.tidied()
+    return part.canonical()
 
 
 def _copied(block: Block) -> Block:
@@ -54,18 +54,18 @@ def _copied(block: Block) -> Block:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NormalisingRows:
+class CanonicalRows:
     """Other rows, every entry an edge of its own; ``indptr`` of a block counts from 0."""
 
     rows: Rows
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
         """Yield tidied blocks."""
-        return map(normalise, self.rows.read(cuts))
+        return map(canonical_block, self.rows.read(cuts))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NormalisingStore:
+class CanonicalStore:
     """Another store's graph, every entry an edge of its own.
 
     ``indptr`` still says what is stored, which is what rows are cut by.
@@ -105,16 +105,16 @@ class NormalisingStore:
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
         """Yield tidied blocks."""
-        return NormalisingRows(self.store).read(cuts)
+        return CanonicalRows(self.store).read(cuts)
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed | HeldPart:
         """Return rows for another process, which tidies them there."""
         from sparse_ap.storage.store import HeldPart
 
         part = self.store.part(cuts, hold)
-        return part.tidied() if isinstance(part, HeldPart) else task("tidy-part", tidied, part)
+        return part.canonical() if isinstance(part, HeldPart) else task("tidy-part", canonical, part)
 
-    def normalised(self) -> NormalisingStore:
+    def canonical(self) -> CanonicalStore:
         """Return itself."""
         return self
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from sparse_ap.kernels.block import Block, Int32Array, Int64Array, RowCut
-from sparse_ap.kernels.rows import normalise
+from sparse_ap.kernels.rows import canonical_block
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed
@@ -48,7 +48,7 @@ class Part(Protocol):
         """Yield the blocks; each may be overwritten when the next is asked for."""
         ...
 
-    def tidied(self) -> Part:
+    def canonical(self) -> Part:
         """Return the same rows, every stored entry an edge of its own."""
         ...
 
@@ -77,9 +77,9 @@ class HeldPart:
         """Yield the blocks."""
         return iter(self.blocks)
 
-    def tidied(self) -> HeldPart:
+    def canonical(self) -> HeldPart:
         """Return a copy."""
-        return HeldPart(tuple(map(normalise, self.blocks)))
+        return HeldPart(tuple(map(canonical_block, self.blocks)))
 
 
 class Rows(Protocol):
@@ -152,7 +152,7 @@ class Store(Rows, Protocol):
         """
         ...
 
-    def normalised(self) -> Store:
+    def canonical(self) -> Store:
         """Return the same graph, every stored entry an edge of its own."""
         ...
 

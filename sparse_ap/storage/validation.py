@@ -13,7 +13,7 @@ from sparse_ap.kernels.block import FloatArray, Int32Array
 __all__ = [
     "as_float",
     "as_ids",
-    "float_type",
+    "float_dtype",
     "require_ids",
     "require_ids_fit",
     "require_indptr",
@@ -61,7 +61,7 @@ def as_ids(ids: NDArray[Any], n_points: int) -> Int32Array:
     return ids.astype(np.int32, copy=False)
 
 
-def float_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def float_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the type that `as_float` makes of another."""
     return as_float(np.empty(0, dtype)).dtype
 

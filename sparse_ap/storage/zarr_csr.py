@@ -12,10 +12,10 @@ import zarr
 
 from sparse_ap.kernels.block import Block, Int64Array, RowCut
 from sparse_ap.storage.memory import MemoryStore
-from sparse_ap.storage.parts import NormalisingStore, StreamedPart, task
+from sparse_ap.storage.parts import CanonicalStore, StreamedPart, task
 from sparse_ap.storage.store import AS_GIVEN, HeldPart, Origin
-from sparse_ap.storage.validation import as_float, as_ids, float_type
-from sparse_ap.storage.zarr_reader import ConsecutiveReader, not_shared, require_same, whole
+from sparse_ap.storage.validation import as_float, as_ids, float_dtype
+from sparse_ap.storage.zarr_reader import SequentialReader, not_shared, read_all, require_same
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed
@@ -34,8 +34,8 @@ class ZarrStore:
         The array of which ``indptr`` is a copy.
     indices, data : zarr.Array, shape (n_edges,)
         As `sparse_ap.storage.zarr_groups.open_zarr` has checked them.
-    marks : tuple of int
-        `sparse_ap.storage.zarr_reader.mark_of` indices and data.
+    fingerprints : tuple of int
+        `sparse_ap.storage.zarr_reader.fingerprint_of` indices and data.
     origin : Origin
     ids : zarr.Array or None, shape (n_points,)
         The user's names of the points, in the user's order.
@@ -45,7 +45,7 @@ class ZarrStore:
     positions: zarr.Array[Any]
     indices: zarr.Array[Any]
     data: zarr.Array[Any]
-    marks: tuple[int, int]
+    fingerprints: tuple[int, int]
     origin: Origin = AS_GIVEN
     ids: zarr.Array[Any] | None = None
 
@@ -55,7 +55,7 @@ class ZarrStore:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the similarities."""
-        return float_type(self.data.dtype)
+        return float_dtype(self.data.dtype)
 
     @property
     def chunk_edges(self) -> int:
@@ -68,20 +68,20 @@ class ZarrStore:
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
         """Return how another process reads consecutive rows."""
-        place = ZarrPlace(len(self.indptr) - 1, self.positions, self.indices, self.data, self.marks)
+        place = ZarrPlace(len(self.indptr) - 1, self.positions, self.indices, self.data, self.fingerprints)
         starts = self.indptr[cuts[0].start : cuts[-1].stop + 1]
         return task("open-part", ZarrPlace.part, place, tuple(cuts), checksum_of(starts), hold)
 
-    def normalised(self) -> NormalisingStore:
+    def canonical(self) -> CanonicalStore:
         """Return the graph as it is read, tidied block by block."""
-        return NormalisingStore(self)
+        return CanonicalStore(self)
 
     def in_memory(self) -> MemoryStore:
         """Read everything."""
         n_points, n_edges = len(self.indptr) - 1, int(self.indptr[-1])
-        indices = as_ids(ConsecutiveReader(self.indices).read(0, n_edges), n_points)
+        indices = as_ids(SequentialReader(self.indices).read(0, n_edges), n_points)
         return MemoryStore(
-            self.indptr, indices, as_float(ConsecutiveReader(self.data).read(0, n_edges)), self.origin
+            self.indptr, indices, as_float(SequentialReader(self.data).read(0, n_edges)), self.origin
         )
 
 
@@ -106,7 +106,7 @@ class ZarrRows:
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
         """Yield blocks as they are read."""
-        indices, data = ConsecutiveReader(self.indices), ConsecutiveReader(self.data)
+        indices, data = SequentialReader(self.indices), SequentialReader(self.data)
         for rows in cuts:
             indptr = self.indptr[rows.start - self.first_row : rows.stop - self.first_row + 1]
             edges = int(indptr[0]), int(indptr[-1])
@@ -127,15 +127,15 @@ class ZarrPlace:
     ----------
     n_points : int
     indptr, indices, data : zarr.Array
-    marks : tuple of int
-        `sparse_ap.storage.zarr_reader.mark_of` indices and data, where the graph was opened first.
+    fingerprints : tuple of int
+        `sparse_ap.storage.zarr_reader.fingerprint_of` indices and data, where the graph was opened first.
     """
 
     n_points: int
     indptr: zarr.Array[Any]
     indices: zarr.Array[Any]
     data: zarr.Array[Any]
-    marks: tuple[int, int]
+    fingerprints: tuple[int, int]
 
     def part(self, cuts: tuple[RowCut, ...], checksum: int, hold: bool) -> HeldPart | StreamedPart:
         """Open some rows in this process.
@@ -155,12 +155,12 @@ class ZarrPlace:
             The graph is not here, or is another one.
         """
         first, last = cuts[0].start, cuts[-1].stop
-        indptr = whole(self.indptr, slice(first, last + 1)).astype(np.int64, copy=False)
+        indptr = read_all(self.indptr, slice(first, last + 1)).astype(np.int64, copy=False)
         if checksum_of(indptr) != checksum:
             raise not_shared(self.indptr)
         # Where all points have as many edges, every graph has the same indptr.
-        for array, mark in zip((self.indices, self.data), self.marks, strict=True):
-            require_same(array, mark)
+        for array, fingerprint in zip((self.indices, self.data), self.fingerprints, strict=True):
+            require_same(array, fingerprint)
         part = StreamedPart(ZarrRows(first, self.n_points, indptr, self.indices, self.data), cuts)
         return part.held() if hold else part
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from sparse_ap.kernels.block import Block, Int64Array, RowCut
 from sparse_ap.storage.parts import StreamedPart, task
 from sparse_ap.storage.store import AS_GIVEN, HeldPart, Origin
-from sparse_ap.storage.validation import as_float, float_type
-from sparse_ap.storage.zarr_reader import require_present, require_same, whole
+from sparse_ap.storage.validation import as_float, float_dtype
+from sparse_ap.storage.zarr_reader import read_all, require_present, require_same
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed
@@ -69,8 +69,8 @@ class ZarrDenseStore:
     ----------
     array : zarr.Array, shape (n_points, n_points)
         NaN and -inf: no edge.
-    mark : int
-        `sparse_ap.storage.zarr_reader.mark_of` it.
+    fingerprint : int
+        `sparse_ap.storage.zarr_reader.fingerprint_of` it.
     threshold : float or None
         Entries below it are no edges.
     top_k : int or None
@@ -78,7 +78,7 @@ class ZarrDenseStore:
     """
 
     array: zarr.Array[Any]
-    mark: int
+    fingerprint: int
     threshold: float | None = None
     top_k: int | None = None
     origin: Origin = AS_GIVEN
@@ -89,7 +89,7 @@ class ZarrDenseStore:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the similarities."""
-        return float_type(self.array.dtype)
+        return float_dtype(self.array.dtype)
 
     @cached_property
     def indptr(self) -> Int64Array:
@@ -105,16 +105,16 @@ class ZarrDenseStore:
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
         """Yield blocks of the entries that are edges."""
         for rows in cuts:
-            values = whole(self.array, slice(rows.start, rows.stop))
+            values = read_all(self.array, slice(rows.start, rows.stop))
             yield dense_block(values, rows, self.threshold, self.top_k)
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
         """Return how another process reads consecutive rows."""
         # Without what is cached here.
-        place = ZarrDenseStore(self.array, self.mark, self.threshold, self.top_k)
+        place = ZarrDenseStore(self.array, self.fingerprint, self.threshold, self.top_k)
         return task("open-part", _part, place, tuple(cuts), hold)
 
-    def normalised(self) -> ZarrDenseStore:
+    def canonical(self) -> ZarrDenseStore:
         """Return itself."""
         return self
 
@@ -122,6 +122,6 @@ class ZarrDenseStore:
 def _part(store: ZarrDenseStore, cuts: tuple[RowCut, ...], hold: bool) -> HeldPart | StreamedPart:
     """Open some rows in this process."""
     require_present(store.array)
-    require_same(store.array, store.mark)
+    require_same(store.array, store.fingerprint)
     part = StreamedPart(store, cuts)
     return part.held() if hold else part

@@ -16,10 +16,10 @@ from zarr.core.sync import sync
 
 from sparse_ap.errors import DamagedGraphError, InvalidInputError, require_known
 from sparse_ap.storage.store import Origin
-from sparse_ap.storage.validation import float_type, require_ids_fit, require_indptr, require_square
+from sparse_ap.storage.validation import float_dtype, require_ids_fit, require_indptr, require_square
 from sparse_ap.storage.zarr_csr import ZarrStore
 from sparse_ap.storage.zarr_dense import ZarrDenseStore
-from sparse_ap.storage.zarr_reader import mark_of, name_of, whole
+from sparse_ap.storage.zarr_reader import fingerprint_of, name_of, read_all
 from sparse_ap.storage.zarr_writer import FORMAT_VERSION
 
 __all__ = ["SparseGroup", "open_sparse", "open_zarr", "paths_of_graphs"]
@@ -61,13 +61,13 @@ def _open_dense(
 ) -> ZarrDenseStore:
     require_square(array.shape)
     require_ids_fit(array.shape[0])
-    float_type(array.dtype)
+    float_dtype(array.dtype)
     if top_k is not None and (not isinstance(top_k, Integral) or top_k < 1):
         raise InvalidInputError(f"top_k={top_k!r}; it must be at least 1, a whole number.")
     if threshold is not None and not isinstance(threshold, Real):
         raise InvalidInputError(f"threshold={threshold!r}; a number is needed.")
     _require_chunks(array, missing_chunks)
-    return ZarrDenseStore(array, mark_of(array), threshold, top_k)
+    return ZarrDenseStore(array, fingerprint_of(array), threshold, top_k)
 
 
 def node_at(location: Location) -> zarr.Group | zarr.Array[Any]:
@@ -133,16 +133,16 @@ def open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
     require_square(tuple(noted))
     n_points = int(noted[0])
     require_ids_fit(n_points)
-    float_type(data.dtype)
-    starts = whole(indptr)
+    float_dtype(data.dtype)
+    starts = read_all(indptr)
     require_indptr(starts, n_points, _length(indices), _length(data))
     if missing_chunks is None:
         data = _telling(data, np.nan)
     ids = _array(group, "ids") if "ids" in group else None
     origin = _origin(group, n_points)
-    marks = mark_of(indices), mark_of(data)
+    fingerprints = fingerprint_of(indices), fingerprint_of(data)
     starts = starts.astype(np.int64, copy=False)
-    return ZarrStore(starts, indptr, _telling(indices, -1), data, marks, origin, ids)
+    return ZarrStore(starts, indptr, _telling(indices, -1), data, fingerprints, origin, ids)
 
 
 def _telling(array: zarr.Array[Any], fill: float) -> zarr.Array[Any]:
@@ -155,7 +155,7 @@ def _telling(array: zarr.Array[Any], fill: float) -> zarr.Array[Any]:
 
 def _origin(group: zarr.Group, n_points: int) -> Origin:
     """Return what the writer has noted: how points were renumbered, what was left out."""
-    order = whole(_array(group, "order")).astype(np.int32) if "order" in group else None
+    order = read_all(_array(group, "order")).astype(np.int32) if "order" in group else None
     if order is not None and not np.array_equal(np.sort(order), np.arange(n_points)):
         raise DamagedGraphError(
             f"{name_of(group)}/order does not number the {n_points} points. Restore the graph from a copy, "

@@ -18,17 +18,17 @@ from zarr.core.sync import sync
 from sparse_ap.errors import DamagedGraphError
 
 __all__ = [
-    "ConsecutiveReader",
-    "mark_of",
+    "SequentialReader",
+    "fingerprint_of",
     "name_of",
     "not_shared",
+    "read_all",
     "require_present",
     "require_same",
-    "whole",
 ]
 
 
-class ConsecutiveReader:
+class SequentialReader:
     """Reads ranges of a one-dimensional array that follow each other, each chunk once.
 
     Chunks are read whole: what lies beyond the end of a range is kept for the next one. What `read` returns
@@ -115,7 +115,7 @@ class ConsecutiveReader:
         ) from error
 
 
-def whole(array: zarr.Array[Any], rows: slice = slice(None)) -> NDArray[Any]:
+def read_all(array: zarr.Array[Any], rows: slice = slice(None)) -> NDArray[Any]:
     """Read an array, or some of its rows, at once.
 
     Raises
@@ -150,7 +150,7 @@ def _range(start: int, stop: int) -> str:
 _BYTES = 1 << 16
 
 
-def mark_of(array: zarr.Array[Any]) -> int:
+def fingerprint_of(array: zarr.Array[Any]) -> int:
     """Return a checksum of the first bytes that are stored of an array's first, middle and last chunk.
 
     Raises
@@ -182,20 +182,20 @@ def require_present(array: zarr.Array[Any]) -> None:
         raise not_shared(array)
 
 
-def require_same(array: zarr.Array[Any], mark: int) -> None:
+def require_same(array: zarr.Array[Any], fingerprint: int) -> None:
     """Refuse an array that another process has opened, if other numbers are here.
 
     Parameters
     ----------
     array : zarr.Array
-    mark : int
-        What `mark_of` it was there.
+    fingerprint : int
+        What `fingerprint_of` it was there.
 
     Raises
     ------
     DamagedGraphError
     """
-    if mark_of(array) != mark:
+    if fingerprint_of(array) != fingerprint:
         raise not_shared(array)
 
 

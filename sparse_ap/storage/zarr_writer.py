@@ -16,7 +16,7 @@ from zarr.codecs import Crc32cCodec
 from sparse_ap.kernels.block import Block
 from sparse_ap.storage.store import Origin
 
-__all__ = ["FORMAT_VERSION", "Extent", "write_csr"]
+__all__ = ["FORMAT_VERSION", "WrittenEdges", "write_csr"]
 
 FORMAT_VERSION = 1
 
@@ -26,7 +26,7 @@ _IDS_IN_A_CHUNK = 2**16
 
 
 @dataclass(slots=True)
-class Extent:
+class WrittenEdges:
     """What a graph is like, noted while it is written.
 
     Attributes
@@ -67,7 +67,7 @@ def write_csr(
     *,
     ids: Iterable[NDArray[Any]] | None = None,
     n_edges: int | None = None,
-) -> Extent:
+) -> WrittenEdges:
     """Write a graph as a new zarr group.
 
     Parameters
@@ -89,7 +89,7 @@ def write_csr(
     OSError
         The disk is full, or whatever else the system says; the message says what was being written.
     """
-    extent = Extent()
+    extent = WrittenEdges()
     try:
         group = zarr.create_group(folder, zarr_format=3)
         _write_edges(group, blocks, dtype, extent)
@@ -105,7 +105,7 @@ def write_csr(
     return extent
 
 
-def _write_edges(group: zarr.Group, blocks: Iterable[Block], dtype: Any, extent: Extent) -> None:
+def _write_edges(group: zarr.Group, blocks: Iterable[Block], dtype: Any, extent: WrittenEdges) -> None:
     indptr = _GrowingArray(group, "indptr", np.dtype("<i8"))
     indices = _GrowingArray(group, "indices", np.dtype("<i4"))
     data = _GrowingArray(group, "data", np.dtype(dtype))
@@ -176,7 +176,7 @@ def _write_ids(group: zarr.Group, pieces: Iterable[NDArray[Any]]) -> None:
     array.note(**{"encoding-type": "string-array", "encoding-version": "0.2.0"})
 
 
-def _attributes(extent: Extent, origin: Origin, has_ids: bool) -> dict[str, Any]:
+def _attributes(extent: WrittenEdges, origin: Origin, has_ids: bool) -> dict[str, Any]:
     floor = None if origin.floor == -np.inf else origin.floor
     return {
         "encoding-type": "csr_matrix",
@@ -197,7 +197,7 @@ def _attributes(extent: Extent, origin: Origin, has_ids: bool) -> dict[str, Any]
     }
 
 
-def _failure(error: OSError, extent: Extent, dtype: Any, n_edges: int | None) -> str:
+def _failure(error: OSError, extent: WrittenEdges, dtype: Any, n_edges: int | None) -> str:
     an_edge = 4 + np.dtype(dtype).itemsize
     needed = "" if n_edges is None else f", of {n_edges * an_edge / 1e9:.3f} GB at most,"
     return (

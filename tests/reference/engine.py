@@ -11,7 +11,7 @@ from sparse_ap.kernels.classic import Messages
 from sparse_ap.propagation.checkpoints import NoCheckpoints
 from sparse_ap.propagation.incumbent import LastIncumbent
 from sparse_ap.propagation.loop import PointState, propagate
-from sparse_ap.propagation.problem import Problem, support_grid, survey
+from sparse_ap.propagation.problem import Problem, summarise_edges, support_grid
 from sparse_ap.propagation.result import SweepReport
 from sparse_ap.propagation.schemes import NO_BIAS, Classic, Compact
 from sparse_ap.propagation.stopping import StopRule
@@ -57,7 +57,7 @@ def csr_of_dense(similarity: Any, dtype: Any = np.float64) -> scipy.sparse.csr_a
 def classic(graph: scipy.sparse.csr_array, preference: Any, n_sweeps: int, damping: float) -> State:
     """Return what the classic scheme keeps after some sweeps."""
     problem = problem_of(graph, preference)
-    messages = Messages.at_rest(problem.survey.n_edges)
+    messages = Messages.at_rest(problem.edges.n_edges)
     scheme = Watched(Classic(damping, messages, support_grid(problem, problem.preference, np.zeros(1))))
     history = _sweep(problem, scheme, n_sweeps)
     return State(scheme.kept, scheme.total, messages, history)
@@ -79,7 +79,7 @@ def problem_of(graph: scipy.sparse.csr_array, preference: Any, user_id: Any = No
     store = MemoryStore.from_sparse(graph)
     blocked = BlockedGraph(store, cut_rows(store.indptr, 1), SerialExecutor())
     ids = np.arange(graph.shape[0], dtype=np.int32) if user_id is None else user_id
-    return Problem(blocked, ids, np.array(preference, np.float64), survey(blocked)[0])
+    return Problem(blocked, ids, np.array(preference, np.float64), summarise_edges(blocked)[0])
 
 
 def _sweep(problem: Problem, scheme: Any, n_sweeps: int) -> tuple[SweepReport, ...]:

@@ -194,12 +194,12 @@ def test_islands_are_mixed_one_by_one() -> None:
 
 def block_diagonal(blocks: list[Any]) -> Any:
     n = sum(map(len, blocks))
-    whole, start = np.full((n, n), -np.inf), 0
+    is_positive_integer, start = np.full((n, n), -np.inf), 0
     for block in blocks:
         stop = start + len(block)
-        whole[start:stop, start:stop] = block
+        is_positive_integer[start:stop, start:stop] = block
         start = stop
-    return whole
+    return is_positive_integer
 
 
 @patient

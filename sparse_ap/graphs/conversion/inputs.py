@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError, MissingDependencyError
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, converted, cuts, from_arrays, from_pieces
-from sparse_ap.graphs.distances import Similarity, float_type, similarities_of, similarity_function
+from sparse_ap.graphs.distances import Similarity, similarities_of, similarity_dtype, similarity_function
 from sparse_ap.graphs.neighbour_lists import (
     ROWS_LOOKED_AT,
     check_pair,
@@ -217,7 +217,7 @@ def _edges_of(
     _require_numbers(some, values, kept, rows)
     indptr = np.zeros(len(rows) + 1, np.int64)
     np.cumsum(np.count_nonzero(kept, axis=1), out=indptr[1:])
-    return indptr, some[kept].astype(np.int32), values[kept].astype(float_type(distances.dtype))
+    return indptr, some[kept].astype(np.int32), values[kept].astype(similarity_dtype(distances.dtype))
 
 
 def _require_numbers(ids: NDArray[Any], values: NDArray[Any], kept: BoolArray, rows: Int64Array) -> None:

@@ -16,7 +16,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.distances import Similarity, similarities_between
 from sparse_ap.graphs.edges import keep_top_k
 from sparse_ap.kernels.block import Block, FloatArray, Int64Array, RowCut
-from sparse_ap.kernels.rows import normalise
+from sparse_ap.kernels.rows import canonical_block
 from sparse_ap.storage.csr import csr_of
 from sparse_ap.storage.store import Origin
 from sparse_ap.storage.validation import as_float, as_ids, require_ids
@@ -24,7 +24,7 @@ from sparse_ap.storage.validation import as_float, as_ids, require_ids
 __all__ = [
     "RowBlocks",
     "above",
-    "canonical",
+    "checked_canonical",
     "converted",
     "cuts",
     "from_arrays",
@@ -104,7 +104,7 @@ def converted(similarity: Similarity, block: Block) -> Block:
     )
 
 
-def canonical(block: Block) -> Block:
+def checked_canonical(block: Block) -> Block:
     """Check a block; drop its diagonal and -inf, keep the largest of duplicates, sort its columns.
 
     Returns
@@ -126,7 +126,7 @@ def canonical(block: Block) -> Block:
     if len(wrong):
         rows = np.searchsorted(block.indptr, wrong + block.indptr[0], side="right") - 1 + block.rows.start
         _require_diagonal(rows, block.indices[wrong], block.data[wrong])
-    return normalise(block)
+    return canonical_block(block)
 
 
 @numba.njit(nogil=True, cache=True)

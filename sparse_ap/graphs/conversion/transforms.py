@@ -18,7 +18,14 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from sparse_ap.errors import InvalidInputError, MemoryLimitError
 from sparse_ap.graphs.conversion.database import IN_FLIGHT, Database
-from sparse_ap.graphs.conversion.row_blocks import RowBlocks, above, canonical, cuts, from_arrays, largest
+from sparse_ap.graphs.conversion.row_blocks import (
+    RowBlocks,
+    above,
+    checked_canonical,
+    cuts,
+    from_arrays,
+    largest,
+)
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, RowCut
 from sparse_ap.storage.store import Origin
 from sparse_ap.storage.zarr_groups import open_sparse
@@ -115,7 +122,7 @@ def sorted_graph(
 ) -> RowBlocks:
     """Put the edges that come of a graph into rows."""
     blocks = scratch.sorter(n_edges)(edges, graph.n_points)
-    return replace(graph, blocks=map(canonical, blocks), n_edges=n_edges, by_columns=False)
+    return replace(graph, blocks=map(checked_canonical, blocks), n_edges=n_edges, by_columns=False)
 
 
 def _reordered(graph: RowBlocks, order: Any, scratch: Scratch) -> RowBlocks:
@@ -159,7 +166,9 @@ def _ordered_for_locality(graph: RowBlocks, scratch: Scratch) -> tuple[RowBlocks
     extent = write_csr(folder, graph.blocks, scratch.dtype, Origin(), n_edges=graph.n_edges)
     _require_fits(extent.n_edges, extent.n_points, scratch)
     store = open_sparse(folder, None).store
-    again = replace(graph, blocks=map(canonical, store.read(cuts(store.indptr))), n_edges=extent.n_edges)
+    again = replace(
+        graph, blocks=map(checked_canonical, store.read(cuts(store.indptr))), n_edges=extent.n_edges
+    )
     if not graph.n_points:
         return again, np.empty(0, np.int32)
     indices = np.asarray(store.indices[:])

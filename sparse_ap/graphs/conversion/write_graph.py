@@ -16,7 +16,7 @@ from sparse_ap.arguments import available, bytes_of
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.edge_lists import ENDINGS, Ids, read_edges
 from sparse_ap.graphs.conversion.inputs import from_file, from_object
-from sparse_ap.graphs.conversion.row_blocks import RowBlocks, canonical, converted, narrowed
+from sparse_ap.graphs.conversion.row_blocks import RowBlocks, checked_canonical, converted, narrowed
 from sparse_ap.graphs.conversion.text_layout import kind_of
 from sparse_ap.graphs.conversion.transforms import (
     Scratch,
@@ -28,7 +28,7 @@ from sparse_ap.graphs.conversion.transforms import (
 )
 from sparse_ap.graphs.distances import Similarity
 from sparse_ap.kernels.block import Block
-from sparse_ap.storage.atomic_files import appearing
+from sparse_ap.storage.atomic_files import replacing_folder
 from sparse_ap.storage.zarr_writer import write_csr
 
 __all__ = ["WrittenGraph", "write_graph"]
@@ -152,12 +152,12 @@ def write_graph(
     """
     options = TransformOptions(min_similarity, symmetrise, top_k, order)
     scratch = Scratch(bytes_of(memory_limit) if memory_limit is not None else available(), _float(dtype))
-    with appearing(Path(target), overwrite) as workspace, ExitStack() as held:
+    with replacing_folder(Path(target), overwrite) as workspace, ExitStack() as held:
         scratch.use(workspace.scratch, held)
         graph = _opened(source, scratch, similarity, key, column, ids, n_points)
         graph = reshaped(graph, options, scratch)
         extent = write_csr(
-            workspace.whole,
+            workspace.result,
             _watched(graph, verbose),
             scratch.dtype,
             graph.origin,
@@ -205,7 +205,7 @@ def _opened(
     else:
         graph = from_object(source, similarity, n_points)
     blocks = map(partial(narrowed, scratch.dtype), graph.blocks)
-    graph = replace(graph, blocks=map(canonical, blocks))
+    graph = replace(graph, blocks=map(checked_canonical, blocks))
     if graph.by_columns:
         return sorted_graph(graph, transposed(triplets(graph.blocks)), graph.n_edges, scratch)
     return graph
