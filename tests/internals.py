@@ -16,7 +16,7 @@ from sparse_ap.execution.dask import client as cli_cluster
 from sparse_ap.execution.dask import executor as cluster
 from sparse_ap.execution.dask import placement
 from sparse_ap.execution.dask import placement as layout
-from sparse_ap.execution.dask import workers as membership
+from sparse_ap.execution.dask import workers as workers_module
 from sparse_ap.search import refinement
 
 PLACES: dict[str, tuple[ModuleType, str]] = {
@@ -36,10 +36,10 @@ PLACES: dict[str, tuple[ModuleType, str]] = {
     "machinery": (placement, "_MACHINERY"),
     "kept_in_memory": (layout, "kept_in_memory"),
     # Seconds that a cluster is waited for.
-    "patience": (membership, "PATIENCE"),
+    "patience": (workers_module, "PATIENCE"),
     "timeout": (cli_cluster, "_TIMEOUT"),
     # Packages whose versions are compared.
-    "must_agree": (membership, "_MUST_AGREE"),
+    "must_agree": (workers_module, "_MUST_AGREE"),
     # What a task on a cluster does.
     "read_part": (cluster, "read_part"),
 }

@@ -46,9 +46,9 @@ from sparse_ap import (
 from sparse_ap.cli import main
 from sparse_ap.execution.dask import placement
 from sparse_ap.execution.dask.executor import DaskExecutor
-from sparse_ap.execution.dask.placement import Layout
-from sparse_ap.execution.dask.transfer import Link
-from sparse_ap.execution.dask.workers import Membership
+from sparse_ap.execution.dask.placement import Placement
+from sparse_ap.execution.dask.transfer import Transfer
+from sparse_ap.execution.dask.workers import Workers
 from sparse_ap.graphs import open_graph, write_graph
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.storage.memory import MemoryStore
@@ -410,12 +410,12 @@ def test_what_does_not_fit_is_read_in_each_sweep(
 
 def test_the_scheduler_knows_how_large_parts_are(client: Client, tmp_path: Path) -> None:
     """Whether they are sent, or opened by workers."""
-    membership = Membership(client)
-    link = Link(client, membership)
+    workers_module = Workers(client)
+    transfer = Transfer(client, workers_module)
     path = disk.write(tmp_path / "graph.zarr", GRAPH)
     for store in (MemoryStore.from_sparse(GRAPH), open_graph(path).store):
         cuts = [RowCut(0, 250), RowCut(250, N)]
-        parts = Layout(client, link).placed(store, cuts, membership.members())
+        parts = Placement(client, transfer).placed(store, cuts, workers_module.members())
         assert [part.future.result(30).rows for part in parts] == cuts
         sizes = client.run_on_scheduler(clusters.sizes_of_tasks, keys=[part.future.key for part in parts])
         for part, size in zip(parts, sizes, strict=True):

@@ -33,8 +33,8 @@ from samples import knn_similarity
 
 from sparse_ap import ClusterError, Clustering, affinity_propagation
 from sparse_ap.execution.dask.executor import DaskExecutor
-from sparse_ap.execution.dask.transfer import Link, LostError
-from sparse_ap.execution.dask.workers import Membership
+from sparse_ap.execution.dask.transfer import LostError, Transfer
+from sparse_ap.execution.dask.workers import Workers
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -336,18 +336,18 @@ def test_nothing_is_left_of_an_aborted_pass(
 ) -> None:
     """Its tasks would go on beside those of the next attempt."""
     lost: list[LostError] = []
-    fetch, client = Link.fetch, pair.client
+    fetch, client = Transfer.fetch, pair.client
 
-    def losing(link: Link, futures: Any, homes: Any) -> Any:
+    def losing(transfer: Transfer, futures: Any, owners: Any) -> Any:
         if not 5 <= len(told) + len(lost) < 8 or len(lost) == 3:
-            return fetch(link, futures, homes)
+            return fetch(transfer, futures, owners)
         if how == "its tasks are cancelled":
             client.cancel(futures[:1])
         else:
-            homes = {*homes, "tcp://127.0.0.1:1"}
+            owners = {*owners, "tcp://127.0.0.1:1"}
             futures = [*futures, client.submit(time.sleep, 2, pure=False)]
         try:
-            return fetch(link, futures, homes)
+            return fetch(transfer, futures, owners)
         except LostError as error:
             lost.append(LostError(str(error)))
             raise
@@ -359,7 +359,7 @@ def test_nothing_is_left_of_an_aborted_pass(
         if report.sweep in (4, 10):
             parts_alone(pair)
 
-    monkeypatch.setattr(Link, "fetch", losing)
+    monkeypatch.setattr(Transfer, "fetch", losing)
     # An error that an earlier test has caught may be kept by its own frames, and with it a graph's parts.
     gc.collect()
     gc.disable()
@@ -394,18 +394,18 @@ class Unpacked:
 
 @pytest.mark.parametrize("error", [ValueError("no number"), KeyError("no name")])
 def test_an_error_of_what_is_sent_is_no_lost_worker(error: Exception, pair: RunningCluster) -> None:
-    link = Link(pair.client, Membership(pair.client))
+    transfer = Transfer(pair.client, Workers(pair.client))
     with pytest.raises(type(error), match=str(error)):
-        link.send({str(pair.living()[-1].address()): {"sent": Unpacked(error)}})
+        transfer.send({str(pair.living()[-1].address()): {"sent": Unpacked(error)}})
 
 
 @pytest.mark.parametrize("direct", [True, False])
 def test_sending_to_a_worker_that_is_gone(direct: bool, pair: RunningCluster) -> None:
-    link = Link(pair.client, Membership(pair.client))
-    link._direct = direct
+    transfer = Transfer(pair.client, Workers(pair.client))
+    transfer._direct = direct
     with pytest.raises(LostError):
-        link.send({"tcp://127.0.0.1:1": {"sent": 0}})
-    assert link._direct == direct
+        transfer.send({"tcp://127.0.0.1:1": {"sent": 0}})
+    assert transfer._direct == direct
 
 
 @pytest.mark.slow
@@ -436,16 +436,16 @@ def test_work_goes_on_where_workers_are_paused(
 ) -> None:
     change(monkeypatch, patience=6.0)
     client = pair.client
-    link = Link(client, Membership(client))
-    homes = list(client.nthreads())[:n_paused]
-    tasks = [client.submit(clusters.slowly, 2.0, home, workers=[home]) for home in homes]
+    transfer = Transfer(client, Workers(client))
+    owners = list(client.nthreads())[:n_paused]
+    tasks = [client.submit(clusters.slowly, 2.0, owner, workers=[owner]) for owner in owners]
     until(lambda: sum(map(bool, client.processing().values())) == n_paused, "tasks at work")
-    client.run(clusters.paused, workers=homes)
+    client.run(clusters.paused, workers=owners)
     try:
         until(lambda: len(client.sync(client.scheduler.ncores_running)) == 2 - n_paused, "paused workers")
-        assert link.fetch(tasks, homes) == homes
+        assert transfer.fetch(tasks, owners) == owners
     finally:
-        client.run(clusters.unpaused, workers=homes)
+        client.run(clusters.unpaused, workers=owners)
         until(lambda: len(client.sync(client.scheduler.ncores_running)) == 2, "both workers at work")
 
 
@@ -454,17 +454,17 @@ def test_workers_that_are_paused_for_long_are_given_up(
 ) -> None:
     change(monkeypatch, patience=1.5)
     client = pair.client
-    link = Link(client, Membership(client))
-    homes = list(client.nthreads())
-    task = client.submit(clusters.until_there, str(tmp_path / "end"), workers=homes[:1], pure=False)
+    transfer = Transfer(client, Workers(client))
+    owners = list(client.nthreads())
+    task = client.submit(clusters.until_there, str(tmp_path / "end"), workers=owners[:1], pure=False)
     until(lambda: any(client.processing().values()), "a task at work")
     try:
-        client.run(clusters.paused, workers=homes[:1])
-        with pytest.raises(LostError, match=f"{homes[0]} went, or accepts no work"):
-            link.fetch([task], homes)
-        client.run(clusters.paused, workers=homes)
+        client.run(clusters.paused, workers=owners[:1])
+        with pytest.raises(LostError, match=f"{owners[0]} went, or accepts no work"):
+            transfer.fetch([task], owners)
+        client.run(clusters.paused, workers=owners)
         with pytest.raises(ClusterError, match=r"no workers that accept work for 2 seconds\."):
-            link.fetch([task], homes)
+            transfer.fetch([task], owners)
     finally:
         (tmp_path / "end").touch()
         client.run(clusters.unpaused)
@@ -474,7 +474,7 @@ def test_workers_that_are_paused_for_long_are_given_up(
 def test_software_that_is_not_installed_here(pair: RunningCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     change(monkeypatch, must_agree=("numpy", "imported-from-a-folder"))
     with pytest.raises(ClusterError) as caught:
-        Membership(pair.client)
+        Workers(pair.client)
     assert str(caught.value) == (
         "The version of imported-from-a-folder here cannot be compared with the workers': it is not "
         "installed, but imported from a folder. Install it here as there (pip install)."

@@ -43,7 +43,7 @@ from sparse_ap import (
 from sparse_ap.cli import main
 from sparse_ap.clustering.input import open_input
 from sparse_ap.execution.dask import placement
-from sparse_ap.execution.dask import workers as membership
+from sparse_ap.execution.dask import workers as workers_module
 from sparse_ap.execution.plans import cluster_plan
 from sparse_ap.graphs import open_graph
 from sparse_ap.kernels.block import RowCut
@@ -446,7 +446,7 @@ def test_workers_that_are_too_small(client: Client, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_graph_in_memory_that_does_not_fit(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    change(monkeypatch, kept_in_memory=lambda sizes, homes, room: [False] * len(sizes))
+    change(monkeypatch, kept_in_memory=lambda sizes, owners, room: [False] * len(sizes))
     assert refusal(MemoryLimitError, GRAPH, client=client) == (
         "The workers have too little memory for a graph of 500 edges that is sent to them. Write it "
         "to disk with sparse_ap.graphs.write_graph, where all workers can open it, and give its "
@@ -473,7 +473,7 @@ def edges_of_graph() -> Any:
 
 def leaving(n_bytes: float, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave so much of each worker's memory to edges."""
-    members = membership.Membership(client).members()
+    members = workers_module.Workers(client).members()
     room = min(placement.require_room(members, 100).values())
     change(monkeypatch, machinery=current("machinery") + room - int(n_bytes))
 

@@ -16,7 +16,7 @@ from samples import knn_similarity
 
 from sparse_ap.errors import MemoryLimitError
 from sparse_ap.execution.dask import placement
-from sparse_ap.execution.dask.placement import grouped, homes_of, kept_in_memory, require_room
+from sparse_ap.execution.dask.placement import grouped, kept_in_memory, owners_of, require_room
 from sparse_ap.execution.dask.tasks import SentRows, Share, add_columns, read_part, unpacked, written
 from sparse_ap.execution.dask.workers import Member
 from sparse_ap.execution.local import SerialExecutor
@@ -75,14 +75,14 @@ def test_homes_are_kept_within_the_share(threads: list[int], data: Any) -> None:
     members = members_of(threads)
     names = [None, *members, "gone"]
     current = data.draw(st.lists(st.sampled_from(names), max_size=40))
-    homes = homes_of(current, members)
-    assert len(homes) == len(current)
+    owners = owners_of(current, members)
+    assert len(owners) == len(current)
     shares = {name: math.ceil(len(current) * m.n_threads / sum(threads)) for name, m in members.items()}
     for name, share in shares.items():
-        assert homes.count(name) <= share
+        assert owners.count(name) <= share
         before, kept = (
             current.count(name),
-            sum(a == b == name for a, b in zip(current, homes, strict=True)),
+            sum(a == b == name for a, b in zip(current, owners, strict=True)),
         )
         assert kept == min(before, share)
 
@@ -95,24 +95,26 @@ def test_who_joins_is_given_work_and_who_leaves_is_relieved(
     members = members_of(threads)
     there = data.draw(st.sets(st.sampled_from(list(members)), min_size=1))
     n_tasks = rounds * sum(threads)
-    first = homes_of([None] * n_tasks, {name: members[name] for name in there})
+    first = owners_of([None] * n_tasks, {name: members[name] for name in there})
     assert set(first) <= there
-    second = homes_of(first, members)
+    second = owners_of(first, members)
     # Everybody has exactly their share, so that all end at the same time.
     assert all(second.count(name) == rounds * member.n_threads for name, member in members.items())
-    assert homes_of(second, members) == second
+    assert owners_of(second, members) == second
 
 
 @given(
     st.lists(st.tuples(st.integers(0, 100), st.sampled_from("abc"))), st.tuples(*[st.integers(0, 300)] * 3)
 )
 def test_no_more_is_kept_than_there_is_room(tasks: list[tuple[int, str]], room: tuple[int, ...]) -> None:
-    sizes, homes = [size for size, _ in tasks], [home for _, home in tasks]
+    sizes, owners = [size for size, _ in tasks], [owner for _, owner in tasks]
     rooms = dict(zip("abc", room, strict=True))
-    kept = kept_in_memory(sizes, homes, rooms)
+    kept = kept_in_memory(sizes, owners, rooms)
     for name, limit in rooms.items():
-        used = sum(size for size, home, k in zip(sizes, homes, kept, strict=True) if k and home == name)
-        left_out = [size for size, home, k in zip(sizes, homes, kept, strict=True) if not k and home == name]
+        used = sum(size for size, owner, k in zip(sizes, owners, kept, strict=True) if k and owner == name)
+        left_out = [
+            size for size, owner, k in zip(sizes, owners, kept, strict=True) if not k and owner == name
+        ]
         assert used <= limit
         # What is left out would not have fitted.
         assert all(used + size > limit for size in left_out)

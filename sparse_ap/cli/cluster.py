@@ -21,7 +21,7 @@ from sparse_ap.cli.options import (
     missing_option,
     similarity_option,
 )
-from sparse_ap.cli.output import names_of, require_output, warnings_told
+from sparse_ap.cli.output import names_of, printed_warnings, require_output
 from sparse_ap.cli.tables import write_clustering
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.graphs import open_graph
@@ -142,7 +142,7 @@ def cluster(
         require_report(report, "--report")
     start = time.perf_counter()
     matrix = load_graph(graph, similarity)
-    with warnings_told(), connected(scheduler, dask_workers) as client:
+    with printed_warnings(), connected(scheduler, dask_workers) as client:
         clustering = sparse_ap.affinity_propagation(
             matrix,
             preference_quantile=quantile,

@@ -16,7 +16,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import open_graph
 from sparse_ap.propagation.result import Outcome
 
-__all__ = ["names_of", "require_output", "warnings_told"]
+__all__ = ["names_of", "printed_warnings", "require_output"]
 
 
 def names_of(graph: Any) -> Any:
@@ -25,7 +25,7 @@ def names_of(graph: Any) -> Any:
 
 
 @contextmanager
-def warnings_told() -> Iterator[None]:
+def printed_warnings() -> Iterator[None]:
     """Show in a line each what is not in the summary or the exit code."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -20,7 +20,7 @@ from sparse_ap.cli.options import (
     missing_option,
     similarity_option,
 )
-from sparse_ap.cli.output import names_of, require_output, warnings_told
+from sparse_ap.cli.output import names_of, printed_warnings, require_output
 from sparse_ap.cli.tables import write_hierarchy
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
@@ -84,7 +84,7 @@ def tree(
         require("n_clusters", number, is_positive_integer(number), "at least 1, a whole number")
     require_output(output, obs, level_columns(str(obs), 1, n_clusters))
     matrix = load_graph(graph, similarity)
-    with warnings_told(), connected(scheduler, dask_workers) as client:
+    with printed_warnings(), connected(scheduler, dask_workers) as client:
         means = {
             "missing": missing, "n_jobs": n_jobs, "memory_limit": memory_limit, "client": client,
             "verbose": not quiet,

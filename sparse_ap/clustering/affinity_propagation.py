@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sparse_ap.clustering.input import at_hand
+from sparse_ap.clustering.input import local_problem
 from sparse_ap.clustering.n_clusters import check_n_clusters, with_n_clusters
 from sparse_ap.clustering.preparation import opened, prepared
 from sparse_ap.clustering.solver import Solver
@@ -220,7 +220,7 @@ def affinity_propagation(
         else:
             clustering = clustered(solver, problem, row_best)
         if settings.certify:
-            clustering = with_bound(at_hand(problem), clustering, verbose)
+            clustering = with_bound(local_problem(problem), clustering, verbose)
     warn_of(clustering.outcome)
     return clustering
 

@@ -18,7 +18,7 @@ from sparse_ap.kernels.block import BoolArray
 from sparse_ap.propagation.assignment import assign
 from sparse_ap.propagation.loop import PointState, Propagation
 from sparse_ap.propagation.problem import Problem, best_of_rows
-from sparse_ap.propagation.progress import told_of_readings
+from sparse_ap.propagation.progress import reading_progress
 from sparse_ap.propagation.readout import clustering_of
 from sparse_ap.propagation.repair import repair
 from sparse_ap.propagation.result import Clustering
@@ -156,8 +156,8 @@ def with_exactly(
     """
     start = [f.exemplar for f in others] or [found.exemplar]
     at_most = found.effort.n_readings
-    with told_of_readings("moves", at_most, solver.verbose) as told:
-        return found._replace(exemplar=exact_k(found.problem, start, n_clusters, at_most, told))
+    with reading_progress("moves", at_most, solver.verbose) as on_reading:
+        return found._replace(exemplar=exact_k(found.problem, start, n_clusters, at_most, on_reading))
 
 
 def first_cost(problem: Problem) -> float:

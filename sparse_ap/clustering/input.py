@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
-from sparse_ap.execution.budget import Plan, fits_at_hand
+from sparse_ap.execution.budget import Plan, fits_locally
 from sparse_ap.execution.executor import Executor
 from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
 from sparse_ap.execution.plans import InputGraph
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from sparse_ap.execution.dask.executor import DaskExecutor
 
-__all__ = ["at_hand", "loaded", "open_cluster", "open_executor", "open_input", "renumbered"]
+__all__ = ["loaded", "local_problem", "open_cluster", "open_executor", "open_input", "renumbered"]
 
 
 def open_cluster(client: Client | None, similarity: Any) -> DaskExecutor | None:
@@ -146,7 +146,7 @@ def executed(store: Store, executor: Executor) -> BlockedGraph:
     return BlockedGraph(store, cuts, executor)
 
 
-def at_hand(problem: Problem) -> Problem:
+def local_problem(problem: Problem) -> Problem:
     """Return a problem with its graph in this process, if that is small and a cluster has it.
 
     For work that reads the edges hundreds of times: on a cluster each time takes some 40 milliseconds,
@@ -154,7 +154,7 @@ def at_hand(problem: Problem) -> Problem:
     """
     graph = problem.graph
     here = isinstance(graph.executor, SerialExecutor | ThreadsExecutor)
-    if here or not fits_at_hand(graph.n_points, problem.edges.n_edges):
+    if here or not fits_locally(graph.n_points, problem.edges.n_edges):
         return problem
     collected = graph.run(CollectPass(), (), ())[1]
     copy = MemoryStore(*collected.csr(graph.dtype), graph.store.origin)

@@ -20,7 +20,7 @@ from sparse_ap.clustering.continuation import (
     with_fewer,
     with_fewest,
 )
-from sparse_ap.clustering.input import at_hand
+from sparse_ap.clustering.input import local_problem
 from sparse_ap.clustering.solver import Solver
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.propagation.preferences import require_kept_edges
@@ -101,7 +101,7 @@ def with_n_clusters(solver: Solver, problem: Problem, n_clusters: int) -> tuple[
         None was found with so few, or there can be none.
     """
     _require_possible(problem, n_clusters)
-    problem, continuation = at_hand(problem), Continuation(solver)
+    problem, continuation = local_problem(problem), Continuation(solver)
     within = _ABOUT * n_clusters
     about, _ = _bracketed(
         continuation.short, at_cost(problem, first_cost(problem)), n_clusters, within, _SHORT_RUNS

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sparse_ap.clustering.input import at_hand
+from sparse_ap.clustering.input import local_problem
 from sparse_ap.clustering.preparation import opened, prepared
 from sparse_ap.kernels.block import Float64Array
 from sparse_ap.kernels.classic import Messages
@@ -18,7 +18,7 @@ from sparse_ap.propagation.incumbent import BestIncumbent, LastIncumbent
 from sparse_ap.propagation.loop import Incumbent, PointState, Propagation, propagate
 from sparse_ap.propagation.preferences import message_preference
 from sparse_ap.propagation.problem import Problem, support_grid
-from sparse_ap.propagation.progress import told_of_readings, told_of_sweeps
+from sparse_ap.propagation.progress import reading_progress, sweep_progress
 from sparse_ap.propagation.readout import read_out
 from sparse_ap.propagation.result import Clustering, SweepReport
 from sparse_ap.propagation.schemes import NO_BIAS, BiasSchedule, Classic, Compact, Scheme, damping_for_degree
@@ -88,7 +88,7 @@ class Solver:
             points = start.under(preference)
         checkpoints = self.checkpoint_config.checkpoints(problem, preference, settings, self.renumbered)
         with (
-            told_of_sweeps(settings.stop.max_iter, self.callback, self.verbose) as told,
+            sweep_progress(settings.stop.max_iter, self.callback, self.verbose) as told,
             checkpoints.signals_deferred(),
         ):
             done = propagate(problem.graph, scheme, points, gap, settings.stop, incumbent, told, checkpoints)
@@ -107,8 +107,8 @@ class Solver:
 
     def searched(self, problem: Problem, assignment: Assignment, effort: Effort) -> Assignment:
         """Search for a better assignment."""
-        problem = at_hand(problem)
-        with told_of_readings("search", effort.n_readings, self.verbose) as told:
+        problem = local_problem(problem)
+        with reading_progress("search", effort.n_readings, self.verbose) as told:
             return search(problem, assignment, effort, self.settings.seed, told)
 
 
@@ -159,4 +159,4 @@ def open_problem(
         executor,
     ):
         problem, _ = prepared(input_graph, plan, None, None, settings, executor)
-        yield Solver(settings, checkpoint_config, plan.reorder, None, verbose), at_hand(problem)
+        yield Solver(settings, checkpoint_config, plan.reorder, None, verbose), local_problem(problem)

@@ -16,7 +16,7 @@ __all__ = [
     "Plan",
     "candidates_kept",
     "first_that_fits",
-    "fits_at_hand",
+    "fits_locally",
     "pairs_counted",
 ]
 
@@ -44,7 +44,7 @@ _CANDIDATES = 1 << 24
 _SENT_AND_FETCHED = 72
 # Edges and points of a graph on a cluster that is so small that this process has a copy for what reads it
 # often: 50 MB with float64 similarities, and as much while they are fetched.
-_AT_HAND = 1 << 22
+_LOCAL_EDGES = 1 << 22
 # A thread's block, as it is read, decoded and worked on; and what zarr decodes at a time of a whole array.
 _COPIES_OF_A_BLOCK = 4
 _BLOCKS_WHILE_LOADING = 12
@@ -93,7 +93,7 @@ class GraphSize:
     @property
     def fetched_bytes(self) -> int:
         """Size of the edges, where they are brought from a cluster."""
-        return fits_at_hand(self.n_points, self.n_edges) * self.graph_bytes
+        return fits_locally(self.n_points, self.n_edges) * self.graph_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +155,9 @@ def candidates_kept(n_points: int, n_edges: int) -> int:
     return min(n_points, _CANDIDATES // max(1, n_points)) if 4 * n_edges >= n_points**2 else 0
 
 
-def fits_at_hand(n_points: int, n_edges: int) -> bool:
+def fits_locally(n_points: int, n_edges: int) -> bool:
     """Return whether a graph on a cluster is so small that what reads it often does so on a copy here."""
-    return n_points + n_edges <= _AT_HAND
+    return n_points + n_edges <= _LOCAL_EDGES
 
 
 def first_that_fits(plans: Sequence[Plan], size: GraphSize, limit: int) -> Plan:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sparse_ap.errors import InvalidInputError, MissingDependencyError
-from sparse_ap.graphs.metrics import Frame, Neighbours
+from sparse_ap.graphs.metrics import Neighbours, PointLayout
 
 __all__ = ["approximate", "interruptible", "require_index", "require_usearch"]
 
@@ -74,9 +74,9 @@ def approximate(
 ) -> Neighbours:
     """Find most of the nearest others of every point."""
     n = len(points)
-    frame = Frame.of(points, metric)
+    layout = PointLayout.of(points, metric)
     order = np.random.default_rng(seed % 2**64).permutation(n).astype(np.uint64)
-    index = _index(metric, frame.rows(points[:1]).shape[1], n, n_neighbors + 1)
+    index = _index(metric, layout.rows(points[:1]).shape[1], n, n_neighbors + 1)
     found = Neighbours(np.full((n, n_neighbors + 1), -1, np.int32), np.full((n, n_neighbors + 1), np.nan))
     with (
         interruptible(),
@@ -87,28 +87,28 @@ def approximate(
         for start in range(0, n, _ROWS_AT_A_TIME):
             ids = order[start : start + _ROWS_AT_A_TIME]
             # One thread: what is in the index depends on the order of insertion.
-            index.add(ids, _compact(frame.rows(points[ids])), threads=1)
+            index.add(ids, _compact(layout.rows(points[ids])), threads=1)
             bar.update(len(ids))
         # Of about equal size: usearch answers a single row in another form.
         bounds = np.linspace(0, n, -(-n // _ROWS_AT_A_TIME) + 1).astype(int).tolist()
         for asked in starmap(slice, pairwise(bounds)):
-            _ask(index, frame, points[asked], n_threads, found.indices[asked], found.distances[asked])
+            _ask(index, layout, points[asked], n_threads, found.indices[asked], found.distances[asked])
             bar.update(asked.stop - start)
     return found.without_itself()
 
 
 def _ask(
-    index: Any, frame: Frame, points: NDArray[Any], n_threads: int, indices: Any, distances: Any
+    index: Any, layout: PointLayout, points: NDArray[Any], n_threads: int, indices: Any, distances: Any
 ) -> None:
     """Fill in what the index finds, the points themselves included; it may be fewer than asked for."""
-    rows = _compact(frame.rows(points))
+    rows = _compact(layout.rows(points))
     matches = index.search(rows, indices.shape[1], threads=n_threads)
     there = np.arange(indices.shape[1]) < np.asarray(matches.counts)[:, None]
     found = np.asarray(matches.distances)
-    if frame.metric == "euclidean":
+    if layout.metric == "euclidean":
         found = np.sqrt(found)
     np.copyto(indices, np.asarray(matches.keys).astype(np.int32), where=there)
-    np.copyto(distances, frame.distances(rows, found), where=there)
+    np.copyto(distances, layout.distances(rows, found), where=there)
 
 
 def _compact(rows: NDArray[Any]) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits
 
 from sparse_ap.graphs.approximate_search import interruptible, require_usearch
-from sparse_ap.graphs.metrics import Frame, Neighbours
+from sparse_ap.graphs.metrics import Neighbours, PointLayout
 
 __all__ = ["MINKOWSKI", "all_pairs", "by_tree", "nearest_of"]
 
@@ -48,8 +48,8 @@ def all_pairs(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: in
     """Find the nearest others of every point."""
     from sklearn.neighbors import NearestNeighbors
 
-    frame = Frame.of(points, metric)
-    rows = frame.rows(points)
+    layout = PointLayout.of(points, metric)
+    rows = layout.rows(points)
     if metric == "tanimoto":
         return _by_bits(rows, rows, n_neighbors + 1, n_threads).without_itself()
     search = NearestNeighbors(
@@ -57,23 +57,23 @@ def all_pairs(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: in
     )
     with _on_one_thread():
         distances, indices = search.fit(rows).kneighbors()
-    return Neighbours(indices, frame.distances(rows, distances))
+    return Neighbours(indices, layout.distances(rows, distances))
 
 
 def nearest_of(queries: NDArray[Any], points: NDArray[Any], metric: str, n_threads: int) -> NDArray[Any]:
     """Return the number of each query's nearest point."""
     from sklearn.metrics import pairwise_distances_argmin
 
-    frame = Frame.of(points, metric)
-    rows = frame.rows(points)
+    layout = PointLayout.of(points, metric)
+    rows = layout.rows(points)
     if metric == "tanimoto":
-        return _by_bits(frame.rows(queries), rows, 1, n_threads).indices[:, 0]
+        return _by_bits(layout.rows(queries), rows, 1, n_threads).indices[:, 0]
     found = np.empty(len(queries), np.int64)
     with _on_one_thread():
         for start in range(0, len(queries), _ROWS_AT_A_TIME):
             asked = slice(start, start + _ROWS_AT_A_TIME)
             found[asked] = pairwise_distances_argmin(
-                frame.rows(queries[asked]), rows, metric=_IN_SCIKIT_LEARN.get(metric, metric)
+                layout.rows(queries[asked]), rows, metric=_IN_SCIKIT_LEARN.get(metric, metric)
             )
     return found
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import FloatArray
 
-__all__ = ["METRICS", "Frame", "Neighbours", "checked_metric", "checked_points"]
+__all__ = ["METRICS", "Neighbours", "PointLayout", "checked_metric", "checked_points"]
 
 METRICS = ("euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto")
 
@@ -120,7 +120,7 @@ class Neighbours:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+class PointLayout:
     """How points are laid out for a metric; Euclidean ones near the origin, and of moderate size.
 
     There a square of a small distance between large numbers is still told apart, in the expansions of
@@ -132,7 +132,7 @@ class Frame:
     centre: Any = 0.0
 
     @classmethod
-    def of(cls, points: NDArray[Any], metric: str) -> Frame:
+    def of(cls, points: NDArray[Any], metric: str) -> PointLayout:
         """Fit a frame to points."""
         if metric != "euclidean" or not len(points):
             return cls(metric)

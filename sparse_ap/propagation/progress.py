@@ -9,11 +9,11 @@ from tqdm import tqdm
 
 from sparse_ap.propagation.result import SweepReport
 
-__all__ = ["told_of_readings", "told_of_sweeps"]
+__all__ = ["reading_progress", "sweep_progress"]
 
 
 @contextmanager
-def told_of_sweeps(
+def sweep_progress(
     max_iter: int, callback: Callable[[SweepReport], object] | None, verbose: bool
 ) -> Iterator[Callable[[SweepReport], object]]:
     """Yield the function to call after each sweep: it moves a bar, and calls the user's ``callback``."""
@@ -36,7 +36,7 @@ def told_of_sweeps(
 
 
 @contextmanager
-def told_of_readings(what: str, at_most: int, verbose: bool) -> Iterator[Callable[[], object]]:
+def reading_progress(what: str, at_most: int, verbose: bool) -> Iterator[Callable[[], object]]:
     """Yield the function to call after each reading of the edges by what follows the sweeps."""
     with tqdm(
         total=at_most, desc=what, unit="reading", leave=False, disable=None if verbose else True

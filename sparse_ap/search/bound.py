@@ -19,7 +19,7 @@ from sparse_ap.kernels.block import Block, Float64Array, FloatArray
 from sparse_ap.kernels.edge_pass import EXACT_SUM, ColumnReduction, Columns
 from sparse_ap.kernels.exact_sum import Grid, exact_sum, grid_sum, on_grid
 from sparse_ap.propagation.problem import Problem, ceiling
-from sparse_ap.propagation.progress import told_of_readings
+from sparse_ap.propagation.progress import reading_progress
 from sparse_ap.propagation.result import Clustering
 
 __all__ = [
@@ -43,11 +43,11 @@ _STEP = 0.3
 
 def with_bound(problem: Problem, clustering: Clustering, verbose: bool) -> Clustering:
     """Return a clustering with its bound, and show progress if ``verbose``."""
-    with told_of_readings("proof", 2 * _STEPS, verbose) as told:
-        return replace(clustering, net_similarity_bound=upper_bound(problem, clustering, told))
+    with reading_progress("proof", 2 * _STEPS, verbose) as on_reading:
+        return replace(clustering, net_similarity_bound=upper_bound(problem, clustering, on_reading))
 
 
-def upper_bound(problem: Problem, clustering: Clustering, told: Callable[[], object]) -> float:
+def upper_bound(problem: Problem, clustering: Clustering, on_reading: Callable[[], object]) -> float:
     """Return a number that no clustering of this graph exceeds in net similarity.
 
     Parameters
@@ -55,14 +55,14 @@ def upper_bound(problem: Problem, clustering: Clustering, told: Callable[[], obj
     problem : Problem
     clustering : Clustering
         A good one.
-    told : callable
+    on_reading : callable
         Called after each reading of the edges that is to improve the bound.
     """
     dual = _initial_dual(problem, clustering)
     scale = (ceiling(problem.graph, problem.preference) - clustering.net_similarity) / max(1, len(dual))
     # Corners narrower than what the dual variables are rounded to would round nothing off.
     narrowest = max(np.finfo(np.float64).tiny, np.spacing(np.abs(dual).max(initial=0.0)))
-    improved = _descended(problem, dual, scale, told) if scale * _LAST_WIDTH > narrowest else dual
+    improved = _descended(problem, dual, scale, on_reading) if scale * _LAST_WIDTH > narrowest else dual
     return min(_proven(problem, dual), _proven(problem, improved))
 
 
@@ -82,30 +82,30 @@ class _SmoothedDual:
 
     problem: Problem
     width: float
-    told: Callable[[], object]
+    on_reading: Callable[[], object]
 
     def slope(self, dual: Float64Array) -> Float64Array:
         """Return its gradient."""
         run = self.problem.graph.run
         grid = _grid_of_gains(self.problem, dual, self.width)
         (gain,), _ = run(SmoothGainPass(self.width, grid), (), DualRows(dual))
-        self.told()
+        self.on_reading()
         opened = (self.problem.preference - dual + gain + self.width) / (2.0 * self.width)
         np.clip(opened, 0.0, 1.0, out=opened)
         rows = CoverRows(dual, np.empty_like(dual))
         run(CoverPass(self.width, Grid.for_totals(float(len(dual)))), OpenVectors(opened), rows)
-        self.told()
+        self.on_reading()
         return 1.0 - opened - rows.covered
 
 
 def _descended(
-    problem: Problem, dual: Float64Array, scale: float, told: Callable[[], object]
+    problem: Problem, dual: Float64Array, scale: float, on_reading: Callable[[], object]
 ) -> Float64Array:
     """Return better dual variables."""
     at, ahead, momentum = dual, dual, 1.0
     for step in range(_STEPS):
         width = scale * _FIRST_WIDTH * (_LAST_WIDTH / _FIRST_WIDTH) ** (step / _STEPS)
-        slope = _SmoothedDual(problem, width, told).slope(ahead)
+        slope = _SmoothedDual(problem, width, on_reading).slope(ahead)
         reached = ahead - (_STEP * width) * slope
         # Uphill: begin anew without momentum (O'Donoghue & Candes 2015).
         if grid_sum(slope * (reached - at)) > 0.0:

@@ -37,7 +37,7 @@ def exact_k(
     starts: Sequence[BoolArray],
     n_clusters: int,
     n_readings: int,
-    told: Callable[[], object],
+    on_reading: Callable[[], object],
 ) -> BoolArray:
     """Return exactly ``n_clusters`` exemplars; more where none of those there are can be spared.
 
@@ -49,10 +49,10 @@ def exact_k(
     n_clusters : int
     n_readings : int
         Readings of the edges after which no more exchanges are begun.
-    told : callable
+    on_reading : callable
         Called after each.
     """
-    adjustment = _Adjustment(problem, LocalSearch(problem, n_readings, told))
+    adjustment = _Adjustment(problem, LocalSearch(problem, n_readings, on_reading))
     at = max((adjustment.to(exemplar, n_clusters) for exemplar in starts), key=_merit)
     n_exchanged = max(_LEAST_EXCHANGED, int(_EXCHANGED * n_clusters))
     while (

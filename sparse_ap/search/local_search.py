@@ -108,14 +108,14 @@ class LocalSearch:
     problem : Problem
     n_readings : int
         Readings after which no batch is begun.
-    told : callable
+    on_reading : callable
         Called after each.
     """
 
-    def __init__(self, problem: Problem, n_readings: int, told: Callable[[], object]) -> None:
+    def __init__(self, problem: Problem, n_readings: int, on_reading: Callable[[], object]) -> None:
         self._problem = problem
         self._left = n_readings
-        self._told = told
+        self._on_reading = on_reading
 
     @property
     def exhausted(self) -> bool:
@@ -213,7 +213,7 @@ class LocalSearch:
         """Read the edges once."""
         self._left -= 1
         columns, tally = self._problem.graph.run(pass_, vectors, rows)
-        self._told()
+        self._on_reading()
         return columns, tally
 
 

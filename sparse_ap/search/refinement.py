@@ -78,7 +78,7 @@ class Effort:
 
 
 def search(
-    problem: Problem, assignment: Assignment, effort: Effort, seed: int, told: Callable[[], object]
+    problem: Problem, assignment: Assignment, effort: Effort, seed: int, on_reading: Callable[[], object]
 ) -> Assignment:
     """Return a better assignment, if there is one to be found.
 
@@ -89,11 +89,11 @@ def search(
     effort : Effort
     seed : int
         Of the perturbations.
-    told : callable
+    on_reading : callable
         Called after each reading of the edges.
     """
     preference = np.ascontiguousarray(within_reach(problem))
-    local_search = LocalSearch(problem, effort.n_readings, told)
+    local_search = LocalSearch(problem, effort.n_readings, on_reading)
     unit = _unit(problem, local_search.nearest_two(assignment.exemplar, preference), preference)
     if not unit > 0.0:
         return assignment

@@ -17,10 +17,10 @@ from uuid import uuid4
 from distributed import Client, Future
 
 from sparse_ap.errors import ClusterError
-from sparse_ap.execution.dask.placement import Layout, PlacedPart
+from sparse_ap.execution.dask.placement import PlacedPart, Placement
 from sparse_ap.execution.dask.tasks import SentRows, add_columns, read_part, unpacked, written
-from sparse_ap.execution.dask.transfer import Link, LostError
-from sparse_ap.execution.dask.workers import Membership
+from sparse_ap.execution.dask.transfer import LostError, Transfer
+from sparse_ap.execution.dask.workers import Workers
 from sparse_ap.execution.executor import RowsT, TallyT, VectorsT
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.kernels.edge_pass import Columns, Pass
@@ -48,20 +48,20 @@ class DaskExecutor:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self._membership = Membership(client)
-        self._link = Link(client, self._membership)
-        self._layout = Layout(client, self._link)
+        self._workers = Workers(client)
+        self._transfer = Transfer(client, self._workers)
+        self._layout = Placement(client, self._transfer)
 
     @property
     def n_threads(self) -> int:
         """Threads of all workers."""
-        return sum(member.n_threads for member in self._membership.members().values())
+        return sum(member.n_threads for member in self._workers.members().values())
 
     @property
     def fetch(self) -> Fetch:
-        """Fetches what a collection consists of; see `Link.fetch_remade`."""
+        """Fetches what a collection consists of; see `Transfer.fetch_remade`."""
         # Not a method of its own: a store that had it would have itself, and be let go late.
-        return self._link.fetch_remade
+        return self._transfer.fetch_remade
 
     def run(
         self,
@@ -74,8 +74,8 @@ class DaskExecutor:
         """Return the combined columns and tally; ``rows`` are updated in place, once all has come back."""
         for _ in range(_ATTEMPTS):
             try:
-                parts = self._layout.placed(store, cuts, self._membership.members())
-                return Exchange(self.client, self._link, pass_, len(store.indptr) - 1, parts).run(
+                parts = self._layout.placed(store, cuts, self._workers.members())
+                return Exchange(self.client, self._transfer, pass_, len(store.indptr) - 1, parts).run(
                     vectors, rows
                 )
             except LostError as error:
@@ -96,7 +96,7 @@ class Exchange:
     """
 
     client: Client
-    link: Link
+    transfer: Transfer
     pass_: Pass[Any, Any, Any]
     n_points: int
     parts: Sequence[PlacedPart]
@@ -111,7 +111,7 @@ class Exchange:
         del shares
         futures = [*answers, *totals]
         try:
-            fetched = self.link.fetch(futures, {part.home for part in self.parts})
+            fetched = self.transfer.fetch(futures, {part.owner for part in self.parts})
         finally:
             # An error keeps these frames, and dask an error of a task: what is left to do would be done.
             for future in futures:
@@ -129,17 +129,17 @@ class Exchange:
         shares: dict[int, Future[Any]] = {}
         sent_vectors = f"vectors-{self.token}"
         sent: dict[str, Future[Any]] = {}
-        for wave in _waves([part.home for part in self.parts]):
+        for wave in _waves([part.owner for part in self.parts]):
             packages = {
-                self.parts[which].home: {
+                self.parts[which].owner: {
                     f"rows-{self.token}-{which}": SentRows.of(self.pass_, rows, self.parts[which].rows)
                 }
                 for which in wave
             }
             if not sent:
                 # To one worker; the others have it from there, and from each other.
-                packages[self.parts[wave[0]].home][sent_vectors] = vectors
-            sent |= self.link.send(packages)
+                packages[self.parts[wave[0]].owner][sent_vectors] = vectors
+            sent |= self.transfer.send(packages)
             for which in wave:
                 shares[which] = self._share(which, sent[sent_vectors], sent.pop(f"rows-{self.token}-{which}"))
         return [shares[which] for which in range(len(self.parts))]
@@ -147,7 +147,7 @@ class Exchange:
     def _share(self, which: int, vectors: Future[Any], rows: Future[Any]) -> Future[Any]:
         part = self.parts[which]
         task = self.pass_, part.future, self.n_points, vectors, rows
-        return self._task(_name_of(self.pass_), read_part, *task, workers=[part.home])
+        return self._task(_name_of(self.pass_), read_part, *task, workers=[part.owner])
 
     def _totals(self, shares: Sequence[Future[Any]]) -> list[Future[Any]]:
         """Add up the columns, first on each worker, then two and two; return one sum, if any."""
@@ -156,17 +156,17 @@ class Exchange:
             return []
         by_home: dict[str, list[Future[Any]]] = {}
         for share, part in zip(shares, self.parts, strict=True):
-            by_home.setdefault(part.home, []).append(share)
-        sums = [self._sum_at(home, group) for home, group in by_home.items()]
+            by_home.setdefault(part.owner, []).append(share)
+        sums = [self._sum_at(owner, group) for owner, group in by_home.items()]
         while len(sums) > 1:
             sums = [self._add(*sums[which : which + 2]) for which in range(0, len(sums), 2)]
         return sums
 
-    def _sum_at(self, home: str, shares: Sequence[Future[Any]]) -> Future[Any]:
+    def _sum_at(self, owner: str, shares: Sequence[Future[Any]]) -> Future[Any]:
         """Add up the shares of a worker in order, each when those before are there: mostly few are held."""
-        total = self._add(shares[0], workers=[home])
+        total = self._add(shares[0], workers=[owner])
         for share in shares[1:]:
-            total = self._add(total, share, workers=[home])
+            total = self._add(total, share, workers=[owner])
         return total
 
     def _add(self, *summands: Future[Any], workers: Sequence[str] | None = None) -> Future[Any]:
@@ -189,12 +189,12 @@ class Exchange:
         )
 
 
-def _waves(homes: Sequence[str]) -> list[list[int]]:
+def _waves(owners: Sequence[str]) -> list[list[int]]:
     """Return the places of the first part of each worker, of the second of each, and so on."""
     waves: list[list[int]] = []
     met: dict[str, int] = {}
-    for which, home in enumerate(homes):
-        turn = met[home] = met.get(home, -1) + 1
+    for which, owner in enumerate(owners):
+        turn = met[owner] = met.get(owner, -1) + 1
         if turn == len(waves):
             waves.append([])
         waves[turn].append(which)

@@ -13,12 +13,12 @@ import numpy as np
 from distributed import Client, Future
 
 from sparse_ap.errors import MemoryLimitError
-from sparse_ap.execution.dask.transfer import Link
+from sparse_ap.execution.dask.transfer import Transfer
 from sparse_ap.execution.dask.workers import Member
 from sparse_ap.kernels.block import Int64Array, RowCut
 from sparse_ap.storage.store import HeldPart, Store
 
-__all__ = ["Layout", "PlacedPart", "grouped", "homes_of", "kept_in_memory", "require_room"]
+__all__ = ["PlacedPart", "Placement", "grouped", "kept_in_memory", "owners_of", "require_room"]
 
 # The most edges a task has: half a gigabyte, a few tenths of a second a sweep.
 _MOST_EDGES = 64_000_000
@@ -58,7 +58,7 @@ def grouped(cuts: Sequence[RowCut], indptr: Int64Array, n_threads: int) -> list[
     return [tuple(cuts[start:stop]) for start, stop in pairwise(bounds) if stop > start]
 
 
-def homes_of(current: Sequence[str | None], members: Mapping[str, Member]) -> list[str]:
+def owners_of(current: Sequence[str | None], members: Mapping[str, Member]) -> list[str]:
     """Choose a worker for each task: the one it has, unless it is gone or has more than its share.
 
     Parameters
@@ -71,18 +71,18 @@ def homes_of(current: Sequence[str | None], members: Mapping[str, Member]) -> li
     n_threads = sum(member.n_threads for member in members.values())
     most = {name: math.ceil(len(current) * m.n_threads / n_threads) for name, m in members.items()}
     load = dict.fromkeys(members, 0)
-    homes: list[str | None] = []
-    for home in current:
-        keeps = home in load and load[home] < most[home]
-        homes.append(home if keeps else None)
-        if home is not None and keeps:
-            load[home] += 1
-    for task, home in enumerate(homes):
-        if home is None:
+    owners: list[str | None] = []
+    for owner in current:
+        keeps = owner in load and load[owner] < most[owner]
+        owners.append(owner if keeps else None)
+        if owner is not None and keeps:
+            load[owner] += 1
+    for task, owner in enumerate(owners):
+        if owner is None:
             free = [name for name in members if load[name] < most[name]]
-            home = homes[task] = min(free, key=lambda name: (load[name] + 1) / members[name].n_threads)
-            load[home] += 1
-    return [home for home in homes if home is not None]
+            owner = owners[task] = min(free, key=lambda name: (load[name] + 1) / members[name].n_threads)
+            load[owner] += 1
+    return [owner for owner in owners if owner is not None]
 
 
 def require_room(members: Mapping[str, Member], n_points: int) -> dict[str, int]:
@@ -113,13 +113,13 @@ def _needed(member: Member, n_threads: int, n_points: int) -> float:
     return _MACHINERY + rows + n_points * (_A_POINT + member.n_threads * _A_POINT_AND_THREAD)
 
 
-def kept_in_memory(sizes: Sequence[int], homes: Sequence[str], room: Mapping[str, int]) -> list[bool]:
+def kept_in_memory(sizes: Sequence[int], owners: Sequence[str], room: Mapping[str, int]) -> list[bool]:
     """Say which tasks' edges fit into their worker's memory; the others are read in each pass."""
     left = dict(room)
     kept = []
-    for size, home in zip(sizes, homes, strict=True):
-        fits = size <= left[home]
-        left[home] -= size if fits else 0
+    for size, owner in zip(sizes, owners, strict=True):
+        fits = size <= left[owner]
+        left[owner] -= size if fits else 0
         kept.append(fits)
     return kept
 
@@ -131,7 +131,7 @@ class PlacedPart:
     Attributes
     ----------
     cuts : tuple of RowCut
-    home : str
+    owner : str
         The worker that is to read them; any other can.
     held : bool
         Whether their edges are in its memory.
@@ -140,7 +140,7 @@ class PlacedPart:
     """
 
     cuts: tuple[RowCut, ...]
-    home: str
+    owner: str
     held: bool
     future: Future[Any]
 
@@ -149,18 +149,18 @@ class PlacedPart:
         """Which rows of the graph these are."""
         return RowCut(self.cuts[0].start, self.cuts[-1].stop)
 
-    def serves(self, home: str, held: bool) -> bool:
+    def serves(self, owner: str, held: bool) -> bool:
         """Whether it is as it should be."""
         lost = self.future.status in ("lost", "cancelled", "error")
-        return not lost and (self.home, self.held) == (home, held)
+        return not lost and (self.owner, self.held) == (owner, held)
 
 
-class Layout:
+class Placement:
     """The parts of the graph that is read at present."""
 
-    def __init__(self, client: Client, link: Link) -> None:
+    def __init__(self, client: Client, transfer: Transfer) -> None:
         self._client = client
-        self._link = link
+        self._transfer = transfer
         self._store: Store | None = None
         self._parts: list[PlacedPart] = []
 
@@ -182,25 +182,25 @@ class Layout:
         tasks = [part.cuts for part in self._parts]
         if len(tasks) < min(n_threads, len(cuts)):
             tasks, self._parts = grouped(cuts, store.indptr, n_threads), []
-        homes = homes_of([part.home for part in self._parts] or [None] * len(tasks), members)
-        held = kept_in_memory([_size(store, task) for task in tasks], homes, room)
+        owners = owners_of([part.owner for part in self._parts] or [None] * len(tasks), members)
+        held = kept_in_memory([_size(store, task) for task in tasks], owners, room)
         _require_held(store, held)
         before: list[PlacedPart | None] = [*self._parts] or [None] * len(tasks)
         self._parts = [
-            part if part is not None and part.serves(home, kept) else self._open(store, task, home, kept)
-            for part, task, home, kept in zip(before, tasks, homes, held, strict=True)
+            part if part is not None and part.serves(owner, kept) else self._open(store, task, owner, kept)
+            for part, task, owner, kept in zip(before, tasks, owners, held, strict=True)
         ]
         return self._parts
 
-    def _open(self, store: Store, cuts: tuple[RowCut, ...], home: str, hold: bool) -> PlacedPart:
+    def _open(self, store: Store, cuts: tuple[RowCut, ...], owner: str, hold: bool) -> PlacedPart:
         """Have a worker open some rows, or send them to it."""
         part = store.part(cuts, hold)
         if isinstance(part, HeldPart):
             name = f"part-{uuid4().hex}"
-            future = self._link.send({home: {name: part}})[name]
+            future = self._transfer.send({owner: {name: part}})[name]
         else:
-            future = self._client.compute(part, workers=[home], allow_other_workers=True)
-        return PlacedPart(cuts, home, hold, future)
+            future = self._client.compute(part, workers=[owner], allow_other_workers=True)
+        return PlacedPart(cuts, owner, hold, future)
 
 
 def _require_held(store: Store, held: Sequence[bool]) -> None:

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from distributed import Client, Future, KilledWorker
 
 from sparse_ap.errors import ClusterError
-from sparse_ap.execution.dask.workers import Membership
+from sparse_ap.execution.dask.workers import Workers
 
-__all__ = ["Link", "LostError"]
+__all__ = ["LostError", "Transfer"]
 
 # Seconds between looks at whether those who work are still there.
 _POLL = 0.5
@@ -29,18 +29,18 @@ class LostError(Exception):
     """Something went with a worker. Whoever sent it sends it again."""
 
 
-class Link:
+class Transfer:
     """A client's connection to the workers.
 
     Parameters
     ----------
     client : distributed.Client
-    membership : Membership
+    workers_module : Workers
     """
 
-    def __init__(self, client: Client, membership: Membership) -> None:
+    def __init__(self, client: Client, workers_module: Workers) -> None:
         self._client = client
-        self._membership = membership
+        self._workers = workers_module
         self._loop: asyncio.AbstractEventLoop = client.loop.asyncio_loop  # type: ignore[union-attr]
         self._direct = self._reaches_workers()
 
@@ -72,7 +72,7 @@ class Link:
         except (*_GONE, KeyError) as error:
             # Time for the scheduler to hear of it too.
             time.sleep(_POLL)
-            if packages.keys() <= set(self._membership.accepting()):
+            if packages.keys() <= set(self._workers.accepting()):
                 if not isinstance(error, OSError):
                     raise
                 # They are there, but cannot be reached from here.
@@ -80,13 +80,13 @@ class Link:
             raise _lost(error) from None
         return {name: future for futures in sent for name, future in futures.items()}
 
-    def fetch(self, futures: Sequence[Future[Any]], homes: Collection[str]) -> list[Any]:
+    def fetch(self, futures: Sequence[Future[Any]], owners: Collection[str]) -> list[Any]:
         """Wait for results and fetch them.
 
         Parameters
         ----------
         futures : sequence of Future
-        homes : collection of str
+        owners : collection of str
             The workers that do the work.
 
         Raises
@@ -99,7 +99,7 @@ class Link:
             What a task has raised.
         """
         try:
-            return self._complete(self._gather(futures), homes)
+            return self._complete(self._gather(futures), owners)
         except KilledWorker as error:
             raise ClusterError(
                 f"Several workers died one after the other over the same task ({error}). Mostly they were "
@@ -148,39 +148,39 @@ class Link:
                 one.cancel()
         return [found[future.key] for future in futures]
 
-    def _complete(self, work: Coroutine[Any, Any, ResultT], homes: Collection[str]) -> ResultT:
+    def _complete(self, work: Coroutine[Any, Any, ResultT], owners: Collection[str]) -> ResultT:
         """Let the client's event loop do something, as long as those who take part are there.
 
         To one that is gone, or hangs and was given up by the scheduler, a connection may be tried for long.
         """
         handle = asyncio.run_coroutine_threadsafe(work, self._loop)
-        deadline = self._membership.deadline()
+        deadline = self._workers.deadline()
         try:
             while not concurrent.futures.wait([handle], timeout=_POLL).done:
-                accepting = self._membership.accepting()
-                if accepting and set(homes) <= set(accepting):
-                    deadline = self._membership.deadline()
+                accepting = self._workers.accepting()
+                if accepting and set(owners) <= set(accepting):
+                    deadline = self._workers.deadline()
                 elif not handle.done():
-                    self._require_hope(homes, deadline)
+                    self._require_hope(owners, deadline)
             return handle.result()
         finally:
             handle.cancel()
             # What it has raised has this frame, and all that it refers to.
             del handle
 
-    def _require_hope(self, homes: Collection[str], deadline: float) -> None:
+    def _require_hope(self, owners: Collection[str], deadline: float) -> None:
         """Give up workers that are gone, or have long accepted no work: those that are paused may finish."""
         late = time.monotonic() > deadline
-        there = self._membership.require_accepting() if late else self._membership.present()
+        there = self._workers.require_accepting() if late else self._workers.present()
         # Where there is nobody, the scheduler may not have answered.
-        if there and (gone := set(homes) - set(there)):
+        if there and (gone := set(owners) - set(there)):
             raise LostError(f"{', '.join(sorted(gone))} went, or accepts no work")
 
     def _reaches_workers(self) -> bool:
         """Whether workers can be reached from here, and not only through the scheduler."""
         if self._client.direct_to_workers is not None:
             return bool(self._client.direct_to_workers)
-        worker = next(iter(self._membership.members()))
+        worker = next(iter(self._workers.members()))
         self._direct = True
         try:
             # Without a limit of its own a connection is tried for half a minute.

@@ -17,7 +17,7 @@ from distributed import Client, Worker
 
 from sparse_ap.errors import ClusterError
 
-__all__ = ["Member", "Membership"]
+__all__ = ["Member", "Workers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Description:
     memory: int
 
 
-class Membership:
+class Workers:
     """The workers of a cluster, those that join and those that leave.
 
     Parameters
