@@ -28,14 +28,14 @@ from sparse_ap.graphs import open_graph
 from sparse_ap.plotting.html_report import require_report, write_report
 from sparse_ap.propagation.result import Clustering
 
-__all__ = ["clustering_lines", "report_option", "report_run"]
+__all__ = ["cluster"]
 
-NOT_CONVERGED = 3
+_NOT_CONVERGED = 3
 
-NO_SETTINGS = {"graph", "output", "report", "obs", "checkpoint", "checkpoint_every", "resume", "quiet"}
+_NO_SETTINGS = {"graph", "output", "report", "obs", "checkpoint", "checkpoint_every", "resume", "quiet"}
 """Parameters of the command that have no part in how it clusters."""
 
-report_option = click.option(
+_report_option = click.option(
     "--report",
     type=click.Path(path_type=Path),
     metavar="FILE.html",
@@ -43,7 +43,7 @@ report_option = click.option(
 )
 
 
-def report_run(clustering: Clustering, path: Path, graph: Any, seconds: float) -> None:
+def _report_run(clustering: Clustering, path: Path, graph: Any, seconds: float) -> None:
     """Write the page about the command that is being run."""
     parameters = click.get_current_context().params
     write_report(
@@ -62,7 +62,7 @@ def _settings(parameters: dict[str, Any]) -> dict[str, str]:
     return {
         f"--{name.replace('_', '-')}": "yes" if value is True else str(value)
         for name, value in parameters.items()
-        if name not in NO_SETTINGS and value is not None and value is not False
+        if name not in _NO_SETTINGS and value is not None and value is not False
     }
 
 
@@ -92,7 +92,7 @@ same, every label is valid); 130 interrupted.
     type=click.Path(path_type=Path),
     help="Where to: .parquet, .csv or .zarr (point, label, exemplar, similarity), or .npz (everything).",
 )
-@report_option
+@_report_option
 @click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add this column to its obs.")
 @click.option(
     "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"
@@ -158,24 +158,24 @@ def cluster(
         write_clustering(clustering, output, names_of(matrix))
     seconds = time.perf_counter() - start
     if report is not None:
-        report_run(clustering, report, matrix, seconds)
+        _report_run(clustering, report, matrix, seconds)
     if not quiet:
         _report(clustering, seconds, output, report)
     if not clustering.converged:
         if quiet:
             click.echo(clustering.outcome.value, err=True)
-        sys.exit(NOT_CONVERGED)
+        sys.exit(_NOT_CONVERGED)
 
 
 def _report(clustering: Clustering, seconds: float, output: Path | None, report: Path | None) -> None:
-    for line in clustering_lines(clustering, seconds):
+    for line in _clustering_lines(clustering, seconds):
         click.echo(line)
     click.echo(f"written to      {output}" if output else "not written: give --output to keep the labels")
     if report is not None:
         click.echo(f"report          {report}")
 
 
-def clustering_lines(clustering: Clustering, seconds: float) -> list[str]:
+def _clustering_lines(clustering: Clustering, seconds: float) -> list[str]:
     """Say how a run went."""
     n = len(clustering.labels)
     sizes = clustering.sizes if n else np.zeros(1, np.int64)

@@ -11,7 +11,7 @@ from sparse_ap.cli.inputs import load_graph
 from sparse_ap.cli.options import INPUT_HELP, graph_argument, jobs_option, missing_option, similarity_option
 from sparse_ap.clustering.graph_summary import QUANTILES, GraphSummary
 
-__all__ = ["summary_lines"]
+__all__ = ["info"]
 
 
 @click.command(
@@ -28,11 +28,11 @@ def info(graph: Path, similarity: str | None, missing: Literal["nan"] | None, n_
     """Show what a graph is like."""
     from sparse_ap.clustering.graph_summary import inspect_graph
 
-    for line in summary_lines(inspect_graph(load_graph(graph, similarity), n_jobs, missing)):
+    for line in _summary_lines(inspect_graph(load_graph(graph, similarity), n_jobs, missing)):
         click.echo(line)
 
 
-def summary_lines(summary: GraphSummary) -> list[str]:
+def _summary_lines(summary: GraphSummary) -> list[str]:
     """Say what a graph is like."""
     return [*_shape_lines(summary), "", *_similarity_lines(summary)]
 

@@ -24,7 +24,7 @@ from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.path import plot_path
 from sparse_ap.storage.atomic_files import require_folder
 
-__all__ = ["path", "path_lines"]
+__all__ = ["path"]
 
 
 @click.command(
@@ -80,7 +80,7 @@ def path(
             verbose=not quiet,
         )
     if not quiet:
-        click.echo("\n".join(path_lines(found)))
+        click.echo("\n".join(_path_lines(found)))
     if output is not None:
         _write(found, output)
     if plot is not None:
@@ -132,7 +132,7 @@ def _write(found: PreferencePath, output: Path) -> None:
         )
 
 
-def path_lines(path: PreferencePath) -> list[str]:
+def _path_lines(path: PreferencePath) -> list[str]:
     """Say what each preference leads to."""
     rows = zip(path.preferences, path.n_clusters, path.net_similarities, path.data_similarities, strict=True)
     return [

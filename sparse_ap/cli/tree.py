@@ -28,7 +28,7 @@ from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import connected
 
-__all__ = ["tree", "tree_lines"]
+__all__ = ["tree"]
 
 
 @click.command(
@@ -107,7 +107,7 @@ def tree(
     elif output is not None:
         write_hierarchy(found, output, names, exact)
     if not quiet:
-        click.echo("\n".join(tree_lines(found, names, exact)))
+        click.echo("\n".join(_tree_lines(found, names, exact)))
         click.echo(f"written to {output}" if output else "not written: give --output to keep the tree")
     if refused:
         # Only now: what could be done is not lost.
@@ -127,7 +127,7 @@ def _cut(
     return cuts, refused
 
 
-def tree_lines(tree: Hierarchy, names: Any = None, exact: Iterable[Cut] = ()) -> list[str]:
+def _tree_lines(tree: Hierarchy, names: Any = None, exact: Iterable[Cut] = ()) -> list[str]:
     """Say what each level of a hierarchy is like, and cuts into a number of clusters."""
     heading = "level    clusters  median size     largest  edges inside  net similarity  largest are those of"
     levels = (

@@ -92,7 +92,7 @@ class Continuation:
     def brief(self, problem: Problem) -> Solution:
         """Return what a few sweeps lead to, and a search after them."""
         found = self.short(problem)
-        return searched(self._solver, found, Effort.brief(found.n_sweeps, problem.edges.n_edges))
+        return _searched(self._solver, found, Effort.brief(found.n_sweeps, problem.edges.n_edges))
 
     def short(self, problem: Problem) -> Solution:
         """Return what a few sweeps lead to."""
@@ -103,7 +103,7 @@ class Continuation:
     def full(self, problem: Problem) -> Solution:
         """Return what settled messages lead to, and a search after them."""
         found = self._solution(self._solver, problem)
-        return searched(self._solver, found, found.effort)
+        return _searched(self._solver, found, found.effort)
 
     def _solution(self, solver: Solver, problem: Problem) -> Solution:
         cost = _cost_of(problem)
@@ -117,7 +117,7 @@ class Continuation:
         return Solution(problem, propagation, n_promoted, assignment.exemplar)
 
 
-def searched(solver: Solver, found: Solution, effort: Effort) -> Solution:
+def _searched(solver: Solver, found: Solution, effort: Effort) -> Solution:
     """Search for better exemplars at the same cost."""
     assignment = assign(found.problem, found.exemplar)
     return found._replace(exemplar=solver.searched(found.problem, assignment, effort).exemplar)
@@ -126,7 +126,7 @@ def searched(solver: Solver, found: Solution, effort: Effort) -> Solution:
 def with_fewer(solver: Solver, found: Solution) -> Solution:
     """Return fewer exemplars, if a search finds fewer when nothing but their number counts."""
     at_highest = at_cost(found.problem, highest_cost(found.problem))
-    few = searched(solver, found._replace(problem=at_highest), found.effort)
+    few = _searched(solver, found._replace(problem=at_highest), found.effort)
     return found._replace(exemplar=few.exemplar)
 
 

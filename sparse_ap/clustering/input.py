@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from sparse_ap.execution.dask.executor import DaskExecutor
 
-__all__ = ["loaded", "local_problem", "open_cluster", "open_executor", "open_input", "renumbered"]
+__all__ = ["executed", "loaded", "local_problem", "open_cluster", "open_executor", "open_input", "renumbered"]
 
 
 def open_cluster(client: Client | None, similarity: Any) -> DaskExecutor | None:

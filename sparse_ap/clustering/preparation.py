@@ -28,7 +28,7 @@ from sparse_ap.storage.validation import as_float
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["examine", "examined", "opened", "prepared"]
+__all__ = ["examined", "opened", "prepared"]
 
 
 @contextmanager
@@ -124,13 +124,13 @@ def examined(graph: BlockedGraph, missing: str | None) -> tuple[BlockedGraph, En
     InvalidInputError
         There are entries that mean nothing.
     """
-    statistics = examine(graph, missing)
+    statistics = _examine(graph, missing)
     if not statistics.canonical:
         graph = executed(graph.store.canonical(), graph.executor)
     return graph, statistics
 
 
-def examine(graph: BlockedGraph, missing: str | None) -> EntryStatistics:
+def _examine(graph: BlockedGraph, missing: str | None) -> EntryStatistics:
     """Look at every stored entry, and refuse graphs with entries that mean nothing.
 
     Parameters

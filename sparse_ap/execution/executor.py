@@ -13,7 +13,7 @@ from sparse_ap.kernels.block import Block, RowCut
 from sparse_ap.kernels.edge_pass import Columns, Pass, Tally
 from sparse_ap.storage.store import Store
 
-__all__ = ["Executor", "new_columns", "read_blocks"]
+__all__ = ["Executor", "RowsT", "TallyT", "VectorsT", "new_columns", "read_blocks"]
 
 VectorsT = TypeVar("VectorsT", bound=tuple[Any, ...])
 RowsT = TypeVar("RowsT", bound=tuple[Any, ...])

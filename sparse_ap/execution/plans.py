@@ -13,10 +13,10 @@ from sparse_ap.execution.blocking import streamed_edges
 from sparse_ap.execution.budget import SAVED_RENUMBERED, GraphSize, Plan, first_that_fits
 from sparse_ap.storage.store import Store
 
-__all__ = ["WORTH_REORDERING", "InputGraph", "choose_plan", "cluster_plan"]
+__all__ = ["InputGraph", "choose_plan", "cluster_plan"]
 
 # Below this many points the vectors that sweeps gather from fit into the second-level cache anyway.
-WORTH_REORDERING = 100_000
+_WORTH_REORDERING = 100_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +41,7 @@ class InputGraph:
 
     def plans(self, reorder: bool | str, n_threads: int) -> list[Plan]:
         """Return the plans, the fastest first."""
-        worth = len(self.store.indptr) > WORTH_REORDERING
+        worth = len(self.store.indptr) > _WORTH_REORDERING
         renumbering = reorder in (True, SAVED_RENUMBERED)
         orders = [True, False] if reorder == "auto" and worth else [renumbering]
         threads = sorted({n_threads, 1}, reverse=True)

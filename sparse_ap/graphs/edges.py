@@ -13,7 +13,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.storage.csr import csr_graph
 from sparse_ap.storage.memory import MemoryStore
 
-__all__ = ["symmetrise", "top_k"]
+__all__ = ["keep_top_k", "symmetrise", "top_k"]
 
 
 def symmetrise(similarity: Any, *, how: str = "max") -> scipy.sparse.csr_array:

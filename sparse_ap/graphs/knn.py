@@ -18,11 +18,11 @@ from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.neighbour_lists import from_knn
 from sparse_ap.kernels.block import FloatArray
 
-__all__ = ["default_similarity", "knn_graph", "search_for"]
+__all__ = ["knn_graph", "search_for"]
 
 # Measured: docs/design/0007-knn-search.md
-TREE_FEATURES = 8
-EXACT_POINTS = 10_000
+_TREE_FEATURES = 8
+_EXACT_POINTS = 10_000
 
 
 def knn_graph(
@@ -86,7 +86,7 @@ def knn_graph(
     """
     points = checked_points(X, checked_metric(metric))
     _require_neighbours(n_neighbors, len(points))
-    chosen = default_similarity(metric) if similarity is None else similarity
+    chosen = _default_similarity(metric) if similarity is None else similarity
     similarity_function(chosen)
     n_threads, seed = usable_threads(n_jobs), seed_of(random_state)
     search = search_for(points, metric)
@@ -100,7 +100,7 @@ def knn_graph(
     return from_knn(found.indices, _as_float32(found.distances), similarity=chosen)
 
 
-def default_similarity(metric: str) -> str:
+def _default_similarity(metric: str) -> str:
     """Return how distances become similarities unless told: as in the paper for Euclidean ones."""
     return "-d**2" if metric == "euclidean" else "-d"
 
@@ -108,9 +108,9 @@ def default_similarity(metric: str) -> str:
 def search_for(points: NDArray[Any], metric: str) -> str:
     """Return the name of the search that suits these points."""
     n, n_features = points.shape
-    if metric in MINKOWSKI and n_features <= TREE_FEATURES:
+    if metric in MINKOWSKI and n_features <= _TREE_FEATURES:
         return "k-d tree"
-    return "all pairs" if n <= EXACT_POINTS else "approximate"
+    return "all pairs" if n <= _EXACT_POINTS else "approximate"
 
 
 def _require_neighbours(n_neighbors: int, n: int) -> None:

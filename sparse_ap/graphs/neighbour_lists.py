@@ -14,7 +14,15 @@ from sparse_ap.graphs.distances import Similarity, similarities_of, similarity_d
 from sparse_ap.kernels.block import BoolArray, FloatArray, Int64Array
 from sparse_ap.storage.csr import csr_graph, index_type
 
-__all__ = ["from_knn"]
+__all__ = [
+    "ROWS_LOOKED_AT",
+    "check_pair",
+    "edges_of_rows",
+    "from_knn",
+    "require_no_inner_products",
+    "slabs",
+    "table",
+]
 
 # Rows are looked at some at a time: no temporary is as large as the tables.
 _ENTRIES_AT_A_TIME = 2**20
@@ -129,11 +137,11 @@ def edges_of_rows(ids: NDArray[Any], distances: NDArray[Any], rows: Int64Array, 
     edges &= distances != np.inf
     if largest >= n:
         edges &= ids != largest
-        require_points(ids, edges & (ids >= n), int(rows[0]) if len(rows) else 0, n)
+        _require_points(ids, edges & (ids >= n), int(rows[0]) if len(rows) else 0, n)
     return edges
 
 
-def require_points(ids: NDArray[Any], wrong: BoolArray, first_row: int, n: int) -> None:
+def _require_points(ids: NDArray[Any], wrong: BoolArray, first_row: int, n: int) -> None:
     if wrong.any():
         row, position = np.argwhere(wrong)[0]
         raise InvalidInputError(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Block", "FloatArray", "Int32Array", "Int64Array", "RowCut"]
+__all__ = ["Block", "BoolArray", "Float64Array", "FloatArray", "Int32Array", "Int64Array", "RowCut"]
 
 FloatArray = NDArray[np.floating[Any]]
 Float64Array = NDArray[np.float64]

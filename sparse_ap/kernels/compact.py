@@ -24,7 +24,7 @@ from sparse_ap.kernels.block import Block, Float64Array, FloatArray, Int32Array
 from sparse_ap.kernels.edge_pass import EXACT_SUM, ColumnReduction, Columns
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 
-__all__ = ["CompactRows", "CompactSweep", "SweepVectors"]
+__all__ = ["DIAGONAL", "NOBODY", "CompactRows", "CompactSweep", "SweepVectors"]
 
 # Places in a row that are no edge: the diagonal, and none.
 DIAGONAL = -1

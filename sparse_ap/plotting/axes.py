@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = [
     "checked_labels",
     "ink_of",
-    "is_dark",
     "new_axes",
     "number_wholly",
     "palette_of",
@@ -42,7 +41,7 @@ def new_axes() -> Axes:
     return pyplot.subplots(layout="constrained")[1]
 
 
-def is_dark(ax: Any) -> bool:
+def _is_dark(ax: Any) -> bool:
     """Tell whether what is drawn on the axes lies on a dark ground."""
     from matplotlib.colors import to_rgba
 
@@ -54,12 +53,12 @@ def is_dark(ax: Any) -> bool:
 
 def palette_of(ax: Any) -> tuple[str, ...]:
     """Return the colours for the ground of the axes."""
-    return ON_DARK if is_dark(ax) else ON_LIGHT
+    return ON_DARK if _is_dark(ax) else ON_LIGHT
 
 
 def ink_of(ax: Any) -> str:
     """Return what stands out most on the ground of the axes."""
-    return "white" if is_dark(ax) else "black"
+    return "white" if _is_dark(ax) else "black"
 
 
 def rule_faintly(ax: Any) -> None:

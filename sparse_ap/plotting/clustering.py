@@ -16,7 +16,7 @@ from sparse_ap.plotting.pixels import draw_pixels
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_clustering"]
+__all__ = ["PIXELS_FROM", "RASTERISED_FROM", "plot_clustering"]
 
 RASTERISED_FROM = 20_000
 """Points from which a PDF or SVG gets pixels: files of so many single lines are slow to open."""

@@ -34,7 +34,7 @@ ON_LIGHT = (
 )
 """The same hues for a light ground."""
 
-N_NEAR = 32
+_N_NEAR = 32
 """How many neighbours a point looks at; enough that each of the colours can keep out of sight."""
 
 
@@ -61,7 +61,7 @@ def spread_colours(points: NDArray[np.float64], n_colours: int) -> NDArray[np.in
 
     if not len(points):
         return np.empty(0, dtype=np.int64)
-    n_near = min(len(points), N_NEAR + 1)
+    n_near = min(len(points), _N_NEAR + 1)
     _, near = cKDTree(points).query(points, k=np.arange(1, n_near + 1))
     return _spread(near, n_colours)
 
@@ -74,7 +74,7 @@ def _spread(near: Int64Array, n_colours: int) -> Int64Array:
     used = np.zeros(n_colours, dtype=np.int64)
     for point in range(n_points):
         # Rank of the nearest bearer of each colour: from far to near, so that the nearest one stays.
-        room = np.full(n_colours, N_NEAR + 2)
+        room = np.full(n_colours, _N_NEAR + 2)
         for rank in range(n_near, 0, -1):
             colour = colours[near[point, rank - 1]]
             if colour >= 0:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_convergence"]
 
-MARKED = 30
+_MARKED = 30
 """Sweeps up to which each has a dot on the curves."""
 
-CURVES = {"exemplars": 1, "unsettled": 3, "changed in the sweep": 0}
+_CURVES = {"exemplars": 1, "unsettled": 3, "changed in the sweep": 0}
 """What is drawn, in the order of a report's counts, and the place of its colour in the palette."""
 
 
@@ -77,8 +77,8 @@ def plot_convergence(clustering: Any, *, ax: Axes | None = None) -> Axes:
 def _draw_curves(ax: Any, history: Any) -> None:
     sweeps = np.array([report.sweep for report in history])
     counts = [(report.n_exemplars, report.n_unsettled, report.n_changed) for report in history]
-    marker = "o" if len(sweeps) <= MARKED else ""
-    for (label, colour), values in zip(CURVES.items(), np.transpose(counts), strict=True):
+    marker = "o" if len(sweeps) <= _MARKED else ""
+    for (label, colour), values in zip(_CURVES.items(), np.transpose(counts), strict=True):
         ax.plot(
             sweeps,
             values,

@@ -23,7 +23,7 @@ from sparse_ap.plotting.sizes import plot_sizes
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
-__all__ = ["LargeCluster", "largest_clusters", "picture", "require_report", "write_report"]
+__all__ = ["LargeCluster", "largest_clusters", "require_report", "write_report"]
 
 N_LARGEST = 20
 """Rows of the table of clusters."""
@@ -125,8 +125,8 @@ def _page(
         version=importlib.metadata.version("sparse-ap"),
         figures=_figures(clustering, n_stored),
         outcome=_outcome(clustering),
-        sizes=picture(plot_sizes, clustering, _sizes_told(clustering)),
-        convergence=picture(plot_convergence, clustering, _run_told(clustering, seconds)),
+        sizes=_picture(plot_sizes, clustering, _sizes_told(clustering)),
+        convergence=_picture(plot_convergence, clustering, _run_told(clustering, seconds)),
         clusters_heading="The clusters" if whole else f"The {N_LARGEST} largest clusters",
         clusters=_cluster_table(rows, names),
         settings=_settings_table(settings),
@@ -211,16 +211,16 @@ def _settings_table(settings: Mapping[str, object]) -> str:
     )
 
 
-GROUNDS = {"light": ("#ffffff", "#1b1f24"), "dark": ("#14171b", "#e6e9ed")}
+_GROUNDS = {"light": ("#ffffff", "#1b1f24"), "dark": ("#14171b", "#e6e9ed")}
 """Ground and ink, as in report_page.html."""
 
-SIZE = (5.6, 3.3)
+_SIZE = (5.6, 3.3)
 """Inches, of which half the page's width has about six."""
 
 
-def picture(plot: Callable[..., object], clustering: Any, told: str) -> str:
+def _picture(plot: Callable[..., object], clustering: Any, told: str) -> str:
     """Return a figure of HTML with what a function draws of a clustering, and what is told of it in words."""
-    light, dark = (_data_address(plot, clustering, *colours) for colours in GROUNDS.values())
+    light, dark = (_data_address(plot, clustering, *colours) for colours in _GROUNDS.values())
     return (
         "<figure>\n<picture>\n"
         f'<source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">\n'
@@ -245,7 +245,7 @@ def _data_address(plot: Callable[..., object], clustering: Any, ground: str, ink
             {**colours, "figure.facecolor": ground, "axes.facecolor": ground, "svg.hashsalt": "sparse_ap"},
         ]
     ):
-        figure = Figure(figsize=SIZE, layout="constrained")
+        figure = Figure(figsize=_SIZE, layout="constrained")
         plot(clustering, ax=figure.add_subplot())
         file = io.BytesIO()
         figure.savefig(file, format="svg", metadata={"Date": None})

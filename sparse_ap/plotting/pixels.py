@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["draw_pixels"]
+__all__ = ["PER_INCH", "draw_pixels"]
 
 PER_INCH = 200
 """Pixels of the image to an inch of the axes."""
 
-SAMPLES = 16
+_SAMPLES = 16
 """Places on each line where it is added up."""
 
-GOLDEN = 0.6180339887498949
+_GOLDEN = 0.6180339887498949
 
-FloatArray = NDArray[np.float64]
+_FloatArray = NDArray[np.float64]
 
 
 def draw_pixels(
-    ax: Any, points: FloatArray, ends: FloatArray, colours: FloatArray, dot: float, line: float
+    ax: Any, points: _FloatArray, ends: _FloatArray, colours: _FloatArray, dot: float, line: float
 ) -> None:
     """Draw a dot for each point and a line to its end.
 
@@ -47,17 +47,17 @@ def draw_pixels(
     paint = np.zeros((4, shape[0] * shape[1]))
     scale = PER_INCH / 72
     _add(paint, _pixels(points, low, pixel, shape), colours, np.full(len(points), dot * scale**2))
-    weights = np.linalg.norm(ends - points, axis=1) / pixel * (line * scale / SAMPLES)
+    weights = np.linalg.norm(ends - points, axis=1) / pixel * (line * scale / _SAMPLES)
     # Each line begins elsewhere, or the samples would be rings around the exemplars.
-    starts = np.arange(len(points)) * GOLDEN % 1.0
-    for sample in range(SAMPLES):
-        share = ((sample + starts) / SAMPLES)[:, None]
+    starts = np.arange(len(points)) * _GOLDEN % 1.0
+    for sample in range(_SAMPLES):
+        share = ((sample + starts) / _SAMPLES)[:, None]
         _add(paint, _pixels(points + share * (ends - points), low, pixel, shape), colours, weights)
     _show(ax, paint.reshape(4, *shape), low, pixel)
 
 
 def _pixels(
-    places: FloatArray, low: FloatArray, pixel: float, shape: tuple[int, ...]
+    places: _FloatArray, low: _FloatArray, pixel: float, shape: tuple[int, ...]
 ) -> NDArray[np.integer[Any]]:
     """Return the number of the pixel in which each place lies."""
     columns, rows = np.floor((places - low) / pixel).astype(np.int64).T
@@ -67,7 +67,7 @@ def _pixels(
 
 
 def _add(
-    paint: FloatArray, pixels: NDArray[np.integer[Any]], colours: FloatArray, weights: FloatArray
+    paint: _FloatArray, pixels: NDArray[np.integer[Any]], colours: _FloatArray, weights: _FloatArray
 ) -> None:
     """Add paint to pixels: red, green and blue, and how much of it."""
     for channel in range(3):
@@ -75,7 +75,7 @@ def _add(
     paint[3] += np.bincount(pixels, weights, paint.shape[1])
 
 
-def _show(ax: Any, paint: FloatArray, low: FloatArray, pixel: float) -> None:
+def _show(ax: Any, paint: _FloatArray, low: _FloatArray, pixel: float) -> None:
     amount = paint[3]
     image = paint / np.where(amount > 0, amount, 1.0)
     image[3] = 1.0 - np.exp(-amount)

@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_sizes"]
 
-IntArray = NDArray[np.integer[Any]]
+_IntArray = NDArray[np.integer[Any]]
 
 APART = 30
 """Clusters up to which each has a bar of its own, with its size on it up to half as many."""
 
-DECADES = 30
+_DECADES = 30
 """How many times the smallest the largest must be for a logarithmic scale."""
 
-N_BINS = 30
+_N_BINS = 30
 """Bars at most, where each stands for clusters of several sizes."""
 
-MAX_TICKS = 9
+_MAX_TICKS = 9
 
 
 def plot_sizes(clustering: Any, *, ax: Axes | None = None) -> Axes:
@@ -77,7 +77,7 @@ def plot_sizes(clustering: Any, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _draw_clusters(ax: Any, sizes: IntArray) -> None:
+def _draw_clusters(ax: Any, sizes: _IntArray) -> None:
     """Draw a bar a cluster."""
     bars = ax.bar(np.arange(len(sizes)) + 1, sizes, width=min(0.8, 0.1 * len(sizes)), color=palette_of(ax)[1])
     if len(sizes) <= APART // 2:
@@ -89,16 +89,16 @@ def _draw_clusters(ax: Any, sizes: IntArray) -> None:
     _scale(ax, sizes)
 
 
-def _draw_counts(ax: Any, sizes: IntArray) -> None:
+def _draw_counts(ax: Any, sizes: _IntArray) -> None:
     """Draw how many clusters are of each size, or have a size in each bin."""
     smallest, largest = max(1, int(sizes.min())), int(sizes.max())
-    if largest > max(N_BINS, DECADES * smallest):
+    if largest > max(_N_BINS, _DECADES * smallest):
         edges = _powers_of_two(smallest, largest)
         ax.set_xscale("log", base=2)
-        ax.set_xticks(edges[:: -(-len(edges) // MAX_TICKS)])
+        ax.set_xticks(edges[:: -(-len(edges) // _MAX_TICKS)])
         ax.minorticks_off()
     else:
-        edges = _equal_steps(smallest, largest, min(N_BINS, isqrt(len(sizes))))
+        edges = _equal_steps(smallest, largest, min(_N_BINS, isqrt(len(sizes))))
         # A single size would have a bar as wide as the axes.
         ax.set_xlim(max(0.0, edges[0] - 2), edges[-1] + 2)
         number_wholly(ax.xaxis)
@@ -121,10 +121,10 @@ def _equal_steps(smallest: int, largest: int, n_bins: int) -> NDArray[np.float64
     return np.arange(smallest - 0.5, largest + width, width)
 
 
-def _scale(ax: Any, heights: IntArray) -> None:
+def _scale(ax: Any, heights: _IntArray) -> None:
     """Choose a scale on which the smallest bar can be seen."""
     seen = heights[heights > 0]
-    if len(seen) and seen.max() >= DECADES * seen.min():
+    if len(seen) and seen.max() >= _DECADES * seen.min():
         ax.set_yscale("log")
         ax.set_ylim(bottom=0.6 * seen.min())
         ax.yaxis.set_major_formatter(thousands)

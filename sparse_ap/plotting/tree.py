@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_tree"]
 
-READABLE = 60
+_READABLE = 60
 """Leaves up to which a level is chosen by itself."""
 
 MOST = 200
 """Leaves up to which a level is drawn."""
 
-STUB = 0.5
+_STUB = 0.5
 """How far the lines of the coarsest exemplars go on, in levels."""
 
 LARGEST_DOT = 60.0
@@ -122,7 +122,7 @@ class _Drawing:
         y = self.heights[level - self.levels.start]
         top = level == self.levels[-1]
         joined = y if top else self.heights[level + 1 - self.levels.start][self.hierarchy.parents(level)]
-        end = np.full(len(y), level + (STUB if top else 1.0))
+        end = np.full(len(y), level + (_STUB if top else 1.0))
         return np.stack([np.stack([np.full(len(y), level), end, end], 1), np.stack([y, y, joined], 1)], 2)
 
     def families(self) -> Iterator[tuple[int, Int64Array | None]]:
@@ -138,7 +138,7 @@ class _Drawing:
 
 def _readable_level(hierarchy: Hierarchy) -> int:
     """Return the finest level with few clusters, or else the coarsest."""
-    few = np.flatnonzero(hierarchy.n_clusters <= READABLE)
+    few = np.flatnonzero(hierarchy.n_clusters <= _READABLE)
     return int(few[0]) if len(few) else hierarchy.n_levels - 1
 
 
@@ -219,7 +219,7 @@ def _rule(ax: Any, tree: _Drawing) -> None:
     n_letters = sum(map(len, said)) + 2 * len(said)
     ax.set_xticks(tree.levels, said, fontsize=_letters(ax.get_window_extent().width, ax, 0.65 * n_letters))
     ax.set_xlabel("level")
-    ax.set_xlim(tree.levels[-1] + STUB, tree.levels.start - 0.05)
+    ax.set_xlim(tree.levels[-1] + _STUB, tree.levels.start - 0.05)
     ax.set_ylim(len(tree.leaves) - 0.4, -0.6)
 
 

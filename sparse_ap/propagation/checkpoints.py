@@ -28,7 +28,7 @@ from sparse_ap.storage.atomic_files import flush, replacing
 
 __all__ = ["Checkpoints", "NoCheckpoints", "Saved", "read_identity", "require_new"]
 
-FORMAT_VERSION = 2
+_FORMAT_VERSION = 2
 _KEPT = 2
 # What zip and numpy raise on files that are cut short or spoilt.
 _DAMAGE = (
@@ -207,7 +207,7 @@ def _write(folder: Path, saved: Saved) -> None:
     with replacing(path) as part, part.open("wb") as file:
         np.savez(
             file,
-            version=FORMAT_VERSION,
+            version=_FORMAT_VERSION,
             members=np.array(sorted(saved.arrays)),
             identity=np.array(list(saved.identity.items()), str).reshape(-1, 2),
             history=history_table(saved.history),
@@ -228,14 +228,14 @@ def _opened(path: Path) -> Iterator[Any]:
     # numpy does not close what it cannot read.
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         version = int(file["version"])
-        if version != FORMAT_VERSION:
+        if version != _FORMAT_VERSION:
             # Not passed over as damaged: the run would begin anew, and the checkpoint be removed.
             advice = (
-                "Update sparse_ap" if version > FORMAT_VERSION else "Go on with the version that wrote it"
+                "Update sparse_ap" if version > _FORMAT_VERSION else "Go on with the version that wrote it"
             )
             raise CheckpointError(
                 f"The checkpoint {path} is of version {version} of its format, and this sparse_ap goes on "
-                f"from version {FORMAT_VERSION}. {advice}, or give another folder to begin anew."
+                f"from version {_FORMAT_VERSION}. {advice}, or give another folder to begin anew."
             )
         yield file
 

@@ -12,7 +12,7 @@ from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.repair import repair
 from sparse_ap.propagation.result import Clustering, Outcome
 
-__all__ = ["all_equal", "arbitrary", "read_out"]
+__all__ = ["all_equal", "arbitrary", "clustering_of", "read_out"]
 
 
 def read_out(problem: Problem, propagation: Propagation, refine: Refinement | None) -> Clustering:
@@ -37,7 +37,7 @@ def clustering_of(
     problem: Problem, propagation: Propagation, assignment: Assignment, n_promoted: int
 ) -> Clustering:
     """Return an assignment as a clustering in the user's numbering."""
-    labels, exemplars, similarities = in_user_order(problem, assignment)
+    labels, exemplars, similarities = _in_user_order(problem, assignment)
     data_similarity, exemplar_preference = _value(problem, assignment)
     last = propagation.history[-1]
     return Clustering(
@@ -100,7 +100,7 @@ def _value(problem: Problem, assignment: Assignment) -> tuple[float, float]:
     return exact_sum(assignment.similarity), exact_sum(problem.preference[assignment.exemplar])
 
 
-def in_user_order(problem: Problem, assignment: Assignment) -> tuple[Int64Array, Int64Array, FloatArray]:
+def _in_user_order(problem: Problem, assignment: Assignment) -> tuple[Int64Array, Int64Array, FloatArray]:
     """Return labels, exemplars (ascending) and similarities in the user's numbering."""
     exemplars = np.sort(problem.user_id[assignment.exemplar]).astype(np.int64)
     labels = np.empty(len(assignment.chosen), np.int64)

@@ -15,7 +15,14 @@ from sparse_ap.kernels.support_bound import PreferenceRows
 from sparse_ap.propagation.assignment import Assignment, assign
 from sparse_ap.propagation.problem import Problem
 
-__all__ = ["NominationPass", "NominationRows", "NominationVectors", "RepairGainPass", "UncoveredVectors"]
+__all__ = [
+    "NominationPass",
+    "NominationRows",
+    "NominationVectors",
+    "RepairGainPass",
+    "UncoveredVectors",
+    "repair",
+]
 
 
 def repair(problem: Problem, exemplar: BoolArray) -> tuple[Assignment, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from sparse_ap.arguments import is_positive_integer, require, seed_of
 from sparse_ap.propagation.stopping import StopRule
 
-__all__ = ["EVALUATE_EVERY", "TOTAL_DAMPING", "Defaults", "Settings", "checked_settings"]
+__all__ = ["DEFAULTS", "EVALUATE_EVERY", "TOTAL_DAMPING", "Defaults", "Settings", "checked_settings"]
 
 
 @dataclass(frozen=True, slots=True)

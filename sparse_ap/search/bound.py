@@ -29,7 +29,6 @@ __all__ = [
     "OpenVectors",
     "ProvenGainPass",
     "SmoothGainPass",
-    "upper_bound",
     "with_bound",
 ]
 
@@ -44,10 +43,10 @@ _STEP = 0.3
 def with_bound(problem: Problem, clustering: Clustering, verbose: bool) -> Clustering:
     """Return a clustering with its bound, and show progress if ``verbose``."""
     with reading_progress("proof", 2 * _STEPS, verbose) as on_reading:
-        return replace(clustering, net_similarity_bound=upper_bound(problem, clustering, on_reading))
+        return replace(clustering, net_similarity_bound=_upper_bound(problem, clustering, on_reading))
 
 
-def upper_bound(problem: Problem, clustering: Clustering, on_reading: Callable[[], object]) -> float:
+def _upper_bound(problem: Problem, clustering: Clustering, on_reading: Callable[[], object]) -> float:
     """Return a number that no clustering of this graph exceeds in net similarity.
 
     Parameters

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.storage.validation import as_float, require_structure, require_triplets
 
-__all__ = ["csr_graph", "csr_of", "index_type"]
+__all__ = ["LARGEST_INT32", "csr_graph", "csr_of", "index_type"]
 
 LARGEST_INT32 = int(np.iinfo(np.int32).max)
 

@@ -28,7 +28,7 @@ from sparse_ap.storage.validation import (
 )
 from sparse_ap.storage.zarr_dense import dense_block
 
-__all__ = ["from_table", "open_collection"]
+__all__ = ["open_collection"]
 
 
 def open_collection(collection: Any, client: Client, fetch: Fetch) -> ChunkedStore:
@@ -50,7 +50,7 @@ def open_collection(collection: Any, client: Client, fetch: Fetch) -> ChunkedSto
     if isinstance(collection, dask.array.Array):
         return _from_array(collection, client, fetch)
     if is_dataframe_like(collection):
-        return from_table(collection, client, fetch)
+        return _from_table(collection, client, fetch)
     name = "Delayed" if isinstance(collection, Delayed) else type(collection).__name__
     raise InvalidInputError(
         f"The similarities are a dask {name}; of dask's collections an array of shape (n_points, n_points), "
@@ -134,7 +134,7 @@ _BARRIER = "shuffle-barrier-"
 _ROUTINE = _Routine()
 
 
-def from_table(table: Any, client: Client, fetch: Fetch) -> ChunkedStore:
+def _from_table(table: Any, client: Client, fetch: Fetch) -> ChunkedStore:
     """Compute a dask dataframe of edges, and bring those of each row together: dask's sorting by divisions.
 
     Parameters

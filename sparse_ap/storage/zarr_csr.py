@@ -20,7 +20,7 @@ from sparse_ap.storage.zarr_reader import SequentialReader, not_shared, read_all
 if TYPE_CHECKING:
     from dask.delayed import Delayed
 
-__all__ = ["ZarrPlace", "ZarrRows", "ZarrStore", "checksum_of"]
+__all__ = ["ZarrPlace", "ZarrRows", "ZarrStore"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +70,7 @@ class ZarrStore:
         """Return how another process reads consecutive rows."""
         place = ZarrPlace(len(self.indptr) - 1, self.positions, self.indices, self.data, self.fingerprints)
         starts = self.indptr[cuts[0].start : cuts[-1].stop + 1]
-        return task("open-part", ZarrPlace.part, place, tuple(cuts), checksum_of(starts), hold)
+        return task("open-part", ZarrPlace.part, place, tuple(cuts), _checksum_of(starts), hold)
 
     def canonical(self) -> CanonicalStore:
         """Return the graph as it is read, tidied block by block."""
@@ -145,7 +145,7 @@ class ZarrPlace:
         cuts : tuple of RowCut
             Consecutive.
         checksum : int
-            `checksum_of` their part of indptr, as it is known to be.
+            `_checksum_of` their part of indptr, as it is known to be.
         hold : bool
             Whether to read their edges now, and keep them.
 
@@ -156,7 +156,7 @@ class ZarrPlace:
         """
         first, last = cuts[0].start, cuts[-1].stop
         indptr = read_all(self.indptr, slice(first, last + 1)).astype(np.int64, copy=False)
-        if checksum_of(indptr) != checksum:
+        if _checksum_of(indptr) != checksum:
             raise not_shared(self.indptr)
         # Where all points have as many edges, every graph has the same indptr.
         for array, fingerprint in zip((self.indices, self.data), self.fingerprints, strict=True):
@@ -165,6 +165,6 @@ class ZarrPlace:
         return part.held() if hold else part
 
 
-def checksum_of(indptr: Int64Array) -> int:
+def _checksum_of(indptr: Int64Array) -> int:
     """Return a checksum of where rows begin."""
     return zlib.crc32(np.ascontiguousarray(indptr).data)

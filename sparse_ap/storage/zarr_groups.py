@@ -29,11 +29,11 @@ _ZEROS = (
     "missing_chunks='zero') accepts them."
 )
 
-Location = str | Path | zarr.Group | zarr.Array[Any]
+_Location = str | Path | zarr.Group | zarr.Array[Any]
 
 
 def open_zarr(
-    location: Location,
+    location: _Location,
     *,
     symmetric: bool = False,
     missing_chunks: str | None = None,
@@ -43,7 +43,7 @@ def open_zarr(
     """Open a graph without reading its edges; parameters as for `sparse_ap.graphs.open_graph`."""
     if missing_chunks not in (None, "zero"):
         raise InvalidInputError(f"missing_chunks={missing_chunks!r}; it must be 'zero' or None.")
-    node = node_at(location)
+    node = _node_at(location)
     if isinstance(node, zarr.Array):
         return _open_dense(node, missing_chunks, threshold, top_k)
     if threshold is not None or top_k is not None:
@@ -51,9 +51,9 @@ def open_zarr(
             f"{name_of(node)} is a sparse graph; threshold and top_k are for dense arrays. For a sparse "
             "graph use sparse-ap convert --top-k, or --min-similarity."
         )
-    require_known_form(node)
+    _require_known_form(node)
     _require_rows(node, symmetric)
-    return open_csr(node, missing_chunks)
+    return _open_csr(node, missing_chunks)
 
 
 def _open_dense(
@@ -70,7 +70,7 @@ def _open_dense(
     return ZarrDenseStore(array, fingerprint_of(array), threshold, top_k)
 
 
-def node_at(location: Location) -> zarr.Group | zarr.Array[Any]:
+def _node_at(location: _Location) -> zarr.Group | zarr.Array[Any]:
     if isinstance(location, zarr.Group | zarr.Array):
         return location
     if Path(str(location)).is_file():
@@ -92,7 +92,7 @@ def _absolute(location: str) -> str:
     return location if "://" in location else str(Path(location).absolute())
 
 
-def require_known_form(group: zarr.Group) -> None:
+def _require_known_form(group: zarr.Group) -> None:
     """Refuse a graph that a later version has written in another form."""
     version = _noted(group).get("version", FORMAT_VERSION)
     require_known(f"The graph {name_of(group)}", int(version), FORMAT_VERSION)
@@ -122,7 +122,7 @@ def _require_rows(group: zarr.Group, symmetric: bool) -> None:
         )
 
 
-def open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
+def _open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
     data, indices, indptr = (_array(group, name) for name in ("data", "indices", "indptr"))
     for array in (data, indices, indptr):
         _require_chunks(array, missing_chunks if array is not indices else None)
@@ -243,7 +243,7 @@ class SparseGroup:
 
 def open_sparse(location: Path, key: str | None) -> SparseGroup:
     """Open a sparse matrix: the group itself, or, of an AnnData store, the one under ``key``."""
-    group = node_at(location)
+    group = _node_at(location)
     if isinstance(group, zarr.Array):
         raise InvalidInputError(
             f"{location} is a dense array; a sparse graph is needed. Dense arrays are clustered as they are: "
@@ -251,7 +251,7 @@ def open_sparse(location: Path, key: str | None) -> SparseGroup:
         )
     if key is not None:
         group = _member(group, key)
-    require_known_form(group)
+    _require_known_form(group)
     by_columns = group.attrs.get("encoding-type") == "csc_matrix"
     missing = [name for name in ("data", "indices", "indptr") if name not in group]
     if missing:
@@ -261,12 +261,12 @@ def open_sparse(location: Path, key: str | None) -> SparseGroup:
             "is, such as 'obsp/distances'."
         )
     ids = group.get("ids")
-    return SparseGroup(open_csr(group, None), by_columns, ids if isinstance(ids, zarr.Array) else None)
+    return SparseGroup(_open_csr(group, None), by_columns, ids if isinstance(ids, zarr.Array) else None)
 
 
 def paths_of_graphs(location: Path) -> list[str] | None:
     """Return the keys of the graphs of an AnnData store; None for other groups."""
-    group = node_at(location)
+    group = _node_at(location)
     if isinstance(group, zarr.Array) or "obsp" not in group:
         return None
     return [f"obsp/{name}" for name in sorted(group["obsp"].keys())]  # type: ignore[union-attr]

@@ -8,6 +8,8 @@ import click
 
 from sparse_ap.cli.options import jobs_option
 
+__all__ = ["demo"]
+
 
 @click.command()
 @click.option(

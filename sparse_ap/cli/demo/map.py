@@ -19,17 +19,29 @@ from sparse_ap.cli.demo.regions import Regions
 from sparse_ap.errors import MissingDependencyError
 from sparse_ap.plotting.colours import ON_DARK, spread_colours
 
-__all__ = ["Caption", "draw_map", "require_matplotlib"]
+__all__ = [
+    "DOTS_PER_INCH",
+    "HEIGHT",
+    "INK",
+    "SPACE",
+    "WIDTH",
+    "Caption",
+    "blank_map",
+    "draw_globe",
+    "draw_map",
+    "require_matplotlib",
+    "write_caption",
+]
 
 WIDTH, HEIGHT = 2400, 1300
 """Size of the picture in pixels."""
 
 DOTS_PER_INCH = 200
-MAX_NAMES = 30
-CANDIDATES_PER_NAME = 10
+_MAX_NAMES = 30
+_CANDIDATES_PER_NAME = 10
 """How far down the list of regions to look for one whose name finds room."""
 
-SPACE, OCEAN, GRID, INK, FAINT = "#05070d", "#0b1220", "#18233a", "#f4f6fb", "#8b98b3"
+SPACE, _OCEAN, _GRID, INK, FAINT = "#05070d", "#0b1220", "#18233a", "#f4f6fb", "#8b98b3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +168,16 @@ def draw_globe(axes: Any) -> None:
     edge = equal_earth(latitudes, np.full(181, 180.0))
     axes.fill(
         *np.vstack([edge, edge[::-1] * (-1.0, 1.0)]).T,
-        facecolor=OCEAN,
-        edgecolor=GRID,
+        facecolor=_OCEAN,
+        edgecolor=_GRID,
         linewidth=0.8,
         zorder=0,
     )
     for east in range(-150, 180, 30):
-        axes.plot(*equal_earth(latitudes, np.full(181, float(east))).T, color=GRID, linewidth=0.4, zorder=1)
+        axes.plot(*equal_earth(latitudes, np.full(181, float(east))).T, color=_GRID, linewidth=0.4, zorder=1)
     for north in range(-60, 90, 30):
         ends = equal_earth(np.full(2, float(north)), np.array([-180.0, 180.0]))
-        axes.plot(*ends.T, color=GRID, linewidth=0.4, zorder=1)
+        axes.plot(*ends.T, color=_GRID, linewidth=0.4, zorder=1)
 
 
 def _draw_spokes(axes: Any, sheet: _Sheet) -> None:
@@ -201,14 +213,14 @@ def _draw_names(axes: Any, sheet: _Sheet) -> None:
 
     order = sheet.regions.exemplars[sheet.regions.largest_first()]
     halo = [withStroke(linewidth=1.6, foreground=SPACE)]
-    candidates = order[: CANDIDATES_PER_NAME * MAX_NAMES]
+    candidates = order[: _CANDIDATES_PER_NAME * _MAX_NAMES]
     style = {"fontsize": 5.6, "color": INK, "va": "bottom", "path_effects": halo, "zorder": 5}
     # A name's size is known once it is written: each is written, measured, then moved or taken away.
     texts = [axes.text(0, 0, sheet.regions.places.names[i], **style) for i in candidates]
     extents = [text.get_window_extent().size for text in texts]
     anchors = axes.transData.transform(sheet.points[candidates])
     frame = Box(*axes.get_window_extent().bounds)
-    placed = place_labels(anchors, extents, frame, gap=8.0, margin=22.0, limit=MAX_NAMES)
+    placed = place_labels(anchors, extents, frame, gap=8.0, margin=22.0, limit=_MAX_NAMES)
     for label in placed:
         texts[label.index].set_position(axes.transData.inverted().transform(label.box[:2]))
     for index in set(range(len(texts))) - {label.index for label in placed}:

@@ -15,7 +15,7 @@ __all__ = ["EARTH_RADIUS_KM", "Places", "great_circle_km", "load_places", "unit_
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius of the Earth (IUGG)."""
 
-UNITS_PER_DEGREE = 100_000
+_UNITS_PER_DEGREE = 100_000
 """The packed file holds coordinates in whole 1e-5 degrees, as GeoNames gives them: about a metre."""
 
 
@@ -67,8 +67,8 @@ def load_places() -> Places:
         return Places(
             names=tuple(lzma.decompress(packed["names"].tobytes()).decode().split("\n")),
             countries=packed["country_codes"].astype(np.str_)[packed["country"]],
-            latitude=packed["latitude"] / UNITS_PER_DEGREE,
-            longitude=packed["longitude"] / UNITS_PER_DEGREE,
+            latitude=packed["latitude"] / _UNITS_PER_DEGREE,
+            longitude=packed["longitude"] / _UNITS_PER_DEGREE,
         )
 
 

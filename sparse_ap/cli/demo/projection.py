@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = ["CENTRAL_MERIDIAN", "equal_earth", "relative_longitude"]
 
-A1, A2, A3, A4 = 1.340264, -0.081106, 0.000893, 0.003796
+_A1, _A2, _A3, _A4 = 1.340264, -0.081106, 0.000893, 0.003796
 """The polynomial's coefficients, from the paper."""
 
 CENTRAL_MERIDIAN = 11.0
@@ -53,7 +53,7 @@ def equal_earth(latitude: NDArray[np.float64], relative: NDArray[np.float64]) ->
     theta = np.arcsin(np.sqrt(3.0) / 2.0 * np.sin(np.radians(latitude)))
     square = theta * theta
     sixth = square**3
-    y = theta * (A1 + A2 * square + sixth * (A3 + A4 * square))
-    slope = A1 + 3.0 * A2 * square + sixth * (7.0 * A3 + 9.0 * A4 * square)
+    y = theta * (_A1 + _A2 * square + sixth * (_A3 + _A4 * square))
+    slope = _A1 + 3.0 * _A2 * square + sixth * (7.0 * _A3 + 9.0 * _A4 * square)
     x = 2.0 * np.sqrt(3.0) / 3.0 * np.radians(relative) * np.cos(theta) / slope
     return np.column_stack([x, y])

@@ -21,25 +21,17 @@ from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.graphs import knn_graph
 from sparse_ap.propagation.result import Clustering, SweepReport
 
-__all__ = [
-    "EXEMPLAR_COST_KM",
-    "N_NEIGHBORS",
-    "DemoFigures",
-    "cluster_places",
-    "demonstrate",
-    "great_circle_graph",
-    "run_demo",
-]
+__all__ = ["N_NEIGHBORS", "DemoFigures", "demonstrate", "great_circle_graph", "run_demo"]
 
 N_NEIGHBORS = 200
 """A place can only stand for places that have it among their nearest: this bounds a region's size."""
 
-EXEMPLAR_COST_KM = 10_000.0
+_EXEMPLAR_COST_KM = 10_000.0
 """What an exemplar must spare the other places in distance: as far as from the equator to a pole."""
 
-SWEEPS_BETWEEN_REPORTS = 25
+_SWEEPS_BETWEEN_REPORTS = 25
 
-Echo = Callable[[str], object]
+_Echo = Callable[[str], object]
 T = TypeVar("T")
 
 
@@ -111,9 +103,9 @@ class DemoFigures:
 def run_demo(
     output: Path,
     n_neighbors: int = N_NEIGHBORS,
-    preference: float = -EXEMPLAR_COST_KM,
+    preference: float = -_EXEMPLAR_COST_KM,
     n_jobs: int | None = None,
-    echo: Echo = print,
+    echo: _Echo = print,
 ) -> DemoFigures:
     """Find the places that stand for the world; write ``map.png``, ``hierarchy.png`` and ``clusters.csv``.
 
@@ -150,7 +142,7 @@ def run_demo(
 
 
 def demonstrate(
-    places: Places, output: Path, n_neighbors: int, preference: float, n_jobs: int | None, echo: Echo
+    places: Places, output: Path, n_neighbors: int, preference: float, n_jobs: int | None, echo: _Echo
 ) -> DemoFigures:
     """Do for any places what `run_demo` does for the world's; the parameters are the same.
 
@@ -160,7 +152,7 @@ def demonstrate(
     """
     echo(f"{len(places):,} places, each linked with its {n_neighbors} nearest")
     graph, knn_seconds = _timed(lambda: great_circle_graph(places, n_neighbors, n_jobs))
-    found, clustering_seconds = _timed(lambda: cluster_places(graph, preference, n_jobs, echo))
+    found, clustering_seconds = _timed(lambda: _cluster_places(graph, preference, n_jobs, echo))
     regions = measure_regions(places, found.labels, found.exemplars)
     write_table(regions, output / "clusters.csv")
     caption = _caption(regions, found, graph.nnz, preference)
@@ -194,7 +186,7 @@ def great_circle_graph(places: Places, n_neighbors: int, n_jobs: int | None = No
     return graph
 
 
-def cluster_places(graph: Any, preference: float, n_jobs: int | None, echo: Echo) -> Clustering:
+def _cluster_places(graph: Any, preference: float, n_jobs: int | None, echo: _Echo) -> Clustering:
     """Cluster the places, with a line every so many sweeps.
 
     Parameters
@@ -214,7 +206,7 @@ def cluster_places(graph: Any, preference: float, n_jobs: int | None, echo: Echo
     """
 
     def tell(report: SweepReport) -> None:
-        if report.sweep % SWEEPS_BETWEEN_REPORTS == 0:
+        if report.sweep % _SWEEPS_BETWEEN_REPORTS == 0:
             echo(f"sweep {report.sweep}: {report.n_exemplars:,} exemplars, {report.n_unsettled:,} unsettled")
 
     return affinity_propagation(graph, preference=preference, n_jobs=n_jobs, callback=tell)

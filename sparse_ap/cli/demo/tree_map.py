@@ -27,19 +27,19 @@ from sparse_ap.plotting.colours import ON_DARK, spread_colours
 
 __all__ = ["RING", "Sheet", "continent_level", "draw_names", "draw_tree", "largest_first", "tree_caption"]
 
-N_CONTINENTS = 8
+_N_CONTINENTS = 8
 """The coarsest level drawn has about so many clusters, a colour each."""
 
 RING = 10.0
 """Pixels from the middle of a ring around the coarsest exemplars to its edge."""
 
-SHADES = (0.62, 0.95, 0.42)
+_SHADES = (0.62, 0.95, 0.42)
 """How bright the parts of a cluster are, so that they can be told apart."""
 
 
 def continent_level(tree: Hierarchy) -> int:
     """Return the coarsest level drawn."""
-    return tree.nearest_level(N_CONTINENTS)
+    return tree.nearest_level(_N_CONTINENTS)
 
 
 def tree_caption(tree: Hierarchy) -> Caption:
@@ -130,7 +130,7 @@ class Sheet:
         vectors = unit_vectors(places)
         hue, shade = (
             spread_colours(vectors[tree.exemplars(level)], n)[tree.labels(level)]
-            for level, n in ((coarsest, len(ON_DARK)), (max(0, coarsest - 1), len(SHADES)))
+            for level, n in ((coarsest, len(ON_DARK)), (max(0, coarsest - 1), len(_SHADES)))
         )
         east = relative_longitude(places.longitude)
         colours = to_rgba_array(ON_DARK)[hue, :3]
@@ -141,7 +141,7 @@ class Sheet:
             east,
             equal_earth(places.latitude, east),
             colours,
-            np.array(SHADES)[shade],
+            np.array(_SHADES)[shade],
         )
 
 

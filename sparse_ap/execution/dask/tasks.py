@@ -13,7 +13,7 @@ from sparse_ap.kernels.block import Int32Array, RowCut
 from sparse_ap.kernels.edge_pass import ColumnReduction, Columns, Pass
 from sparse_ap.storage.store import Part
 
-__all__ = ["PackedColumns", "SentRows", "Share", "add_columns", "read_part", "unpacked", "written"]
+__all__ = ["SentRows", "Share", "add_columns", "read_part", "unpacked", "written"]
 
 
 class SparseColumn(NamedTuple):
@@ -23,7 +23,7 @@ class SparseColumn(NamedTuple):
     values: NDArray[Any]
 
 
-PackedColumns = tuple[NDArray[Any] | SparseColumn, ...]
+_PackedColumns = tuple[NDArray[Any] | SparseColumn, ...]
 
 
 class SentRows(NamedTuple):
@@ -71,7 +71,7 @@ class Share(NamedTuple):
     tally
     """
 
-    columns: PackedColumns
+    columns: _PackedColumns
     rows: Mapping[str, NDArray[Any]]
     tally: Any
 
@@ -92,14 +92,14 @@ def written(share: Share) -> tuple[Mapping[str, NDArray[Any]], Any]:
 
 
 def add_columns(
-    reductions: tuple[ColumnReduction, ...], n_points: int, *summands: Share | PackedColumns
-) -> PackedColumns:
+    reductions: tuple[ColumnReduction, ...], n_points: int, *summands: Share | _PackedColumns
+) -> _PackedColumns:
     """Combine the columns of parts, or columns combined already."""
     columns = (summand.columns if isinstance(summand, Share) else summand for summand in summands)
     return tuple(map(_packed, unpacked(reductions, n_points, *columns)))
 
 
-def unpacked(reductions: tuple[ColumnReduction, ...], n_points: int, *columns: PackedColumns) -> Columns:
+def unpacked(reductions: tuple[ColumnReduction, ...], n_points: int, *columns: _PackedColumns) -> Columns:
     """Combine columns, and write out every entry."""
     return tuple(
         _total(reduction, n_points, [packed[which] for packed in columns])

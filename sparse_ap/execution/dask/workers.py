@@ -17,7 +17,7 @@ from distributed import Client, Worker
 
 from sparse_ap.errors import ClusterError
 
-__all__ = ["Member", "Workers"]
+__all__ = ["PATIENCE", "Member", "Workers"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,15 +33,15 @@ from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.validation import require_indptr, require_square
 from sparse_ap.storage.zarr_groups import open_sparse, paths_of_graphs
 
-__all__ = ["from_file", "from_matrix", "from_object", "from_tables"]
+__all__ = ["from_file", "from_object"]
 
 
 def from_object(given: Any, similarity: Similarity | None, n_points: int | None) -> RowBlocks:
     """Take what is no file: a sparse matrix, a pair of neighbour tables, or row blocks."""
     if scipy.sparse.issparse(given):
-        return from_matrix(given, similarity)
+        return _from_matrix(given, similarity)
     if isinstance(given, tuple) and len(given) == 2:
-        return from_tables(given[0], given[1], "-d" if similarity is None else similarity)
+        return _from_tables(given[0], given[1], "-d" if similarity is None else similarity)
     if isinstance(given, np.ndarray) or not isinstance(given, Iterable):
         raise InvalidInputError(
             f"A {type(given).__name__} was given; needed is a path, a scipy sparse matrix, a pair (indices, "
@@ -50,7 +50,7 @@ def from_object(given: Any, similarity: Similarity | None, n_points: int | None)
     return _as_asked(from_pieces(given, n_points), similarity)
 
 
-def from_matrix(matrix: Any, similarity: Similarity | None) -> RowBlocks:
+def _from_matrix(matrix: Any, similarity: Similarity | None) -> RowBlocks:
     """Take a scipy sparse matrix."""
     store = MemoryStore.from_sparse(matrix)
     n = len(store.indptr) - 1
@@ -71,7 +71,7 @@ def from_file(path: Path, key: str | None, similarity: Similarity | None, open_f
     if path.suffix == ".npz":
         return _from_npz(path, similarity)
     if path.suffix == ".mtx" or path.name.endswith(".mtx.gz"):
-        return from_matrix(_read_mtx(path), similarity)
+        return _from_matrix(_read_mtx(path), similarity)
     raise InvalidInputError(
         f"{path} ends in {path.suffix!r}; graphs are read from .npz, .mtx, .h5ad, zarr folders, and edge "
         "lists (.parquet, .tsv, .csv, .txt, .m8, .abc, also .gz)."
@@ -91,7 +91,7 @@ def _from_npz(path: Path, similarity: Similarity | None) -> RowBlocks:
         with np.load(path, allow_pickle=False) as file:
             if {"indices", "distances"} <= set(file.files):
                 pair = file["indices"], file["distances"]
-                return from_tables(*pair, "-d" if similarity is None else similarity)
+                return _from_tables(*pair, "-d" if similarity is None else similarity)
         matrix = scipy.sparse.load_npz(path)
     except InvalidInputError:
         raise
@@ -100,7 +100,7 @@ def _from_npz(path: Path, similarity: Similarity | None) -> RowBlocks:
             f"{path} is no sparse matrix of scipy.sparse.save_npz, holds no neighbour lists (the arrays "
             f"'indices' and 'distances'), or is damaged ({error})."
         ) from error
-    return from_matrix(matrix, similarity)
+    return _from_matrix(matrix, similarity)
 
 
 def _read_mtx(path: Path) -> Any:
@@ -178,7 +178,7 @@ def _way(name: str, similarity: Similarity | None) -> Similarity | None:
     return "-d" if similarity is None and name.endswith("distances") else similarity
 
 
-def from_tables(indices: Any, distances: Any, similarity: Similarity) -> RowBlocks:
+def _from_tables(indices: Any, distances: Any, similarity: Similarity) -> RowBlocks:
     """Take neighbour lists as `from_knn` does, some rows at a time.
 
     Raises

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 # Edges that are worked on at a time; rows are never torn apart.
-EDGES_AT_A_TIME = 2**20
+_EDGES_AT_A_TIME = 2**20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +63,7 @@ class RowBlocks:
     ids: Iterable[NDArray[Any]] | None = None
 
 
-def cuts(indptr: Int64Array, n_edges: int = EDGES_AT_A_TIME) -> Iterator[RowCut]:
+def cuts(indptr: Int64Array, n_edges: int = _EDGES_AT_A_TIME) -> Iterator[RowCut]:
     """Cut rows so that each block has ``n_edges``, or one row more."""
     row, n_rows = 0, len(indptr) - 1
     while row < n_rows:

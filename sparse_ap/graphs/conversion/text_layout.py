@@ -11,7 +11,7 @@ from typing import IO
 
 from sparse_ap.errors import InvalidInputError
 
-__all__ = ["TextLayout", "layout_of"]
+__all__ = ["TextLayout", "kind_of", "layout_of", "number_of"]
 
 # The columns of BLAST's -outfmt 6 and of MMseqs2's convertalis.
 _M8 = ("query", "target", "pident", "length", "mismatch", "gapopen", "qstart", "qend", "sstart", "send",

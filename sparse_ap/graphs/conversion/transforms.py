@@ -38,9 +38,8 @@ __all__ = [
     "Sorter",
     "TransformOptions",
     "Triplets",
-    "mirrored",
-    "relabelled",
     "reshaped",
+    "rows_of",
     "sorted_graph",
     "transposed",
     "triplets",
@@ -102,7 +101,7 @@ def reshaped(graph: RowBlocks, options: TransformOptions, scratch: Scratch) -> R
         graph = _without_low(graph, options.floor)
     if options.symmetrise:
         n_edges = None if graph.n_edges is None else 2 * graph.n_edges
-        graph = sorted_graph(graph, mirrored(triplets(graph.blocks)), n_edges, scratch)
+        graph = sorted_graph(graph, _mirrored(triplets(graph.blocks)), n_edges, scratch)
     if options.top_k is not None:
         k = int(options.top_k)
         n_edges = graph.n_points * k if graph.n_edges is None else min(graph.n_edges, graph.n_points * k)
@@ -134,7 +133,7 @@ def _reordered(graph: RowBlocks, order: Any, scratch: Scratch) -> RowBlocks:
     else:
         order = _permutation(order, graph.n_points)
         rows = order if before is None else _inverse(before)[order]
-    edges = relabelled(_inverse(rows), triplets(graph.blocks))
+    edges = _relabelled(_inverse(rows), triplets(graph.blocks))
     graph = sorted_graph(graph, edges, graph.n_edges, scratch)
     return replace(graph, origin=replace(graph.origin, order=order))
 
@@ -217,14 +216,14 @@ def transposed(edges: Iterable[Triplets]) -> Iterator[Triplets]:
     return (Triplets(columns, rows, s) for rows, columns, s in edges)
 
 
-def mirrored(edges: Iterable[Triplets]) -> Iterator[Triplets]:
+def _mirrored(edges: Iterable[Triplets]) -> Iterator[Triplets]:
     """Give every edge in both directions."""
     for rows, columns, s in edges:
         yield Triplets(rows, columns, s)
         yield Triplets(columns, rows, s)
 
 
-def relabelled(new_number: Int32Array, edges: Iterable[Triplets]) -> Iterator[Triplets]:
+def _relabelled(new_number: Int32Array, edges: Iterable[Triplets]) -> Iterator[Triplets]:
     """Give points other numbers."""
     return (Triplets(new_number[rows], new_number[columns], s) for rows, columns, s in edges)
 
