@@ -1,5 +1,6 @@
 """Affinity propagation for similarity graphs too large for a dense matrix."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
@@ -50,6 +51,10 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# Pickles from before November 2026 look for the results in these modules.
+sys.modules["sparse_ap.model"] = sys.modules["sparse_ap.propagation.result"]
+sys.modules["sparse_ap.tree"] = sys.modules["sparse_ap.clustering.tree"]
 
 
 def __getattr__(name: str) -> Any:

@@ -38,6 +38,8 @@ class PreferencePath:
         One for each.
     """
 
+    __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
+
     preferences: Float64Array
     clusterings: tuple[Clustering, ...]
 

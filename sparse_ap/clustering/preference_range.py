@@ -38,6 +38,8 @@ class PreferenceRange:
         No clustering of the graph has fewer: proven.
     """
 
+    __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
+
     lowest: float
     highest: float
     least_clusters: int

@@ -50,6 +50,9 @@ class Cut(NamedTuple):
         return np.bincount(self.labels, minlength=self.n_clusters)
 
 
+Cut.__module__ = "sparse_ap"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Hierarchy:
     """Exemplars of exemplars, level by level.
@@ -68,6 +71,8 @@ class Hierarchy:
     n_edges : int
         Edges of the graph, or the weight of the links.
     """
+
+    __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
 
     clusterings: tuple[Clustering, ...]
     graphs: tuple[scipy.sparse.csr_array, ...]

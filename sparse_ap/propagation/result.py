@@ -39,6 +39,9 @@ class SweepReport(NamedTuple):
     n_unsettled: int
 
 
+SweepReport.__module__ = "sparse_ap"
+
+
 def history_table(history: Iterable[SweepReport]) -> Int64Array:
     """Return reports as files have them: a row a sweep, of four columns."""
     rows = [(report.sweep, report.n_exemplars, report.n_changed, report.n_unsettled) for report in history]
@@ -56,6 +59,8 @@ def history_in(table: NDArray[Any]) -> tuple[SweepReport, ...]:
 
 class Outcome(Enum):
     """How a run ended. The value is advice to the user."""
+
+    __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
 
     CONVERGED = "The exemplars have settled."
     MAX_ITER_REACHED = (
@@ -111,6 +116,8 @@ class Clustering:
     preference : float or None
         That of every point, given or found; None where they are not all equal.
     """
+
+    __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
 
     labels: Int64Array
     exemplars: Int64Array
