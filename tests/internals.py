@@ -10,21 +10,16 @@ from typing import Any
 
 import pytest
 
-from sparse_ap.execution import blocking as plan
-from sparse_ap.execution import budget
-from sparse_ap.execution.dask import client as cli_cluster
-from sparse_ap.execution.dask import executor as cluster
-from sparse_ap.execution.dask import placement
-from sparse_ap.execution.dask import placement as layout
-from sparse_ap.execution.dask import workers as workers_module
+from sparse_ap.execution import blocking, budget
+from sparse_ap.execution.dask import client, executor, placement, workers
 from sparse_ap.search import refinement
 
 PLACES: dict[str, tuple[ModuleType, str]] = {
     # Of a block in memory, and of one that is streamed.
-    "least_edges": (plan, "_LEAST_EDGES"),
-    "streamed_edges": (plan, "_STREAMED_EDGES"),
+    "least_edges": (blocking, "_LEAST_EDGES"),
+    "streamed_edges": (blocking, "_STREAMED_EDGES"),
     # Of a graph that is brought to this process.
-    "edges_at_hand": (budget, "_AT_HAND"),
+    "local_edges": (budget, "_LOCAL_EDGES"),
     # Similarities to candidates that are kept for exchanges.
     "candidates": (budget, "_CANDIDATES"),
     # Edges that the search reads, and similarities that exchanges see.
@@ -34,14 +29,14 @@ PLACES: dict[str, tuple[ModuleType, str]] = {
     "most_edges": (placement, "_MOST_EDGES"),
     # Of a worker's memory: what is not for edges.
     "machinery": (placement, "_MACHINERY"),
-    "kept_in_memory": (layout, "kept_in_memory"),
+    "kept_in_memory": (placement, "kept_in_memory"),
     # Seconds that a cluster is waited for.
-    "patience": (workers_module, "PATIENCE"),
-    "timeout": (cli_cluster, "_TIMEOUT"),
+    "patience": (workers, "PATIENCE"),
+    "timeout": (client, "_TIMEOUT"),
     # Packages whose versions are compared.
-    "must_agree": (workers_module, "_MUST_AGREE"),
+    "must_agree": (workers, "_MUST_AGREE"),
     # What a task on a cluster does.
-    "read_part": (cluster, "read_part"),
+    "read_part": (executor, "read_part"),
 }
 
 

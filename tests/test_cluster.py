@@ -225,7 +225,7 @@ def test_a_whole_run_to_its_end(client: Client, tmp_path: Path) -> None:
 @pytest.fixture
 def far(monkeypatch: pytest.MonkeyPatch) -> None:
     """No graph is so small that it is brought to this process."""
-    change(monkeypatch, edges_at_hand=0)
+    change(monkeypatch, local_edges=0)
 
 
 @pytest.mark.usefixtures("far")

@@ -283,7 +283,7 @@ def test_tasks_have_names(workers: RunningCluster, tmp_path: Path) -> None:
         scored(graph, preference=-0.01, client=workers.client)
     names = workers.client.run_on_scheduler(clusters.prefixes_of_tasks)
     assert {
-        *("open-part", "tidy-part", "join-blocks", "chunk-to-block", "edges-to-block", "row-lengths"),
+        *("open-part", "canonical-part", "join-blocks", "chunk-to-block", "edges-to-block", "row-lengths"),
         *("last-point", "count-edges", "add-counts", "part", "fetch-rows", "add-columns", "compact-sweep"),
     } <= names
     assert any("check-edges" in name for name in names)

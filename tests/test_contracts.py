@@ -1,4 +1,4 @@
-"""What every store, every executor and every pass must do: a new one joins by adding a subclass, or a case."""
+"""What every store, executor and pass must do: a new one joins by adding a subclass, or a case."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dask.delayed import Delayed, delayed
 from distributed import Client, LocalCluster
 from samples import knn_similarity
 
-import sparse_ap.kernels
+import sparse_ap
 from sparse_ap.execution.dask.executor import DaskExecutor
 from sparse_ap.execution.executor import new_columns, read_blocks
 from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
@@ -502,8 +502,9 @@ CASES: dict[str, Any] = {
 
 def test_every_pass_is_a_case() -> None:
     modules = [
-        importlib.import_module(f"sparse_ap.kernels.{found.name}")
-        for found in pkgutil.iter_modules(sparse_ap.kernels.__path__)
+        importlib.import_module(found.name)
+        for found in pkgutil.walk_packages(sparse_ap.__path__, "sparse_ap.")
+        if found.name != "sparse_ap.__main__"
     ]
     passes = {
         name

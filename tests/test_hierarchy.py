@@ -199,7 +199,7 @@ def test_the_same_tree_in_every_way(
     for way in ways:
         assert tree_bits(hierarchy(**way)) == tree_bits(tree), way
     # On the cluster itself, a small graph though it is.
-    change(monkeypatch, edges_at_hand=0)
+    change(monkeypatch, local_edges=0)
     assert tree_bits(hierarchy(**ways[-1], clustering=tree.clusterings[0])) == tree_bits(tree)
 
 

@@ -1,6 +1,6 @@
 """Pack GeoNames places into the file the demonstration ships.
 
-Usage: ``python tools/pack_places.py cities.parquet sparse_ap/demo/places.npz``
+Usage: ``python tools/pack_places.py cities.parquet sparse_ap/cli/demo/places.npz``
 
 The input is a Parquet table with one row a place and the columns ``name``, ``lat``, ``lng`` and
 ``country``.  The output is read with NumPy alone, and the same input gives the same bytes.  Needs pyarrow.

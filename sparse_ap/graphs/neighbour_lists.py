@@ -89,6 +89,12 @@ def from_knn(
 
 
 def table(values: ArrayLike, what: str) -> NDArray[Any]:
+    """Take rows of neighbours as a table, if they are equally long.
+
+    Raises
+    ------
+    InvalidInputError
+    """
     try:
         return np.asarray(values)
     except ValueError as error:
@@ -99,6 +105,12 @@ def table(values: ArrayLike, what: str) -> NDArray[Any]:
 
 
 def check_pair(ids: NDArray[Any], distances: NDArray[Any]) -> None:
+    """Refuse tables of ids and distances that do not belong together.
+
+    Raises
+    ------
+    InvalidInputError
+    """
     if ids.ndim != 2 or ids.shape != distances.shape:
         raise InvalidInputError(
             f"indices have shape {ids.shape} and distances {distances.shape}; two tables of the same shape "
@@ -114,6 +126,7 @@ def check_pair(ids: NDArray[Any], distances: NDArray[Any]) -> None:
 
 
 def slabs(n: int, k: int) -> Iterator[slice]:
+    """Cut ``n`` rows of ``k`` entries into ranges of about a million entries."""
     step = max(1, _ENTRIES_AT_A_TIME // max(k, 1))
     return (slice(start, start + step) for start in range(0, n, step))
 

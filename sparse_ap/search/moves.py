@@ -96,7 +96,8 @@ class ConflictRows(NamedTuple):
 class ConflictPass:
     """For each move, count the points it touches that a better move touches too.
 
-    A move touches the points whose exemplar, or whose fallback, it would change. Moves without conflicts touch no point in common, so that their gains add up.
+    A move touches the points whose exemplar, or whose fallback, it would change. Moves without conflicts
+    touch no point in common, so that their gains add up.
     """
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (COUNT,)

@@ -36,8 +36,8 @@ __all__ = ["Effort", "search"]
 # The largest change of a preference, in units of what a cluster loses on average against the ceiling: in
 # turn, since what a weaker perturbation finds a stronger one may not.
 _STRENGTHS = (0.2, 0.1)
-# While perturbations come, the last few moves of a climb are left to the next: each batch leaves about a third
-# of the moves to the one after it.
+# A climb between perturbations ends when no more than this share of the moves of its first batch is left: the
+# next climb makes those too, and each batch leaves about a third of its moves to the one after it.
 _LEFT = 0.01
 # Edges that are read in about a second.
 _SMALL = 1 << 27

@@ -112,7 +112,7 @@ class CanonicalStore:
         from sparse_ap.storage.store import HeldPart
 
         part = self.store.part(cuts, hold)
-        return part.canonical() if isinstance(part, HeldPart) else task("tidy-part", canonical, part)
+        return part.canonical() if isinstance(part, HeldPart) else task("canonical-part", canonical, part)
 
     def canonical(self) -> CanonicalStore:
         """Return itself."""

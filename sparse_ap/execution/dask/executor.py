@@ -129,18 +129,18 @@ class Exchange:
         shares: dict[int, Future[Any]] = {}
         sent_vectors = f"vectors-{self.token}"
         sent: dict[str, Future[Any]] = {}
-        for wave in _waves([part.owner for part in self.parts]):
+        for turn in _turns([part.owner for part in self.parts]):
             packages = {
                 self.parts[which].owner: {
                     f"rows-{self.token}-{which}": SentRows.of(self.pass_, rows, self.parts[which].rows)
                 }
-                for which in wave
+                for which in turn
             }
             if not sent:
                 # To one worker; the others have it from there, and from each other.
-                packages[self.parts[wave[0]].owner][sent_vectors] = vectors
+                packages[self.parts[turn[0]].owner][sent_vectors] = vectors
             sent |= self.transfer.send(packages)
-            for which in wave:
+            for which in turn:
                 shares[which] = self._share(which, sent[sent_vectors], sent.pop(f"rows-{self.token}-{which}"))
         return [shares[which] for which in range(len(self.parts))]
 
@@ -189,16 +189,16 @@ class Exchange:
         )
 
 
-def _waves(owners: Sequence[str]) -> list[list[int]]:
+def _turns(owners: Sequence[str]) -> list[list[int]]:
     """Return the places of the first part of each worker, of the second of each, and so on."""
-    waves: list[list[int]] = []
+    turns: list[list[int]] = []
     met: dict[str, int] = {}
     for which, owner in enumerate(owners):
         turn = met[owner] = met.get(owner, -1) + 1
-        if turn == len(waves):
-            waves.append([])
-        waves[turn].append(which)
-    return waves
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(which)
+    return turns
 
 
 def _name_of(pass_: object) -> str:
