@@ -367,9 +367,10 @@ def outcome(given: Any, options: dict[str, Any]) -> Any:
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[list[bool]]:
     """What each placement has kept in the workers' memory."""
     seen: list[list[bool]] = []
+    decide = placement.kept_in_memory
 
     def noting(*given: Any) -> list[bool]:
-        seen.append(placement.kept_in_memory(*given))
+        seen.append(decide(*given))
         return seen[-1]
 
     change(monkeypatch, kept_in_memory=noting)

@@ -174,7 +174,7 @@ def killed(cluster: RunningCluster) -> None:
     cluster.living()[0].kill()
 
 
-@pytest.mark.parametrize("in_memory", [pytest.param(False, fingerprints=pytest.mark.slow), True])
+@pytest.mark.parametrize("in_memory", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_workers_are_killed_and_others_come(
     in_memory: bool, pair: RunningCluster, moments: Moments, path: Path, expected: Any
 ) -> None:
@@ -329,7 +329,7 @@ def parts_alone(cluster: RunningCluster) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", ["its tasks are cancelled", pytest.param("its worker is gone", fingerprints=pytest.mark.slow)]
+    "how", ["its tasks are cancelled", pytest.param("its worker is gone", marks=pytest.mark.slow)]
 )
 def test_nothing_is_left_of_an_aborted_pass(
     how: str, pair: RunningCluster, path: Path, expected: Any, monkeypatch: pytest.MonkeyPatch
@@ -430,7 +430,7 @@ def test_a_worker_that_is_out_of_reach_is_sent_to_through_the_scheduler(
     assert tried
 
 
-@pytest.mark.parametrize("n_paused", [1, pytest.param(2, fingerprints=pytest.mark.slow)])
+@pytest.mark.parametrize("n_paused", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_work_goes_on_where_workers_are_paused(
     n_paused: int, pair: RunningCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -506,7 +506,7 @@ def alive(process: psutil.Process) -> bool:
 
 
 @pytest.mark.full_search
-@pytest.mark.parametrize("keep", [True, pytest.param(False, fingerprints=pytest.mark.slow)])
+@pytest.mark.parametrize("keep", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_ctrl_c_ends_a_command_and_its_workers(tmp_path: Path, path: Path, keep: bool) -> None:
     kept, output = tmp_path / "kept", tmp_path / "labels.npz"
     options = ["--dask-workers", "2", "--checkpoint", str(kept), "--checkpoint-every", "5"]

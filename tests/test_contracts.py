@@ -124,8 +124,8 @@ class StoreContract:
 
     def test_reading_again_gives_the_same(self) -> None:
         store = self.store()
-        nearest, second = (block_of(store, RowCut(3, 90)) for _ in range(2))
-        assert (nearest.data == second.data).all()
+        first, second = (block_of(store, RowCut(3, 90)) for _ in range(2))
+        assert (first.data == second.data).all()
 
 
 class TestMemoryStore(StoreContract):
@@ -437,7 +437,7 @@ CASES: dict[str, Any] = {
     "SmoothGainPass": (lambda: SmoothGainPass(0.01, GRID), (), DualRows(PREFERENCE)),
     "CoverPass": (lambda: CoverPass(0.01, GRID), OpenVectors(SUPPORT), CoverRows(PREFERENCE, np.zeros(500))),
     "ProvenGainPass": (lambda: ProvenGainPass(GRID), (), DualRows(PREFERENCE)),
-    "LookPass": (lambda: EvaluationPass(GRID), ExemplarVectors(EXEMPLAR), PreferenceRows(PREFERENCE)),
+    "EvaluationPass": (lambda: EvaluationPass(GRID), ExemplarVectors(EXEMPLAR), PreferenceRows(PREFERENCE)),
     "AssignmentPass": (
         AssignmentPass,
         RankedVectors(EXEMPLAR, USER_ID),
@@ -453,7 +453,7 @@ CASES: dict[str, Any] = {
         SweepVectors(TOTAL.astype(np.float32)),
         _compact_rows(),
     ),
-    "ClaimPass": (
+    "ConflictPass": (
         ConflictPass,
         ConflictVectors(FIRST, np.where(UNCOVERED, USER_ID, 0).astype(np.int32), RNG.random(500) < 0.5),
         ConflictRows(VALUE, FALLBACK, SECOND),
@@ -464,28 +464,28 @@ CASES: dict[str, Any] = {
         PlaceVectors(np.where(USER_ID < 40, USER_ID, -1).astype(np.int32)),
         TableRows(np.full((500, 40), -np.inf, np.float32)),
     ),
-    "LinkPass": (
+    "ComponentPass": (
         ComponentPass,
         ComponentVectors(np.where(UNCOVERED, USER_ID + 1, 0).astype(np.int32)),
         ComponentRows(VALUE, np.zeros(500, np.int32)),
     ),
-    "StandingPass": (
+    "NearestTwoPass": (
         lambda: NearestTwoPass(-1.0),
         RankedVectors(EXEMPLAR, USER_ID),
         NearestTwoRows(PREFERENCE, FIRST, VALUE, SECOND, FALLBACK),
     ),
     "CollectPass": (CollectPass, (), ()),
-    "ContractionPass": (
+    "CoarseningPass": (
         lambda: CoarseningPass(Links(50, 0, 50, 1 << 16)),
         ClusterVectors(np.arange(500, dtype=np.int32) // 10),
         (),
     ),
-    "ExtentPass": (EdgeSummaryPass, (), BestRows(np.zeros(500))),
+    "EdgeSummaryPass": (EdgeSummaryPass, (), BestRows(np.zeros(500))),
     "MedoidPass": (lambda: MedoidPass(GRID, -1.0), ChosenVectors(np.arange(500, dtype=np.int32) // 50), ()),
     "HistogramPass": (lambda: HistogramPass(np.zeros(1, np.uint64), 16), (), ()),
     "OutDegreePass": (OutDegreePass, (), OutDegreeRows(np.zeros(500, np.int32))),
     "ReorderingPass": (_reordering, (), ()),
-    "RescueGainPass": (
+    "RepairGainPass": (
         lambda: RepairGainPass(GRID),
         UncoveredVectors(UNCOVERED),
         PreferenceRows(PREFERENCE),

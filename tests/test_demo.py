@@ -174,12 +174,12 @@ def test_label_limit_is_kept() -> None:
 
 
 def test_labels_cover_no_mark() -> None:
-    anchor, tally, frame = np.array([[50.0, 50.0]]), [np.array([30.0, 10.0])], Box(0.0, 0.0, 200.0, 100.0)
-    fingerprint = Box(60.0, 45.0, 5.0, 5.0)
-    (beside,) = place_labels(anchor, tally, frame, gap=2.0, margin=1.0, limit=1, fingerprints=[fingerprint])
+    anchor, extent, frame = np.array([[50.0, 50.0]]), [np.array([30.0, 10.0])], Box(0.0, 0.0, 200.0, 100.0)
+    mark = Box(60.0, 45.0, 5.0, 5.0)
+    (beside,) = place_labels(anchor, extent, frame, gap=2.0, margin=1.0, limit=1, marks=[mark])
     assert beside.box == Box(18.0, 45.0, 30.0, 10.0)
     everywhere = [Box(0.0, 0.0, 200.0, 100.0)]
-    assert place_labels(anchor, tally, frame, gap=2.0, margin=1.0, limit=1, fingerprints=everywhere) == []
+    assert place_labels(anchor, extent, frame, gap=2.0, margin=1.0, limit=1, marks=everywhere) == []
 
 
 def test_regions_are_measured(regions: Regions) -> None:

@@ -121,7 +121,7 @@ def run_command(command: str) -> str:
 
 def marked(page: Path) -> Any:
     """Return a page as a parameter, marked where its blocks are slow."""
-    return pytest.param(page, fingerprints=pytest.mark.slow) if name(page) in SLOW else page
+    return pytest.param(page, marks=pytest.mark.slow) if name(page) in SLOW else page
 
 
 @pytest.mark.parametrize("page", [marked(page) for page in PAGES], ids=name)

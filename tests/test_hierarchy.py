@@ -46,7 +46,7 @@ from sparse_ap.storage.memory import MemoryStore
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 # The package's attribute of that name is the function.
-hierarchy_module = sys.modules["sparse_ap.hierarchy"]
+hierarchy_module = sys.modules["sparse_ap.clustering.hierarchy"]
 GRAPH = knn_similarity(2000, 8, 2, seed=6)
 
 

@@ -21,11 +21,11 @@ PROGRAM = """
 import json, re, sys, warnings
 import numpy as np
 import psutil
-import sparse_ap.runs
-import sparse_ap.ways
+import sparse_ap.clustering.solver
+import sparse_ap.execution.plans
 from sparse_ap import affinity_propagation
 from sparse_ap.graphs import open_graph
-from sparse_ap.refinement import Effort
+from sparse_ap.search.refinement import Effort
 
 warnings.simplefilter("ignore")
 path, limit, kind, n_perturbations = sys.argv[1:]
@@ -34,17 +34,17 @@ effort = Effort(200 if int(n_perturbations) else 0, int(n_perturbations))
 sparse_ap.clustering.solver.Effort.after = lambda *given: effort
 chosen = []
 choose = sparse_ap.execution.plans.first_that_fits
-def noted(ways, size, limit):
-    way = choose(ways, size, limit)
-    chosen.extend([way, psutil.Process().memory_info().rss + way.extra_bytes(size)])
-    return way
+def noted(plans, size, limit):
+    plan = choose(plans, size, limit)
+    chosen.extend([plan, psutil.Process().memory_info().rss + plan.extra_bytes(size)])
+    return plan
 sparse_ap.execution.plans.first_that_fits = noted
 clustering = affinity_propagation(given, memory_limit=limit, preference=-2.0, max_iter=11, n_jobs=n_jobs)
-way, promised = chosen
+plan, promised = chosen
 print(json.dumps({
     # Not getrusage, whose peak a process inherits from the one that started it.
     "peak": 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]),
-    "way": [way.load, way.streaming, way.reorder, way.n_threads],
+    "plan": [plan.load, plan.streaming, plan.reorder, plan.n_threads],
     "promised": promised,
     "net_similarity": clustering.net_similarity,
 }))
@@ -69,39 +69,37 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def solver(path: Path, limit: str, kind: str = "any", n_perturbations: int = 0) -> Any:
-    """Solver it in a process of its own; return what it says."""
+def run(path: Path, limit: str, kind: str = "any", n_perturbations: int = 0) -> Any:
+    """Run it in a process of its own; return what it says."""
     command = [sys.executable, "-c", PROGRAM, str(path), limit, kind, str(n_perturbations)]
-    done = subprocess.solver(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 def test_the_peak_stays_under_the_limit(path: Path) -> None:
     # Kernels that are compiled first need memory that those in numba's cache do not.
-    solver(Path(f"{path}-small"), "2GB")
-    results = {limit: solver(path, limit) for limit in ("560MB", "700MB", "1GB")}
+    run(Path(f"{path}-small"), "2GB")
+    results = {limit: run(path, limit) for limit in ("560MB", "700MB", "1GB")}
     for limit, result in results.items():
         assert result["peak"] <= 1e6 * int(limit.removesuffix("MB").replace("1GB", "1000"))
-    assert results["560MB"]["way"][:3] == [False, True, False]
-    assert results["1GB"]["way"][:3] == [True, False, True]
+    assert results["560MB"]["plan"][:3] == [False, True, False]
+    assert results["1GB"]["plan"][:3] == [True, False, True]
     assert len({result["net_similarity"] for result in results.values()}) == 1
 
 
 @pytest.mark.slow
 def test_the_search_takes_no_more_for_each_point_than_is_promised(path: Path) -> None:
     """What a process needs anyway is promised generously; so the growth with the points is compared."""
-    solver(Path(f"{path}-small"), "2GB", "streamed", n_perturbations=2)
-    few, many = (
-        solver(Path(name), "2GB", "streamed", n_perturbations=2) for name in (f"{path}-quarter", path)
-    )
+    run(Path(f"{path}-small"), "2GB", "streamed", n_perturbations=2)
+    few, many = (run(Path(name), "2GB", "streamed", n_perturbations=2) for name in (f"{path}-quarter", path))
     assert many["peak"] <= many["promised"]
     assert many["peak"] - few["peak"] <= many["promised"] - few["promised"]
 
 
 def test_what_will_not_fit_is_refused_before_the_start(path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, str(path), "230MB", "any", "0"]
-    done = subprocess.solver(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "MemoryLimitError: " in done.stderr
     assert "The limit is 0.23 GB. Raise memory_limit to that" in done.stderr
 

@@ -177,7 +177,7 @@ GRAPH = knn_similarity(300, 6, 2, seed=5)
 def test_parts_together_do_what_a_pass_does(inner: list[int]) -> None:
     store, pass_ = MemoryStore.from_sparse(GRAPH), EdgeSummaryPass()
     rows = BestRows(np.empty(300))
-    (in_degree,), tally = SerialExecutor().run(pass_, store, [RowCut(0, 300)], (), rows)
+    (in_degree,), expected = SerialExecutor().run(pass_, store, [RowCut(0, 300)], (), rows)
     shares, best, total = [], BestRows(np.full(300, np.nan)), pass_.nothing
     for start, stop in pairwise([0, *sorted(inner), 300]):
         part, cut = store.part([RowCut(start, stop)], hold=True), RowCut(start, stop)
@@ -191,7 +191,7 @@ def test_parts_together_do_what_a_pass_does(inner: list[int]) -> None:
     (count,) = unpacked(pass_.column_reductions, 300, add_columns(pass_.column_reductions, 300, *shares))
     assert count.tobytes() == in_degree.tobytes()
     assert best.best.tobytes() == rows.best.tobytes()
-    assert total == tally
+    assert total == expected
 
 
 def test_a_task_does_not_write_to_what_it_was_sent() -> None:

@@ -581,7 +581,7 @@ def test_wrong_row_blocks(pieces: Any, text: str, tmp_path: Path) -> None:
 PROGRAM = """
 import resource, sys
 import numpy as np
-from sparse_ap.graphs.write import write_graph
+from sparse_ap.graphs import write_graph
 
 def blocks(n=400_000, k=20, rows=20_000):
     rng = np.random.default_rng(0)
@@ -628,7 +628,7 @@ def test_the_disk_is_full_while_sorting(tmp_path: Path) -> None:
 
 KILLED = """
 import os, signal, sys
-from sparse_ap.stores import zarr_writer, appearing
+from sparse_ap.storage import atomic_files, zarr_writer
 
 left = int(sys.argv[1])
 def counted(function):
@@ -640,8 +640,8 @@ def counted(function):
         return function(*arguments, **options)
     return called
 zarr_writer._GrowingArray.finish = counted(zarr_writer._GrowingArray.finish)
-appearing.flush = counted(appearing.flush)
-appearing._put = counted(appearing._put)
+atomic_files.flush = counted(atomic_files.flush)
+atomic_files._put = counted(atomic_files._put)
 """
 
 

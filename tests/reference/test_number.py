@@ -144,10 +144,10 @@ def test_without_edges_there_is_nothing_to_choose() -> None:
 @pytest.mark.full_search
 @pytest.mark.parametrize("factor", [0.5, 4.0, 15.0])
 def test_as_good_as_a_run_that_leads_there(knn: Any, factor: float) -> None:
-    solver = affinity_propagation(knn, preference=factor * np.median(knn.data))
-    asked = affinity_propagation(knn, n_clusters=solver.n_clusters)
-    assert asked.n_clusters == solver.n_clusters
-    assert asked.data_similarity >= solver.data_similarity * 1.03
+    run = affinity_propagation(knn, preference=factor * np.median(knn.data))
+    asked = affinity_propagation(knn, n_clusters=run.n_clusters)
+    assert asked.n_clusters == run.n_clusters
+    assert asked.data_similarity >= run.data_similarity * 1.03
 
 
 @pytest.mark.parametrize("n_clusters", [150, 700])
@@ -222,9 +222,9 @@ def test_a_path_is_as_good_as_its_runs(knn: Any) -> None:
     assert (path.preferences == np.sort(preferences)[::-1]).all()
     assert (np.diff(path.n_clusters) < 0).all()
     for preference, c in zip(path.preferences, path.clusterings, strict=True):
-        solver = affinity_propagation(knn, preference=preference)
+        run = affinity_propagation(knn, preference=preference)
         assert c.preference == preference
-        assert c.net_similarity >= solver.net_similarity * 1.01
+        assert c.net_similarity >= run.net_similarity * 1.01
     np.testing.assert_allclose(
         path.net_similarities, path.data_similarities + path.n_clusters * path.preferences, rtol=1e-6
     )

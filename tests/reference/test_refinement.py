@@ -20,7 +20,7 @@ from soundness import assert_valid, cluster
 
 from sparse_ap import affinity_propagation
 from sparse_ap.propagation.assignment import assign
-from sparse_ap.search.crossover import Found, crossover
+from sparse_ap.search.crossover import ExemplarSet, crossover
 from sparse_ap.search.exchange import Exchange
 from sparse_ap.search.local_search import LocalSearch, NearestTwo
 from sparse_ap.search.refinement import Effort, search
@@ -34,8 +34,8 @@ def untold() -> None:
     pass
 
 
-def found(nearest_two: NearestTwo) -> Found:
-    return Found(nearest_two.exemplar, nearest_two.value)
+def found(nearest_two: NearestTwo) -> ExemplarSet:
+    return ExemplarSet(nearest_two.exemplar, nearest_two.value)
 
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -224,7 +224,7 @@ def test_the_numbering_of_points_changes_nothing(graph: Graph, seed: int) -> Non
     for ids in (np.arange(n, dtype=np.int32), order):
         csr = engine.csr_of_dense(graph.similarity[np.ix_(ids, ids)])
         problem = engine.problem_of(csr, graph.preference[ids], ids)
-        better = search(problem, assign(problem, start), Effort(500), seed=3, told=untold)
+        better = search(problem, assign(problem, start), Effort(500), seed=3, on_reading=untold)
         exemplar = np.empty(n, np.bool_)
         exemplar[ids] = better.exemplar
         searched.append(exemplar)

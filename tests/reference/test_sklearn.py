@@ -325,4 +325,4 @@ class TestDifferences:
         runs = [
             affinity_propagation(similarity, preference=-3, refine=None, random_state=s) for s in range(8)
         ]
-        assert {tuple(solver.exemplars.tolist()) for solver in runs} == {(0, 2), (1, 2)}
+        assert {tuple(run.exemplars.tolist()) for run in runs} == {(0, 2), (1, 2)}

@@ -21,19 +21,19 @@ def graph() -> scipy.sparse.csr_array:
 
 
 def r_answers(q: float) -> list[dict[str, Any]]:
-    return [solver for solver in APCLUSTER["runs"] if solver["q"] == q]
+    return [run for run in APCLUSTER["runs"] if run["q"] == q]
 
 
 def by_quantile() -> dict[bool, list[float]]:
     """The quantiles at which R's seeds agree on the exemplars (True), and the others (False)."""
     sorted_by = defaultdict(list)
-    for q in sorted({solver["q"] for solver in APCLUSTER["runs"]}):
-        sorted_by[len({tuple(solver["exemplars"]) for solver in r_answers(q)}) == 1].append(q)
+    for q in sorted({run["q"] for run in APCLUSTER["runs"]}):
+        sorted_by[len({tuple(run["exemplars"]) for run in r_answers(q)}) == 1].append(q)
     return sorted_by
 
 
 def as_r(q: float) -> Any:
-    """Solver with apcluster's settings."""
+    """Run with apcluster's settings."""
     return affinity_propagation(
         SIMILARITY, preference_quantile=q, damping=0.9, max_iter=1000, convergence_iter=100, refine="medoid"
     )
@@ -87,7 +87,7 @@ def test_answer_is_rs(q: float) -> None:
 
 @pytest.mark.parametrize("q", by_quantile()[False])
 def test_net_similarity_is_rs_best_where_its_seeds_disagree(q: float) -> None:
-    best = max(solver["net_similarity"] for solver in r_answers(q))
+    best = max(run["net_similarity"] for run in r_answers(q))
     assert as_r(q).net_similarity == pytest.approx(best, abs=1e-9)
 
 

@@ -61,7 +61,7 @@ def load_places() -> Places:
         From GeoNames (https://www.geonames.org), licensed CC BY 4.0.
     """
     with (
-        (files("sparse_ap.cli.demo.command.demo") / "places.npz").open("rb") as file,
+        (files("sparse_ap.cli.demo") / "places.npz").open("rb") as file,
         np.load(file) as packed,
     ):
         return Places(
