@@ -242,6 +242,7 @@ def test_help_teaches(command: list[str]) -> None:
     assert max(map(len, result.output.splitlines())) <= 100
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     """A real process is interrupted in the middle of its sweeps."""
     scipy.sparse.save_npz(tmp_path / "graph.npz", knn_similarity(100_000, 30, 3, seed=0), compressed=False)

@@ -254,7 +254,14 @@ def test_the_same_bound_is_proven(client: Client, tmp_path: Path) -> None:
     assert found.net_similarity_bound is not None
 
 
-@pytest.mark.parametrize("name", INPUTS)
+# That inputs of any kind are read alike is tested above.
+OF_EACH_KIND = {"csr", "zarr 3", "tiles"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in OF_EACH_KIND else pytest.param(name, marks=pytest.mark.slow) for name in INPUTS],
+)
 def test_a_small_graph_is_brought_here_for_what_reads_it_often(
     name: str, client: Client, tmp_path: Path, passes: list[str]
 ) -> None:

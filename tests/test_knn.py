@@ -238,7 +238,11 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("shape", [(400_000, 2), (40_000, 64)], ids=["k-d tree", "approximate"])
+@pytest.mark.parametrize(
+    "shape",
+    [(400_000, 2), pytest.param((40_000, 64), marks=pytest.mark.slow)],
+    ids=["k-d tree", "approximate"],
+)
 def test_ctrl_c_ends_a_search(shape: tuple[int, int]) -> None:
     """As such, and without harm to a process that goes on, a notebook's say."""
     command = [sys.executable, "-c", INTERRUPTED, *map(str, shape)]

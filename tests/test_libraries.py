@@ -176,6 +176,7 @@ def test_pynndescent(points: Any, exact: Any) -> None:
     require_similar(from_knn(indices, distances, similarity="-d**2"), exact)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Failed to correctly find n_neighbors:UserWarning")
 def test_pynndescent_with_fewer_points_than_neighbours(points: Any) -> None:
     from pynndescent import NNDescent

@@ -142,7 +142,9 @@ def test_without_edges_there_is_nothing_to_choose() -> None:
 
 
 @pytest.mark.full_search
-@pytest.mark.parametrize("factor", [0.5, 4.0, 15.0])
+@pytest.mark.parametrize(
+    "factor", [pytest.param(0.5, marks=pytest.mark.slow), 4.0, pytest.param(15.0, marks=pytest.mark.slow)]
+)
 def test_as_good_as_a_run_that_leads_there(knn: Any, factor: float) -> None:
     run = affinity_propagation(knn, preference=factor * np.median(knn.data))
     asked = affinity_propagation(knn, n_clusters=run.n_clusters)
