@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -87,20 +88,43 @@ def knn() -> scipy.sparse.csr_array:
     return knn_similarity(3000, 12, 2, seed=0)
 
 
-@pytest.fixture(scope="session")
-def started_cluster() -> Iterator[RunningCluster]:
+class SharedCluster:
     """The cluster of processes that all tests share which leave a living scheduler behind."""
-    with running(2) as cluster:
-        yield cluster
+
+    def __init__(self) -> None:
+        self._ending = contextlib.ExitStack()
+        self._cluster: RunningCluster | None = None
+
+    def started(self) -> RunningCluster:
+        """Return the cluster, which the first test starts."""
+        if self._cluster is None:
+            self._cluster = self._ending.enter_context(running(2))
+        return self._cluster
+
+    def end(self) -> None:
+        """End it, if it was started."""
+        self._cluster = None
+        self._ending.close()
+
+
+SHARED = SharedCluster()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """End the cluster after the last test on clusters: its threads would go on beside other tests."""
+    if nextitem is None or file_of(nextitem.nodeid) not in ON_CLUSTERS:
+        SHARED.end()
 
 
 @pytest.fixture
-def cluster(started_cluster: RunningCluster) -> RunningCluster:
+def cluster() -> RunningCluster:
     """Two worker processes, of one thread each: those of the test before, or others in place of the dead."""
-    living = started_cluster.living()
+    cluster = SHARED.started()
+    living = cluster.living()
     for worker in living[2:]:
         worker.kill()
-    for worker in [started_cluster.start_worker(wait=False) for _ in range(2 - len(living))]:
+    for worker in [cluster.start_worker(wait=False) for _ in range(2 - len(living))]:
         worker.wait()
-    until(lambda: len(started_cluster.client.nthreads()) == 2, "two workers")
-    return started_cluster
+    until(lambda: len(cluster.client.nthreads()) == 2, "two workers")
+    return cluster
