@@ -6,6 +6,7 @@ Every message says what was given, what was needed, and what to do.
 from __future__ import annotations
 
 import signal
+import sys
 import warnings
 from pathlib import Path
 
@@ -20,6 +21,7 @@ __all__ = [
     "RunInterrupted",
     "SparseAPError",
     "require_known",
+    "warn",
     "warn_not_converged",
     "warn_of_positive_similarities",
 ]
@@ -88,15 +90,27 @@ class PositiveSimilarityWarning(UserWarning):
     """No similarity is negative: perhaps they are distances."""
 
 
+def warn(text: str, category: type[Warning] = UserWarning) -> None:
+    """Issue a warning that points to the line outside this package that has called into it."""
+    # Python 3.12 has skip_file_prefixes for this. Frames of contextlib may lie between ours.
+    ours = str(Path(__file__).parent)
+    frames = []
+    frame = sys._getframe()
+    while frame is not None:
+        frames.append(frame.f_code.co_filename.startswith(ours))
+        frame = frame.f_back  # type: ignore[assignment]
+    outermost = max(level for level, is_ours in enumerate(frames) if is_ours)
+    warnings.warn(text, category, stacklevel=outermost + 2)
+
+
 def warn_of_positive_similarities(largest: float) -> None:
     """Say how distances look, and what to do about it."""
-    warnings.warn(
+    warn(
         f"No similarity is negative, and the largest is {largest:g}. If these are distances, the most "
         "different points would be put together: convert them with sparse_ap.graphs.from_distances. If "
         "larger means more alike, all is well; to be told so no more: warnings.filterwarnings('ignore', "
         "category=sparse_ap.PositiveSimilarityWarning).",
         PositiveSimilarityWarning,
-        stacklevel=4,
     )
 
 
@@ -105,4 +119,4 @@ def warn_not_converged(advice: str) -> None:
     # Imported here: scikit-learn costs more to import than the rest of this package together.
     from sklearn.exceptions import ConvergenceWarning
 
-    warnings.warn(advice, ConvergenceWarning, stacklevel=4)
+    warn(advice, ConvergenceWarning)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from sparse_ap.errors import InvalidInputError
+from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.storage.csr import csr_of
 from sparse_ap.storage.validation import as_float, require_ids, require_structure
 
@@ -69,9 +68,8 @@ def warn_of_unreached(labels: NDArray[np.int64]) -> None:
     """Say how many were given to nobody."""
     n_unreached = np.count_nonzero(labels < 0)
     if n_unreached:
-        warnings.warn(
+        warn(
             f"{n_unreached} of {len(labels)} samples have no entry for any exemplar; they are labelled -1. "
             "Store more entries a row to reach them.",
             ConvergenceWarning,
-            stacklevel=3,
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.errors import CheckpointError, RunInterrupted
+from sparse_ap.errors import CheckpointError, RunInterrupted, warn
 from sparse_ap.propagation.result import SweepReport, history_in, history_table
 from sparse_ap.storage.atomic_files import flush, replacing
 
@@ -103,9 +102,7 @@ class Checkpoints:
             except CheckpointError:
                 raise
             except _DAMAGE as error:
-                warnings.warn(
-                    f"The checkpoint {path} is damaged ({error}) and passed over.", UserWarning, stacklevel=2
-                )
+                warn(f"The checkpoint {path} is damaged ({error}) and passed over.")
                 continue
             self._require_same_run(path, saved)
             return saved

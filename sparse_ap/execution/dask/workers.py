@@ -6,7 +6,6 @@ import asyncio
 import importlib.metadata
 import platform
 import time
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 import psutil
 from distributed import Client, Worker
 
-from sparse_ap.errors import ClusterError
+from sparse_ap.errors import ClusterError, warn
 
 __all__ = ["PATIENCE", "Member", "Workers"]
 
@@ -215,7 +214,7 @@ def _member(address: str, found: Any) -> Member | None:
     try:
         _require_same_versions(found, f"the worker {address}")
     except ClusterError as error:
-        warnings.warn(f"{error} It is given no work.", UserWarning, stacklevel=2)
+        warn(f"{error} It is given no work.")
         return None
     return Member(found.n_threads, found.memory)
 
