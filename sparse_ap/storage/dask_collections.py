@@ -22,8 +22,8 @@ from sparse_ap.storage.parts import task
 from sparse_ap.storage.validation import (
     as_float,
     float_dtype,
+    n_points_of,
     require_ids_fit,
-    require_square,
     require_structure,
 )
 from sparse_ap.storage.zarr_dense import dense_block
@@ -67,9 +67,7 @@ def _from_array(array: dask.array.Array, client: Client, fetch: Fetch) -> Chunke
             f"The dask array has chunks of unknown size (shape {array.shape}). Call its "
             "compute_chunk_sizes() first."
         )
-    require_square(array.shape)
-    n_points = int(array.shape[0])
-    require_ids_fit(n_points)
+    n_points = n_points_of(array.shape)
     dtype = float_dtype(array.dtype)
     # By the method that takes any chunks; the other is for dense ones.
     array = array.rechunk({1: -1}, method="tasks") if array.numblocks[1] > 1 else array

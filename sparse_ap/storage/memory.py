@@ -13,7 +13,7 @@ from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array, R
 from sparse_ap.kernels.rows import canonical_block
 from sparse_ap.storage.csr import csr_of
 from sparse_ap.storage.store import AS_GIVEN, HeldPart, Holding, Origin
-from sparse_ap.storage.validation import as_float, require_ids_fit, require_square, require_structure
+from sparse_ap.storage.validation import as_float, n_points_of, require_structure
 
 __all__ = ["MemoryStore"]
 
@@ -54,8 +54,7 @@ class MemoryStore:
             The matrix is not square, its entries are not real numbers, or its index arrays do not
             fit together.
         """
-        require_square(matrix.shape)
-        require_ids_fit(matrix.shape[0])
+        n_points_of(matrix.shape)
         csr = csr_of(matrix)
         require_structure(csr)
         n_entries = int(csr.indptr[-1])
@@ -74,9 +73,7 @@ class MemoryStore:
         InvalidInputError
             The matrix is not square, or its entries are not real numbers.
         """
-        require_square(matrix.shape)
-        n = len(matrix)
-        require_ids_fit(n)
+        n = n_points_of(matrix.shape)
         columns = np.broadcast_to(np.arange(n, dtype=np.int32), (n, n))
         return cls(
             np.arange(n + 1, dtype=np.int64) * max(0, n - 1),

@@ -14,23 +14,31 @@ __all__ = [
     "as_float",
     "as_ids",
     "float_dtype",
+    "n_points_of",
     "require_ids",
     "require_ids_fit",
     "require_indptr",
-    "require_square",
     "require_structure",
     "require_triplets",
 ]
 
 
-def require_square(shape: tuple[int, ...]) -> None:
-    """Check that there is a row and a column for each point."""
+def n_points_of(shape: tuple[int, ...]) -> int:
+    """Return the number of points of a matrix of similarities.
+
+    Raises
+    ------
+    InvalidInputError
+        There is not a row and a column for each point, or there are too many points.
+    """
     if len(shape) != 2 or shape[0] != shape[1]:
         raise InvalidInputError(
             f"The similarities have shape {shape}; a square matrix is needed, with one row and one "
             "column a point. For a table of points, build their k-nearest-neighbour graph first "
             "(sparse_ap.graphs.knn_graph)."
         )
+    require_ids_fit(int(shape[0]))
+    return int(shape[0])
 
 
 def require_ids_fit(n_points: int) -> None:

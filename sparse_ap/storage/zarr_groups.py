@@ -16,7 +16,7 @@ from zarr.core.sync import sync
 
 from sparse_ap.errors import DamagedGraphError, InvalidInputError, require_known
 from sparse_ap.storage.store import Origin
-from sparse_ap.storage.validation import float_dtype, require_ids_fit, require_indptr, require_square
+from sparse_ap.storage.validation import float_dtype, n_points_of, require_indptr
 from sparse_ap.storage.zarr_csr import ZarrStore
 from sparse_ap.storage.zarr_dense import ZarrDenseStore
 from sparse_ap.storage.zarr_reader import fingerprint_of, name_of, read_all
@@ -59,8 +59,7 @@ def open_zarr(
 def _open_dense(
     array: zarr.Array[Any], missing_chunks: str | None, threshold: float | None, top_k: int | None
 ) -> ZarrDenseStore:
-    require_square(array.shape)
-    require_ids_fit(array.shape[0])
+    n_points_of(array.shape)
     float_dtype(array.dtype)
     if top_k is not None and (not isinstance(top_k, Integral) or top_k < 1):
         raise InvalidInputError(f"top_k={top_k!r}; it must be at least 1, a whole number.")
@@ -130,9 +129,7 @@ def _open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
         if name in group:
             _require_chunks(_array(group, name), None)
     noted: Any = group.attrs.get("shape", (_length(indptr) - 1,) * 2)
-    require_square(tuple(noted))
-    n_points = int(noted[0])
-    require_ids_fit(n_points)
+    n_points = n_points_of(tuple(noted))
     float_dtype(data.dtype)
     starts = read_all(indptr)
     require_indptr(starts, n_points, _length(indices), _length(data))

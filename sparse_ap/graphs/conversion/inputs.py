@@ -30,7 +30,7 @@ from sparse_ap.graphs.neighbour_lists import (
 from sparse_ap.kernels.block import Block, BoolArray, FloatArray, Int64Array, RowCut
 from sparse_ap.storage.atomic_files import require_archive
 from sparse_ap.storage.memory import MemoryStore
-from sparse_ap.storage.validation import require_indptr, require_square
+from sparse_ap.storage.validation import n_points_of, require_indptr
 from sparse_ap.storage.zarr_groups import open_sparse, paths_of_graphs
 
 __all__ = ["from_file", "from_object"]
@@ -153,11 +153,10 @@ def _from_h5ad(
 
 def _of_h5_group(group: Any, by_columns: bool) -> RowBlocks:
     indptr = np.asarray(group["indptr"][:], np.int64)
-    shape = tuple(int(size) for size in group.attrs.get("shape", (len(indptr) - 1,) * 2))
-    require_square(shape)
-    require_indptr(indptr, shape[0], len(group["indices"]), len(group["data"]))
-    blocks = from_arrays(indptr, group["indices"], group["data"], shape[0])
-    return RowBlocks(shape[0], blocks, int(indptr[-1]), by_columns)
+    n_points = n_points_of(tuple(int(size) for size in group.attrs.get("shape", (len(indptr) - 1,) * 2)))
+    require_indptr(indptr, n_points, len(group["indices"]), len(group["data"]))
+    blocks = from_arrays(indptr, group["indices"], group["data"], n_points)
+    return RowBlocks(n_points, blocks, int(indptr[-1]), by_columns)
 
 
 def _under_obsp(key: str | None) -> str | None:
