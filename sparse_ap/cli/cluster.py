@@ -24,7 +24,7 @@ from sparse_ap.cli.options import (
 from sparse_ap.cli.output import names_of, printed_warnings, require_output
 from sparse_ap.cli.tables import write_clustering
 from sparse_ap.execution.dask.client import connected
-from sparse_ap.graphs import open_graph
+from sparse_ap.graphs import StoredGraph
 from sparse_ap.plotting.html_report import require_report, write_report
 from sparse_ap.propagation.result import Clustering
 
@@ -43,15 +43,15 @@ _report_option = click.option(
 )
 
 
-def _report_run(clustering: Clustering, path: Path, graph: Any, seconds: float) -> None:
+def _report_run(clustering: Clustering, path: Path, graph: Any, names: Any, seconds: float) -> None:
     """Write the page about the command that is being run."""
     parameters = click.get_current_context().params
     write_report(
         clustering,
         path,
         title=f"Clusters of {parameters['graph'].name}",
-        ids=names_of(graph),
-        n_stored=open_graph(graph).n_stored if isinstance(graph, Path) else graph.nnz,
+        ids=names,
+        n_stored=graph.n_stored if isinstance(graph, StoredGraph) else graph.nnz,
         seconds=seconds,
         settings={"graph": parameters["graph"], **_settings(parameters)},
     )
@@ -141,10 +141,10 @@ def cluster(
     if report is not None:
         require_report(report, "--report")
     start = time.perf_counter()
-    matrix = load_graph(graph, similarity)
+    opened = load_graph(graph, similarity)
     with printed_warnings(), connected(scheduler, dask_workers) as client:
         clustering = sparse_ap.affinity_propagation(
-            matrix,
+            opened,
             preference_quantile=quantile,
             random_state=seed,
             refine=None if refine == "none" else refine,  # type: ignore[arg-type]
@@ -152,13 +152,14 @@ def cluster(
             verbose=not quiet,
             **options,
         )
+    names = names_of(opened)
     if output is not None and obs is not None:
         write_column(clustering, output, obs)
     elif output is not None:
-        write_clustering(clustering, output, names_of(matrix))
+        write_clustering(clustering, output, names)
     seconds = time.perf_counter() - start
     if report is not None:
-        _report_run(clustering, report, matrix, seconds)
+        _report_run(clustering, report, opened, names, seconds)
     if not quiet:
         _report(clustering, seconds, output, report)
     if not clustering.converged:

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import scipy.sparse
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs import from_knn
+from sparse_ap.graphs import StoredGraph, from_knn, open_graph
 from sparse_ap.storage.atomic_files import replacing, require_archive, require_folder
 
 __all__ = ["load_graph", "read_points", "require_writable_graph", "save_graph"]
@@ -24,15 +25,15 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-def load_graph(path: Path, similarity: str | None) -> Any:
-    """Read a similarity graph, or leave it where it is.
+def load_graph(path: Path, similarity: str | None) -> scipy.sparse.csr_array | StoredGraph:
+    """Read a similarity graph from a file, or open one on disk.
 
     Parameters
     ----------
     path : Path
         An ``.npz`` file: a sparse matrix as ``scipy.sparse.save_npz`` writes it, or neighbour lists,
         the arrays ``indices`` and ``distances`` of shape (n_points, k). Or a folder, a graph in zarr's
-        format, which is returned as it is: `affinity_propagation` reads it.
+        format, which is opened: `affinity_propagation` reads it.
     similarity : {"-d", "-d**2", "1-d"} or None
         How the distances of neighbour lists become similarities; None is "-d".
 
@@ -43,7 +44,7 @@ def load_graph(path: Path, similarity: str | None) -> Any:
     """
     if path.is_dir():
         _require_no_conversion(path, similarity)
-        return path
+        return replace(open_graph(path), loadable=True)
     if path.suffix != ".npz":
         raise InvalidInputError(
             f"{path} ends in {path.suffix!r}; graphs are read from .npz files and zarr folders."

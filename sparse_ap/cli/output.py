@@ -13,7 +13,7 @@ import click
 from sparse_ap.cli.anndata import require_columns
 from sparse_ap.cli.tables import require_writable
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs import open_graph
+from sparse_ap.graphs import StoredGraph
 from sparse_ap.propagation.result import Outcome
 
 __all__ = ["names_of", "printed_warnings", "require_output"]
@@ -21,7 +21,7 @@ __all__ = ["names_of", "printed_warnings", "require_output"]
 
 def names_of(graph: Any) -> Any:
     """Read the names of a graph's points, if it has any."""
-    return open_graph(graph).names() if isinstance(graph, Path) else None
+    return graph.names() if isinstance(graph, StoredGraph) else None
 
 
 @contextmanager

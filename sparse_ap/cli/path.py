@@ -67,10 +67,10 @@ def path(
     """Show how the number of clusters depends on the preference."""
     numbers = None if preferences is None else _numbers(preferences)
     _require_outputs(output, plot)
-    matrix = load_graph(graph, similarity)
+    opened = load_graph(graph, similarity)
     with connected(scheduler, dask_workers) as client:
         found = preference_path(
-            matrix,
+            opened,
             numbers,
             missing=missing,
             random_state=seed,

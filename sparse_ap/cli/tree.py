@@ -83,7 +83,7 @@ def tree(
     for number in n_clusters:
         require("n_clusters", number, is_positive_integer(number), "at least 1, a whole number")
     require_output(output, obs, level_columns(str(obs), 1, n_clusters))
-    matrix = load_graph(graph, similarity)
+    opened = load_graph(graph, similarity)
     with printed_warnings(), connected(scheduler, dask_workers) as client:
         means = {
             "missing": missing, "n_jobs": n_jobs, "memory_limit": memory_limit, "client": client,
@@ -91,9 +91,9 @@ def tree(
         }  # fmt: skip
         first = None
         if preference is not None:
-            first = affinity_propagation(matrix, preference=preference, random_state=seed, **means)  # type: ignore[arg-type]
+            first = affinity_propagation(opened, preference=preference, random_state=seed, **means)  # type: ignore[arg-type]
         found = hierarchy(
-            matrix,
+            opened,
             clustering=first,
             level_preference=level_preference,
             max_levels=max_levels,
@@ -101,7 +101,7 @@ def tree(
             **means,  # type: ignore[arg-type]
         )
         exact, refused = _cut(found, n_clusters, n_jobs)
-    names = names_of(matrix)
+    names = names_of(opened)
     if output is not None and obs is not None:
         write_levels(found, output, obs, exact)
     elif output is not None:

@@ -27,7 +27,6 @@ from sparse_ap.propagation.problem import Problem
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.store import Store
 from sparse_ap.storage.zarr_csr import ZarrStore
-from sparse_ap.storage.zarr_dense import ZarrDenseStore
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -85,11 +84,10 @@ def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGra
     InvalidInputError
         It is none.
     """
-    if isinstance(similarity, StoredGraph):
-        return _stored(similarity.store, False, cluster)
     if isinstance(similarity, str | Path | zarr.Group | zarr.Array):
-        store = open_graph(similarity).store
-        return _stored(store, isinstance(store, ZarrStore), cluster)
+        similarity = replace(open_graph(similarity), loadable=True)
+    if isinstance(similarity, StoredGraph):
+        return _stored(similarity, cluster)
     if cluster is not None and _is_collection(similarity):
         from sparse_ap.storage.dask_collections import open_collection
 
@@ -99,8 +97,9 @@ def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGra
     return InputGraph(_memory_store(similarity, dense), stored=False, loadable=True, dense=dense)
 
 
-def _stored(store: ZarrStore | ZarrDenseStore, loadable: bool, cluster: DaskExecutor | None) -> InputGraph:
-    """Take zarr arrays as a graph, if whoever is to read them can."""
+def _stored(graph: StoredGraph, cluster: DaskExecutor | None) -> InputGraph:
+    """Take a graph on disk, if whoever is to read it can."""
+    store = graph.store
     array = store.positions if isinstance(store, ZarrStore) else store.array
     if cluster is not None and isinstance(array.store, zarr.storage.MemoryStore):
         raise InvalidInputError(
@@ -108,7 +107,7 @@ def _stored(store: ZarrStore | ZarrDenseStore, loadable: bool, cluster: DaskExec
             "with sparse_ap.graphs.write_graph to where all workers can open it, and give its path; or give "
             "it as a matrix, whose rows are sent to the workers."
         )
-    return InputGraph(store, stored=True, loadable=loadable)
+    return InputGraph(store, stored=True, loadable=graph.loadable and isinstance(store, ZarrStore))
 
 
 def _is_dense(similarity: Any) -> bool:

@@ -25,9 +25,16 @@ class StoredGraph:
 
     Made by `open_graph`. Give the path instead to leave it to the memory that there is whether the graph is
     read into it first.
+
+    Attributes
+    ----------
+    store : ZarrStore or ZarrDenseStore
+    loadable : bool
+        Whether a run may read the edges into memory first, where they fit.
     """
 
     store: ZarrStore | ZarrDenseStore
+    loadable: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
