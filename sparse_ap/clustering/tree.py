@@ -12,7 +12,6 @@ import numpy as np
 import scipy.sparse
 
 from sparse_ap.arguments import is_positive_integer, require
-from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.propagation.result import Clustering
@@ -183,8 +182,11 @@ class Hierarchy:
         finer = self.level(level)
         if counts[level] == n_clusters:
             return finer
+        # A record stands below the solver; when this is called, the package has long been imported.
+        import sparse_ap
+
         try:
-            coarser = affinity_propagation(self.graphs[level], n_clusters=n_clusters, n_jobs=n_jobs)
+            coarser = sparse_ap.affinity_propagation(self.graphs[level], n_clusters=n_clusters, n_jobs=n_jobs)
         except InvalidInputError as error:
             raise InvalidInputError(
                 f"n_clusters={n_clusters}, but the {counts[level]} clusters of level {level}, the next finer "
