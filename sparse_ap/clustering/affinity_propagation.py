@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,16 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sparse_ap.clustering.input import local_problem
-from sparse_ap.clustering.n_clusters import check_n_clusters, with_n_clusters
-from sparse_ap.clustering.preparation import opened, prepared
-from sparse_ap.clustering.solver import Solver
-from sparse_ap.errors import warn_not_converged
+from sparse_ap.clustering.n_clusters import options_for, with_n_clusters
+from sparse_ap.clustering.solver import Solver, open_problem
+from sparse_ap.errors import warn, warn_not_converged
+from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.block import Float64Array
-from sparse_ap.propagation.checkpoint_config import checked_checkpoint_config
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.readout import all_equal, arbitrary
 from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
-from sparse_ap.propagation.settings import checked_settings
+from sparse_ap.propagation.settings import Options
 from sparse_ap.search.bound import with_bound
 
 if TYPE_CHECKING:
@@ -190,44 +188,47 @@ def affinity_propagation(
     >>> clustering.exemplars, clustering.labels
     (array([1, 4]), array([0, 0, 0, 1, 1, 1]))
     """
-    if n_clusters is not None:
-        check_n_clusters(n_clusters, preference, scheme, refine, checkpoint)
-        scheme, refine = "compact", "search"
-    settings = checked_settings(
-        similarity,
-        scheme,
-        damping,
-        max_iter,
-        convergence_iter,
-        tol,
-        refine,
-        reorder,
-        missing,
-        check_finite,
-        certify,
-        random_state,
+    options = Options(
+        preference=preference,
+        preference_quantile=preference_quantile,
+        damping=damping,
+        max_iter=max_iter,
+        convergence_iter=convergence_iter,
+        tol=tol,
+        scheme=scheme,
+        refine=refine,
+        reorder=reorder,
+        missing=missing,
+        check_finite=check_finite,
+        certify=certify,
+        random_state=random_state,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        resume=resume,
+        callback=callback,
     )
-    checkpoint_config = checked_checkpoint_config(checkpoint, checkpoint_every, resume, settings)
-    with opened(similarity, settings, checkpoint_config, n_jobs, memory_limit, client) as (
-        input_graph,
-        plan,
-        executor,
-    ):
-        problem, row_best = prepared(input_graph, plan, preference, preference_quantile, settings, executor)
-        solver = Solver(settings, checkpoint_config, plan.reorder, callback, verbose)
+    resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
+    if n_clusters is not None:
+        options = options_for(n_clusters, options)
+    with open_problem(similarity, options, resources) as (solver, problem, row_best):
         if n_clusters is not None:
             problem, clustering = with_n_clusters(solver, problem, int(n_clusters))
         else:
-            clustering = clustered(solver, problem, row_best)
-        if settings.certify:
+            problem, clustering = clustered(solver, problem, row_best)
+        if certify:
             clustering = with_bound(local_problem(problem), clustering, verbose)
     warn_of(clustering.outcome)
     return clustering
 
 
-def clustered(solver: Solver, problem: Problem, row_best: Float64Array) -> Clustering:
-    """Return the clustering that a run leads to, or scikit-learn's where all points are alike."""
-    return arbitrary(problem) if all_equal(problem) else solver.clustering(problem, row_best)
+def clustered(solver: Solver, problem: Problem, row_best: Float64Array) -> tuple[Problem, Clustering]:
+    """Return the clustering that a run leads to, or scikit-learn's where all points are alike.
+
+    The problem comes back with it: with a local copy of its graph where one was made.
+    """
+    if all_equal(problem):
+        return problem, arbitrary(problem)
+    return solver.clustering(problem, row_best)
 
 
 def warn_of(outcome: Outcome) -> None:
@@ -235,4 +236,4 @@ def warn_of(outcome: Outcome) -> None:
     if outcome in (Outcome.MAX_ITER_REACHED, Outcome.NO_EXEMPLARS):
         warn_not_converged(outcome.value)
     elif outcome is Outcome.ALL_EQUAL:
-        warnings.warn(outcome.value, UserWarning, stacklevel=3)
+        warn(outcome.value)

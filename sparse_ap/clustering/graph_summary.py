@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from sparse_ap.clustering.input import loaded, open_executor, open_input
 from sparse_ap.clustering.preparation import examined
 from sparse_ap.execution.blocking import BlockedGraph
-from sparse_ap.execution.plans import choose_plan
+from sparse_ap.execution.plans import Resources, choose_plan
 from sparse_ap.execution.renumbering import matrix_of
 from sparse_ap.kernels.block import Float64Array, RowCut
 from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass, OutDegreePass, OutDegreeRows
@@ -83,9 +83,7 @@ def inspect_graph(
         The matrix cannot be taken as a graph.
     """
     input_graph = open_input(similarity)
-    plan = choose_plan(
-        input_graph, reorder=False, scheme="compact", refine=None, n_jobs=n_jobs, memory_limit=None
-    )
+    plan = choose_plan(input_graph, Resources(n_jobs=n_jobs), reorder=False, scheme="compact", refine=None)
     with open_executor(plan.n_threads) as executor:
         blocked, entries = examined(loaded(input_graph, plan, executor), missing)
         rows = BestRows(np.empty(blocked.n_points))

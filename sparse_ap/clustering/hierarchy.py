@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from numbers import Real
@@ -15,15 +16,15 @@ import scipy.sparse
 from sparse_ap.arguments import is_positive_integer, require
 from sparse_ap.clustering.affinity_propagation import clustered, warn_of
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
-from sparse_ap.clustering.input import loaded
-from sparse_ap.clustering.preparation import opened
-from sparse_ap.clustering.solver import open_problem
+from sparse_ap.clustering.input import local_problem
+from sparse_ap.clustering.solver import open_links, open_problem
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.budget import pairs_counted
+from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.coarsening import weights
-from sparse_ap.propagation.problem import best_of_rows
 from sparse_ap.propagation.result import Clustering
+from sparse_ap.propagation.settings import Options
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -102,24 +103,27 @@ def hierarchy(
     """
     _check_levels(level_preference, max_levels)
     _require_clustering(clustering)
+    options = Options(scheme="compact", missing=missing, random_state=random_state)
+    resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
     with ExitStack() as held:
-        solver, problem = held.enter_context(
-            open_problem(similarity, missing, random_state, n_jobs, memory_limit, client, verbose)
-        )
+        solver, problem, row_best = held.enter_context(open_problem(similarity, options, resources))
+        problem = local_problem(problem)
         if clustering is None:
-            clustering = clustered(solver, problem, best_of_rows(problem.graph))
+            problem, clustering = clustered(solver, problem, row_best)
             warn_of(clustering.outcome)
         n_points = problem.graph.n_points
         remedy = "Give the clustering of this graph, or leave it out."
         _require_same_number("clustering is of", len(clustering.labels), n_points, remedy)
         graph = LinkedGraph(problem.graph, problem.user_id, partial(pairs_counted, memory_limit))
         if links is not None:
-            given = opened(links, solver.settings, solver.checkpoint_config, n_jobs, memory_limit, client)
-            blocked = loaded(*held.enter_context(given))
+            blocked = held.enter_context(open_links(links, resources))
             remedy = "Give weights of links between the same points, or leave them out."
             _require_same_number("links are between", blocked.n_points, n_points, remedy)
             graph = LinkedGraph(blocked, blocked.store.origin.order, graph.most_pairs, weights)
-        levels = _levels(clustering, graph, level_preference, random_state, n_jobs, verbose)
+        level_options = replace(options, missing=None)
+        levels = _levels(
+            clustering, graph, level_preference, level_options, Resources(n_jobs=n_jobs, verbose=verbose)
+        )
         clusterings, graphs, n_inner, n_edges = zip(*islice(levels, max_levels), strict=True)
     return Hierarchy(clusterings, graphs, np.array(n_inner, np.int64), n_edges[0])
 
@@ -128,9 +132,8 @@ def _levels(
     clustering: Clustering,
     links: LinkedGraph,
     level_preference: float,
-    random_state: Any,
-    n_jobs: int | None,
-    verbose: bool,
+    options: Options,
+    resources: Resources,
 ) -> Iterator[tuple[Clustering, scipy.sparse.csr_array, int, int]]:
     """Yield each level's clustering, the graph of its clusters, the edges inside them, and all edges."""
     labels = clustering.labels
@@ -141,9 +144,9 @@ def _levels(
         # Not to be held while the level is clustered.
         del shares
         yield clustering, graph, n_inner, n_edges
-        with open_problem(graph, None, random_state, n_jobs, None, None, verbose) as (solver, problem):
+        with open_problem(graph, options, resources) as (solver, problem, row_best):
             preference = level_preference * (problem.common_preference or 0.0)
-            clustering = clustered(solver, problem.at(preference), best_of_rows(problem.graph))
+            _, clustering = clustered(solver, problem.at(preference), row_best)
         if clustering.n_clusters == len(clustering.labels):
             return
         labels = clustering.labels[labels]

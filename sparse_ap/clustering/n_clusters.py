@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from sparse_ap.arguments import is_positive_integer, require
 from sparse_ap.clustering.continuation import (
@@ -26,8 +26,9 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.propagation.preferences import require_kept_edges
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.result import Clustering
+from sparse_ap.propagation.settings import Options
 
-__all__ = ["Trial", "check_n_clusters", "next_cost", "with_n_clusters"]
+__all__ = ["Trial", "next_cost", "options_for", "with_n_clusters"]
 
 # Runs of a few sweeps until the number is about right, then whole runs until it is nearly right; each as
 # often as this at most. What is missing then, a few clusters more or less, is made up for at the end.
@@ -37,16 +38,16 @@ _WHOLE_RUNS, _NEARLY = 3, 0.03
 _FLAT = 1.1
 
 
-def check_n_clusters(
-    n_clusters: object, preference: ArrayLike | None, scheme: str, refine: str | None, kept: object
-) -> None:
-    """Check a wanted number of clusters, and that nothing else was given that says otherwise.
+def options_for(n_clusters: object, options: Options) -> Options:
+    """Return the options of a run that is to lead to a number of clusters.
 
     Raises
     ------
     InvalidInputError
+        The number is none, or another option says otherwise.
     """
     require("n_clusters", n_clusters, is_positive_integer(n_clusters), "at least 1, a whole number")
+    preference, scheme, refine = options.preference, options.scheme, options.refine
     given = f"n_clusters={n_clusters} (--n-clusters) was given"
     if preference is not None and np.ndim(preference) > 0:
         raise InvalidInputError(
@@ -63,11 +64,12 @@ def check_n_clusters(
             f"{given} with refine={refine!r}; the last few clusters are opened or closed by the search. "
             "Leave out refine."
         )
-    if kept is not None:
+    if options.checkpoint is not None:
         raise InvalidInputError(
             f"{given} with checkpoint; checkpoints are of a single run, and the number is found by several. "
             "Leave out the checkpoint; or take the preference of a clustering of that size, and give that."
         )
+    return replace(options, scheme="compact", refine="search")
 
 
 def _require_possible(problem: Problem, n_clusters: int) -> None:

@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sparse_ap.clustering.continuation import Continuation, first_cost
+from sparse_ap.clustering.input import local_problem
 from sparse_ap.clustering.solver import Solver, open_problem
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.propagation.preferences import require_kept_edges
 from sparse_ap.propagation.problem import Problem, require_summable
 from sparse_ap.propagation.result import Clustering
+from sparse_ap.propagation.settings import Options
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -122,10 +125,10 @@ def preference_path(
     array([6, 2, 1])
     """
     given = None if preferences is None else _descending(preferences)
-    with open_problem(similarity, missing, random_state, n_jobs, memory_limit, client, verbose) as (
-        solver,
-        problem,
-    ):
+    options = Options(scheme="compact", missing=missing, random_state=random_state)
+    resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
+    with open_problem(similarity, options, resources) as (solver, problem, _):
+        problem = local_problem(problem)
         wanted = _default(problem) if given is None else given
         require_summable(float(np.abs(wanted).max()), problem.graph.dtype)
         for preference in wanted:

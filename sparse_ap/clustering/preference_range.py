@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sparse_ap.clustering.continuation import Solution, with_fewest
+from sparse_ap.clustering.input import local_problem
 from sparse_ap.clustering.solver import open_problem
+from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.exact_sum import exact_sum
 from sparse_ap.propagation.problem import Problem, best_of_rows
+from sparse_ap.propagation.settings import Options
 from sparse_ap.search.bound import with_bound
 
 if TYPE_CHECKING:
@@ -89,10 +92,10 @@ def preference_range(
     >>> sparse_ap.preference_range(scipy.sparse.csr_array(similarity))
     PreferenceRange(lowest=-246.0, highest=-1.0, least_clusters=1, least_clusters_bound=1)
     """
-    with open_problem(similarity, missing, random_state, n_jobs, memory_limit, client, verbose) as (
-        solver,
-        problem,
-    ):
+    options = Options(scheme="compact", missing=missing, random_state=random_state)
+    resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
+    with open_problem(similarity, options, resources) as (solver, problem, _):
+        problem = local_problem(problem)
         if not problem.edges.n_edges:
             n = problem.graph.n_points
             return PreferenceRange(0.0, 0.0, n, n)

@@ -2,63 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from sparse_ap.clustering.input import executed, loaded, open_cluster, open_executor, open_input, renumbered
+from sparse_ap.clustering.input import executed, renumbered
 from sparse_ap.errors import InvalidInputError, warn_of_positive_similarities
 from sparse_ap.execution.blocking import BlockedGraph
-from sparse_ap.execution.budget import Plan
-from sparse_ap.execution.executor import Executor
-from sparse_ap.execution.plans import InputGraph, choose_plan, cluster_plan
+from sparse_ap.execution.plans import InputGraph
 from sparse_ap.execution.renumbering import locality_order
 from sparse_ap.kernels.block import Float64Array, RowCut
 from sparse_ap.kernels.entry_statistics import EntryStatistics, StatisticsPass
-from sparse_ap.propagation.checkpoint_config import CheckpointConfig
 from sparse_ap.propagation.preferences import require_kept_edges, resolve_preference
 from sparse_ap.propagation.problem import Problem, summarise_edges
-from sparse_ap.propagation.settings import Settings
+from sparse_ap.propagation.settings import Options
 from sparse_ap.storage.store import block_of
 from sparse_ap.storage.validation import as_float
 
 if TYPE_CHECKING:
-    from distributed import Client
+    pass
 
-__all__ = ["examined", "opened", "prepared"]
-
-
-@contextmanager
-def opened(
-    similarity: Any,
-    settings: Settings,
-    checkpoint_config: CheckpointConfig,
-    n_jobs: int | None,
-    memory_limit: int | str | None,
-    client: Client | None,
-) -> Iterator[tuple[InputGraph, Plan, Executor]]:
-    """Yield a graph, the way chosen to run on it, and who reads it; parameters as `affinity_propagation`."""
-    cluster = open_cluster(client, similarity)
-    input_graph = open_input(similarity, cluster)
-    choose = choose_plan if cluster is None else cluster_plan
-    reorder = checkpoint_config.reorder(settings.reorder)
-    plan = choose(input_graph, reorder, settings.scheme, settings.refine, n_jobs, memory_limit)
-    with open_executor(plan.n_threads, cluster) as executor:
-        yield input_graph, plan, executor
+__all__ = ["examined", "prepared"]
 
 
 def prepared(
-    input_graph: InputGraph,
-    plan: Plan,
-    preference: ArrayLike | None,
-    quantile: float | None,
-    settings: Settings,
-    executor: Executor,
+    given: InputGraph, graph: BlockedGraph, options: Options, renumber: bool
 ) -> tuple[Problem, Float64Array]:
     """Check the input, resolve the preferences, renumber the points where that pays.
+
+    Parameters
+    ----------
+    given : InputGraph
+    graph : BlockedGraph
+        Its edges, as they are stored.
+    options : Options
+    renumber : bool
+        Whether to work on a copy in which neighbours lie near each other.
 
     Returns
     -------
@@ -66,38 +46,36 @@ def prepared(
     row_best : ndarray of float64, shape (n_points,)
         Each point's largest similarity.
     """
-    graph, no_distances = _load(input_graph, plan, settings, executor)
-    if preference is None and quantile is None and input_graph.dense is not None:
-        preference = _dense_median(input_graph.dense)
+    graph, no_distances = _checked(given, graph, options)
+    preference, quantile = options.preference, options.preference_quantile
+    if preference is None and quantile is None and given.dense is not None:
+        preference = _dense_median(given.dense)
     edges, row_best = summarise_edges(graph)
     if 0 <= edges.smallest < edges.largest and not no_distances:
         warn_of_positive_similarities(edges.largest)
-    given = resolve_preference(preference, quantile, graph, edges.n_edges)
-    require_kept_edges(given, graph.store.origin)
+    preferences = resolve_preference(preference, quantile, graph, edges.n_edges)
+    require_kept_edges(preferences, graph.store.origin)
     user_id = graph.store.origin.order
-    if plan.reorder:
+    if renumber:
         order = locality_order(block_of(graph.store, RowCut(0, graph.n_points)))
         graph = renumbered(graph, order)
         row_best = row_best[order]
         user_id = order if user_id is None else user_id[order]
     if user_id is None:
         user_id = np.arange(graph.n_points, dtype=np.int32)
-    elif given.strides != (0,):
-        given = given[user_id]
-    return Problem(graph, user_id, given, edges), row_best
+    elif preferences.strides != (0,):
+        preferences = preferences[user_id]
+    return Problem(graph, user_id, preferences, edges), row_best
 
 
-def _load(
-    input_graph: InputGraph, plan: Plan, settings: Settings, executor: Executor
-) -> tuple[BlockedGraph, bool]:
-    """Return the graph, and whether its entries surely are no distances."""
-    graph = loaded(input_graph, plan, executor)
-    if not settings.check_finite:
+def _checked(given: InputGraph, graph: BlockedGraph, options: Options) -> tuple[BlockedGraph, bool]:
+    """Return the canonical graph, and whether its entries surely are no distances."""
+    if not options.check_finite:
         return graph, True
-    graph, statistics = examined(graph, settings.missing)
+    graph, statistics = examined(graph, options.missing)
     best_first = 2 * statistics.n_best_first > graph.n_points
     alike_itself = statistics.n_alike_itself > 0 or (
-        input_graph.dense is not None and bool((np.diagonal(input_graph.dense) > 0).any())
+        given.dense is not None and bool((np.diagonal(given.dense) > 0).any())
     )
     return graph, best_first or alike_itself
 

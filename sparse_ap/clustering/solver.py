@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sparse_ap.clustering.input import local_problem
-from sparse_ap.clustering.preparation import opened, prepared
+from sparse_ap.clustering.input import loaded, local_problem, open_cluster, open_executor, open_input
+from sparse_ap.clustering.preparation import prepared
+from sparse_ap.execution.blocking import BlockedGraph
+from sparse_ap.execution.plans import Resources, choose_plan, cluster_plan
 from sparse_ap.kernels.block import Float64Array
 from sparse_ap.kernels.classic import Messages
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.assignment import Assignment, Refinement, move_to_medoids
-from sparse_ap.propagation.checkpoint_config import CheckpointConfig, checked_checkpoint_config
+from sparse_ap.propagation.checkpoint_config import CheckpointConfig, checkpoint_config, identity_of
 from sparse_ap.propagation.incumbent import BestIncumbent, LastIncumbent
 from sparse_ap.propagation.loop import Incumbent, PointState, Propagation, propagate
 from sparse_ap.propagation.preferences import message_preference
@@ -22,13 +24,10 @@ from sparse_ap.propagation.progress import reading_progress, sweep_progress
 from sparse_ap.propagation.readout import read_out
 from sparse_ap.propagation.result import Clustering, SweepReport
 from sparse_ap.propagation.schemes import NO_BIAS, BiasSchedule, Classic, Compact, Scheme, damping_for_degree
-from sparse_ap.propagation.settings import EVALUATE_EVERY, TOTAL_DAMPING, Settings, checked_settings
+from sparse_ap.propagation.settings import EVALUATE_EVERY, TOTAL_DAMPING, Options, Settings
 from sparse_ap.search.refinement import Effort, search
 
-if TYPE_CHECKING:
-    from distributed import Client
-
-__all__ = ["Solver", "open_problem"]
+__all__ = ["Solver", "open_links", "open_problem"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +51,7 @@ class Solver:
     callback: Callable[[SweepReport], object] | None
     verbose: bool
 
-    def clustering(self, problem: Problem, row_best: Float64Array) -> Clustering:
+    def clustering(self, problem: Problem, row_best: Float64Array) -> tuple[Problem, Clustering]:
         """Pass messages from rest, and read out the clustering they lead to.
 
         Parameters
@@ -60,9 +59,18 @@ class Solver:
         problem : Problem
         row_best : ndarray of float64, shape (n_points,)
             Each point's largest similarity; overwritten.
+
+        Returns
+        -------
+        problem : Problem
+            The same, with a copy of its graph in this process where a search needed one.
+        clustering : Clustering
         """
         # Everything but the exemplars is let go before the refinement.
-        return self.read_out(problem, self.propagated(problem, row_best)[0])
+        propagation = self.propagated(problem, row_best)[0]
+        if self.settings.refine == "search":
+            problem = local_problem(problem)
+        return problem, self.read_out(problem, propagation)
 
     def propagated(
         self, problem: Problem, row_best: Float64Array, start: PointState | None = None
@@ -86,7 +94,8 @@ class Solver:
             points = PointState.at_rest(preference, scheme.total_dtype)
         else:
             points = start.under(preference)
-        checkpoints = self.checkpoint_config.checkpoints(problem, preference, settings, self.renumbered)
+        identity = identity_of(problem, preference, settings.damping, settings.stop, self.renumbered)
+        checkpoints = self.checkpoint_config.checkpoints(identity)
         with (
             sweep_progress(settings.stop.max_iter, self.callback, self.verbose) as told,
             checkpoints.signals_deferred(),
@@ -107,7 +116,6 @@ class Solver:
 
     def searched(self, problem: Problem, assignment: Assignment, effort: Effort) -> Assignment:
         """Search for a better assignment."""
-        problem = local_problem(problem)
         with reading_progress("search", effort.n_readings, self.verbose) as told:
             return search(problem, assignment, effort, self.settings.seed, told)
 
@@ -129,34 +137,43 @@ def _scheme(
 
 @contextmanager
 def open_problem(
-    similarity: Any,
-    missing: str | None,
-    random_state: Any,
-    n_jobs: int | None,
-    memory_limit: int | str | None,
-    client: Client | None,
-    verbose: bool,
-) -> Iterator[tuple[Solver, Problem]]:
-    """Yield how runs go, and the problem at its default preference; parameters as `affinity_propagation`."""
-    settings = checked_settings(
-        similarity,
-        scheme="compact",
-        damping=None,
-        max_iter=200,
-        convergence_iter=None,
-        tol=None,
-        refine="search",
-        reorder="auto",
-        missing=missing,
-        check_finite=True,
-        certify=False,
-        random_state=random_state,
-    )
-    checkpoint_config = checked_checkpoint_config(None, 1, False, settings)
-    with opened(similarity, settings, checkpoint_config, n_jobs, memory_limit, client) as (
-        input_graph,
-        plan,
-        executor,
-    ):
-        problem, _ = prepared(input_graph, plan, None, None, settings, executor)
-        yield Solver(settings, checkpoint_config, plan.reorder, None, verbose), local_problem(problem)
+    similarity: Any, options: Options, resources: Resources
+) -> Iterator[tuple[Solver, Problem, Float64Array]]:
+    """Open a graph, check it, and choose how to run on it.
+
+    Parameters
+    ----------
+    similarity
+        As for `affinity_propagation`.
+    options : Options
+    resources : Resources
+
+    Yields
+    ------
+    solver : Solver
+    problem : Problem
+    row_best : ndarray of float64, shape (n_points,)
+        Each point's largest similarity.
+    """
+    checkpoints = checkpoint_config(options.checkpoint, options.checkpoint_every, options.resume)
+    cluster = open_cluster(resources.client, similarity)
+    given = open_input(similarity, cluster)
+    settings = options.settings(given.dense is not None)
+    choose = choose_plan if cluster is None else cluster_plan
+    reorder = checkpoints.reorder(settings.reorder)
+    plan = choose(given, resources, reorder=reorder, scheme=settings.scheme, refine=settings.refine)
+    with open_executor(plan.n_threads, cluster) as executor:
+        problem, row_best = prepared(given, loaded(given, plan, executor), options, plan.reorder)
+        solver = Solver(settings, checkpoints, plan.reorder, options.callback, resources.verbose)
+        yield solver, problem, row_best
+
+
+@contextmanager
+def open_links(links: Any, resources: Resources) -> Iterator[BlockedGraph]:
+    """Open weights of links between points: what `open_problem` does, without a look at the entries."""
+    cluster = open_cluster(resources.client, links)
+    given = open_input(links, cluster)
+    choose = choose_plan if cluster is None else cluster_plan
+    plan = choose(given, resources, reorder=False, scheme="compact", refine=None)
+    with open_executor(plan.n_threads, cluster) as executor:
+        yield loaded(given, plan, executor)

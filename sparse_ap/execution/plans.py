@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -13,10 +13,27 @@ from sparse_ap.execution.blocking import streamed_edges
 from sparse_ap.execution.budget import SAVED_RENUMBERED, GraphSize, Plan, first_that_fits
 from sparse_ap.storage.store import Store
 
-__all__ = ["InputGraph", "choose_plan", "cluster_plan"]
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["InputGraph", "Resources", "choose_plan", "cluster_plan"]
 
 # Below this many points the vectors that sweeps gather from fit into the second-level cache anyway.
 _WORTH_REORDERING = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Resources:
+    """What a call may use, as a user gives it, by the names of `affinity_propagation`."""
+
+    n_jobs: int | None = None
+    memory_limit: int | str | None = None
+    client: Client | None = None
+    verbose: bool = False
+
+    def limit(self) -> int:
+        """Return how many bytes this process may hold: those given, or most of what is free."""
+        return available() if self.memory_limit is None else bytes_of(self.memory_limit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,12 +71,7 @@ class InputGraph:
 
 
 def cluster_plan(
-    input_graph: InputGraph,
-    reorder: bool | str,
-    scheme: str,
-    refine: str | None,
-    n_jobs: int | None,
-    memory_limit: int | str | None,
+    input_graph: InputGraph, resources: Resources, *, reorder: bool | str, scheme: str, refine: str | None
 ) -> Plan:
     """Return the plan on a cluster, if it fits into the memory allowed to this process.
 
@@ -70,10 +82,9 @@ def cluster_plan(
     InvalidInputError
         What was asked for cannot be done there.
     """
-    _require_for_clusters(reorder, scheme, n_jobs)
-    limit = available() if memory_limit is None else bytes_of(memory_limit)
+    _require_for_clusters(reorder, scheme, resources.n_jobs)
     plan = Plan(load=False, streaming=True, reorder=False, n_threads=1, on_cluster=True)
-    return first_that_fits([plan], _size(input_graph.store, scheme, refine), limit)
+    return first_that_fits([plan], _size(input_graph.store, scheme, refine), resources.limit())
 
 
 def _require_for_clusters(reorder: bool | str, scheme: str, n_jobs: int | None) -> None:
@@ -103,12 +114,7 @@ def _require_for_clusters(reorder: bool | str, scheme: str, n_jobs: int | None) 
 
 
 def choose_plan(
-    input_graph: InputGraph,
-    reorder: bool | str,
-    scheme: str,
-    refine: str | None,
-    n_jobs: int | None,
-    memory_limit: int | str | None,
+    input_graph: InputGraph, resources: Resources, *, reorder: bool | str, scheme: str, refine: str | None
 ) -> Plan:
     """Choose the fastest plan that fits into the memory allowed.
 
@@ -119,7 +125,7 @@ def choose_plan(
     InvalidInputError
         ``n_jobs`` or ``memory_limit`` is out of range, or what was asked for needs the graph in memory.
     """
-    plans = input_graph.plans(reorder, usable_threads(n_jobs))
+    plans = input_graph.plans(reorder, usable_threads(resources.n_jobs))
     if scheme == "classic":
         plans = [plan for plan in plans if not plan.streaming]
     if not plans:
@@ -127,10 +133,9 @@ def choose_plan(
             "scheme='classic', reorder=True and a checkpoint of a run with renumbered points need the graph "
             "in memory, and this one is read from disk in each sweep. Leave them out, or give its path."
         )
-    if memory_limit is None and not input_graph.stored:
+    if resources.memory_limit is None and not input_graph.stored:
         return plans[0]
-    limit = available() if memory_limit is None else bytes_of(memory_limit)
-    return first_that_fits(plans, _size(input_graph.store, scheme, refine), limit)
+    return first_that_fits(plans, _size(input_graph.store, scheme, refine), resources.limit())
 
 
 def _size(store: Store, scheme: str, refine: str | None) -> GraphSize:

@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparse_ap.arguments import is_positive_integer, require
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.budget import SAVED_RENUMBERED
 from sparse_ap.kernels.block import Float64Array
 from sparse_ap.propagation.checkpoints import Checkpoints, NoCheckpoints, read_identity, require_new
 from sparse_ap.propagation.problem import Problem
-from sparse_ap.propagation.settings import Settings
+from sparse_ap.propagation.stopping import StopRule
 
-__all__ = ["CheckpointConfig", "checked_checkpoint_config"]
+__all__ = ["CheckpointConfig", "checkpoint_config", "identity_of"]
 
 _RENUMBERED, _AS_STORED = "points renumbered", "points as stored"
 
@@ -43,29 +42,40 @@ class CheckpointConfig:
             return reorder
         return SAVED_RENUMBERED if self.saved_identity["layout"] == _RENUMBERED else False
 
-    def checkpoints(
-        self, problem: Problem, preference: Float64Array, settings: Settings, renumbered: bool
-    ) -> Checkpoints | NoCheckpoints:
-        """Return what keeps the state; ``preference`` is that of the messages."""
-        if self.folder is None:
-            return NoCheckpoints()
-        edges = problem.edges
-        identity = {
-            "number of points": str(problem.graph.n_points),
-            "number of edges": str(edges.n_edges),
-            "checksum of the graph": f"{edges.checksum:016x}",
-            "checksum of preferences and seed": f"{zlib.crc32(preference.tobytes()):08x}",
-            "damping": str(settings.damping),
-            "tol": str(settings.stop.tol),
-            "convergence_iter": str(settings.stop.convergence_iter),
-            "layout": _RENUMBERED if renumbered else _AS_STORED,
-        }
-        return Checkpoints(self.folder, self.every, identity)
+    def checkpoints(self, identity: Mapping[str, str]) -> Checkpoints | NoCheckpoints:
+        """Return what keeps the state of a run; ``identity`` says which run it is."""
+        return NoCheckpoints() if self.folder is None else Checkpoints(self.folder, self.every, identity)
 
 
-def checked_checkpoint_config(
-    checkpoint: str | Path | None, checkpoint_every: int, resume: bool, settings: Settings
-) -> CheckpointConfig:
+def identity_of(
+    problem: Problem, preference: Float64Array, damping: float | None, stop: StopRule, renumbered: bool
+) -> Mapping[str, str]:
+    """Return what makes a run the same run, in the words of the checkpoints' format.
+
+    Parameters
+    ----------
+    problem : Problem
+    preference : ndarray of float64, shape (n_points,)
+        The preferences that the messages use.
+    damping : float or None
+    stop : StopRule
+    renumbered : bool
+        Whether points are in another order than the user's.
+    """
+    edges = problem.edges
+    return {
+        "number of points": str(problem.graph.n_points),
+        "number of edges": str(edges.n_edges),
+        "checksum of the graph": f"{edges.checksum:016x}",
+        "checksum of preferences and seed": f"{zlib.crc32(preference.tobytes()):08x}",
+        "damping": str(damping),
+        "tol": str(stop.tol),
+        "convergence_iter": str(stop.convergence_iter),
+        "layout": _RENUMBERED if renumbered else _AS_STORED,
+    }
+
+
+def checkpoint_config(checkpoint: str | Path | None, checkpoint_every: int, resume: bool) -> CheckpointConfig:
     """Check the options about checkpoints.
 
     Raises
@@ -75,21 +85,10 @@ def checked_checkpoint_config(
     CheckpointError
         There are checkpoints already, and ``resume`` is not given.
     """
-    require(
-        "checkpoint_every",
-        checkpoint_every,
-        is_positive_integer(checkpoint_every),
-        "at least 1, a whole number",
-    )
     if checkpoint is None:
         if resume:
             raise InvalidInputError("resume=True needs checkpoint, the folder that the state was written to.")
         return CheckpointConfig(None, checkpoint_every, {})
-    if settings.scheme == "classic":
-        raise InvalidInputError(
-            "checkpoint was given with scheme='classic', which keeps two numbers for each edge; it is for "
-            "scheme='compact'."
-        )
     folder = Path(checkpoint)
     if not resume:
         require_new(folder)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sparse_ap.arguments import is_positive_integer, require, seed_of
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.propagation.result import SweepReport
 from sparse_ap.propagation.stopping import StopRule
 
-__all__ = ["DEFAULTS", "EVALUATE_EVERY", "TOTAL_DAMPING", "Defaults", "Settings", "checked_settings"]
+__all__ = ["DEFAULTS", "EVALUATE_EVERY", "TOTAL_DAMPING", "Defaults", "Options", "Settings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,105 @@ TOTAL_DAMPING = 0.5
 EVALUATE_EVERY = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Options:
+    """Options of a run as a user gives them, by the names and with the defaults of `affinity_propagation`.
+
+    Raises
+    ------
+    InvalidInputError
+        An option is none of its possible values; the message names it, what was given and what may be.
+    """
+
+    preference: ArrayLike | None = None
+    preference_quantile: float | None = None
+    damping: float | None = None
+    max_iter: int = 200
+    convergence_iter: int | None = None
+    tol: float | None = None
+    scheme: str = "auto"
+    refine: str | None = "auto"
+    reorder: bool | str = "auto"
+    missing: str | None = None
+    check_finite: bool = True
+    certify: bool = False
+    random_state: Any = 0
+    checkpoint: str | Path | None = None
+    checkpoint_every: int = 25
+    resume: bool = False
+    callback: Callable[[SweepReport], object] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that are out of range, before the graph is opened."""
+        share = "0 or more and less than 1: a share of the points"
+        self._require_word("scheme", "'auto', 'compact' or 'classic'", "auto", *DEFAULTS)
+        self._require("damping", "0.5 or more and less than 1", lambda value: _within(value, 0.5))
+        for name in ("max_iter", "convergence_iter", "checkpoint_every"):
+            self._require(name, "at least 1, a whole number", is_positive_integer)
+        self._require("tol", share, lambda value: _within(value, 0.0))
+        self._require_word("refine", "'auto', 'search', 'medoid' or None", "auto", "search", "medoid", None)
+        self._require_word("reorder", "True, False or 'auto'", True, False, "auto")
+        self._require_word("missing", "'nan' or None", "nan", None)
+        self._require_word("check_finite", "True or False", True, False)
+        self._require_word("certify", "True or False", True, False)
+
+    def _require(self, name: str, needed: str, right: Callable[[Any], bool]) -> None:
+        """Refuse a value that is not right; None, where it is the default, stands for the scheme's own."""
+        value = getattr(self, name)
+        require(name, value, right(value) or (value is None and _DEFAULT[name] is None), needed)
+
+    def _require_word(self, name: str, needed: str, *allowed: object) -> None:
+        value = getattr(self, name)
+        require(name, value, _is_one_of(value, *allowed), needed)
+
+    def settings(self, dense: bool) -> Settings:
+        """Fill in the defaults of the scheme, which is by default "classic" for dense matrices.
+
+        Raises
+        ------
+        InvalidInputError
+            Checkpoints are asked for, and the scheme is "classic".
+        """
+        scheme = ("classic" if dense else "compact") if self.scheme == "auto" else self.scheme
+        if scheme == "classic" and self.checkpoint is not None:
+            raise InvalidInputError(
+                "checkpoint was given with scheme='classic', which keeps two numbers for each edge; it is "
+                "for scheme='compact'."
+            )
+        defaults = DEFAULTS[scheme]
+        damping = defaults.damping if self.damping is None else float(self.damping)
+        tol = defaults.tol if self.tol is None else float(self.tol)
+        n_stable = defaults.convergence_iter if self.convergence_iter is None else self.convergence_iter
+        return Settings(
+            scheme=scheme,
+            damping=damping,
+            tie_strength=defaults.tie_strength,
+            stop=StopRule(_at_most_int32(self.max_iter), _at_most_int32(n_stable), tol),
+            refine=defaults.refine if self.refine == "auto" else self.refine,
+            reorder=self.reorder if isinstance(self.reorder, str) else bool(self.reorder),
+            seed=seed_of(self.random_state),
+        )
+
+
+_DEFAULT = {field.name: field.default for field in fields(Options)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The options of a run, checked, defaults filled in."""
+    """The options that a run goes by: checked, defaults filled in.
+
+    Attributes
+    ----------
+    scheme : {"compact", "classic"}
+    damping : float or None
+        None: by the number of edges a point.
+    tie_strength : float
+        How far preferences are lowered at most to break ties, in shares of a point's gap.
+    stop : StopRule
+    refine : {"search", "medoid"} or None
+    reorder : bool or "auto"
+    seed : int
+    """
 
     scheme: str
     damping: float | None
@@ -45,71 +146,7 @@ class Settings:
     stop: StopRule
     refine: str | None
     reorder: bool | str
-    missing: str | None
-    check_finite: bool
-    certify: bool
     seed: int
-
-
-def checked_settings(
-    similarity: Any,
-    scheme: str,
-    damping: float | None,
-    max_iter: int,
-    convergence_iter: int | None,
-    tol: float | None,
-    refine: str | None,
-    reorder: bool | str,
-    missing: str | None,
-    check_finite: bool,
-    certify: bool,
-    random_state: Any,
-) -> Settings:
-    """Fill in the defaults and refuse what is out of range; parameters as `affinity_propagation`.
-
-    Raises
-    ------
-    InvalidInputError
-        An option is none of its possible values; the message names it, what was given and what may be.
-    """
-    require("scheme", scheme, _is_one_of(scheme, "auto", *DEFAULTS), "'auto', 'compact' or 'classic'")
-    if scheme == "auto":
-        scheme = "classic" if isinstance(similarity, np.ndarray | list | tuple) else "compact"
-    damping = DEFAULTS[scheme].damping if damping is None else damping
-    tol = DEFAULTS[scheme].tol if tol is None else tol
-    if convergence_iter is None:
-        convergence_iter = DEFAULTS[scheme].convergence_iter
-    require("damping", damping, damping is None or _within(damping, 0.5), "0.5 or more and less than 1")
-    require("max_iter", max_iter, is_positive_integer(max_iter), "at least 1, a whole number")
-    require(
-        "convergence_iter",
-        convergence_iter,
-        is_positive_integer(convergence_iter),
-        "at least 1, a whole number",
-    )
-    require("tol", tol, _within(tol, 0.0), "0 or more and less than 1: a share of the points")
-    require(
-        "refine",
-        refine,
-        _is_one_of(refine, "auto", "search", "medoid", None),
-        "'auto', 'search', 'medoid' or None",
-    )
-    require("reorder", reorder, _is_one_of(reorder, True, False, "auto"), "True, False or 'auto'")
-    require("missing", missing, _is_one_of(missing, "nan", None), "'nan' or None")
-    require("check_finite", check_finite, _is_one_of(check_finite, True, False), "True or False")
-    require("certify", certify, _is_one_of(certify, True, False), "True or False")
-    return Settings(
-        scheme,
-        None if damping is None else float(damping),
-        DEFAULTS[scheme].tie_strength,
-        StopRule(_at_most_int32(max_iter), _at_most_int32(convergence_iter), float(tol)),
-        DEFAULTS[scheme].refine if refine == "auto" else refine,
-        reorder if isinstance(reorder, str) else bool(reorder),
-        missing,
-        bool(check_finite),
-        bool(certify),
-        seed_of(random_state),
-    )
 
 
 def _is_one_of(value: object, *allowed: object) -> bool:
