@@ -242,6 +242,15 @@ def test_help_teaches(command: list[str]) -> None:
     assert max(map(len, result.output.splitlines())) <= 100
 
 
+def test_positions_that_are_complex_numbers_are_no_graph(tmp_path: Path) -> None:
+    """Their real parts would do, which is what scipy takes."""
+    positions = {"data": [-1.0, -2.0], "indices": [1 + 0j, 0j], "indptr": [0, 1, 2]}
+    np.savez(tmp_path / "graph.npz", format=b"csr", shape=(2, 2), **positions)
+    result = run("info", tmp_path / "graph.npz")
+    assert result.exit_code == 2
+    assert f"{tmp_path / 'graph.npz'} is no .npz file, or a damaged one (" in result.stderr
+
+
 @pytest.mark.slow
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     """A real process is interrupted in the middle of its sweeps."""

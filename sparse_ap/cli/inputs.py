@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ __all__ = ["load_graph", "read_points", "require_writable_graph", "save_graph"]
 
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
-    RuntimeError, OverflowError, MemoryError,
+    RuntimeError, OverflowError, MemoryError, np.exceptions.ComplexWarning,
 )  # fmt: skip
 
 
@@ -78,7 +79,10 @@ def _damage_told(path: Path) -> Iterator[None]:
     if path.suffix == ".npz":
         require_archive(path)
     try:
-        yield
+        with warnings.catch_warnings():
+            # Of positions that are complex numbers, scipy would take the real parts.
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            yield
     except _DAMAGE as error:
         raise InvalidInputError(
             f"{path} is no {path.suffix} file, or a damaged one ({error}). Write it again."
