@@ -1,1 +1,1 @@
-"""The public functions: check, open, propagate, refine, read out."""
+"""The public functions: each opens a graph, runs the solver, and returns a record."""

@@ -1,4 +1,4 @@
-"""The public function: check, plan, choose store and executor, propagate, read out."""
+"""`affinity_propagation`: check, plan, open store and executor, propagate, refine, read out."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ def affinity_propagation(
     Parameters
     ----------
     similarity : sparse matrix or array, ndarray, path, zarr group or array, StoredGraph, or dask collection
-        Of shape (n_points, n_points). A path, or URL, is where a graph is on disk, as
+        Of shape (n_points, n_points). A path, or URL, names a graph on disk, as
         `sparse_ap.graphs.open_graph` takes it.
         Entry (i, k) says how well k would represent i; larger is better, any sign. Only stored entries
         of a sparse matrix are edges: an absent entry, or -inf, means that k cannot represent i, and a
-        stored 0 is a similarity of 0. Neither symmetry nor sorted columns are needed; of duplicates
-        the largest counts; the diagonal is ignored. It is never written to.
+        stored 0 is a similarity of 0. The matrix may be asymmetric and its columns unsorted; of duplicates
+        the largest counts; the diagonal is ignored. The graph is never written to.
         On a cluster also a dask array, its chunks CSR or dense (NaN and -inf: no edge), or a dask dataframe
         of edges: its first three columns are row, column and similarity, points numbered from 0. Without
         ``client`` the active one is taken.
@@ -77,18 +77,18 @@ def affinity_propagation(
     preference_quantile : float in [0, 1], optional
         Take this quantile of the stored similarities off the diagonal as preference.
     n_clusters : int, optional
-        Return exactly so many clusters: the preference that leads there, one for all points, is looked for
-        from the one given, by several runs, at one and a half to four times the cost of one. With
-        ``scheme="compact"``, which then is the default, and ``refine="search"``.
+        Return exactly this many clusters. Several runs search for one preference, common to all points, that
+        leads there, starting from ``preference``; they cost one and a half to four times as much as one
+        run. Needs ``scheme="compact"``, which then is the default, and ``refine="search"``.
     damping : float in [0.5, 1), optional
-        Share of the old responsibility kept in each sweep; more of it for runs that oscillate.
-        Default for "classic": 0.5, scikit-learn's. For "compact": 0.5 to 0.9, by the number of
-        edges a point.
+        Share of the old responsibility kept in each sweep; a larger share helps runs that oscillate.
+        Default for "classic": 0.5, as in scikit-learn. For "compact": 0.5 to 0.9, by the mean number of
+        edges per point.
     max_iter : int
-        Sweeps at most.
+        Largest number of sweeps.
     convergence_iter : int, optional
-        Sweeps without (much) change that end the run; ``max_iter`` must be larger for that to happen.
-        Default 31 for "compact", 15 for "classic", scikit-learn's.
+        The run ends when few points, or none, have changed in this many sweeps; ``max_iter`` must be larger
+        for that to happen. Default 31 for "compact"; 15 for "classic", as in scikit-learn.
     tol : float in [0, 1), optional
         Share of the points that may be unsettled when the run ends. Default 1e-4 for "compact", 0 for
         "classic", scikit-learn's rule. With "compact" also the share that may have no edge to an
@@ -98,10 +98,10 @@ def affinity_propagation(
         paper's update, message by message, for reference. "auto": "classic" for an ndarray,
         "compact" for everything else.
     refine : {"auto", "search", "medoid"} or None
-        What to do after the last sweep; the net similarity never falls. "search": a local search that opens,
-        closes and swaps exemplars, and in large graphs takes up to half as many readings of the edges as
-        the sweeps did. "medoid": move each exemplar once to the medoid of its cluster, as scikit-learn
-        does. "auto": "medoid" for "classic", "search" for "compact".
+        How to improve the exemplars after the last sweep; the net similarity never falls. "search": a local
+        search that opens, closes and swaps exemplars, and in large graphs reads the edges up to half as
+        often as the sweeps did. "medoid": move each exemplar once to the medoid of its cluster, as
+        scikit-learn does. "auto": "medoid" for "classic", "search" for "compact".
     reorder : bool or "auto"
         Work on a copy whose points are renumbered so that neighbours lie near each other: sweeps are
         about twice as fast, for the memory of the copy. The result is the same to the bit.
@@ -109,37 +109,38 @@ def affinity_propagation(
     missing : {"nan"} or None
         "nan": an entry that is NaN is no edge, like -inf. None: NaN is refused.
     check_finite : bool
-        Whether to look at every entry before anything is computed. False saves one reading of the graph, for
-        graphs that are known to have finite entries, valid column ids, no diagonal and no duplicates, as
-        those made by `sparse_ap.graphs` do; what breaks this promise may crash the process.
+        Whether to check every entry before the run. False saves one reading of the graph. Use it only for
+        graphs with finite entries, valid column ids, no diagonal and no duplicates, such as
+        `sparse_ap.graphs` makes; a graph that breaks this promise may crash the process.
     certify : bool
         Also compute ``net_similarity_bound``, which no clustering of the graph exceeds, by 122 more passes
-        over the edges. With ``n_clusters`` it is that at the preference found.
+        over the edges. With ``n_clusters`` the bound holds at the preference found.
     random_state : int, RandomState, Generator or None
-        Seed of the tiny differences between preferences that break ties; nothing else is random.
-        None: a new one each time.
+        Seed of the tiny differences between preferences that break ties, and of the search's perturbations.
+        None: a new seed for each call.
     n_jobs : int, optional
-        Threads that compute at a time. None or -1: one for each processor this process may use. The result is
-        the same to the bit for any number. (For a graph on disk there is one more, since one is reading.)
+        Number of computing threads. None or -1: one for each processor this process may use. The result is
+        the same to the bit for any number. (A graph on disk needs one more thread, which reads.)
     memory_limit : int or str, optional
-        Bytes that the whole process may hold, such as ``"2GB"``. Of the plans the fastest that fits is
-        taken: a graph on disk is read into memory or not, points are renumbered or not, threads are fewer.
-        The result is the same to the bit. None: for a graph on disk, most of the memory that is free.
+        Bytes that the whole process may hold, such as ``"2GB"``. The fastest plan that fits is chosen: read
+        a graph on disk into memory or not, renumber the points or not, use fewer threads. The result is the
+        same to the bit. None: for a graph on disk, most of the free memory; otherwise no limit.
     checkpoint : path, optional
-        A folder for the state of the run (about 60 bytes a point), from which it can go on. Ctrl-C and
-        SIGTERM then end the run after the sweep, its state written.
+        Folder for the state of the run (about 60 bytes per point), from which a later call can resume. Ctrl-C
+        and SIGTERM then end the run after the current sweep, once its state is written.
     checkpoint_every : int
         Sweeps between checkpoints.
     resume : bool
-        Go on from the newest checkpoint, or begin where there is none. The graph and the parameters must be
-        the same but for ``max_iter``, ``n_jobs``, ``memory_limit``, ``client`` and where the graph is; the
-        result is that of a run that was never interrupted, to the bit.
+        Continue from the newest checkpoint, or start anew where there is none. The graph and the parameters
+        must be the same, except ``max_iter``, ``n_jobs``, ``memory_limit``, ``client`` and the place of the
+        graph; the result is that of an uninterrupted run, to the bit.
     client : distributed.Client, optional
-        Of a dask cluster whose workers read the graph and do the work; only vectors travel, and, for what
-        reads it hundreds of times, a small graph. The result is the same to the bit. This process keeps the
-        state of the run, and ``memory_limit`` is for it alone.
+        Client of a dask cluster whose workers read the graph and compute. Only vectors travel between this
+        process and the workers; a small graph is fetched once, for the steps that read it hundreds of times.
+        The result is the same to the bit. The state of the run stays in this process, and ``memory_limit``
+        applies to this process alone.
     callback : callable, optional
-        Called after each sweep with a `SweepReport`. What it raises ends the run.
+        Called after each sweep with a `SweepReport`. An exception that it raises ends the run.
     verbose : bool
         Show progress on standard error, where that is a terminal.
 
@@ -152,7 +153,7 @@ def affinity_propagation(
     InvalidInputError
         A `ValueError`: an argument cannot be used; the message says what was needed instead.
     MemoryLimitError
-        It does not fit into the memory allowed; raised before anything is computed.
+        The run does not fit into the allowed memory; raised before the computation starts.
     DamagedGraphError
         A graph on disk is incomplete, or cannot be read.
     CheckpointError
@@ -168,8 +169,8 @@ def affinity_propagation(
         scikit-learn's: the stop rule was not met within ``max_iter`` sweeps. Labels are valid
         all the same.
     PositiveSimilarityWarning
-        A `UserWarning`: no similarity is negative, and neither positive entries on the diagonal nor rows
-        sorted with the largest first tell that they are no distances.
+        A `UserWarning`: no similarity is negative, so the entries may be distances. It is not issued where
+        entries on the diagonal are positive or rows are sorted with the largest first.
     UserWarning
         All pairs of points are edges, and all similarities and all preferences are equal.
 
@@ -224,7 +225,11 @@ def affinity_propagation(
 def clustered(solver: Solver, problem: Problem, row_best: Float64Array) -> tuple[Problem, Clustering]:
     """Return the clustering that a run leads to, or scikit-learn's where all points are alike.
 
-    The problem comes back with it: with a local copy of its graph where one was made.
+    Returns
+    -------
+    problem : Problem
+        The same problem, with a local copy of its graph if the run made one.
+    clustering : Clustering
     """
     if all_equal(problem):
         return problem, arbitrary(problem)
@@ -232,7 +237,7 @@ def clustered(solver: Solver, problem: Problem, row_best: Float64Array) -> tuple
 
 
 def warn_of(outcome: Outcome) -> None:
-    """Warn of runs that did not end well."""
+    """Warn if a run did not converge, has no exemplars, or met a graph of equal points."""
     if outcome in (Outcome.MAX_ITER_REACHED, Outcome.NO_EXEMPLARS):
         warn_not_converged(outcome.value)
     elif outcome is Outcome.ALL_EQUAL:

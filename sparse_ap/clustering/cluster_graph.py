@@ -1,9 +1,10 @@
-"""A graph of clusters: the edges between them counted, and how alike two clusters are by that.
+"""The coarsened graph, whose points are clusters, and the similarity between two clusters.
 
-Of the edges that begin or end in cluster a the share P(a, c) leads to cluster c, or stays inside for c = a.
-Two clusters are alike by how much their shares overlap: s(a, b) = log Σ over c of √(P(a, c) P(b, c)), minus
-their Bhattacharyya distance (Bulletin of the Calcutta Mathematical Society 35, 1943). Counts are whole
-numbers, and their sums exact: the same in whatever order edges are read, and however many clusters at a time.
+P(a, c) is the share of the edges with an end in cluster a whose other end is in cluster c; P(a, a) is the
+share inside a. Two clusters are similar if their shares overlap: s(a, b) = log Σ_c √(P(a, c) P(b, c)), minus
+their Bhattacharyya distance (Bulletin of the Calcutta Mathematical Society 35, 1943). Edge counts are
+integers, so their sums are exact: the result depends neither on the order in which edges are read nor on the
+number of clusters counted in one reading.
 """
 
 from __future__ import annotations
@@ -24,22 +25,23 @@ from sparse_ap.storage.csr import csr_graph
 
 __all__ = ["LinkedGraph", "Shares", "overlap_similarity"]
 
-# Of each cluster, the largest shares that are compared, and the most similar clusters that are kept.
+# Largest shares compared per cluster, and most similar clusters kept per cluster;
+# docs/design/0015-hierarchy.md has the measurements.
 _N_KEPT = 15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shares:
-    """Where the edges of each cluster lead.
+    """The clusters that the edges of each cluster lead to, as shares of its edges.
 
     Attributes
     ----------
     roots : csr_array of float64, shape (n_clusters, n_clusters)
-        Square roots of each cluster's largest shares.
+        Square roots of each cluster's largest shares P(a, c).
     n_inner : int
-        Edges that stay inside a cluster, or their weight.
+        Number of edges that stay inside a cluster; with weights, their total weight.
     n_edges : int
-        All of them.
+        Number, or total weight, of all edges.
     """
 
     roots: scipy.sparse.csr_array
@@ -49,17 +51,18 @@ class Shares:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinkedGraph:
-    """A graph whose edges are the links between points.
+    """A graph of links between points, and the limits for counting them between clusters.
 
     Attributes
     ----------
     graph : BlockedGraph
     user_id : ndarray of int32, shape (n_points,), or None
-        The user's number of each point; None: its own.
+        The user's number of each point; None: points are numbered as the user numbers them.
     most_pairs : callable
-        Of how many pairs of clusters edges may be counted at a time, given the number of clusters.
+        Function from the number of clusters to the number of pairs of clusters whose counts fit into memory.
     weigh : callable, optional
-        What to add up instead of edges, as `CoarseningPass` takes it.
+        Function from a block to the integer weight of each of its edges, as `CoarseningPass` takes it.
+        None: every edge counts 1.
     """
 
     graph: BlockedGraph
@@ -68,7 +71,14 @@ class LinkedGraph:
     weigh: Callable[[Block], Int64Array] | None = None
 
     def shares(self, labels: Int64Array, n_clusters: int) -> Shares:
-        """Return where the edges of each cluster lead; ``labels`` are the user's points'."""
+        """Return the shares of each cluster's edges.
+
+        Parameters
+        ----------
+        labels : ndarray of int64, shape (n_points,)
+            The cluster of each point, in the user's order.
+        n_clusters : int
+        """
         label = (labels if self.user_id is None else labels[self.user_id]).astype(np.int32)
         parts: list[tuple[Int64Array, Int32Array, Float64Array]] = []
         n_inner = n_edges = 0
@@ -80,16 +90,18 @@ class LinkedGraph:
         return Shares(csr_graph(np.append(0, np.cumsum(degree)), indices, roots), n_inner, n_edges)
 
     def _links(self, label: Int32Array, n_clusters: int) -> Iterator[Links]:
-        """Count edges for one range of clusters after the other, as many as fit."""
+        """Yield the edge counts of one range of clusters after the other, each as wide as fits."""
         most = self.most_pairs(n_clusters)
         n_edges = max(1, int(self.graph.store.indptr[-1]))
-        # There are no more pairs than edges.
+        # Without this cap a small graph would be split into ranges: there are never more pairs than edges.
         width = max(1, n_clusters * min(n_edges, most) // n_edges)
         start = 0
         while start < max(1, n_clusters):
             begun = Links(n_clusters, start, min(n_clusters, start + width), most)
             links = self.graph.run(CoarseningPass(begun, self.weigh), ClusterVectors(label), ())[1]
             yield links
+            # A range that did not fit was cut short by the pass; a half-empty table allows twice the width
+            # next time.
             start, width = max(1, links.stop), links.stop - links.start
             if 2 * links.n_pairs <= most:
                 width *= 2
@@ -97,7 +109,7 @@ class LinkedGraph:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """The edges of some clusters, as rows: columns ascending."""
+    """The edge counts of a range of clusters, as CSR rows with ascending columns."""
 
     rows: scipy.sparse.csr_array
     n_inner: int
@@ -105,11 +117,11 @@ class _Part:
 
     @classmethod
     def of(cls, links: Links) -> _Part:
-        """Take each pair for the rows of both clusters, where those are in the range."""
+        """Build rows from counted pairs: a pair (a, b) enters row a and row b, if these lie in the range."""
         pair, n_edges = links.merged()
         lower, upper = np.divmod(pair, max(1, links.n_clusters))
         inner = lower == upper
-        # Edges inside a cluster begin there and end there.
+        # An edge inside a cluster has both ends there, and counts twice; it must not be added as two entries.
         begin, end = links.start <= lower, (upper < links.stop) & (links.start <= upper) & ~inner
         begin &= lower < links.stop
         row = np.concatenate([lower[begin], upper[end]]) - links.start
@@ -117,13 +129,13 @@ class _Part:
         value = np.concatenate([(n_edges * (1 + inner))[begin], n_edges[end]])
         shape = (links.stop - links.start, links.n_clusters)
         rows = scipy.sparse.coo_array((value, (row, column)), shape=shape).tocsr()
-        # Links may weigh nothing.
+        # Weights of links may be 0; an explicit zero would take the place of one of the largest shares.
         rows.eliminate_zeros()
         rows.sort_indices()
         return cls(rows, int(n_edges[inner & begin].sum()), int(n_edges[begin].sum()))
 
     def roots(self) -> tuple[Int64Array, Int32Array, Float64Array]:
-        """Return how many of each row's shares are kept, their columns, and their square roots."""
+        """Return the number of shares kept in each row, their columns, and their square roots."""
         rows = self.rows
         shares = rows.data / np.repeat(rows.sum(axis=1), np.diff(rows.indptr))
         degree = np.minimum(np.diff(rows.indptr), _N_KEPT)
@@ -134,7 +146,7 @@ class _Part:
 
 
 def overlap_similarity(roots: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
-    """Return how far the shares of each cluster overlap with those of its most similar others.
+    """Return the similarity log Σ_c √(P(a, c) P(b, c)) of each cluster to its most similar clusters.
 
     Parameters
     ----------
@@ -144,8 +156,8 @@ def overlap_similarity(roots: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     Returns
     -------
     csr_array of float32, shape (n_clusters, n_clusters)
-        The logarithm: 0 where they are the same, without an entry where nothing overlaps. Of each row the 15
-        largest.
+        0 for clusters with equal shares; no entry for clusters without a common share. Each row keeps its
+        15 largest entries.
     """
     columns = roots.T.tocsr()
     n = len(roots.indptr) - 1
@@ -157,7 +169,7 @@ def overlap_similarity(roots: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
 
 
 class _Entries(NamedTuple):
-    """The arrays of a sparse matrix."""
+    """The three arrays of a sparse matrix, in a form that numba accepts."""
 
     indptr: Any
     indices: Any
@@ -166,8 +178,9 @@ class _Entries(NamedTuple):
 
 @numba.njit(nogil=True, cache=True)
 def _keep_most_alike(rows: Any, columns: Any, indptr: Any, indices: Any, similarity: Any) -> None:
-    """Add up products of roots; keep the largest sums of each row off the diagonal, columns ascending."""
+    """Sum the products of roots of each pair; keep the largest sums of each row, columns ascending."""
     n = len(indptr) - 1
+    # seen_from marks the entries of total that belong to row a: no clearing of n entries for each row.
     total, seen_from, others = np.empty(n), np.full(n, -1, np.int32), np.empty(n, np.int32)
     kept, overlap = np.empty(_N_KEPT, np.int32), np.empty(_N_KEPT)
     for a in range(n):
@@ -185,7 +198,8 @@ def _keep_most_alike(rows: Any, columns: Any, indptr: Any, indices: Any, similar
         begin = indptr[a]
         for place in np.argsort(kept[:n_kept]):
             indices[begin] = kept[place]
-            # Roots are rounded. float32 has fewer digits than those in which logarithms may differ.
+            # Rounded roots can give an overlap above 1. The logarithm is rounded to float32, which hides the
+            # platform's last digit of float64.
             similarity[begin] = np.log(min(overlap[place], 1.0))
             begin += 1
         indptr[a + 1] = begin
@@ -193,7 +207,7 @@ def _keep_most_alike(rows: Any, columns: Any, indptr: Any, indices: Any, similar
 
 @numba.njit(nogil=True, cache=True)
 def _keep_largest(total: Any, others: Any, kept: Any, overlap: Any) -> int:
-    """Insert each where it belongs, the largest first; of equals the one with the smaller number."""
+    """Insert each cluster into a list sorted by descending overlap, then by number; return its length."""
     n_kept = 0
     for b in others:
         x, place = total[b], n_kept

@@ -1,7 +1,7 @@
-"""Messages passed at one preference after the other, each time from where they were.
+"""Runs at a sequence of preferences, each continued from the messages of the one before.
 
-Preferences are told by their *cost*: what being an exemplar costs against the best that any point can have,
-the largest similarity minus the preference.
+Preferences are expressed as the *cost* of an exemplar: the largest similarity of the graph minus the
+preference, which is the loss of a point that becomes an exemplar against the best conceivable edge.
 """
 
 from __future__ import annotations
@@ -36,14 +36,24 @@ __all__ = [
     "with_fewest",
 ]
 
-# Sweeps of a short run.
+# Sweeps of a short run; docs/design/0014-number-of-clusters.md has the measurements.
 _SHORT = 30
-# Prices, against the first one, at which few exemplars are found; at which of them the fewest depends.
+# Costs, in units of the first one, at which runs find few exemplars. Which of them finds the fewest depends
+# on the graph; of the powers from 4 to 4,096 these two suffice (docs/design/0014-number-of-clusters.md).
 _HIGH_COSTS = (256.0, 1024.0)
 
 
 class Solution(NamedTuple):
-    """A set of exemplars, and the run that led to it."""
+    """A set of exemplars, with the problem and the run that led to it.
+
+    Attributes
+    ----------
+    problem : Problem
+    propagation : Propagation
+    n_promoted : int
+        Points made exemplars after the sweeps because they had no edge to an exemplar.
+    exemplar : ndarray of bool, shape (n_points,)
+    """
 
     problem: Problem
     propagation: Propagation
@@ -52,22 +62,22 @@ class Solution(NamedTuple):
 
     @property
     def n_clusters(self) -> int:
-        """How many they are."""
+        """Number of exemplars."""
         return int(np.count_nonzero(self.exemplar))
 
     @property
     def cost(self) -> float:
-        """What an exemplar costs in this problem, against the largest similarity."""
+        """Cost of an exemplar in this problem: the largest similarity minus the preference."""
         return _cost_of(self.problem)
 
     @property
     def n_sweeps(self) -> int:
-        """Sweeps that led here, nearly."""
+        """Approximate number of sweeps that led here: those of this run plus one short run."""
         return len(self.propagation.history) + _SHORT
 
     @property
     def effort(self) -> Effort:
-        """What to spend on a search from here."""
+        """Effort of a local search from here, in proportion to the sweeps."""
         return Effort.after(self.n_sweeps, self.problem.edges.n_edges)
 
     def clustering(self) -> Clustering:
@@ -77,7 +87,7 @@ class Solution(NamedTuple):
 
 
 class Continuation:
-    """Passes messages on one problem at one cost after the other, each time from where they were.
+    """Message passing at a sequence of costs, each run started from the messages of the one before.
 
     Parameters
     ----------
@@ -90,26 +100,29 @@ class Continuation:
         self._cost = math.inf
 
     def brief(self, problem: Problem) -> Solution:
-        """Return what a few sweeps lead to, and a search after them."""
+        """Return the exemplars after a short run and a brief local search."""
         found = self.short(problem)
         return _searched(self._solver, found, Effort.brief(found.n_sweeps, problem.edges.n_edges))
 
     def short(self, problem: Problem) -> Solution:
-        """Return what a few sweeps lead to."""
+        """Return the exemplars after a short run, without a search."""
         settings = self._solver.settings
         stop = replace(settings.stop, max_iter=min(_SHORT, settings.stop.max_iter))
         return self._solution(replace(self._solver, settings=replace(settings, stop=stop)), problem)
 
     def full(self, problem: Problem) -> Solution:
-        """Return what settled messages lead to, and a search after them."""
+        """Return the exemplars after a run to convergence and a local search."""
         found = self._solution(self._solver, problem)
         return _searched(self._solver, found, found.effort)
 
     def _solution(self, solver: Solver, problem: Problem) -> Solution:
         cost = _cost_of(problem)
         row_best = best_of_rows(problem.graph)
-        # Messages from where exemplars were much cheaper hardly let go of the many that there were.
+        # Warm start only while the cost has less than doubled: messages from much cheaper exemplars keep too
+        # many of them, and end 3 to 15 % worse than messages from rest
+        # (docs/design/0014-number-of-clusters.md).
         start = self._state if cost < 2.0 * self._cost else None
+        # The run overwrites the state it starts from; and a state that is not used frees its memory here.
         self._state = None
         propagation, self._state = solver.propagated(problem, row_best, start)
         self._cost = cost
@@ -118,20 +131,23 @@ class Continuation:
 
 
 def _searched(solver: Solver, found: Solution, effort: Effort) -> Solution:
-    """Search for better exemplars at the same cost."""
+    """Return a solution improved by local search at the same cost."""
     assignment = assign(found.problem, found.exemplar)
     return found._replace(exemplar=solver.searched(found.problem, assignment, effort).exemplar)
 
 
 def with_fewer(solver: Solver, found: Solution) -> Solution:
-    """Return fewer exemplars, if a search finds fewer when nothing but their number counts."""
+    """Return a solution with fewer exemplars, if a search at the highest cost finds one.
+
+    At that cost an exemplar less outweighs every difference between similarities.
+    """
     at_highest = at_cost(found.problem, highest_cost(found.problem))
     few = _searched(solver, found._replace(problem=at_highest), found.effort)
     return found._replace(exemplar=few.exemplar)
 
 
 def with_fewest(solver: Solver, problem: Problem) -> Solution:
-    """Return as few exemplars as are found."""
+    """Return the solution with the fewest exemplars that two runs at high costs lead to."""
     costs = (times * first_cost(problem) for times in _HIGH_COSTS)
     costly = (Continuation(solver).full(at_cost(problem, cost)) for cost in costs)
     return min(
@@ -143,16 +159,17 @@ def with_fewest(solver: Solver, problem: Problem) -> Solution:
 def with_exactly(
     solver: Solver, found: Solution, n_clusters: int, others: Sequence[Solution] = ()
 ) -> Solution:
-    """Open or close what is missing or too much; more are left where none can be spared.
+    """Return a solution with ``n_clusters`` exemplars, or more where none can be closed.
 
     Parameters
     ----------
     solver : Solver
     found : Solution
+        Gives the problem, the run and, without ``others``, the exemplars to start from.
     n_clusters : int
-        Below what is possible: as few as are found.
+        Number of exemplars to reach. Below the feasible number the result has as few as were found.
     others : sequence of Solution
-        Where to begin instead.
+        Solutions whose exemplars to start from, in place of those of ``found``.
     """
     start = [f.exemplar for f in others] or [found.exemplar]
     at_most = found.effort.n_readings
@@ -161,18 +178,18 @@ def with_exactly(
 
 
 def first_cost(problem: Problem) -> float:
-    """Return a cost to begin with: that of the problem's preference, if it is one."""
+    """Return the cost of the problem's preference, or the span of similarities if that is not positive."""
     cost = _cost_of(problem)
     return cost if cost > 0.0 else problem.edges.span
 
 
 def highest_cost(problem: Problem) -> float:
-    """Return a cost above which nothing changes."""
+    """Return the cost from which on only the number of exemplars matters."""
     return problem.edges.largest_or_zero - lowest_preference(problem)
 
 
 def at_cost(problem: Problem, cost: float) -> Problem:
-    """Return the problem with the preference of a cost, for all points."""
+    """Return the problem with one preference for all points, given by its cost."""
     return problem.at(problem.edges.largest_or_zero - cost)
 
 

@@ -1,4 +1,4 @@
-"""What a graph is like, before it is clustered: what ``sparse-ap info`` shows."""
+"""`inspect_graph`: size, degrees, components and similarities of a graph, for ``sparse-ap info``."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GraphSummary:
-    """What a graph is like.
+    """Size, degrees, connectivity and similarities of a graph.
 
     Attributes
     ----------
     n_points, n_edges : int
     entries : EntryStatistics
-        Of the stored entries, which may include a diagonal, duplicates and -inf.
+        Statistics of the stored entries, which may include a diagonal, duplicates and -inf.
     out_degree, in_degree : tuple of float
-        Least, median and largest.
+        Smallest, median and largest degree.
     n_components : int or None
-        Connected components, edges taken both ways; None for a graph that does not fit into memory.
+        Connected components, ignoring directions; None for a graph that does not fit into memory.
     n_without_edges : int
-        Points no other can represent.
+        Number of points without an edge to another point; they are exemplars in every clustering.
     quantiles : ndarray of float64, shape (len(QUANTILES),)
-        Of the similarities.
+        Quantiles of the similarities.
     n_joinable : tuple of int
-        For each quantile as preference: points with an edge of larger similarity. The others are
-        exemplars at that preference, or lose by joining anybody.
+        For each quantile, taken as preference: the number of points with an edge of larger similarity. All
+        other points are exemplars at that preference, or lose by joining a cluster.
     """
 
     n_points: int
@@ -58,9 +58,10 @@ class GraphSummary:
 
     @property
     def least_clusters(self) -> int:
-        """A lower bound on the number of clusters, whatever the preference.
+        """A lower bound on the number of clusters at any preference.
 
-        A cluster is its exemplar and some of the points with an edge to it, within one component.
+        A cluster lies in one component and holds its exemplar and points with an edge to it, so its size is
+        at most 1 + the largest in-degree.
         """
         if not self.n_points:
             return 0
@@ -70,7 +71,7 @@ class GraphSummary:
 def inspect_graph(
     similarity: Any, n_jobs: int | None = None, missing: Literal["nan"] | None = None
 ) -> GraphSummary:
-    """Look at a graph.
+    """Summarise a graph: its entries, degrees, components and quantiles of similarity.
 
     Parameters
     ----------

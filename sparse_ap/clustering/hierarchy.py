@@ -1,4 +1,4 @@
-"""From a graph to a tree of exemplars: cluster, contract, and cluster again."""
+"""`hierarchy`: cluster a graph, coarsen it along its clusters, and cluster again."""
 
 from __future__ import annotations
 
@@ -48,28 +48,29 @@ def hierarchy(
 ) -> Hierarchy:
     """Cluster a graph, then its clusters, and so on: a tree of exemplars.
 
-    No cluster of a graph can be larger than its exemplar's neighbourhood, so that a graph of a million points
-    has tens of thousands of clusters at least. Those are clustered in turn, by how the graph's edges
-    link them: clusters belong together whose edges lead to the same clusters.
+    No cluster of a graph can be larger than its exemplar's neighbourhood, so a graph of a million points
+    has tens of thousands of clusters at least. These are clustered in turn: two clusters belong together
+    if their edges lead to the same clusters.
 
     Parameters
     ----------
     similarity
         As for `affinity_propagation`.
     clustering : Clustering, optional
-        Of this graph, to begin with. None: that of `affinity_propagation` with default parameters.
+        A clustering of this graph, used as the first level. None: `affinity_propagation` with default
+        parameters.
     links : graph, optional
-        Weights of links between points, whole numbers from 0 to 2**24, of which the levels above are
+        Weights of links between points, whole numbers from 0 to 2**24, from which all further levels are
         built: a graph of any form that ``similarity`` may have. Default: every edge weighs 1.
     level_preference : float, > 0
         Preference of the clusters at all further levels, in units of the median of the level's similarities:
         larger means fewer clusters a level, and fewer levels.
     max_levels : int, optional
-        Levels at most. Default: until no two clusters are merged any more.
+        Largest number of levels. Default: until no two clusters are merged any more.
     missing, random_state, n_jobs, memory_limit, client, verbose
-        As for `affinity_propagation`. The levels above the first are in this process's memory: some 500 bytes
-        for each cluster of the first. With ``memory_limit`` edges are counted for as many clusters at a time
-        as fit into it, which can take several readings.
+        As for `affinity_propagation`. The levels above the first stay in this process's memory: some 500
+        bytes for each cluster of the first. With ``memory_limit``, edges are counted for as many clusters in
+        one reading as fit, which can take several readings.
 
     Returns
     -------
@@ -78,17 +79,18 @@ def hierarchy(
     Raises
     ------
     InvalidInputError
-        ``clustering`` or ``links`` are of other points, weights are no whole numbers, an option is out of
-        range, or what `affinity_propagation` refuses.
+        ``clustering`` or ``links`` have other points than the graph, weights are no whole numbers, an option
+        is out of range, or `affinity_propagation` refuses the graph.
     MemoryLimitError, DamagedGraphError, ClusterError
         As by `affinity_propagation`.
 
     Notes
     -----
-    Of the edges that begin or end in cluster a, the share P(a, c) leads to c, or stays inside for c = a;
-    the 15 largest count. The next level's similarity is s(a, b) = log Σ over c of √(P(a, c) P(b, c)), kept
-    for the 15 most similar b. Edges are counted, so that sums are exact, and the tree is the same in every
-    way of running. Parts of the graph that no edge links are never merged.
+    P(a, c) is the share of the edges with an end in cluster a whose other end is in c; P(a, a) is the share
+    inside a. Only the 15 largest shares of each cluster count. The similarity of the next level is
+    s(a, b) = log Σ_c √(P(a, c) P(b, c)), kept for the 15 most similar b. Edge counts are integers with exact
+    sums, so the tree is the same in every way of running. Parts of the graph that no edge links are never
+    merged.
 
     Examples
     --------
@@ -107,6 +109,7 @@ def hierarchy(
     resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
     with ExitStack() as held:
         solver, problem, row_best = held.enter_context(open_problem(similarity, options, resources))
+        # The graph is read once for each level: a small graph is fetched from the cluster first.
         problem = local_problem(problem)
         if clustering is None:
             problem, clustering = clustered(solver, problem, row_best)
@@ -141,7 +144,7 @@ def _levels(
         shares = links.shares(labels, clustering.n_clusters)
         graph = overlap_similarity(shares.roots)
         n_inner, n_edges = shares.n_inner, shares.n_edges
-        # Not to be held while the level is clustered.
+        # Release the shares: they are not needed while the level is clustered.
         del shares
         yield clustering, graph, n_inner, n_edges
         with open_problem(graph, options, resources) as (solver, problem, row_best):

@@ -1,4 +1,7 @@
-"""Where a graph comes from, and who reads it: the one module that knows every store and executor."""
+"""From the user's graph to a store, and from the resources to an executor.
+
+This is the one module that knows every store and every executor.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +40,16 @@ __all__ = ["executed", "loaded", "local_problem", "open_cluster", "open_executor
 
 
 def open_cluster(client: Client | None, similarity: Any) -> DaskExecutor | None:
-    """Return the executor on a cluster: the client's, or the active one's where only that can read the graph.
+    """Return the executor on a cluster, or None for a run in this process.
+
+    The cluster is the client's; without ``client`` it is the active one, if the graph is a dask collection.
 
     Raises
     ------
     ClusterError
-        The cluster will not do.
+        The cluster cannot do the work.
     InvalidInputError
-        There is none, and one is needed; or ``client`` is something else.
+        The graph is a dask collection and there is no active client, or ``client`` is not a usable client.
     """
     if client is None and not _is_collection(similarity):
         return None
@@ -72,17 +77,17 @@ def open_cluster(client: Client | None, similarity: Any) -> DaskExecutor | None:
 
 
 def _is_collection(similarity: Any) -> bool:
-    """Whether the similarities are one of dask's collections."""
+    """Whether the similarities are a dask collection."""
     return hasattr(similarity, "__dask_graph__")
 
 
 def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGraph:
-    """Take what the user gave as a graph.
+    """Open the user's similarities, in any accepted form, as a graph.
 
     Raises
     ------
     InvalidInputError
-        It is none.
+        The similarities have no accepted form.
     """
     if isinstance(similarity, str | Path | zarr.Group | zarr.Array):
         similarity = replace(open_graph(similarity), loadable=True)
@@ -98,7 +103,7 @@ def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGra
 
 
 def _stored(graph: StoredGraph, cluster: DaskExecutor | None) -> InputGraph:
-    """Take a graph on disk, if whoever is to read it can."""
+    """Open a graph on disk; refuse one that the workers of a cluster could not read."""
     store = graph.store
     array = store.positions if isinstance(store, ZarrStore) else store.array
     if cluster is not None and isinstance(array.store, zarr.storage.MemoryStore):
@@ -111,13 +116,13 @@ def _stored(graph: StoredGraph, cluster: DaskExecutor | None) -> InputGraph:
 
 
 def _is_dense(similarity: Any) -> bool:
-    """Whether the similarities are an array in memory, all of whose entries count."""
+    """Whether the similarities are a dense array in memory."""
     return isinstance(similarity, np.ndarray | list | tuple)
 
 
 @contextmanager
 def open_executor(n_threads: int, cluster: DaskExecutor | None = None) -> Iterator[Executor]:
-    """Yield the executor for a number of threads, or that on a cluster."""
+    """Yield the executor for a number of threads, or the one on a cluster."""
     if cluster is not None:
         yield cluster
         return
@@ -129,7 +134,7 @@ def open_executor(n_threads: int, cluster: DaskExecutor | None = None) -> Iterat
 
 
 def loaded(input_graph: InputGraph, plan: Plan, executor: Executor) -> BlockedGraph:
-    """Return the graph as it will be read: by whom, and from where."""
+    """Return the graph cut for its executor, read into memory first if the plan says so."""
     store = input_graph.store
     if plan.load:
         assert isinstance(store, ZarrStore)
@@ -138,7 +143,7 @@ def loaded(input_graph: InputGraph, plan: Plan, executor: Executor) -> BlockedGr
 
 
 def executed(store: Store, executor: Executor) -> BlockedGraph:
-    """Return a graph cut for an executor."""
+    """Return a store cut into blocks for an executor."""
     cuts = store.divisions
     if cuts is None:
         cuts = cut_rows(store.indptr, executor.n_threads, store.chunk_edges)
@@ -146,10 +151,10 @@ def executed(store: Store, executor: Executor) -> BlockedGraph:
 
 
 def local_problem(problem: Problem) -> Problem:
-    """Return a problem with its graph in this process, if that is small and a cluster has it.
+    """Return the problem with a copy of its graph in this process, if a cluster holds it and it is small.
 
-    For work that reads the edges hundreds of times: on a cluster each time takes some 40 milliseconds,
-    however few they are.
+    Used before steps that read the edges hundreds of times: on a cluster each reading takes some 40
+    milliseconds, however few the edges are.
     """
     graph = problem.graph
     here = isinstance(graph.executor, SerialExecutor | ThreadsExecutor)
@@ -161,7 +166,7 @@ def local_problem(problem: Problem) -> Problem:
 
 
 def renumbered(graph: BlockedGraph, order: Int32Array) -> BlockedGraph:
-    """Return a copy of a graph in memory, point ``order[j]`` numbered j."""
+    """Return a copy of a graph in memory in which point ``order[j]`` has the number j."""
     return executed(MemoryStore(*reordered(graph, order)), graph.executor)
 
 

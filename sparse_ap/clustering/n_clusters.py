@@ -1,4 +1,7 @@
-"""A wanted number of clusters: find the cost of an exemplar that leads there, then land on it exactly."""
+"""A clustering with a given number of clusters: search for the cost that leads near it, then adjust exactly.
+
+docs/design/0014-number-of-clusters.md has the method and the measurements behind the constants.
+"""
 
 from __future__ import annotations
 
@@ -30,21 +33,21 @@ from sparse_ap.propagation.settings import Options
 
 __all__ = ["Trial", "next_cost", "options_for", "with_n_clusters"]
 
-# Runs of a few sweeps until the number is about right, then whole runs until it is nearly right; each as
-# often as this at most. What is missing then, a few clusters more or less, is made up for at the end.
+# First short runs until the number is within 10 %, then whole runs until it is within 3 %; at most so many of
+# each. The few clusters still missing or too many are opened or closed at the end (`exact_k`).
 _SHORT_RUNS, _ABOUT = 10, 0.1
 _WHOLE_RUNS, _NEARLY = 3, 0.03
-# Where twice the cost has not made the number fall by this factor, still dearer ones will hardly do so.
+# If twice the cost has not lowered the number by this factor, still higher costs will hardly lower it.
 _FLAT = 1.1
 
 
 def options_for(n_clusters: object, options: Options) -> Options:
-    """Return the options of a run that is to lead to a number of clusters.
+    """Return the options of a run with a given number of clusters.
 
     Raises
     ------
     InvalidInputError
-        The number is none, or another option says otherwise.
+        The number is not a positive integer, or another option contradicts it.
     """
     require("n_clusters", n_clusters, is_positive_integer(n_clusters), "at least 1, a whole number")
     preference, scheme, refine = options.preference, options.scheme, options.refine
@@ -73,7 +76,7 @@ def options_for(n_clusters: object, options: Options) -> Options:
 
 
 def _require_possible(problem: Problem, n_clusters: int) -> None:
-    """Refuse numbers of clusters that no clustering of the graph can have."""
+    """Refuse a number of clusters above the number of points or below the bound by in-degrees."""
     n, most = problem.graph.n_points, 1 + problem.edges.max_in_degree
     if n_clusters > n:
         raise InvalidInputError(f"n_clusters={n_clusters}, but there are only {n} points.")
@@ -86,21 +89,21 @@ def _require_possible(problem: Problem, n_clusters: int) -> None:
 
 
 def with_n_clusters(solver: Solver, problem: Problem, n_clusters: int) -> tuple[Problem, Clustering]:
-    """Return a clustering with exactly so many clusters, and the problem at the preference that led there.
+    """Return a clustering with exactly ``n_clusters`` clusters, and the problem at its preference.
 
     Parameters
     ----------
     solver : Solver
-        With the compact scheme.
+        A solver with the compact scheme.
     problem : Problem
-        Its preferences, one number for all, are where to begin.
+        Its preference, one number for all points, is where the search starts.
     n_clusters : int
         At least 1.
 
     Raises
     ------
     InvalidInputError
-        None was found with so few, or there can be none.
+        No clustering with so few clusters exists, or none was found.
     """
     _require_possible(problem, n_clusters)
     problem, continuation = local_problem(problem), Continuation(solver)
@@ -108,7 +111,7 @@ def with_n_clusters(solver: Solver, problem: Problem, n_clusters: int) -> tuple[
     about, _ = _bracketed(
         continuation.short, at_cost(problem, first_cost(problem)), n_clusters, within, _SHORT_RUNS
     )
-    # A bit below: what is missing can always be opened, what is too much cannot always be spared.
+    # Aim slightly below: an exemplar can always be opened, but not always closed.
     within = _NEARLY * n_clusters
     near, others = _bracketed(continuation.full, about.problem, n_clusters - within, within, _WHOLE_RUNS)
     found = with_exactly(solver, near, n_clusters, others)
@@ -125,7 +128,28 @@ def with_n_clusters(solver: Solver, problem: Problem, n_clusters: int) -> tuple[
 def _bracketed(
     found_at: Callable[[Problem], Solution], problem: Problem, n_clusters: float, within: float, n_times: int
 ) -> tuple[Solution, Sequence[Solution]]:
-    """Try costs until there are about so many clusters; return the nearest found, and all."""
+    """Run at a sequence of costs until the number of clusters is near the target.
+
+    Parameters
+    ----------
+    found_at : callable
+        Function from a problem to its solution.
+    problem : Problem
+        The problem at the first cost.
+    n_clusters : float
+        Target.
+    within : float
+        Largest accepted distance from the target.
+    n_times : int
+        Largest number of runs.
+
+    Returns
+    -------
+    nearest : Solution
+        The solution nearest to the target, by the logarithm of its number of clusters.
+    tries : list of Solution
+        All solutions, in order.
+    """
     tries: list[Solution] = []
     while True:
         found = found_at(problem)
@@ -146,34 +170,39 @@ def _refuse(n_clusters: int, least: int) -> NoReturn:
     )
 
 
-# The power where there is one try only; and how far to leave the tries at most.
+# Assumed exponent of number ~ cost**-power while there is a single run; the least exponent that is believed;
+# and the largest step away from the tried costs, in logarithm.
 _POWER = 1.0
 _LEAST_POWER = 0.05
 _FARTHEST = math.log(4.0)
-# How near to an end of the bracket to go, as a share of it.
+# Smallest distance of the next cost from the ends of the bracket, as a share of the bracket.
 _MARGIN = 0.1
 
 
 class Trial(NamedTuple):
-    """A cost and how many clusters there are at it."""
+    """A cost, and the number of clusters found at that cost."""
 
     cost: float
     n_clusters: int
 
 
 def next_cost(tries: Sequence[Trial], n_clusters: float) -> float:
-    """Return the cost at which to expect so many clusters.
+    """Return the cost at which to expect ``n_clusters`` clusters.
+
+    The number of clusters is modelled as a power of the cost.
 
     Parameters
     ----------
-    tries : sequence of Try
-        At least one, in the order of the trying; costs are positive.
+    tries : sequence of Trial
+        At least one, in the order in which they were run; costs are positive.
     n_clusters : float
-        How many to aim at.
+        Target.
     """
     too_many = [t for t in tries if t.n_clusters > n_clusters]
     too_few = [t for t in tries if t.n_clusters <= n_clusters]
     if too_many and too_few:
+        # Two runs in a row on one side: the interpolation creeps, so halve (as the Illinois method avoids
+        # it).
         same_side = len({t.n_clusters > n_clusters for t in tries[-2:]}) == 1
         return _between(max(too_many), min(too_few), n_clusters, halved=same_side)
     nearest = max(too_many) if too_many else min(too_few)
@@ -182,7 +211,7 @@ def next_cost(tries: Sequence[Trial], n_clusters: float) -> float:
 
 
 def _between(low: Trial, high: Trial, n_clusters: float, halved: bool) -> float:
-    """Interpolate between the logarithms, not too near to either end; or halve, where one end has stayed."""
+    """Interpolate between the logarithms of two costs, away from both ends; if ``halved``, at the middle."""
     fall = math.log(low.n_clusters / high.n_clusters)
     share = 0.5 if halved else math.log(low.n_clusters / n_clusters) / fall
     share = max(_MARGIN, min(1.0 - _MARGIN, share))
@@ -190,7 +219,7 @@ def _between(low: Trial, high: Trial, n_clusters: float, halved: bool) -> float:
 
 
 def _power(tries: Sequence[Trial], nearest: Trial) -> float:
-    """Return how steeply the number falls with the cost around the nearest try."""
+    """Return the exponent of the number's fall with the cost, from the nearest try and its neighbour."""
     others = [t for t in tries if t.cost != nearest.cost and t.n_clusters != nearest.n_clusters]
     if not others:
         return _POWER

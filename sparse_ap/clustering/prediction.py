@@ -1,4 +1,4 @@
-"""New samples given to the most similar exemplar, where similarities to it are what is known of them."""
+"""Labels of new samples, from their similarities to the exemplars."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["most_similar", "warn_of_unreached"]
 
 
 def most_similar(similarity: Any, exemplars: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return each row's most similar exemplar's label, -1 where it has an entry for none.
+    """Return the label of each row's most similar exemplar; -1 where the row has an entry for no exemplar.
 
     Parameters
     ----------
     similarity : ndarray or scipy sparse matrix, shape (n_new, n_samples)
-        A zero of a sparse matrix counts only where it is stored; -inf is no entry.
+        A zero of a sparse matrix counts only if it is stored; -inf counts as no entry.
     exemplars : ndarray of int64, shape (n_clusters,)
 
     Raises
@@ -49,7 +49,7 @@ def _most_similar_stored(similarity: Any, exemplars: NDArray[np.int64]) -> NDArr
     _require_numbers(values[labels >= 0])
     known = (labels >= 0) & (values > -np.inf)
     rows, labels, values = rows[known], labels[known], values[known]
-    # Best last within each row; among equals the first exemplar.
+    # Within each row the best entry comes last and so is the one that stays; of equals, the first exemplar.
     order = np.lexsort((-labels, values, rows))
     found = np.full(csr.shape[0], -1)
     found[rows[order]] = labels[order]
@@ -65,7 +65,7 @@ def _require_numbers(values: NDArray[Any]) -> None:
 
 
 def warn_of_unreached(labels: NDArray[np.int64]) -> None:
-    """Say how many were given to nobody."""
+    """Warn of samples without an entry for any exemplar, which are labelled -1."""
     n_unreached = np.count_nonzero(labels < 0)
     if n_unreached:
         warn(

@@ -1,4 +1,4 @@
-"""Clusterings for several preferences, each from where the one before has led."""
+"""`preference_path`: clusterings at several preferences, each run continued from the one before."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 __all__ = ["PreferencePath", "preference_path"]
 
-# Prices of an exemplar against the largest similarity, in units of that of the default preference.
+# Costs of an exemplar (largest similarity minus preference), in units of the default preference's cost.
 _COSTS = np.geomspace(0.25, 32.0, 10)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreferencePath:
-    """Clusterings of one graph for several preferences.
+    """Clusterings of one graph at several preferences.
 
     Attributes
     ----------
     preferences : ndarray of float64, shape (n_preferences,)
         Descending: from many clusters to few.
     clusterings : tuple of Clustering
-        One for each.
+        One clustering for each preference.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -47,7 +47,7 @@ class PreferencePath:
     clusterings: tuple[Clustering, ...]
 
     def __repr__(self) -> str:
-        """Say what is worth knowing at a glance."""
+        """Return the range of the preferences and of the numbers of clusters."""
         preferences, counts = self.preferences, self.n_clusters
         return (
             f"PreferencePath({len(counts)} preferences, {preferences[0]:.6g} to {preferences[-1]:.6g}: "
@@ -83,17 +83,17 @@ def preference_path(
 ) -> PreferencePath:
     """Cluster a graph at several preferences.
 
-    The lowest preference gets a run of its own. From there messages go on from one preference to the next,
-    for 30 sweeps at most each, and a local search follows. That is less than the stop rule needs, so that
-    most clusterings say that they have not converged; each is the best found all the same.
+    The lowest preference gets a whole run. From there, messages continue from one preference to the next
+    for at most 30 sweeps each, followed by a local search. So few sweeps rarely satisfy the stop rule: most
+    clusterings report that they have not converged, and yet each is the best one found.
 
     Parameters
     ----------
     similarity
         As for `affinity_propagation`.
     preferences : array-like of float, shape (n_preferences,), optional
-        In any order. None: ten, from a quarter as far below the largest similarity as the median is, to 32
-        times as far.
+        In any order. None: ten preferences, whose distances from the largest similarity are 1/4 to 32 times
+        that of the median.
     missing, random_state, n_jobs, memory_limit, client, verbose
         As for `affinity_propagation`. The clusterings themselves, some 12 bytes a point each, are not
         counted in ``memory_limit``.
@@ -101,12 +101,12 @@ def preference_path(
     Returns
     -------
     PreferencePath
-        By descending preference.
+        Sorted by descending preference.
 
     Raises
     ------
     InvalidInputError
-        There is no preference, or one that is not a finite number; or what `affinity_propagation` refuses.
+        No preference is given, or one is not a finite number; or `affinity_propagation` refuses the graph.
     MemoryLimitError, DamagedGraphError, ClusterError
         As by `affinity_propagation`.
 
@@ -153,9 +153,10 @@ def _default(problem: Problem) -> Float64Array:
 
 
 def _clusterings(solver: Solver, problem: Problem, ascending: Float64Array) -> Iterator[Clustering]:
-    """Begin with a whole run, and go on from preference to preference.
+    """Yield the clustering at each preference: a whole run at the lowest, then short continued runs.
 
-    Messages give way to more exemplars sooner than to fewer.
+    From low to high, since messages adapt to more exemplars faster than to fewer
+    (docs/design/0014-number-of-clusters.md).
     """
     continuation = Continuation(solver)
     find = continuation.full

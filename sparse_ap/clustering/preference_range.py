@@ -1,4 +1,4 @@
-"""Between which preferences the number of clusters is decided, and how few there can be."""
+"""`preference_range`: the preferences between which the number of clusters changes."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ __all__ = ["PreferenceRange", "preference_range"]
 
 @dataclass(frozen=True, slots=True)
 class PreferenceRange:
-    """What preferences can do on a graph.
+    """The preferences between which the number of clusters changes, and the fewest clusters.
 
     Attributes
     ----------
     lowest : float
-        At this preference or below it no clustering with more than ``least_clusters`` clusters is
-        better than the one found with that many.
+        At this preference or below, no clustering with more than ``least_clusters`` clusters is better
+        than the one found with that many.
     highest : float
-        At this preference or above it no clustering is better than every point on its own: the largest
-        similarity.
+        The largest similarity: at this preference or above, no clustering is better than every point on
+        its own.
     least_clusters : int
         The fewest clusters found. A smaller number may exist.
     least_clusters_bound : int
-        No clustering of the graph has fewer: proven.
-    """
+        A proven lower bound on the number of clusters.
+        """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
 
@@ -77,11 +77,11 @@ def preference_range(
 
     Notes
     -----
-    An absent edge is a similarity of minus infinity, so there may be no clustering with one cluster. That
-    with the fewest is looked for by messages at two low preferences, searches, and closing what can be
-    spared; it takes about as long as four clusterings. Where all pairs are edges, ``lowest`` is the lower end
-    that R's apcluster gives with ``exact=FALSE`` (Bodenhofer et al., Bioinformatics
-    27, 2011); on sparse graphs that one can lie above the upper end.
+    An absent edge is a similarity of minus infinity, so a clustering with one cluster may not exist. The
+    fewest clusters are found by runs at two low preferences, local searches, and closing exemplars while
+    every point keeps an edge to one; this takes about as long as four clusterings. Where all pairs are
+    edges, ``lowest`` is the lower end that R's apcluster gives with ``exact=FALSE`` (Bodenhofer et al.,
+    Bioinformatics 27, 2011); on sparse graphs R's lower end can lie above its upper end.
 
     Examples
     --------
@@ -105,9 +105,13 @@ def preference_range(
 
 
 def _lowest(found: Solution) -> float:
-    """Return what the fewest clusters have, less the most that any clustering with one more could.
+    """Return the preference up to which more clusters than found are never better.
 
-    For each point less of the others that would be lost, so that still more clusters cannot be better.
+    Let D be the data similarity of the solution with K clusters, and U(m) the largest that K + m clusters
+    can have: the points' best similarities without the K + m smallest (points without edges come first, and
+    add nothing). Fewer clusters win against K + m if D + K p >= U(m) + (K + m) p. For m = 1 that is
+    p <= D - U(1), which is returned. It implies the rest: D <= U(0) makes this p at most the best similarity
+    that U(1) leaves out, hence at most each one that U(m) leaves out beyond, so U(m) + m p <= U(1) + p.
     """
     clustering = found.clustering()
     best = best_of_rows(found.problem.graph)
@@ -119,10 +123,11 @@ def _lowest(found: Solution) -> float:
 
 
 def _proven_least(problem: Problem, found: Solution) -> int:
-    """Return a number of clusters below which no clustering is.
+    """Return a proven lower bound on the number of clusters.
 
-    With K of them and preference p the net similarity is (n - K) * smallest + K * p at least, and no more
-    than its bound; p is chosen so low that K alone matters.
+    K clusters at preference p have a net similarity of at least (n - K) * smallest + K * p, and at most the
+    dual bound B. Hence K >= (n * smallest - B) / (smallest - p). The lower p, the less the similarities
+    matter for B, and the tighter the bound on K.
     """
     edges, n = problem.edges, problem.graph.n_points
     lowest = problem.at(edges.smallest - 4.0 * n * edges.span)
@@ -130,5 +135,5 @@ def _proven_least(problem: Problem, found: Solution) -> int:
     assert clustering.net_similarity_bound is not None
     per_cluster = edges.smallest - float(lowest.preference[0])
     least = (n * edges.smallest - clustering.net_similarity_bound) / per_cluster
-    # The quotient is rounded, the bound is not.
+    # The division is rounded to nearest, unlike B: the margin keeps its error from raising the result.
     return max(1, math.ceil(least - 1e-9 * n))

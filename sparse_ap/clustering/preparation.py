@@ -1,4 +1,4 @@
-"""From what the user gave to a problem ready for the loop."""
+"""From the user's input to a problem ready for the loop."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ __all__ = ["examined", "prepared"]
 def prepared(
     given: InputGraph, graph: BlockedGraph, options: Options, renumber: bool
 ) -> tuple[Problem, Float64Array]:
-    """Check the input, resolve the preferences, renumber the points where that pays.
+    """Check the input, resolve the preferences, and renumber the points if asked to.
 
     Parameters
     ----------
     given : InputGraph
     graph : BlockedGraph
-        Its edges, as they are stored.
+        The edges as they are stored.
     options : Options
     renumber : bool
-        Whether to work on a copy in which neighbours lie near each other.
+        Whether to work on a copy in which neighbours have nearby numbers.
 
     Returns
     -------
@@ -69,7 +69,10 @@ def prepared(
 
 
 def _checked(given: InputGraph, graph: BlockedGraph, options: Options) -> tuple[BlockedGraph, bool]:
-    """Return the canonical graph, and whether its entries surely are no distances."""
+    """Return the canonical graph, and whether there is evidence that its entries are not distances.
+
+    Rows sorted with the largest entry first, or a positive diagonal, are such evidence.
+    """
     if not options.check_finite:
         return graph, True
     graph, statistics = examined(graph, options.missing)
@@ -82,25 +85,25 @@ def _checked(given: InputGraph, graph: BlockedGraph, options: Options) -> tuple[
 
 def _dense_median(matrix: Any) -> float | None:
     """Return scikit-learn's default preference: the median of all entries, the diagonal included."""
-    # Not in half precision, where the mean of two numbers is rounded.
+    # In half precision the mean of the two middle numbers would be rounded.
     median = float(np.median(as_float(matrix))) if matrix.size else 0.0
     return median if np.isfinite(median) else None
 
 
 def examined(graph: BlockedGraph, missing: str | None) -> tuple[BlockedGraph, EntryStatistics]:
-    """Look at every entry.
+    """Check every entry, and return the canonical graph.
 
     Returns
     -------
     graph : BlockedGraph
-        The graph, every entry an edge of its own.
+        The same graph with every stored entry an edge of its own.
     statistics : EntryStatistics
-        Of the entries as they were.
+        Statistics of the entries as they were stored.
 
     Raises
     ------
     InvalidInputError
-        There are entries that mean nothing.
+        Entries are invalid, as `_examine` says.
     """
     statistics = _examine(graph, missing)
     if not statistics.canonical:
@@ -109,19 +112,19 @@ def examined(graph: BlockedGraph, missing: str | None) -> tuple[BlockedGraph, En
 
 
 def _examine(graph: BlockedGraph, missing: str | None) -> EntryStatistics:
-    """Look at every stored entry, and refuse graphs with entries that mean nothing.
+    """Return statistics of every stored entry; refuse graphs with invalid entries.
 
     Parameters
     ----------
     graph : BlockedGraph
     missing : {"nan"} or None
-        Whether NaN is an absent edge.
+        Whether NaN stands for an absent edge.
 
     Raises
     ------
     InvalidInputError
-        NaN, +inf, a column id that is not a point's, or rows as lists of distances have them; the message
-        counts them and shows the first.
+        There is NaN, +inf, or a column id that is not a point's, or the rows look like lists of distances;
+        the message counts the entries and shows the first one.
     """
     statistics = graph.run(StatisticsPass(), (), ())[1]
     if statistics.n_nan and missing is None:
@@ -163,7 +166,7 @@ def _are(count: int) -> str:
 
 
 def _first(graph: BlockedGraph, row: int, wrong: Callable[[Any, Any], Any]) -> str:
-    """Show the first entry of a row, off the diagonal, that is wrong by its column or similarity."""
+    """Describe the first entry of a row, off the diagonal, for which ``wrong(column, similarity)`` holds."""
     block = block_of(graph.store, RowCut(row, row + 1))
     column, s = block.indices, block.data
     edge = np.flatnonzero(wrong(column, s) & (column != row))[0]

@@ -1,4 +1,4 @@
-"""One run on a problem: messages passed until they settle, then the exemplars read out and refined."""
+"""`Solver`: one run on a problem, from the messages to the refined exemplars."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["Solver", "open_links", "open_problem"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solver:
-    """How a run goes, whatever the problem.
+    """The settings of a run, and the steps that a run consists of.
 
     Attributes
     ----------
@@ -41,8 +41,9 @@ class Solver:
     renumbered : bool
         Whether points are in another order than the user's.
     callback : callable or None
-        The user's, called after each sweep.
+        The user's function, called after each sweep with a `SweepReport`.
     verbose : bool
+        Whether to show progress.
     """
 
     settings: Settings
@@ -52,7 +53,7 @@ class Solver:
     verbose: bool
 
     def clustering(self, problem: Problem, row_best: Float64Array) -> tuple[Problem, Clustering]:
-        """Pass messages from rest, and read out the clustering they lead to.
+        """Pass messages from rest, and return the clustering that they lead to.
 
         Parameters
         ----------
@@ -63,10 +64,10 @@ class Solver:
         Returns
         -------
         problem : Problem
-            The same, with a copy of its graph in this process where a search needed one.
+            The same problem; its graph is copied into this process if a local search needs that.
         clustering : Clustering
         """
-        # Everything but the exemplars is let go before the refinement.
+        # The state of the messages is released here: the refinement needs the exemplars alone.
         propagation = self.propagated(problem, row_best)[0]
         if self.settings.refine == "search":
             problem = local_problem(problem)
@@ -75,7 +76,7 @@ class Solver:
     def propagated(
         self, problem: Problem, row_best: Float64Array, start: PointState | None = None
     ) -> tuple[Propagation, PointState]:
-        """Break ties, fit the grid, pass messages.
+        """Break ties, fit the grid of exact sums, and pass messages.
 
         Parameters
         ----------
@@ -83,7 +84,13 @@ class Solver:
         row_best : ndarray of float64, shape (n_points,)
             Each point's largest similarity; overwritten.
         start : PointState, optional
-            Where to go on from: what a run under other preferences returned. It is used up.
+            State to continue from, as an earlier call under other preferences returned it; overwritten.
+
+        Returns
+        -------
+        propagation : Propagation
+        points : PointState
+            The state after the last sweep, for a later continuation.
         """
         settings = self.settings
         preference, gap = message_preference(problem, row_best, settings.seed, settings.tie_strength)
@@ -104,7 +111,7 @@ class Solver:
         return done, points
 
     def read_out(self, problem: Problem, propagation: Propagation) -> Clustering:
-        """Refine the exemplars, and give the clustering in the user's numbers."""
+        """Refine the exemplars, and return the clustering in the user's numbers."""
         n_sweeps = len(propagation.history)
         refinements: dict[str | None, Refinement] = {
             "search": lambda problem, assignment: self.searched(
@@ -115,7 +122,7 @@ class Solver:
         return read_out(problem, propagation, refinements.get(self.settings.refine))
 
     def searched(self, problem: Problem, assignment: Assignment, effort: Effort) -> Assignment:
-        """Search for a better assignment."""
+        """Return a better assignment, found by local search."""
         with reading_progress("search", effort.n_readings, self.verbose) as told:
             return search(problem, assignment, effort, self.settings.seed, told)
 
@@ -139,7 +146,7 @@ def _scheme(
 def open_problem(
     similarity: Any, options: Options, resources: Resources
 ) -> Iterator[tuple[Solver, Problem, Float64Array]]:
-    """Open a graph, check it, and choose how to run on it.
+    """Open a graph, check it, and choose a plan; yield what a run needs.
 
     Parameters
     ----------
@@ -170,7 +177,7 @@ def open_problem(
 
 @contextmanager
 def open_links(links: Any, resources: Resources) -> Iterator[BlockedGraph]:
-    """Open weights of links between points: what `open_problem` does, without a look at the entries."""
+    """Open a graph of link weights: as `open_problem`, without the check of every entry."""
     cluster = open_cluster(resources.client, links)
     given = open_input(links, cluster)
     choose = choose_plan if cluster is None else cluster_plan

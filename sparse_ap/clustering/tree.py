@@ -1,4 +1,4 @@
-"""Clusters of clusters: the levels of a hierarchy, and what can be asked of them."""
+"""`Hierarchy`: the levels of a tree of clusters, and the clusterings that can be cut from it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from sparse_ap.storage.csr import csr_graph
 
 __all__ = ["Cut", "Hierarchy", "column_names", "cut_columns"]
 
-# In files too.
+# Names of the arrays in saved files too: changing them breaks old files.
 _GRAPH_ARRAYS = ("indptr", "indices", "data")
 
 
 class Cut(NamedTuple):
-    """A clustering of the points, taken from a hierarchy.
+    """A clustering of the points, cut from a hierarchy.
 
     Attributes
     ----------
     labels : ndarray of int64, shape (n_points,)
         ``exemplars[labels[i]]`` represents point i.
     exemplars : ndarray of int64, shape (n_clusters,)
-        Points, ascending.
+        The exemplars' point numbers, ascending.
     """
 
     labels: Int64Array
@@ -54,21 +54,21 @@ Cut.__module__ = "sparse_ap"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hierarchy:
-    """Exemplars of exemplars, level by level.
+    """A tree of exemplars, level by level.
 
-    Level 0 is a clustering of the points; each further one is a clustering of the clusters below it, and its
-    exemplars are exemplars of all levels below. Levels are numbered from the finest; -1 is the coarsest.
+    Level 0 clusters the points; each further level clusters the clusters of the level below, and its
+    exemplars are exemplars of all levels below. Level 0 is the finest; level -1 is the coarsest.
 
     Attributes
     ----------
     clusterings : tuple of Clustering
-        The first of the points, the next of the clusters of the one before, by their labels.
+        The first clusters the points; each further one clusters the labels of the one before.
     graphs : tuple of csr_array of float32, shape (n_clusters, n_clusters)
-        How alike the clusters of each level are: what the next level is a clustering of.
+        Similarities of the clusters of each level: the input of the next level.
     n_inner_edges : ndarray of int64, shape (n_levels,)
-        Edges of the graph that stay inside a cluster of each level; of links that were given, their weight.
+        For each level, the edges of the graph inside a cluster; with given links, their total weight.
     n_edges : int
-        Edges of the graph, or the weight of the links.
+        Number of edges of the graph; with given links, their total weight.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -135,7 +135,7 @@ class Hierarchy:
         return self.clusterings[level + 1].labels
 
     def nearest_level(self, n_clusters: int) -> int:
-        """Return the level whose number of clusters is nearest, by their quotient; of two the finer."""
+        """Return the level whose number of clusters has the smallest ratio to this one; of two, the finer."""
         _require_number(n_clusters)
         return int(np.abs(np.log(np.maximum(1, self.n_clusters) / n_clusters)).argmin())
 
@@ -149,15 +149,15 @@ class Hierarchy:
 
         See Also
         --------
-        cut_exactly : Returns so many clusters.
+        cut_exactly : Returns exactly this many clusters.
         """
         return self.level(self.nearest_level(n_clusters))
 
     def cut_exactly(self, n_clusters: int, n_jobs: int | None = None) -> Cut:
-        """Return exactly so many clusters: those of the next finer level, clustered into that number.
+        """Return exactly ``n_clusters`` clusters, by clustering the next finer level into that number.
 
-        Each of them is a union of clusters of all levels with as many clusters or more; not always are
-        those of the coarser levels unions of them.
+        Each cluster is a union of clusters of every finer level. Clusters of the coarser levels need not be
+        unions of the clusters returned.
 
         Parameters
         ----------
@@ -169,7 +169,7 @@ class Hierarchy:
         Raises
         ------
         InvalidInputError
-            There are not so many clusters, or no clustering with so few was found.
+            The finest level has fewer clusters, or no clustering with so few was found.
         """
         _require_number(n_clusters)
         n_clusters, counts = int(n_clusters), self.n_clusters
@@ -182,7 +182,7 @@ class Hierarchy:
         finer = self.level(level)
         if counts[level] == n_clusters:
             return finer
-        # A record stands below the solver; when this is called, the package has long been imported.
+        # The function is looked up late: this record stands below the solver in the layers.
         import sparse_ap
 
         try:
@@ -201,27 +201,29 @@ class Hierarchy:
         Parameters
         ----------
         level : int
-            Its clusters are the leaves, in the order of `exemplars`. Dendrograms are readable up to a few
-            hundred.
+            The level whose clusters are the leaves, in the order of `exemplars`. Dendrograms are readable
+            with up to a few hundred leaves.
 
         Returns
         -------
         ndarray of float64, shape (n_clusters - 1, 4)
-            As `scipy.cluster.hierarchy.linkage` returns it. Clusters that are one on a coarser level are
-            merged at the height of that level's number, less the level's own, the exemplar's first; those
-            of the coarsest level one higher, although nothing says that they belong together.
+            As `scipy.cluster.hierarchy.linkage` returns it. Clusters that a coarser level joins are merged at
+            a height of the number of levels between the two, starting from the exemplar's own cluster. The
+            clusters of the coarsest level are merged one higher, although the graph does not join them.
         """
         level = self._checked(level)
         merges = list(self._merges(level))
         return np.array(merges, np.float64).reshape(-1, 4)
 
     def _merges(self, level: int) -> Iterator[tuple[int, int, float, int]]:
+        # Added as a further level with one cluster: linkage matrices need a single root.
         above = [(c.labels, c.exemplars) for c in self.clusterings[level + 1 :]]
         n_leaves = n_nodes = self.clusterings[level].n_clusters
         node, size = np.arange(n_leaves), np.ones(n_leaves, np.int64)
         last = np.zeros(len(node) if not above else len(above[-1][1]), np.int64)
         above.append((last, np.zeros(1, np.int64)))
         for height, (labels, exemplars) in enumerate(above, start=1):
+            # The cluster of each exemplar comes first, so that the exemplar's node absorbs its siblings.
             first = exemplars[: labels.max(initial=-1) + 1]
             merged, total = node[first], size[first]
             for child in np.setdiff1d(np.arange(len(labels)), first):
@@ -232,7 +234,7 @@ class Hierarchy:
             node, size = merged, total
 
     def save(self, path: str | Path) -> None:
-        """Write the hierarchy to an uncompressed ``.npz`` file; what is there is replaced at the end.
+        """Write the hierarchy to an uncompressed ``.npz`` file; an existing file is replaced at the end.
 
         Raises
         ------
@@ -247,12 +249,12 @@ class Hierarchy:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` has written.
+        """Read a hierarchy that `save` wrote.
 
         Raises
         ------
         InvalidInputError
-            The file holds no hierarchy, or one in a form that only a later sparse_ap knows.
+            The file holds no hierarchy, or was written by a later version of sparse_ap.
         """
         with arrays_in(path, "hierarchy", "Hierarchy.save") as arrays:
             n_inner_edges, n_edges = arrays["n_inner_edges"], int(arrays["n_edges"])
@@ -261,20 +263,20 @@ class Hierarchy:
             return cls(clusterings, tuple(_graph_in(part) for part in levels), n_inner_edges, n_edges)
 
     def _checked(self, level: int) -> int:
-        """Return the level, counted from the finest."""
+        """Return the level counted from the finest; refuse one that does not exist."""
         if not isinstance(level, Integral) or not -self.n_levels <= level < self.n_levels:
             n = self.n_levels
             raise InvalidInputError(f"level={level!r}, but there are {n} levels: 0, the finest, to {n - 1}.")
         return int(level) % self.n_levels
 
     def __repr__(self) -> str:
-        """Say how many clusters there are on each level."""
+        """Return the number of points and of clusters on each level."""
         counts = " > ".join(f"{n:,}" for n in self.n_clusters)
         return f"Hierarchy({len(self.clusterings[0].labels)} points > {counts} exemplars)"
 
 
 def _part(arrays: Mapping[str, Any], level: int) -> dict[str, Any]:
-    """Return the arrays of one level in a file of all."""
+    """Return the arrays of one level, by their names without the prefix of the level."""
     prefix = f"{level}."
     return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
 
@@ -288,11 +290,11 @@ def _require_number(n_clusters: object) -> None:
 
 
 def column_names(level: str, clusters: str, n_levels: int, numbers: Iterable[int]) -> list[str]:
-    """Return what columns of a table are called: of levels, ``<level>_0`` and so on, and of exact cuts."""
+    """Return the names of table columns: ``<level>_0`` and so on for levels, ``<clusters>_<k>`` for cuts."""
     return [*(f"{level}_{which}" for which in range(n_levels)), *(f"{clusters}_{k}" for k in numbers)]
 
 
 def cut_columns(tree: Hierarchy, level: str, clusters: str, exact: Sequence[Cut]) -> dict[str, Cut]:
-    """Return what goes into the columns of a table, by `column_names`."""
+    """Return the clustering for each column of a table, by the names of `column_names`."""
     names = column_names(level, clusters, tree.n_levels, (cut.n_clusters for cut in exact))
     return dict(zip(names, [*map(tree.level, range(tree.n_levels)), *exact], strict=True))
