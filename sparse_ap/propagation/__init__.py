@@ -1,1 +1,1 @@
-"""Messages passed until they settle, and the exemplars read off them."""
+"""Message passing: the problem, the loop over sweeps, and the clustering read off its exemplars."""

@@ -1,4 +1,4 @@
-"""Who represents whom: every point given to an exemplar, exemplars moved to medoids."""
+"""Assignment of points to given exemplars, and the move of exemplars to medoids."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ __all__ = ["Assignment", "ChosenVectors", "MedoidPass", "Refinement", "assign", 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assignment:
-    """Who represents whom.
+    """A set of exemplars, with the exemplar of every point.
 
     Attributes
     ----------
     exemplar : ndarray of bool, shape (n_points,)
+        Whether each point is an exemplar.
     chosen : ndarray of int32, shape (n_points,)
-        Each point's exemplar; -1 where it has an edge to none.
+        The exemplar of each point; -1 for points without an edge to any exemplar.
     similarity : ndarray, shape (n_points,)
-        The similarity to it; 0 for exemplars.
+        The similarity of each point to its exemplar; 0 for exemplars.
     """
 
     exemplar: BoolArray
@@ -40,7 +41,7 @@ Refinement = Callable[[Problem, Assignment], Assignment]
 
 
 def assign(problem: Problem, exemplar: BoolArray) -> Assignment:
-    """Give every point to its most similar exemplar."""
+    """Assign every point to its most similar exemplar; among equals, to the user's first."""
     n = len(exemplar)
     rows = AssignmentRows(np.empty(n, np.int32), np.empty(n, problem.graph.dtype))
     problem.graph.run(AssignmentPass(), RankedVectors(exemplar, problem.user_id), rows)
@@ -48,20 +49,21 @@ def assign(problem: Problem, exemplar: BoolArray) -> Assignment:
 
 
 def move_to_medoids(problem: Problem, assignment: Assignment) -> Assignment:
-    """Make the member with the largest sum of similarities from its cluster the exemplar, and reassign.
+    """Move the exemplar of each cluster to its medoid, and assign all points anew.
 
-    The sum includes the member's own preference, and only members to which all others have an edge may
-    stand. This is scikit-learn's refinement.
+    The medoid is the member k with the largest p_k + Σ s(i,k) over the other members i. Only members to which
+    all other members have an edge are eligible. This is scikit-learn's refinement.
     """
     sizes = np.bincount(assignment.chosen, minlength=len(assignment.chosen))
-    # A member with an edge below this to it cannot be better than the exemplar is, preferences apart.
+    # A member with a similarity below this floor is worse than the present exemplar, preferences apart: the
+    # floor is below the sum of all similarities to that exemplar minus the best sum of all others.
     best, worst = problem.edges.largest_or_zero, float(assignment.similarity.min(initial=0))
     floor = -float(sizes.max(initial=1)) * (abs(best) + abs(worst))
     grid = Grid.for_totals(problem.edges.max_in_degree * max(abs(best), abs(floor)))
     (similarity, members), _ = problem.graph.run(
         MedoidPass(grid, floor), ChosenVectors(assignment.chosen), ()
     )
-    # Relative to one of them, so that a common large preference does not round similarities away.
+    # Relative to the largest preference: a large offset common to all would round similarities away.
     preference = problem.preference - problem.preference.max(initial=-np.inf)
     best_member = np.full(len(sizes), -1, np.int32)
     _pick(assignment.chosen, sizes, similarity, members, preference, problem.user_id, best_member)
@@ -87,7 +89,7 @@ def _pick(
 
 
 class ChosenVectors(NamedTuple):
-    """The exemplar of each point."""
+    """Vectors of `MedoidPass`: the exemplar of each point."""
 
     chosen: Int32Array
 
@@ -102,7 +104,7 @@ class MedoidPass:
     ----------
     grid : Grid
     floor : float
-        Similarities below it count as it: one so low rules a point out, and must not coarsen the grid.
+        Lower bound applied to similarities: lower ones rule a member out, and would coarsen the grid.
     """
 
     grid: Grid
@@ -114,7 +116,7 @@ class MedoidPass:
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: ChosenVectors, rows: tuple[()], columns: Columns) -> int:
-        """Add one block's edges."""
+        """Add the similarities inside clusters of one block."""
         _add(
             block.rows.start,
             block.indptr,

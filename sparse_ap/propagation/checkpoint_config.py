@@ -1,4 +1,4 @@
-"""What a run keeps on disk, and what makes it the same run."""
+"""The options about checkpoints, and the identity that a run and its checkpoints must share."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ _RENUMBERED, _AS_STORED = "points renumbered", "points as stored"
 
 @dataclass(frozen=True, slots=True)
 class CheckpointConfig:
-    """Where the state of a run is kept, if anywhere.
+    """The folder for checkpoints, their frequency, and the identity of the run to resume.
 
     Attributes
     ----------
     folder : Path or None
+        None: no checkpoints are written.
     every : int
         Sweeps between checkpoints.
     saved_identity : mapping of str to str
-        What the run to go on with belongs to; empty for a new one.
+        Identity (graph and parameters) stored in the checkpoint to resume from; empty for a new run.
     """
 
     folder: Path | None
@@ -37,20 +38,20 @@ class CheckpointConfig:
     saved_identity: Mapping[str, str]
 
     def reorder(self, reorder: bool | str) -> bool | str:
-        """Return whether to renumber points: as the run has begun, since its state is in their order."""
+        """Return the option ``reorder``; a resumed run keeps its order of points, which its state is in."""
         if "layout" not in self.saved_identity:
             return reorder
         return SAVED_RENUMBERED if self.saved_identity["layout"] == _RENUMBERED else False
 
     def checkpoints(self, identity: Mapping[str, str]) -> Checkpoints | NoCheckpoints:
-        """Return what keeps the state of a run; ``identity`` says which run it is."""
+        """Return the object that reads and writes the state of the run with this identity."""
         return NoCheckpoints() if self.folder is None else Checkpoints(self.folder, self.every, identity)
 
 
 def identity_of(
     problem: Problem, preference: Float64Array, damping: float | None, stop: StopRule, renumbered: bool
 ) -> Mapping[str, str]:
-    """Return what makes a run the same run, in the words of the checkpoints' format.
+    """Return the identity of a run: the properties that a checkpoint must match, by their names in files.
 
     Parameters
     ----------
@@ -76,14 +77,14 @@ def identity_of(
 
 
 def checkpoint_config(checkpoint: str | Path | None, checkpoint_every: int, resume: bool) -> CheckpointConfig:
-    """Check the options about checkpoints.
+    """Check the options about checkpoints, and read the identity of the run to resume.
 
     Raises
     ------
     InvalidInputError
-        They do not go together.
+        ``resume`` is given without ``checkpoint``.
     CheckpointError
-        There are checkpoints already, and ``resume`` is not given.
+        The folder holds checkpoints, and ``resume`` is not given.
     """
     if checkpoint is None:
         if resume:

@@ -1,8 +1,8 @@
-"""Checkpoints: the vectors of a run on disk, so that it can go on after whatever ended it.
+"""Checkpoints: the vectors of a run on disk, from which an interrupted run can be resumed.
 
-The edges carry no state, so a checkpoint is a few numbers a point. It is a file ``sweep-<n>.npz`` (whose
-members zip guards with checksums), written under another name, flushed to the disk, then renamed; the newest
-two are kept.
+With the compact scheme the edges carry no state, so a checkpoint is a few numbers per point. It is a file
+``sweep-<n>.npz`` (zip guards its members with checksums), written under another name, flushed to the disk,
+then renamed. The newest two are kept.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from sparse_ap.storage.atomic_files import flush, replacing
 __all__ = ["Checkpoints", "NoCheckpoints", "Saved", "read_identity", "require_new"]
 
 _FORMAT_VERSION = 2
+# Two, so that a checkpoint remains if the newest one turns out damaged.
 _KEPT = 2
-# What zip and numpy raise on files that are cut short or spoilt.
+# The exceptions of zip and numpy for files that are cut short or corrupted.
 _DAMAGE = (
     OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
@@ -37,15 +38,16 @@ _DAMAGE = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Saved:
-    """A run after some sweep.
+    """The state of a run after a sweep.
 
     Attributes
     ----------
     identity : mapping of str to str
-        What must be the same for the run to go on: the graph, the parameters.
+        The graph and the parameters, which must be the same for the run to be resumed.
     history : tuple of SweepReport
+        One report for each sweep.
     arrays : mapping of str to ndarray
-        The state, by name.
+        The vectors of the state, by name.
     """
 
     identity: Mapping[str, str]
@@ -54,26 +56,26 @@ class Saved:
 
 
 class NoCheckpoints:
-    """Keep nothing."""
+    """Checkpoints that are neither written nor read."""
 
     identity: Mapping[str, str] = {}
 
     def latest(self) -> Saved | None:
-        """Return nothing to go on from."""
+        """Return None: there is no checkpoint to resume from."""
         return None
 
     def save_if_due(self, saved: Saved) -> None:
-        """Let it go."""
+        """Do nothing."""
 
     @contextmanager
     def signals_deferred(self) -> Iterator[None]:
-        """Change nothing about interruptions."""
+        """Leave the handling of signals as it is."""
         yield
 
 
 @dataclass(slots=True)
 class Checkpoints:
-    """Keep the state of a run in a folder.
+    """Checkpoints in a folder, written every few sweeps and when a signal asks the run to end.
 
     Attributes
     ----------
@@ -81,6 +83,7 @@ class Checkpoints:
     every : int
         Sweeps between checkpoints.
     identity : mapping of str to str
+        The graph and the parameters of this run.
     """
 
     folder: Path
@@ -89,12 +92,12 @@ class Checkpoints:
     _signal: int | None = field(default=None, init=False)
 
     def latest(self) -> Saved | None:
-        """Return the newest checkpoint that can be read; None where there is none.
+        """Return the newest readable checkpoint; None if there is none.
 
         Raises
         ------
         CheckpointError
-            It is one of another run, or of another version of the format.
+            The checkpoint belongs to another run, or has another version of the format.
         """
         for path in _files(self.folder):
             try:
@@ -109,12 +112,12 @@ class Checkpoints:
         return None
 
     def save_if_due(self, saved: Saved) -> None:
-        """Write the state after a sweep if it is due, or if the run is to end here.
+        """Write the state after a sweep if it is due, or if a signal has arrived.
 
         Raises
         ------
         RunInterrupted
-            Ctrl-C was pressed, or the process was told to end; the state has been written.
+            Ctrl-C or SIGTERM has arrived; the state has been written.
         """
         sweep = saved.history[-1].sweep
         if self._signal is None and sweep % self.every:
@@ -125,10 +128,11 @@ class Checkpoints:
 
     @contextmanager
     def signals_deferred(self) -> Iterator[None]:
-        """Let the sweep end, and its state be written, when the process is told to stop.
+        """Defer Ctrl-C and SIGTERM until the state after the current sweep is written.
 
-        The second Ctrl-C ends it at once.
+        A second Ctrl-C ends the run at once.
         """
+        # Python allows signal handlers in the main thread only.
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -137,7 +141,7 @@ class Checkpoints:
             yield
         finally:
             for which, handler in before.items():
-                # None: a handler that was not set from Python, which cannot be set again from here.
+                # None stands for a handler installed by C code, which Python cannot restore.
                 signal.signal(which, signal.SIG_DFL if handler is None else handler)
         if self._signal is not None:
             raise KeyboardInterrupt  # it came after the last sweep
@@ -176,12 +180,12 @@ def require_new(folder: Path) -> None:
 
 
 def read_identity(folder: Path) -> Mapping[str, str]:
-    """Return what the newest readable checkpoint belongs to; nothing where there is none.
+    """Return the identity in the newest readable checkpoint; empty if there is none.
 
     Raises
     ------
     CheckpointError
-        It is of another version of the format.
+        The checkpoint has another version of the format.
     """
     for path in _files(folder):
         try:
@@ -215,18 +219,18 @@ def _write(folder: Path, saved: Saved) -> None:
     flush(folder)
     for later in _files(folder):
         if later.name > path.name:
-            later.unlink()  # damaged, and passed over when the run began
+            later.unlink()  # was found damaged when the run began, and would hide the newer ones
     for old in _files(folder)[_KEPT:]:
         old.unlink()
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    # numpy does not close what it cannot read.
+    # Opened here: numpy leaves a file open that it fails to read.
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         version = int(file["version"])
         if version != _FORMAT_VERSION:
-            # Not passed over as damaged: the run would begin anew, and the checkpoint be removed.
+            # An error, not damage: a damaged file is passed over, so the run would begin anew and delete it.
             advice = (
                 "Update sparse_ap" if version > _FORMAT_VERSION else "Go on with the version that wrote it"
             )

@@ -1,4 +1,4 @@
-"""Which of the exemplar sets seen on the way is the answer."""
+"""The incumbent: the exemplar set with which a run answers, chosen among those evaluated."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ __all__ = ["BestIncumbent", "LastIncumbent"]
 
 
 class LastIncumbent:
-    """Answer with the exemplars of the last sweep, as the paper, scikit-learn and R do."""
+    """An incumbent that is always the last set, as in Frey & Dueck (2007), scikit-learn and R."""
 
     def due(self, report: SweepReport) -> bool:
-        """Never."""
+        """Return False: no set is evaluated between sweeps."""
         return False
 
     def consider(self, exemplar: BoolArray) -> bool:
-        """Take everything."""
+        """Accept every set as good enough to stop at."""
         return True
 
     def answer(self, last: BoolArray) -> BoolArray:
-        """Return the last."""
+        """Return the exemplars after the last sweep."""
         return last
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return nothing: nothing is remembered."""
+        """Return an empty dictionary: there is no state."""
         return {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Remember nothing."""
+        """Do nothing: there is no state."""
 
 
 class BestIncumbent:
-    """Answer with the best of the sets looked at: every few sweeps, and where the run may end.
+    """An incumbent that is the best of the sets evaluated, every few sweeps and where the run may end.
 
-    Where messages go on oscillating, the net similarity of the sweep at which they happen to be cut off
-    is a matter of luck (tens of percent on hard graphs). A look reads the edges once, without writing.
+    While messages oscillate, the net similarity after the last sweep is a matter of luck (it varies by tens
+    of percent on hard graphs). An evaluation reads the edges once, without writing.
 
     Parameters
     ----------
     problem : Problem
     every : int
-        Sweeps between looks.
+        Sweeps between evaluations.
     tol : float
-        Share of the points that a set that is good enough to stop at may not reach.
+        Largest share of points without an edge to an exemplar in a set that is good enough to stop at.
     """
 
     def __init__(self, problem: Problem, every: int, tol: float) -> None:
@@ -66,27 +66,27 @@ class BestIncumbent:
         self._best: tuple[float, BoolArray] | None = None
 
     def due(self, report: SweepReport) -> bool:
-        """Whether a look's turn has come, and there is something to see."""
+        """Whether an evaluation is due after this sweep, and there is an exemplar to evaluate."""
         return report.sweep % self._every == 0 and report.n_exemplars > 0
 
     def consider(self, exemplar: BoolArray) -> bool:
-        """Value a set and keep it if it is the best; it will do if it reaches nearly everybody."""
+        """Evaluate a set and keep it if it is the best; return whether it reaches enough of the points."""
         _, seen = self._graph.run(self._pass, ExemplarVectors(exemplar), self._rows)
         if self._best is None or seen.net_similarity > self._best[0]:
             self._best = seen.net_similarity, exemplar.copy()
         return seen.n_uncovered <= self._tol * len(exemplar)
 
     def answer(self, last: BoolArray) -> BoolArray:
-        """Return the best."""
+        """Return the best set evaluated; without an evaluation, the last one."""
         return last if self._best is None else self._best[1]
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the best and its value, for a checkpoint."""
+        """Return the best set and its net similarity, for a checkpoint."""
         if self._best is None:
             return {}
         return {"best_value": np.array(self._best[0]), "best_exemplar": self._best[1]}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from what `state` returned."""
+        """Restore the state that `state` returned."""
         if "best_value" in state:
             self._best = float(state["best_value"]), state["best_exemplar"]

@@ -1,4 +1,4 @@
-"""The loop: sweep every block, add up the columns, stop or go on."""
+"""The loop over sweeps: read every block, add up the columns, update the points, stop or go on."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from sparse_ap.propagation.stopping import StopRule
 
 __all__ = ["Incumbent", "PointState", "Propagation", "propagate"]
 
-# docs/design/0013-settling.md has the measurements behind it.
+# Share of the old bias kept in each sweep; docs/design/0013-settling.md has the measurements.
 _BIAS_DAMPING = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PointState:
-    """The vectors that change from sweep to sweep; updated in place.
+    """The state of the points, which each sweep updates in place.
 
     Attributes
     ----------
@@ -34,13 +34,13 @@ class PointState:
     total : ndarray of float64
         G: the damped T + D.
     gathered : ndarray
-        G in the precision in which sweeps gather it.
+        G in the precision of the similarities, in which sweeps read it.
     exemplar : ndarray of bool
-        Whether T + D > 0.
+        Whether T + D > 0, which makes the point an exemplar.
     changed_at : ndarray of int32
         The sweep in which ``exemplar`` last changed; 0: never.
     bias : ndarray of float32
-        What the messages add to each point's preference, so that it decides (`BiasSchedule`).
+        The amount that the messages add to each point's preference (see `BiasSchedule`).
     """
 
     own: OwnRows
@@ -52,7 +52,7 @@ class PointState:
 
     @classmethod
     def at_rest(cls, preference: Float64Array, gathered_dtype: np.dtype[Any]) -> PointState:
-        """Return the state before the first sweep: all availabilities zero, so G is out of reach."""
+        """Return the state before the first sweep: all availabilities are zero, and G is +inf."""
         n = len(preference)
         return cls(
             own=OwnRows(preference, np.zeros(n), np.zeros(n)),
@@ -64,7 +64,10 @@ class PointState:
         )
 
     def under(self, preference: Float64Array) -> Self:
-        """Return the state to go on from under other preferences; this one is used up."""
+        """Return the state to continue from under other preferences; its arrays are this state's.
+
+        The bias and the sweeps of the last changes are reset: both belong to the run that ended.
+        """
         own = self.own._replace(preference=preference)
         own.support[:] -= self.bias
         self.bias.fill(0)
@@ -74,12 +77,12 @@ class PointState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Propagation:
-    """Where the messages led.
+    """The result of the sweeps: exemplars, convergence, and a report of each sweep.
 
     Attributes
     ----------
     exemplar : ndarray of bool, shape (n_points,)
-        The exemplars to answer with.
+        The answer of the incumbent.
     converged : bool
         Whether the stop rule was met.
     history : tuple of SweepReport
@@ -91,14 +94,14 @@ class Propagation:
 
 
 class Incumbent(Protocol):
-    """Decides which of the exemplar sets that come by is the answer, and whether it will do."""
+    """A rule that chooses the answer among exemplar sets, and says whether a set is good enough."""
 
     def due(self, report: SweepReport) -> bool:
-        """Whether to look at the exemplars after this sweep, though they have not settled."""
+        """Whether to evaluate the exemplars after this sweep, though they have not settled."""
         ...
 
     def consider(self, exemplar: BoolArray) -> bool:
-        """Look at a set of exemplars; return whether it is good enough to stop at."""
+        """Evaluate a set of exemplars; return whether it is good enough to stop at."""
         ...
 
     def answer(self, last: BoolArray) -> BoolArray:
@@ -106,11 +109,11 @@ class Incumbent(Protocol):
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return what must be remembered of the sets seen, by name."""
+        """Return the state to write into a checkpoint, by name."""
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from what `state` returned."""
+        """Restore the state that `state` returned."""
         ...
 
 
@@ -129,20 +132,20 @@ def propagate(
     Parameters
     ----------
     graph : BlockedGraph
-        The graph and who reads it.
+        The graph, cut for the executor that reads it.
     scheme : Scheme
-        How messages are kept and damped.
+        How messages are stored and damped.
     points : PointState
-        Where to begin, with preferences whose ties are broken; updated in place.
+        The state to start from, under preferences whose ties are broken; updated in place.
     gap : ndarray of float32, shape (n_points,)
-        The scale of each point's bias.
+        The scale of each point's bias, above 0.
     stop : StopRule
     incumbent : Incumbent
         Chooses among the exemplar sets seen on the way.
     callback : callable
-        Told of every sweep; what it raises ends the run.
+        Called with the report of each sweep; an exception that it raises ends the run.
     checkpoints : Checkpoints or NoCheckpoints
-        Keep the state between sweeps, and give back that of an earlier run.
+        Writes the state between sweeps, and returns that of an earlier run.
 
     Returns
     -------
@@ -150,27 +153,34 @@ def propagate(
     """
     rows = scheme.rows(points.own)
     history = _restored(checkpoints.latest(), points, rows, incumbent)
+    # A checkpoint after the last sweep: the run had ended, or was interrupted just before its end.
     finished = (
         bool(history) and stop.settled(history[-1], graph.n_points) and incumbent.consider(points.exemplar)
     )
     while not finished and len(history) < stop.max_iter:
         columns, _ = graph.run(scheme.sweep(history), scheme.vectors(points.gathered), rows)
         report = _take_in(columns[0], points, gap, scheme, len(history) + 1, stop)
-        # Not to be held while the next sweep fills its own.
+        # Release the column sums: the next sweep allocates its own.
         del columns
         history.append(report)
         callback(report)
+        # Settled exemplars count only if the incumbent accepts them; otherwise the sweeps continue.
         settled = stop.settled(report, graph.n_points)
         if settled or incumbent.due(report):
             finished = incumbent.consider(points.exemplar) and settled
         checkpoints.save_if_due(_saved(checkpoints, points, rows, incumbent, history))
     if not finished:
+        # The exemplars after the last sweep are evaluated too, and may become the incumbent.
         incumbent.consider(points.exemplar)
     return Propagation(incumbent.answer(points.exemplar), finished, tuple(history))
 
 
 def _state(points: PointState, rows: Any) -> dict[str, NDArray[Any]]:
-    """Return the vectors that a sweep changes, by their names in checkpoints; ``gathered`` is ``total``."""
+    """Return the vectors that a sweep changes, by their names in checkpoints.
+
+    ``PointState.gathered`` is missing, since it is ``total`` in another precision. Names are part of the
+    format: "tilt" is the bias.
+    """
     return {
         "support": points.own.support,
         "self_responsibility": points.own.self_responsibility,
@@ -195,7 +205,7 @@ def _saved(
 def _restored(
     saved: Saved | None, points: PointState, rows: tuple[Any, ...], incumbent: Incumbent
 ) -> list[SweepReport]:
-    """Put the state of an earlier run in place; return its history."""
+    """Copy a saved state into the arrays of this run; return the saved history."""
     if saved is None:
         return []
     for name, values in _state(points, rows).items():
@@ -213,7 +223,7 @@ def _take_in(
     number: int,
     stop: StopRule,
 ) -> SweepReport:
-    """Damp the new column totals into the old, see who is an exemplar, and bias."""
+    """Damp the new column totals, update the exemplars and the bias, and return the sweep's report."""
     counts = _update(
         support,
         points.own.self_responsibility,
@@ -255,6 +265,7 @@ def _update(
         b = np.float64(bias[k])
         t = support_damping * (kept_support[k] - b) + (1.0 - support_damping) * support[k]
         d = self_responsibility[k] + b
+        # Undamped support enters G, which has its own damping; T is damped for the decision alone.
         g = total_damping * total[k] + (1.0 - total_damping) * (support[k] + d)
         total[k], gathered[k] = g, g
         if bias_limit > 0.0:

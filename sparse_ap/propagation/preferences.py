@@ -1,4 +1,4 @@
-"""The preferences: given or found among the similarities, brought within reach, ties broken."""
+"""The preferences: given or taken from the similarities, clipped, and with their ties broken."""
 
 from __future__ import annotations
 
@@ -29,28 +29,29 @@ __all__ = [
 def resolve_preference(
     preference: ArrayLike | None, quantile: float | None, graph: BlockedGraph, n_edges: int
 ) -> Float64Array:
-    """Return every point's preference.
+    """Return the preference of every point.
 
     Parameters
     ----------
     preference : number, array-like of shape (n_points,), or None
-        None: the ``quantile`` of the stored similarities, by default their median; 0 where there is
-        no edge at all, which then makes no difference.
+        None: the ``quantile`` of the stored similarities, by default their median; 0 for a graph without
+        edges, in which preferences make no difference.
     quantile : float in [0, 1] or None
     graph : BlockedGraph
         A graph without NaN, its diagonal left out.
     n_edges : int
-        Of that graph.
+        Number of edges of that graph.
 
     Returns
     -------
     ndarray of float64, shape (n_points,)
-        Perhaps a read-only view of one number.
+        A read-only view of one number if all preferences are the same.
 
     Raises
     ------
     InvalidInputError
-        Both were given, the length is wrong, or a preference is not finite or too large.
+        Both ``preference`` and ``quantile`` are given, the shape is wrong, or a preference is not finite or
+        too large.
     """
     if preference is not None and quantile is not None:
         raise InvalidInputError(
@@ -84,14 +85,15 @@ def resolve_preference(
 
 
 def require_kept_edges(preference: Float64Array, origin: Origin) -> None:
-    """Refuse preferences for which a graph lacks edges that were left out when it was written.
+    """Refuse preferences at which edges matter that were left out when the graph was written.
 
-    Where the preference is p, a point loses by joining another along an edge of similarity p or less; at a
-    lower preference it may gain.
+    At preference p, a point gains by joining another one only along an edge of similarity above p. So edges
+    below the lowest preference may be missing, and no others.
 
     Raises
     ------
     InvalidInputError
+        A preference is below the graph's ``min_similarity``.
     """
     lowest = float(preference.min(initial=np.inf))
     if lowest < origin.floor:
@@ -115,7 +117,8 @@ def _numbers(preference: ArrayLike) -> Float64Array:
 
 
 def similarity_quantiles(graph: BlockedGraph, n_edges: int, at: list[float]) -> Float64Array:
-    """Return quantiles of the ``n_edges`` similarities; zeros where there are none."""
+    """Return quantiles of the similarities; zeros for a graph without edges.
+    """
     if n_edges == 0:
         return np.zeros(len(at))
 
@@ -128,7 +131,7 @@ def similarity_quantiles(graph: BlockedGraph, n_edges: int, at: list[float]) -> 
 def message_preference(
     problem: Problem, row_best: Float64Array, seed: int, strength: float
 ) -> tuple[Float64Array, FloatArray]:
-    """Return the preferences that the messages use: extremes brought within reach, ties broken.
+    """Return the preferences that the messages use: extreme values clipped, ties broken.
 
     Parameters
     ----------
@@ -142,7 +145,7 @@ def message_preference(
     -------
     preference : ndarray of float64, shape (n_points,)
     gap : ndarray of float32, shape (n_points,)
-        Each point's gap, as `gaps` returns it.
+        Each point's gap, as `gaps` returns it, rounded to float32.
     """
     preference = within_reach(problem)
     gap = gaps(preference, row_best)
@@ -153,10 +156,11 @@ def message_preference(
 
 
 def within_reach(problem: Problem) -> Float64Array:
-    """Return the preferences, extremes brought within reach.
+    """Return the preferences, with extreme values clipped.
 
-    A preference so low, or so high, that the point can never, or must always, be an exemplar is brought
-    to where that just holds: the one grid of exact sums would have to cover it.
+    A point with a preference below (above) some limit is never (always) an exemplar, whatever the value.
+    Values beyond are clipped to that limit: the grid of exact sums would otherwise have to cover them, and be
+    too coarse for all other points.
     """
     preference, edges = problem.preference, problem.edges
     if not edges.n_edges:
@@ -168,9 +172,9 @@ def within_reach(problem: Problem) -> Float64Array:
 
 
 def gaps(preference: Float64Array, row_best: Float64Array) -> Float64Array:
-    """Return the scale of each point's choice: how far its preference is from its largest similarity.
+    """Return each point's gap, the scale of its choice: |largest similarity - preference|.
 
-    At least the median of these: a scale that outliers elsewhere in the graph do not change.
+    The gap is at least the median of all gaps, a scale that outliers elsewhere in the graph do not change.
 
     Parameters
     ----------
@@ -193,7 +197,7 @@ def break_ties(
     """Lower every preference by a little of its own: p_k - strength * gap_k * h(seed, k).
 
     Equal candidates oscillate for ever, and k-NN graphs are full of mutual pairs. h is a hash into
-    [0, 1) of the user's number of the point, so the result does not depend on order or partition.
+    [0, 1) of the user's point number, so the result depends neither on the order nor on the partition.
 
     Parameters
     ----------
@@ -203,7 +207,7 @@ def break_ties(
     user_id : ndarray of int32, shape (n_points,)
     seed : int
     strength : float
-        Relative size of the change.
+        Largest change, in units of the gap.
     """
     gap *= hashed(user_id, seed)
     gap *= -strength

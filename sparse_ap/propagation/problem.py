@@ -1,4 +1,4 @@
-"""The input made ready: checked, preferences resolved, ties broken, the grid of exact sums fitted."""
+"""`Problem`: a checked graph with its preferences; bounds on similarities, and the grid of exact sums."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class EdgeSummary:
-    """What a run needs to know of the edges as a whole.
+    """The number of edges, their checksum, and the bounds that a run needs.
 
     Attributes
     ----------
     n_edges : int
     checksum : int
     smallest, largest : float
-        Similarities; +inf and -inf where there is none.
+        Extremes of the similarities; +inf and -inf for a graph without edges.
     max_in_degree : int
-        The most edges that end at one point.
+        The largest number of edges that end at one point.
     """
 
     n_edges: int
@@ -47,7 +47,7 @@ class EdgeSummary:
 
     @property
     def largest_or_zero(self) -> float:
-        """The largest similarity; 0 where there is none."""
+        """The largest similarity; 0 for a graph without edges."""
         return self.largest if self.n_edges else 0.0
 
     @property
@@ -57,23 +57,23 @@ class EdgeSummary:
 
     @property
     def span(self) -> float:
-        """How far similarities lie apart; where they do not, their size; always positive."""
+        """Difference of the extreme similarities; if they are equal, their magnitude; always positive."""
         return (self.largest - self.smallest if self.n_edges else 0.0) or self.magnitude or 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """A graph ready for the loop, its points perhaps renumbered.
+    """A graph and its preferences, ready for the loop; its points may be renumbered.
 
     Attributes
     ----------
     graph : BlockedGraph
-        The graph and who reads it.
+        The graph, cut for the executor that reads it.
     user_id : ndarray of int32, shape (n_points,)
         The user's number of each point.
     preference : ndarray of float64, shape (n_points,)
-        p as given, in the order of the graph; may be a read-only view of one number.
-    edges : Survey
+        p_k in the order of the graph; may be a read-only view of one number.
+    edges : EdgeSummary
     """
 
     graph: BlockedGraph
@@ -82,12 +82,12 @@ class Problem:
     edges: EdgeSummary
 
     def at(self, preference: float) -> Problem:
-        """Return the problem with another preference, for all points."""
+        """Return the problem with one preference for all points."""
         return replace(self, preference=np.broadcast_to(np.float64(preference), self.preference.shape))
 
     @property
     def common_preference(self) -> float | None:
-        """That of every point; None where they are not all equal, or there is no point."""
+        """The preference that all points share; None if they differ, or there is no point."""
         given = self.preference
         return float(given[0]) if len(given) and (given == given[0]).all() else None
 
@@ -99,7 +99,7 @@ class Problem:
 
 
 def summarise_edges(graph: BlockedGraph) -> tuple[EdgeSummary, Float64Array]:
-    """Survey the edges; return each row's largest similarity too, -inf where it has no edge.
+    """Return the summary of the edges, and each row's largest similarity (-inf without an edge).
 
     Raises
     ------
@@ -116,28 +116,31 @@ def summarise_edges(graph: BlockedGraph) -> tuple[EdgeSummary, Float64Array]:
 
 
 def ceiling(graph: BlockedGraph, preference: Float64Array) -> float:
-    """Return the net similarity, nearly, if every point had its best edge, or its preference if more."""
+    """Return an upper bound, but for rounding, on the net similarity.
+
+    Every point contributes its largest similarity, or its preference if that is larger.
+    """
     best = best_of_rows(graph)
     return grid_sum(np.maximum(best, preference, out=best))
 
 
 def best_of_rows(graph: BlockedGraph) -> Float64Array:
-    """Return each point's largest similarity, -inf where it has no edge."""
+    """Return each point's largest similarity, -inf for points without an edge."""
     best = np.empty(graph.n_points)
     graph.run(EdgeSummaryPass(), (), BestRows(best))
     return best
 
 
 def support_grid(problem: Problem, preference: Float64Array, bias: FloatArray) -> Grid:
-    """Return the finest grid on which no column total can overflow, whatever the sweeps bring.
+    """Return the finest grid on which no column total can overflow, in any sweep.
 
     Parameters
     ----------
     problem : Problem
     preference : ndarray of float64, shape (n_points,)
-        Those that the messages use.
+        The preferences that the messages use.
     bias : ndarray, shape (n_points,)
-        How far the messages may lower them at most.
+        The largest amount by which the messages may lower each of them.
     """
     edges = problem.edges
     if edges.n_edges == 0:
@@ -148,11 +151,12 @@ def support_grid(problem: Problem, preference: Float64Array, bias: FloatArray) -
     return Grid.for_totals(float(totals.max()))
 
 
+# Far below the largest numbers, so that sums over 2**31 edges, and their differences, stay finite.
 _LARGEST_SUMMABLE = {"float32": 1e30, "float64": 1e100}
 
 
 def require_summable(magnitude: float, dtype: np.dtype[Any]) -> None:
-    """Refuse magnitudes whose sums would leave the range of float64."""
+    """Refuse magnitudes whose sums could leave the range of the dtype or of float64."""
     most = _LARGEST_SUMMABLE[dtype.name]
     if magnitude > most:
         raise InvalidInputError(

@@ -1,4 +1,4 @@
-"""Progress of long work, on standard error and only where that is a terminal."""
+"""Progress bars on standard error, shown only if that is a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["reading_progress", "sweep_progress"]
 def sweep_progress(
     max_iter: int, callback: Callable[[SweepReport], object] | None, verbose: bool
 ) -> Iterator[Callable[[SweepReport], object]]:
-    """Yield the function to call after each sweep: it moves a bar, and calls the user's ``callback``."""
+    """Yield a function to call after each sweep, which moves a bar and calls the user's ``callback``."""
     # disable=None: tqdm stays silent where standard error is no terminal.
     with tqdm(
         total=max_iter, desc="sweeps", unit="sweep", leave=False, disable=None if verbose else True
@@ -37,7 +37,7 @@ def sweep_progress(
 
 @contextmanager
 def reading_progress(what: str, at_most: int, verbose: bool) -> Iterator[Callable[[], object]]:
-    """Yield the function to call after each reading of the edges by what follows the sweeps."""
+    """Yield a function to call after each reading of the edges, which moves a bar."""
     with tqdm(
         total=at_most, desc=what, unit="reading", leave=False, disable=None if verbose else True
     ) as bar:

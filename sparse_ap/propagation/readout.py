@@ -1,4 +1,4 @@
-"""From exemplars to the clustering that the user gets."""
+"""From the exemplars of the messages to the user's `Clustering`."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = ["all_equal", "arbitrary", "clustering_of", "read_out"]
 
 
 def read_out(problem: Problem, propagation: Propagation, refine: Refinement | None) -> Clustering:
-    """Turn exemplars into a clustering in the user's numbering.
+    """Repair and refine the exemplars, and return the clustering in the user's numbering.
 
     Parameters
     ----------
     problem : Problem
     propagation : Propagation
     refine : callable, optional
-        Looks for a better assignment.
+        Function from a problem and an assignment to a better assignment.
     """
     assignment, n_promoted = repair(problem, propagation.exemplar)
     if refine:
         refined = refine(problem, assignment)
-        # The better of the two; of equals the medoids, which do not depend on how ties were broken.
+        # The better of the two; of equals the refined one, which does not depend on how ties were broken.
         assignment = max((refined, assignment), key=lambda a: sum(_value(problem, a)))
     return clustering_of(problem, propagation, assignment, n_promoted)
 
@@ -64,7 +64,7 @@ def _outcome(propagation: Propagation) -> Outcome:
 
 
 def all_equal(problem: Problem) -> bool:
-    """Whether every pair of points is an edge, and nothing distinguishes any point from another."""
+    """Whether every pair of points is an edge, and all similarities and all preferences are equal."""
     n, preference = problem.graph.n_points, problem.preference
     return (
         n > 1
@@ -75,7 +75,7 @@ def all_equal(problem: Problem) -> bool:
 
 
 def arbitrary(problem: Problem) -> Clustering:
-    """Return scikit-learn's answer where all points are alike: every point alone, or one cluster."""
+    """Return scikit-learn's answer for points that are all alike: every point alone, or one cluster."""
     n, p, s = problem.graph.n_points, float(problem.preference[0]), problem.edges.largest
     n_clusters = n if p > s else 1
     return Clustering(
@@ -96,7 +96,7 @@ def arbitrary(problem: Problem) -> Clustering:
 
 
 def _value(problem: Problem, assignment: Assignment) -> tuple[float, float]:
-    """Return the data similarity and the exemplars' preference."""
+    """Return the data similarity and the sum of the exemplars' preferences."""
     return exact_sum(assignment.similarity), exact_sum(problem.preference[assignment.exemplar])
 
 

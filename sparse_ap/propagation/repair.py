@@ -1,4 +1,4 @@
-"""Exemplars for the points that no exemplar reaches."""
+"""Repair: more exemplars, so that every point has an edge to one (docs/design/0006-repair.md)."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ __all__ = [
 
 
 def repair(problem: Problem, exemplar: BoolArray) -> tuple[Assignment, int]:
-    """Assign every point, promoting some of those with no edge to an exemplar, so that all have one.
+    """Assign every point; promote points to exemplars where others have no edge to one.
 
-    Each of them nominates the one that would spare the others most, among itself and those of them that it
-    gains by joining; who is nominated becomes an exemplar. The net similarity is at least what it would be
-    if each were its own exemplar, and nobody else's: nominees pay the same, the others get more than their
-    preference.
+    A point without an edge to an exemplar is *uncovered*. Every uncovered point i nominates one uncovered
+    point: among i itself and all k with s(i,k) > p_i, the one with the largest gain, which is the sum of
+    s(j,k) - p_j over the uncovered j that would gain by joining k. All nominees become exemplars. The net
+    similarity is at least that of promoting every uncovered point: a nominee contributes its preference in
+    both cases, and each other point gets more than its preference.
 
     Returns
     -------
     assignment : Assignment
-        Without a -1.
+        Every point has an exemplar: ``chosen`` has no -1.
     n_promoted : int
-        How many points were made exemplars.
+        Number of points made exemplars.
     """
     assignment = assign(problem, exemplar)
     uncovered = assignment.chosen < 0
@@ -61,13 +62,13 @@ def _nominees(problem: Problem, uncovered: BoolArray) -> Int32Array:
 
 
 class UncoveredVectors(NamedTuple):
-    """Which points have no edge to an exemplar."""
+    """Vectors of `RepairGainPass`: whether each point is uncovered, without an edge to an exemplar."""
 
     uncovered: BoolArray
 
 
 class NominationVectors(NamedTuple):
-    """The same, what each would spare the others as an exemplar, and the user's number of each point."""
+    """Vectors of `NominationPass`: uncovered points, their gains as exemplars, and the user's numbers."""
 
     uncovered: BoolArray
     gain: Float64Array
@@ -75,7 +76,7 @@ class NominationVectors(NamedTuple):
 
 
 class NominationRows(NamedTuple):
-    """Read: each row's preference. Written: whom an uncovered point nominates, -1 for all others."""
+    """Rows of `NominationPass`: the preferences (read), and the nominee, -1 for covered points (written)."""
 
     preference: Float64Array
     nominee: Int32Array
@@ -83,7 +84,7 @@ class NominationRows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RepairGainPass:
-    """For each uncovered point, add up what it would spare the other uncovered ones as their exemplar."""
+    """For each uncovered point k, add up s(i,k) - p_i over the uncovered points i that gain by joining k."""
 
     grid: Grid
 
@@ -95,7 +96,7 @@ class RepairGainPass:
     def __call__(
         self, block: Block, vectors: UncoveredVectors, rows: PreferenceRows, columns: Columns
     ) -> int:
-        """Add one block's edges."""
+        """Add the gains along one block's edges."""
         _add_gains(
             block.rows.start,
             block.indptr,
@@ -111,7 +112,10 @@ class RepairGainPass:
 
 @dataclass(frozen=True, slots=True)
 class NominationPass:
-    """Let each uncovered point nominate who spares most: itself, or an uncovered one it gains by joining."""
+    """Let each uncovered point nominate the uncovered point, itself included, with the largest gain.
+
+    Only points that it would gain by joining are eligible, besides itself; among equals the user's first.
+    """
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ("preference",)
@@ -121,7 +125,7 @@ class NominationPass:
     def __call__(
         self, block: Block, vectors: NominationVectors, rows: NominationRows, columns: Columns
     ) -> int:
-        """Nominate for one block's points."""
+        """Write the nominees of one block's points."""
         _nominate(block.rows.start, block.indptr, block.indices, block.data, vectors, rows)
         return 0
 

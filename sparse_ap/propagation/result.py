@@ -1,4 +1,4 @@
-"""What a run returns: the clustering, how the run ended, and its sweeps."""
+"""`Clustering`, `Outcome` and `SweepReport`: the results of a run."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ __all__ = ["Clustering", "Outcome", "SweepReport", "history_in", "history_table"
 
 
 class SweepReport(NamedTuple):
-    """What a callback is told after each sweep.
+    """The state of a run after a sweep, as a callback receives it.
 
     Attributes
     ----------
     sweep : int
         Number of the sweep, from 1.
     n_exemplars : int
-        Points that are exemplars now.
+        Points that are exemplars after this sweep.
     n_changed : int
         Points that became or ceased to be exemplars in this sweep.
     n_unsettled : int
-        Points that did so lately: whose status has not been the same after each of the last
-        ``convergence_iter`` sweeps.
+        Points that became or ceased to be exemplars within the last ``convergence_iter`` sweeps, so that
+        their status was not the same after each of them.
     """
 
     sweep: int
@@ -43,13 +43,13 @@ SweepReport.__module__ = "sparse_ap"
 
 
 def history_table(history: Iterable[SweepReport]) -> Int64Array:
-    """Return reports as files have them: a row a sweep, of four columns."""
+    """Return reports as an array of shape (n_sweeps, 4), the form in which files hold them."""
     rows = [(report.sweep, report.n_exemplars, report.n_changed, report.n_unsettled) for report in history]
     return np.array(rows, np.int64).reshape(-1, 4)
 
 
 def history_in(table: NDArray[Any]) -> tuple[SweepReport, ...]:
-    """Return the reports in a table of `history_table`; columns that follow on the four are passed over."""
+    """Return the reports in a table of `history_table`; further columns, of later versions, are ignored."""
     reports = []
     for row in table.tolist():
         sweep, n_exemplars, n_changed, n_unsettled = row[:4]
@@ -58,7 +58,7 @@ def history_in(table: NDArray[Any]) -> tuple[SweepReport, ...]:
 
 
 class Outcome(Enum):
-    """How a run ended. The value is advice to the user."""
+    """The way in which a run ended. The value is advice to the user."""
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
 
@@ -80,7 +80,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clustering:
-    """The result of affinity propagation: exemplars, and whom each point is represented by.
+    """The result of affinity propagation: the exemplars, and the exemplar of each point.
 
     Attributes
     ----------
@@ -92,14 +92,14 @@ class Clustering:
     similarities : ndarray of float32 or float64, shape (n_points,)
         s(i, c_i) of each point to its exemplar; 0 for the exemplars.
     net_similarity : float
-        Sum of s(i, c_i) over points that are not exemplars, plus the preferences of the exemplars:
-        what affinity propagation maximises. Computed from the labels, in float64.
+        The objective of affinity propagation: the sum of s(i, c_i) over points that are not exemplars, plus
+        the preferences of the exemplars. Computed from the labels, in float64.
     data_similarity : float
-        The first of those two sums.
+        The first of these two sums.
     exemplar_preference : float
-        The second.
+        The second of these two sums.
     n_iter : int
-        Sweeps made; with ``n_clusters`` those of the last of its runs, like all that follows.
+        Number of sweeps. With ``n_clusters``, this and all further attributes are those of the last run.
     converged : bool
         Whether the stop rule was met before ``max_iter``.
     outcome : Outcome
@@ -107,14 +107,14 @@ class Clustering:
     n_unsettled : int
         Points whose status was not the same after each of the last ``convergence_iter`` sweeps.
     n_promoted : int
-        Points made exemplars after the last sweep, for points that had no edge to any.
+        Points made exemplars after the last sweep because others had no edge to an exemplar.
     history : tuple of SweepReport
-        One report a sweep. They tell of the messages: the exemplars returned are those of the best
-        sweep looked at, repaired and refined, and need not be as many as after the last sweep.
+        One report for each sweep of the messages. The exemplars returned are those of the best sweep
+        evaluated, repaired and refined; their number may differ from the last report's.
     net_similarity_bound : float or None
-        What no clustering of this graph exceeds; None without ``certify``.
+        A number that no clustering of this graph exceeds; None without ``certify``.
     preference : float or None
-        That of every point, given or found; None where they are not all equal.
+        The preference that all points share, given or found; None if preferences differ.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -146,19 +146,19 @@ class Clustering:
 
     @property
     def optimality_gap(self) -> float | None:
-        """How far the net similarity is from its bound, as a share of itself: 0 is proven to be the best."""
+        """Distance of the net similarity from its bound, relative to the former; 0: proven optimal."""
         if self.net_similarity_bound is None:
             return None
         missing = self.net_similarity_bound - self.net_similarity
         return missing / abs(self.net_similarity) if self.net_similarity else missing
 
     def save(self, path: str | Path) -> None:
-        """Write the clustering to an uncompressed ``.npz`` file, one array an attribute, and a version.
+        """Write the clustering to an uncompressed ``.npz`` file: one array per attribute, and a version.
 
         Parameters
         ----------
         path : path-like
-            Where to write. What is there is replaced once the new file is complete.
+            Where to write. An existing file is replaced once the new one is complete.
             ``numpy.load(path)["labels"]`` reads it back.
 
         Raises
@@ -170,7 +170,7 @@ class Clustering:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` has written.
+        """Read a clustering that `save` wrote.
 
         Parameters
         ----------
@@ -179,13 +179,13 @@ class Clustering:
         Raises
         ------
         InvalidInputError
-            The file holds no clustering, or one in a form that only a later sparse_ap knows.
+            The file holds no clustering, or was written by a later version of sparse_ap.
         """
         with arrays_in(path, "clustering", "Clustering.save") as arrays:
             return cls.from_arrays(arrays)
 
     def arrays(self) -> dict[str, Any]:
-        """Return every attribute as files have it, by its name there, which is part of the format."""
+        """Return every attribute by its name in files; names are part of the format."""
         return {
             "labels": self.labels,
             "exemplars": self.exemplars,
@@ -205,7 +205,7 @@ class Clustering:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Self:
-        """Return the clustering whose `arrays` a file has; what may be None may be missing."""
+        """Return the clustering in the arrays of a file; attributes that may be None may be missing."""
         return cls(
             labels=arrays["labels"],
             exemplars=arrays["exemplars"],
@@ -224,7 +224,7 @@ class Clustering:
         )
 
     def __repr__(self) -> str:
-        """Say what is worth knowing at a glance."""
+        """Return the numbers of points and exemplars, the net similarity, and the outcome."""
         return (
             f"Clustering({len(self.labels)} points, {self.n_clusters} exemplars, "
             f"net similarity {self.net_similarity:.6g}, {self.n_iter} sweeps, {self.outcome.name})"
@@ -236,6 +236,6 @@ def _or_nan(value: float | None) -> float:
 
 
 def _number_in(arrays: Mapping[str, Any], name: str) -> float | None:
-    """Return a number that need not be there, or is NaN where there is none."""
+    """Return a number from a file; None if it is missing or NaN."""
     value: float = arrays[name].item() if name in arrays else np.nan
     return None if np.isnan(value) else value

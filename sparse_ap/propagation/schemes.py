@@ -1,4 +1,4 @@
-"""The two ways to keep messages between sweeps; how hard they are damped, what makes points decide."""
+"""The two schemes of storing messages between sweeps, their damping, and the bias of points."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ __all__ = [
     "weights_after",
 ]
 
-# docs/design/0003-damping.md has the measurements behind these.
+# Mean degree up to which the least damping suffices, and the range of the damping;
+# docs/design/0003-damping.md has the measurements.
 _RIVALS_AT_EASE = 10.0
 _LEAST, _MOST = 0.5, 0.9
 
 
 class DampingWeights(NamedTuple):
-    """What a sweep needs to know of damping.
+    """The damping of a sweep, and the weights of the damped responsibilities before and after it.
 
     Attributes
     ----------
     damping : float
         Share of the old responsibility that is kept.
     before, after : float
-        w before and after the sweep, the share of the damped responsibilities that has come from sweeps at
-        all: 1 - damping**sweep.
+        w before and after the sweep: 1 - damping**n after n sweeps, the total weight of all sweeps in the
+        damped responsibilities.
     """
 
     damping: float
@@ -50,15 +51,15 @@ class DampingWeights(NamedTuple):
 
 
 def damping_for_degree(mean_degree: float) -> float:
-    """Return the damping for a graph: the more rivals react at once, the harder."""
+    """Return the damping for a mean degree: with more rivals reacting at once, damping must be stronger."""
     undamped = _RIVALS_AT_EASE / max(mean_degree, _RIVALS_AT_EASE)
     return min(max(1.0 - undamped, _LEAST), _MOST)
 
 
 def weights_after(n_sweeps: int, damping: float) -> DampingWeights:
-    """Return the weights of the sweep that follows on so many."""
+    """Return the weights of the sweep that follows ``n_sweeps`` sweeps."""
     before, after = 0.0, 1.0 - damping
-    # Not by a power, whose last bit is the platform's.
+    # A loop, not a power: the last bit of pow() depends on the platform.
     for _ in range(n_sweeps):
         if after == before:
             break
@@ -68,12 +69,12 @@ def weights_after(n_sweeps: int, damping: float) -> DampingWeights:
 
 @dataclass(frozen=True, slots=True)
 class BiasSchedule:
-    """How far a point may be biased, sweep by sweep, in shares of its gap.
+    """The limit of a point's bias, sweep by sweep, in units of the point's gap.
 
-    A bias is added to the point's preference, by the messages alone. In each sweep it goes half of the way
-    to T + D, the point's own inclination, but no further than a limit. So it adds up what the point has
-    lately been: points that are sure are not changed by it, and such as swing to and fro lean to one side
-    in the end. The limit follows from the number of the sweep.
+    A bias is added to the point's preference, in the messages alone. In each sweep it moves half of the way
+    to T + D, the point's tendency to be an exemplar, cut off at the limit. So it accumulates the recent
+    tendencies: it does not change points that are sure, and makes points that oscillate lean to one side. The
+    limit depends only on the number of the sweep (docs/design/0013-settling.md).
 
     Attributes
     ----------
@@ -89,11 +90,11 @@ class BiasSchedule:
     most: float = 1.0
 
     def limit(self, sweep: int) -> float:
-        """Return the limit in a sweep; 0: no bias."""
+        """Return the limit in a sweep; 0 means no bias."""
         if sweep <= self.after:
             return 0.0
         limit = self.first
-        # Not by a power, whose last bit is the platform's.
+        # A loop, not a power: the last bit of pow() depends on the platform.
         for _ in range(sweep - self.after - 1):
             if limit >= self.most:
                 break
@@ -105,7 +106,7 @@ NO_BIAS = BiasSchedule(first=0.0, most=0.0)
 
 
 class OwnRows(NamedTuple):
-    """The per-point arrays that the loop and the sweeps share: p, T with the bias added, and D without it."""
+    """The arrays that the loop shares with the sweeps: p, T with the bias added, and D without the bias."""
 
     preference: Float64Array
     support: Float64Array
@@ -113,54 +114,54 @@ class OwnRows(NamedTuple):
 
 
 class Scheme(Protocol):
-    """How messages are damped, and what is kept of them."""
+    """A way of storing and damping messages between sweeps."""
 
     @property
     def support_damping(self) -> float:
-        """Damping of the support T."""
+        """Damping of the support T, in [0, 1)."""
         ...
 
     @property
     def total_damping(self) -> float:
-        """Damping of the totals G = T + D."""
+        """Damping of the totals G = T + D, in [0, 1)."""
         ...
 
     @property
     def total_dtype(self) -> np.dtype[Any]:
-        """Precision in which sweeps gather G."""
+        """Precision in which sweeps read G."""
         ...
 
     def rows(self, own: OwnRows) -> tuple[Any, ...]:
-        """Return what the sweeps keep by row, before the first one."""
+        """Return the rows of the sweeps, in their state before the first sweep."""
         ...
 
     def sweep(self, history: Sequence[SweepReport]) -> Pass[Any, Any, int]:
-        """Return the sweep that follows on ``history``."""
+        """Return the pass for the sweep after those in ``history``."""
         ...
 
     def vectors(self, total: FloatArray) -> tuple[Any, ...]:
-        """Return what the sweeps gather by column."""
+        """Return the vectors of the sweeps, which are read by column."""
         ...
 
     def bias_limit(self, sweep: int) -> float:
-        """Return how far a point may be biased in a sweep, in shares of its gap."""
+        """Return the limit of a point's bias in a sweep, in units of its gap."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Compact:
-    """Damped responsibilities kept by row, damped column totals; the edges carry no state.
+    """The scheme with damped responsibilities by row and damped column totals; edges carry no state.
 
     Attributes
     ----------
     damping : float
-        Of the responsibilities.
+        Damping of the responsibilities.
     support_damping, total_damping : float
-        Of the column totals T, and T + D.
+        Damping of the column totals T, and of T + D.
     total_dtype : dtype
-        That of the similarities: what the sweeps gather.
+        The dtype of the similarities, in which sweeps read G.
     grid : Grid
-        For the column totals.
+        Grid of the column totals.
     bias_schedule : BiasSchedule
     """
 
@@ -172,27 +173,28 @@ class Compact:
     bias_schedule: BiasSchedule
 
     def rows(self, own: OwnRows) -> CompactRows:
-        """Return every row without a winner."""
+        """Return rows without a winner, the state before the first sweep."""
         return CompactRows.at_rest(*own, self.total_dtype)
 
     def sweep(self, history: Sequence[SweepReport]) -> CompactSweep:
-        """Return the sweep that follows on ``history``."""
+        """Return the pass for the sweep after those in ``history``."""
         return CompactSweep(*weights_after(len(history), self.damping), self.grid)
 
     def vectors(self, total: FloatArray) -> SweepVectors:
-        """Return what the sweeps gather by column."""
+        """Return the vectors of the sweeps: the totals G."""
         return SweepVectors(total)
 
     def bias_limit(self, sweep: int) -> float:
-        """Return how far a point may be biased in a sweep, in shares of its gap."""
+        """Return the limit of a point's bias in a sweep, in units of its gap."""
         return self.bias_schedule.limit(sweep)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classic:
-    """Every responsibility and every availability damped and kept, as in the paper.
+    """The scheme of Frey & Dueck (2007): every responsibility and availability is damped and stored.
 
-    The availabilities are damped edge by edge, so the totals they come from are not; a(k,k) = T_k is.
+    Availabilities are damped edge by edge, so the totals they are computed from are not damped. The
+    self-availability a(k,k) = T_k is damped like every other message.
     """
 
     damping: float
@@ -204,19 +206,19 @@ class Classic:
 
     @property
     def support_damping(self) -> float:
-        """The same for a(k,k) as for every other message."""
+        """Damping of a(k,k), the same as of every other message."""
         return self.damping
 
     def rows(self, own: OwnRows) -> ClassicRows:
-        """Return the loop's own arrays: everything else is kept by edge."""
+        """Return the loop's own arrays: all other state is stored by edge."""
         return ClassicRows(*own)
 
     def sweep(self, history: Sequence[SweepReport]) -> ClassicSweep:
-        """Return the next sweep; they are all alike."""
+        """Return the pass for the next sweep; all sweeps are alike."""
         return ClassicSweep(self.damping, self.messages, self.grid)
 
     def vectors(self, total: FloatArray) -> ClassicVectors:
-        """Return what the sweeps gather by column."""
+        """Return the vectors of the sweeps: the totals G."""
         return ClassicVectors(total)
 
     def bias_limit(self, sweep: int) -> float:

@@ -1,4 +1,4 @@
-"""The options of a run: defaults, checks."""
+"""The options of a run, as given and as used: defaults and checks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["DEFAULTS", "EVALUATE_EVERY", "TOTAL_DAMPING", "Defaults", "Options",
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What a scheme uses where the user is silent; measured in docs/design/0003-damping.md and 0013."""
+    """The defaults of a scheme; docs/design/0003-damping.md and 0013-settling.md have the measurements."""
 
     damping: float | None
     convergence_iter: int
@@ -34,20 +34,21 @@ DEFAULTS = {
     "compact": Defaults(damping=None, convergence_iter=31, tol=1e-4, tie_strength=1e-3, refine="search"),
     "classic": Defaults(damping=0.5, convergence_iter=15, tol=0.0, tie_strength=1e-12, refine="medoid"),
 }
-# Damping of compact's column totals.
+# Damping of the column totals in the compact scheme: 0003-damping.md.
 TOTAL_DAMPING = 0.5
-# Sweeps between looks at what compact's exemplars are worth.
+# Sweeps between evaluations of the exemplars in the compact scheme, each a tenth of the cost:
+# 0003-damping.md.
 EVALUATE_EVERY = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Options:
-    """Options of a run as a user gives them, by the names and with the defaults of `affinity_propagation`.
+    """The options of a run as a user gives them: names and defaults are those of `affinity_propagation`.
 
     Raises
     ------
     InvalidInputError
-        An option is none of its possible values; the message names it, what was given and what may be.
+        An option has a value that is not allowed; the message names the option, the value, and the choices.
     """
 
     preference: ArrayLike | None = None
@@ -69,7 +70,7 @@ class Options:
     callback: Callable[[SweepReport], object] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that are out of range, before the graph is opened."""
+        """Refuse values out of range, before the graph is opened."""
         share = "0 or more and less than 1: a share of the points"
         self._require_word("scheme", "'auto', 'compact' or 'classic'", "auto", *DEFAULTS)
         self._require("damping", "0.5 or more and less than 1", lambda value: _within(value, 0.5))
@@ -83,7 +84,7 @@ class Options:
         self._require_word("certify", "True or False", True, False)
 
     def _require(self, name: str, needed: str, right: Callable[[Any], bool]) -> None:
-        """Refuse a value that is not right; None, where it is the default, stands for the scheme's own."""
+        """Refuse a value that is not right; None is right where it is the default."""
         value = getattr(self, name)
         require(name, value, right(value) or (value is None and _DEFAULT[name] is None), needed)
 
@@ -92,12 +93,12 @@ class Options:
         require(name, value, _is_one_of(value, *allowed), needed)
 
     def settings(self, dense: bool) -> Settings:
-        """Fill in the defaults of the scheme, which is by default "classic" for dense matrices.
+        """Fill in the defaults of the scheme; "auto" means "classic" for dense matrices, else "compact".
 
         Raises
         ------
         InvalidInputError
-            Checkpoints are asked for, and the scheme is "classic".
+            Checkpoints are asked for with the scheme "classic".
         """
         scheme = ("classic" if dense else "compact") if self.scheme == "auto" else self.scheme
         if scheme == "classic" and self.checkpoint is not None:
@@ -125,19 +126,20 @@ _DEFAULT = {field.name: field.default for field in fields(Options)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The options that a run goes by: checked, defaults filled in.
+    """The options that a run uses: checked, with defaults filled in.
 
     Attributes
     ----------
     scheme : {"compact", "classic"}
     damping : float or None
-        None: by the number of edges a point.
+        Share of the old responsibility kept in each sweep; None: chosen by the mean degree.
     tie_strength : float
-        How far preferences are lowered at most to break ties, in shares of a point's gap.
+        Largest amount by which a preference is lowered to break ties, in units of the point's gap.
     stop : StopRule
     refine : {"search", "medoid"} or None
     reorder : bool or "auto"
     seed : int
+        Seed of the tie breaking and of the search's perturbations.
     """
 
     scheme: str
@@ -150,15 +152,15 @@ class Settings:
 
 
 def _is_one_of(value: object, *allowed: object) -> bool:
-    """Whether a word, None or a truth value is allowed; anything else, an array say, is not."""
+    """Whether a value is one of the allowed words, truth values or None; other types, arrays say, are not."""
     return isinstance(value, str | bool | np.bool_ | None) and value in allowed
 
 
 def _within(value: Any, least: float) -> bool:
-    # Not as a float, which a whole number may be too large for.
+    # Compared as it is: float() fails for integers beyond the range of float64.
     return isinstance(value, Real) and least <= value < 1  # type: ignore[operator]
 
 
 def _at_most_int32(count: int) -> int:
-    """Return a number of sweeps that can be kept in 32 bits; nobody waits for more."""
+    """Return a number of sweeps, cut off at the largest that fits into 32 bits."""
     return min(int(count), np.iinfo(np.int32).max)

@@ -1,4 +1,4 @@
-"""When to stop."""
+"""The rule that ends a run."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["StopRule"]
 class StopRule:
     """Stop when at most a share ``tol`` of the points has changed status lately.
 
-    With ``tol=0`` this is scikit-learn's rule, sweep for sweep: the statuses after the last
-    ``convergence_iter`` sweeps are all the same, and there is an exemplar. That never fires on large
-    graphs, where a handful of points flips for ever.
+    With ``tol=0`` this is scikit-learn's rule, sweep for sweep: all statuses were the same after each of the
+    last ``convergence_iter`` sweeps, and there is an exemplar. On large graphs that rule hardly ever ends a
+    run, since a handful of points keeps flipping.
 
     Attributes
     ----------
     max_iter : int
-        Sweeps at most.
+        Largest number of sweeps.
     convergence_iter : int
-        Sweeps whose statuses are compared.
+        Number of sweeps whose statuses are compared.
     tol : float
-        Share of the points that may be unsettled, in [0, 1).
+        Largest share of points that may be unsettled, in [0, 1).
     """
 
     max_iter: int
@@ -32,11 +32,11 @@ class StopRule:
     tol: float
 
     def earliest_recent(self, sweep: int) -> int:
-        """Return the first sweep in which a change still makes a point unsettled after ``sweep``."""
+        """Return the first sweep in which a change makes a point count as unsettled after ``sweep``."""
         return sweep - self.convergence_iter + 2
 
     def settled(self, report: SweepReport, n_points: int) -> bool:
-        """Whether few enough points have changed lately, and there is an exemplar."""
+        """Whether at most a share ``tol`` of the points is unsettled, and there is an exemplar."""
         return (
             report.sweep > self.convergence_iter
             and (report.n_exemplars > 0 or n_points == 0)
