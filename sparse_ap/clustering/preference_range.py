@@ -39,7 +39,7 @@ class PreferenceRange:
         The fewest clusters found. A smaller number may exist.
     least_clusters_bound : int
         A proven lower bound on the number of clusters.
-        """
+    """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
 

@@ -117,8 +117,7 @@ def _numbers(preference: ArrayLike) -> Float64Array:
 
 
 def similarity_quantiles(graph: BlockedGraph, n_edges: int, at: list[float]) -> Float64Array:
-    """Return quantiles of the similarities; zeros for a graph without edges.
-    """
+    """Return quantiles of the similarities; zeros for a graph without edges."""
     if n_edges == 0:
         return np.zeros(len(at))
 
