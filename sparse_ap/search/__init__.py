@@ -1,1 +1,1 @@
-"""Better exemplars after the messages, and a bound on how good any can be."""
+"""Local search for better exemplars after the messages, and a proven bound on the net similarity."""

@@ -1,8 +1,13 @@
-"""How good any clustering of a graph can be: an upper bound on the net similarity, proven.
+"""A proven upper bound on the net similarity of every clustering of a graph.
 
-The bound L(u) of `sparse_ap.search.bound` holds for any u; a better u gives a better one. From what
-each point has in the clustering found, u is improved by Nesterov's accelerated gradient steps on L with its
-corners rounded off, less and less. In the end L itself is added up, every operation rounded upward.
+It is the Lagrangian dual of the problem, as in uncapacitated facility location. For any dual variables u_i,
+
+    L(u) = Σ_i u_i + Σ_k max(0, p_k - u_k + Σ_{i≠k} max(0, s(i,k) - u_i))
+
+is at least the net similarity of every clustering; a better u gives a smaller L. Starting from the point
+values of the clustering found, Nesterov's accelerated gradient descends on L with its corners rounded off by
+parabolas of falling width. At the end L itself is evaluated, every operation rounded upward
+(docs/design/0011-certificate.md).
 """
 
 from __future__ import annotations
@@ -32,16 +37,16 @@ __all__ = [
     "with_bound",
 ]
 
-# Steps, two passes over the edges each.
+# Gradient steps; each takes two passes over the edges. docs/design/0011-certificate.md has the measurements.
 _STEPS = 60
-# Width of the rounded corners at first and at last, in units of what a point loses on average against the
+# First and last width of the rounded corners, in units of the average distance of a point's value from its
 # ceiling; and the length of a step in units of the width.
 _FIRST_WIDTH, _LAST_WIDTH = 0.3, 0.003
 _STEP = 0.3
 
 
 def with_bound(problem: Problem, clustering: Clustering, verbose: bool) -> Clustering:
-    """Return a clustering with its bound, and show progress if ``verbose``."""
+    """Return a clustering with its proven bound; show progress if ``verbose``."""
     with reading_progress("proof", 2 * _STEPS, verbose) as on_reading:
         return replace(clustering, net_similarity_bound=_upper_bound(problem, clustering, on_reading))
 
@@ -53,20 +58,21 @@ def _upper_bound(problem: Problem, clustering: Clustering, on_reading: Callable[
     ----------
     problem : Problem
     clustering : Clustering
-        A good one.
+        The clustering that the descent starts from; the better it is, the tighter the bound.
     on_reading : callable
-        Called after each reading of the edges that is to improve the bound.
+        Called after each reading of the edges during the descent.
     """
     dual = _initial_dual(problem, clustering)
     scale = (ceiling(problem.graph, problem.preference) - clustering.net_similarity) / max(1, len(dual))
-    # Corners narrower than what the dual variables are rounded to would round nothing off.
+    # A width below the rounding error of the dual variables would round no corner off.
     narrowest = max(np.finfo(np.float64).tiny, np.spacing(np.abs(dual).max(initial=0.0)))
     improved = _descended(problem, dual, scale, on_reading) if scale * _LAST_WIDTH > narrowest else dual
+    # Both are valid; the descent is not monotone, so the first may be the smaller one.
     return min(_proven(problem, dual), _proven(problem, improved))
 
 
 def _initial_dual(problem: Problem, clustering: Clustering) -> Float64Array:
-    """Return what each point has in a clustering, in the order of the graph."""
+    """Return each point's similarity to its exemplar, or its preference, in the order of the graph."""
     dual = clustering.similarities[problem.user_id].astype(np.float64)
     is_exemplar = np.zeros(len(dual), np.bool_)
     is_exemplar[clustering.exemplars] = True
@@ -77,18 +83,19 @@ def _initial_dual(problem: Problem, clustering: Clustering) -> Float64Array:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _SmoothedDual:
-    """The rounded L at one width."""
+    """L with its corners rounded off by parabolas of one width, which makes it differentiable."""
 
     problem: Problem
     width: float
     on_reading: Callable[[], object]
 
     def slope(self, dual: Float64Array) -> Float64Array:
-        """Return its gradient."""
+        """Return the gradient of the rounded L at dual variables u."""
         run = self.problem.graph.run
         grid = _grid_of_gains(self.problem, dual, self.width)
         (gain,), _ = run(SmoothGainPass(self.width, grid), (), DualRows(dual))
         self.on_reading()
+        # Derivative of the rounded max(0, x) for every candidate exemplar k: how far k is open.
         opened = (self.problem.preference - dual + gain + self.width) / (2.0 * self.width)
         np.clip(opened, 0.0, 1.0, out=opened)
         rows = CoverRows(dual, np.empty_like(dual))
@@ -100,13 +107,13 @@ class _SmoothedDual:
 def _descended(
     problem: Problem, dual: Float64Array, scale: float, on_reading: Callable[[], object]
 ) -> Float64Array:
-    """Return better dual variables."""
+    """Return improved dual variables, by accelerated gradient steps at falling widths."""
     at, ahead, momentum = dual, dual, 1.0
     for step in range(_STEPS):
         width = scale * _FIRST_WIDTH * (_LAST_WIDTH / _FIRST_WIDTH) ** (step / _STEPS)
         slope = _SmoothedDual(problem, width, on_reading).slope(ahead)
         reached = ahead - (_STEP * width) * slope
-        # Uphill: begin anew without momentum (O'Donoghue & Candes 2015).
+        # The step went uphill: restart the momentum (O'Donoghue & Candes 2015).
         if grid_sum(slope * (reached - at)) > 0.0:
             momentum = 1.0
         following = 0.5 * (1.0 + math.sqrt(1.0 + 4.0 * momentum * momentum))
@@ -116,13 +123,14 @@ def _descended(
 
 
 def _grid_of_gains(problem: Problem, dual: Float64Array, width: float) -> Grid:
-    """Return a grid for the column sums."""
+    """Return a grid on which the gains at one point add up exactly, at most one per edge that ends there."""
     most = problem.edges.largest_or_zero - float(dual.min(initial=np.inf)) + width
+    # The factor exceeds the rounding errors of the product, so that no sum can overflow the grid.
     return Grid.for_totals(max(1, problem.edges.max_in_degree) * max(0.0, 1.001 * most))
 
 
 def _proven(problem: Problem, dual: Float64Array) -> float:
-    """Return L(u), rounded upward."""
+    """Return L(u), every operation rounded upward."""
     grid = _grid_of_gains(problem, dual, 0.0)
     (gain,), _ = problem.graph.run(ProvenGainPass(grid), (), DualRows(dual))
     worth = _up(_up(problem.preference - dual) + gain)
@@ -130,24 +138,24 @@ def _proven(problem: Problem, dual: Float64Array) -> float:
 
 
 def _up(value: FloatArray | float) -> FloatArray:
-    """Return the next larger number: what a rounded result cannot fall short of."""
+    """Return the next larger number, an upper bound on the exact result of a rounded operation."""
     return np.nextafter(value, np.inf)
 
 
 class DualRows(NamedTuple):
-    """Read: what each point is offered."""
+    """Rows, read: the dual variable u_i of each point."""
 
     dual: Float64Array
 
 
 class OpenVectors(NamedTuple):
-    """How far each point is an exemplar, in [0, 1]."""
+    """Vectors: the degree in [0, 1] to which each point is an exemplar in the rounded problem."""
 
     opened: Float64Array
 
 
 class CoverRows(NamedTuple):
-    """Read: what each point is offered. Written: how far exemplars outbid that."""
+    """Rows: the dual variables (read), and the weighted slopes summed over each row (written)."""
 
     dual: Float64Array
     covered: Float64Array
@@ -155,12 +163,14 @@ class CoverRows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SmoothGainPass:
-    """Add up h(s(i,k) - u_i) over the edges that end at each point k.
+    """Add up h(s(i,k) - u_i) over the edges i→k that end at each point k.
+
+    h is max(0, x) with the corner replaced by a parabola: (x + w)² / 4w for -w < x < w.
 
     Attributes
     ----------
     width : float
-        w, above 0.
+        Half the width w of the parabola, above 0.
     grid : Grid
     """
 
@@ -173,7 +183,7 @@ class SmoothGainPass:
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: tuple[()], rows: DualRows, columns: Columns) -> int:
-        """Add one block's edges."""
+        """Add the smoothed gains along one block's edges."""
         _add_smooth_gains(
             block.indptr, block.indices, block.data, rows.dual, self.width, self.grid.shift, columns[0]
         )
@@ -182,7 +192,7 @@ class SmoothGainPass:
 
 @dataclass(frozen=True, slots=True)
 class CoverPass:
-    """Add up h'(s(i,k) - u_i) times how far k is open, over the edges of each row i."""
+    """Add up h'(s(i,k) - u_i) times the openness of k over each row i; h is that of `SmoothGainPass`."""
 
     width: float
     grid: Grid
@@ -193,7 +203,7 @@ class CoverPass:
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: OpenVectors, rows: CoverRows, columns: Columns) -> int:
-        """Do so for one block."""
+        """Write the sums of one block's rows."""
         _cover(
             block.indptr,
             block.indices,
@@ -218,7 +228,7 @@ class ProvenGainPass:
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: tuple[()], rows: DualRows, columns: Columns) -> int:
-        """Add one block's edges."""
+        """Add the gains along one block's edges, rounded up."""
         _add_proven_gains(
             block.indptr,
             block.indices,
@@ -262,7 +272,7 @@ def _add_proven_gains(
 ) -> None:
     for i in range(len(dual)):
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
-            # A difference is 0 or below exactly where the rounded one is.
+            # Rounding keeps the sign of a difference, so gains are missed neither here nor below.
             over = np.float64(data[edge]) - dual[i]
             if over > 0.0:
                 least = np.nextafter(over, np.inf)

@@ -1,8 +1,9 @@
-"""The best mixture of two sets of exemplars.
+"""Partition crossover of two exemplar sets (Whitley, Hains & Howe, GECCO 2009).
 
-Where they differ, the differences fall into components: two belong together if a point sees both, that is,
-has edges to both that are better than all it has to exemplars in both sets. What the points of a
-component have depends on nothing outside it; so each component is taken from whichever set it is better in.
+Two points that are exemplars in one of the sets only interact if some point prefers each of them to every
+exemplar that the two sets share. The connected components of this relation are independent: the values of
+the points that see a component depend on no other component. So each component is taken from the set in which
+its points gain more.
 """
 
 from __future__ import annotations
@@ -21,25 +22,25 @@ from sparse_ap.propagation.problem import Problem
 
 __all__ = ["ComponentPass", "ComponentRows", "ComponentVectors", "ExemplarSet", "crossover"]
 
-# Components that gain less than this share of all that any differs in are not told from rounding.
+# Gains below this share of the largest difference of any component cannot be told from rounding errors.
 _LEAST_GAIN = 2.0**-40
 
 
 class ExemplarSet(NamedTuple):
-    """A set of exemplars, and what each point has in it."""
+    """A set of exemplars, and the value of each point: its similarity to its exemplar, or its preference."""
 
     exemplar: BoolArray
     value: Float64Array
 
 
 def crossover(problem: Problem, best: ExemplarSet, other: ExemplarSet) -> BoolArray | None:
-    """Return the best mixture of two sets; None where it is the first.
+    """Return the best combination of two exemplar sets; None if that is the first set.
 
     Parameters
     ----------
     problem : Problem
     best, other : ExemplarSet
-        Under the same preferences.
+        Exemplar sets with values under the same preferences.
     """
     ours, theirs = best.exemplar, other.exemplar
     differs = ours != theirs
@@ -52,7 +53,7 @@ def crossover(problem: Problem, best: ExemplarSet, other: ExemplarSet) -> BoolAr
 
 
 def _common(problem: Problem, exemplar: BoolArray) -> Float64Array:
-    """Return what points have of these exemplars: -inf without an edge to any, +inf where they are one."""
+    """Return each point's best similarity to the shared exemplars: -inf without an edge, +inf for these."""
     assignment = assign(problem, exemplar)
     common = assignment.similarity.astype(np.float64)
     common[assignment.chosen < 0] = -np.inf
@@ -61,12 +62,15 @@ def _common(problem: Problem, exemplar: BoolArray) -> Float64Array:
 
 
 def _components(problem: Problem, differs: BoolArray, common: Float64Array) -> tuple[Int32Array, Int32Array]:
-    """Return the component of each point in which the sets differ, and the one each point sees; 0: none."""
+    """Return the component of each differing exemplar, and the component that each point sees; 0: none.
+
+    Labels are propagated until they no longer change; the largest label of a component names it.
+    """
     label = np.where(differs, np.arange(1, len(differs) + 1, dtype=np.int32), np.int32(0))
     rows = ComponentRows(common, np.empty_like(label))
     while True:
         (linked,), _ = problem.graph.run(ComponentPass(), ComponentVectors(label), rows)
-        # A label is a point's number: go on to what that point is labelled with.
+        # Pointer jumping: a label is a point's number plus 1, so the label of that point is a better one.
         linked[differs] = linked[linked[differs] - 1]
         if (linked == label).all():
             return label, rows.label
@@ -74,7 +78,7 @@ def _components(problem: Problem, differs: BoolArray, common: Float64Array) -> t
 
 
 def _gains(difference: Float64Array, component: Int32Array) -> Float64Array:
-    """Return what each component gains, by its label; exact, so in any order."""
+    """Return the gain of each component, indexed by its label; sums are exact, in any order."""
     shift = Grid.for_totals(len(difference) * float(np.abs(difference).max())).shift
     on_grid = (difference + shift) - shift
     gains = np.bincount(component, weights=on_grid, minlength=len(difference) + 1)
@@ -82,13 +86,13 @@ def _gains(difference: Float64Array, component: Int32Array) -> Float64Array:
 
 
 class ComponentVectors(NamedTuple):
-    """A label, above 0, for each point that is an exemplar in one of the sets only; 0 for the others."""
+    """Vectors: a positive label for each exemplar of one set only; 0 for all other points."""
 
     label: Int32Array
 
 
 class ComponentRows(NamedTuple):
-    """Read: what each point has of the exemplars in both sets. Written: the largest label it sees."""
+    """Rows: each point's best similarity to the shared exemplars (read), the largest label seen (written)."""
 
     common: Float64Array
     label: Int32Array
@@ -96,9 +100,9 @@ class ComponentRows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ComponentPass:
-    """Hand the largest label that a point sees to all whose labels it sees.
+    """Give the largest label that a point sees to all exemplars that it sees.
 
-    A point sees itself, and the exemplars that are better than all that both sets share.
+    A point sees itself, and the differing exemplars that it prefers to all exemplars in both sets.
     """
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (LARGEST,)
@@ -107,7 +111,7 @@ class ComponentPass:
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: ComponentVectors, rows: ComponentRows, columns: Columns) -> int:
-        """Do so for one block's points."""
+        """Spread the labels seen by one block's points."""
         edges = block.indptr, block.indices, block.data
         _link(block.rows.start, *edges, vectors.label, rows, columns[0])
         return 0

@@ -1,9 +1,9 @@
-"""From a set of exemplars to one of exactly so many, and on to the best of those within reach.
+"""Adjustment of an exemplar set to an exact number, followed by exchanges of exemplars that gain.
 
-What is missing is opened, what is too much is closed, whatever costs least; then exemplars are swapped, and
-some more are opened and as many closed, wherever that gains. All under a preference so low that no number of
-better edges makes up for one more exemplar: then a closing that would leave a point without any exemplar, so
-that nothing is saved, is seen to gain nothing.
+Missing exemplars are opened and superfluous ones closed where that costs least. Then exemplars are swapped;
+and some are opened and as many closed, as long as that gains. The preference used here is so low that fewer
+exemplars always win. Closing an exemplar would make points without another exemplar exemplars themselves, so
+it then shows no gain and is not chosen (docs/design/0014-number-of-clusters.md).
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from sparse_ap.search.local_search import LocalSearch, NearestTwo
 
 __all__ = ["exact_k", "lowest_preference"]
 
-# The share of the exemplars that are exchanged for others at first, and how many at least; then half as
-# many, down to one.
+# First share of the exemplars to exchange, and least number of them; halved after each exchange without a
+# gain.
 _EXCHANGED, _LEAST_EXCHANGED = 0.05, 8
 
 
 def lowest_preference(problem: Problem) -> float:
-    """Return a preference at which one exemplar less is worth more than whatever a move does to others."""
+    """Return a preference at which one exemplar less outweighs all changes of similarity by a move.
+
+    A move changes the similarity of at most 2 + max_in_degree points, each by at most the span.
+    """
     edges = problem.edges
     if not edges.n_edges:
         return -1.0
@@ -39,18 +42,18 @@ def exact_k(
     n_readings: int,
     on_reading: Callable[[], object],
 ) -> BoolArray:
-    """Return exactly ``n_clusters`` exemplars; more where none of those there are can be spared.
+    """Return exactly ``n_clusters`` exemplars, or more if none of them can be closed.
 
     Parameters
     ----------
     problem : Problem
     starts : sequence of ndarray of bool, shape (n_points,)
-        Exemplars to begin with; the best of what they lead to goes on.
+        Exemplar sets to start from; the best of the sets that they lead to is improved further.
     n_clusters : int
     n_readings : int
-        Readings of the edges after which no more exchanges are begun.
+        Number of readings of the edges after which no further exchange begins.
     on_reading : callable
-        Called after each.
+        Called after each reading.
     """
     adjustment = _Adjustment(problem, LocalSearch(problem, n_readings, on_reading))
     at = max((adjustment.to(exemplar, n_clusters) for exemplar in starts), key=_merit)
@@ -68,21 +71,23 @@ def exact_k(
 
 
 def _merit(at: NearestTwo) -> tuple[int, float]:
-    """Few exemplars count first, then the similarities to them."""
+    """Return the sort key of exemplar sets: fewer exemplars first, then a larger data similarity."""
     return -int(np.count_nonzero(at.exemplar)), grid_sum(np.where(at.exemplar, 0.0, at.value))
 
 
 class _Adjustment:
-    """Opens and closes whatever costs least."""
+    """Openings, closings and swaps under the lowest preference, toward a number of exemplars."""
 
     def __init__(self, problem: Problem, local_search: LocalSearch) -> None:
         self.local_search = local_search
         self._preference = np.full(problem.graph.n_points, lowest_preference(problem))
 
     def to(self, exemplar: BoolArray, n_clusters: int) -> NearestTwo:
-        """Return so many exemplars, or as few as can be, and no swap of them that would gain."""
+        """Return ``n_clusters`` exemplars, or as few as possible above, such that no swap gains."""
         at = self.local_search.nearest_two(exemplar, self._preference)
         while (missing := n_clusters - np.count_nonzero(at.exemplar)) != 0:
+            # Points left without an exemplar become exemplars themselves, so the number may need several
+            # rounds.
             gains = self.local_search.gains_alone(at, self._preference)
             possible = ~at.exemplar if missing > 0 else at.exemplar & gains.gaining
             order = self.local_search.ascending(gains, possible)[-abs(missing) :]

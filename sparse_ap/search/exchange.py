@@ -1,9 +1,9 @@
-"""Local search one move at a time, among candidates whose similarities fit into memory as a table.
+"""Local search by single moves among candidates whose similarities fit into memory as a table.
 
-Any exemplar may be swapped for any candidate, and a move is carried out as soon as it is found to gain, as in
-FasterPAM (Schubert & Rousseeuw, Information Systems 101, 2021); here exemplars are opened and closed as well.
-Where nothing gains, some exemplars are swapped for others at random, and what that leads to is kept if it
-is better.
+As in FasterPAM (Schubert & Rousseeuw, Information Systems 101, 2021), any candidate may replace any exemplar,
+and a move is carried out as soon as it is found to gain. In addition, exemplars are opened and closed. When
+no move gains, a random perturbation swaps some exemplars; the result of the next descent is kept if it is
+better.
 """
 
 from __future__ import annotations
@@ -23,27 +23,26 @@ from sparse_ap.search.local_search import LocalSearch
 
 __all__ = ["Exchange", "GatherPass", "PlaceVectors", "TableRows"]
 
-# How many exemplars are swapped at random, in turn: at least so many, and this share of them.
+# Perturbations, in turn: least number of exemplars to swap, and their share; docs/design/0012-search.md.
 _PERTURBATIONS = ((2, 0.1), (4, 0.3))
-# As many are opened, one less or one more.
+# Number of exemplars opened in addition to those closed, in turn.
 _MORE = (-1, 0, 1)
-# Perturbations in a row without any gain, after which to stop.
+# Perturbations in a row without a gain, after which to stop.
 _FRUITLESS = 25
 
 
 class _Rows(NamedTuple):
-    """What each point has among the candidates.
+    """The nearest two exemplars of each point among the candidates, and the values of both.
 
     Attributes
     ----------
-    nearest : ndarray of int32
-        Its exemplar's place; -1: it is better off alone.
-    value : ndarray of float64
-        The similarity to that, or its own preference.
-    bar : ndarray of float64
-        What another exemplar must exceed to have the point: ``value``; +inf where it is an exemplar.
-    fallback : ndarray of float64
-        What it would have without ``nearest``.
+    Place of the point's exemplar in the table; -1: the point is better off alone.
+value : ndarray of float64
+    The similarity to that exemplar, or the point's preference.
+bar : ndarray of float64
+    Similarity that another exemplar must exceed to win the point: ``value``; +inf for an exemplar.
+fallback : ndarray of float64
+    Value of the point if ``nearest`` were closed.
     """
 
     nearest: Int32Array
@@ -54,18 +53,18 @@ class _Rows(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exchange:
-    """Searches among candidates.
+    """A search by single moves, in a table of similarities to the candidates.
 
     Attributes
     ----------
     candidate : ndarray of int32, shape (n_candidates,)
-        Points, by the user's numbers.
+        The candidates, sorted by the user's numbers.
     user_id : ndarray of int32, shape (n_candidates,)
     similarity : ndarray of float, shape (n_candidates, n_points)
-        Of each point to each candidate; -inf: no edge.
+        Similarity of each point to each candidate; -inf without an edge.
     preference : ndarray of float64, shape (n_points,)
     grid : Grid
-        For sums of gains.
+        Grid for the sums of gains.
     """
 
     candidate: Int32Array
@@ -78,7 +77,7 @@ class Exchange:
     def among(
         cls, problem: Problem, candidate: Int32Array, preference: Float64Array, local_search: LocalSearch
     ) -> Exchange:
-        """Read the similarities to some points."""
+        """Fill the table by one reading of the edges."""
         candidate = candidate[np.argsort(problem.user_id[candidate])]
         place = np.full(len(preference), -1, np.int32)
         place[candidate] = np.arange(len(candidate))
@@ -89,15 +88,15 @@ class Exchange:
         )
 
     def search(self, exemplar: BoolArray, most: int, seed: int) -> tuple[BoolArray, int]:
-        """Return the best exemplars found, beginning from some of the candidates.
+        """Return the best exemplars found, starting from some of the candidates.
 
         Parameters
         ----------
         exemplar : ndarray of bool, shape (n_points,)
         most : int
-            Similarities seen after which to perturb no more.
+            Number of similarities seen after which no further perturbation begins.
         seed : int
-            Of the perturbations.
+            Seed of the perturbations.
 
         Returns
         -------
@@ -119,7 +118,7 @@ class Exchange:
         return found, n_seen
 
     def _perturbed(self, is_open: BoolArray, number: int, seed: int) -> BoolArray:
-        """Swap some exemplars at random."""
+        """Return the open candidates with some of them swapped at random."""
         order = np.argsort(hashed(self.user_id, seed + number))
         opened, others = order[is_open[order]], order[~is_open[order]]
         least, share = _PERTURBATIONS[number % len(_PERTURBATIONS)]
@@ -130,7 +129,7 @@ class Exchange:
         return perturbed
 
     def _descended(self, is_open: BoolArray) -> tuple[float, int]:
-        """Carry out moves in ``is_open`` until none gains; return the net similarity, similarities seen."""
+        """Make moves in ``is_open`` until none gains; return the net similarity and similarities seen."""
         n = len(self.preference)
         rows = _Rows(np.empty(n, np.int32), np.empty(n), np.empty(n), np.empty(n))
         n_seen = _carry_out(
@@ -155,16 +154,16 @@ def _carry_out(
     shift: float,
     least: float,
 ) -> int:
-    """Carry out each move found to gain, until all candidates were tried since the last one.
+    """Try the candidates in turn, and make each move that gains, until a whole round gains nothing.
 
-    Returns how many similarities were seen.
+    Returns the number of similarities seen.
     """
     n_points = len(preference)
     opened = np.flatnonzero(is_open)
     for i in range(n_points):
         _find_nearest_two(i, similarity, candidate, preference, opened, rows)
     n_seen = n_points * len(opened)
-    # Of every exemplar, what its closing gains; the last place takes those who are alone.
+    # Gain by closing each exemplar; the additional last place collects the points that are alone (-1).
     closing, with_closing = np.zeros(len(candidate) + 1), np.zeros(len(candidate) + 1)
     _sum_closing(rows, shift, closing)
     since, k = 0, 0
@@ -192,7 +191,7 @@ def _carry_out(
 
 @numba.njit(nogil=True, cache=True)
 def _touches(i: int, k: int, closed: int, similarity: Any, candidate: Any, rows: Any) -> bool:
-    """Whether opening or closing k, and closing another (-1: none), may change what a point has."""
+    """Whether a point's nearest two exemplars may change when k opens or closes, and ``closed`` closes."""
     least = rows.fallback[i]
     return (
         similarity[k, i] >= least
@@ -239,14 +238,15 @@ def _best_opening(
     shift: float,
     with_closing: Any,
 ) -> tuple[float, int]:
-    """Return what opening k gains, and the place of the exemplar that is best closed with it; -1: none."""
+    """Return the gain by opening k, and the place of the exemplar best closed with it; -1: none."""
     nearest, value, bar, fallback = rows.nearest, rows.value, rows.bar, rows.fallback
     for m in opened:
         with_closing[m] = closing[m]
     gain = on_grid(preference[k] - value[k], shift)
-    # The closing takes the fallback for what k itself gets.
+    # The closing gain counted k's fallback as its value; k becomes an exemplar, so the difference is added
+    # back.
     with_closing[nearest[k]] += on_grid(value[k] - fallback[k], shift)
-    # Without a branch, which would go either way for every other point where exemplars are few.
+    # No branches in this loop: with few exemplars they would be mispredicted for every other point.
     for i in range(len(similarity)):
         s = np.float64(similarity[i])
         gain += on_grid(max(s - bar[i], 0.0), shift)
@@ -259,20 +259,20 @@ def _best_opening(
 
 
 class PlaceVectors(NamedTuple):
-    """Where in the table the similarities to each point go; -1: nowhere."""
+    """Vectors: the column of the table for each candidate; -1 for all other points."""
 
     place: Int32Array
 
 
 class TableRows(NamedTuple):
-    """Similarities, shape (n_points, n_places): written where there is an edge, else left as they are."""
+    """Rows: similarities, shape (n_points, n_places), written where there is an edge."""
 
     similarity: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class GatherPass:
-    """Copy the similarities to some points into a table."""
+    """Copy the similarities to the candidates into a table."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ("similarity",)
@@ -280,7 +280,7 @@ class GatherPass:
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: PlaceVectors, rows: TableRows, columns: Columns) -> int:
-        """Copy one block's."""
+        """Copy the similarities of one block's points."""
         _gather(block.rows.start, block.indptr, block.indices, block.data, vectors.place, rows.similarity)
         return 0
 

@@ -1,7 +1,7 @@
-"""Batches of moves that gain: open a point, close an exemplar, swap an exemplar for a member of its cluster.
+"""Local search by batches of moves: open a point, close an exemplar, or swap it for a member of its cluster.
 
-A batch carries out all moves that gain and are the best among those that touch any of their points, by gain
-and then by the user's number: together they gain what each would gain alone.
+A batch consists of the moves that gain and are the best among all moves touching any of their points, by gain
+and then by the user's number. Such moves touch no point in common, so their gains add up.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["Gains", "LocalSearch", "NearestTwo"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NearestTwo:
-    """What every point has; see `NearestTwoRows`."""
+    """The nearest two exemplars of every point, and the values of both; see `NearestTwoRows`."""
 
     nearest: Int32Array
     value: Float64Array
@@ -44,21 +44,21 @@ class NearestTwo:
 
     @property
     def exemplar(self) -> BoolArray:
-        """Whether each point is an exemplar."""
+        """Whether each point is an exemplar, shape (n_points,)."""
         return np.equal(self.nearest, np.arange(len(self.nearest)))
 
 
 class Gains(NamedTuple):
-    """What the best move of each point gains.
+    """The gain of the best move of each point.
 
     Attributes
     ----------
     gain : ndarray of float64, shape (n_points,)
-        By the point's opening or closing.
+        Gain by the point's opening or closing, or by the swap.
     swap : ndarray of bool, shape (n_points,)
-        Whether the opening is better together with the closing of the point's exemplar.
+        Whether the opening gains more with the closing of the point's exemplar.
     least : float
-        Gains up to this are not told from rounding.
+        Gains up to this value cannot be told from rounding errors.
     """
 
     gain: Float64Array
@@ -67,20 +67,20 @@ class Gains(NamedTuple):
 
     @property
     def gaining(self) -> BoolArray:
-        """Whether a point's best move gains."""
+        """Whether the best move of each point gains, shape (n_points,)."""
         return self.gain > self.least
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Moves:
-    """The moves proposed.
+    """The moves proposed for a batch, ranked by gain.
 
     Attributes
     ----------
     rank : ndarray of int32, shape (n_points,)
-        Of the best move that would open or close the point, from 1 for the one that gains least; 0: none.
+        Rank of the best move that would open or close the point, from 1 for the smallest gain; 0: none.
     own_rank : ndarray of int32, shape (n_points,)
-        Of the point's own move: an exemplar may also be closed by a member's swap.
+        Rank of the point's own move; an exemplar may also be closed by a member's swap.
     swap : ndarray of bool, shape (n_points,)
         Whether the point's own move is a swap with its exemplar.
     """
@@ -91,7 +91,7 @@ class _Moves:
 
     @classmethod
     def ranked(cls, at: NearestTwo, order: NDArray[np.intp], swap: BoolArray) -> Self:
-        """Rank the moves of some points, the best of them last."""
+        """Rank the moves of some points, given in ascending order of gain."""
         own_rank = np.zeros(len(swap), np.int32)
         own_rank[order] = np.arange(1, len(order) + 1)
         rank = own_rank.copy()
@@ -101,15 +101,15 @@ class _Moves:
 
 
 class LocalSearch:
-    """Carries out moves, for some readings of the edges.
+    """Local search on a problem, with a limited number of readings of the edges.
 
     Parameters
     ----------
     problem : Problem
     n_readings : int
-        Readings after which no batch is begun.
+        Number of readings after which no further batch begins.
     on_reading : callable
-        Called after each.
+        Called after each reading.
     """
 
     def __init__(self, problem: Problem, n_readings: int, on_reading: Callable[[], object]) -> None:
@@ -119,11 +119,14 @@ class LocalSearch:
 
     @property
     def exhausted(self) -> bool:
-        """Whether no readings are left."""
+        """Whether all readings are used up."""
         return self._left <= 0
 
     def nearest_two(self, exemplar: BoolArray, preference: Float64Array) -> NearestTwo:
-        """Return what every point has if these are the exemplars, and all who are better off alone."""
+        """Return the nearest two exemplars of every point, for given exemplars.
+
+        Points that are better off alone, or reach no exemplar, are made exemplars too.
+        """
         n = len(exemplar)
         lowest = min(self._problem.edges.smallest, float(preference.min(initial=0.0)))
         rows = NearestTwoRows(
@@ -132,7 +135,7 @@ class LocalSearch:
         while True:
             self.run(NearestTwoPass(lowest), RankedVectors(exemplar, self._problem.user_id), rows)
             nearest_two = NearestTwo(*rows[1:])
-            # Those who have just been made exemplars may be the better ones of others.
+            # Points just made exemplars may be better exemplars for others, so repeat until the set stays.
             if (nearest_two.exemplar == exemplar).all():
                 return nearest_two
             exemplar = nearest_two.exemplar
@@ -144,17 +147,17 @@ class LocalSearch:
         least_share: float = 0.0,
         wanted: Callable[[Gains], BoolArray] = lambda gains: gains.gaining,
     ) -> NearestTwo:
-        """Carry out batches of moves until no move gains.
+        """Make batches of moves until no move gains.
 
         Parameters
         ----------
         exemplar : ndarray of bool, shape (n_points,)
-            Where to begin.
+            The exemplars to start from.
         preference : ndarray of float64, shape (n_points,)
         least_share : float
-            Stop when not more than this share of the moves of the first batch are left.
+            Stop when at most this share of the number of moves in the first batch is left.
         wanted : callable
-            Says which points' moves may be carried out.
+            Function from the gains to the points whose moves may be made; by default those that gain.
         """
         at, n_at_first = self.nearest_two(exemplar, preference), None
         while not self.exhausted:
@@ -164,13 +167,13 @@ class LocalSearch:
             if len(order) <= least_share * n_at_first:
                 break
             exemplar = self.moved(at, order, gains.swap)
-            # Not to be held while the next one is filled.
+            # Released before the next search fills its arrays: these are the largest of the climb.
             del at, gains, order
             at = self.nearest_two(exemplar, preference)
         return at
 
     def gains(self, at: NearestTwo, preference: Float64Array) -> Gains:
-        """Return what the best move of each point gains."""
+        """Return the gain of the best move of each point."""
         grid = self.grid(preference)
         gain, beyond = self._sums(at, grid)
         swap = np.zeros(len(gain), np.bool_)
@@ -178,7 +181,7 @@ class LocalSearch:
         return Gains(gain, swap, grid.least_gain)
 
     def gains_alone(self, at: NearestTwo, preference: Float64Array) -> Gains:
-        """Return what the opening or closing of each point gains, swaps left out."""
+        """Return the gain of the opening or closing of each point, without swaps."""
         grid = self.grid(preference)
         change, _ = self._sums(at, grid)
         opening = change + (preference - at.value)
@@ -190,19 +193,19 @@ class LocalSearch:
         return self.run(GainPass(grid), NearestVectors(at.nearest), GainRows(at.value, at.fallback))[0]
 
     def ascending(self, gains: Gains, wanted: BoolArray) -> NDArray[np.intp]:
-        """Return the points whose moves are wanted, the best last; of equals, the user's first."""
+        """Return points whose moves are wanted, by ascending gain; among equals the user's first is last."""
         chosen = np.flatnonzero(wanted)
         return chosen[np.lexsort((-self._problem.user_id[chosen], gains.gain[chosen]))]
 
     def moved(self, at: NearestTwo, order: NDArray[np.intp], swap: BoolArray) -> BoolArray:
-        """Carry out a batch of moves, the best of them last; return the exemplars."""
+        """Make a batch of moves, given in ascending order of gain; return the exemplars."""
         moves = _Moves.ranked(at, order, swap)
         vectors = ConflictVectors(at.nearest, moves.rank, moves.swap)
         (n_conflicts,), _ = self.run(ConflictPass(), vectors, ConflictRows(at.value, at.fallback, at.second))
         return _carried_out(at, moves, n_conflicts)
 
     def grid(self, preference: Float64Array) -> Grid:
-        """Return the grid on which gains add up exactly."""
+        """Return the grid on which the gains of a move add up exactly."""
         summarise_edges = self._problem.edges
         span = summarise_edges.largest_or_zero - min(
             summarise_edges.smallest, float(preference.min(initial=0.0))
@@ -210,7 +213,7 @@ class LocalSearch:
         return Grid.for_totals((1 + summarise_edges.max_in_degree) * max(span, 0.0))
 
     def run(self, pass_: Any, vectors: Any, rows: Any) -> tuple[Columns, Any]:
-        """Read the edges once."""
+        """Run a pass, which reads the edges once, and count the reading."""
         self._left -= 1
         columns, tally = self._problem.graph.run(pass_, vectors, rows)
         self._on_reading()
@@ -222,6 +225,7 @@ def _carried_out(at: NearestTwo, moves: _Moves, n_conflicts: Int32Array) -> Bool
     agreed = (moves.own_rank > 0) & (moves.own_rank == moves.rank) & (n_conflicts == 0)
     swapped = np.flatnonzero(agreed & moves.swap)
     closed = at.nearest[swapped]
+    # A swap needs both ends free of conflicts, since it also touches the members of the exemplar it closes.
     agreed[swapped] = (moves.rank[closed] == moves.own_rank[swapped]) & (n_conflicts[closed] == 0)
     exemplar: BoolArray = at.exemplar ^ agreed
     exemplar[at.nearest[np.flatnonzero(agreed & moves.swap)]] = False
@@ -232,14 +236,15 @@ def _carried_out(at: NearestTwo, moves: _Moves, n_conflicts: Int32Array) -> Bool
 def _best_moves(
     nearest: Any, value: Any, fallback: Any, preference: Any, gain: Any, beyond: Any, swap: Any
 ) -> None:
-    """Make what a point's opening or closing changes for others the gain of its best move."""
+    """Turn the sums over other points, in ``gain``, into the gain of each point's best move."""
     for k in range(len(nearest)):
         if nearest[k] == k:
             gain[k] = fallback[k] - preference[k] - gain[k]
     for k in range(len(nearest)):
         if nearest[k] != k:
             gain[k] += preference[k] - value[k]
-            # The closing takes the fallback for what k itself gets.
+            # The closing gain counted k's fallback as its value; k becomes an exemplar: add the difference
+            # back.
             with_closing = gain[nearest[k]] + beyond[k] + (value[k] - fallback[k])
             if with_closing > 0.0:
                 gain[k] += with_closing

@@ -1,8 +1,8 @@
-"""Passes of the local search: what moves would gain, and which may go together.
+"""The passes of the local search: gains of moves, and conflicts between moves.
 
-Three moves are known (Resende & Werneck, Eur. J. Oper. Res. 174, 2006, keep the same sums): **open** a
-point, **close** an exemplar, and **swap** an exemplar for a member of its cluster, which closes the one and
-opens the other.
+There are three moves: **open** a point, **close** an exemplar, and **swap** an exemplar for a member of its
+cluster, which closes the one and opens the other. Their gains follow from two sums for each point (as in
+Resende & Werneck, European Journal of Operational Research 174, 2006).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ __all__ = [
 
 
 class NearestVectors(NamedTuple):
-    """The exemplar of each point; its own number where it is one."""
+    """Vectors: the exemplar of each point; an exemplar's own number."""
 
     nearest: Int32Array
 
 
 class GainRows(NamedTuple):
-    """Read: what each point has, and would have without its exemplar."""
+    """Rows, read: the value of each point, and its value if its exemplar were closed."""
 
     value: Float64Array
     fallback: Float64Array
@@ -45,11 +45,11 @@ class GainRows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GainPass:
-    """Add up what moves would change for the points they reach.
+    """Add up the changes that moves would make to the values of other points.
 
-    The first column is, for an exemplar, what its members would lose by its closing; for any other point
-    what the points with an edge to it would gain by its opening. The second is what they would gain beyond
-    that if their common exemplar were closed at the same time.
+    The first column holds, for an exemplar, the loss of its members by its closing; for any other point, the
+    gain of the points with an edge to it by its opening. The second column holds the additional gain of its
+    fellow members if their common exemplar were closed at the same time.
     """
 
     grid: Grid
@@ -60,21 +60,21 @@ class GainPass:
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: NearestVectors, rows: GainRows, columns: Columns) -> int:
-        """Add one block's edges."""
+        """Add the changes along one block's edges."""
         edges = block.indptr, block.indices, block.data
         _add_gains(block.rows.start, *edges, vectors.nearest, rows, self.grid.shift, columns[0], columns[1])
         return 0
 
 
 class ConflictVectors(NamedTuple):
-    """The moves proposed.
+    """Vectors: the moves proposed.
 
     Attributes
     ----------
     nearest : ndarray of int32, shape (n_points,)
         The exemplar of each point.
     rank : ndarray of int32, shape (n_points,)
-        Of the best move that would open or close the point; the largest is the best move of all; 0: none.
+        Rank of the best move that would open or close the point; larger is better; 0: none.
     swap : ndarray of bool, shape (n_points,)
         Whether the point's opening would close its exemplar.
     """
@@ -85,7 +85,7 @@ class ConflictVectors(NamedTuple):
 
 
 class ConflictRows(NamedTuple):
-    """Read: what each point has, and would have without its exemplar; and its second best exemplar."""
+    """Rows, read: each point's value, its value without its exemplar, and its second best exemplar."""
 
     value: Float64Array
     fallback: Float64Array
@@ -94,10 +94,10 @@ class ConflictRows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ConflictPass:
-    """For each move, count the points it touches that a better move touches too.
+    """For each move, count the points that it touches and a better move touches too.
 
-    A move touches the points whose exemplar, or whose fallback, it would change. Moves without conflicts
-    touch no point in common, so that their gains add up.
+    A move touches the points whose exemplar or fallback it would change. Moves without conflicts touch no
+    point in common, so their gains add up.
     """
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (COUNT,)
@@ -106,7 +106,7 @@ class ConflictPass:
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: ConflictVectors, rows: ConflictRows, columns: Columns) -> int:
-        """Count one block's points."""
+        """Count the conflicts at one block's points."""
         edges = block.indptr, block.indices, block.data
         _count_conflicts(block.rows.start, *edges, vectors, rows, columns[0])
         return 0
@@ -127,9 +127,10 @@ def _add_gains(
     for i in range(len(rows.value)):
         own, value, fallback = nearest[start + i], rows.value[i], rows.fallback[i]
         if own == start + i:
-            value = np.inf  # stays an exemplar, whoever opens
+            value = np.inf  # an exemplar stays one, whichever point opens
         else:
             gain[own] += on_grid(value - fallback, shift)
+        # Edges up to the smaller of both values change nothing: most edges are skipped here.
         least = min(value, fallback)
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
             s = np.float64(data[edge])
@@ -174,25 +175,25 @@ def _count_conflicts(
 
 @numba.njit(nogil=True, cache=True, inline="always")
 def _touches(k: int, s: float, own: int, opening: float, nearest: Any, swap: Any) -> bool:
-    """Whether a point with an edge to k, above its fallback, is touched by the opening of k."""
+    """Whether the opening of k touches a point whose edge to k is above its fallback."""
     return nearest[k] != k and (s > opening or (swap[k] and nearest[k] == own))
 
 
 class NearestTwoRows(NamedTuple):
-    """What each point has.
+    """Rows: the preference of each point (read), its nearest two exemplars and both values (written).
 
     Attributes
     ----------
     preference : ndarray of float64
-        Read.
+        Read; all others are written.
     nearest : ndarray of int32
-        Its exemplar; itself where it is one.
+        The point's exemplar; an exemplar's own number.
     value : ndarray of float64
-        The similarity to that, or its own preference.
+        The similarity to that exemplar, or the exemplar's own preference.
     second : ndarray of int32
-        The next best exemplar, -1: it has an edge to no other.
+        The second best exemplar; -1: the point has an edge to no other.
     fallback : ndarray of float64
-        What it would have without ``nearest``: at least that.
+        Value of the point if ``nearest`` were closed.
     """
 
     preference: Float64Array
@@ -204,15 +205,15 @@ class NearestTwoRows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NearestTwoPass:
-    """Give every point to its best exemplar, among equals to the user's first, and note the second best.
+    """Assign every point to its best exemplar, among equals to the user's first, and find the second best.
 
     A point that no exemplar reaches, or that is better off alone, is made an exemplar.
 
     Attributes
     ----------
     lowest : float
-        What an exemplar falls back on that has an edge to no other: no similarity and no preference is
-        below it.
+        Value assigned to an exemplar that no other exemplar can represent: a lower bound of all similarities
+        and preferences.
     """
 
     lowest: float
@@ -223,7 +224,7 @@ class NearestTwoPass:
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: RankedVectors, rows: NearestTwoRows, columns: Columns) -> int:
-        """Do so for one block's points."""
+        """Write the nearest two exemplars of one block's points."""
         _find_nearest_two(
             block.rows.start, block.indptr, block.indices, block.data, *vectors, rows, self.lowest
         )

@@ -1,16 +1,16 @@
-"""After the loop: local search for a better set of exemplars, on the edges alone.
+"""Refinement: local search for a better exemplar set, after the messages (docs/design/0012-search.md).
 
-*Climb* (`local_search`): carry out moves that gain, until none does. That ends on a local optimum.
+*Climb* (`local_search`): make moves that gain until none does, which ends in a local optimum.
 
-*Perturb and mix*: climb from the best set under preferences changed at random, then under the true ones. Of
-the differences that remain, those that have no point in common are independent of each other: each is
-kept if it gains (partition crossover: Whitley, Hains & Howe, GECCO 2009). So perturbing everything
-at once takes no more readings of the edges than perturbing a single place.
+*Perturb and recombine*: climb from the best set under randomly changed preferences, then under the true ones.
+The differences to the best set fall into independent components, each of which is kept if it gains (partition
+crossover: Whitley, Hains & Howe, GECCO 2009). So a perturbation of the whole graph takes no more readings of
+the edges than the perturbation of a single place.
 
-*Exchange* (`exchange`), in place of that on dense graphs, where a point sees every difference: keep
-the similarities to some candidates in memory, and search among those alone, a move at a time.
+*Exchange* (`exchange`): on dense graphs, where a point sees every difference and there is one component,
+gather the similarities to some candidates in memory, and search among these by single moves.
 
-All decisions are by exact sums and the user's numbers: the same in whatever order points and edges are read.
+All decisions use exact sums and the user's numbers, so they do not depend on the order of points and edges.
 """
 
 from __future__ import annotations
@@ -33,33 +33,34 @@ from sparse_ap.search.local_search import LocalSearch, NearestTwo
 
 __all__ = ["Effort", "search"]
 
-# The largest change of a preference, in units of what a cluster loses on average against the ceiling: in
-# turn, since what a weaker perturbation finds a stronger one may not.
+# Largest changes of a preference, in turn, in units of the average loss of a cluster against the ceiling. The
+# weaker perturbation leads to sets that the stronger one misses, and conversely.
 _STRENGTHS = (0.2, 0.1)
-# A climb between perturbations ends when no more than this share of the moves of its first batch is left: the
-# next climb makes those too, and each batch leaves about a third of its moves to the one after it.
+# Stop a climb between perturbations when at most 1 % of the moves of its first batch remain: each batch
+# leaves about a third of its moves to the next, so the last 1 % take half the batches; a later climb makes
+# them.
 _LEFT = 0.01
-# Edges that are read in about a second.
+# Number of edges read in about a second.
 _SMALL = 1 << 27
-# Similarities seen in about a second while exemplars are exchanged.
+# Number of similarities seen in about a second of exchanges.
 _EXCHANGING = 1 << 28
-# Choices of candidates in a row without any gain, after which to stop; seeds that each may use.
+# Draws of candidates in a row without a gain, after which to stop; and seeds reserved for each draw.
 _FRUITLESS = 4
 _SEEDS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to search.
+    """The limits of a search.
 
     Attributes
     ----------
     n_readings : int
-        Readings of all edges after which no more are begun.
+        Number of readings of all edges after which no further step begins.
     n_perturbations : int
-        Perturbations at most.
+        Largest number of perturbations.
     n_fruitless : int
-        Perturbations in a row without any gain, after which to stop.
+        Number of perturbations in a row without a gain after which to stop.
     """
 
     n_readings: int
@@ -68,19 +69,19 @@ class Effort:
 
     @classmethod
     def after(cls, n_sweeps: int, n_edges: int) -> Effort:
-        """Return an effort in proportion to the sweeps made; more for small graphs, which cost nothing."""
+        """Return an effort in proportion to the sweeps; for small graphs, as much as a second allows."""
         return cls(max(n_sweeps // 3, _SMALL // max(1, n_edges)))
 
     @classmethod
     def brief(cls, n_sweeps: int, n_edges: int) -> Effort:
-        """Return an effort for one of many: small graphs get a tenth as much."""
+        """Return an effort for one of many searches: small graphs get a tenth of the time."""
         return cls(max(n_sweeps // 3, _SMALL // (10 * max(1, n_edges))))
 
 
 def search(
     problem: Problem, assignment: Assignment, effort: Effort, seed: int, on_reading: Callable[[], object]
 ) -> Assignment:
-    """Return a better assignment, if there is one to be found.
+    """Return a better assignment, or the given one if the search finds none.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def search(
     assignment : Assignment
     effort : Effort
     seed : int
-        Of the perturbations.
+        Seed of the perturbations.
     on_reading : callable
         Called after each reading of the edges.
     """
@@ -122,16 +123,17 @@ def _exchanged(
     n_candidates: int,
     seed: int,
 ) -> BoolArray:
-    """Return where exchanges lead, among the exemplars and other candidates drawn anew after each climb."""
+    """Return the best exemplars found by exchanges, with candidates drawn anew after each climb."""
     best = local_search.nearest_two(assignment.exemplar, preference)
     n_fruitless, left = 0, _EXCHANGING
     while n_fruitless < _FRUITLESS and left > 0:
+        # All exemplars are candidates: they sort first.
         lot = hashed(problem.user_id, seed)
         lot[best.exemplar] = -1.0
         candidate = np.argsort(lot)[:n_candidates].astype(np.int32)
         exchange = Exchange.among(problem, candidate, preference, local_search)
         exemplar, n_seen = exchange.search(best.exemplar, left, seed)
-        # A table is not to be held while the next one is filled.
+        # Release the table before the next one is filled: it is the largest array here.
         del exchange
         found = local_search.climb(exemplar, preference)
         gains = grid_sum(found.value) > grid_sum(best.value)
@@ -141,13 +143,13 @@ def _exchanged(
 
 
 def _unit(problem: Problem, at: NearestTwo, preference: Float64Array) -> float:
-    """Return what a cluster loses on average against the ceiling."""
+    """Return the average loss of a cluster against the ceiling of the net similarity."""
     lost = ceiling(problem.graph, preference) - grid_sum(at.value)
     return lost / max(1, int(np.count_nonzero(at.exemplar)))
 
 
 def _climbed(local_search: LocalSearch, exemplar: BoolArray, preference: Float64Array) -> ExemplarSet:
-    """Return where climbing leads, nearly."""
+    """Return the exemplars at the end of a climb that stops when few moves are left."""
     top = local_search.climb(exemplar, preference, _LEFT)
     return ExemplarSet(top.exemplar, top.value)
 
@@ -160,7 +162,7 @@ def _perturbed(
     strength: float,
     seed: int,
 ) -> BoolArray:
-    """Return where climbing leads under preferences changed at random, by at most ``strength``."""
+    """Return the exemplars after a climb under preferences changed at random by up to ``strength``."""
     changed = hashed(problem.user_id, seed)
     changed -= 0.5
     changed *= 2.0 * strength
