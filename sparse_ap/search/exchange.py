@@ -36,13 +36,14 @@ class _Rows(NamedTuple):
 
     Attributes
     ----------
-    Place of the point's exemplar in the table; -1: the point is better off alone.
-value : ndarray of float64
-    The similarity to that exemplar, or the point's preference.
-bar : ndarray of float64
-    Similarity that another exemplar must exceed to win the point: ``value``; +inf for an exemplar.
-fallback : ndarray of float64
-    Value of the point if ``nearest`` were closed.
+    nearest : ndarray of int32
+        Place of the point's exemplar in the table; -1: the point is better off alone.
+    value : ndarray of float64
+        The similarity to that exemplar, or the point's preference.
+    bar : ndarray of float64
+        Similarity that another exemplar must exceed to win the point: ``value``; +inf for an exemplar.
+    fallback : ndarray of float64
+        Value of the point if ``nearest`` were closed.
     """
 
     nearest: Int32Array
