@@ -1,1 +1,1 @@
-"""Who reads the edges, in how much memory."""
+"""Execution of passes: blocks of rows, executors, plans and memory."""

@@ -1,4 +1,4 @@
-"""How the rows are cut, and the run that the cuts belong to."""
+"""Division of the rows into blocks, and `BlockedGraph`, a divided graph with its executor."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sparse_ap.storage.store import Store
 
 __all__ = ["BlockedGraph", "cut_rows", "streamed_edges"]
 
-# Blocks a thread takes in one pass: enough to even out rows that differ. Handing one out takes some 50
-# microseconds, so that a block should take ten times that at least.
+# Blocks per thread in one pass: enough to even out rows of unequal length. Handing out a block takes some 50
+# microseconds, so a block should take at least ten times as long: that is the least number of edges.
 _BLOCKS_A_THREAD = 16
 _LEAST_EDGES = 1 << 17
-# What is read from disk at a time: 16 MB with float32 similarities.
+# Edges read from disk at a time: 16 MB with float32 similarities.
 _STREAMED_EDGES = 1 << 21
 
 
@@ -31,16 +31,15 @@ def cut_rows(indptr: Int64Array, n_threads: int, chunk_edges: int | None = None)
     ----------
     indptr : ndarray of int64, shape (n_points + 1,)
     n_threads : int
-        How many threads will share the blocks.
+        Number of threads that share the blocks.
     chunk_edges : int, optional
-        Edges that are read at once: cuts are made just before the ends of such chunks, so that hardly
-        anything is read before its turn. Not where there would then be too few blocks for all threads.
+        Number of edges in a chunk on disk. Cuts are made just before the ends of chunks, so that hardly any
+        chunk is decoded for two blocks; unless there would be too few blocks for all threads.
 
     Returns
     -------
-    tuple of RowCut
-        They cover every row once, in order; no cut is empty. The result of a run does not depend on
-        them.
+    Blocks that cover every row once, in order; no block is empty. The result of a run does not depend
+    on the cuts.
     """
     n_points, n_edges = len(indptr) - 1, int(indptr[-1])
     if n_points == 0:
@@ -50,7 +49,7 @@ def cut_rows(indptr: Int64Array, n_threads: int, chunk_edges: int | None = None)
         ends = np.arange(block, n_edges, block)
         inner = np.searchsorted(indptr, ends, side="right") - 1
     else:
-        # A row costs about as much as an edge, so that empty rows count too.
+        # A row costs about as much as an edge, so empty rows count too.
         work = n_edges + n_points
         n_blocks = max(1, min(n_threads * _BLOCKS_A_THREAD, work // _LEAST_EDGES))
         targets = np.linspace(0, work, n_blocks + 1)[1:-1]
@@ -60,13 +59,21 @@ def cut_rows(indptr: Int64Array, n_threads: int, chunk_edges: int | None = None)
 
 
 def streamed_edges(chunk_edges: int) -> int:
-    """Return how many edges a block has that is read in chunks: whole chunks, about two million edges."""
+    """Return the number of edges in a streamed block: whole chunks, about two million edges."""
     return chunk_edges * max(1, _STREAMED_EDGES // chunk_edges)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockedGraph:
-    """A graph, how its rows are cut, and who reads them: runs any pass."""
+    """A graph divided into blocks of rows, with the executor that runs passes over them.
+
+    Attributes
+    ----------
+    store : Store
+    cuts : sequence of RowCut
+        The blocks, in order; they cover every row once.
+    executor : Executor
+    """
 
     store: Store
     cuts: Sequence[RowCut]
@@ -79,11 +86,11 @@ class BlockedGraph:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the similarities."""
+        """Dtype of the similarities."""
         return self.store.dtype
 
     def run(
         self, pass_: Pass[VectorsT, RowsT, TallyT], vectors: VectorsT, rows: RowsT
     ) -> tuple[Columns, TallyT]:
-        """Read every edge once; return the columns and the tally, update ``rows`` in place."""
+        """Run a pass, which reads every edge once; return its columns and tally, and write its ``rows``."""
         return self.executor.run(pass_, self.store, self.cuts, vectors, rows)

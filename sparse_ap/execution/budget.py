@@ -1,4 +1,7 @@
-"""How much memory a run needs, and in which way it fits into what there is."""
+"""The memory that a run needs, and the choice of a plan that fits into the memory allowed.
+
+The figures are bytes, counted array by array; a test compares them with what processes really hold.
+"""
 
 from __future__ import annotations
 
@@ -20,44 +23,45 @@ __all__ = [
     "pairs_counted",
 ]
 
-#: In place of whether to renumber points: the run to go on with was begun in memory, with renumbered ones.
+#: Value of ``reorder`` for resuming a run in memory whose points were renumbered.
 SAVED_RENUMBERED = "begun renumbered"
 
-# Bytes a point of what a run with float32 similarities holds while it sweeps: preferences, supports,
-# self-responsibilities and totals (8 each), the totals gathered (4), statuses and when they changed (5),
-# biases and gaps (4 each), the rows' memory (20), the user's numbers (4), the best exemplars seen (1). indptr
-# (8) is held already.
+# Bytes per point during the sweeps, with float32 similarities: preferences, supports, self-responsibilities
+# and totals (8 each), totals as they are gathered (4), statuses and the sweeps of their changes (5), biases
+# and gaps (4 each), memory of the rows (20), the user's numbers (4), the incumbent (1). indptr (8) is held
+# already.
 _SWEEPING = 74
-# What is wider where similarities are float64: the totals gathered, mean and corrections of the rows.
+# Additional bytes per point with float64 similarities: totals as gathered, means and corrections of the rows.
 _SWEEPING_WIDER = 16
-# While it searches for better exemplars, all that has been let go: what each point has (24), what it has in
-# the best set (9), preferences and perturbed ones (16), the moves and their order (30), the user's numbers
-# (4), the assignment that the search began with (9).
+# Bytes per point during the search, when the state of the messages is released: nearest two exemplars and
+# their values (24), values in the best set (9), preferences and perturbed preferences (16), moves and their
+# order (30), the user's numbers (4), the assignment before the search (9).
 _SEARCHING = 94
 _SEARCHING_WIDER = 4
-# Each thread adds up the columns for itself.
+# Bytes per point and thread: each thread adds up the columns in arrays of its own.
 _SWEEPING_THREAD = 8
 _SEARCHING_THREAD = 16
-# Similarities that the search keeps of a dense graph: 64 MB of float32.
+# Similarities in the table of the search on a dense graph: 64 MB of float32 (docs/design/0012-search.md).
 _CANDIDATES = 1 << 24
-# What is sent to a cluster's workers and fetched from them at a time.
+# Bytes per point sent to the workers of a cluster and fetched from them in one pass.
 _SENT_AND_FETCHED = 72
-# Edges and points of a graph on a cluster that is so small that this process has a copy for what reads it
-# often: 50 MB with float64 similarities, and as much while they are fetched.
+# Largest number of edges and points of a graph that is copied from a cluster for steps that read it often: 50
+# MB with float64 similarities, and as much again while they are fetched.
 _LOCAL_EDGES = 1 << 22
-# A thread's block, as it is read, decoded and worked on; and what zarr decodes at a time of a whole array.
+# Copies of a block per thread, as it is read, decoded and used; and blocks decoded at a time while zarr loads
+# a whole array.
 _COPIES_OF_A_BLOCK = 4
 _BLOCKS_WHILE_LOADING = 12
-# A pair of clusters whose edges are counted: by each thread, merged, and made rows; how many there are at
-# least; and what is kept for each cluster meanwhile.
+# Bytes per pair of clusters while edges are counted (in each thread, merged, and as rows); least number of
+# pairs; and bytes per cluster for its shares meanwhile.
 _COUNTING_A_PAIR, _LEAST_PAIRS, _SHARES = 256, 1 << 16, 200
-# Kernels loaded, or compiled at their first use, and what the allocator keeps.
+# Bytes of loaded or freshly compiled kernels, and of the allocator's reserve.
 _MACHINERY = 160_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class GraphSize:
-    """What the memory for a graph depends on.
+    """The quantities that determine the memory of a run.
 
     Attributes
     ----------
@@ -65,11 +69,11 @@ class GraphSize:
     itemsize : int
         Bytes of a similarity: 4 or 8.
     block_edges : int
-        Edges that are read at a time from disk.
+        Number of edges read from disk at a time; 0 for a graph in memory.
     edge_state : int
-        Bytes that a scheme keeps for each edge.
+        Bytes of state that the scheme keeps for each edge.
     searching : bool
-        Whether the sweeps are followed by a search.
+        Whether a local search follows the sweeps.
     """
 
     n_points: int
@@ -81,24 +85,24 @@ class GraphSize:
 
     @property
     def graph_bytes(self) -> int:
-        """Size of the edges."""
+        """Bytes of the edges."""
         return self.n_edges * (4 + self.itemsize)
 
     @property
     def candidate_bytes(self) -> int:
-        """Size of the similarities that the search keeps."""
+        """Bytes of the table of similarities in the search on a dense graph."""
         kept = candidates_kept(self.n_points, self.n_edges)
         return self.searching * kept * self.n_points * self.itemsize
 
     @property
     def fetched_bytes(self) -> int:
-        """Size of the edges, where they are brought from a cluster."""
+        """Bytes of the edges fetched from a cluster; 0 if they stay there."""
         return fits_locally(self.n_points, self.n_edges) * self.graph_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One plan: where the edges are, whether a copy is renumbered, who reads them.
+    """One way of running: where the edges are, whether points are renumbered, who reads the edges.
 
     Attributes
     ----------
@@ -109,7 +113,7 @@ class Plan:
     reorder : bool
         Whether to work on a renumbered copy.
     n_threads : int
-        Of this process.
+        Number of computing threads in this process.
     on_cluster : bool
         Whether the workers of a cluster read the edges.
     """
@@ -121,15 +125,15 @@ class Plan:
     on_cluster: bool = False
 
     def extra_bytes(self, size: GraphSize) -> int:
-        """Return the memory this plan takes beyond what the process holds already."""
-        # Renumbering copies the graph, and so does tidying it, one after the other.
+        """Return the bytes that this plan needs beyond those the process holds already."""
+        # Renumbering copies the graph, and so does making it canonical; never both at a time.
         graphs = self.load + (not self.streaming)
         n_blocks = self.streaming * self._n_readers * _COPIES_OF_A_BLOCK + self.load * _BLOCKS_WHILE_LOADING
         return (
             self._a_point(size) * size.n_points
             + graphs * size.graph_bytes
             + size.edge_state * size.n_edges
-            # To a cluster they are sent, and come back.
+            # The table of candidates is sent to the workers and fetched back, with a copy at each end.
             + (1 + 2 * self.on_cluster) * size.candidate_bytes
             + 2 * self.on_cluster * size.fetched_bytes
             + n_blocks * size.block_edges * (4 + size.itemsize)
@@ -138,11 +142,11 @@ class Plan:
 
     @property
     def _n_readers(self) -> int:
-        """Threads of this process that read edges."""
+        """Threads of this process that read edges; none if a cluster reads them."""
         return 0 if self.on_cluster else self.n_threads
 
     def _a_point(self, size: GraphSize) -> int:
-        """Return the bytes a point: of the sweeps, or of the search after them if that takes more."""
+        """Return the bytes per point of the sweeps, or of the search if that needs more."""
         wide = size.itemsize == 8
         exchange = _SENT_AND_FETCHED * self.on_cluster
         sweeping = _SWEEPING + wide * _SWEEPING_WIDER + self._n_readers * _SWEEPING_THREAD
@@ -151,30 +155,33 @@ class Plan:
 
 
 def candidates_kept(n_points: int, n_edges: int) -> int:
-    """Return to how many points the search keeps all similarities at a time; 0: the graph is sparse."""
+    """Return the number of candidates in the search's table; 0 for a sparse graph, which needs none.
+
+    A graph is dense with at least a quarter of all possible edges.
+    """
     return min(n_points, _CANDIDATES // max(1, n_points)) if 4 * n_edges >= n_points**2 else 0
 
 
 def fits_locally(n_points: int, n_edges: int) -> bool:
-    """Return whether a graph on a cluster is so small that what reads it often does so on a copy here."""
+    """Whether a graph on a cluster is small enough to be copied for steps that read it often."""
     return n_points + n_edges <= _LOCAL_EDGES
 
 
 def first_that_fits(plans: Sequence[Plan], size: GraphSize, limit: int) -> Plan:
-    """Return the first way that stays under the limit.
+    """Return the first plan that stays within the limit.
 
     Parameters
     ----------
     plans : sequence of Plan
-        The best first; the last one takes the least memory.
+        From the fastest to the one that needs the least memory.
     size : GraphSize
     limit : int
-        For the whole process, in bytes.
+        Bytes that the whole process may hold.
 
     Raises
     ------
     MemoryLimitError
-        None does; the message has the numbers, and the way out.
+        No plan fits; the message states the memory needed and the remedies.
     """
     held = psutil.Process().memory_info().rss
     for plan in plans:
@@ -189,7 +196,7 @@ def first_that_fits(plans: Sequence[Plan], size: GraphSize, limit: int) -> Plan:
 
 
 def _advice(last: Plan, searching: bool) -> str:
-    """Say what to do where not even the last of the plans fits."""
+    """Return advice for a run that does not fit even with the last plan."""
     less = " refine='medoid' takes less than the search." if searching else ""
     return _more_memory(last) + less
 
@@ -209,7 +216,7 @@ def _more_memory(last: Plan) -> str:
 
 
 def pairs_counted(memory_limit: int | str | None, n_clusters: int) -> int:
-    """Return of how many pairs of clusters the edges can be counted at a time."""
+    """Return the number of pairs of clusters whose edges can be counted in one reading."""
     limit = available() if memory_limit is None else bytes_of(memory_limit)
     left = limit - psutil.Process().memory_info().rss - _SHARES * n_clusters
     return max(_LEAST_PAIRS, int(left) // _COUNTING_A_PAIR)

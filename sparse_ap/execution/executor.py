@@ -1,7 +1,7 @@
-"""Who reads the blocks.
+"""`Executor`: the protocol of objects that run a pass over the blocks of a graph.
 
-The serial executor is the specification; every other executor gives the same bits, because column shares
-and tallies combine exactly.
+The serial executor is the specification. Every other executor gives the same bits, because the shares of
+columns and the tallies combine exactly, in any order.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ TallyT = TypeVar("TallyT", bound=Tally)
 
 
 class Executor(Protocol):
-    """Runs a pass over every block of a graph."""
+    """An object that runs passes over all blocks of a graph."""
 
     @property
     def n_threads(self) -> int:
-        """How many blocks are read at the same time."""
+        """Number of blocks read at the same time."""
         ...
 
     def run(
@@ -36,7 +36,7 @@ class Executor(Protocol):
         vectors: VectorsT,
         rows: RowsT,
     ) -> tuple[Columns, TallyT]:
-        """Return the combined columns and tally; ``rows`` are updated in place."""
+        """Run a pass; return its combined columns and tally, and write its ``rows`` in place."""
         ...
 
 
@@ -48,10 +48,19 @@ def read_blocks(
     columns: Columns,
     first_row: int = 0,
 ) -> TallyT:
-    """Read some blocks one after the other: what every thread of every executor does.
+    """Run a pass over some blocks, one after the other, in one thread.
 
-    ``columns`` is the thread's own share, whatever it holds; it is set to zero first. ``rows`` begin with row
-    ``first_row`` of the graph.
+    Parameters
+    ----------
+    pass_ : Pass
+    blocks : iterator of Block
+    vectors : tuple of ndarray
+    rows : tuple of ndarray
+        The rows of all blocks; written in place.
+    columns : tuple of ndarray
+        The thread's own share of the columns; set to zero first.
+    first_row : int
+        Row of the graph that ``rows`` begin with.
     """
     for share in columns:
         share.fill(0)
@@ -62,7 +71,7 @@ def read_blocks(
 
 
 def new_columns(pass_: Pass[VectorsT, RowsT, TallyT], n_points: int) -> Columns:
-    """Return room for one thread's share of every column reduction."""
+    """Return uninitialised arrays for one thread's share of every column."""
     return tuple(r.new_share(n_points) for r in pass_.column_reductions)
 
 

@@ -1,4 +1,4 @@
-"""Executors in this process: one block after the other, or shared out among a pool of threads."""
+"""The executors in this process: serial, or with a pool of threads that share the blocks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["SerialExecutor", "ThreadsExecutor"]
 
 
 class SerialExecutor:
-    """The specification of every executor."""
+    """An executor that reads one block after the other: the specification of every executor."""
 
     n_threads = 1
 
@@ -31,18 +31,18 @@ class SerialExecutor:
         vectors: VectorsT,
         rows: RowsT,
     ) -> tuple[Columns, TallyT]:
-        """Return the combined columns and tally; ``rows`` are updated in place."""
+        """Run a pass; return its columns and tally, and write its ``rows`` in place."""
         columns = new_columns(pass_, len(store.indptr) - 1)
         return columns, read_blocks(pass_, store.read(cuts), vectors, rows, columns)
 
 
 class ThreadsExecutor:
-    """A pool of threads, each with its own share of the columns; use it as a context manager.
+    """An executor with a pool of threads, each with its own share of the columns; a context manager.
 
     Parameters
     ----------
     n_threads : int
-        At least 1. Each holds a share of the columns: 8 bytes a point in a sweep.
+        At least 1. Each thread holds a share of the columns: 8 bytes per point in a sweep.
     """
 
     def __init__(self, n_threads: int) -> None:
@@ -65,22 +65,22 @@ class ThreadsExecutor:
         vectors: VectorsT,
         rows: RowsT,
     ) -> tuple[Columns, TallyT]:
-        """Return the combined columns and tally; ``rows`` are updated in place."""
+        """Run a pass; return its combined columns and tally, and write its ``rows`` in place."""
         blocks = _Shared(store.read(cuts))
-        # From this thread: memory that threads allocate lies scattered over their own heaps.
+        # Allocated by this thread: memory that the threads allocate would be scattered over their own heaps.
         n_points = len(store.indptr) - 1
         shares = [new_columns(pass_, n_points) for _ in range(self.n_threads)]
         futures = [self._pool.submit(read_blocks, pass_, blocks, vectors, rows, share) for share in shares]
         try:
             tallies = [future.result() for future in futures]
         finally:
-            # After an error or Ctrl-C the threads stop at the end of their block.
+            # After an error or Ctrl-C, the threads stop at the end of their current block.
             blocks.close()
         return _combined(pass_, shares), reduce(add, tallies)
 
 
 class _Shared:
-    """Blocks that several threads take turns in reading: while one reads, the others compute."""
+    """An iterator of blocks for several threads: one thread reads at a time, while the others compute."""
 
     def __init__(self, blocks: Iterator[Block]) -> None:
         self._blocks = blocks
@@ -97,11 +97,12 @@ class _Shared:
             return next(self._blocks)
 
     def close(self) -> None:
-        """Give out no more."""
+        """End the iteration for all threads."""
         self._closed = True
 
 
 def _combined(pass_: Pass[VectorsT, RowsT, TallyT], shares: Sequence[Columns]) -> Columns:
+    # In any order: the reductions are exact, so the result does not depend on which thread read which block.
     first, *others = shares
     for share in others:
         for reduction, into, values in zip(pass_.column_reductions, first, share, strict=True):

@@ -1,4 +1,4 @@
-"""Which plan a run follows: where its edges are, who reads them, in how much memory."""
+"""The choice of a plan: where the edges of a run are and who reads them, within the memory allowed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["InputGraph", "Resources", "choose_plan", "cluster_plan"]
 
-# Below this many points the vectors that sweeps gather from fit into the second-level cache anyway.
+# With fewer points, the vectors that sweeps gather fit into the second-level cache in any order.
 _WORTH_REORDERING = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Resources:
-    """What a call may use, as a user gives it, by the names of `affinity_propagation`."""
+    """The resources that a call may use, by the names of `affinity_propagation`."""
 
     n_jobs: int | None = None
     memory_limit: int | str | None = None
@@ -32,13 +32,13 @@ class Resources:
     verbose: bool = False
 
     def limit(self) -> int:
-        """Return how many bytes this process may hold: those given, or most of what is free."""
+        """Return the bytes that this process may hold: the given limit, or most of the free memory."""
         return available() if self.memory_limit is None else bytes_of(self.memory_limit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InputGraph:
-    """A graph as the user gave it, and what may be done to it.
+    """A graph in the form in which the user gave it, and the ways in which it may be read.
 
     Attributes
     ----------
@@ -46,9 +46,9 @@ class InputGraph:
     stored : bool
         Whether the edges are on disk.
     loadable : bool
-        Whether they may be in memory.
+        Whether the edges may be read into memory.
     dense : ndarray or None
-        The matrix, diagonal included, where all of its entries count.
+        The matrix with its diagonal, if the user gave a dense matrix.
     """
 
     store: Store
@@ -57,14 +57,15 @@ class InputGraph:
     dense: NDArray[Any] | None = None
 
     def plans(self, reorder: bool | str, n_threads: int) -> list[Plan]:
-        """Return the plans, the fastest first."""
+        """Return the possible plans, the fastest first."""
         worth = len(self.store.indptr) > _WORTH_REORDERING
         renumbering = reorder in (True, SAVED_RENUMBERED)
         orders = [True, False] if reorder == "auto" and worth else [renumbering]
         threads = sorted({n_threads, 1}, reverse=True)
         plans = [Plan(self.stored, False, o, t) for t in threads for o in orders if self.loadable]
         if self.stored and not renumbering:
-            # One more thread than processors: they all compute while one waits for the disk.
+            # One more thread than processors: while one thread waits for the disk, the others use all
+            # processors.
             streaming = [n_threads + 1, *threads] if n_threads > 1 else threads
             plans += [Plan(False, True, False, t) for t in streaming]
         return sorted(plans, key=lambda plan: (plan.streaming, -plan.n_threads))
@@ -73,14 +74,14 @@ class InputGraph:
 def cluster_plan(
     input_graph: InputGraph, resources: Resources, *, reorder: bool | str, scheme: str, refine: str | None
 ) -> Plan:
-    """Return the plan on a cluster, if it fits into the memory allowed to this process.
+    """Return the plan for a cluster, if the state fits into the memory allowed to this process.
 
     Raises
     ------
     MemoryLimitError
         The vectors that this process keeps do not fit.
     InvalidInputError
-        What was asked for cannot be done there.
+        An option cannot be used on a cluster.
     """
     _require_for_clusters(reorder, scheme, resources.n_jobs)
     plan = Plan(load=False, streaming=True, reorder=False, n_threads=1, on_cluster=True)
@@ -88,7 +89,7 @@ def cluster_plan(
 
 
 def _require_for_clusters(reorder: bool | str, scheme: str, n_jobs: int | None) -> None:
-    """Refuse options that a cluster has no use for."""
+    """Refuse options that cannot be used on a cluster."""
     client = "a client (--scheduler, --dask-workers)"
     if n_jobs is not None:
         raise InvalidInputError(
@@ -116,14 +117,14 @@ def _require_for_clusters(reorder: bool | str, scheme: str, n_jobs: int | None) 
 def choose_plan(
     input_graph: InputGraph, resources: Resources, *, reorder: bool | str, scheme: str, refine: str | None
 ) -> Plan:
-    """Choose the fastest plan that fits into the memory allowed.
+    """Return the fastest plan that fits into the memory allowed.
 
     Raises
     ------
     MemoryLimitError
-        None fits.
+        No plan fits.
     InvalidInputError
-        ``n_jobs`` or ``memory_limit`` is out of range, or what was asked for needs the graph in memory.
+        ``n_jobs`` or ``memory_limit`` is out of range, or an option needs the graph in memory.
     """
     plans = input_graph.plans(reorder, usable_threads(resources.n_jobs))
     if scheme == "classic":

@@ -1,4 +1,4 @@
-"""Renumbering the points so that neighbours lie near each other in memory."""
+"""Renumbering of the points such that neighbours are near each other (docs/design/0005-reordering.md)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["ReorderingPass", "locality_order", "matrix_of", "reordered"]
 
 
 def locality_order(graph: Block) -> Int32Array:
-    """Return the points in reverse Cuthill-McKee order: entry j is the point that comes j-th.
+    """Return the points in reverse Cuthill-McKee order: entry j is the point with the new number j.
 
-    ``graph`` is one block of every row. It is taken as if it were symmetric: directed k-NN graphs are
-    ordered as well by that as by symmetrising them, at a fifteenth of the memory.
+    ``graph`` is one block with all rows. Its pattern is treated as symmetric: for directed k-NN graphs the
+    order is as good as that of the symmetrised graph, at a fifteenth of the memory.
     """
     if not graph.n_points:
         return np.empty(0, np.int32)  # which scipy refuses
@@ -30,9 +30,9 @@ def locality_order(graph: Block) -> Int32Array:
 
 
 def matrix_of(graph: Block) -> scipy.sparse.csr_array:
-    """Return a block of every row as a scipy matrix, its edges not copied."""
+    """Return a block with all rows as a scipy matrix that shares its edges."""
     indptr: NDArray[Any] = graph.indptr
-    # scipy widens both index arrays, by a copy, where their types differ.
+    # With index arrays of different types, scipy would copy and widen both.
     if indptr[-1] <= np.iinfo(np.int32).max:
         indptr = indptr.astype(np.int32)
     n = graph.n_points
@@ -40,7 +40,7 @@ def matrix_of(graph: Block) -> scipy.sparse.csr_array:
 
 
 def reordered(graph: BlockedGraph, order: Int32Array) -> tuple[Int64Array, Int32Array, FloatArray]:
-    """Return the arrays of the graph with point ``order[j]`` numbered j, rows by falling similarity."""
+    """Return the CSR arrays of the graph with point ``order[j]`` numbered j, rows by falling similarity."""
     new_number = np.empty_like(order)
     new_number[order] = np.arange(len(order), dtype=np.int32)
     indptr = np.zeros(len(order) + 1, np.int64)
@@ -55,24 +55,24 @@ def reordered(graph: BlockedGraph, order: Int32Array) -> tuple[Int64Array, Int32
     return copy.indptr, copy.indices, copy.data
 
 
-# Insertion sort moves nothing in rows that are sorted already, as k-NN libraries give them; beyond this
-# many edges its quadratic worst case would show.
+# Longest row for insertion sort, which moves nothing in rows that are sorted already, as k-NN libraries
+# return them; in longer rows its quadratic worst case would show.
 _SHORT_ROW = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReorderingPass:
-    """Write every row to its new place, its columns renumbered, its edges by falling similarity.
+    """Write every row to its new place, its columns renumbered and its edges sorted by falling similarity.
 
-    Falling similarity puts the responsibilities that are positive first, so that the branch on their
-    sign is taken and then not taken, once a row, instead of at random.
+    In a sorted row the positive responsibilities come first. The sweep's branch on their sign then changes
+    once per row, and is predicted well.
 
     Attributes
     ----------
     new_number : ndarray of int32, shape (n_points,)
         The new number of each point.
     indptr, indices, data : ndarray
-        The arrays of the new graph; ``indptr`` filled, the other two to be written.
+        The arrays of the new graph; ``indptr`` is filled in, the other two are written.
     """
 
     new_number: Int32Array

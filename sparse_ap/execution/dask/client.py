@@ -1,4 +1,4 @@
-"""The client of a dask cluster: the one a command asks for, or the one in use."""
+"""Clients of dask clusters: one for a command's options, or the active one."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _TIMEOUT = 10
 
 @contextmanager
 def connected(scheduler: str | None, n_workers: int | None) -> Iterator[Client | None]:
-    """Yield a client of the cluster that was asked for, if any.
+    """Yield a client of the cluster that the options name; None without such options.
 
     Parameters
     ----------
     scheduler : str or None
-        Address of a scheduler that is there.
+        Address of a running scheduler.
     n_workers : int or None
-        Worker processes to start on this machine, and to stop in the end.
+        Number of worker processes to start on this machine, and to stop at the end.
 
     Raises
     ------
     InvalidInputError
-        Both were given, ``scheduler`` is no address, or ``n_workers`` is not positive.
+        Both are given, ``scheduler`` is no address, or ``n_workers`` is not positive.
     ClusterError
         No scheduler answers.
     """
@@ -48,7 +48,7 @@ def connected(scheduler: str | None, n_workers: int | None) -> Iterator[Client |
             "--scheduler and --dask-workers were both given: the first is the address of a cluster that is "
             "there, the second starts one on this machine."
         )
-    # What is lost with a worker, and how it ends, is told by the errors of the run.
+    # The errors of the run report lost workers; dask's logs would repeat them in the middle of the output.
     for name in ("distributed", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with _existing(scheduler) if scheduler is not None else _local(n_workers) as client:
@@ -60,7 +60,7 @@ def _existing(scheduler: str) -> Iterator[Client]:
     from distributed import Client
 
     _require_address(scheduler)
-    # A client would wait for ever for something that says nothing, and for long after an error.
+    # dask's own client would wait for ever for a peer that does not answer, and for long after an error.
     try:
         found = asyncio.run(asyncio.wait_for(_identity(scheduler), _TIMEOUT + 1))
     except Exception as error:
@@ -90,7 +90,7 @@ def _require_address(scheduler: str) -> None:
 
 
 async def _identity(address: str) -> dict[str, Any]:
-    """Return what a process of dask says of itself."""
+    """Return the identity that a process of dask reports."""
     from distributed import Security, rpc
 
     arguments = Security().get_connection_args("client")
@@ -109,7 +109,7 @@ def _local(n_workers: int | None) -> Iterator[Client]:
         cluster = LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,
-            # Any port: another one's, were it taken, would be warned of.
+            # Any free port: dask warns if its default port is taken.
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         )
@@ -119,13 +119,13 @@ def _local(n_workers: int | None) -> Iterator[Client]:
 
 @contextmanager
 def _ctrl_c_kept_from_children() -> Iterator[None]:
-    """Start what starts processes: a terminal's Ctrl-C, sent to all of a command, is to end none of them.
+    """Protect the processes started within from Ctrl-C, which a terminal sends to all processes of a command.
 
-    A thread hands on the signals that it blocks to the threads and processes that it starts, also later
-    on. Here a Ctrl-C is heeded at the end, since a half started cluster cannot be closed.
+    A thread passes its blocked signals on to all threads and processes that it starts. A Ctrl-C within is
+    raised at the end, since a partly started cluster cannot be closed.
     """
     pressed: list[int] = []
-    # It would be started with the first worker, and unblocks Ctrl-C in the thread that does it.
+    # The resource tracker would otherwise start with the first worker, and unblock Ctrl-C in that thread.
     resource_tracker.ensure_running()
     handler = signal.signal(signal.SIGINT, lambda which, frame: pressed.append(which))
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -139,9 +139,9 @@ def _ctrl_c_kept_from_children() -> Iterator[None]:
 
 
 def active_client() -> Any:
-    """Return the client of the dask cluster that is in use, if any.
+    """Return the client of the dask cluster in use; None without one.
 
-    None within a task of a cluster: it would wait for others while it keeps them from being run.
+    None within a task of a cluster too: a run there would wait for workers that its own task occupies.
     """
     if "distributed" not in sys.modules:
         return None

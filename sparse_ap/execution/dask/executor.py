@@ -1,8 +1,8 @@
-"""A graph's parts on the workers of a dask cluster: only vectors travel.
+"""`DaskExecutor`: passes on the workers of a dask cluster, which hold or read the parts of the graph.
 
-Every task is a pure function of a part of the graph and of what this process sends with it: a pass's
-vectors and the part's rows. All state of a run is here. So whatever is lost with a worker is sent, and done,
-again; and a task may run twice, anywhere.
+Every task is a pure function of a part of the graph and of the vectors and rows sent with it; all state of
+the run is in this process. So data that is lost with a worker is sent again, its tasks are repeated, and a
+task may run twice or on any worker without changing the result.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from sparse_ap.storage.store import Store
 
 __all__ = ["DaskExecutor"]
 
-# How often one pass is begun anew, when workers are lost one after the other.
+# Attempts at one pass, if workers are lost one after the other.
 _ATTEMPTS = 20
 
 
 class DaskExecutor:
-    """Runs passes on the workers of a dask cluster.
+    """An executor on the workers of a dask cluster.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class DaskExecutor:
     Raises
     ------
     ClusterError
-        There are no workers, or their software differs from this process's.
+        The cluster has no workers, or other versions of the software than this process.
     """
 
     def __init__(self, client: Client) -> None:
@@ -54,13 +54,13 @@ class DaskExecutor:
 
     @property
     def n_threads(self) -> int:
-        """Threads of all workers."""
+        """Number of threads of all workers."""
         return sum(member.n_threads for member in self._workers.members().values())
 
     @property
     def fetch(self) -> Fetch:
-        """Fetches what a collection consists of; see `Transfer.fetch_remade`."""
-        # Not a method of its own: a store that had it would have itself, and be let go late.
+        """Function that fetches the parts of a dask collection; see `Transfer.fetch_remade`."""
+        # Not a method of this class: a store that keeps it would refer to itself, and be freed late.
         return self._transfer.fetch_remade
 
     def run(
@@ -71,7 +71,7 @@ class DaskExecutor:
         vectors: VectorsT,
         rows: RowsT,
     ) -> tuple[Columns, TallyT]:
-        """Return the combined columns and tally; ``rows`` are updated in place, once all has come back."""
+        """Return the combined columns and tally; write ``rows`` once all results are here."""
         for _ in range(_ATTEMPTS):
             try:
                 parts = self._layout.placed(store, cuts, self._workers.members())
@@ -79,7 +79,8 @@ class DaskExecutor:
                     vectors, rows
                 )
             except LostError as error:
-                # Not itself: its frames hold the tasks of this attempt, which would go on beside the next.
+                # Only its text: the frames of the error hold the tasks of this attempt, which would go on
+                # running.
                 lost = str(error)
         raise ClusterError(
             f"A pass over the graph was begun {_ATTEMPTS} times, and each time a worker was lost before its "
@@ -90,9 +91,21 @@ class DaskExecutor:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One pass over the parts: vectors and rows out, a tree of sums on the workers, rows and totals back.
+    """One pass over the parts: vectors and rows go out, rows and column sums come back.
 
-    Nothing of it is kept by the cluster when it has ended.
+    Columns are added up on the workers, in a tree. After the pass the cluster keeps nothing of it.
+
+    Attributes
+    ----------
+    client : distributed.Client
+    transfer : Transfer
+    pass_ : Pass
+    n_points : int
+    parts : sequence of PlacedPart
+    token : str
+        Part of the names of this pass's tasks, so that no other pass shares them.
+    numbers : iterator of int
+        Numbers of the tasks.
     """
 
     client: Client
@@ -104,7 +117,7 @@ class Exchange:
     numbers: Iterator[int] = field(default_factory=count)
 
     def run(self, vectors: Any, rows: Any) -> tuple[Columns, Any]:
-        """Run the pass."""
+        """Run the pass; return its columns and tally, and write its rows."""
         shares = self._shares(vectors, rows)
         answers = [self._task("fetch-rows", written, share, priority=1) for share in shares]
         totals = self._totals(shares)
@@ -113,7 +126,8 @@ class Exchange:
         try:
             fetched = self.transfer.fetch(futures, {part.owner for part in self.parts})
         finally:
-            # An error keeps these frames, and dask an error of a task: what is left to do would be done.
+            # Released explicitly: after an error its frames keep the futures, and dask would finish their
+            # tasks.
             for future in futures:
                 future.release()
         columns = unpacked(self.pass_.column_reductions, self.n_points, *fetched[len(answers) :])
@@ -125,7 +139,7 @@ class Exchange:
         return columns, tally
 
     def _shares(self, vectors: Any, rows: Any) -> list[Future[Any]]:
-        """Begin the work on every part, first on one of each worker: the others' rows travel meanwhile."""
+        """Start the work on every part, one part of each worker at a time: other rows travel meanwhile."""
         shares: dict[int, Future[Any]] = {}
         sent_vectors = f"vectors-{self.token}"
         sent: dict[str, Future[Any]] = {}
@@ -137,7 +151,7 @@ class Exchange:
                 for which in turn
             }
             if not sent:
-                # To one worker; the others have it from there, and from each other.
+                # Sent to one worker; the others get the vectors from it and from each other.
                 packages[self.parts[turn[0]].owner][sent_vectors] = vectors
             sent |= self.transfer.send(packages)
             for which in turn:
@@ -150,7 +164,7 @@ class Exchange:
         return self._task(_name_of(self.pass_), read_part, *task, workers=[part.owner])
 
     def _totals(self, shares: Sequence[Future[Any]]) -> list[Future[Any]]:
-        """Add up the columns, first on each worker, then two and two; return one sum, if any."""
+        """Add up the columns, first on each worker, then in pairs; return one sum, if there are columns."""
         reductions = self.pass_.column_reductions
         if not reductions:
             return []
@@ -163,7 +177,7 @@ class Exchange:
         return sums
 
     def _sum_at(self, owner: str, shares: Sequence[Future[Any]]) -> Future[Any]:
-        """Add up the shares of a worker in order, each when those before are there: mostly few are held."""
+        """Add up the shares of a worker one by one, as they get ready, so that few are held at a time."""
         total = self._add(shares[0], workers=[owner])
         for share in shares[1:]:
             total = self._add(total, share, workers=[owner])
@@ -178,7 +192,7 @@ class Exchange:
     def _task(
         self, name: str, work: Any, *args: Any, workers: Sequence[str] | None = None, priority: int = 0
     ) -> Future[Any]:
-        """Submit a task; it prefers its worker, and can be run by any."""
+        """Submit a task that prefers some workers, but may run on any."""
         return self.client.submit(
             work,
             *args,
@@ -190,7 +204,7 @@ class Exchange:
 
 
 def _turns(owners: Sequence[str]) -> list[list[int]]:
-    """Return the places of the first part of each worker, of the second of each, and so on."""
+    """Group parts in turns: the first part of each worker, then the second of each, and so on."""
     turns: list[list[int]] = []
     met: dict[str, int] = {}
     for which, owner in enumerate(owners):
@@ -202,5 +216,5 @@ def _turns(owners: Sequence[str]) -> list[list[int]]:
 
 
 def _name_of(pass_: object) -> str:
-    """Return what a pass is called on the dashboard: compact-sweep for CompactSweep."""
+    """Return the name of a pass on dask's dashboard: compact-sweep for CompactSweep."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", type(pass_).__name__).lower()

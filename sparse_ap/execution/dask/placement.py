@@ -1,4 +1,4 @@
-"""Where the parts of a graph are: which worker reads which rows, as workers come and go."""
+"""Placement of the graph's parts: the rows that each worker reads, as workers join and leave."""
 
 from __future__ import annotations
 
@@ -20,31 +20,32 @@ from sparse_ap.storage.store import HeldPart, Store
 
 __all__ = ["PlacedPart", "Placement", "grouped", "kept_in_memory", "owners_of", "require_room"]
 
-# The most edges a task has: half a gigabyte, a few tenths of a second a sweep.
+# Largest number of edges in a task: half a gigabyte, a few tenths of a second per sweep.
 _MOST_EDGES = 64_000_000
-# Of a worker's memory limit; beyond it dask writes data to disk.
+# Usable share of a worker's memory limit; beyond it dask spills data to disk.
 _USABLE = 0.6
-# Python, numpy, the compiled kernels, and what the allocator keeps.
+# Bytes of Python, numpy, the compiled kernels, and the allocator's reserve.
 _MACHINERY = 350_000_000
-# Bytes a point of a pass's vectors; of a thread's column shares, and those that are added to them: both are
-# largest in the local search.
+# Bytes per point of a pass's vectors; and per point and thread of its column shares and of those being added
+# to them. Both are largest in the local search.
 _A_POINT = 9
 _A_POINT_AND_THREAD = 32
-# Bytes a row of what travels to a part and back.
+# Bytes per row that travel to a part and back.
 _A_ROW = 80
 
 
 def grouped(cuts: Sequence[RowCut], indptr: Int64Array, n_threads: int) -> list[tuple[RowCut, ...]]:
-    """Put consecutive blocks together to tasks of about the same work.
+    """Group consecutive blocks into tasks of about equal work.
 
     Parameters
     ----------
     cuts : sequence of RowCut
-        The blocks.
+        The blocks, in order.
     indptr : ndarray of int64
     n_threads : int
-        Of the whole cluster. Each has the same number of tasks, as few as 64 million edges a task allow.
-    """
+        Number of threads of the whole cluster. Each thread gets the same number of tasks, the smallest that
+        keeps tasks below 64 million edges.
+        """
     starts = np.array([*(cut.start for cut in cuts), len(indptr) - 1], np.int64)
     # As everywhere, a row costs about as much as an edge.
     work = indptr[starts] + starts
@@ -52,21 +53,26 @@ def grouped(cuts: Sequence[RowCut], indptr: Int64Array, n_threads: int) -> list[
     n_tasks = min(n_tasks, len(cuts))
     inner = np.arange(1, n_tasks)
     nearest = np.searchsorted((work[1:] + work[:-1]) / 2, inner * (work[-1] / max(1, n_tasks)))
-    # A task has one block at least, however large one of the others is.
+    # Every task has at least one block, however large the other blocks are.
     after = np.maximum.accumulate(np.maximum(nearest - inner, 0)) + inner
     bounds = [0, *np.minimum(after, len(cuts) - n_tasks + inner).tolist(), len(cuts)]
     return [tuple(cuts[start:stop]) for start, stop in pairwise(bounds) if stop > start]
 
 
 def owners_of(current: Sequence[str | None], members: Mapping[str, Member]) -> list[str]:
-    """Choose a worker for each task: the one it has, unless it is gone or has more than its share.
+    """Choose a worker for each task: its present one, unless that is gone or has more than its share.
 
     Parameters
     ----------
     current : sequence of str or None
-        Where each task is now; None: nowhere.
+        The worker of each task at present; None for new tasks.
     members : mapping of str to Member
-        At least one.
+        The workers by address, at least one.
+
+    Returns
+    -------
+    list of str
+        The worker of each task.
     """
     n_threads = sum(member.n_threads for member in members.values())
     most = {name: math.ceil(len(current) * m.n_threads / n_threads) for name, m in members.items()}
@@ -86,12 +92,12 @@ def owners_of(current: Sequence[str | None], members: Mapping[str, Member]) -> l
 
 
 def require_room(members: Mapping[str, Member], n_points: int) -> dict[str, int]:
-    """Return how much memory workers have left for edges, by address; those that are too small are left out.
+    """Return the bytes that each worker has left for edges, by address; too small ones are left out.
 
     Raises
     ------
     MemoryLimitError
-        No worker can hold a pass's vectors.
+        No worker can hold the vectors of a pass.
     """
     n_threads = sum(member.n_threads for member in members.values())
     needed = {name: _needed(member, n_threads, n_points) for name, member in members.items()}
@@ -108,13 +114,13 @@ def require_room(members: Mapping[str, Member], n_points: int) -> dict[str, int]
 
 
 def _needed(member: Member, n_threads: int, n_points: int) -> float:
-    """Return the bytes that a worker needs beside edges; ``n_threads`` are those of the whole cluster."""
+    """Return the bytes that a worker needs besides edges, in a cluster of ``n_threads`` threads."""
     rows = n_points * member.n_threads / n_threads * _A_ROW
     return _MACHINERY + rows + n_points * (_A_POINT + member.n_threads * _A_POINT_AND_THREAD)
 
 
 def kept_in_memory(sizes: Sequence[int], owners: Sequence[str], room: Mapping[str, int]) -> list[bool]:
-    """Say which tasks' edges fit into their worker's memory; the others are read in each pass."""
+    """Return for each task whether its edges fit into its worker's memory; others are read in each pass."""
     left = dict(room)
     kept = []
     for size, owner in zip(sizes, owners, strict=True):
@@ -126,17 +132,17 @@ def kept_in_memory(sizes: Sequence[int], owners: Sequence[str], room: Mapping[st
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacedPart:
-    """Consecutive rows, and who reads them.
+    """Consecutive rows of the graph, with the worker that reads them.
 
     Attributes
     ----------
     cuts : tuple of RowCut
     owner : str
-        The worker that is to read them; any other can.
+        Address of the preferred worker; any other can read them too.
     held : bool
-        Whether their edges are in its memory.
+        Whether the edges are in the worker's memory.
     future : Future
-        The `sparse_ap.storage.store.Part`.
+        The `sparse_ap.storage.store.Part` on the cluster.
     """
 
     cuts: tuple[RowCut, ...]
@@ -146,17 +152,17 @@ class PlacedPart:
 
     @property
     def rows(self) -> RowCut:
-        """Which rows of the graph these are."""
+        """The rows of the graph in this part."""
         return RowCut(self.cuts[0].start, self.cuts[-1].stop)
 
     def serves(self, owner: str, held: bool) -> bool:
-        """Whether it is as it should be."""
+        """Whether the part is intact, and at this owner in this form."""
         lost = self.future.status in ("lost", "cancelled", "error")
         return not lost and (self.owner, self.held) == (owner, held)
 
 
 class Placement:
-    """The parts of the graph that is read at present."""
+    """The parts of the graph that is read at present, and their workers."""
 
     def __init__(self, client: Client, transfer: Transfer) -> None:
         self._client = client
@@ -165,14 +171,14 @@ class Placement:
         self._parts: list[PlacedPart] = []
 
     def placed(self, store: Store, cuts: Sequence[RowCut], members: Mapping[str, Member]) -> list[PlacedPart]:
-        """Return the parts of a graph, distributed among the workers that there are.
+        """Return the parts of a graph, distributed among the workers present.
 
         Raises
         ------
         MemoryLimitError
-            The workers are too small.
+            The workers have too little memory.
         LostError
-            A worker has gone meanwhile.
+            A worker has left meanwhile.
         """
         if store is not self._store:
             self._store, self._parts = store, []
@@ -180,6 +186,8 @@ class Placement:
         members = {name: members[name] for name in room}
         n_threads = sum(member.n_threads for member in members.values())
         tasks = [part.cuts for part in self._parts]
+        # New tasks if there are fewer than threads; else the parts stay where they are, to be read from
+        # there.
         if len(tasks) < min(n_threads, len(cuts)):
             tasks, self._parts = grouped(cuts, store.indptr, n_threads), []
         owners = owners_of([part.owner for part in self._parts] or [None] * len(tasks), members)
@@ -193,7 +201,7 @@ class Placement:
         return self._parts
 
     def _open(self, store: Store, cuts: tuple[RowCut, ...], owner: str, hold: bool) -> PlacedPart:
-        """Have a worker open some rows, or send them to it."""
+        """Let a worker open some rows, or send the rows to the worker."""
         part = store.part(cuts, hold)
         if isinstance(part, HeldPart):
             name = f"part-{uuid4().hex}"
@@ -204,7 +212,7 @@ class Placement:
 
 
 def _require_held(store: Store, held: Sequence[bool]) -> None:
-    """Refuse edges that are nowhere, if they do not fit into the workers' memory."""
+    """Refuse a graph that can be held in memory only, if the workers' memory is too small for it."""
     if store.holding is None or all(held):
         return
     raise MemoryLimitError(
@@ -214,7 +222,7 @@ def _require_held(store: Store, held: Sequence[bool]) -> None:
 
 
 def _size(store: Store, cuts: tuple[RowCut, ...]) -> int:
-    """Return the memory of some rows."""
+    """Return the bytes of some rows."""
     start, stop = cuts[0].start, cuts[-1].stop
     n_edges = int(store.indptr[stop] - store.indptr[start])
     copies = 1 if store.holding is None else store.holding.copies

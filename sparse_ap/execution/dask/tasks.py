@@ -1,4 +1,4 @@
-"""What the workers of a cluster do: pure functions of a part of the graph and this pass's vectors."""
+"""The tasks of a cluster's workers: pure functions of a part of the graph and a pass's vectors and rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["SentRows", "Share", "add_columns", "read_part", "unpacked", "written
 
 
 class SparseColumn(NamedTuple):
-    """The entries of a column share that are not 0."""
+    """The nonzero entries of a column share, with their places."""
 
     places: Int32Array
     values: NDArray[Any]
@@ -27,16 +27,16 @@ _PackedColumns = tuple[NDArray[Any] | SparseColumn, ...]
 
 
 class SentRows(NamedTuple):
-    """A part's rows as they travel to a worker.
+    """The rows of a part, in the form in which they travel to a worker.
 
     Attributes
     ----------
     kind : type
-        The pass's type of rows.
+        The type of the pass's rows.
     values : mapping of str to ndarray
-        Those that the pass reads.
+        Rows that the pass reads, by name.
     room : mapping of str to dtype
-        Those that it only writes.
+        Dtypes of the rows that the pass only writes, by name.
     """
 
     kind: type[tuple[Any, ...]]
@@ -45,7 +45,7 @@ class SentRows(NamedTuple):
 
     @classmethod
     def of(cls, pass_: Pass[Any, Any, Any], rows: tuple[Any, ...], cut: RowCut) -> SentRows:
-        """Take what a pass needs of the rows of a part."""
+        """Select the rows of a part that a pass needs."""
         arrays: dict[str, NDArray[Any]] = dict(zip(getattr(rows, "_fields", ()), rows, strict=True))
         return cls(
             type(rows),
@@ -54,21 +54,21 @@ class SentRows(NamedTuple):
         )
 
     def unpacked(self, n_rows: int) -> tuple[Any, ...]:
-        """Return rows that may be written to: a task can be run twice, and on the same arrays."""
+        """Return writable copies of the rows, since a task may run twice on the same arrays."""
         copies = {name: np.array(values) for name, values in self.values.items()}
         room = {name: np.empty(n_rows, dtype) for name, dtype in self.room.items()}
         return self.kind(**copies, **room)
 
 
 class Share(NamedTuple):
-    """What one part contributes.
+    """The results of a pass on one part.
 
     Attributes
     ----------
-    columns : tuple
+    columns : tuple of ndarray or SparseColumn
     rows : mapping of str to ndarray
-        Those that the pass has written.
-    tally
+        Rows that the pass has written, by name.
+    tally : Tally
     """
 
     columns: _PackedColumns
@@ -77,7 +77,7 @@ class Share(NamedTuple):
 
 
 def read_part(pass_: Pass[Any, Any, Any], part: Part, n_points: int, vectors: Any, sent: SentRows) -> Share:
-    """Run a pass over one part, in one thread."""
+    """Run a pass over one part, in one thread; return its share of the results."""
     cut = part.rows
     rows = sent.unpacked(cut.stop - cut.start)
     columns = new_columns(pass_, n_points)
@@ -87,20 +87,20 @@ def read_part(pass_: Pass[Any, Any, Any], part: Part, n_points: int, vectors: An
 
 
 def written(share: Share) -> tuple[Mapping[str, NDArray[Any]], Any]:
-    """Return what travels back of every part: its rows and its tally."""
+    """Return the results of a part that travel back to the client: its rows and its tally."""
     return share.rows, share.tally
 
 
 def add_columns(
     reductions: tuple[ColumnReduction, ...], n_points: int, *summands: Share | _PackedColumns
 ) -> _PackedColumns:
-    """Combine the columns of parts, or columns combined already."""
+    """Combine the columns of parts, or columns that were combined before."""
     columns = (summand.columns if isinstance(summand, Share) else summand for summand in summands)
     return tuple(map(_packed, unpacked(reductions, n_points, *columns)))
 
 
 def unpacked(reductions: tuple[ColumnReduction, ...], n_points: int, *columns: _PackedColumns) -> Columns:
-    """Combine columns, and write out every entry."""
+    """Combine packed columns; return them as dense arrays."""
     return tuple(
         _total(reduction, n_points, [packed[which] for packed in columns])
         for which, reduction in enumerate(reductions)
@@ -116,14 +116,14 @@ def _total(
     for share in dense[1:]:
         total = reduction.combine(total, share)
     if sparse and len(dense) == 1:
-        total = total.copy()  # another task's result
+        total = total.copy()  # a result of another task must not be written to
     for places, values in sparse:
         total[places] = reduction.combine(total[places], values)
     return total
 
 
 def _packed(column: NDArray[Any]) -> NDArray[Any] | SparseColumn:
-    """Leave out zeros where that makes a column half as large."""
+    """Return a column without its zeros, if that halves its size."""
     if np.count_nonzero(column) * (4 + column.itemsize) > column.nbytes // 2:
         return column
     places = np.flatnonzero(column)

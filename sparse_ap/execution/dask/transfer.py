@@ -1,4 +1,4 @@
-"""Sending to a cluster and fetching from it, without ever waiting for nobody."""
+"""Transfer of data to a cluster and back with bounded waiting: give up when no worker can answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sparse_ap.execution.dask.workers import Workers
 
 __all__ = ["LostError", "Transfer"]
 
-# Seconds between looks at whether those who work are still there.
+# Seconds between checks that the workers involved are present.
 _POLL = 0.5
 # Seconds to try to reach a worker.
 _REACH = 10.0
@@ -26,11 +26,11 @@ ResultT = TypeVar("ResultT")
 
 
 class LostError(Exception):
-    """Something went with a worker. Whoever sent it sends it again."""
+    """Data or a task was lost with a worker; the sender must send it again."""
 
 
 class Transfer:
-    """A client's connection to the workers.
+    """The transfer of data between a client and its workers.
 
     Parameters
     ----------
@@ -45,22 +45,22 @@ class Transfer:
         self._direct = self._reaches_workers()
 
     def send(self, packages: Mapping[str, Mapping[str, Any]]) -> dict[str, Future[Any]]:
-        """Send objects to workers, at the same time.
+        """Send objects to several workers at the same time.
 
         Parameters
         ----------
         packages : mapping of str to mapping of str to object
-            For each worker, objects by name.
+            For each worker's address, objects by name.
 
         Returns
         -------
         dict of str to Future
-            By name.
+            The objects on the cluster, by name.
 
         Raises
         ------
         LostError
-            A worker is gone.
+            A worker is gone, or cannot be reached.
         """
 
         async def scatter() -> list[dict[str, Future[Any]]]:
@@ -68,35 +68,35 @@ class Transfer:
 
         try:
             sent = self._complete(scatter(), packages)
-        # KeyError: the scheduler's, of a worker that went as it got them.
+        # The scheduler raises KeyError for a worker that left while it received the objects.
         except (*_GONE, KeyError) as error:
-            # Time for the scheduler to hear of it too.
+            # Wait until the scheduler has noticed the loss too.
             time.sleep(_POLL)
             if packages.keys() <= set(self._workers.accepting()):
                 if not isinstance(error, OSError):
                     raise
-                # They are there, but cannot be reached from here.
+                # The workers are present but unreachable from here: send through the scheduler from now on.
                 self._direct = False
             raise _lost(error) from None
         return {name: future for futures in sent for name, future in futures.items()}
 
     def fetch(self, futures: Sequence[Future[Any]], owners: Collection[str]) -> list[Any]:
-        """Wait for results and fetch them.
+        """Wait for the results of tasks and fetch them.
 
         Parameters
         ----------
         futures : sequence of Future
         owners : collection of str
-            The workers that do the work.
+            Addresses of the workers that the tasks run on.
 
         Raises
         ------
         LostError
-            Something that they depend on is gone.
+            Data that the tasks depend on is gone.
         ClusterError
-            There are no workers left, or the work has killed several.
+            No workers are left, or a task has killed several of them.
         Exception
-            What a task has raised.
+            An exception raised by a task.
         """
         try:
             return self._complete(self._gather(futures), owners)
@@ -111,12 +111,12 @@ class Transfer:
             raise _lost(error) from None
 
     def fetch_remade(self, futures: Sequence[Future[Any]]) -> list[Any]:
-        """Fetch results that dask makes again where a worker takes them with it.
+        """Fetch results that dask recomputes itself if they are lost with a worker.
 
         Raises
         ------
         ClusterError
-            It cannot, or there are no workers left.
+            The results cannot be recomputed, or no workers are left.
         """
         try:
             return self.fetch(futures, ())
@@ -132,15 +132,15 @@ class Transfer:
         return sent
 
     async def _gather(self, futures: Sequence[Future[Any]]) -> list[Any]:
-        """Fetch results: those that are ready travel while others are computed."""
+        """Fetch results, each as soon as it is ready, while others are computed."""
         found: dict[Any, Any] = {}
         waits = {asyncio.ensure_future(_ended(future)) for future in futures}
         try:
             while waits:
                 done, waits = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
                 ended = [one.result() for one in done]
-                # One call for all that are ready: dask's client is of no more use where it is cancelled while
-                # others are before it.
+                # One call for all that are ready: if a gather is cancelled while others wait behind it,
+                # dask's client is of no further use.
                 values = await self._client.gather(ended, direct=self._direct, asynchronous=True)
                 found |= {future.key: value for future, value in zip(ended, values, strict=True)}
         finally:
@@ -149,9 +149,10 @@ class Transfer:
         return [found[future.key] for future in futures]
 
     def _complete(self, work: Coroutine[Any, Any, ResultT], owners: Collection[str]) -> ResultT:
-        """Let the client's event loop do something, as long as those who take part are there.
+        """Run a coroutine in the client's event loop while the workers involved are present.
 
-        To one that is gone, or hangs and was given up by the scheduler, a connection may be tried for long.
+        A connection to a worker that is gone, or hangs and was given up by the scheduler, may be tried for
+        long; so their presence is checked meanwhile.
         """
         handle = asyncio.run_coroutine_threadsafe(work, self._loop)
         deadline = self._workers.deadline()
@@ -165,25 +166,25 @@ class Transfer:
             return handle.result()
         finally:
             handle.cancel()
-            # What it has raised has this frame, and all that it refers to.
+            # An exception refers to this frame: the handle would keep its result alive.
             del handle
 
     def _require_hope(self, owners: Collection[str], deadline: float) -> None:
-        """Give up workers that are gone, or have long accepted no work: those that are paused may finish."""
+        """Raise if workers are gone, or have accepted no work for long; paused workers may still finish."""
         late = time.monotonic() > deadline
         there = self._workers.require_accepting() if late else self._workers.present()
-        # Where there is nobody, the scheduler may not have answered.
+        # An empty list may also mean that the scheduler did not answer in time.
         if there and (gone := set(owners) - set(there)):
             raise LostError(f"{', '.join(sorted(gone))} went, or accepts no work")
 
     def _reaches_workers(self) -> bool:
-        """Whether workers can be reached from here, and not only through the scheduler."""
+        """Whether this process reaches the workers directly, and not only through the scheduler."""
         if self._client.direct_to_workers is not None:
             return bool(self._client.direct_to_workers)
         worker = next(iter(self._workers.members()))
         self._direct = True
         try:
-            # Without a limit of its own a connection is tried for half a minute.
+            # Limited here: without it, dask tries a connection for half a minute.
             self._complete(asyncio.wait_for(self._scatter(worker, {"reach-worker": 0}), _REACH), ())
         except (*_GONE, KeyError):
             return False
@@ -191,12 +192,12 @@ class Transfer:
 
 
 async def _ended(future: Future[Any]) -> Future[Any]:
-    """Wait for the end of a task, whichever it is."""
+    """Wait for the end of a task, with or without an error."""
     await future.exception()
     return future
 
 
 def _lost(error: BaseException) -> LostError:
-    """Return what to raise in place of an error, without its frames: they hold tasks, which would go on."""
+    """Return a `LostError` for an error, without its frames: these hold tasks, which would go on running."""
     error.__traceback__ = None
     return LostError(repr(error))

@@ -1,4 +1,4 @@
-"""Which rows go to which worker: decided here, carried out by the cluster executor."""
+"""The workers of a cluster: who is present, accepts work, and runs the same software."""
 
 from __future__ import annotations
 
@@ -21,37 +21,38 @@ __all__ = ["PATIENCE", "Member", "Workers"]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A worker process.
+    """A worker process that can be given work.
 
     Attributes
     ----------
     n_threads : int
     memory : int
-        What it may hold, in bytes.
+        Memory limit in bytes.
     """
 
     n_threads: int
     memory: int
 
 
-# Seconds to wait for a worker where there is none, or for the scheduler, before giving up.
+# Seconds to wait for a worker if there is none, or for the scheduler, before giving up.
 PATIENCE = 60.0
-# Seconds that the scheduler has to answer a question.
+# Seconds that the scheduler has for an answer.
 _ANSWER = 10.0
-# What decides whether client and workers understand each other, and compute the same bits.
+# Packages whose versions decide whether client and workers understand each other and compute the same bits.
 _MUST_AGREE = ("sparse-ap", "numpy", "numba", "zarr", "dask", "distributed")
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a process of the cluster says of itself.
+    """The software and resources that a process of the cluster reports.
 
     Attributes
     ----------
     versions : dict of str to str
+        Version of each package, by name.
     n_threads : int
     memory : int
-        What it may hold, in bytes.
+        Memory limit in bytes.
     """
 
     versions: dict[str, str]
@@ -60,7 +61,7 @@ class Description:
 
 
 class Workers:
-    """The workers of a cluster, those that join and those that leave.
+    """The workers of a cluster, as they join and leave.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ class Workers:
     Raises
     ------
     ClusterError
-        There are no workers, or their versions, or the scheduler's, differ from those here.
+        There are no workers, or the versions of the workers or the scheduler differ from those here.
     """
 
     def __init__(self, client: Client) -> None:
@@ -84,14 +85,14 @@ class Workers:
             _require_same_versions(found, f"the worker {address}")
 
     def members(self) -> dict[str, Member]:
-        """Return the workers that can be given work, by address; wait where there is none.
+        """Return the workers that accept work, by address; wait if there is none.
 
-        Those that are paused, being short of memory, cannot.
+        Paused workers, which are short of memory, are left out.
 
         Raises
         ------
         ClusterError
-            None came.
+            No worker came within the time allowed.
         """
         deadline = self.deadline()
         while True:
@@ -103,15 +104,15 @@ class Workers:
             self._go_on_waiting(deadline)
 
     def accepting(self) -> list[str]:
-        """Return the addresses of workers that accept work now; none where the scheduler does not answer."""
+        """Return the addresses of workers that accept work now; none if the scheduler does not answer."""
         return self._addresses("ncores_running")
 
     def present(self) -> list[str]:
-        """Return the addresses of all workers that are there now, those that are paused too."""
+        """Return the addresses of all workers present, including paused ones."""
         return self._addresses("ncores")
 
     def deadline(self) -> float:
-        """Return until when (`time.monotonic`) to wait for something that is missing now."""
+        """Return the time (`time.monotonic`) until which to wait for something that is missing now."""
         return time.monotonic() + PATIENCE
 
     def require_accepting(self) -> list[str]:
@@ -120,14 +121,14 @@ class Workers:
         Raises
         ------
         ClusterError
-            None does.
+            No worker accepts work.
         """
         if not (addresses := self.accepting()):
             raise ClusterError(self._absence())
         return addresses
 
     def _meet(self, addresses: Sequence[str]) -> None:
-        """Take note of workers that have joined, once they have answered: nobody waits for a slow one."""
+        """Register workers that have joined, once they have answered; a slow answer delays no pass."""
         for gone in self._asked.keys() - set(addresses):
             del self._asked[gone]
             self._known.pop(gone, None)
@@ -137,7 +138,7 @@ class Workers:
                 self._known[address] = _member(address, found)
 
     def _ask(self, addresses: Sequence[str]) -> None:
-        """Ask workers to describe themselves."""
+        """Ask workers to describe themselves, without waiting for the answers."""
 
         async def description(address: str) -> Any:
             run = self._client.run(_describe, workers=[address], on_error="return")
@@ -148,7 +149,7 @@ class Workers:
             self._asked[address] = asyncio.run_coroutine_threadsafe(description(address), loop)
 
     def _answers(self) -> dict[str, Any]:
-        """Return what workers have answered; those that could not be reached will be asked again."""
+        """Return the answers so far; workers that could not be reached will be asked again."""
         answers = {}
         for address, asked in [(address, asked) for address, asked in self._asked.items() if asked.done()]:
             found = asked.exception() or asked.result()
@@ -165,7 +166,7 @@ class Workers:
         return addresses
 
     def _go_on_waiting(self, deadline: float) -> None:
-        """Wait a moment, if there is any hope."""
+        """Wait a moment; raise if the deadline has passed or the client is closed."""
         if time.monotonic() > deadline or self._client.status == "closed":
             raise ClusterError(self._absence())
         time.sleep(0.1)
@@ -195,7 +196,7 @@ class Workers:
         )
 
     def _ask_scheduler(self) -> Any:
-        """Return the scheduler's description, or what it raised."""
+        """Return the scheduler's description, or the exception that it raised."""
         try:
             return self._client.sync(
                 self._client.run_on_scheduler, _describe_scheduler, callback_timeout=PATIENCE
@@ -205,12 +206,12 @@ class Workers:
                 f"The scheduler {self._scheduler} has not answered for {PATIENCE:.0f} seconds."
             ) from error
         except Exception as error:
-            # Whatever cannot be unpickled there comes back as it was raised.
+            # An exception that cannot be unpickled there arrives as it was raised; the caller reports it.
             return error
 
 
 def _member(address: str, found: Any) -> Member | None:
-    """Return a worker that has joined, if it will do."""
+    """Return a worker that has joined; None, with a warning, if its versions differ."""
     try:
         _require_same_versions(found, f"the worker {address}")
     except ClusterError as error:
@@ -220,12 +221,12 @@ def _member(address: str, found: Any) -> Member | None:
 
 
 def _versions() -> dict[str, str]:
-    """Return the versions of this process.
+    """Return the versions of this process's packages, and of Python.
 
     Raises
     ------
     ClusterError
-        Something is imported from a folder, and not installed.
+        A package is imported from a folder without being installed, so its version is unknown.
     """
     try:
         found = {name: importlib.metadata.version(name) for name in _MUST_AGREE}
@@ -242,7 +243,7 @@ def _describe_scheduler() -> Description:
 
 
 def _describe(dask_worker: Worker) -> Description:
-    """Describe the worker that this runs on."""
+    """Return the description of the worker that runs this."""
     limit = dask_worker.memory_manager.memory_limit or psutil.virtual_memory().available
     return Description(_versions(), dask_worker.state.nthreads, int(limit))
 
@@ -250,7 +251,7 @@ def _describe(dask_worker: Worker) -> Description:
 def _require_same_versions(found: Any, where: str) -> None:
     """Refuse a process whose software would not understand this one's, or compute other bits.
 
-    ``found`` is its description, or what it raised when it was asked for one.
+    ``found`` is the description of the process, or the exception raised when it was asked.
     """
     if not isinstance(found, Description):
         raise ClusterError(
