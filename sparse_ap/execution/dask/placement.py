@@ -45,7 +45,7 @@ def grouped(cuts: Sequence[RowCut], indptr: Int64Array, n_threads: int) -> list[
     n_threads : int
         Number of threads of the whole cluster. Each thread gets the same number of tasks, the smallest that
         keeps tasks below 64 million edges.
-        """
+    """
     starts = np.array([*(cut.start for cut in cuts), len(indptr) - 1], np.int64)
     # As everywhere, a row costs about as much as an edge.
     work = indptr[starts] + starts
