@@ -1,4 +1,4 @@
-"""Pictures of clusterings, paths and hierarchies."""
+"""Plots of clusterings, convergence, preference paths and hierarchies, with matplotlib."""
 
 from sparse_ap.plotting.clustering import plot_clustering
 from sparse_ap.plotting.convergence import plot_convergence

@@ -1,4 +1,4 @@
-"""What the pictures have in common: their axes, their ground, and the clusterings they refuse."""
+"""Axes, colours and checks that all plots share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def require_matplotlib(purpose: str) -> None:
-    """Refuse to draw where matplotlib is not installed."""
+    """Refuse to draw if matplotlib is not installed; ``purpose`` names the caller in the message."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
@@ -35,46 +35,47 @@ def require_matplotlib(purpose: str) -> None:
 
 
 def new_axes() -> Axes:
-    """Make axes in a figure of pyplot's, so that notebooks and `pyplot.show` show it."""
+    """Return axes in a new pyplot figure, which notebooks and `pyplot.show` display."""
     from matplotlib import pyplot
 
     return pyplot.subplots(layout="constrained")[1]
 
 
 def _is_dark(ax: Any) -> bool:
-    """Tell whether what is drawn on the axes lies on a dark ground."""
+    """Whether the background of the axes is dark."""
     from matplotlib.colors import to_rgba
 
     red, green, blue, opacity = to_rgba(ax.get_facecolor())
+    # Transparent axes show the background of the figure.
     if opacity < 0.5:
         red, green, blue, _ = to_rgba(ax.figure.get_facecolor())
     return bool(0.299 * red + 0.587 * green + 0.114 * blue < 0.5)
 
 
 def palette_of(ax: Any) -> tuple[str, ...]:
-    """Return the colours for the ground of the axes."""
+    """Return the palette for the background of the axes."""
     return ON_DARK if _is_dark(ax) else ON_LIGHT
 
 
 def ink_of(ax: Any) -> str:
-    """Return what stands out most on the ground of the axes."""
+    """Return the colour with the most contrast to the background of the axes."""
     return "white" if _is_dark(ax) else "black"
 
 
 def rule_faintly(ax: Any) -> None:
-    """Leave of the frame what carries numbers, with lines to read them by."""
+    """Draw grid lines, and only the spines that carry numbers."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
 
 
 def thousands(value: float, position: int | None = None) -> str:
-    """Write a number of points or clusters on an axis; nothing where it is no whole number."""
+    """Format a count with commas; an empty string for a value that is not whole."""
     return f"{value:,.0f}" if value == round(value) else ""
 
 
 def number_wholly(axis: Any) -> None:
-    """Write round numbers with commas on an axis of counts."""
+    """Put whole numbers with commas on an axis of counts."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
@@ -82,12 +83,12 @@ def number_wholly(axis: Any) -> None:
 
 
 def required(clustering: Any, *attributes: str) -> tuple[Any, ...]:
-    """Return these attributes of a clustering.
+    """Return attributes of a clustering.
 
     Raises
     ------
     InvalidInputError
-        It has not got them.
+        An attribute is missing, so the object is no clustering.
     """
     try:
         return tuple(getattr(clustering, attribute) for attribute in attributes)
@@ -99,12 +100,12 @@ def required(clustering: Any, *attributes: str) -> tuple[Any, ...]:
 
 
 def checked_labels(clustering: Any) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Return the labels and the exemplars of a clustering that can be drawn.
+    """Return the labels and exemplars of a clustering, checked for drawing.
 
     Raises
     ------
     InvalidInputError
-        It has none, or the labels are not positions in the exemplars.
+        Labels or exemplars are missing, or a label is not a position in the exemplars.
     """
     labels, exemplars = map(np.asarray, required(clustering, "labels", "exemplars"))
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(exemplars):

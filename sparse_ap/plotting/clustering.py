@@ -1,4 +1,4 @@
-"""Pictures of clusterings: points in the plane, joined with their exemplars."""
+"""`plot_clustering`: points in the plane, with a line from each to its exemplar."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["PIXELS_FROM", "RASTERISED_FROM", "plot_clustering"]
 
 RASTERISED_FROM = 20_000
-"""Points from which a PDF or SVG gets pixels: files of so many single lines are slow to open."""
+"""Points from which a PDF or SVG is rasterised: files with so many single lines are slow to open."""
 
 PIXELS_FROM = 200_000
-"""Points from which dots and lines are added up in an image, in seconds instead of half a minute."""
+"""Points from which dots and lines are accumulated in an image: seconds instead of half a minute."""
 
 
 def plot_clustering(
@@ -30,21 +30,21 @@ def plot_clustering(
 ) -> Axes:
     """Draw a clustering of points in the plane, with a line from each point to its exemplar.
 
-    Exemplars are ringed. Clusters next to each other differ in colour; points that represent only
-    themselves are grey. Dots and lines get finer the more points there are, and the colours suit the
-    ground of the axes, light or dark. From 200,000 points on the dots and lines of the members are an
-    image, of 200 pixels an inch, in which each pixel has the mean colour of what lies in it.
+    Exemplars have rings. Neighbouring clusters differ in colour; points that represent only themselves are
+    grey. Dots and lines are finer the more points there are, and the colours suit the background of the
+    axes, light or dark. From 200,000 points on, the members' dots and lines are an image of 200 pixels per
+    inch, in which each pixel has the mean colour of everything drawn in it.
 
     Parameters
     ----------
     points : array-like of float, shape (n_points, 2)
-        Where each point is drawn, in the order in which they were clustered. Of points in more
-        dimensions, an embedding.
+        Position of each point, in the order of the clustering. For points in more dimensions, give an
+        embedding in the plane.
     clustering : Clustering
-        What `affinity_propagation` returns; of a fitted estimator, its ``clustering_``. Anything
-        with ``labels``, shape (n_points,), and ``exemplars``, shape (n_clusters,), will do.
+        The result of `affinity_propagation`, or ``clustering_`` of a fitted estimator. Any object with
+        ``labels``, shape (n_points,), and ``exemplars``, shape (n_clusters,), is accepted.
     ax : matplotlib Axes, optional
-        Where to draw; the aspect becomes equal. None: the axes of a new `matplotlib.pyplot` figure.
+        Axes to draw on; their aspect becomes equal. None: axes of a new `matplotlib.pyplot` figure.
     title : str, optional
         A title for the axes.
 
@@ -56,7 +56,7 @@ def plot_clustering(
     Raises
     ------
     InvalidInputError
-        The points are not in the plane, or are not those of the clustering.
+        The points are not in the plane, or their number is not that of the clustering.
     MissingDependencyError
         matplotlib, an optional dependency, is not installed.
     """
@@ -79,20 +79,20 @@ def plot_clustering(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Web:
-    """The points and who represents them.
+    """The points, with the exemplar of each.
 
     Attributes
     ----------
     points : ndarray of float64, shape (n_points, 2)
-        Where the points are.
+        Positions of the points.
     labels : ndarray of int, shape (n_points,)
         Position of each point's exemplar in ``exemplars``.
     exemplars : ndarray of int, shape (n_clusters,)
-        The exemplars' points.
+        Point numbers of the exemplars.
     members : ndarray of int
-        The points that are no exemplars.
+        Points that are not exemplars.
     alone : ndarray of bool, shape (n_clusters,)
-        Which clusters are a single point.
+        Whether each cluster is a single point.
     """
 
     points: NDArray[np.float64]
@@ -103,7 +103,7 @@ class _Web:
 
     @classmethod
     def of(cls, points: ArrayLike, clustering: Any) -> _Web:
-        """Check that these points can be drawn with this clustering."""
+        """Check that the points can be drawn with this clustering, and find the members."""
         labels, exemplars = checked_labels(clustering)
         plane = _checked_points(points, len(labels))
         members = np.flatnonzero(exemplars[labels] != np.arange(len(labels)))
@@ -113,7 +113,7 @@ class _Web:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Style:
-    """What the lines and dots look like; widths in points, areas in square points.
+    """Colours and sizes of lines and dots; widths in points, areas in square points.
 
     Attributes
     ----------
@@ -124,13 +124,13 @@ class _Style:
     dot : float
         Area of a member's dot.
     mark : float
-        Area of an exemplar's.
+        Area of an exemplar's dot.
     ring : float
-        Width of the ring around it.
+        Width of the ring around an exemplar.
     line : float
         Width of the lines.
     rasterised : bool
-        Whether files of lines and curves get pixels instead.
+        Whether vector files get pixels instead of lines and dots.
     """
 
     colours: NDArray[np.float64]
@@ -143,18 +143,20 @@ class _Style:
 
     @classmethod
     def of(cls, ax: Any, web: _Web) -> _Style:
-        """Choose colours for the ground, and sizes for the room that there is for each point."""
+        """Choose colours for the background, and sizes for the area available to each point."""
         from matplotlib.colors import to_rgba_array
 
         palette = to_rgba_array(palette_of(ax))
         colours = np.repeat(to_rgba_array("0.5"), len(web.exemplars), axis=0)
         centres = web.points[web.exemplars[~web.alone]]
         colours[~web.alone] = palette[spread_colours(centres, len(palette))]
+        # All dots together cover 12 % of the area with points in it, all exemplars' dots 3 %, within legible
+        # limits.
         area = _area(ax) * _share_covered(web.points)
         dot = float(np.clip(0.12 * area / max(1, len(web.points)), 0.2, 10.0))
         mark = float(np.clip(0.03 * area / max(1, len(web.exemplars)), 2.5 * dot, 45.0))
         line = min(1.0, 0.45 * dot**0.5)
-        # None around the smallest marks: it would cover them.
+        # The smallest marks have no ring, which would cover them.
         ring = max(0.0, 0.15 * mark**0.5 - 0.1)
         rasterised = len(web.points) >= RASTERISED_FROM
         return cls(colours, ink_of(ax), dot, mark, ring, line, rasterised)
@@ -187,13 +189,13 @@ def _checked_points(points: ArrayLike, n_points: int) -> NDArray[np.float64]:
 
 
 def _area(ax: Any) -> float:
-    """Return the area of the axes in square points, of which there are 72² to a square inch."""
+    """Return the area of the axes in square points (72² per square inch)."""
     width, height = ax.get_window_extent().size * (72.0 / ax.figure.dpi)
     return float(width * height)
 
 
 def _share_covered(points: NDArray[np.float64]) -> float:
-    """Return roughly the share of the picture that has points in it."""
+    """Return the approximate share of the axes' area that has points in it."""
     n_bins = int(np.clip(len(points) ** 0.5 / 3.0, 2, 32))
     filled = np.count_nonzero(np.histogram2d(points[:, 0], points[:, 1], bins=n_bins)[0])
     return float(filled / n_bins**2)
@@ -217,7 +219,7 @@ def _draw_lines(ax: Any, web: _Web, style: _Style) -> None:
 
 
 def _draw_members(ax: Any, web: _Web, style: _Style) -> None:
-    """Draw the members as dots of their cluster's colour."""
+    """Draw the members as dots in the colour of their cluster."""
     ax.scatter(
         *web.points[web.members].T,
         c=style.colours[web.labels[web.members]],
@@ -242,7 +244,7 @@ def _draw_pixels(ax: Any, web: _Web, style: _Style) -> None:
 
 
 def _draw_exemplars(ax: Any, web: _Web, style: _Style) -> None:
-    """Draw the exemplars in rings, those that represent only themselves as faint dots."""
+    """Draw the exemplars with rings, and points that represent only themselves as faint dots."""
     alone, others = web.exemplars[web.alone], web.exemplars[~web.alone]
     ax.scatter(
         *web.points[alone].T,

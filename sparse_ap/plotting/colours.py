@@ -1,4 +1,4 @@
-"""Colours for clusters, such that neighbouring clusters never look alike."""
+"""Palettes, and an assignment of colours in which neighbouring clusters differ."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ON_DARK = (
     "#ff7ac6",  # rose
     "#f7ec59",  # lemon
 )
-"""Eight hues of about the same strength on a dark ground; the first few differ most."""
+"""Eight hues of about equal strength on a dark background; the first few differ most."""
 
 ON_LIGHT = (
     "#d92f3c",  # coral
@@ -32,31 +32,31 @@ ON_LIGHT = (
     "#da3d94",  # rose
     "#b89600",  # lemon
 )
-"""The same hues for a light ground."""
+"""The same hues for a light background."""
 
 _N_NEAR = 32
-"""How many neighbours a point looks at; enough that each of the colours can keep out of sight."""
+"""Neighbours considered for each point: enough that each colour can keep its distance."""
 
 
 def spread_colours(points: NDArray[np.float64], n_colours: int) -> NDArray[np.int64]:
-    """Colour points so that those of one colour are far apart.
+    """Colour points such that points of the same colour are far apart.
 
-    Each point in turn takes the colour whose nearest bearer so far is farthest from it; of colours
-    that none of its neighbours bears, the one that is used least.
+    The points are coloured in order. Each takes the colour whose nearest use so far is farthest away; among
+    the colours that no neighbour has, it takes the one used least.
 
     Parameters
     ----------
     points : ndarray of float64, shape (n_points, n_dimensions)
-        Finite. On a sphere, straight distances order neighbours as those along the surface do.
+        Finite positions. On a sphere, straight distances order neighbours as distances along the surface do.
     n_colours : int
-        Number of colours to use, positive.
+        Number of colours, positive.
 
     Returns
     -------
     ndarray of int64, shape (n_points,)
-        Index of each point's colour.
+        Index of the colour of each point.
     """
-    # Here, so that what draws nothing does not load it.
+    # Imported here: callers that draw nothing need not load it.
     from scipy.spatial import cKDTree
 
     if not len(points):
@@ -68,18 +68,21 @@ def spread_colours(points: NDArray[np.float64], n_colours: int) -> NDArray[np.in
 
 @numba.njit(cache=True)
 def _spread(near: Int64Array, n_colours: int) -> Int64Array:
-    """Colour points of which each row has the neighbours, the nearest first; in turn, so not in parallel."""
+    """Colour points in order, given the neighbours of each, the nearest first.
+
+    Each colour depends on the ones before, so the loop cannot be parallel.
+    """
     n_points, n_near = near.shape
     colours = np.full(n_points, -1, dtype=np.int64)
     used = np.zeros(n_colours, dtype=np.int64)
     for point in range(n_points):
-        # Rank of the nearest bearer of each colour: from far to near, so that the nearest one stays.
+        # For each colour, the rank of its nearest use: from far to near, so that the nearest rank remains.
         room = np.full(n_colours, _N_NEAR + 2)
         for rank in range(n_near, 0, -1):
             colour = colours[near[point, rank - 1]]
             if colour >= 0:
                 room[colour] = rank
-        # A rank counts more than any difference in use.
+        # Lexicographic: one rank outweighs any difference between the numbers of uses.
         colours[point] = (room * n_points - used).argmax()
         used[colours[point]] += 1
     return colours

@@ -1,4 +1,4 @@
-"""Pictures of how a run went, sweep by sweep."""
+"""`plot_convergence`: the progress of a run, sweep by sweep."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ if TYPE_CHECKING:
 __all__ = ["plot_convergence"]
 
 _MARKED = 30
-"""Sweeps up to which each has a dot on the curves."""
+"""Largest number of sweeps for which the curves have dots."""
 
 _CURVES = {"exemplars": 1, "unsettled": 3, "changed in the sweep": 0}
-"""What is drawn, in the order of a report's counts, and the place of its colour in the palette."""
+"""Label of each curve, in the order of a report's counts, and the place of its colour in the palette."""
 
 
 def plot_convergence(clustering: Any, *, ax: Axes | None = None) -> Axes:
-    """Draw how many points were exemplars, had changed and were unsettled after each sweep.
+    """Draw the numbers of exemplars, changed points and unsettled points after each sweep.
 
-    All three are numbers of points, on a logarithmic scale that has a place for 0. A run has settled
-    when the points that are unsettled are few: a share ``tol`` of all of them.
+    All three are numbers of points, on a logarithmic scale that includes 0. A run has converged when at most
+    a share `tol` of all points is unsettled.
 
     Parameters
     ----------
     clustering : Clustering
-        What `affinity_propagation` returns; of a fitted estimator, its ``clustering_``. Anything with
-        ``history``, a sequence of `SweepReport`, and ``n_clusters`` will do.
+        The result of `affinity_propagation`, or ``clustering_`` of a fitted estimator. Any object with
+        ``history``, a sequence of `SweepReport`, and ``n_clusters`` is accepted.
     ax : matplotlib Axes, optional
-        Where to draw. None: the axes of a new `matplotlib.pyplot` figure.
+        Axes to draw on. None: axes of a new `matplotlib.pyplot` figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        ``ax``, or the new axes. The ring at the end stands for the clusters returned, which need not
-        be as many as there were exemplars after the last sweep.
+        ``ax``, or the new axes. The ring at the end marks the number of clusters returned, which may
+        differ from the number of exemplars after the last sweep.
 
     Raises
     ------
     InvalidInputError
-        It is no clustering.
+        ``clustering`` is not a clustering.
     MissingDependencyError
         matplotlib, an optional dependency, is not installed.
     """
@@ -91,7 +91,7 @@ def _draw_curves(ax: Any, history: Any) -> None:
 
 
 def _draw_result(ax: Any, last: int, n_clusters: int) -> None:
-    """Ring what was returned in the end."""
+    """Draw a ring at the number of clusters returned."""
     ax.plot(
         [last], [n_clusters], "o", markersize=7, markerfacecolor="none", markeredgecolor=ink_of(ax),
         label="clusters returned", clip_on=False, zorder=4,
@@ -101,7 +101,7 @@ def _draw_result(ax: Any, last: int, n_clusters: int) -> None:
 def _scale(ax: Any) -> None:
     from matplotlib.ticker import NullLocator
 
-    # Linear from 0 to 1, so that 0 has a place.
+    # The scale is linear from 0 to 1, so that 0 can be shown.
     ax.set_yscale("symlog", linthresh=1.0, linscale=0.5)
     ax.set_ylim(bottom=-0.15)
     ax.margins(x=0.02)

@@ -1,4 +1,4 @@
-"""A clustering as one page of HTML that needs nothing else: figures, pictures, the largest clusters."""
+"""`write_report`: a clustering as one HTML page, with figures, pictures and the largest clusters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sparse_ap.storage.atomic_files import replacing, require_folder
 __all__ = ["LargeCluster", "largest_clusters", "require_report", "write_report"]
 
 N_LARGEST = 20
-"""Rows of the table of clusters."""
+"""Number of rows in the table of clusters."""
 
 
 def write_report(
@@ -39,24 +39,24 @@ def write_report(
     seconds: float | None = None,
     settings: Mapping[str, object] | None = None,
 ) -> None:
-    """Write a page of HTML about a clustering, which shows in any browser and needs no other file.
+    """Write a self-contained HTML page about a clustering.
 
     Parameters
     ----------
     clustering : Clustering
-        What `affinity_propagation` returns; of a fitted estimator, its ``clustering_``.
+        The result of `affinity_propagation`, or ``clustering_`` of a fitted estimator.
     path : path-like
-        The ``.html`` file to write; it appears whole or not at all, and replaces one that is there.
+        The ``.html`` file to write. It appears complete or not at all, and replaces an existing file.
     title : str
-        What the page is headed with.
+        Heading of the page.
     ids : array-like of shape (n_points,), optional
-        Names of the points, which then stand for their numbers.
+        Names of the points, shown in place of their numbers.
     n_stored : int, optional
-        Entries stored in the graph, to be shown.
+        Number of entries stored in the graph, to be shown.
     seconds : float, optional
-        How long it took, to be shown.
+        Duration of the run, to be shown.
     settings : mapping, optional
-        What the clustering was made with, by name, to be shown.
+        Settings of the run by name, to be shown.
 
     Raises
     ------
@@ -74,12 +74,12 @@ def write_report(
 
 
 def require_report(path: Path, purpose: str) -> None:
-    """Refuse a report that cannot be written, before the work that would be lost.
+    """Refuse a path or an installation for which a report would fail, before the run starts.
 
     Raises
     ------
     InvalidInputError
-        The ending is not ``.html``, it is a folder, or its folder does not exist.
+        The path does not end in ``.html``, is a folder, or its folder does not exist.
     MissingDependencyError
         matplotlib, an optional dependency, is not installed.
     """
@@ -90,7 +90,7 @@ def require_report(path: Path, purpose: str) -> None:
 
 
 class _Names:
-    """What the points are called: their numbers, or what the user calls them."""
+    """The names of the points: their numbers, or the names that the user gave."""
 
     def __init__(self, ids: Any) -> None:
         self._ids = ids
@@ -212,14 +212,14 @@ def _settings_table(settings: Mapping[str, object]) -> str:
 
 
 _GROUNDS = {"light": ("#ffffff", "#1b1f24"), "dark": ("#14171b", "#e6e9ed")}
-"""Ground and ink, as in report_page.html."""
+"""Colours of the background and the text, as in report_page.html."""
 
 _SIZE = (5.6, 3.3)
-"""Inches, of which half the page's width has about six."""
+"""Size in inches; half the width of the page holds about six."""
 
 
 def _picture(plot: Callable[..., object], clustering: Any, told: str) -> str:
-    """Return a figure of HTML with what a function draws of a clustering, and what is told of it in words."""
+    """Return an HTML figure with a plot of the clustering in light and dark, and its caption."""
     light, dark = (_data_address(plot, clustering, *colours) for colours in _GROUNDS.values())
     return (
         "<figure>\n<picture>\n"
@@ -230,7 +230,7 @@ def _picture(plot: Callable[..., object], clustering: Any, told: str) -> str:
 
 
 def _data_address(plot: Callable[..., object], clustering: Any, ground: str, ink: str) -> str:
-    """Return a picture as an address that holds all of it."""
+    """Return a plot as a data URL, which contains the whole picture."""
     from matplotlib import style
     from matplotlib.figure import Figure
 
@@ -238,7 +238,7 @@ def _data_address(plot: Callable[..., object], clustering: Any, ground: str, ink
         f"{part}color": ink
         for part in ("text.", "axes.label", "axes.edge", "xtick.", "ytick.", "legend.label")
     }
-    # From the defaults on: no style of the user's, who did not ask for a picture.
+    # From matplotlib's defaults: the user's own style must not change the page.
     with style.context(
         [
             "default",
@@ -254,20 +254,20 @@ def _data_address(plot: Callable[..., object], clustering: Any, ground: str, ink
 
 @dataclass(frozen=True, slots=True)
 class LargeCluster:
-    """A cluster, its exemplar and the member that suits it least.
+    """A cluster with its exemplar and its least similar member.
 
     Attributes
     ----------
     exemplar : int
-        The exemplar's point.
+        Point number of the exemplar.
     size : int
-        Points in the cluster, the exemplar among them.
+        Number of points in the cluster, including the exemplar.
     mean_similarity : float or None
-        Of the other members to the exemplar; None where there are none.
+        Mean similarity of the other members to the exemplar; None without others.
     least_similar : int or None
-        The member that is least similar to the exemplar, the first of equal ones.
+        The member least similar to the exemplar; among equals the first.
     least_similarity : float or None
-        How similar it is.
+        Similarity of that member to the exemplar.
     """
 
     exemplar: int
@@ -278,7 +278,7 @@ class LargeCluster:
 
 
 def largest_clusters(clustering: Clustering, count: int) -> list[LargeCluster]:
-    """Describe so many clusters, the largest first, of equal ones that with the smaller label."""
+    """Describe the ``count`` largest clusters, the largest first; of equals the smaller label first."""
     sizes = clustering.sizes
     order = np.argsort(-sizes, kind="stable")[:count]
     return [_described(clustering, int(cluster), int(sizes[cluster])) for cluster in order]

@@ -1,4 +1,4 @@
-"""Pictures of paths: how the number of clusters depends on the preference."""
+"""`plot_path`: the number of clusters and the net similarity as functions of the preference."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["plot_path"]
 def plot_path(path: Any, *, axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:
     """Draw the number of clusters and the net similarity against the preference.
 
-    Where the first curve is level, the number of clusters hardly depends on the preference.
+    Where the first curve is flat, the number of clusters hardly depends on the preference.
 
     Parameters
     ----------
     path : PreferencePath
-        What `sparse_ap.preference_path` returns.
+        The result of `sparse_ap.preference_path`.
     axes : pair of matplotlib Axes, optional
-        Where to draw the two. None: in a new `matplotlib.pyplot` figure, one above the other.
+        Axes for the two curves. None: in a new `matplotlib.pyplot` figure, one above the other.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def _new_pair() -> tuple[Axes, Axes]:
 
 
 def _scale_preferences(ax: Axes, preferences: NDArray[np.float64]) -> None:
-    """Spread preferences of all magnitudes, as they mostly are: below 0."""
+    """Use a logarithmic scale for preferences if all are negative, as they usually are."""
     if preferences.max() < 0.0:
         ax.set_xscale("symlog", linthresh=-preferences.max() / 1.2, subs=[2.0, 5.0])
         ax.set_xlim(preferences.min() * 1.2, preferences.max() / 1.2)

@@ -1,4 +1,4 @@
-"""Lines and dots of very many points, added up in the pixels of one image."""
+"""Lines and dots of very many points, accumulated in one image."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 __all__ = ["PER_INCH", "draw_pixels"]
 
 PER_INCH = 200
-"""Pixels of the image to an inch of the axes."""
+"""Pixels of the image per inch of the axes."""
 
 _SAMPLES = 16
-"""Places on each line where it is added up."""
+"""Samples on each line that are accumulated."""
 
+# Fractional part of the golden ratio: its multiples are spread evenly over [0, 1).
 _GOLDEN = 0.6180339887498949
 
 _FloatArray = NDArray[np.float64]
@@ -23,22 +24,22 @@ _FloatArray = NDArray[np.float64]
 def draw_pixels(
     ax: Any, points: _FloatArray, ends: _FloatArray, colours: _FloatArray, dot: float, line: float
 ) -> None:
-    """Draw a dot for each point and a line to its end.
+    """Draw a dot for each point and a line from it to its exemplar, as an image.
 
-    Each pixel has the mean colour of what lies in it, and is the more opaque the more that is.
+    Each pixel has the mean colour of everything in it, and is more opaque the more is in it.
 
     Parameters
     ----------
     ax : matplotlib Axes
         Where to draw.
     points, ends : ndarray of float64, shape (n_points, 2)
-        Where each point is, and its exemplar.
+        Positions of the points, and of the exemplar of each.
     colours : ndarray of float64, shape (n_points, 4)
-        Colour of each point, of which the opacity is left out.
+        Colour of each point; the opacity is ignored.
     dot : float
-        Area of a dot in square points, of which there are 72² to a square inch.
+        Area of a dot in square points (72² per square inch).
     line : float
-        Width of a line in points, counted with its opacity.
+        Width of a line in points, multiplied by its opacity.
     """
     low, high = points.min(axis=0), points.max(axis=0)
     inches = ax.get_window_extent().size / ax.figure.dpi
@@ -48,7 +49,7 @@ def draw_pixels(
     scale = PER_INCH / 72
     _add(paint, _pixels(points, low, pixel, shape), colours, np.full(len(points), dot * scale**2))
     weights = np.linalg.norm(ends - points, axis=1) / pixel * (line * scale / _SAMPLES)
-    # Each line begins elsewhere, or the samples would be rings around the exemplars.
+    # Staggered starts: otherwise the samples of all lines would form rings around the exemplars.
     starts = np.arange(len(points)) * _GOLDEN % 1.0
     for sample in range(_SAMPLES):
         share = ((sample + starts) / _SAMPLES)[:, None]
@@ -59,7 +60,7 @@ def draw_pixels(
 def _pixels(
     places: _FloatArray, low: _FloatArray, pixel: float, shape: tuple[int, ...]
 ) -> NDArray[np.integer[Any]]:
-    """Return the number of the pixel in which each place lies."""
+    """Return the index of the pixel in which each place lies."""
     columns, rows = np.floor((places - low) / pixel).astype(np.int64).T
     pixels: NDArray[np.integer[Any]]
     pixels = np.clip(columns, 0, shape[0] - 1) * shape[1] + np.clip(rows, 0, shape[1] - 1)
@@ -69,7 +70,7 @@ def _pixels(
 def _add(
     paint: _FloatArray, pixels: NDArray[np.integer[Any]], colours: _FloatArray, weights: _FloatArray
 ) -> None:
-    """Add paint to pixels: red, green and blue, and how much of it."""
+    """Add weighted red, green and blue to pixels, and the weights themselves."""
     for channel in range(3):
         paint[channel] += np.bincount(pixels, weights * colours[:, channel], paint.shape[1])
     paint[3] += np.bincount(pixels, weights, paint.shape[1])
@@ -86,6 +87,6 @@ def _show(ax: Any, paint: _FloatArray, low: _FloatArray, pixel: float) -> None:
         origin="lower",
         zorder=1,
     )
-    # The axes leave a margin around it, as around dots.
+    # Without sticky edges the axes keep a margin around the image, as around dots.
     shown.sticky_edges.x.clear()
     shown.sticky_edges.y.clear()

@@ -1,4 +1,4 @@
-"""Pictures of the sizes of clusters."""
+"""`plot_sizes`: the sizes of the clusters."""
 
 from __future__ import annotations
 
@@ -26,30 +26,31 @@ __all__ = ["plot_sizes"]
 _IntArray = NDArray[np.integer[Any]]
 
 APART = 30
-"""Clusters up to which each has a bar of its own, with its size on it up to half as many."""
+"""Most clusters that have one bar each; up to half as many, the sizes are written on the bars."""
 
 _DECADES = 30
-"""How many times the smallest the largest must be for a logarithmic scale."""
+"""Ratio of the largest value to the smallest from which a scale is logarithmic."""
 
 _N_BINS = 30
-"""Bars at most, where each stands for clusters of several sizes."""
+"""Largest number of bars that stand for clusters of several sizes."""
 
 _MAX_TICKS = 9
 
 
 def plot_sizes(clustering: Any, *, ax: Axes | None = None) -> Axes:
-    """Draw how many points the clusters have.
+    """Draw the number of points in the clusters.
 
-    A few clusters are a bar each, the largest first. Of more, the bars say how many clusters there are of
-    each size. Sizes of different magnitudes go together from a power of 2 to below the next.
+    Up to 30 clusters have a bar each, the largest first. For more clusters the bars show the number of
+    clusters of each size. If sizes differ by orders of magnitude, each bar covers the sizes from a power of
+    2 up to the next.
 
     Parameters
     ----------
     clustering : Clustering
-        What `affinity_propagation` returns; of a fitted estimator, its ``clustering_``. Anything
-        with ``labels``, shape (n_points,), and ``exemplars``, shape (n_clusters,), will do.
+        The result of `affinity_propagation`, or ``clustering_`` of a fitted estimator. Any object with
+        ``labels``, shape (n_points,), and ``exemplars``, shape (n_clusters,), is accepted.
     ax : matplotlib Axes, optional
-        Where to draw. None: the axes of a new `matplotlib.pyplot` figure.
+        Axes to draw on. None: axes of a new `matplotlib.pyplot` figure.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def plot_sizes(clustering: Any, *, ax: Axes | None = None) -> Axes:
     Raises
     ------
     InvalidInputError
-        It is no clustering.
+        ``clustering`` is not a clustering.
     MissingDependencyError
         matplotlib, an optional dependency, is not installed.
     """
@@ -78,7 +79,7 @@ def plot_sizes(clustering: Any, *, ax: Axes | None = None) -> Axes:
 
 
 def _draw_clusters(ax: Any, sizes: _IntArray) -> None:
-    """Draw a bar a cluster."""
+    """Draw a bar for each cluster."""
     bars = ax.bar(np.arange(len(sizes)) + 1, sizes, width=min(0.8, 0.1 * len(sizes)), color=palette_of(ax)[1])
     if len(sizes) <= APART // 2:
         ax.bar_label(bars, [f"{size:,}" for size in sizes], padding=2)
@@ -90,7 +91,7 @@ def _draw_clusters(ax: Any, sizes: _IntArray) -> None:
 
 
 def _draw_counts(ax: Any, sizes: _IntArray) -> None:
-    """Draw how many clusters are of each size, or have a size in each bin."""
+    """Draw a bar for each size, or bin of sizes, as high as its number of clusters."""
     smallest, largest = max(1, int(sizes.min())), int(sizes.max())
     if largest > max(_N_BINS, _DECADES * smallest):
         edges = _powers_of_two(smallest, largest)
@@ -99,7 +100,7 @@ def _draw_counts(ax: Any, sizes: _IntArray) -> None:
         ax.minorticks_off()
     else:
         edges = _equal_steps(smallest, largest, min(_N_BINS, isqrt(len(sizes))))
-        # A single size would have a bar as wide as the axes.
+        # Wider limits: the bar of a single size would fill the axes.
         ax.set_xlim(max(0.0, edges[0] - 2), edges[-1] + 2)
         number_wholly(ax.xaxis)
     counts = np.histogram(sizes, edges)[0]
@@ -111,18 +112,18 @@ def _draw_counts(ax: Any, sizes: _IntArray) -> None:
 
 
 def _powers_of_two(smallest: int, largest: int) -> NDArray[np.float64]:
-    """Return edges of bins that hold these sizes, each twice as wide as the one before."""
+    """Return the edges of bins between powers of 2 that cover these sizes."""
     return np.exp2(np.arange(smallest.bit_length() - 1, largest.bit_length() + 1))
 
 
 def _equal_steps(smallest: int, largest: int, n_bins: int) -> NDArray[np.float64]:
-    """Return edges of bins that hold as many sizes each, halfway between whole numbers."""
+    """Return the edges of bins with equal numbers of sizes, halfway between whole numbers."""
     width = -(-(largest + 1 - smallest) // n_bins)
     return np.arange(smallest - 0.5, largest + width, width)
 
 
 def _scale(ax: Any, heights: _IntArray) -> None:
-    """Choose a scale on which the smallest bar can be seen."""
+    """Choose a linear or logarithmic scale, such that the smallest bar is visible."""
     seen = heights[heights > 0]
     if len(seen) and seen.max() >= _DECADES * seen.min():
         ax.set_yscale("log")

@@ -1,4 +1,4 @@
-"""Pictures of hierarchies: which exemplars stand for which."""
+"""`plot_tree`: the tree of exemplars of a hierarchy."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ if TYPE_CHECKING:
 __all__ = ["plot_tree"]
 
 _READABLE = 60
-"""Leaves up to which a level is chosen by itself."""
+"""Most leaves of a level that is chosen automatically."""
 
 MOST = 200
-"""Leaves up to which a level is drawn."""
+"""Most leaves of a level that can be drawn."""
 
 _STUB = 0.5
-"""How far the lines of the coarsest exemplars go on, in levels."""
+"""Length of the lines beyond the coarsest level, in levels."""
 
 LARGEST_DOT = 60.0
-"""Area of the dot of the largest leaf, in square points."""
+"""Area of the dot of the largest cluster, in square points."""
 
 
 def plot_tree(
     hierarchy: Hierarchy, level: int | None = None, *, names: ArrayLike | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw the tree above a level: each exemplar's line up to the coarsest level on which it is one.
+    """Draw the tree above a level: each exemplar has a line up to the coarsest level where it is one.
 
-    The lines of the exemplars that it represents end at its own, which goes straight on and is wider from
-    level to level. Dots, with areas as the sizes, are the clusters of the level itself; of those that are
-    together the exemplar's is first, then the largest. What lies in one cluster of the coarsest level that
-    has several is of one colour.
+    The lines of the exemplars that it represents join its own line, which continues straight and is wider
+    on each level. Dots with areas in proportion to the sizes mark the clusters of the finest level drawn;
+    of clusters that are joined above, the exemplar's comes first, then the largest. Everything in one
+    cluster of the coarsest level with several clusters has the same colour.
 
     Parameters
     ----------
     hierarchy : Hierarchy
-        What `sparse_ap.hierarchy` returns.
+        The result of `sparse_ap.hierarchy`.
     level : int, optional
-        Its clusters are the leaves, at most 200. None: the finest level with at most 60 clusters, or else
-        the coarsest.
+        The level whose clusters are the leaves, at most 200. None: the finest level with at most 60
+        clusters, or the coarsest level if none has so few.
     names : array-like of str, shape (n_points,), optional
-        What the points are called. None: their numbers.
+        Names of the points. None: their numbers.
     ax : matplotlib Axes, optional
-        Where to draw; the names are right of them, in letters as high as there is room. None: the axes
-        of a new `matplotlib.pyplot` figure, as large as the tree and its names.
+        Axes to draw on; names are to their right, in letters that fit the height. None: axes of a new
+        `matplotlib.pyplot` figure, sized for the tree and its names.
 
     Returns
     -------
@@ -63,8 +63,8 @@ def plot_tree(
     Raises
     ------
     InvalidInputError
-        It is no hierarchy, there is no such level or it has too many clusters, or the names are not
-        those of the points.
+        ``hierarchy`` is not a hierarchy, the level does not exist or has too many clusters, or there is
+        not one name per point.
     MissingDependencyError
         matplotlib, an optional dependency, is not installed.
     """
@@ -82,7 +82,7 @@ def plot_tree(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Drawing:
-    """The tree above a level, its leaves one below the other.
+    """The tree above a level, with the vertical positions of its clusters.
 
     Attributes
     ----------
@@ -91,9 +91,9 @@ class _Drawing:
     levels : range
         The levels drawn, the finest first.
     leaves : ndarray of int64, shape (n_leaves,)
-        Clusters of the finest of them, from top to bottom.
+        The clusters of the finest level drawn, from top to bottom.
     heights : tuple of ndarray of int64
-        For each level, how many leaves are above the line of each cluster.
+        For each level, the vertical position of each cluster: the number of leaves above its line.
     """
 
     hierarchy: Hierarchy
@@ -103,7 +103,7 @@ class _Drawing:
 
     @classmethod
     def of(cls, hierarchy: Hierarchy, level: int | None) -> _Drawing:
-        """Choose a level if there is none, and put its clusters in order."""
+        """Choose a level if none is given, and order its clusters."""
         if not isinstance(hierarchy, Hierarchy):
             raise InvalidInputError(
                 f"The hierarchy is a {type(hierarchy).__name__}; what sparse_ap.hierarchy returns is needed."
@@ -118,7 +118,7 @@ class _Drawing:
         return cls(hierarchy, levels, leaves, heights)
 
     def lines(self, level: int) -> NDArray[np.float64]:
-        """Return for each cluster the ends of its line and where it joins the next, (n_clusters, 3, 2)."""
+        """Return the ends of each cluster's line and the place where it joins, shape (n_clusters, 3, 2)."""
         y = self.heights[level - self.levels.start]
         top = level == self.levels[-1]
         joined = y if top else self.heights[level + 1 - self.levels.start][self.hierarchy.parents(level)]
@@ -126,7 +126,7 @@ class _Drawing:
         return np.stack([np.stack([np.full(len(y), level), end, end], 1), np.stack([y, y, joined], 1)], 2)
 
     def families(self) -> Iterator[tuple[int, Int64Array | None]]:
-        """Yield each level, and the place of its clusters' colours; None where several have come together."""
+        """Yield each level with the colour index of its clusters; None above the level with the colours."""
         several = np.flatnonzero(self.hierarchy.n_clusters > 1)
         united = max(self.levels.start, int(several.max(initial=0)))
         places = np.argsort(np.argsort(self.heights[united - self.levels.start]))
@@ -137,7 +137,7 @@ class _Drawing:
 
 
 def _readable_level(hierarchy: Hierarchy) -> int:
-    """Return the finest level with few clusters, or else the coarsest."""
+    """Return the finest level with at most 60 clusters, or the coarsest level."""
     few = np.flatnonzero(hierarchy.n_clusters <= _READABLE)
     return int(few[0]) if len(few) else hierarchy.n_levels - 1
 
@@ -159,7 +159,7 @@ def _require_readable(hierarchy: Hierarchy, level: int) -> None:
 
 
 def _in_order(hierarchy: Hierarchy, levels: range) -> Int64Array:
-    """Return the clusters of the first level, each next to those that it is together with above."""
+    """Return the clusters of the first level, such that clusters joined above are next to each other."""
     keys: list[NDArray[Any]] = []
     cluster = np.arange(hierarchy.n_clusters[levels.start])
     for level in levels:
@@ -171,7 +171,7 @@ def _in_order(hierarchy: Hierarchy, levels: range) -> Int64Array:
 
 
 def _labels(tree: _Drawing, names: ArrayLike | None) -> list[str]:
-    """Return what the leaves are called, from top to bottom, with their sizes."""
+    """Return the names of the leaves with their sizes, from top to bottom."""
     level, n_points = tree.levels.start, len(tree.hierarchy.labels(0))
     called = np.arange(n_points) if names is None else np.asarray(names)
     if called.shape != (n_points,):
@@ -200,7 +200,7 @@ def _draw(ax: Any, tree: _Drawing, labels: list[str]) -> None:
 def _draw_lines(ax: Any, lines: NDArray[np.float64], colours: Any, width: float) -> None:
     from matplotlib.collections import LineCollection
 
-    # Lines that join another on the same way have a piece in common: the nearest shows there.
+    # Lines that join the same one overlap on their last piece; the nearest is drawn last, on top.
     order = np.argsort(-lines[:, 0, 1])
     shown = colours if isinstance(colours, str) else colours[order]
     ax.add_collection(
@@ -209,13 +209,13 @@ def _draw_lines(ax: Any, lines: NDArray[np.float64], colours: Any, width: float)
 
 
 def _rule(ax: Any, tree: _Drawing) -> None:
-    """Draw a line at each level, the coarsest on the left, and say below how many clusters it has."""
+    """Draw a line at each level, the coarsest on the left, with the number of clusters below it."""
     rule_faintly(ax)
     ax.grid(visible=False, axis="y")
     ax.spines["left"].set_visible(False)
     counts = tree.hierarchy.n_clusters
     said = [f"{k}: {counts[k]:,} {'cluster' if counts[k] == 1 else 'clusters'}" for k in tree.levels]
-    # A letter is about as wide as .65 of its height.
+    # The mean width of a letter is about 0.65 of its height.
     n_letters = sum(map(len, said)) + 2 * len(said)
     ax.set_xticks(tree.levels, said, fontsize=_letters(ax.get_window_extent().width, ax, 0.65 * n_letters))
     ax.set_xlabel("level")
@@ -224,16 +224,16 @@ def _rule(ax: Any, tree: _Drawing) -> None:
 
 
 def _write_names(ax: Any, labels: list[str]) -> None:
-    """Name the leaves, in letters that leave room between the lines."""
+    """Write the names of the leaves, in letters that fit between the lines."""
     ax.yaxis.tick_right()
     size = _letters(ax.get_window_extent().height, ax, 1.25 * len(labels))
-    # What is between two dollar signs is a part of a name, not a formula.
+    # Dollar signs in names must not start a formula.
     ax.set_yticks(range(len(labels)), labels, fontsize=size, parse_math=False)
     ax.tick_params(axis="y", length=0, pad=6)
 
 
 def _letters(pixels: float, ax: Any, n_heights: float) -> float:
-    """Return the size of letters, so many of whose heights have to fit, in points."""
+    """Return the font size in points at which ``n_heights`` letters fit into a length in pixels."""
     return float(min(9.0, 72.0 * pixels / ax.figure.dpi / max(1.0, n_heights)))
 
 
@@ -244,7 +244,7 @@ def _high_axes(n_leaves: int) -> Axes:
 
 
 def _widen(ax: Any, n_levels: int) -> None:
-    """Make the figure as wide as the levels and the names need."""
+    """Make the figure wide enough for the levels and the names."""
     widths = [label.get_window_extent().width for label in ax.get_yticklabels()]
     figure = ax.figure
     figure.set_size_inches(
