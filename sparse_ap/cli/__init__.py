@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line: the group of commands, and the exit codes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["main"]
 
 
 class Commands(click.Group):
-    """A group whose commands end in one line on standard error where the input is at fault."""
+    """A group of commands that reports errors in one line on standard error."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; say what was wrong and exit with 2, or 130 after Ctrl-C."""
+        """Run a command; on an error print its message and exit with 2, after an interruption with 130."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # Whoever reads our output has seen enough.
+            # The reader of the output, such as head, has closed it; a last flush of it would fail too.
             sys.stdout = None
             ctx.exit(0)
         except (SparseAPError, OSError) as error:

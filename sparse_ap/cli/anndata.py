@@ -1,4 +1,4 @@
-"""Clusterings and hierarchies into the ``obs`` of AnnData stores, the table of the cells."""
+"""Columns in the ``obs`` (the table of the cells) of AnnData zarr stores."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def level_columns(column: str, n_levels: int, numbers: Iterable[int]) -> list[st
 
 
 def require_columns(store: Path, *columns: str) -> None:
-    """Refuse an AnnData store to whose ``obs`` columns cannot be added.
+    """Refuse a store to whose ``obs`` these columns cannot be added.
 
     Raises
     ------
     InvalidInputError
-        It is no such store, or it has one of the columns already.
+        There is no AnnData zarr store, or one of the columns exists already.
     """
     listed: Any = _obs_of(store).attrs["column-order"]
     for name in columns:
@@ -40,33 +40,34 @@ def require_columns(store: Path, *columns: str) -> None:
 def write_column(clustering: Clustering, store: Path, column: str) -> None:
     """Add the exemplars to the ``obs`` of an AnnData zarr store, as a categorical of their names.
 
-    Beside it the column ``<column>_similarity`` is written, the similarity of each point to its exemplar.
-    The columns are listed last, so that a store half written is what it was before.
+    The column ``<column>_similarity`` gets the similarity of each point to its exemplar. Columns are listed
+    in the store's attributes last of all, so an interrupted write leaves the store as it was.
 
     Parameters
     ----------
     clustering : Clustering
     store : Path
     column : str
+        Name of the column.
 
     Raises
     ------
     InvalidInputError
-        It is no AnnData zarr store, it has other points, or it has the column already.
+        There is no AnnData zarr store, it has other points, or the column exists already.
     """
     cut = Cut(clustering.labels, clustering.exemplars)
     _write_columns(store, {column: cut}, {f"{column}_similarity": clustering.similarities})
 
 
 def write_levels(tree: Hierarchy, store: Path, column: str, exact: Sequence[Cut] = ()) -> None:
-    """Add the exemplars of each level to the ``obs`` of an AnnData zarr store: ``<column>_0`` and so on.
+    """Add the exemplars of each level to the ``obs`` of an AnnData zarr store, as ``<column>_0`` and so on.
 
-    Those of the cuts in ``exact`` become ``<column>_clusters_20``, say.
+    The exemplars of a cut in ``exact`` with 20 clusters, say, become ``<column>_clusters_20``.
 
     Raises
     ------
     InvalidInputError
-        As by `write_column`.
+        As in `write_column`.
     """
     _write_columns(store, cut_columns(tree, column, _clusters(column), exact), {})
 
@@ -76,7 +77,7 @@ def _clusters(column: str) -> str:
 
 
 def _write_columns(store: Path, cuts: Mapping[str, Cut], numbers: Mapping[str, NDArray[Any]]) -> None:
-    """Add categoricals of exemplars' names, and numbers; they are listed when all are written."""
+    """Write categoricals of exemplars' names, and numbers; list the columns when all are written."""
     require_columns(store, *cuts, *numbers)
     obs = _obs_of(store)
     names: Any = obs[str(obs.attrs["_index"])]
@@ -93,7 +94,7 @@ def _write_columns(store: Path, cuts: Mapping[str, Cut], numbers: Mapping[str, N
     obs.attrs["column-order"] = [*listed, *cuts, *numbers]
     if _is_consolidated(store):
         with warnings.catch_warnings():
-            # That it is no part of zarr's specification is for whoever consolidated it first.
+            # zarr warns that consolidated metadata are not standardised; this store has them already.
             warnings.simplefilter("ignore", UserWarning)
             zarr.consolidate_metadata(store)
 
@@ -105,7 +106,7 @@ def _put_exemplars(store: Path, obs: zarr.Group, names: Any, column: str, cut: C
             f"The names of the rows of {store} are not unique, so exemplars cannot be named by them. Make "
             "them so (AnnData.obs_names_make_unique), and write the store again."
         )
-    # What is not listed has been left by a run that was interrupted while it wrote.
+    # An unlisted group is the remainder of an interrupted write.
     group = obs.create_group(column, overwrite=True)
     codes = cut.labels.astype(np.min_scalar_type(-max(1, cut.n_clusters)))
     _put(group, "codes", codes, {"encoding-type": "array", "encoding-version": "0.2.0"})

@@ -1,4 +1,4 @@
-"""The command that clusters a graph."""
+"""The command ``cluster``: affinity propagation on a graph."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["cluster"]
 _NOT_CONVERGED = 3
 
 _NO_SETTINGS = {"graph", "output", "report", "obs", "checkpoint", "checkpoint_every", "resume", "quiet"}
-"""Parameters of the command that have no part in how it clusters."""
+"""Parameters of the command that do not affect the clustering, and are not shown among its settings."""
 
 _report_option = click.option(
     "--report",
@@ -44,7 +44,7 @@ _report_option = click.option(
 
 
 def _report_run(clustering: Clustering, path: Path, graph: Any, names: Any, seconds: float) -> None:
-    """Write the page about the command that is being run."""
+    """Write the HTML report about the present command."""
     parameters = click.get_current_context().params
     write_report(
         clustering,
@@ -58,7 +58,7 @@ def _report_run(clustering: Clustering, path: Path, graph: Any, names: Any, seco
 
 
 def _settings(parameters: dict[str, Any]) -> dict[str, str]:
-    """Return the options with a value, by the names they have on the command line."""
+    """Return the options that have a value, by their names on the command line."""
     return {
         f"--{name.replace('_', '-')}": "yes" if value is True else str(value)
         for name, value in parameters.items()
@@ -136,7 +136,7 @@ def cluster(
     similarity: str | None, refine: str, seed: int, scheduler: str | None, dask_workers: int | None,
     quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Cluster a graph, and write whom each point is represented by."""
+    """Cluster a graph, and write the exemplar of each point."""
     require_output(output, obs, [f"{obs}", f"{obs}_similarity"])
     if report is not None:
         require_report(report, "--report")
@@ -177,7 +177,7 @@ def _report(clustering: Clustering, seconds: float, output: Path | None, report:
 
 
 def _clustering_lines(clustering: Clustering, seconds: float) -> list[str]:
-    """Say how a run went."""
+    """Return the summary of a run, line by line."""
     n = len(clustering.labels)
     sizes = clustering.sizes if n else np.zeros(1, np.int64)
     bound = clustering.net_similarity_bound

@@ -1,4 +1,4 @@
-"""The command that writes graphs to disk."""
+"""The command ``convert``: a graph from files to disk in zarr's format."""
 
 from __future__ import annotations
 

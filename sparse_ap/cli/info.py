@@ -1,4 +1,4 @@
-"""The command that shows what a graph is like."""
+"""The command ``info``: a summary of a graph."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ The whole graph is read, so that damage to a graph on disk is found.""",
 @missing_option
 @jobs_option
 def info(graph: Path, similarity: str | None, missing: Literal["nan"] | None, n_jobs: int | None) -> None:
-    """Show what a graph is like."""
+    """Show a summary of a graph."""
     from sparse_ap.clustering.graph_summary import inspect_graph
 
     for line in _summary_lines(inspect_graph(load_graph(graph, similarity), n_jobs, missing)):
@@ -33,7 +33,7 @@ def info(graph: Path, similarity: str | None, missing: Literal["nan"] | None, n_
 
 
 def _summary_lines(summary: GraphSummary) -> list[str]:
-    """Say what a graph is like."""
+    """Return the summary of a graph, line by line."""
     return [*_shape_lines(summary), "", *_similarity_lines(summary)]
 
 
@@ -63,7 +63,7 @@ def _count_text(count: int | None) -> str:
 
 
 def _similarity_lines(summary: GraphSummary) -> list[str]:
-    """Say what similarities there are, and what each would mean as a preference."""
+    """Return a table of similarities, and of the points that can join another at each as preference."""
     if not summary.n_edges:
         return ["There are no edges: every point will be an exemplar."]
     rows = [

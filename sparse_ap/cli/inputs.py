@@ -1,4 +1,4 @@
-"""Points and graphs from files, graphs to files: what the command line reads and writes."""
+"""Graphs and points from the files that a command is given, and graphs to files."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from sparse_ap.storage.atomic_files import replacing, require_archive, require_f
 
 __all__ = ["load_graph", "read_points", "require_writable_graph", "save_graph"]
 
+# The exceptions that numpy, scipy and zipfile raise for corrupted or foreign files.
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
     RuntimeError, OverflowError, MemoryError, np.exceptions.ComplexWarning,
@@ -27,21 +28,21 @@ _DAMAGE = (
 
 
 def load_graph(path: Path, similarity: str | None) -> scipy.sparse.csr_array | StoredGraph:
-    """Read a similarity graph from a file, or open one on disk.
+    """Read a similarity graph from a file, or open a graph on disk.
 
     Parameters
     ----------
     path : Path
-        An ``.npz`` file: a sparse matrix as ``scipy.sparse.save_npz`` writes it, or neighbour lists,
-        the arrays ``indices`` and ``distances`` of shape (n_points, k). Or a folder, a graph in zarr's
-        format, which is opened: `affinity_propagation` reads it.
+        An ``.npz`` file with a sparse matrix as ``scipy.sparse.save_npz`` writes it, or with neighbour
+        lists, the arrays ``indices`` and ``distances`` of shape (n_points, k). Or a folder with a graph in
+        zarr's format, which is opened but not read.
     similarity : {"-d", "-d**2", "1-d"} or None
-        How the distances of neighbour lists become similarities; None is "-d".
+        Conversion of the distances in neighbour lists to similarities; None: "-d".
 
     Raises
     ------
     InvalidInputError
-        It is none of these, or ``similarity`` is given for a graph of similarities.
+        The file has no such form, or ``similarity`` is given for a graph of similarities.
     """
     if path.is_dir():
         _require_no_conversion(path, similarity)
@@ -75,12 +76,12 @@ def _require_no_conversion(path: Path, similarity: str | None) -> None:
 
 @contextmanager
 def _damage_told(path: Path) -> Iterator[None]:
-    """Turn what numpy, scipy and zipfile raise over odd bytes into one error."""
+    """Turn the errors of numpy, scipy and zipfile about a damaged file into an `InvalidInputError`."""
     if path.suffix == ".npz":
         require_archive(path)
     try:
         with warnings.catch_warnings():
-            # Of positions that are complex numbers, scipy would take the real parts.
+            # scipy would take the real parts of complex positions, with a warning only.
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             yield
     except _DAMAGE as error:
@@ -90,12 +91,12 @@ def _damage_told(path: Path) -> Iterator[None]:
 
 
 def read_points(path: Path) -> Any:
-    """Read a table of points: an ``.npy`` file, mapped, or an ``.npz`` file with exactly one array.
+    """Read a table of points: an ``.npy`` file, memory-mapped, or an ``.npz`` file with one array.
 
     Raises
     ------
     InvalidInputError
-        The file is neither.
+        The file has no such form.
     """
     if path.suffix not in (".npy", ".npz"):
         raise InvalidInputError(f"{path} ends in {path.suffix!r}; points are read from .npy or .npz files.")
@@ -113,12 +114,12 @@ def read_points(path: Path) -> Any:
 
 
 def require_writable_graph(path: Path) -> None:
-    """Refuse an output for a graph that cannot be written, before the work that would be lost.
+    """Refuse a path to which a graph cannot be written, before the work starts.
 
     Raises
     ------
     InvalidInputError
-        The ending is not ``.npz``, the folder does not exist, or nothing can be written there.
+        The path does not end in ``.npz``, its folder does not exist, or is not writable.
     """
     if path.suffix != ".npz":
         raise InvalidInputError(f"{path} ends in {path.suffix!r}; a graph is written to an .npz file.")
@@ -126,6 +127,6 @@ def require_writable_graph(path: Path) -> None:
 
 
 def save_graph(graph: scipy.sparse.csr_array, path: Path) -> None:
-    """Write a graph as ``scipy.sparse.save_npz`` does; the file appears whole or not at all."""
+    """Write a graph as ``scipy.sparse.save_npz`` does; the file appears complete or not at all."""
     with replacing(path) as part, part.open("wb") as file:
         scipy.sparse.save_npz(file, graph, compressed=False)

@@ -1,4 +1,4 @@
-"""The command that makes a graph of points."""
+"""The command ``knn``: a k-nearest-neighbour graph of points."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def knn(
     points: Path, output: Path, n_neighbors: int, metric: str, similarity: str | None,
     n_jobs: int | None, seed: int, quiet: bool,
 ) -> None:  # fmt: skip
-    """Link every point with its nearest neighbours, and write the graph."""
+    """Link every point to its nearest neighbours, and write the graph."""
     from sparse_ap.graphs.knn import knn_graph, search_for
 
     require_writable_graph(output)

@@ -1,4 +1,4 @@
-"""Arguments and options that commands share."""
+"""Arguments and options shared by several commands."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ jobs_option = click.option("--n-jobs", type=int, help="Threads.  [default: one a
 
 
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a command run on a dask cluster."""
+    """Add the options for running a command on a dask cluster."""
     existing = click.option(
         "--scheduler",
         metavar="ADDRESS",

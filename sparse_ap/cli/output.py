@@ -1,4 +1,4 @@
-"""What commands say and write at the end, and check at the beginning."""
+"""Checks of outputs before the work, and texts shared by commands after it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["names_of", "printed_warnings", "require_output"]
 
 
 def names_of(graph: Any) -> Any:
-    """Read the names of a graph's points, if it has any."""
+    """Read the names of a graph's points; None if it has none."""
     return graph.names() if isinstance(graph, StoredGraph) else None
 
 
 @contextmanager
 def printed_warnings() -> Iterator[None]:
-    """Show in a line each what is not in the summary or the exit code."""
+    """Print each warning in one line, except those that the summary or the exit code expresses."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -38,7 +38,7 @@ def printed_warnings() -> Iterator[None]:
 
 
 def require_output(output: Path | None, obs: str | None, columns: Sequence[str]) -> None:
-    """Refuse an output that cannot be written: a file, or an AnnData store with ``obs`` and ``columns``."""
+    """Refuse an output that cannot be written: a file, or the ``columns`` of an AnnData store's ``obs``."""
     if obs is not None and output is None:
         raise InvalidInputError("--obs names a column, but not where: give --output, the AnnData store.")
     if output is not None and obs is not None:

@@ -1,4 +1,4 @@
-"""The command that clusters at several preferences."""
+"""The command ``path``: clusterings at several preferences."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def path(
     missing: Literal["nan"] | None, memory_limit: str | None, scheduler: str | None,
     dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
-    """Show how the number of clusters depends on the preference."""
+    """Show the number of clusters at several preferences."""
     numbers = None if preferences is None else _numbers(preferences)
     _require_outputs(output, plot)
     opened = load_graph(graph, similarity)
@@ -133,7 +133,7 @@ def _write(found: PreferencePath, output: Path) -> None:
 
 
 def _path_lines(path: PreferencePath) -> list[str]:
-    """Say what each preference leads to."""
+    """Return a table of the clusterings, one line for each preference."""
     rows = zip(path.preferences, path.n_clusters, path.net_similarities, path.data_similarities, strict=True)
     return [
         "  preference    clusters   net similarity  data similarity",

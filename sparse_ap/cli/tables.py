@@ -1,4 +1,4 @@
-"""Clusterings and hierarchies to files: tables and arrays."""
+"""Clusterings and hierarchies written to files, as tables or arrays."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ from sparse_ap.storage.atomic_files import replacing, require_folder
 
 __all__ = ["require_writable", "write_clustering", "write_hierarchy"]
 
+# Rows converted at a time: this bounds the memory for the columns of the table.
 _ROWS_AT_A_TIME = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What is written, in every form.
+    """The content of an output file, in a form for all formats.
 
     Attributes
     ----------
     n_points : int
-        Rows of the table.
+        Number of rows of the table.
     columns : mapping of str to callable
-        Of the table, as functions of the rows wanted.
+        Functions from a range of rows to the values of a column, by name.
     save : callable
-        Writes everything to an ``.npz`` file.
+        Function that writes everything to an ``.npz`` file.
     attributes : mapping
-        What a table in zarr's format says of the whole.
+        Attributes of the whole table, written in zarr's format only.
     """
 
     n_points: int
@@ -47,12 +48,12 @@ class _Result:
 
 
 def require_writable(path: Path) -> None:
-    """Refuse an output that cannot be written, before the work that would be lost.
+    """Refuse a path to which no result can be written, before the work starts.
 
     Raises
     ------
     InvalidInputError
-        The ending is not known, the folder does not exist, or a ``.zarr`` folder does already.
+        The ending is unknown, the folder does not exist, or a ``.zarr`` folder exists already.
     MissingDependencyError
         The format needs a package that is not installed.
     """
@@ -68,11 +69,11 @@ def require_writable(path: Path) -> None:
 
 
 def write_clustering(clustering: Clustering, path: Path, ids: NDArray[Any] | None = None) -> None:
-    """Write the clustering in the format that the ending names; it appears whole or not at all.
+    """Write a clustering in the format that the ending names; the file appears complete or not at all.
 
     ``.npz`` holds everything (`Clustering.save`). ``.parquet``, ``.csv`` and ``.zarr`` are tables with a row
-    a point: ``point``, ``label``, ``exemplar`` (the exemplar's point), ``similarity`` (to it; 0 for the
-    exemplars). ``ids`` are names of the points, which then stand for their numbers.
+    per point: ``point``, ``label``, ``exemplar`` (its point), and ``similarity`` to the exemplar, 0 for
+    exemplars. ``ids`` are names of the points, written in place of their numbers.
     """
     named = partial(_named, ids)
     columns = {
@@ -88,12 +89,12 @@ def write_clustering(clustering: Clustering, path: Path, ids: NDArray[Any] | Non
 def write_hierarchy(
     tree: Hierarchy, path: Path, ids: NDArray[Any] | None = None, exact: Sequence[Cut] = ()
 ) -> None:
-    """Write a hierarchy in the format that the ending names; it appears whole or not at all.
+    """Write a hierarchy in the format that the ending names; the file appears complete or not at all.
 
-    ``.npz`` holds everything (`Hierarchy.save`), so that ``exact`` need not be in it. ``.parquet``, ``.csv``
-    and ``.zarr`` are tables with a row a point: ``point``, its exemplars ``level_0``, ``level_1`` and so on,
-    and in each of the cuts in ``exact``, ``clusters_20`` say. ``ids`` are names of the points, which then
-    stand for their numbers.
+    ``.npz`` holds the hierarchy (`Hierarchy.save`), without the cuts in ``exact``, which follow from it.
+    ``.parquet``, ``.csv`` and ``.zarr`` are tables with a row per point: ``point``, its exemplars
+    ``level_0``, ``level_1`` and so on, and its exemplar in each cut, such as ``clusters_20``. ``ids`` are
+    names of the points, written in place of their numbers.
     """
     named = partial(_named, ids)
     columns = {"point": lambda rows: named(np.arange(rows.start, rows.stop))}
@@ -117,7 +118,7 @@ def _write(result: _Result, path: Path) -> None:
 
 
 def _pieces(result: _Result) -> Iterator[dict[str, NDArray[Any]]]:
-    """Yield the table some rows at a time: at least one piece."""
+    """Yield the columns of the table some rows at a time; at least one piece, even without rows."""
     for start in range(0, max(1, result.n_points), _ROWS_AT_A_TIME):
         rows = slice(start, min(start + _ROWS_AT_A_TIME, result.n_points))
         yield {name: column(rows) for name, column in result.columns.items()}

@@ -1,4 +1,4 @@
-"""The command that builds a hierarchy."""
+"""The command ``tree``: a hierarchy of clusters."""
 
 from __future__ import annotations
 
@@ -110,14 +110,14 @@ def tree(
         click.echo("\n".join(_tree_lines(found, names, exact)))
         click.echo(f"written to {output}" if output else "not written: give --output to keep the tree")
     if refused:
-        # Only now: what could be done is not lost.
+        # Raised last, so that all results obtained are written.
         raise refused[0]
 
 
 def _cut(
     tree: Hierarchy, n_clusters: Iterable[int], n_jobs: int | None
 ) -> tuple[list[Cut], list[InvalidInputError]]:
-    """Cut a hierarchy into several numbers of clusters; return why some cannot be had, too."""
+    """Cut a hierarchy into several numbers of clusters; return the cuts, and the errors of the others."""
     cuts, refused = [], []
     for number in n_clusters:
         try:
@@ -128,7 +128,7 @@ def _cut(
 
 
 def _tree_lines(tree: Hierarchy, names: Any = None, exact: Iterable[Cut] = ()) -> list[str]:
-    """Say what each level of a hierarchy is like, and cuts into a number of clusters."""
+    """Return a table of the levels and the cuts of a hierarchy, line by line."""
     heading = "level    clusters  median size     largest  edges inside  net similarity  largest are those of"
     levels = (
         _cut_line(

@@ -1,8 +1,8 @@
-"""A demonstration: the places that stand for the world.
+"""A demonstration: exemplars among the places of the world.
 
-The 171,075 places of GeoNames, each linked with its 200 nearest, are clustered by affinity propagation,
-and the result is drawn as a map and written as a table.  The clusters are clustered in turn, down to a few,
-and drawn as a second map.  :func:`run_demo` does it all.
+The 171,075 places of GeoNames, each linked to its 200 nearest, are clustered by affinity propagation. The
+clusters are drawn as a map and written as a table. Then they are clustered in turn, down to a few, and drawn
+as a second map. `run_demo` runs all of this.
 """
 
 from sparse_ap.cli.demo.map import Caption, draw_map

@@ -1,4 +1,4 @@
-"""The command that runs the demonstration."""
+"""The command ``demo``, which runs the demonstration."""
 
 from __future__ import annotations
 

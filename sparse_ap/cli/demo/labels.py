@@ -1,4 +1,4 @@
-"""Where on the map the names go: greedily, each where it covers no other."""
+"""Greedy placement of names on the map, such that no name covers another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Box", "PlacedLabel", "place_labels"]
 
 
 class Box(NamedTuple):
-    """A rectangle in pixels, y upwards."""
+    """A rectangle in pixels; y points upwards."""
 
     left: float
     bottom: float
@@ -21,7 +21,7 @@ class Box(NamedTuple):
     height: float
 
     def overlaps(self, other: Box) -> bool:
-        """Tell whether the two rectangles share any area."""
+        """Whether the two rectangles share any area."""
         return (
             self.left < other.left + other.width
             and other.left < self.left + self.width
@@ -30,7 +30,7 @@ class Box(NamedTuple):
         )
 
     def within(self, frame: Box) -> bool:
-        """Tell whether the rectangle lies inside ``frame``."""
+        """Whether the rectangle lies inside ``frame``."""
         return (
             frame.left <= self.left
             and frame.bottom <= self.bottom
@@ -47,14 +47,14 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlacedLabel:
-    """A name that found room.
+    """A label with the place found for it.
 
     Attributes
     ----------
     index : int
-        Which of the anchors it names.
+        Index of the anchor that the label names.
     box : Box
-        The rectangle it fills.
+        The rectangle that the label fills.
     """
 
     index: int
@@ -71,27 +71,27 @@ def place_labels(
     limit: int,
     marks: Sequence[Box] = (),
 ) -> list[PlacedLabel]:
-    """Place labels beside their anchors, first come first served, until ``limit`` have found room.
+    """Place labels beside their anchors, in order, until ``limit`` labels are placed.
 
     Parameters
     ----------
     anchors : ndarray of float64, shape (n, 2)
-        Pixel each label names, the most important first.
+        Pixel that each label names, the most important first.
     extents : sequence of ndarray of float64, shape (2,)
-        Each label's width and height.
+        Width and height of each label.
     frame : Box
-        Labels stay inside.
+        The rectangle that all labels stay inside.
     gap, margin : float
         Pixels between an anchor and its label, and pixels kept free around each label.
     limit : int
-        At most so many labels.
+        Largest number of labels.
     marks : sequence of Box
-        What no label may cover.
+        Rectangles that no label may cover.
 
     Returns
     -------
     list of PlacedLabel
-        In the anchors' order, without those that found no room.
+        In the order of the anchors, without labels for which there is no room.
     """
     placed: list[PlacedLabel] = []
     for index, (anchor, extent) in enumerate(zip(anchors, extents, strict=True)):
@@ -105,7 +105,7 @@ def place_labels(
 
 
 def _positions(anchor: NDArray[np.float64], extent: NDArray[np.float64], gap: float) -> Iterator[Box]:
-    """Yield the rectangles to the right, to the left, above and below."""
+    """Yield the possible rectangles of a label: to the right, to the left, above and below its anchor."""
     (x, y), (width, height) = anchor, extent
     yield Box(x + gap, y - height / 2, width, height)
     yield Box(x - gap - width, y - height / 2, width, height)

@@ -1,6 +1,6 @@
-"""The map: every place in the colour of its region, drawn to the place that represents it.
+"""The map of the demonstration: every place in its region's colour, with a line to its exemplar.
 
-There are no coastlines: the places draw the world.
+It has no coastlines: the places themselves show the continents.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ WIDTH, HEIGHT = 2400, 1300
 DOTS_PER_INCH = 200
 _MAX_NAMES = 30
 _CANDIDATES_PER_NAME = 10
-"""How far down the list of regions to look for one whose name finds room."""
+"""Regions tried per name, from the largest, to find those whose names have room."""
 
 SPACE, _OCEAN, _GRID, INK, FAINT = "#05070d", "#0b1220", "#18233a", "#f4f6fb", "#8b98b3"
 
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What is written in the corners that the map leaves free.
+    """The texts in the corners of a map.
 
     Attributes
     ----------
     title : str
-        At the top left, on one line.
+        Text at the top left, on one line.
     facts : tuple of str
-        Below it, one a line, each short: the map begins beside them.
+        Short lines below the title, beside the edge of the map.
     note : str
-        At the bottom left: how to read the map.
+        Text at the bottom left: how to read the map.
     credit : str
-        At the bottom right: whose data it is.
+        Text at the bottom right: the source of the data.
     """
 
     title: str
@@ -67,7 +67,7 @@ class Caption:
 
 
 def require_matplotlib() -> None:
-    """Check that there is something to draw with, before there is anything to draw.
+    """Check that matplotlib is installed, before the work that precedes the drawing.
 
     Raises
     ------
@@ -86,11 +86,11 @@ def draw_map(regions: Regions, caption: Caption, path: Path) -> None:
     Parameters
     ----------
     regions : Regions
-        What to draw.
+        The regions to draw.
     caption : Caption
-        What to write around it.
+        The texts around the map.
     path : Path
-        The PNG file to write, overwritten if there is one.
+        The PNG file to write; an existing file is overwritten.
 
     Raises
     ------
@@ -115,16 +115,16 @@ def draw_map(regions: Regions, caption: Caption, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sheet:
-    """The regions as they lie on the map.
+    """The regions, projected onto the map.
 
     Attributes
     ----------
     regions : Regions
-        The regions.
+        The regions drawn.
     east : ndarray of float64, shape (n_places,)
         Degrees east of the central meridian.
     points : ndarray of float64, shape (n_places, 2)
-        Where each place is on the map.
+        Position of each place on the map.
     colours : ndarray of float64, shape (n_regions, 4)
         Colour of each region: red, green, blue and opacity.
     """
@@ -147,8 +147,8 @@ class _Sheet:
 
 
 def blank_map() -> Any:
-    """Make the figure and, in it, axes that show the whole width of the map."""
-    # Not through pyplot: that would touch the caller's figures, and may want a display.
+    """Return axes, in a new figure, that show the whole width of the map."""
+    # Not with pyplot, which would change the caller's figures and may need a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -163,7 +163,7 @@ def blank_map() -> Any:
 
 
 def draw_globe(axes: Any) -> None:
-    """Fill the outline of the map and rule a line every 30 degrees."""
+    """Fill the outline of the globe, and draw meridians and parallels every 30 degrees."""
     latitudes = np.linspace(-90.0, 90.0, 181)
     edge = equal_earth(latitudes, np.full(181, 180.0))
     axes.fill(
@@ -186,7 +186,7 @@ def _draw_spokes(axes: Any, sheet: _Sheet) -> None:
 
     regions = sheet.regions
     exemplar = regions.exemplars[regions.labels]
-    # A line between the two sides of the map's edge would run across the whole map.
+    # A line across the map's edge would be drawn through the whole map.
     whole = np.abs(sheet.east - sheet.east[exemplar]) < 180.0
     lines = np.stack([sheet.points[whole], sheet.points[exemplar[whole]]], axis=1)
     colours = sheet.colours[regions.labels[whole]]
@@ -200,7 +200,7 @@ def _draw_places(axes: Any, sheet: _Sheet) -> None:
 
 
 def _draw_exemplars(axes: Any, sheet: _Sheet) -> None:
-    """Draw each exemplar as a dot in a white ring, of an area that grows with its region."""
+    """Draw each exemplar as a dot with a white ring, larger for larger regions."""
     regions = sheet.regions
     areas = 0.2 + 3.4 * regions.sizes / regions.sizes.max()
     centres = sheet.points[regions.exemplars]
@@ -208,14 +208,14 @@ def _draw_exemplars(axes: Any, sheet: _Sheet) -> None:
 
 
 def _draw_names(axes: Any, sheet: _Sheet) -> None:
-    """Name the exemplars of the largest regions that leave each other room."""
+    """Write the names of exemplars of the largest regions, as far as there is room."""
     from matplotlib.patheffects import withStroke
 
     order = sheet.regions.exemplars[sheet.regions.largest_first()]
     halo = [withStroke(linewidth=1.6, foreground=SPACE)]
     candidates = order[: _CANDIDATES_PER_NAME * _MAX_NAMES]
     style = {"fontsize": 5.6, "color": INK, "va": "bottom", "path_effects": halo, "zorder": 5}
-    # A name's size is known once it is written: each is written, measured, then moved or taken away.
+    # The size of a text is known only once it is drawn: draw all, measure, then move or remove each.
     texts = [axes.text(0, 0, sheet.regions.places.names[i], **style) for i in candidates]
     extents = [text.get_window_extent().size for text in texts]
     anchors = axes.transData.transform(sheet.points[candidates])
@@ -228,7 +228,7 @@ def _draw_names(axes: Any, sheet: _Sheet) -> None:
 
 
 def write_caption(figure: Any, caption: Caption) -> None:
-    """Write the caption's parts in their corners."""
+    """Write the parts of the caption in their corners."""
     figure.text(0.016, 0.958, caption.title, fontsize=14, fontweight="bold", color=INK, va="center")
     small = {"fontsize": 6.0, "color": FAINT, "linespacing": 1.6}
     figure.text(0.0165, 0.926, "\n".join(caption.facts), va="top", **small)

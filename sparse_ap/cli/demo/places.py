@@ -1,4 +1,4 @@
-"""The world's places: where they are, and how far apart."""
+"""The places of the demonstration: names, coordinates and distances."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ EARTH_RADIUS_KM = 6371.0088
 """Mean radius of the Earth (IUGG)."""
 
 _UNITS_PER_DEGREE = 100_000
-"""The packed file holds coordinates in whole 1e-5 degrees, as GeoNames gives them: about a metre."""
+"""Coordinates are stored as integers in units of 1e-5 degrees (about a metre), GeoNames' precision."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """Named places on the Earth, one an index.
+    """Named places on the Earth, in parallel arrays.
 
     Attributes
     ----------
     names : tuple of str
-        What each place is called.
+        Name of each place.
     countries : ndarray of str, shape (n_places,)
         Two-letter ISO 3166 code of the country.
     latitude, longitude : ndarray of float64, shape (n_places,)
@@ -53,12 +53,12 @@ class Places:
 
 
 def load_places() -> Places:
-    """Load the 171,075 places that come with the package.
+    """Load the 171,075 places in the package's data.
 
     Returns
     -------
     Places
-        From GeoNames (https://www.geonames.org), licensed CC BY 4.0.
+        Places of GeoNames (https://www.geonames.org), licensed CC BY 4.0.
     """
     with (
         (files("sparse_ap.cli.demo") / "places.npz").open("rb") as file,
@@ -73,12 +73,12 @@ def load_places() -> Places:
 
 
 def unit_vectors(places: Places) -> NDArray[np.float64]:
-    """Place each place on the unit sphere.
+    """Return the position of each place on the unit sphere.
 
     Parameters
     ----------
     places : Places
-        Where.
+        The places, by latitude and longitude.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def unit_vectors(places: Places) -> NDArray[np.float64]:
 
 
 def great_circle_km(start: NDArray[np.float64], stop: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Measure the way along the Earth's surface between points given as unit vectors.
+    """Return distances along the Earth's surface between points given as unit vectors.
 
     Parameters
     ----------
@@ -101,9 +101,9 @@ def great_circle_km(start: NDArray[np.float64], stop: NDArray[np.float64]) -> ND
     Returns
     -------
     ndarray of float64, shape (...)
-        Kilometres.
+        Distances in kilometres.
     """
-    # By the chord, not the dot product: the arc cosine loses everything under a few hundred metres.
+    # From the chord, not the dot product: the arc cosine loses distances below a few hundred metres.
     chord = np.linalg.norm(start - stop, axis=-1)
     arc: NDArray[np.float64] = 2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2.0, 1.0))
     return arc

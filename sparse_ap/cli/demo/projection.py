@@ -17,7 +17,7 @@ _A1, _A2, _A3, _A4 = 1.340264, -0.081106, 0.000893, 0.003796
 """The polynomial's coefficients, from the paper."""
 
 CENTRAL_MERIDIAN = 11.0
-"""Degrees east: the map's edge then runs through the Bering Strait and cuts no continent."""
+"""Degrees east: the edge of the map then runs through the Bering Strait and cuts no continent."""
 
 
 def relative_longitude(longitude: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -36,7 +36,7 @@ def relative_longitude(longitude: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def equal_earth(latitude: NDArray[np.float64], relative: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Project points of the sphere to the plane, keeping the proportions of areas.
+    """Project points of the sphere to the plane, preserving the ratios of areas.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def equal_earth(latitude: NDArray[np.float64], relative: NDArray[np.float64]) ->
     Returns
     -------
     ndarray of float64, shape (n, 2)
-        x and y in units of the sphere's radius, from the map's centre.
+        x and y from the centre of the map, in units of the sphere's radius.
     """
     theta = np.arcsin(np.sqrt(3.0) / 2.0 * np.sin(np.radians(latitude)))
     square = theta * theta

@@ -1,4 +1,4 @@
-"""Clusters of places as regions: how many places each holds and how far they reach."""
+"""Clusters of places as regions: the size of each, and distances to its exemplar."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = ("exemplar", "country", "latitude", "longitude", "places", "farthest_k
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Regions:
-    """A clustering of places, with what there is to say of each cluster.
+    """A clustering of places, with the size and extent of each cluster.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Regions:
     sizes : ndarray of int64, shape (n_regions,)
         Number of places in each region, its exemplar included.
     farthest_km, mean_km : ndarray of float64, shape (n_regions,)
-        Distance from a region's places to its exemplar: the largest, and the mean over all of them.
+        The largest and the mean distance from a region's places to its exemplar.
     """
 
     places: Places
@@ -48,12 +48,12 @@ class Regions:
         return len(self.exemplars)
 
     def largest_first(self) -> NDArray[np.int64]:
-        """Return the regions ordered by size, ties by index."""
+        """Return the regions in descending order of size, equal ones by index."""
         return np.argsort(-self.sizes, kind="stable")
 
 
 def measure_regions(places: Places, labels: NDArray[np.int64], exemplars: NDArray[np.int64]) -> Regions:
-    """Measure the clusters of a clustering of places.
+    """Measure the size and extent of each cluster of places.
 
     Parameters
     ----------
@@ -78,14 +78,14 @@ def measure_regions(places: Places, labels: NDArray[np.int64], exemplars: NDArra
 
 
 def write_table(regions: Regions, path: Path) -> None:
-    """Write one line a region, the largest first, as comma-separated values.
+    """Write a CSV table with one line per region, the largest first.
 
     Parameters
     ----------
     regions : Regions
-        What to write.
+        The regions to write.
     path : Path
-        File to write, in UTF-8; overwritten if there is one.
+        The file to write, in UTF-8; an existing file is overwritten.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

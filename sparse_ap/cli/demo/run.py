@@ -1,4 +1,4 @@
-"""The demonstration from the places to the map."""
+"""The demonstration, from the places to the maps and the table."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from sparse_ap.propagation.result import Clustering, SweepReport
 __all__ = ["N_NEIGHBORS", "DemoFigures", "demonstrate", "great_circle_graph", "run_demo"]
 
 N_NEIGHBORS = 200
-"""A place can only stand for places that have it among their nearest: this bounds a region's size."""
+"""Edges from each place. A place can represent only places that have it among these, which limits regions."""
 
 _EXEMPLAR_COST_KM = 10_000.0
-"""What an exemplar must spare the other places in distance: as far as from the equator to a pole."""
+"""Distance that an exemplar must save the other places: that from the equator to a pole."""
 
 _SWEEPS_BETWEEN_REPORTS = 25
 
@@ -37,30 +37,30 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class DemoFigures:
-    """What the demonstration did, and what it took.
+    """The figures of a demonstration: sizes, quality, time and memory.
 
     Attributes
     ----------
     n_places, n_edges : int
         Size of the graph.
     n_sweeps : int
-        Sweeps made.
+        Number of sweeps.
     n_exemplars : int
-        Places that stand for the world.
+        Number of exemplars among the places.
     n_unsettled : int
-        Places still becoming or ceasing to be exemplars when the last sweep was made.
+        Places that still became or ceased to be exemplars near the last sweep.
     mean_km : float
-        Distance from a place to its exemplar, the mean over all places.
+        Mean distance from a place to its exemplar.
     net_similarity : float
-        Minus the sum of those distances and minus the exemplars' cost, in km: what was maximised.
+        Minus the sum of these distances, minus the exemplars' cost, in km: the objective.
     n_clusters : tuple of int
-        Exemplars of each level of the hierarchy: those of the places, exemplars of these, and so on.
+        Number of exemplars on each level of the hierarchy.
     continents : tuple of str
-        Names of the exemplars of the coarsest level drawn, that of the most places first.
+        Names of the exemplars of the coarsest level drawn, in descending order of their numbers of places.
     knn_seconds, clustering_seconds, hierarchy_seconds, drawing_seconds : float
-        Time taken to find the nearest neighbours, to cluster, to cluster the clusters, and to draw the maps.
+        Time for the neighbour search, the clustering, the hierarchy, and the maps.
     peak_memory : int or None
-        The most memory the process has held, in bytes; None where the system does not say.
+        Peak memory of the process in bytes; None if the system does not report it.
     """
 
     n_places: int
@@ -79,7 +79,7 @@ class DemoFigures:
     peak_memory: int | None
 
     def lines(self) -> list[str]:
-        """Return the figures as text, one a line."""
+        """Return the figures as text, one per line."""
         memory = "not known here" if self.peak_memory is None else f"{self.peak_memory / 1e9:.2f} GB"
         rows = {
             "places": f"{self.n_places:,}",
@@ -107,20 +107,20 @@ def run_demo(
     n_jobs: int | None = None,
     echo: _Echo = print,
 ) -> DemoFigures:
-    """Find the places that stand for the world; write ``map.png``, ``hierarchy.png`` and ``clusters.csv``.
+    """Cluster the world's places; write ``map.png``, ``hierarchy.png`` and ``clusters.csv``.
 
     Parameters
     ----------
     output : Path
-        Folder to write to, made if there is none.
+        Folder to write to; created if it does not exist.
     n_neighbors : int
-        Nearest places each place is linked with.
+        Number of nearest places that each place is linked to.
     preference : float
-        Minus the distance in km that an exemplar must spare the other places to be worth having.
+        Minus the distance in km that an exemplar must save the other places.
     n_jobs : int or None
-        Threads to use; None for one a core.
+        Number of threads; None: one per processor.
     echo : callable
-        Told each line of the report.
+        Called with each line of the report.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def run_demo(
     Raises
     ------
     MissingDependencyError
-        If matplotlib, an optional dependency, is not installed; before anything else is done.
+        If matplotlib, an optional dependency, is not installed; raised before the work starts.
     """
     require_matplotlib()
     output.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,7 @@ def run_demo(
 def demonstrate(
     places: Places, output: Path, n_neighbors: int, preference: float, n_jobs: int | None, echo: _Echo
 ) -> DemoFigures:
-    """Do for any places what `run_demo` does for the world's; the parameters are the same.
+    """Run the demonstration on given places; parameters are those of `run_demo`.
 
     Returns
     -------
@@ -164,16 +164,16 @@ def demonstrate(
 
 
 def great_circle_graph(places: Places, n_neighbors: int, n_jobs: int | None = None) -> Any:
-    """Link each place with its nearest.
+    """Link each place to its nearest places.
 
     Parameters
     ----------
     places : Places
         The points of the graph.
     n_neighbors : int
-        Edges from each place.
+        Number of edges from each place.
     n_jobs : int or None
-        Threads to use; None for one a core.
+        Number of threads; None: one per processor.
 
     Returns
     -------
@@ -187,7 +187,7 @@ def great_circle_graph(places: Places, n_neighbors: int, n_jobs: int | None = No
 
 
 def _cluster_places(graph: Any, preference: float, n_jobs: int | None, echo: _Echo) -> Clustering:
-    """Cluster the places, with a line every so many sweeps.
+    """Cluster the places, and report some of the sweeps.
 
     Parameters
     ----------
@@ -196,9 +196,9 @@ def _cluster_places(graph: Any, preference: float, n_jobs: int | None, echo: _Ec
     preference : float
         Minus the cost of an exemplar in km.
     n_jobs : int or None
-        Threads to use; None for one a core.
+        Number of threads; None: one per processor.
     echo : callable
-        Told how the run gets on.
+        Called with a line about the run every 25 sweeps.
 
     Returns
     -------
@@ -213,7 +213,7 @@ def _cluster_places(graph: Any, preference: float, n_jobs: int | None, echo: _Ec
 
 
 def peak_memory() -> int | None:
-    """Return the most memory this process has held so far, in bytes; None where the system does not say."""
+    """Return the peak memory of this process in bytes; None if the system does not report it."""
     if sys.platform == "win32":
         return None
     import resource
@@ -224,7 +224,7 @@ def peak_memory() -> int | None:
 
 def _squared_chords_to_arcs(similarity: NDArray[np.float32]) -> None:
     """Turn minus squared straight distances into minus distances along the surface, in km, in place."""
-    # In place, step by step: the graph is by far the largest thing in memory.
+    # In place, step by step: a copy of the graph would double the peak memory.
     diameter = np.float32(2.0 * EARTH_RADIUS_KM)
     np.sqrt(np.abs(similarity, out=similarity), out=similarity)
     np.divide(similarity, diameter, out=similarity)
@@ -233,14 +233,14 @@ def _squared_chords_to_arcs(similarity: NDArray[np.float32]) -> None:
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:
-    """Return what ``work`` returns, and the seconds it took."""
+    """Call ``work``; return its result and the seconds it took."""
     start = time.perf_counter()
     result = work()
     return result, time.perf_counter() - start
 
 
 def _caption(regions: Regions, found: Clustering, n_edges: int, preference: float) -> Caption:
-    """Put the figures into words for the map."""
+    """Return the caption of the map, with the figures of the run."""
     facts = (
         f"{len(regions.places):,} places",
         f"{n_edges / 1e6:.1f} million edges",

@@ -1,4 +1,4 @@
-"""The map of a hierarchy: places in the colours of the coarsest clusters, and the tree of exemplars on it."""
+"""The map of a hierarchy: places in the colours of the coarsest clusters, and the tree of exemplars."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from sparse_ap.plotting.colours import ON_DARK, spread_colours
 __all__ = ["RING", "Sheet", "continent_level", "draw_names", "draw_tree", "largest_first", "tree_caption"]
 
 _N_CONTINENTS = 8
-"""The coarsest level drawn has about so many clusters, a colour each."""
+"""Approximate number of clusters, each with its colour, on the coarsest level drawn."""
 
 RING = 10.0
-"""Pixels from the middle of a ring around the coarsest exemplars to its edge."""
+"""Radius in pixels of the rings around the coarsest exemplars."""
 
 _SHADES = (0.62, 0.95, 0.42)
-"""How bright the parts of a cluster are, so that they can be told apart."""
+"""Brightness of the parts of a cluster, by which they can be told apart."""
 
 
 def continent_level(tree: Hierarchy) -> int:
-    """Return the coarsest level drawn."""
+    """Return the coarsest level to draw."""
     return tree.nearest_level(_N_CONTINENTS)
 
 
 def tree_caption(tree: Hierarchy) -> Caption:
-    """Say on the map of the hierarchy how many there are on each level."""
+    """Return the caption of the map, with the number of clusters on each level."""
     coarsest = continent_level(tree)
     counts = [f"{n:,}" for n in tree.n_clusters[: coarsest + 1]]
     facts = (
@@ -64,13 +64,13 @@ def draw_tree(places: Places, tree: Hierarchy, caption: Caption, path: Path) -> 
     Parameters
     ----------
     places : Places
-        What the points are.
+        The places, which are the points of the hierarchy.
     tree : Hierarchy
-        Of them.
+        A hierarchy of the places.
     caption : Caption
-        What to write around the map.
+        The texts around the map.
     path : Path
-        The PNG file to write, overwritten if there is one.
+        The PNG file to write; an existing file is overwritten.
 
     Raises
     ------
@@ -93,24 +93,24 @@ def draw_tree(places: Places, tree: Hierarchy, caption: Caption, path: Path) -> 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sheet:
-    """The hierarchy as it lies on the map.
+    """The hierarchy, projected onto the map.
 
     Attributes
     ----------
     names : tuple of str
-        What each place is called.
+        Name of each place.
     tree : Hierarchy
-        Clusters of the places.
+        A hierarchy of the places.
     coarsest : int
         The coarsest level drawn.
     east : ndarray of float64, shape (n_places,)
         Degrees east of the central meridian.
     points : ndarray of float64, shape (n_places, 2)
-        Where each place is on the map.
+        Position of each place on the map.
     colours : ndarray of float64, shape (n_places, 3)
         Colour of each place's cluster on the coarsest level: red, green and blue.
     shades : ndarray of float64, shape (n_places,)
-        How bright its cluster on the level below is.
+        Brightness of each place, by its cluster on the level below the coarsest.
     """
 
     names: tuple[str, ...]
@@ -146,18 +146,18 @@ class Sheet:
 
 
 def _draw_places(axes: Any, sheet: Sheet) -> None:
-    """Draw each place as a point of the colour and shade of its clusters."""
+    """Draw each place as a dot in the colour and brightness of its clusters."""
     colours = sheet.colours * sheet.shades[:, None]
     axes.scatter(*sheet.points.T, c=colours, s=0.5, linewidths=0, alpha=0.8, zorder=2)
 
 
 def _draw_branches(axes: Any, sheet: Sheet, level: int) -> None:
-    """Draw a line from each exemplar of a level to that which represents it on the next."""
+    """Draw a line from each exemplar of a level to its own exemplar on the next level."""
     from matplotlib.collections import LineCollection
 
     start = sheet.tree.exemplars(level)
     stop = sheet.tree.exemplars(level + 1)[sheet.tree.parents(level)]
-    # A line between the two sides of the map's edge would run across the whole map.
+    # A line across the map's edge would be drawn through the whole map.
     whole = (np.abs(sheet.east[start] - sheet.east[stop]) < 180.0) & (start != stop)
     start, stop = start[whole], stop[whole]
     lines = np.stack([sheet.points[start], sheet.points[stop]], axis=1)
@@ -176,7 +176,7 @@ def _draw_branches(axes: Any, sheet: Sheet, level: int) -> None:
 
 
 def _draw_exemplars(axes: Any, sheet: Sheet, level: int) -> None:
-    """Draw each exemplar of a level as a dot, the larger the coarser the level; the coarsest in rings."""
+    """Draw each exemplar of a level as a dot, larger on coarser levels."""
     exemplars = sheet.tree.exemplars(level)
     below = sheet.coarsest - level
     axes.scatter(
@@ -186,7 +186,7 @@ def _draw_exemplars(axes: Any, sheet: Sheet, level: int) -> None:
 
 
 def draw_names(axes: Any, sheet: Sheet) -> None:
-    """Name the coarsest exemplars, and those of the level below that are not covered and find room."""
+    """Write the names of the coarsest exemplars, and of visible ones below as far as there is room."""
     coarse = largest_first(sheet.tree, sheet.coarsest)
     finer = [i for i in largest_first(sheet.tree, max(0, sheet.coarsest - 1)) if i not in coarse]
     rings = _boxes(axes, sheet.points[coarse], RING)
@@ -197,19 +197,19 @@ def draw_names(axes: Any, sheet: Sheet) -> None:
 
 
 def _boxes(axes: Any, points: NDArray[np.float64], radius: float) -> list[Box]:
-    """Return squares around points of the map."""
+    """Return squares around points of the map, in pixels."""
     return [Box(x, y, 0.0, 0.0).padded(radius) for x, y in axes.transData.transform(points)]
 
 
 def _place_names(
     axes: Any, sheet: Sheet, exemplars: list[int], marks: list[Box], fontsize: float, fontweight: str
 ) -> list[Box]:
-    """Write names that cover neither each other nor the marks; return where they are."""
+    """Write names that cover neither each other nor the marks; return their rectangles."""
     from matplotlib.patheffects import withStroke
 
     halo = [withStroke(linewidth=0.25 * fontsize, foreground=SPACE)]
     style = {"fontsize": fontsize, "fontweight": fontweight, "color": INK, "va": "bottom", "zorder": 30}
-    # A name's size is known once it is written: each is written, measured, then moved or taken away.
+    # The size of a text is known only once it is drawn: draw all, measure, then move or remove each.
     texts = [axes.text(0, 0, sheet.names[i], path_effects=halo, **style) for i in exemplars]
     extents = [text.get_window_extent().size for text in texts]
     anchors = axes.transData.transform(sheet.points[exemplars])
@@ -223,5 +223,5 @@ def _place_names(
 
 
 def largest_first(tree: Hierarchy, level: int) -> list[int]:
-    """Return the exemplars of a level, that of the largest cluster first."""
+    """Return the exemplars of a level, in descending order of their clusters' sizes."""
     return [int(i) for i in tree.exemplars(level)[np.argsort(-tree.sizes(level), kind="stable")]]
