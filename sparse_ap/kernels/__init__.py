@@ -1,1 +1,1 @@
-"""The kernels: everything that is done to edges, one reading of them a file."""
+"""The kernels: passes over the edges and their compiled loops, and exact sums."""

@@ -1,4 +1,4 @@
-"""Passes that read labels off a set of exemplars."""
+"""Passes that assign points to given exemplars, or evaluate the assignment."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ __all__ = [
 
 
 class ExemplarVectors(NamedTuple):
-    """Which points are exemplars."""
+    """Vectors: whether each point is an exemplar."""
 
     exemplar: BoolArray
 
 
 class RankedVectors(NamedTuple):
-    """Which points are exemplars, and the user's number of each point."""
+    """Vectors: whether each point is an exemplar, and the user's number of each point."""
 
     exemplar: BoolArray
     user_id: Int32Array
 
 
 class AssignmentRows(NamedTuple):
-    """Written: each row's exemplar (-1: no edge to any), and the similarity to it (0 for itself)."""
+    """Rows, written: each row's exemplar, -1 without an edge to any, and its similarity, 0 for exemplars."""
 
     chosen: Int32Array
     similarity: FloatArray
@@ -45,27 +45,27 @@ class AssignmentRows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a set of exemplars is worth.
+    """Net similarity and coverage of an exemplar set; the tally of `EvaluationPass`.
 
     Attributes
     ----------
     net_similarity : float
-        If every point that no exemplar reaches were its own exemplar, and represented nobody else.
+        Net similarity if every point without an edge to an exemplar contributed its preference.
     n_uncovered : int
-        Those points.
+        Number of points without an edge to an exemplar.
     """
 
     net_similarity: float = 0.0
     n_uncovered: int = 0
 
     def __add__(self, other: Evaluation) -> Evaluation:
-        """Combine with another block's; exact, since net similarities lie on a grid."""
+        """Add the values of another block; exact, since net similarities lie on a grid."""
         return Evaluation(self.net_similarity + other.net_similarity, self.n_uncovered + other.n_uncovered)
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPass:
-    """Value a set of exemplars without writing any label down."""
+    """Evaluate an exemplar set without storing labels."""
 
     grid: Grid
 
@@ -75,13 +75,13 @@ class EvaluationPass:
 
     @property
     def nothing(self) -> Evaluation:
-        """No point looked at."""
+        """The evaluation of no points."""
         return Evaluation()
 
     def __call__(
         self, block: Block, vectors: ExemplarVectors, rows: PreferenceRows, columns: Columns
     ) -> Evaluation:
-        """Value one block's points."""
+        """Evaluate one block's points."""
         return Evaluation(
             *_evaluate(
                 block.rows.start,
@@ -97,7 +97,7 @@ class EvaluationPass:
 
 @dataclass(frozen=True, slots=True)
 class AssignmentPass:
-    """Give every point to its most similar exemplar; among equals to the user's first."""
+    """Assign every point to its most similar exemplar; among equals, to the user's first."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()

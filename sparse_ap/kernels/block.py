@@ -1,4 +1,4 @@
-"""Consecutive rows of a graph with their edges, and the types of arrays."""
+"""`Block`: consecutive rows of a graph with their edges; and the types of arrays."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ BoolArray = NDArray[np.bool_]
 
 
 class RowCut(NamedTuple):
-    """Consecutive rows ``start`` to ``stop`` (exclusive)."""
+    """Consecutive rows from ``start`` up to but excluding ``stop``."""
 
     start: int
     stop: int
 
     def of(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return the part of a per-point array that belongs to these rows, as a view."""
+        """Return the rows' part of an array over all points, as a view."""
         return values[self.start : self.stop]
 
 
@@ -35,12 +35,12 @@ class Block:
     Attributes
     ----------
     rows : RowCut
-        Which rows of the graph these are.
+        Numbers of these rows in the whole graph.
     n_points : int
         Number of rows, and of columns, of the whole graph.
     indptr : ndarray of int64, shape (rows + 1,)
-        Where each row's edges begin *in the whole graph*: ``indptr[0]`` is the number of edges
-        stored before this block.
+        Start of each row's edges *in the whole graph*: ``indptr[0]`` is the number of edges stored before
+        this block.
     indices : ndarray of int32, shape (edges,)
         Column of each edge: the candidate exemplar k of s(i, k).
     data : ndarray of float32 or float64, shape (edges,)
@@ -55,9 +55,9 @@ class Block:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the arrays."""
+        """Bytes of the arrays."""
         return self.indptr.nbytes + self.indices.nbytes + self.data.nbytes
 
     def __sizeof__(self) -> int:
-        """Return the memory of the arrays, which is what dask reckons with."""
+        """Return the bytes of the arrays, which dask uses to estimate memory."""
         return self.nbytes

@@ -1,7 +1,7 @@
-"""The classic scheme: the paper's updates, with every r and every a damped and kept.
+"""The classic scheme: the updates of Frey & Dueck (2007), every responsibility and availability damped.
 
-It is the reference: the same exemplars as scikit-learn and R on the same input. Two float64 of state an
-edge, so in memory only.
+It is the reference: it gives the same exemplars as scikit-learn and R on the same input. It keeps two float64
+numbers for each edge, so the graph must be in memory.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ __all__ = ["ClassicRows", "ClassicSweep", "ClassicVectors", "Messages"]
 
 
 class ClassicVectors(NamedTuple):
-    """What a sweep gathers by column: the column totals D + T of the sweep before."""
+    """Vectors of a sweep: the column totals D + T of the sweep before."""
 
     total: FloatArray
 
 
 class ClassicRows(NamedTuple):
-    """What a sweep reads (p, T) and updates (D = r(i,i), which is damped) by row."""
+    """Rows of a sweep: p and T, which it reads, and D = r(i,i), which it damps and updates."""
 
     preference: Float64Array
     support: Float64Array
     self_responsibility: Float64Array
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return nothing: the loop has these arrays too, and the messages are not kept on disk."""
+        """Return an empty dictionary: the loop has these arrays, and messages are not saved."""
         return {}
 
 
 class Messages(NamedTuple):
-    """The damped messages of every stored edge, in the order stored; updated in place.
+    """The damped messages of every stored edge, in storage order; updated in place.
 
     Attributes
     ----------
     responsibility, availability : ndarray of float64, shape (n_edges,)
-        r(i,k), and a(i,k) of the sweep before: it is brought up to date when its row is next read.
+        r(i,k) of this sweep and a(i,k) of the sweep before; a(i,k) is updated when its row is read again.
     """
 
     responsibility: Float64Array
@@ -58,11 +58,11 @@ class Messages(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassicSweep:
-    """One update of every message.
+    """The pass that updates every message once.
 
-    The availabilities of a sweep need column totals that are complete only when every row has been
-    read. So they are updated at the beginning of the next sweep, when their row is in cache anyway:
-    every edge is read once a sweep, not twice.
+    The availabilities of a sweep need column totals, which are complete only when every row has been
+    read. So they are updated at the beginning of the next sweep, while their row is in cache anyway:
+    every edge is read once per sweep, not twice.
     """
 
     damping: float
@@ -75,7 +75,7 @@ class ClassicSweep:
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: ClassicVectors, rows: ClassicRows, columns: Columns) -> int:
-        """Update one block's rows, and add the positive responsibilities to the columns."""
+        """Update the messages of one block's rows, and add positive responsibilities to the columns."""
         edges = slice(block.indptr[0], block.indptr[-1])
         _sweep(
             block.indptr,
@@ -108,6 +108,8 @@ def _sweep(
     for i in range(len(rows.preference)):
         first, last = np.uint64(indptr[i] - indptr[0]), np.uint64(indptr[i + 1] - indptr[0])
         if first == last:
+            # A point without candidates has an infinite r(i,i); a finite number beyond all totals stands for
+            # it.
             rows.self_responsibility[i] = no_rival
             continue
         _update_availabilities(indices, total, messages, first, last, damping)
@@ -133,7 +135,7 @@ def _update_availabilities(
 
 @numba.njit(nogil=True, cache=True)
 def _top_two(data: Any, availability: Any, first: Any, last: Any, diagonal: float) -> Any:
-    """Return the largest a + s, the second largest, and where the first is; ``last`` is the diagonal."""
+    """Return the two largest a + s of a row, and the place of the first; ``last`` is the diagonal."""
     best, second, winner = diagonal, -np.inf, last
     for j in range(first, last):
         v = availability[j] + np.float64(data[j])

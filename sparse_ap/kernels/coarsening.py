@@ -1,7 +1,7 @@
-"""The pass that contracts the graph: how many edges there are between every two clusters.
+"""The pass that coarsens a graph: it counts the edges between every two clusters.
 
-Of many clusters there may be more pairs than fit into memory. Then only those are counted that have one of a
-range of clusters; the range is halved whenever they become too many.
+With many clusters, the pairs may not fit into memory. Then only pairs with a cluster in some range are
+counted, and the range is halved whenever its pairs become too many.
 """
 
 from __future__ import annotations
@@ -20,26 +20,25 @@ from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 
 __all__ = ["ClusterVectors", "CoarseningPass", "Links", "Pairs", "weights"]
 
-# Of one edge: float32 holds whole numbers up to here.
+# Largest weight of an edge: float32 holds all whole numbers up to 2**24.
 _MOST = 1 << 24
 
 
 class ClusterVectors(NamedTuple):
-    """The cluster of each point."""
+    """Vectors: the cluster of each point."""
 
     label: Int32Array
 
 
 class Pairs(NamedTuple):
-    """Pairs of clusters, and the edges between the two, in both directions.
+    """Pairs of clusters, with the number of edges between the two in both directions.
 
     Attributes
     ----------
     pair : ndarray of int64
-        The smaller number times the number of clusters, plus the other, which may be the same; ascending,
-        each once.
+        a * n_clusters + b for the pair a <= b; ascending, each pair once. a = b stands for edges inside a.
     n_edges : ndarray of int64
-        How many, or their weight.
+        Number, or total weight, of the edges of each pair.
     """
 
     pair: Int64Array
@@ -48,17 +47,17 @@ class Pairs(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Links:
-    """The edges between any two clusters of which one, at least, is in a range.
+    """The edges between clusters of which at least one is in a range; the tally of `CoarseningPass`.
 
     Attributes
     ----------
     n_clusters : int
     start, stop : int
-        The range of clusters.
+        The range of clusters, ``stop`` excluded.
     most : int
-        Pairs above which the range is halved.
+        Number of pairs above which the range is halved.
     runs : tuple of Pairs
-        Each at least twice as long as the next: so few are merged often, as in a merge sort.
+        Each at least twice as long as the next, so that, as in a merge sort, an edge is merged few times.
     """
 
     n_clusters: int
@@ -69,16 +68,16 @@ class Links:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the range is that of all clusters."""
+        """Whether the range covers all clusters."""
         return self.start == 0 and self.stop == self.n_clusters
 
     @property
     def n_pairs(self) -> int:
-        """How many pairs are held: at most twice as many as there are."""
+        """Number of pairs in all runs: at most twice the number of distinct pairs."""
         return sum(map(_length, self.runs))
 
     def with_edges(self, a: NDArray[Any], b: NDArray[Any], weight: Int64Array | None = None) -> Links:
-        """Add edges between clusters a and b; without weights each weighs 1."""
+        """Return the links with edges between clusters a and b added; without weights each weighs 1."""
         lower, upper = np.minimum(a, b), np.maximum(a, b)
         if not self.is_complete:
             inside = self._inside(lower, upper)
@@ -88,14 +87,14 @@ class Links:
         return replace(self, runs=(_added_up(pair, weight),)) + self if len(pair) else self
 
     def __add__(self, other: Links) -> Links:
-        """Combine with another block's."""
+        """Combine with another block's links on the smaller range; halve that while it has too many pairs."""
         links = self._below(other.stop)._merging(other._below(self.stop).runs)
         while links.stop - links.start > 1 and links.n_pairs > self.most:
             links = links._below(links.start + (links.stop - links.start) // 2)._merging(())
         return links
 
     def __eq__(self, other: object) -> bool:
-        """Whether they are the same, in however many runs."""
+        """Whether two links are equal, however they are divided into runs."""
         return (
             isinstance(other, Links)
             and (self.n_clusters, self.start, self.stop) == (other.n_clusters, other.start, other.stop)
@@ -103,7 +102,7 @@ class Links:
         )
 
     def merged(self) -> Pairs:
-        """Return all of them as one run."""
+        """Return all pairs as one run."""
         is_complete = Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
         for run in reversed(self.runs):
             is_complete = _merged(run, is_complete)
@@ -118,7 +117,7 @@ class Links:
         return replace(self, runs=tuple(runs))
 
     def _below(self, stop: int) -> Links:
-        """Return those of a shorter range."""
+        """Return the links of a range that ends at ``stop``, or earlier."""
         if stop >= self.stop:
             return self
         links = replace(self, stop=stop)
@@ -126,7 +125,7 @@ class Links:
         return replace(links, runs=tuple(Pairs(run.pair[i], run.n_edges[i]) for run, i in inside))
 
     def _inside(self, lower: NDArray[Any], upper: NDArray[Any]) -> BoolArray:
-        """Whether one of the two is in the range."""
+        """Whether one of the two clusters of each pair is in the range."""
         within: BoolArray = (lower >= self.start) & (lower < self.stop)
         return within | ((upper >= self.start) & (upper < self.stop))
 
@@ -144,12 +143,12 @@ def _added_up(pair: Int64Array, weight: Int64Array | None) -> Pairs:
 
 
 def weights(block: Block) -> Int64Array:
-    """Return the weights that a block of a graph of weights holds.
+    """Return the integer weights of a block's edges.
 
     Raises
     ------
     InvalidInputError
-        One is no whole number from 0.
+        A weight is not a whole number from 0 to 2**24.
     """
     wrong = np.flatnonzero(~((block.data >= 0) & (block.data <= _MOST) & (block.data == np.rint(block.data))))
     if len(wrong):
@@ -166,12 +165,14 @@ def weights(block: Block) -> Int64Array:
 class CoarseningPass:
     """Count the edges between clusters, or add up their weights.
 
+    The counts are the tally, not columns, since they belong to pairs of clusters.
+
     Attributes
     ----------
     nothing : Links
-        Says of which clusters.
+        Links without edges, which give the number of clusters, the range, and the limit.
     weigh : callable, optional
-        Returns the weights of a block's edges. None: each weighs 1.
+        Function from a block to the weights of its edges. None: each edge weighs 1.
     """
 
     nothing: Links
@@ -181,7 +182,7 @@ class CoarseningPass:
     writes: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, block: Block, vectors: ClusterVectors, rows: tuple[()], columns: Columns) -> Links:
-        """Count one block's."""
+        """Count the edges of one block."""
         own = np.repeat(block.rows.of(vectors.label), np.diff(block.indptr))
         weight = None if self.weigh is None else self.weigh(block)
         return self.nothing.with_edges(own, vectors.label[block.indices], weight)
@@ -196,7 +197,7 @@ def _merged(left: Pairs, right: Pairs) -> Pairs:
 
 @numba.njit(nogil=True, cache=True)
 def _merge(left: Any, right: Any, pair: Any, n_edges: Any) -> int:
-    """Merge two runs into the arrays given; return how many pairs there are."""
+    """Merge two runs into the arrays given; return the number of pairs."""
     i = j = n = 0
     while i < len(left.pair) or j < len(right.pair):
         takes_left = j == len(right.pair) or (i < len(left.pair) and left.pair[i] <= right.pair[j])

@@ -1,14 +1,15 @@
 """The compact scheme: damped affinity propagation whose edges carry no state.
 
-In row i every responsibility is s - best but the winner's, which is s - second. So the damped
+In row i every responsibility is s - best, except that of the winner, s - second. So the damped
 responsibilities of a row are a damped mean of its best (one number) and a correction for the few edges
-that have lately been winners; two are kept. With w from w <- damping w + (1 - damping), at first 0::
+that were winners lately; two are kept. With w from w <- damping w + (1 - damping), at first 0::
 
     r(i,k) = w s(i,k) - mean_i - (delta1_i if k is edge1_i, delta2_i if k is edge2_i, else 0)
 
-which is exactly the damped r of the classic scheme while a row has had at most two winners in memory.
-Availabilities come from the damped column totals G: a(i,k) = min(0, G_k - max(0, r(i,k))). At a fixed
-point w = 1, mean = best and delta = second - best, so the fixed points are those of the paper.
+which is exactly the damped r of the classic scheme (Frey & Dueck 2007), as long as a row had at most two
+winners within memory. Availabilities come from the damped column totals G: a(i,k) = min(0, G_k - max(0,
+r(i,k))). At a fixed point w = 1, mean = best and delta = second - best, so the fixed points are those of the
+paper. docs/design/0004-kernel.md has the measurements.
 """
 
 from __future__ import annotations
@@ -26,32 +27,32 @@ from sparse_ap.kernels.exact_sum import Grid, on_grid
 
 __all__ = ["DIAGONAL", "NOBODY", "CompactRows", "CompactSweep", "SweepVectors"]
 
-# Places in a row that are no edge: the diagonal, and none.
+# Places in a row that are not edges: the diagonal, and no place at all.
 DIAGONAL = -1
 NOBODY = -2
 
 
 class SweepVectors(NamedTuple):
-    """What a sweep gathers by column: the damped totals G, in the precision of the similarities."""
+    """Vectors of a sweep: the damped totals G, in the precision of the similarities."""
 
     total: FloatArray
 
 
 class CompactRows(NamedTuple):
-    """What a sweep reads and writes by row.
+    """Rows of a sweep: the state of every row.
 
     Attributes
     ----------
     preference, support : ndarray of float64
-        p_i and T_i; only read.
+        p_i and T_i; read only.
     self_responsibility : ndarray of float64
-        D_i = r(i,i); only written.
-    mean : ndarray of the similarities' type
-        Damped mean of the row's best.
+        D_i = r(i,i); written only.
+    mean : ndarray, in the dtype of the similarities
+        Damped mean of the row's best value.
     edge1, edge2 : ndarray of int32
-        The row's last winner and the winner before it: places within the row, or DIAGONAL, or NOBODY.
-    delta1, delta2 : ndarray of the similarities' type
-        Their corrections, never positive.
+        Place within the row of the last winner and of the one before; or DIAGONAL, or NOBODY.
+    delta1, delta2 : ndarray, in the dtype of the similarities
+        Corrections of these two winners, never positive.
     """
 
     preference: Float64Array
@@ -81,7 +82,7 @@ class CompactRows(NamedTuple):
         )
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return what the loop has not, by its names in checkpoints, which are part of the format."""
+        """Return the arrays that the loop lacks, by their names in checkpoints (part of the format)."""
         return {
             "mean": self.mean,
             "edge1": self.edge1,
@@ -92,7 +93,7 @@ class CompactRows(NamedTuple):
 
 
 class SweepWeights(NamedTuple):
-    """The damping of a sweep in the precision of the similarities, and w before and after it."""
+    """Damping, 1 - damping, and w before and after a sweep, in the precision of the similarities."""
 
     damping: Any
     undamped: Any
@@ -102,7 +103,7 @@ class SweepWeights(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CompactSweep:
-    """One update of every message.
+    """The pass that updates every message once.
 
     Attributes
     ----------
@@ -111,7 +112,7 @@ class CompactSweep:
     weight_before, weight : float
         w before and after this sweep.
     grid : Grid
-        For the column totals.
+        Grid of the column totals.
     """
 
     damping: float
@@ -145,12 +146,12 @@ class CompactSweep:
         )
 
 
-# The work of a sweep is done row by row, in a buffer that stays in the first-level cache. Every
-# candidate's value is first computed as if no edge had a correction, then the two corrected edges are
-# patched: loops without branches. The totals are patched in the same way, by subtracting and adding,
-# which is exact on the grid. Similarities stay in their own precision, hence `zero`: a float literal
-# would promote float32 to float64. Unsigned places spare the test for negative indices. The checks on
-# e1 and e2 stand here and not in the functions called, which would then not be inlined (a third slower).
+# A sweep works row by row, in a buffer that stays in the first-level cache. It first computes every
+# candidate's value as if no edge had a correction, then patches the two corrected edges: loops without
+# branches. The totals are patched in the same way, by subtracting and adding, which is exact on the grid.
+# Similarities keep their precision, hence `zero`: a float literal would promote float32 to float64. Unsigned
+# places avoid the test for negative indices. The checks of e1 and e2 are here, not in the functions called:
+# these would not be inlined then, and the sweep would take a third longer.
 
 
 @numba.njit(nogil=True, cache=True)
@@ -170,6 +171,8 @@ def _sweep(
         first = np.uint64(indptr[i] - indptr[0])
         degree = np.uint64(indptr[i + 1] - indptr[i])
         if degree == 0:
+            # A point without candidates has an infinite r(i,i); a finite number beyond all totals stands for
+            # it.
             rows.self_responsibility[i] = no_rival
             continue
         u, e1, d1, e2, d2 = rows.mean[i], rows.edge1[i], rows.delta1[i], rows.edge2[i], rows.delta2[i]
@@ -206,7 +209,7 @@ def _longest_row(indptr: Any) -> int:
 
 @numba.njit(nogil=True, cache=True)
 def _value(indices: Any, data: Any, total: Any, edge: Any, weight: Any, u: Any) -> Any:
-    """Return a + s of one edge, whose damped responsibility is weight * s - u."""
+    """Return a + s of an edge, whose damped responsibility is weight * s - u."""
     zero = data.dtype.type(0)
     s = data[edge]
     r = weight * s - u
@@ -216,7 +219,7 @@ def _value(indices: Any, data: Any, total: Any, edge: Any, weight: Any, u: Any) 
 
 @numba.njit(nogil=True, cache=True)
 def _top_two(values: Any, degree: Any, diagonal: Any) -> Any:
-    """Return the largest value, the second largest, and the place of the first; no branches."""
+    """Return the two largest values and the place of the first, without branches."""
     best, second, winner = diagonal, -values.dtype.type(np.inf), np.int32(DIAGONAL)
     for j in range(degree):
         v = values[j]
@@ -229,9 +232,9 @@ def _top_two(values: Any, degree: Any, diagonal: Any) -> Any:
 
 @numba.njit(nogil=True, cache=True)
 def _remember(e1: Any, d1: Any, e2: Any, d2: Any, winner: Any, change: Any) -> Any:
-    """Add the winner's change; a new winner takes the place of the older of the two.
+    """Add the winner's change to its correction; a new winner replaces the older of the two.
 
-    Where best and second are tied nobody has won: the result must not depend on which is named.
+    With a tie between best and second there is no winner: which one comes first must not matter.
     """
     if change == 0:
         return e1, d1, e2, d2
@@ -257,7 +260,7 @@ def _add_support(
 def _correct_support(
     indices: Any, data: Any, edge: Any, delta: Any, weight: Any, u: Any, shift: float, totals: Any
 ) -> None:
-    """Replace what `_add_support` added for an edge by what its correction makes of it."""
+    """Replace the summand that `_add_support` added for an edge by the corrected one."""
     zero = data.dtype.type(0)
     r = weight * data[edge] - u
     corrected = weight * data[edge] - (u + delta)

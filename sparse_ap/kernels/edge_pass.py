@@ -1,15 +1,16 @@
-"""What a pass is: one reading of every edge, block by block.
+"""The contract of passes: a pass reads every edge once, block by block.
 
 A pass is a small frozen record of parameters that can be called on a block. It may
 
 * read **vectors**: arrays over all points, gathered by column, the same for every block;
-* read and write **rows**: arrays over all points of which it sees only its block's part. It says which
-  it reads and which it writes: an executor without shared memory sends those and fetches these;
-* add to **columns**: arrays over all points, of which every thread has its own share. How shares
-  combine is named by the pass, and is always exact: no order of blocks can change a bit;
-* return a **tally**: anything with an exact ``+``.
+* read and write **rows**: arrays over all points, of which each call sees the part of its block. The pass
+  declares the rows that it reads and writes, so that an executor without shared memory can send and fetch
+  them;
+* add to **columns**: arrays over all points, of which every thread has its own share. The pass declares how
+  the shares combine, which is always exact: no order of blocks can change a bit;
+* return a **tally**: any value with an exact ``+``.
 
-Who reads the blocks, where from and in what order, is not its business.
+A pass does not depend on the reader of the blocks, their origin, or their order.
 """
 
 from __future__ import annotations
@@ -28,30 +29,37 @@ Columns = tuple[NDArray[Any], ...]
 
 
 class Tally(Protocol):
-    """Totals over blocks."""
+    """A value added up over blocks, exactly."""
 
     def __add__(self, other: Self, /) -> Self:
-        """Combine with another block's; exact, so in any order."""
+        """Combine with another block's tally; exact, hence independent of the order."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnReduction:
-    """How the threads' shares of one array over the columns combine."""
+    """The exact operation that combines the threads' shares of a column.
+
+    Attributes
+    ----------
+    combine : ufunc
+    dtype : type
+        Element type of the column.
+    """
 
     combine: np.ufunc
     dtype: type[np.generic]
 
     def new_share(self, n_points: int) -> NDArray[Any]:
-        """Return room for a share; whoever fills it begins by setting it to zero."""
+        """Return an uninitialised share; its user sets it to zero first."""
         return np.empty(n_points, self.dtype)
 
 
-#: Sums of float64 values that a `Grid` has rounded: exact.
+#: Sums of float64 values that a `Grid` has rounded, which are exact.
 EXACT_SUM = ColumnReduction(np.add, np.float64)
 #: Counts of edges.
 COUNT = ColumnReduction(np.add, np.int32)
-#: The largest of numbers from 0.
+#: Maxima of nonnegative integers.
 LARGEST = ColumnReduction(np.maximum, np.int32)
 
 VectorsT = TypeVar("VectorsT", bound=tuple[Any, ...], contravariant=True)
@@ -60,18 +68,18 @@ TallyT = TypeVar("TallyT", bound=Tally, covariant=True)
 
 
 class Pass(Protocol[VectorsT, RowsT, TallyT]):
-    """One reading of every edge."""
+    """A pass: one reading of every edge (see the module)."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]]
-    #: Names of the rows it reads, and of those it writes; what it writes and does not read it writes in full.
+    #: Names of the rows that the pass reads and writes; rows that it only writes it fills completely.
     reads: ClassVar[tuple[str, ...]]
     writes: ClassVar[tuple[str, ...]]
 
     @property
     def nothing(self) -> TallyT:
-        """The tally of no block at all."""
+        """The tally of no blocks."""
         ...
 
     def __call__(self, block: Block, vectors: VectorsT, rows: RowsT, columns: Columns) -> TallyT:
-        """Read one block."""
+        """Read one block: write its rows, add to the columns, and return its tally."""
         ...

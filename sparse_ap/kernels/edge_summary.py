@@ -1,4 +1,4 @@
-"""Counts, ranges and a checksum of the edges, in all, row by row and column by column."""
+"""Passes for counts, ranges and a checksum of the edges."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ __all__ = ["BestRows", "EdgeSummaryPass", "EdgeTally", "OutDegreePass", "OutDegr
 
 
 class BestRows(NamedTuple):
-    """Written: each row's largest similarity, -inf where it has no edge."""
+    """Rows, written: each row's largest similarity, -inf without an edge."""
 
     best: Float64Array
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeTally:
-    """How many edges there are, and how far they reach.
+    """Number, range and checksum of the edges; the tally of `EdgeSummaryPass`.
 
     Attributes
     ----------
     n_edges : int
     checksum : int
-        Of 64 bits, over rows, columns and similarities; in whatever order they are read.
+        64-bit sum of hashes of rows, columns and similarities, independent of their order.
     smallest, largest : float
-        Similarities; +inf and -inf where there is none.
+        Extremes of the similarities; +inf and -inf without edges.
     """
 
     n_edges: int = 0
@@ -39,7 +39,7 @@ class EdgeTally:
     largest: float = -np.inf
 
     def __add__(self, other: EdgeTally) -> EdgeTally:
-        """Combine with another block's."""
+        """Combine with another block's tally."""
         return EdgeTally(
             self.n_edges + other.n_edges,
             (self.checksum + other.checksum) % 2**64,
@@ -50,7 +50,7 @@ class EdgeTally:
 
 @dataclass(frozen=True, slots=True)
 class EdgeSummaryPass:
-    """Find how well each point could be represented at all, and by how many it could be chosen."""
+    """Find each point's largest similarity and in-degree, and a summary of all edges."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (COUNT,)
     reads: ClassVar[tuple[str, ...]] = ()
@@ -58,8 +58,9 @@ class EdgeSummaryPass:
     nothing: ClassVar[EdgeTally] = EdgeTally()
 
     def __call__(self, block: Block, vectors: tuple[()], rows: BestRows, columns: Columns) -> EdgeTally:
-        """Look at one block."""
+        """Summarise the edges of one block."""
         reach = _extent(block.indptr, block.indices, block.data, rows.best, columns[0])
+        # The bits are hashed, so the checksum sees every change of a similarity.
         bits = block.data.view(np.uint32 if block.data.itemsize == 4 else np.uint64)
         checksum = int(_checksum(block.rows.start, block.indptr, block.indices, bits))
         return EdgeTally(len(block.data), checksum, *reach)
@@ -82,7 +83,7 @@ def _extent(indptr: Any, indices: Any, data: Any, best: Any, in_degree: Any) -> 
 
 @numba.njit(nogil=True, cache=True)
 def _checksum(start: int, indptr: Any, indices: Any, bits: Any) -> Any:
-    """Add up a hash of every edge: the finaliser of splitmix64 (Steele, Lea & Flood 2014), halved."""
+    """Return the sum of hashes of all edges: splitmix64's finaliser (Steele, Lea & Flood 2014), halved."""
     total = np.uint64(0)
     for i in range(len(indptr) - 1):
         row = np.uint64(start + i) * np.uint64(0x9E3779B97F4A7C15)
@@ -95,14 +96,14 @@ def _checksum(start: int, indptr: Any, indices: Any, bits: Any) -> Any:
 
 
 class OutDegreeRows(NamedTuple):
-    """Written: each row's number of edges."""
+    """Rows, written: each row's number of edges."""
 
     degree: Int32Array
 
 
 @dataclass(frozen=True, slots=True)
 class OutDegreePass:
-    """Count edges where the store cannot tell: it may hold entries that are none."""
+    """Count the edges of each row, for stores whose ``indptr`` counts entries that are no edges too."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
@@ -110,6 +111,6 @@ class OutDegreePass:
     nothing: ClassVar[int] = 0  # no tally
 
     def __call__(self, block: Block, vectors: tuple[()], rows: OutDegreeRows, columns: Columns) -> int:
-        """Count one block's."""
+        """Count the edges of one block's rows."""
         rows.degree[:] = np.diff(block.indptr)
         return 0

@@ -1,4 +1,4 @@
-"""The pass that looks at the edges before anything is computed from them."""
+"""The pass that examines the stored entries before a run."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 __all__ = ["EntryStatistics", "StatisticsPass"]
 
 _NOWHERE = np.iinfo(np.int64).max
-# Of the fields of EntryStatistics; the others are rows.
+# Number of counts among the fields of EntryStatistics; the fields after them are row numbers.
 _N_COUNTS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class EntryStatistics:
-    """What the stored entries of a graph are.
+    """Counts of the stored entries of a graph, by kind; the tally of `StatisticsPass`.
 
     Attributes
     ----------
     n_entries, n_diagonal, n_duplicate, n_nan, n_plus_inf, n_minus_inf, n_outside : int
-        Stored entries: all; on the diagonal; further entries of a pair stored already; and off the
-        diagonal not a number; +inf; -inf (no edge); with a column id that is not a point's.
+        Numbers of entries: all; on the diagonal; repetitions of a pair; and, off the diagonal, NaN; +inf;
+        -inf (no edge); with a column id that is not a point's.
     n_alike_itself : int
-        Entries on the diagonal above 0: no distances.
+        Entries on the diagonal above 0, evidence that entries are not distances.
     n_nearest_first, n_best_first : int
-        Rows not in the order of their columns but of their values: rising from 0, as lists of distances
-        are; falling, as lists of similarities are.
+        Rows not sorted by column but by value: rising from 0, as lists of distances; or falling, as lists of
+        similarities.
     first_nan, first_infinite, first_outside : int
-        The first row with an entry counted in ``n_nan``, ``n_plus_inf``, ``n_outside``.
+        First row with an entry counted in ``n_nan``, ``n_plus_inf``, ``n_outside``.
     """
 
     n_entries: int = 0
@@ -51,7 +51,7 @@ class EntryStatistics:
     first_outside: int = _NOWHERE
 
     def __add__(self, other: EntryStatistics) -> EntryStatistics:
-        """Combine with another block's."""
+        """Combine with another block's statistics."""
         mine, others = astuple(self), astuple(other)
         sums = (a + b for a, b in zip(mine[:_N_COUNTS], others[:_N_COUNTS], strict=True))
         firsts = (min(a, b) for a, b in zip(mine[_N_COUNTS:], others[_N_COUNTS:], strict=True))
@@ -65,7 +65,7 @@ class EntryStatistics:
 
 @dataclass(frozen=True, slots=True)
 class StatisticsPass:
-    """Count what is stored."""
+    """Count the stored entries by kind."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
@@ -75,14 +75,14 @@ class StatisticsPass:
     def __call__(
         self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns
     ) -> EntryStatistics:
-        """Look at one block."""
+        """Count the entries of one block."""
         counts, firsts = _look(block.rows.start, block.n_points, block.indptr, block.indices, block.data)
         return EntryStatistics(len(block.data), *counts.tolist(), *firsts.tolist())
 
 
 @numba.njit(nogil=True, cache=True)
 def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tuple[Any, Any]:
-    # In the order of EntryStatistics, from n_diagonal on.
+    # Positions in counts are those of the fields of EntryStatistics, from n_diagonal on.
     counts = np.zeros(9, np.int64)
     firsts = np.full(3, _NOWHERE)
     for row in range(len(indptr) - 1):
@@ -122,7 +122,7 @@ def _ascending(columns: Any) -> bool:
 
 @numba.njit(nogil=True, cache=True)
 def _repeated(columns: Any) -> int:
-    """Count the entries of a row whose column has occurred in it before."""
+    """Return the number of entries of a row whose column occurred in it before."""
     repeated = 0
     columns = np.sort(columns)
     for edge in range(1, len(columns)):
@@ -132,7 +132,7 @@ def _repeated(columns: Any) -> int:
 
 @numba.njit(nogil=True, cache=True)
 def _nearest_first(values: Any) -> bool:
-    """Whether a row rises from 0 by its values: the point itself, then its neighbours by their distance."""
+    """Whether a row's values rise from 0: the point itself, then its neighbours by distance."""
     rising = bool(len(values) > 2 and values[0] == 0 and values[-1] > 0)
     for edge in range(1, len(values)):
         rising &= values[edge - 1] <= values[edge]
@@ -141,7 +141,7 @@ def _nearest_first(values: Any) -> bool:
 
 @numba.njit(nogil=True, cache=True)
 def _best_first(values: Any) -> bool:
-    """Whether a row falls by its values."""
+    """Whether a row's values fall."""
     falling = bool(values[0] > values[-1])
     for edge in range(1, len(values)):
         falling &= values[edge - 1] >= values[edge]

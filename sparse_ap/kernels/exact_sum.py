@@ -1,9 +1,9 @@
-"""Sums that do not depend on their order.
+"""Sums that do not depend on the order of the summands.
 
-Floating-point sums depend on the order of the summands, and the order on threads and blocks.
-So each summand is first rounded to a multiple of one quantum q, a power of two. Multiples of q add
-without error in float64 while the total stays below 2**53 q: such a sum is the same in every order
-(Demmel & Nguyen, ARITH 2013, use the same pre-rounding).
+Floating-point sums depend on the order of the summands, and this order on threads and blocks. So each
+summand is first rounded to a multiple of a quantum q, a power of two. Multiples of q add without error in
+float64 while the total stays below 2**53 q, so such a sum is the same in every order (the pre-rounding of
+Demmel & Nguyen, ARITH 2013; docs/design/0002-exact-sums.md).
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from sparse_ap.kernels.block import FloatArray
 
 __all__ = ["Grid", "exact_sum", "grid_sum", "on_grid"]
 
-# Below 2**-900 the quantum itself would be subnormal.
+# With a smaller limit the quantum itself would be subnormal.
 _LEAST_EXPONENT = -900
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Multiples of a quantum q = 2**-51 * ``limit``.
+    """The multiples of a quantum q = 2**-51 * ``limit``, on which sums are exact.
 
     Attributes
     ----------
     limit : float
-        A power of two. Summands up to ``limit`` in absolute value are rounded correctly, totals up to
-        twice ``limit`` are exact with a bit to spare.
+        A power of two. Summands up to ``limit`` in absolute value are rounded to nearest; totals up to
+        twice ``limit`` are exact, with a bit to spare.
     """
 
     limit: float
@@ -50,33 +50,34 @@ class Grid:
 
     @property
     def quantum(self) -> float:
-        """The distance q of two points of the grid."""
+        """The distance q between neighbouring points of the grid."""
         return self.limit * 2.0**-51
 
     @property
     def least_gain(self) -> float:
-        """Gains up to this are not told from rounding: 2**12 summands may each be half a quantum off."""
+        """Gains up to this value may be rounding errors: 2**12 summands, each off by half a quantum."""
         return self.limit * 2.0**-40
 
 
 @numba.njit(nogil=True, cache=True)
 def on_grid(x: float, shift: float) -> float:
-    """Round x to the grid; never compile this with fastmath, which would cancel the shift."""
+    """Round x to the grid. Never compile this with fastmath, which would cancel the shift."""
     return (x + shift) - shift
 
 
 def grid_sum(values: NDArray[np.float64]) -> float:
-    """Return the sum of an array, nearly: the same in every order."""
+    """Return the sum of an array, rounded to a grid: the same in every order."""
     most = float(np.abs(values).max(initial=0.0))
     shift = Grid.for_totals(most * len(values)).shift
     return float(((values + shift) - shift).sum())
 
 
+# Values converted to Python floats at a time: this bounds the memory of the list.
 _SUM_CHUNK = 1 << 14
 
 
 def exact_sum(values: FloatArray) -> float:
-    """Return the sum of an array, rounded once: the same in every order."""
+    """Return the sum of an array, rounded once (`math.fsum`): the same in every order."""
     return math.fsum(_as_floats(values))
 
 

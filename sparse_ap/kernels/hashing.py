@@ -1,4 +1,4 @@
-"""Random numbers that belong to points, not to turns."""
+"""Random numbers that depend on a point and a seed only, not on the order of drawing."""
 
 from __future__ import annotations
 
@@ -11,9 +11,21 @@ __all__ = ["hashed"]
 
 
 def hashed(ids: NDArray[Any], seed: int) -> NDArray[np.float64]:
-    """Hash integers into [0, 1): the finaliser of splitmix64 (Steele, Lea & Flood 2014)."""
+    """Hash integers into [0, 1), by the finaliser of splitmix64 (Steele, Lea & Flood 2014).
+
+    Parameters
+    ----------
+    ids : ndarray of int, shape (n,)
+    seed : int
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Multiples of 2**-53.
+    """
     with np.errstate(over="ignore"):
         x = ids.astype(np.uint64)
+        # From 1: splitmix64 advances its state before the first draw.
         x += np.uint64(1)
         x *= np.uint64(0x9E3779B97F4A7C15)
         x ^= np.uint64((seed * 0xD1342543DE82EF95 + 0x2545F4914F6CDD1D) % 2**64)

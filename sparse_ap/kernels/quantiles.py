@@ -1,7 +1,7 @@
-"""Order statistics of the similarities, by counting: no copy of the edges, no sorting.
+"""Order statistics of the similarities by counting, without a copy or a sort of the edges.
 
-A float is mapped to an unsigned integer that sorts the same way; histograms of its leading 16 bits,
-then of the next 16 within the bins that hold the wanted ranks, and so on, end at the exact values.
+A float is mapped to an unsigned integer that sorts the same way. A histogram of its leading 16 bits, then of
+the next 16 bits within the bins that hold the wanted ranks, and so on, leads to the exact values.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _BINS = 1 << _DIGIT
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HistogramPass:
-    """Count the similarities by their next 16 bits, apart for each of some prefixes.
+    """Count the similarities by their next 16 bits, separately for each of some prefixes.
 
     Attributes
     ----------
     prefixes : ndarray of uint64, shape (m,)
-        Leading bits to look under, ascending.
+        Leading bits to count under, ascending.
     shift : int
-        How many bits come after the counted ones.
+        Number of bits after the counted ones.
     """
 
     prefixes: NDArray[np.uint64]
@@ -44,11 +44,11 @@ class HistogramPass:
 
     @property
     def nothing(self) -> Int64Array:
-        """No similarity counted."""
+        """Counts of zero similarities."""
         return np.zeros((len(self.prefixes), _BINS), np.int64)
 
     def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> Int64Array:
-        """Count one block's."""
+        """Count the similarities of one block."""
         unsigned = np.uint32 if block.data.dtype == np.float32 else np.uint64
         counts = self.nothing
         _count(block.data.view(unsigned), 8 * block.data.itemsize, self.prefixes, self.shift, counts)
@@ -61,7 +61,7 @@ def _count(data_bits: Any, width: int, prefixes: Any, shift: int, counts: Any) -
     everything = (sign - np.uint64(1)) | sign
     for edge in range(len(data_bits)):
         bits = np.uint64(data_bits[edge])
-        # -0.0 is 0.0: they are one similarity.
+        # -0.0 counts as 0.0: otherwise equal similarities would have different ranks.
         if bits == sign:
             bits = np.uint64(0)
         key = everything ^ bits if bits & sign else sign | bits
@@ -79,11 +79,11 @@ def order_statistics(
     Parameters
     ----------
     count : callable
-        Runs a `HistogramPass` over the graph.
+        Function that runs a `HistogramPass` over the graph and returns its counts.
     dtype : dtype
-        Of the similarities: float32 or float64.
+        Dtype of the similarities: float32 or float64.
     ranks : sequence of int
-        Ranks from 0 (the smallest).
+        Ranks, counted from 0 for the smallest.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def quantiles(
     n_edges : int
         Number of similarities, at least 1.
     at : sequence of float
-        Which quantiles, in [0, 1].
+        The wanted quantiles, in [0, 1].
 
     Returns
     -------

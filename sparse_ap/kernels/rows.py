@@ -1,4 +1,4 @@
-"""Rows as every pass expects them, each stored entry an edge of its own; and copies of rows."""
+"""Canonical rows, in which every stored entry is an edge of its own; and the pass that copies all rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 
 __all__ = ["CollectPass", "Collected", "canonical_block"]
 
-# Up to this many edges insertion sort is faster, and moves nothing in rows that are sorted already.
+# Up to this length insertion sort is faster, and it moves nothing in rows that are sorted already.
 _SHORT_ROW = 64
 
 
@@ -25,12 +25,12 @@ def canonical_block(block: Block) -> Block:
     Parameters
     ----------
     block : Block
-        Column ids in range.
+        Its column ids must be in range.
 
     Returns
     -------
     Block
-        A copy; its ``indptr`` begins at 0, since the blocks before it may shrink too.
+        A copy; its ``indptr`` begins at 0, since the number of edges in the blocks before is unknown.
     """
     indptr = np.zeros(len(block.indptr), np.int64)
     indices = np.empty_like(block.indices)
@@ -63,7 +63,7 @@ def _normalise(
 
 @numba.njit(nogil=True, cache=True)
 def _ascending(columns: Any, order: Any) -> Any:
-    """Return the places of the columns in ascending order; short rows are sorted into ``order``."""
+    """Return the places that sort the columns; for short rows within ``order``."""
     if len(columns) > len(order):
         return np.argsort(columns)
     for edge in range(len(columns)):
@@ -77,18 +77,19 @@ def _ascending(columns: Any, order: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Collected:
-    """Blocks, in whatever order they were read."""
+    """Copies of blocks, in the order in which they were read; the tally of `CollectPass`."""
 
     blocks: tuple[Block, ...] = ()
 
     def __add__(self, other: Collected) -> Collected:
-        """Add those of another."""
+        """Append the blocks of another tally."""
         return Collected(self.blocks + other.blocks)
 
     def csr(self, dtype: np.dtype[Any]) -> tuple[Int64Array, Int32Array, FloatArray]:
-        """Return where rows begin, the columns and the similarities of the whole graph."""
+        """Return the CSR arrays (indptr, indices, data) of the whole graph."""
         blocks = sorted(self.blocks, key=lambda block: block.rows.start)
-        # A block may count from 0, and the store may count what is no edge.
+        # From row lengths: the indptr of a canonical block begins at 0, and the store's counts other entries
+        # too.
         lengths = _joined((np.diff(block.indptr) for block in blocks), np.int64)
         return (
             np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
@@ -99,7 +100,7 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class CollectPass:
-    """Return copies of the blocks themselves."""
+    """Collect copies of all blocks."""
 
     column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
@@ -107,7 +108,7 @@ class CollectPass:
     nothing: ClassVar[Collected] = Collected()
 
     def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> Collected:
-        """Copy one block, which its reader may overwrite."""
+        """Copy one block, since its reader may overwrite it."""
         arrays = {name: getattr(block, name).copy() for name in ("indptr", "indices", "data")}
         return Collected((replace(block, **arrays),))
 

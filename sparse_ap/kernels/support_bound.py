@@ -1,4 +1,4 @@
-"""How large the column totals can become: what the grid of exact sums is fitted to."""
+"""The pass that bounds the column totals of all sweeps, to which the grid of exact sums is fitted."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from sparse_ap.kernels.exact_sum import Grid, on_grid
 
 __all__ = ["PreferenceRows", "SupportBoundPass"]
 
-# Responsibilities of float32 graphs are computed in float32: room for their rounding.
+# Relative margin for the rounding of responsibilities, which float32 graphs compute in float32.
 _SLACK = 2.0**-20
 
 
 class PreferenceRows(NamedTuple):
-    """Each row's own preference."""
+    """Rows, read: the preference of each row's point."""
 
     preference: Float64Array
 
 
 @dataclass(frozen=True, slots=True)
 class SupportBoundPass:
-    """Bound every column's total, whatever the sweeps bring.
+    """Bound the total of every column, in whatever sweep.
 
-    Off the diagonal r(i,k) <= s(i,k) - p_i in a plain sweep, because i itself is always a rival of k
-    with a(i,i) + p_i >= p_i. A damped mean of such stays under the largest of them, and a correction
-    that compact has dropped only lowers r. So the sum over i of max(0, s(i,k) - p_i) bounds T_k.
+    Off the diagonal r(i,k) <= s(i,k) - p_i in an undamped sweep, because i itself is always a rival of k,
+    with a(i,i) + p_i >= p_i. A damped mean of such values stays below their maximum, and a correction that
+    the compact scheme has dropped only lowers r. So Σ_i max(0, s(i,k) - p_i) bounds T_k.
     """
 
     grid: Grid
@@ -42,11 +42,11 @@ class SupportBoundPass:
 
     @classmethod
     def of(cls, largest: float, least_preference: float, max_in_degree: int) -> SupportBoundPass:
-        """Fit the pass's own grid to what any column can add up to."""
+        """Return the pass, with a grid for the largest sum that a column can have."""
         return cls(Grid.for_totals(max_in_degree * _most_positive(largest, least_preference)))
 
     def __call__(self, block: Block, vectors: tuple[()], rows: PreferenceRows, columns: Columns) -> int:
-        """Add one block's edges."""
+        """Add the bounds along one block's edges."""
         _bound(block.indptr, block.indices, block.data, rows.preference, self.grid.shift, columns[0])
         return 0
 
@@ -61,5 +61,5 @@ def _bound(indptr: Any, indices: Any, data: Any, preference: Any, shift: float, 
 
 @numba.njit(nogil=True, cache=True)
 def _most_positive(s: float, p: float) -> float:
-    """Return the most that max(0, r) can be, rounding included; it rises with s and falls with p."""
+    """Return an upper bound on max(0, r), rounding included; it rises with s and falls with p."""
     return max(0.0, s - p + _SLACK * (abs(s) + abs(p)))
