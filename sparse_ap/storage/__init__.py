@@ -1,1 +1,1 @@
-"""Where the edges of a graph live: in memory, on disk, on the workers of a cluster."""
+"""Stores: the edges of a graph in memory, on disk, or on the workers of a cluster."""

@@ -1,4 +1,4 @@
-"""Files and folders that appear under their name whole or not at all, and are on the disk then."""
+"""Files and folders that appear under their name complete or not at all, and are then flushed to disk."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def flush(path: Path) -> None:
-    """Wait until a file, or the list of a folder's entries, is on the disk."""
+    """Wait until a file, or the entries of a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -39,7 +39,7 @@ def flush(path: Path) -> None:
 
 
 def require_folder(path: Path) -> None:
-    """Refuse a file that cannot be written: its folder is not there or protected, or it is a folder itself.
+    """Refuse a path for a file if its folder is missing or read-only, or if it is a folder itself.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def require_folder(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield where to write a file or folder that shall appear under its name whole or not at all."""
+    """Yield a temporary path; a file or folder written there appears under ``path`` at the end."""
     part = path.with_name(f".{path.name}.part")
     _remove(part)
     try:
@@ -73,14 +73,14 @@ def _remove(path: Path) -> None:
 
 
 class Workspace:
-    """A hidden folder beside the target: what is written appears from it, what is scratch goes with it.
+    """A hidden folder beside the target, with the result to be renamed and a folder for scratch files.
 
     Attributes
     ----------
     result : Path
-        What becomes the target; to be made by whoever writes it.
+        Path of the future target; created by its writer.
     scratch : Path
-        A folder for anything else.
+        Folder for temporary files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -91,15 +91,15 @@ class Workspace:
 
 @contextmanager
 def replacing_folder(target: Path, overwrite: bool) -> Iterator[Workspace]:
-    """Let something be written beside ``target``; when that has ended well, rename it.
+    """Yield a workspace beside ``target``, and rename its result to ``target`` at the end.
 
-    Every file is flushed to the disk before. After an error, or Ctrl-C, nothing is left; what a killed
-    process has left is removed by the next one that writes to the same name.
+    Every file is flushed to the disk first. After an error, or Ctrl-C, nothing is left; the leftovers of a
+    killed process are removed by the next call for the same target.
 
     Raises
     ------
     InvalidInputError
-        Something is there that must not be replaced, or the folder to write to does not exist.
+        The target exists and must not be replaced, or its folder does not exist.
     """
     target = target.absolute()
     _remove_leftovers(target)
@@ -147,12 +147,12 @@ def _names(folder: Path) -> set[str]:
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove the workspaces of processes that are no more: nobody holds their locks."""
+    """Remove the workspaces of dead processes: their locks are free."""
     for folder in target.parent.glob(f"{glob.escape(_prefix(target))}*{_SUFFIX}"):
         lock = _locked(folder)
         if lock is None:
             continue
-        # Killed between the two renames: what was to be replaced is there still.
+        # Killed between two renames: the target's former content is still here; put it back.
         if (folder / _REPLACED).exists() and not target.exists():
             (folder / _REPLACED).rename(target)
         shutil.rmtree(folder, ignore_errors=True)
@@ -160,11 +160,11 @@ def _remove_leftovers(target: Path) -> None:
 
 
 def _locked(folder: Path) -> int | None:
-    """Take the lock of a folder, if nobody has it; it is given up when the process ends, however that is."""
+    """Lock a folder and return its descriptor; None if it is locked. The lock ends with the process."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
-        return None  # another one has removed it
+        return None  # another process has removed it
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -190,12 +190,12 @@ def _put(result: Path, target: Path, replaced: Path) -> None:
     flush(target.parent)
 
 
-# Of what is saved. What has no version in it was written before there was one, in version 1.
+# Versions of the saved forms. Files without a version are from before versions were written: version 1.
 _VERSIONS = {"clustering": 1, "hierarchy": 1}
 
 
 def write_arrays(path: Path, what: str, arrays: Mapping[str, Any]) -> None:
-    """Write an uncompressed ``.npz`` file, with the version of its form; it appears whole or not at all.
+    """Write arrays and the version of their form to an ``.npz`` file, which appears complete or not at all.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def write_arrays(path: Path, what: str, arrays: Mapping[str, Any]) -> None:
     Raises
     ------
     InvalidInputError
-        Its folder does not exist, or nothing can be written there.
+        The folder does not exist, or is not writable.
     """
     require_folder(path)
     named: dict[str, Any] = {_version_of(what): _VERSIONS[what], **arrays}
@@ -220,7 +220,7 @@ def _version_of(what: str) -> str:
 
 
 def require_archive(path: Path) -> None:
-    """Refuse a file that is none: numpy would say that it may be a pickle, and how to read that.
+    """Refuse a file that is no zip archive; numpy's own error would suggest to load it as a pickle.
 
     Raises
     ------
@@ -239,12 +239,12 @@ def _is_archive(path: Path) -> bool:
 
 @contextmanager
 def arrays_in(path: str | Path, what: str, written_by: str) -> Iterator[Mapping[str, Any]]:
-    """Read the arrays of an ``.npz`` file.
+    """Yield the arrays of an ``.npz`` file that `write_arrays` wrote.
 
     Raises
     ------
     InvalidInputError
-        It is no such file, an array is missing, or a later version has written it in another form.
+        The file is no such archive, lacks an array, or was written by a later version.
     """
     if not _is_archive(Path(path)):
         raise InvalidInputError(f"{path} is no .npz file; one written by {written_by} is needed.")

@@ -1,4 +1,4 @@
-"""scipy's sparse matrices, in and out."""
+"""Conversions from and to scipy's sparse matrices."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LARGEST_INT32 = int(np.iinfo(np.int32).max)
 
 
 def index_type(n_points: int, n_edges: int) -> np.dtype[Any]:
-    """Return the narrowest type for a graph's ``indices`` and ``indptr``; scipy wants one for both."""
+    """Return the narrowest dtype for both index arrays of a graph, which scipy requires to be equal."""
     return np.dtype(np.int32 if max(n_points, n_edges) <= LARGEST_INT32 else np.int64)
 
 
 def csr_graph(indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any]) -> scipy.sparse.csr_array:
-    """Return the square matrix of these arrays, its index arrays as narrow as they can be."""
+    """Return the square CSR matrix of these arrays, with index arrays as narrow as possible."""
     n = len(indptr) - 1
     width = index_type(n, len(data))
     return scipy.sparse.csr_array(
@@ -31,25 +31,26 @@ def csr_graph(indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any]) -
 
 
 def csr_of(matrix: Any) -> Any:
-    """Return a scipy sparse matrix as CSR, duplicates and stored zeros kept.
+    """Return a scipy sparse matrix as CSR, with duplicates and stored zeros.
 
-    scipy adds duplicates up when it converts from COO; of similarities, the largest counts.
+    scipy would add up duplicates when it converts from COO; of duplicate similarities the largest counts.
 
     Raises
     ------
     InvalidInputError
-        The entries are not real numbers, or the index arrays do not fit together: scipy reads and writes
-        beyond its arrays where they do not.
+        The entries are not real numbers, or the index arrays are inconsistent, in which case scipy would
+        read and write beyond its arrays.
     """
     if matrix.format == "coo":
         require_triplets(matrix)
         triplets = scipy.sparse.coo_array((as_float(matrix.data), matrix.coords), shape=matrix.shape)
+        # Pretended, so that scipy leaves duplicates alone.
         triplets.has_canonical_format = True
         return triplets.tocsr()
     if matrix.format in ("csc", "bsr"):
         require_structure(matrix)
     if matrix.format in ("csc", "bsr", "dia"):
-        # Not all types of entries are converted by scipy.
+        # scipy does not convert all dtypes of entries, so they are converted first.
         matrix = copy.copy(matrix)
         matrix.data = as_float(matrix.data)
     return matrix.tocsr()

@@ -1,4 +1,4 @@
-"""A graph whose blocks of rows are in the memory of a dask cluster's workers already."""
+"""`ChunkedStore`: a graph whose blocks are in the memory of a cluster's workers already."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ Fetch: TypeAlias = "Callable[[Sequence[Future[Any]]], list[Any]]"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkedStore:
-    """Blocks on a cluster, and where their rows begin.
+    """A graph in blocks of rows on a dask cluster.
 
     Attributes
     ----------
     client : distributed.Client
     fetch : callable
-        Returns the results of futures, and does not wait for ever.
+        Function that returns the results of futures, with bounded waiting.
     blocks : tuple of Future
-        Each a `Block`, one for each of ``divisions``; dask makes a lost one again.
+        A `Block` for each of ``divisions``; dask recomputes lost ones.
     divisions : tuple of RowCut
+        The rows of each block.
     indptr : ndarray of int64, shape (n_points + 1,)
     dtype : dtype
     """
@@ -67,26 +68,26 @@ class ChunkedStore:
             yield _joined(self.fetch(within), rows, self)
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
-        """Return rows for another process: blocks as they are, in memory in any case."""
+        """Return the rows of some whole blocks for another process; they are in memory in any case."""
         first = bisect_left(self.divisions, cuts[0])
         return task("join-blocks", _held, *self.blocks[first : first + len(cuts)])
 
     def canonical(self) -> CanonicalStore:
-        """Return the graph, tidied when it is put in place."""
+        """Return the graph with its parts made canonical on the workers."""
         return CanonicalStore(self)
 
 
 def computed(
     blocks: Sequence[Delayed], divisions: Sequence[RowCut], dtype: np.dtype[Any], client: Client, fetch: Fetch
 ) -> ChunkedStore:
-    """Have a cluster compute blocks, and keep them."""
+    """Compute blocks on a cluster, keep them there, and return the store."""
     futures = client.compute(list(blocks))
     counts = fetch(client.compute([task("row-lengths", _row_lengths, block) for block in futures]))
     return ChunkedStore(client, fetch, tuple(futures), tuple(divisions), starts_of(counts), dtype)
 
 
 def starts_of(counts: Sequence[Int64Array]) -> Int64Array:
-    """Return where rows begin; ``counts`` are the edges of each row, block by block."""
+    """Return the indptr of a graph; ``counts`` are the numbers of edges of each row, block by block."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate([*counts, []]), dtype=np.int64)])
 
 
@@ -99,7 +100,7 @@ def _row_lengths(block: Block) -> Int64Array:
 
 
 def _rows_of(block: Block, rows: RowCut) -> Block:
-    """Return those of a block's rows that are asked for."""
+    """Return the rows of a block that lie in ``rows``."""
     start, stop = max(rows.start, block.rows.start), min(rows.stop, block.rows.stop)
     indptr = block.indptr[start - block.rows.start : stop - block.rows.start + 1]
     edges = slice(indptr[0] - block.indptr[0], indptr[-1] - block.indptr[0])

@@ -1,4 +1,4 @@
-"""Opening dask's collections as graphs: arrays of similarities, and dataframes of edges."""
+"""Graphs from dask's collections: arrays of similarities, and dataframes of edges."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["open_collection"]
 
 
 def open_collection(collection: Any, client: Client, fetch: Fetch) -> ChunkedStore:
-    """Compute a dask collection on a cluster, and keep it there as blocks.
+    """Compute a dask collection on a cluster, and keep it there as blocks of a graph.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ def open_collection(collection: Any, client: Client, fetch: Fetch) -> ChunkedSto
         As for `sparse_ap.affinity_propagation`.
     client : distributed.Client
     fetch : callable
-        Returns the results of futures, and does not wait for ever.
+        Function that returns the results of futures, with bounded waiting.
 
     Raises
     ------
     InvalidInputError
-        It is no graph.
+        The collection is not a graph.
     """
     if isinstance(collection, dask.array.Array):
         return _from_array(collection, client, fetch)
@@ -61,7 +61,7 @@ def open_collection(collection: Any, client: Client, fetch: Fetch) -> ChunkedSto
 
 
 def _from_array(array: dask.array.Array, client: Client, fetch: Fetch) -> ChunkedStore:
-    """Take each chunk of rows as a block."""
+    """Return a store with one block for each chunk of rows."""
     if any(np.isnan(size) for size in (*array.shape, *(n for sizes in array.chunks for n in sizes))):
         raise InvalidInputError(
             f"The dask array has chunks of unknown size (shape {array.shape}). Call its "
@@ -69,7 +69,7 @@ def _from_array(array: dask.array.Array, client: Client, fetch: Fetch) -> Chunke
         )
     n_points = n_points_of(array.shape)
     dtype = float_dtype(array.dtype)
-    # By the method that takes any chunks; the other is for dense ones.
+    # The method "tasks" accepts sparse chunks; the other method is for dense ones.
     array = array.rechunk({1: -1}, method="tasks") if array.numblocks[1] > 1 else array
     bounds = np.cumsum([0, *array.chunks[0]]).tolist()
     divisions = [RowCut(start, stop) for start, stop in pairwise(bounds) if stop > start]
@@ -102,14 +102,14 @@ def _block_of_chunk(chunk: Any, rows: RowCut, n_points: int, dtype: np.dtype[Any
     )
 
 
-# Edges of a block that a table is divided into.
+# Largest number of edges in a block that a table is divided into.
 _BLOCK_EDGES = 16_000_000
 
 
 class _Routine(logging.Filter):
-    """Keeps out of the log that our shuffles begin and end, which dask warns of.
+    """A log filter that drops the messages about the begin and end of our own shuffles.
 
-    A scheduler in this process would write it to the user's terminal.
+    dask logs them as warnings, which a scheduler in this process would print to the user's terminal.
     """
 
     def __init__(self) -> None:
@@ -117,13 +117,13 @@ class _Routine(logging.Filter):
         self._ours: set[str] = set()
 
     def add(self, collection: Any) -> None:
-        """Take note of the shuffles in the graph of a collection."""
+        """Register the shuffles in the graph of a collection."""
         logging.getLogger("distributed.shuffle._scheduler_plugin").addFilter(self)
         keys = map(str, collection.__dask_graph__())
         self._ours |= {key.removeprefix(_BARRIER) for key in keys if key.startswith(_BARRIER)}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a line is to be written."""
+        """Whether a record is to be logged."""
         routine = str(record.msg).startswith(("Shuffle %s initialized by", "Shuffle %s deactivated due"))
         return not (routine and isinstance(record.args, tuple) and record.args[0] in self._ours)
 
@@ -133,7 +133,7 @@ _ROUTINE = _Routine()
 
 
 def _from_table(table: Any, client: Client, fetch: Fetch) -> ChunkedStore:
-    """Compute a dask dataframe of edges, and bring those of each row together: dask's sorting by divisions.
+    """Compute a dask dataframe of edges, and bring the edges of each row together by a shuffle.
 
     Parameters
     ----------
@@ -141,15 +141,15 @@ def _from_table(table: Any, client: Client, fetch: Fetch) -> ChunkedStore:
         As for `sparse_ap.affinity_propagation`.
     client : distributed.Client
     fetch : callable
-        Returns the results of futures, and does not wait for ever.
+        Function that returns the results of futures, with bounded waiting.
 
     Raises
     ------
     InvalidInputError
-        It is no graph.
+        The table is not a graph.
     """
     dtype = _require_edges(table)
-    # As narrow as can be, before they travel.
+    # The narrowest dtypes, since the edges travel between workers.
     kinds = {"row": np.int32, "column": np.int32, "similarity": dtype}
     edges = client.persist(table.map_partitions(_checked, dtype, meta=kinds, token="check-edges"))
     degrees = _degrees(edges, client, fetch)
@@ -157,9 +157,9 @@ def _from_table(table: Any, client: Client, fetch: Fetch) -> ChunkedStore:
     indptr = starts_of([degrees])
     bounds = _bounds(indptr, max(sum(client.nthreads().values()), -(-int(indptr[-1]) // _BLOCK_EDGES)))
     divisions = [RowCut(start, stop) for start, stop in pairwise(bounds)]
-    # The last of dask's divisions is within its partition.
+    # dask includes the last division in its partition, so it is the last row itself.
     ends = [*bounds[:-1], n_points - 1] if n_points > 1 else [0, 0]
-    # From worker to worker; without a default client dask would take a disk that all are to share.
+    # Peer to peer: without a default client dask would shuffle on a disk that all workers must share.
     by_row = edges.set_index("row", divisions=ends, shuffle_method="p2p")
     parts = by_row.to_delayed()
     _ROUTINE.add(parts[0])
@@ -171,7 +171,7 @@ def _from_table(table: Any, client: Client, fetch: Fetch) -> ChunkedStore:
 
 
 def _require_edges(table: Any) -> np.dtype[Any]:
-    """Check the columns of a table of edges; return the type of the similarities."""
+    """Check the columns of a table of edges; return the dtype of the similarities."""
     if len(table.columns) < 3:
         raise InvalidInputError(
             f"The table of edges has the columns {', '.join(map(str, table.columns))}; three are needed: the "
@@ -184,7 +184,7 @@ def _require_edges(table: Any) -> np.dtype[Any]:
                 f"The column {name!r} of the table of edges has dtype {dtype}; points must be "
                 "numbered from 0. Edges between named points: sparse-ap convert numbers them."
             )
-    # Types of pandas's own, with room for missing values, tell of numpy's.
+    # Nullable dtypes of pandas refer to numpy's.
     kind = getattr(similarity, "numpy_dtype", similarity)
     if not isinstance(kind, np.dtype):
         raise InvalidInputError(
@@ -195,7 +195,7 @@ def _require_edges(table: Any) -> np.dtype[Any]:
 
 
 def _degrees(edges: Any, client: Client, fetch: Fetch) -> Int64Array:
-    """Count the edges of every row; as many as the largest id needs."""
+    """Return the number of edges of every row, up to the largest id."""
     parts = edges.to_delayed()
     ends = fetch(client.compute([task("last-point", _end_of, part) for part in parts]))
     n_points = max(ends, default=0)
@@ -211,7 +211,7 @@ def _degrees(edges: Any, client: Client, fetch: Fetch) -> Int64Array:
 
 
 def _bounds(indptr: Int64Array, n_blocks: int) -> list[int]:
-    """Return the first rows of blocks of about the same number of edges, and the end."""
+    """Return the first rows of blocks with about equal numbers of edges, and the end."""
     n_points = len(indptr) - 1
     targets = np.linspace(0, indptr[-1], n_blocks + 1)[1:-1]
     bounds: list[int] = np.unique([0, *np.searchsorted(indptr, targets), n_points]).tolist()
@@ -219,12 +219,12 @@ def _bounds(indptr: Int64Array, n_blocks: int) -> list[int]:
 
 
 def _checked(table: Any, dtype: np.dtype[Any]) -> Any:
-    """Return a part of a table with columns of numpy's types, checked.
+    """Return a partition of a table with three checked columns of numpy's dtypes.
 
     Raises
     ------
     InvalidInputError
-        An id is no point's.
+        An id is missing or negative.
     """
     row, column, similarity = (table.iloc[:, which] for which in range(3))
     return (
@@ -251,7 +251,7 @@ def _checked_ids(ids: Any) -> Int32Array:
 
 
 def _block_of_edges(edges: Any, rows: RowCut, n_points: int) -> Block:
-    """Sort a part of a table, whose index are the rows: the same in whatever order the edges came."""
+    """Return a partition, indexed by row, as a sorted block; the order of its edges is irrelevant."""
     row = edges.index.to_numpy()
     column, similarity = edges["column"].to_numpy(), edges["similarity"].to_numpy()
     order = np.lexsort((similarity, column, row))
@@ -260,7 +260,7 @@ def _block_of_edges(edges: Any, rows: RowCut, n_points: int) -> Block:
 
 
 def _end_of(edges: Any) -> int:
-    """Return the number after the largest id."""
+    """Return 1 + the largest id of a partition; 0 without edges."""
     return 1 + max(int(edges[name].max()) for name in ("row", "column")) if len(edges) else 0
 
 

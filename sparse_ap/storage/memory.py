@@ -1,4 +1,4 @@
-"""A graph in this process's memory."""
+"""`MemoryStore`: a graph in this process's memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["MemoryStore"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MemoryStore:
-    """The three arrays of a CSR matrix; never written to.
+    """A graph in the three arrays of a CSR matrix, which are never written to.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class MemoryStore:
 
     @classmethod
     def from_sparse(cls, matrix: Any) -> MemoryStore:
-        """Take a scipy sparse matrix or array; a canonical float32 or float64 CSR is not copied.
+        """Return the graph of a scipy sparse matrix; a CSR matrix of float32 or float64 is not copied.
 
         Raises
         ------
@@ -66,7 +66,7 @@ class MemoryStore:
 
     @classmethod
     def from_dense(cls, matrix: NDArray[Any]) -> MemoryStore:
-        """Take every entry off the diagonal of a matrix as an edge.
+        """Return the graph of a dense matrix: every entry off the diagonal is an edge.
 
         Raises
         ------
@@ -83,19 +83,19 @@ class MemoryStore:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the similarities."""
+        """Dtype of the similarities."""
         return self.data.dtype
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
-        """Yield blocks that are views."""
+        """Yield blocks, which are views."""
         return map(self._block, cuts)
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> HeldPart:
-        """Return consecutive rows, as views: they can only be sent."""
+        """Return consecutive rows as views, to be sent to another process."""
         return HeldPart(tuple(self.read(cuts)))
 
     def canonical(self) -> MemoryStore:
-        """Return a copy whose every entry is an edge of its own."""
+        """Return a copy in which every stored entry is an edge of its own."""
         block = canonical_block(self._block(RowCut(0, len(self.indptr) - 1)))
         return MemoryStore(block.indptr, block.indices, block.data, self.origin)
 
@@ -110,6 +110,6 @@ def _off_diagonal(matrix: NDArray[Any]) -> NDArray[Any]:
     n = len(matrix)
     if n < 2:
         return np.empty(0, matrix.dtype)
-    # Seen from entry (0, 1) on, the diagonal is the last of every n + 1 entries.
+    # Counted from entry (0, 1), every (n + 1)-th entry is on the diagonal: drop the last column.
     flat = np.ascontiguousarray(matrix).reshape(-1)[1:]
     return flat.reshape(n - 1, n + 1)[:, :-1].reshape(-1)

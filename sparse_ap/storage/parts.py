@@ -1,4 +1,4 @@
-"""Parts of a graph that are read anew each time, and rows made canonical as they are read."""
+"""Streamed parts of a graph, and rows that are made canonical as they are read."""
 
 from __future__ import annotations
 
@@ -21,14 +21,22 @@ __all__ = ["CanonicalRows", "CanonicalStore", "StreamedPart", "canonical", "task
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StreamedPart:
-    """Rows that are read anew each time."""
+    """Consecutive rows that are read anew in each pass.
+
+    Attributes
+    ----------
+    source : Rows
+        The rows to read from.
+    cuts : tuple of RowCut
+        The blocks of this part.
+    """
 
     source: Rows
     cuts: tuple[RowCut, ...]
 
     @property
     def rows(self) -> RowCut:
-        """Which rows of the graph these are."""
+        """The rows of the graph in this part."""
         return RowCut(self.cuts[0].start, self.cuts[-1].stop)
 
     def read(self) -> Iterator[Block]:
@@ -36,16 +44,16 @@ class StreamedPart:
         return self.source.read(self.cuts)
 
     def canonical(self) -> StreamedPart:
-        """Return rows that are tidied each time they are read."""
+        """Return the part with its rows made canonical in each pass."""
         return StreamedPart(CanonicalRows(self.source), self.cuts)
 
     def held(self) -> HeldPart:
-        """Read everything."""
+        """Return a copy of the part in memory."""
         return HeldPart(tuple(map(_copied, self.read())))
 
 
 def canonical(part: Part) -> Part:
-    """Return the same rows, every stored entry an edge of its own."""
+    """Return a part with every stored entry an edge of its own; a function, so that tasks can name it."""
     return part.canonical()
 
 
@@ -55,72 +63,72 @@ def _copied(block: Block) -> Block:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CanonicalRows:
-    """Other rows, every entry an edge of its own; ``indptr`` of a block counts from 0."""
+    """Rows in which every stored entry is an edge of its own; ``indptr`` of each block begins at 0."""
 
     rows: Rows
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
-        """Yield tidied blocks."""
+        """Yield the blocks, made canonical."""
         return map(canonical_block, self.rows.read(cuts))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CanonicalStore:
-    """Another store's graph, every entry an edge of its own.
+    """The graph of another store, with every stored entry an edge of its own.
 
-    ``indptr`` still says what is stored, which is what rows are cut by.
+    ``indptr`` still counts all stored entries, since rows are cut by it.
     """
 
     store: Store
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the similarities."""
+        """Dtype of the similarities."""
         return self.store.dtype
 
     @property
     def indptr(self) -> Int64Array:
-        """Where each row's entries begin in the store."""
+        """Start of each row's entries in the store."""
         return self.store.indptr
 
     @property
     def origin(self) -> Origin:
-        """What became of the user's graph."""
+        """Changes between the user's graph and the store."""
         return self.store.origin
 
     @property
     def chunk_edges(self) -> int | None:
-        """Edges that are read at once."""
+        """Number of edges in a chunk on disk; None if edges can be read one by one."""
         return self.store.chunk_edges
 
     @property
     def divisions(self) -> Sequence[RowCut] | None:
-        """Blocks that the graph consists of."""
+        """Blocks that the store consists of; None if it can be cut anywhere."""
         return self.store.divisions
 
     @property
     def holding(self) -> Holding | None:
-        """Whether its edges must be in the memory of a cluster's workers."""
+        """Conditions for holding the edges in workers' memory; None if that is not required."""
         return self.store.holding
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
-        """Yield tidied blocks."""
+        """Yield the blocks, made canonical."""
         return CanonicalRows(self.store).read(cuts)
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed | HeldPart:
-        """Return rows for another process, which tidies them there."""
+        """Return consecutive rows for another process, which makes them canonical there."""
         from sparse_ap.storage.store import HeldPart
 
         part = self.store.part(cuts, hold)
         return part.canonical() if isinstance(part, HeldPart) else task("canonical-part", canonical, part)
 
     def canonical(self) -> CanonicalStore:
-        """Return itself."""
+        """Return the store itself."""
         return self
 
 
 def task(name: str, work: Callable[..., Any], *args: Any) -> Delayed:
-    """Return a call that another process is to make, under a name that says what for."""
+    """Return a delayed call for another process; ``name`` describes the task on dask's dashboard."""
     from dask.delayed import delayed
 
     call: Delayed = delayed(work, pure=False)(*args, dask_key_name=f"{name}-{uuid4().hex}")

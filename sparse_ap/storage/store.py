@@ -1,4 +1,4 @@
-"""Where the edges of a graph live: the protocol of stores, and of the parts that other processes read."""
+"""The protocols of stores, and of the parts of a graph that other processes read."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["AS_GIVEN", "HeldPart", "Holding", "Origin", "Part", "Rows", "Store",
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """What became of the user's graph before it was stored.
+    """Changes to the user's graph before it was stored.
 
     Attributes
     ----------
     order : ndarray of int32, shape (n_points,), or None
-        The user's number of each row, where points were renumbered.
+        The user's number of each row, if points were renumbered.
     floor : float
-        Edges with this similarity or a smaller one were left out; -inf: none.
+        Edges with this similarity or a smaller one were left out; -inf: no edge was.
     """
 
     order: Int32Array | None = None
@@ -37,15 +37,15 @@ AS_GIVEN = Origin()
 
 
 class Part(Protocol):
-    """Consecutive rows."""
+    """Consecutive rows of a graph, as another process reads them."""
 
     @property
     def rows(self) -> RowCut:
-        """Which rows of the graph these are."""
+        """The rows of the graph in this part."""
         ...
 
     def read(self) -> Iterator[Block]:
-        """Yield the blocks; each may be overwritten when the next is asked for."""
+        """Yield the blocks; each may be overwritten when the next is requested."""
         ...
 
     def canonical(self) -> Part:
@@ -55,22 +55,22 @@ class Part(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldPart:
-    """Rows in this process's memory."""
+    """Consecutive rows in this process's memory."""
 
     blocks: tuple[Block, ...]
 
     @property
     def rows(self) -> RowCut:
-        """Which rows of the graph these are."""
+        """The rows of the graph in this part."""
         return RowCut(self.blocks[0].rows.start, self.blocks[-1].rows.stop)
 
     @property
     def nbytes(self) -> int:
-        """Memory of the blocks."""
+        """Bytes of the blocks."""
         return sum(block.nbytes for block in self.blocks)
 
     def __sizeof__(self) -> int:
-        """Return the memory of the blocks, which is what dask reckons with."""
+        """Return the bytes of the blocks, which dask uses to estimate memory."""
         return self.nbytes
 
     def read(self) -> Iterator[Block]:
@@ -78,33 +78,33 @@ class HeldPart:
         return iter(self.blocks)
 
     def canonical(self) -> HeldPart:
-        """Return a copy."""
+        """Return a copy in which every stored entry is an edge of its own."""
         return HeldPart(tuple(map(canonical_block, self.blocks)))
 
 
 class Rows(Protocol):
-    """Some rows of a graph, which can be read in blocks."""
+    """Rows of a graph that can be read in blocks."""
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
-        """Yield one block after the other, as cuts are taken from ``cuts``.
+        """Yield a block for each of the ``cuts``, one after the other.
 
-        A block may be overwritten as soon as the thread that was given it asks for another.
+        A block may be overwritten as soon as the thread that received it requests another.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What it takes to have edges in the memory of a cluster's workers, if they can be nowhere else.
+    """Conditions of a graph that can be nowhere but in the memory of a cluster's workers.
 
     Attributes
     ----------
     copies : int
-        How often they are there.
+        Number of copies of the edges in that memory.
     reason : str
-        Why, as the end of a clause.
+        Reason for it, in the form of a relative clause.
     remedy : str
-        What to do where they do not fit.
+        Advice to the user if the edges do not fit.
     """
 
     copies: int
@@ -113,42 +113,42 @@ class Holding:
 
 
 class Store(Rows, Protocol):
-    """A graph."""
+    """A graph: its structure, and ways to read its edges."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the similarities: float32 or float64."""
+        """Dtype of the similarities: float32 or float64."""
         ...
 
     @property
     def indptr(self) -> Int64Array:
-        """Where each row's edges begin, shape (n_points + 1,)."""
+        """Start of each row's edges, and the end, shape (n_points + 1,)."""
         ...
 
     @property
     def origin(self) -> Origin:
-        """What became of the user's graph before it was stored."""
+        """Changes to the user's graph before it was stored."""
         ...
 
     @property
     def chunk_edges(self) -> int | None:
-        """Edges that cannot be read apart; None: any can."""
+        """Number of edges in a chunk, which is read as a whole; None if edges can be read one by one."""
         ...
 
     @property
     def divisions(self) -> Sequence[RowCut] | None:
-        """Blocks that the graph consists of already, if it cannot be cut anywhere."""
+        """Blocks that the graph consists of; None if it can be cut anywhere."""
         ...
 
     @property
     def holding(self) -> Holding | None:
-        """What it takes to have its edges in workers' memory; None: they can be read in each pass as well."""
+        """Conditions for holding the edges in workers' memory; None if they can be read in each pass."""
         ...
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed | HeldPart:
-        """Return consecutive rows for another process: how to get them there, or the rows themselves.
+        """Return consecutive rows for another process: a delayed call that opens them, or the rows.
 
-        With ``hold`` they are to be in that process's memory; otherwise it may read them in each pass.
+        With ``hold`` that process keeps them in memory; otherwise it may read them in each pass.
         """
         ...
 
@@ -158,5 +158,5 @@ class Store(Rows, Protocol):
 
 
 def block_of(store: Store, rows: RowCut) -> Block:
-    """Return some consecutive rows."""
+    """Return consecutive rows as one block."""
     return next(store.read([rows]))

@@ -1,4 +1,4 @@
-"""Whether arrays make a graph: shapes, types, ids; checked before anything relies on them."""
+"""Checks that arrays form a graph (shapes, dtypes, ids), made before anything relies on them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def n_points_of(shape: tuple[int, ...]) -> int:
     Raises
     ------
     InvalidInputError
-        There is not a row and a column for each point, or there are too many points.
+        The matrix is not square, or has too many points.
     """
     if len(shape) != 2 or shape[0] != shape[1]:
         raise InvalidInputError(
@@ -42,7 +42,7 @@ def n_points_of(shape: tuple[int, ...]) -> int:
 
 
 def require_ids_fit(n_points: int) -> None:
-    """Check that points can be numbered in 32 bits."""
+    """Check that point numbers fit into 32 bits."""
     if n_points > np.iinfo(np.int32).max:
         raise InvalidInputError(
             f"The graph has {n_points} points; at most {np.iinfo(np.int32).max} are supported, because "
@@ -51,7 +51,7 @@ def require_ids_fit(n_points: int) -> None:
 
 
 def as_float(data: NDArray[Any]) -> FloatArray:
-    """Return similarities as float32 or float64, whichever holds them; float arrays are not copied."""
+    """Return similarities as float32 if that is exact, else as float64; float arrays are not copied."""
     if data.dtype in (np.float32, np.float64):
         return np.ascontiguousarray(data)
     if data.dtype.kind not in "biuf":
@@ -63,21 +63,21 @@ def as_float(data: NDArray[Any]) -> FloatArray:
 
 
 def as_ids(ids: NDArray[Any], n_points: int) -> Int32Array:
-    """Return column ids as int32; those of 32 bits are checked when the edges are looked at."""
+    """Return column ids as int32; 32-bit ids are checked later, when the edges are examined."""
     if ids.dtype.itemsize > 4 or ids.dtype.kind == "u":
         require_ids("Column", ids, n_points)
     return ids.astype(np.int32, copy=False)
 
 
 def float_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the type that `as_float` makes of another."""
+    """Return the dtype to which `as_float` converts."""
     return as_float(np.empty(0, dtype)).dtype
 
 
 def _narrowed(data: NDArray[Any], dtype: Any) -> FloatArray:
     with np.errstate(over="ignore"):
         narrow = data.astype(dtype)
-    # Only floats wider than float64 can be lost like this; -inf would pass for "no edge".
+    # Only floats wider than float64 can overflow here; an overflow to -inf would pass for an absent edge.
     lost = np.flatnonzero(np.isinf(narrow) & np.isfinite(data))
     if len(lost):
         raise InvalidInputError(
@@ -88,7 +88,7 @@ def _narrowed(data: NDArray[Any], dtype: Any) -> FloatArray:
 
 
 def require_triplets(matrix: Any) -> None:
-    """Check that every stored entry of a COO matrix lies in it."""
+    """Check that every stored entry of a COO matrix has a valid row and column."""
     for name, ids, n in zip(("row", "column"), matrix.coords, matrix.shape, strict=True):
         if len(ids) != len(matrix.data):
             raise InvalidInputError(
@@ -107,7 +107,7 @@ def _require_whole(name: str, array: NDArray[Any]) -> None:
 
 
 def require_ids(kind: str, ids: NDArray[Any], n: int) -> None:
-    """Check that ids are those of points."""
+    """Check that ids are point numbers, from 0 to n - 1."""
     if not len(ids) or 0 <= ids.min() <= ids.max() < n:
         return
     wrong = ids.max() if ids.max() >= n else ids.min()
@@ -115,19 +115,19 @@ def require_ids(kind: str, ids: NDArray[Any], n: int) -> None:
 
 
 def require_structure(matrix: Any) -> None:
-    """Check what reading rows relies on; a CSR's column ids are checked when the edges are looked at."""
+    """Check the arrays of a compressed matrix; column ids of CSR are checked when edges are examined."""
     n, n_ids = _extent(matrix)
     indptr, indices = matrix.indptr, matrix.indices
     _require_whole("The entries of indptr", indptr)
     _require_whole("The entries of indices", indices)
     require_indptr(indptr, n, len(indices), len(matrix.data))
-    # Ids of 64 bits would wrap around when they are narrowed.
+    # 64-bit ids are checked here: they would wrap around when they are converted to 32 bits.
     if matrix.format != "csr" or indices.dtype.itemsize > 4:
         require_ids("Row" if matrix.format == "csc" else "Column", indices[: indptr[-1]], n_ids)
 
 
 def require_indptr(indptr: NDArray[Any], n: int, n_indices: int, n_data: int) -> None:
-    """Check that rows lie one after the other within arrays of these lengths."""
+    """Check that rows follow each other within arrays of these lengths."""
     if len(indptr) != n + 1:
         raise InvalidInputError(
             f"indptr has {len(indptr)} entries; {n + 1} are needed for {n} rows. Rebuild the matrix."
@@ -147,7 +147,7 @@ def require_indptr(indptr: NDArray[Any], n: int, n_indices: int, n_data: int) ->
 
 
 def _extent(matrix: Any) -> tuple[int, int]:
-    """Return how many lists of ids a CSR, CSC or BSR matrix has, and what ids are below."""
+    """Return the number of rows of ids in a CSR, CSC or BSR matrix, and the bound on its ids."""
     n_rows, n_columns = matrix.shape
     if matrix.format == "bsr":
         return n_rows // matrix.blocksize[0], n_columns // matrix.blocksize[1]

@@ -1,4 +1,4 @@
-"""Graphs on disk: a zarr group in AnnData's CSR layout, read in blocks, never written to."""
+"""`ZarrStore`: a graph on disk in a zarr group with AnnData's CSR layout, read in blocks, never written."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ __all__ = ["ZarrPlace", "ZarrRows", "ZarrStore"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ZarrStore:
-    """A graph in three zarr arrays; only ``indptr`` is held in memory.
+    """A graph in three zarr arrays, of which only ``indptr`` is held in memory.
 
     Attributes
     ----------
     indptr : ndarray of int64, shape (n_points + 1,)
     positions : zarr.Array, shape (n_points + 1,)
-        The array of which ``indptr`` is a copy.
+        The array that ``indptr`` was read from.
     indices, data : zarr.Array, shape (n_edges,)
-        As `sparse_ap.storage.zarr_groups.open_zarr` has checked them.
+        The arrays, checked by `sparse_ap.storage.zarr_groups.open_zarr`.
     fingerprints : tuple of int
-        `sparse_ap.storage.zarr_reader.fingerprint_of` indices and data.
+        Fingerprints of indices and data, by `sparse_ap.storage.zarr_reader.fingerprint_of`.
     origin : Origin
     ids : zarr.Array or None, shape (n_points,)
         The user's names of the points, in the user's order.
@@ -54,30 +54,30 @@ class ZarrStore:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the similarities."""
+        """Dtype of the similarities."""
         return float_dtype(self.data.dtype)
 
     @property
     def chunk_edges(self) -> int:
-        """Edges in a chunk."""
+        """Number of edges in a chunk."""
         return int(max(self.indices.chunks[0], self.data.chunks[0]))
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
-        """Yield blocks as they are read."""
+        """Yield the blocks as they are read."""
         return ZarrRows(0, len(self.indptr) - 1, self.indptr, self.indices, self.data).read(cuts)
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
-        """Return how another process reads consecutive rows."""
+        """Return a delayed call by which another process opens consecutive rows."""
         place = ZarrPlace(len(self.indptr) - 1, self.positions, self.indices, self.data, self.fingerprints)
         starts = self.indptr[cuts[0].start : cuts[-1].stop + 1]
         return task("open-part", ZarrPlace.part, place, tuple(cuts), _checksum_of(starts), hold)
 
     def canonical(self) -> CanonicalStore:
-        """Return the graph as it is read, tidied block by block."""
+        """Return the graph with its blocks made canonical as they are read."""
         return CanonicalStore(self)
 
     def in_memory(self) -> MemoryStore:
-        """Read everything."""
+        """Read the whole graph into memory."""
         n_points, n_edges = len(self.indptr) - 1, int(self.indptr[-1])
         indices = as_ids(SequentialReader(self.indices).read(0, n_edges), n_points)
         return MemoryStore(
@@ -87,14 +87,14 @@ class ZarrStore:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ZarrRows:
-    """Consecutive rows whose edges are in two zarr arrays.
+    """Consecutive rows of a graph whose edges are in two zarr arrays.
 
     Attributes
     ----------
     first_row, n_points : int
-        The first of these rows, and how many there are in the whole graph.
+        The first of these rows, and the number of points of the whole graph.
     indptr : ndarray of int64, shape (rows + 1,)
-        Where each row's edges begin in the arrays.
+        Start of each row's edges in the arrays.
     indices, data : zarr.Array, shape (n_edges,)
     """
 
@@ -105,7 +105,7 @@ class ZarrRows:
     data: zarr.Array[Any]
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
-        """Yield blocks as they are read."""
+        """Yield the blocks as they are read."""
         indices, data = SequentialReader(self.indices), SequentialReader(self.data)
         for rows in cuts:
             indptr = self.indptr[rows.start - self.first_row : rows.stop - self.first_row + 1]
@@ -121,14 +121,14 @@ class ZarrRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ZarrPlace:
-    """Where a graph is: a few hundred bytes, from which another process reads rows.
+    """The location of a graph, in a few hundred bytes, from which another process reads rows.
 
     Attributes
     ----------
     n_points : int
     indptr, indices, data : zarr.Array
     fingerprints : tuple of int
-        `sparse_ap.storage.zarr_reader.fingerprint_of` indices and data, where the graph was opened first.
+        Fingerprints of indices and data, where the graph was opened first.
     """
 
     n_points: int
@@ -143,22 +143,22 @@ class ZarrPlace:
         Parameters
         ----------
         cuts : tuple of RowCut
-            Consecutive.
+            Consecutive blocks.
         checksum : int
-            `_checksum_of` their part of indptr, as it is known to be.
+            `_checksum_of` these rows' indptr, where the graph was opened first.
         hold : bool
-            Whether to read their edges now, and keep them.
+            Whether to read the edges now, and keep them in memory.
 
         Raises
         ------
         DamagedGraphError
-            The graph is not here, or is another one.
+            The graph is not accessible here, or is another one.
         """
         first, last = cuts[0].start, cuts[-1].stop
         indptr = read_all(self.indptr, slice(first, last + 1)).astype(np.int64, copy=False)
         if _checksum_of(indptr) != checksum:
             raise not_shared(self.indptr)
-        # Where all points have as many edges, every graph has the same indptr.
+        # Indptr alone does not identify a graph: with equal numbers of edges per point it is always the same.
         for array, fingerprint in zip((self.indices, self.data), self.fingerprints, strict=True):
             require_same(array, fingerprint)
         part = StreamedPart(ZarrRows(first, self.n_points, indptr, self.indices, self.data), cuts)
@@ -166,5 +166,5 @@ class ZarrPlace:
 
 
 def _checksum_of(indptr: Int64Array) -> int:
-    """Return a checksum of where rows begin."""
+    """Return a checksum of an indptr."""
     return zlib.crc32(np.ascontiguousarray(indptr).data)

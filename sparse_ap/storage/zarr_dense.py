@@ -1,4 +1,4 @@
-"""Rows of a dense array of similarities as a block."""
+"""`ZarrDenseStore`: a dense matrix on disk, whose entries are read as edges."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ __all__ = ["ZarrDenseStore", "dense_block"]
 def dense_block(
     values: NDArray[Any], rows: RowCut, threshold: float | None = None, top_k: int | None = None
 ) -> Block:
-    """Return the entries of some rows that are edges.
+    """Return the edges among the entries of some rows.
 
     Parameters
     ----------
     values : ndarray of numbers, shape (rows, n_points)
-        NaN and -inf: no edge.
+        Similarities; NaN and -inf are no edges.
     rows : RowCut
     threshold, top_k
         As for `sparse_ap.graphs.open_graph`.
@@ -47,13 +47,14 @@ def dense_block(
 def _edges(
     values: NDArray[Any], rows: RowCut, threshold: float | None, top_k: int | None
 ) -> NDArray[np.bool_]:
-    """Say which entries of some rows are edges."""
+    """Return which entries of some rows are edges, as an array of bool."""
     kept = values > -np.inf
     if threshold is not None:
         kept &= values >= threshold
     kept[np.arange(len(values)), np.arange(rows.start, rows.stop)] = False
     if top_k is not None and top_k < values.shape[1]:
         candidates = np.where(kept, values, -np.inf)
+        # Stable, so that among equal entries those of lower columns are kept.
         best = np.argsort(-candidates, axis=1, kind="stable")[:, :top_k]
         strongest = np.zeros_like(kept)
         np.put_along_axis(strongest, best, True, axis=1)
@@ -63,18 +64,19 @@ def _edges(
 
 @dataclass(frozen=True, eq=False)
 class ZarrDenseStore:
-    """A square zarr array, of which every finite entry off the diagonal is an edge.
+    """A square zarr array in which every finite entry off the diagonal is an edge.
 
     Attributes
     ----------
     array : zarr.Array, shape (n_points, n_points)
-        NaN and -inf: no edge.
+        Similarities; NaN and -inf are no edges.
     fingerprint : int
-        `sparse_ap.storage.zarr_reader.fingerprint_of` it.
+        Fingerprint of the array, by `sparse_ap.storage.zarr_reader.fingerprint_of`.
     threshold : float or None
-        Entries below it are no edges.
+        Entries below are no edges.
     top_k : int or None
-        Only so many of the largest of each row are edges; of equal ones those of lower columns.
+        Largest number of edges per row, the largest entries; among equals those of lower columns.
+    origin : Origin
     """
 
     array: zarr.Array[Any]
@@ -88,18 +90,18 @@ class ZarrDenseStore:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the similarities."""
+        """Dtype of the similarities."""
         return float_dtype(self.array.dtype)
 
     @cached_property
     def indptr(self) -> Int64Array:
-        """Where each row's edges would begin, were there no gaps."""
+        """Start of each row's entries, the diagonal and absent edges included."""
         n = int(self.array.shape[0])
         return np.arange(n + 1, dtype=np.int64) * n
 
     @property
     def chunk_edges(self) -> int:
-        """Entries in as many rows as a chunk has."""
+        """Number of entries in the rows of one chunk."""
         return int(self.array.chunks[0] * self.array.shape[0])
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
@@ -109,13 +111,13 @@ class ZarrDenseStore:
             yield dense_block(values, rows, self.threshold, self.top_k)
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
-        """Return how another process reads consecutive rows."""
-        # Without what is cached here.
+        """Return a delayed call by which another process opens consecutive rows."""
+        # A new object, without the cached indptr: it would be sent along.
         place = ZarrDenseStore(self.array, self.fingerprint, self.threshold, self.top_k)
         return task("open-part", _part, place, tuple(cuts), hold)
 
     def canonical(self) -> ZarrDenseStore:
-        """Return itself."""
+        """Return the store itself: its blocks are canonical."""
         return self
 
 

@@ -1,4 +1,4 @@
-"""Opening graphs on disk: what is there, whether it fits together, whether every chunk is present."""
+"""Opening graphs on disk: form, consistency, and the presence of every chunk."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def open_zarr(
     threshold: float | None = None,
     top_k: int | None = None,
 ) -> ZarrStore | ZarrDenseStore:
-    """Open a graph without reading its edges; parameters as for `sparse_ap.graphs.open_graph`."""
+    """Open a graph without reading its edges; parameters are those of `sparse_ap.graphs.open_graph`."""
     if missing_chunks not in (None, "zero"):
         raise InvalidInputError(f"missing_chunks={missing_chunks!r}; it must be 'zero' or None.")
     node = _node_at(location)
@@ -87,18 +87,18 @@ def _node_at(location: _Location) -> zarr.Group | zarr.Array[Any]:
 
 
 def _absolute(location: str) -> str:
-    """Return a path that means the same in other processes; URLs do anyway."""
+    """Return an absolute path, valid in other processes; URLs are returned unchanged."""
     return location if "://" in location else str(Path(location).absolute())
 
 
 def _require_known_form(group: zarr.Group) -> None:
-    """Refuse a graph that a later version has written in another form."""
+    """Refuse a graph in the form of a later version."""
     version = _noted(group).get("version", FORMAT_VERSION)
     require_known(f"The graph {name_of(group)}", int(version), FORMAT_VERSION)
 
 
 def _require_rows(group: zarr.Group, symmetric: bool) -> None:
-    """Refuse a group that holds no graph by rows."""
+    """Refuse a group that does not hold a graph by rows."""
     encoding = group.attrs.get("encoding-type")
     if encoding == "csc_matrix" and not symmetric:
         raise InvalidInputError(
@@ -143,7 +143,7 @@ def _open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
 
 
 def _telling(array: zarr.Array[Any], fill: float) -> zarr.Array[Any]:
-    """Return the array with another fill value: what is filled in can then be told from what was stored."""
+    """Return the array with another fill value, by which missing entries differ from stored zeros."""
     if array.dtype.kind not in ("i" if fill == -1 else "f"):
         return array
     metadata = replace(array.metadata, fill_value=array.dtype.type(fill))
@@ -151,7 +151,7 @@ def _telling(array: zarr.Array[Any], fill: float) -> zarr.Array[Any]:
 
 
 def _origin(group: zarr.Group, n_points: int) -> Origin:
-    """Return what the writer has noted: how points were renumbered, what was left out."""
+    """Return the writer's notes: how points were renumbered, and which edges were left out."""
     order = read_all(_array(group, "order")).astype(np.int32) if "order" in group else None
     if order is not None and not np.array_equal(np.sort(order), np.arange(n_points)):
         raise DamagedGraphError(
@@ -180,7 +180,7 @@ def _length(array: zarr.Array[Any]) -> int:
 
 
 def _require_chunks(array: zarr.Array[Any], missing_chunks: str | None) -> None:
-    """Refuse an array with chunks that are not there: zarr would read them as zeros.
+    """Refuse an array with missing chunks, which zarr would read as zeros.
 
     Raises
     ------
@@ -217,8 +217,9 @@ class SparseGroup:
     Attributes
     ----------
     store : ZarrStore
-        With ``by_columns``, each "row" of it is a column.
+        The matrix; with ``by_columns`` the "rows" of this store are columns.
     by_columns : bool
+        Whether the matrix is stored by columns (CSC).
     ids : zarr.Array or None
         The user's names of the points.
     """
@@ -228,7 +229,7 @@ class SparseGroup:
     ids: zarr.Array[Any] | None
 
     def names(self) -> Iterator[NDArray[Any]] | None:
-        """Yield the user's names of the points, in pieces."""
+        """Yield the user's names of the points, in pieces; None without names."""
         ids = self.ids
         if ids is None:
             return None
@@ -239,7 +240,7 @@ class SparseGroup:
 
 
 def open_sparse(location: Path, key: str | None) -> SparseGroup:
-    """Open a sparse matrix: the group itself, or, of an AnnData store, the one under ``key``."""
+    """Open a sparse matrix: the group itself or, with ``key``, a member of an AnnData store."""
     group = _node_at(location)
     if isinstance(group, zarr.Array):
         raise InvalidInputError(
@@ -262,7 +263,7 @@ def open_sparse(location: Path, key: str | None) -> SparseGroup:
 
 
 def paths_of_graphs(location: Path) -> list[str] | None:
-    """Return the keys of the graphs of an AnnData store; None for other groups."""
+    """Return the keys of the graphs in an AnnData store; None for other groups."""
     group = _node_at(location)
     if isinstance(group, zarr.Array) or "obsp" not in group:
         return None

@@ -1,4 +1,4 @@
-"""Reading a zarr array from one end to the other, every chunk once; and whether it is the array meant."""
+"""Sequential reading of zarr arrays, every chunk once; and checks that an array is the one meant."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ __all__ = [
 
 
 class SequentialReader:
-    """Reads ranges of a one-dimensional array that follow each other, each chunk once.
+    """A reader of consecutive ranges of a one-dimensional array, which decodes each chunk once.
 
-    Chunks are read whole: what lies beyond the end of a range is kept for the next one. What `read` returns
-    lies in memory that belongs to the thread, and is overwritten when the same thread reads again: pages
-    that are new each time would cost as much as the reading.
+    Chunks are read whole: entries beyond the end of a range are kept for the next range. `read` returns
+    memory that belongs to the thread and is overwritten when the same thread reads again, since fresh
+    memory for each range would take as long as the reading itself.
 
     Parameters
     ----------
     array : zarr.Array
-        One-dimensional. A chunk of nothing but its fill value, where that is not 0, is taken as missing.
+        One-dimensional. A chunk that holds nothing but a nonzero fill value counts as missing.
     """
 
     def __init__(self, array: zarr.Array[Any]) -> None:
@@ -67,12 +67,12 @@ class SequentialReader:
         return values[: stop - start]
 
     def _read_ahead(self, start: int) -> NDArray[Any]:
-        """Return what is known already of the entries from ``start`` on."""
+        """Return the entries from ``start`` on that are kept from the range before."""
         offset = start - self._ahead_from
         return self._ahead[offset if offset >= 0 else len(self._ahead) :]
 
     def _room(self, n_entries: int) -> NDArray[Any]:
-        """Return memory of this thread."""
+        """Return memory of this thread for some entries."""
         room: NDArray[Any] | None = getattr(self._memory, "room", None)
         if room is None or len(room) < n_entries:
             room = self._memory.room = np.empty(n_entries, self._array.dtype)
@@ -83,13 +83,14 @@ class SequentialReader:
         try:
             self._array.get_basic_selection(selection, out=cpu.NDBuffer.from_numpy_array(values))
         except Exception as error:
-            # Codecs raise what they like; whatever it is, these entries cannot be had.
+            # Codecs raise exceptions of any class; all mean that these entries cannot be read.
             self._report(selection, error)
         for chunk in range(-(-start // self._chunk) * self._chunk, selection.stop, self._chunk):
             self._require_there(values[chunk - start : chunk - start + self._chunk], chunk)
 
     def _require_there(self, values: NDArray[Any], start: int) -> None:
-        """Refuse a chunk that zarr has filled in."""
+        """Refuse a chunk that is missing, so that zarr has filled it in."""
+        # The first entry decides for nearly all chunks, at no cost.
         if not _is_fill(values[:1], self._array.fill_value) or not _is_fill(values, self._array.fill_value):
             return
         raise DamagedGraphError(
@@ -99,7 +100,7 @@ class SequentialReader:
         )
 
     def _report(self, selection: slice, error: Exception) -> NoReturn:
-        """Find the chunk that cannot be read."""
+        """Find the chunk that cannot be read, and raise an error that names its entries."""
         for start in range(selection.start, selection.stop, self._chunk):
             stop = min(start + self._chunk, selection.stop)
             try:
@@ -121,7 +122,7 @@ def read_all(array: zarr.Array[Any], rows: slice = slice(None)) -> NDArray[Any]:
     Raises
     ------
     DamagedGraphError
-        It cannot be decoded; the message names the array.
+        The array cannot be read; the message names it.
     """
     try:
         return np.asarray(array[rows])
@@ -132,7 +133,7 @@ def read_all(array: zarr.Array[Any], rows: slice = slice(None)) -> NDArray[Any]:
 
 
 def name_of(node: zarr.Group | zarr.Array[Any]) -> str:
-    """Return where a group or an array is."""
+    """Return the location of a group or an array."""
     return str(node.store_path).removeprefix("file://")
 
 
@@ -146,17 +147,17 @@ def _range(start: int, stop: int) -> str:
     return f"Entries {start:,} to {stop - 1:,}"
 
 
-# Of a chunk.
+# Bytes of a chunk that enter the fingerprint.
 _BYTES = 1 << 16
 
 
 def fingerprint_of(array: zarr.Array[Any]) -> int:
-    """Return a checksum of the first bytes that are stored of an array's first, middle and last chunk.
+    """Return a checksum of the first bytes stored in an array's first, middle and last chunk.
 
     Raises
     ------
     DamagedGraphError
-        They cannot be read.
+        The array cannot be read.
     """
     try:
         return zlib.crc32(b"".join(sync(_samples(array))))
@@ -167,7 +168,7 @@ def fingerprint_of(array: zarr.Array[Any]) -> int:
 
 
 def require_present(array: zarr.Array[Any]) -> None:
-    """Refuse an array that another process has opened, if there is none of its shape here.
+    """Refuse an array opened by another process, if this process finds none of its shape and dtype.
 
     Raises
     ------
@@ -183,13 +184,13 @@ def require_present(array: zarr.Array[Any]) -> None:
 
 
 def require_same(array: zarr.Array[Any], fingerprint: int) -> None:
-    """Refuse an array that another process has opened, if other numbers are here.
+    """Refuse an array opened by another process, if its content differs here.
 
     Parameters
     ----------
     array : zarr.Array
     fingerprint : int
-        What `fingerprint_of` it was there.
+        Fingerprint of the array in that process.
 
     Raises
     ------
@@ -200,7 +201,7 @@ def require_same(array: zarr.Array[Any], fingerprint: int) -> None:
 
 
 def not_shared(array: zarr.Array[Any]) -> DamagedGraphError:
-    """Return the error for an array that only others can see."""
+    """Return the error for an array that this process does not share with the others."""
     return DamagedGraphError(
         f"{name_of(array)} is not there, or is not the same, on {platform.node()}. All workers must open the "
         "same graph: put it on a file system or in an object store that they share, under the same name."

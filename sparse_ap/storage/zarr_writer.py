@@ -1,4 +1,4 @@
-"""Writing graphs to disk, row after row, in constant memory. The layout: docs/explanation/disk-format.md."""
+"""Graphs written to disk, row by row, in constant memory; docs/explanation/disk-format.md has the layout."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ __all__ = ["FORMAT_VERSION", "WrittenEdges", "write_csr"]
 
 FORMAT_VERSION = 1
 
-# 4 MB of float32: larger chunks cost more to read, smaller ones more to find.
+# Entries in a chunk: 4 MB of float32. Larger chunks cost more to read, smaller ones more to look up.
 _CHUNK = 2**20
 _IDS_IN_A_CHUNK = 2**16
 
 
 @dataclass(slots=True)
 class WrittenEdges:
-    """What a graph is like, noted while it is written.
+    """Counts and ranges of the edges of a graph, gathered while it is written.
 
     Attributes
     ----------
     n_points, n_edges : int
     smallest, largest : float or None
-        The similarities; None without edges.
+        Extremes of the similarities; None without edges.
     longest_row : int
-        The most edges of a point.
+        Largest number of edges of a point.
     n_without_edges : int
-        Points that have none.
+        Number of points without edges.
     """
 
     n_points: int = 0
@@ -48,7 +48,7 @@ class WrittenEdges:
     n_without_edges: int = 0
 
     def add(self, degrees: NDArray[Any], data: NDArray[Any]) -> None:
-        """Take more rows into account."""
+        """Include more rows."""
         self.n_points += len(degrees)
         self.n_edges += len(data)
         self.longest_row = max(self.longest_row, int(degrees.max(initial=0)))
@@ -73,21 +73,21 @@ def write_csr(
     Parameters
     ----------
     folder : Path
-        Must not exist.
+        Folder to create; it must not exist.
     blocks : iterable of Block
-        All rows, in order, their edges canonical; pieces of any size.
+        All rows, in order, canonical; blocks may have any size.
     dtype : float32 or float64
     origin : Origin
-        How the points were renumbered, and which edges were left out.
+        Renumbering of the points, and the edges left out.
     ids : iterable of arrays of str, optional
         The user's names of the points, in the user's order, in pieces of any size.
     n_edges : int, optional
-        The most there can be, for messages.
+        Upper bound on the number of edges, for messages.
 
     Raises
     ------
     OSError
-        The disk is full, or whatever else the system says; the message says what was being written.
+        The system refuses to write, for example on a full disk; the message says how much was written.
     """
     extent = WrittenEdges()
     try:
@@ -128,7 +128,7 @@ def _write(group: zarr.Group, name: str, dtype: str, pieces: Iterable[NDArray[An
 
 
 class _GrowingArray:
-    """A one-dimensional zarr array that is written from its beginning to its end, in whole chunks."""
+    """A one-dimensional zarr array written from beginning to end, in whole chunks."""
 
     def __init__(self, group: zarr.Group, name: str, dtype: np.dtype[Any], chunk: int = _CHUNK) -> None:
         text = dtype.kind == "O"
@@ -139,14 +139,14 @@ class _GrowingArray:
             dtype=str if text else dtype,
             compressors=[Crc32cCodec()],
             fill_value="" if text else 0,
-            # A chunk that is not there is then always a damage.
+            # Empty chunks are written too, so that a missing chunk always means damage.
             config={"write_empty_chunks": True},
         )
         self._room = np.empty(chunk, dtype)
         self._filled = 0
 
     def append(self, values: NDArray[Any]) -> None:
-        """Add entries at the end."""
+        """Append entries; write each chunk as soon as it is full."""
         while len(values):
             some = values[: len(self._room) - self._filled]
             self._room[self._filled : self._filled + len(some)] = some
@@ -156,7 +156,7 @@ class _GrowingArray:
                 self.finish()
 
     def finish(self) -> None:
-        """Write what is still held back."""
+        """Write the entries of the last, partly filled chunk."""
         if self._filled:
             start = self._array.shape[0]
             self._array.resize((start + self._filled,))
