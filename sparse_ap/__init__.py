@@ -58,7 +58,7 @@ sys.modules["sparse_ap.tree"] = sys.modules["sparse_ap.clustering.tree"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the estimator when it is asked for: scikit-learn takes longer to import than all the rest."""
+    """Import the estimator on first use: scikit-learn takes longer to import than everything else."""
     if name == "AffinityPropagation":
         from sparse_ap.estimator import AffinityPropagation
 

@@ -1,4 +1,4 @@
-"""Arguments that several public functions share: checked, and turned into numbers."""
+"""Checks and conversions of arguments that several public functions share."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["available", "bytes_of", "is_positive_integer", "require", "seed_of",
 
 
 def require(name: str, given: object, right: bool, needed: str) -> None:
-    """Refuse an option that is not right; ``needed`` says what would be."""
+    """Refuse an argument that is not ``right``; ``needed`` describes the allowed values."""
     if not right:
         raise InvalidInputError(f"{name}={given!r}; it must be {needed}.")
 
 
 def is_positive_integer(value: object) -> bool:
-    """Whether a value is a whole number of at least 1; True and False are none."""
+    """Whether a value is an integer of at least 1; True and False are not."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def usable_threads(n_jobs: int | None) -> int:
-    """Return a number of threads; None or -1: one for each processor this process may use.
+    """Return the number of threads for ``n_jobs``; None or -1: one per processor this process may use.
 
     Raises
     ------
@@ -43,12 +43,12 @@ def usable_threads(n_jobs: int | None) -> int:
 
 
 def seed_of(random_state: Any) -> int:
-    """Return a number: the one given, one drawn from a generator, or for None a new one.
+    """Return a seed: the number given, one drawn from the generator given, or for None a new one.
 
     Raises
     ------
     InvalidInputError
-        It is none of these.
+        ``random_state`` is none of these.
     """
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31 - 1))
@@ -64,17 +64,18 @@ def seed_of(random_state: Any) -> int:
 
 
 def available() -> int:
-    """Return what the process holds and can still get, in bytes, with some left to others."""
+    """Return the bytes that the process holds or may still allocate, leaving some to other processes."""
+    # A fifth of the free memory is left to other processes, and to the page cache, which streaming needs.
     return int(psutil.Process().memory_info().rss + 0.8 * psutil.virtual_memory().available)
 
 
 def bytes_of(memory_limit: int | str) -> int:
-    """Return a number of bytes, given as such or as text like ``"2GB"``.
+    """Return a number of bytes, given as a number or as text such as ``"2GB"``.
 
     Raises
     ------
     InvalidInputError
-        The text says no amount of memory.
+        ``memory_limit`` is not a positive amount of memory.
     """
     from dask.utils import parse_bytes
 

@@ -28,7 +28,7 @@ __all__ = [
 
 
 class SparseAPError(Exception):
-    """Base of every error that sparse_ap raises on purpose."""
+    """Base class of all errors that sparse_ap raises on purpose."""
 
 
 class InvalidInputError(SparseAPError, ValueError):
@@ -36,11 +36,12 @@ class InvalidInputError(SparseAPError, ValueError):
 
 
 def require_known(what: str, version: int, known: int) -> None:
-    """Refuse a file of a form that only a later sparse_ap knows.
+    """Refuse a file whose form is of a later version than this package knows.
 
     Raises
     ------
     InvalidInputError
+        ``version`` is above ``known``.
     """
     if version > known:
         raise InvalidInputError(
@@ -50,7 +51,7 @@ def require_known(what: str, version: int, known: int) -> None:
 
 
 class MissingDependencyError(SparseAPError, ImportError):
-    """An optional package is needed for what was asked; the message names the extra."""
+    """An optional package is missing; the message names the extra to install."""
 
     @classmethod
     def of(cls, purpose: str, package: str, extra: str) -> MissingDependencyError:
@@ -63,23 +64,23 @@ class DamagedGraphError(SparseAPError, OSError):
 
 
 class MemoryLimitError(SparseAPError, MemoryError):
-    """What was asked for does not fit into the memory allowed; the message has the numbers."""
+    """A computation does not fit into the allowed memory; the message has the numbers."""
 
 
 class CheckpointError(SparseAPError, ValueError):
-    """A run cannot go on from what is in a folder; the message names what differs."""
+    """The checkpoints in a folder cannot be used for a run; the message names the differences."""
 
 
 class ClusterError(SparseAPError, RuntimeError):
-    """The cluster cannot do the work, or is gone; the message says which, and how to go on."""
+    """The cluster cannot do the work, or is gone; the message says how to continue."""
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """A run was told to stop, and has kept its state; the message says how to go on."""
+    """A run was interrupted after saving its state; the message says how to resume it."""
 
     @classmethod
     def by(cls, which: int, sweep: int, folder: Path) -> RunInterrupted:
-        """Build the error for a signal that came in some sweep."""
+        """Return the error for a signal that arrived during a sweep."""
         return cls(
             f"Stopped by {signal.Signals(which).name} after sweep {sweep}; the state is in {folder}. To go "
             "on, give the same graph and parameters with resume=True (--resume)."
@@ -87,12 +88,12 @@ class RunInterrupted(KeyboardInterrupt):
 
 
 class PositiveSimilarityWarning(UserWarning):
-    """No similarity is negative: perhaps they are distances."""
+    """No similarity is negative: the entries may be distances."""
 
 
 def warn(text: str, category: type[Warning] = UserWarning) -> None:
-    """Issue a warning that points to the line outside this package that has called into it."""
-    # Python 3.12 has skip_file_prefixes for this. Frames of contextlib may lie between ours.
+    """Issue a warning that points to the line outside this package from which it was called."""
+    # Counted here, since skip_file_prefixes needs Python 3.12. Frames of contextlib may lie in between.
     ours = str(Path(__file__).parent)
     frames = []
     frame = sys._getframe()
@@ -104,7 +105,7 @@ def warn(text: str, category: type[Warning] = UserWarning) -> None:
 
 
 def warn_of_positive_similarities(largest: float) -> None:
-    """Say how distances look, and what to do about it."""
+    """Warn that the similarities may be distances, and say what to do."""
     warn(
         f"No similarity is negative, and the largest is {largest:g}. If these are distances, the most "
         "different points would be put together: convert them with sparse_ap.graphs.from_distances. If "

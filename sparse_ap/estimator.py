@@ -1,4 +1,4 @@
-"""The scikit-learn estimator: its names at the face, ours inside, translated here and nowhere else."""
+"""The scikit-learn estimator, which translates between scikit-learn's names and those of this package."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     damping : float in [0.5, 1), optional
-        As for `affinity_propagation`, like all parameters not named here.
+        This and all parameters not described here: as for `affinity_propagation`.
     max_iter : int
     convergence_iter : int, optional
     preference : float or array-like of shape (n_samples,), optional
     preference_quantile : float in [0, 1], optional
     n_clusters : int, optional
-        Exactly so many clusters; the preference is then where the search for it begins.
+        Exact number of clusters; the search for its preference then starts from ``preference``.
     affinity : {"nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean"}
-        What ``fit`` is given. "nearest_neighbors": points, whose graph of ``n_neighbors`` neighbours each is
-        built. "precomputed": similarities, dense or sparse, larger is better.
+        The input of ``fit``. "nearest_neighbors": points, from which a graph with ``n_neighbors`` neighbours
+        each is built. "precomputed": similarities, dense or sparse, larger is better.
         "precomputed_nearest_neighbors": a sparse matrix of distances, as
-        `sklearn.neighbors.KNeighborsTransformer` gives it. "euclidean": points, all pairs compared:
-        scikit-learn's default, for a few thousand points.
+        `sklearn.neighbors.KNeighborsTransformer` returns it. "euclidean": points, all pairs compared, as in
+        scikit-learn's default; for a few thousand points.
     n_neighbors : int
-        Neighbours of each point for "nearest_neighbors"; fewer where there are not so many points. No
-        cluster can be larger than its exemplar's number of neighbours the other way round.
+        Number of neighbours of each point for "nearest_neighbors"; fewer for a smaller number of points. A
+        cluster holds at most its exemplar and the points that have the exemplar among their neighbours.
     metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto"}
         The distance for "nearest_neighbors", as for `sparse_ap.graphs.knn_graph`.
     similarity : {"-d**2", "-d", "1-d"} or callable, optional
-        How a distance becomes a similarity, for the two neighbour affinities. None: "-d**2" for Euclidean
-        and for precomputed distances, "-d" for any other metric.
+        Conversion of a distance to a similarity, for the two neighbour affinities. None: "-d**2" for
+        Euclidean and precomputed distances, "-d" for other metrics.
     n_levels : int or None
-        Levels of a hierarchy, of which the clusters are the first; see `sparse_ap.hierarchy`. None: until
-        nothing is merged.
+        Number of levels of a hierarchy that starts from the clusters; see `sparse_ap.hierarchy`. None:
+        until no clusters are merged.
     tol : float in [0, 1), optional
     scheme, refine, reorder, random_state, n_jobs, verbose
         As for `affinity_propagation`.
@@ -67,23 +67,23 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     labels_ : ndarray of int64, shape (n_samples,)
         Cluster of each sample; never negative.
     cluster_centers_indices_ : ndarray of int64, shape (n_clusters,)
-        The exemplars.
+        Sample numbers of the exemplars.
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
-        The exemplars' points; only where ``fit`` was given points.
+        The exemplars' points; only if ``fit`` was given points.
     affinity_matrix_ : csr_array or ndarray, shape (n_samples, n_samples)
         The similarities that were clustered.
     clustering_ : Clustering
-        Everything else: net similarity, outcome, history.
+        The full result, with net similarity, outcome and history.
     hierarchy_ : Hierarchy
-        Only with ``n_levels`` other than 1. Its first level is ``clustering_``.
+        Only if ``n_levels`` is not 1. Its first level is ``clustering_``.
     n_iter_ : int
     n_features_in_ : int
     feature_names_in_ : ndarray of str
-        Only where ``fit`` was given a table with column names.
+        Only if ``fit`` was given a table with column names.
 
     See Also
     --------
-    affinity_propagation : The function behind it.
+    affinity_propagation : The underlying function.
 
     Examples
     --------
@@ -139,13 +139,13 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.verbose = verbose
 
     def fit(self, X: Any, y: object = None) -> Self:
-        """Cluster.
+        """Cluster the samples.
 
         Parameters
         ----------
         X : array-like or sparse matrix
-            What ``affinity`` names: points of shape (n_samples, n_features), or a matrix of shape
-            (n_samples, n_samples).
+            Points of shape (n_samples, n_features), or a matrix of shape (n_samples, n_samples), as
+            ``affinity`` says.
         y : ignored
 
         Returns
@@ -155,8 +155,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InvalidInputError
-            A `ValueError`: ``affinity`` or ``metric`` is not known, ``metric`` is not Euclidean for
-            "euclidean", or what `affinity_propagation` or `sparse_ap.graphs.knn_graph` refuses.
+            A `ValueError`: ``affinity`` or ``metric`` is unknown, ``metric`` is not Euclidean for
+            "euclidean", or `affinity_propagation` or `sparse_ap.graphs.knn_graph` refuses the input.
         MissingDependencyError
             The search for neighbours needs usearch, which is not installed.
         """
@@ -208,25 +208,25 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: Any) -> NDArray[np.int64]:
-        """Give new samples to their nearest, or most similar, exemplar.
+        """Assign new samples to their nearest, or most similar, exemplars.
 
         Parameters
         ----------
         X : array-like or sparse matrix
-            Points of shape (n_new, n_features), by ``metric``. For "precomputed", similarities of
+            Points of shape (n_new, n_features), compared by ``metric``. For "precomputed", similarities of
             shape (n_new, n_samples) to the samples of ``fit``; for "precomputed_nearest_neighbors",
-            distances. Entry (i, k) not stored: k cannot represent i. Of the samples of ``fit`` themselves
-            ``labels_`` says more: an exemplar's row need not have an entry for itself.
+            distances. An entry (i, k) that is not stored means that k cannot represent i. For the samples of
+            ``fit`` itself use ``labels_``: an exemplar's row need not have an entry for itself.
 
         Returns
         -------
         ndarray of int64, shape (n_new,)
-            Labels; -1, with a warning, where a sample has no entry for any exemplar.
+            Labels; -1, with a warning, for samples without an entry for any exemplar.
 
         Raises
         ------
         InvalidInputError
-            What was given cannot be compared with the exemplars, or has NaN among the similarities to them.
+            ``X`` cannot be compared with the exemplars, or a similarity to an exemplar is NaN.
         """
         check_is_fitted(self)
         X = self._validated(X, reset=False)
@@ -249,7 +249,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def _runs_on_clusters(self) -> bool:
-        """Whether the graph may be sent to workers: not where every entry of a matrix has messages."""
+        """Whether a cluster's workers may read the graph: not with the classic scheme or ``reorder=True``."""
         return (
             self.scheme != "classic"
             and self.reorder is not True
@@ -261,15 +261,15 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return self.affinity in ("nearest_neighbors", "euclidean")
 
     def _validated(self, X: Any, reset: bool) -> Any:
-        """Check the table or matrix, and take note of its columns (scikit-learn's part)."""
-        # Similarities may be -inf, and what affinity_propagation says of NaN is more to the point.
+        """Check the input, and register its columns, by scikit-learn's function."""
+        # Similarities may be -inf, and affinity_propagation has a better message about NaN.
         finite = self._takes_points
         return validate_data(
             self, X, reset=reset, accept_sparse=not finite, ensure_all_finite=finite, dtype="numeric"
         )
 
     def _similarities(self, X: Any) -> Any:
-        """Turn what was given into similarities."""
+        """Return the similarities of the input, by ``affinity``."""
         if self.affinity == "nearest_neighbors":
             _require_neighbours(self.n_neighbors)
             if len(X) == 1:
@@ -284,7 +284,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 verbose=self.verbose,
             )
         if self.affinity == "euclidean":
-            # What is too large is then said of the similarities.
+            # Overflows to inf are reported as invalid similarities afterwards.
             with np.errstate(over="ignore", invalid="ignore"):
                 return -euclidean_distances(X, squared=True)
         if self.affinity == "precomputed_nearest_neighbors":
@@ -292,7 +292,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return X
 
     def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn what ``fit`` takes."""
+        """Return scikit-learn's tags for the input that ``fit`` accepts."""
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = not self._takes_points
         tags.input_tags.sparse = not self._takes_points

@@ -1,4 +1,4 @@
-"""Making similarity graphs: from points, from what k-NN libraries give, from other graphs."""
+"""Similarity graphs from points, neighbour lists, distance matrices, AnnData and files."""
 
 from sparse_ap.graphs.anndata import from_anndata
 from sparse_ap.graphs.conversion.write_graph import WrittenGraph, write_graph

@@ -1,4 +1,4 @@
-"""A graph from an AnnData, the table that scanpy works on."""
+"""`from_anndata`: a graph from an AnnData, the table that scanpy works on."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["from_anndata"]
 def from_anndata(
     adata: Any, *, key: str = "distances", similarity: Similarity | None = None
 ) -> scipy.sparse.csr_array:
-    """Take a graph out of an AnnData in memory, as ``scanpy.pp.neighbors`` leaves it there.
+    """Return a graph of an AnnData in memory, such as ``scanpy.pp.neighbors`` stores there.
 
     Parameters
     ----------
     adata : anndata.AnnData
         With a sparse matrix ``adata.obsp[key]``.
     key : str
-        A name that ends in "distances" is that of distances, which become similarities; any other, such
-        as "connectivities", is that of similarities, which are taken as they are.
+        Name of the matrix. A name ending in "distances" means distances, which are converted; any other
+        name, such as "connectivities", means similarities, which are used as they are.
     similarity : {"-d", "-d**2", "1-d"} or callable, optional
-        How a distance d becomes a similarity; None: "-d".
+        Conversion of a distance d to a similarity; None: "-d".
 
     Returns
     -------
@@ -36,8 +36,8 @@ def from_anndata(
     Raises
     ------
     InvalidInputError
-        There is no such matrix, it is dense, ``similarity`` is given for similarities, or what
-        `from_distances` refuses.
+        The matrix is missing or dense, ``similarity`` is given for similarities, or `from_distances`
+        refuses the matrix.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Approximate search for many points: usearch's graph index (HNSW)."""
+"""Approximate neighbour search for many points, with usearch's HNSW graph index."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from sparse_ap.graphs.metrics import Neighbours, PointLayout
 
 __all__ = ["approximate", "interruptible", "require_index", "require_usearch"]
 
-# How many candidates the index keeps in mind, up to so many points and beyond: docs/design/0007-knn-search.md
+# Candidates that the index keeps while it searches, up to a number of points and beyond;
+# docs/design/0007-knn-search.md has the measurements.
 _BREADTH, _WIDE = 64, 128
 _NARROW_POINTS = 100_000
 _ROWS_AT_A_TIME = 20_000
@@ -24,12 +25,12 @@ _KINDS = {"euclidean": "L2sq", "cosine": "Cos", "correlation": "Cos", "tanimoto"
 
 
 def require_usearch(purpose: str) -> Any:
-    """Return the package's index module.
+    """Return usearch's module of indexes; ``purpose`` names the caller in the message.
 
     Raises
     ------
     MissingDependencyError
-        It is not installed.
+        usearch is not installed.
     """
     try:
         import usearch.index
@@ -40,7 +41,7 @@ def require_usearch(purpose: str) -> Any:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let Ctrl-C be Ctrl-C: usearch notices it, and makes a RuntimeError of it."""
+    """Turn the RuntimeError that usearch raises on Ctrl-C into a KeyboardInterrupt."""
     try:
         yield
     except RuntimeError as error:
@@ -50,14 +51,14 @@ def interruptible() -> Iterator[None]:
 
 
 def require_index(metric: str) -> None:
-    """Refuse what the index cannot compare, or a missing index.
+    """Refuse a metric that the index lacks, or an installation without it.
 
     Raises
     ------
     InvalidInputError
-        It does not have this metric.
+        The index does not have this metric.
     MissingDependencyError
-        It is not installed.
+        usearch is not installed.
     """
     if metric not in _KINDS:
         known = ", ".join(repr(name) for name in _KINDS)
@@ -72,11 +73,12 @@ def require_index(metric: str) -> None:
 def approximate(
     points: NDArray[Any], n_neighbors: int, metric: str, n_threads: int, seed: int, *, verbose: bool
 ) -> Neighbours:
-    """Find most of the nearest others of every point."""
+    """Return most of the nearest neighbours of every point; see `knn_graph`."""
     n = len(points)
     layout = PointLayout.of(points, metric)
     order = np.random.default_rng(seed % 2**64).permutation(n).astype(np.uint64)
     index = _index(metric, layout.rows(points[:1]).shape[1], n, n_neighbors + 1)
+    # One more neighbour than wanted, since each point finds itself too.
     found = Neighbours(np.full((n, n_neighbors + 1), -1, np.int32), np.full((n, n_neighbors + 1), np.nan))
     with (
         interruptible(),
@@ -86,10 +88,10 @@ def approximate(
     ):
         for start in range(0, n, _ROWS_AT_A_TIME):
             ids = order[start : start + _ROWS_AT_A_TIME]
-            # One thread: what is in the index depends on the order of insertion.
+            # One thread: the index depends on the order of insertion.
             index.add(ids, _compact(layout.rows(points[ids])), threads=1)
             bar.update(len(ids))
-        # Of about equal size: usearch answers a single row in another form.
+        # Slabs of about equal size, since usearch answers a single row in another form.
         bounds = np.linspace(0, n, -(-n // _ROWS_AT_A_TIME) + 1).astype(int).tolist()
         for asked in starmap(slice, pairwise(bounds)):
             _ask(index, layout, points[asked], n_threads, found.indices[asked], found.distances[asked])
@@ -100,7 +102,7 @@ def approximate(
 def _ask(
     index: Any, layout: PointLayout, points: NDArray[Any], n_threads: int, indices: Any, distances: Any
 ) -> None:
-    """Fill in what the index finds, the points themselves included; it may be fewer than asked for."""
+    """Write the results of the index, the points themselves included; it may find fewer than wanted."""
     rows = _compact(layout.rows(points))
     matches = index.search(rows, indices.shape[1], threads=n_threads)
     there = np.arange(indices.shape[1]) < np.asarray(matches.counts)[:, None]

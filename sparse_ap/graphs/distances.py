@@ -1,4 +1,4 @@
-"""How distances become similarities, and a graph from a sparse matrix of distances."""
+"""Conversion of distances to similarities, and graphs from sparse matrices of distances."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ SIMILARITIES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 
 def similarity_function(similarity: Similarity) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Return the function that turns distances into similarities.
+    """Return the function that converts distances to similarities.
 
     Raises
     ------
     InvalidInputError
-        The name is not known.
+        The name is unknown.
     """
     if callable(similarity):
         return similarity
@@ -62,24 +62,24 @@ def similarity_function(similarity: Similarity) -> Callable[[NDArray[Any]], NDAr
 
 
 def similarity_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the type in which distances of a type become similarities: float64 only for float64."""
+    """Return the dtype of similarities for a dtype of distances: float64 for float64, else float32."""
     return np.dtype(np.float64 if dtype.kind == "f" and dtype.itemsize >= 8 else np.float32)
 
 
 def similarities_of(distances: FloatArray, similarity: Similarity) -> FloatArray:
-    """Turn distances into as many similarities.
+    """Convert distances to similarities, one for each.
 
     Parameters
     ----------
     distances : ndarray of float32 or float64, shape (n_edges,)
-        No NaN and nothing infinite. A callable may write to it.
+        Finite distances. A callable may overwrite the array.
     similarity : {"-d", "-d**2", "1-d"} or callable
 
     Raises
     ------
     InvalidInputError
-        ``similarity`` is not known, squares negative distances, or does not return one similarity, finite
-        or -inf, for each distance.
+        ``similarity`` is unknown, squares negative distances, or does not return one similarity, finite or
+        -inf, for each distance.
     """
     function = similarity_function(similarity)
     if function is _minus_squares:
@@ -117,16 +117,16 @@ def from_distances(distances: Any, *, similarity: Similarity = "-d") -> scipy.sp
     Parameters
     ----------
     distances : sparse matrix or array of real numbers, shape (n_points, n_points)
-        Entry (i, k) is the distance from point i to point k; stored zeros off the diagonal are distances
-        of 0, and what is not stored is no edge. Left out: the diagonal, and infinite distances. Of any
-        format; never written to.
+        Entry (i, k) is the distance from point i to point k. A stored zero off the diagonal is a distance
+        of 0; an entry that is not stored is no edge. The diagonal and infinite distances are left out. The
+        matrix may have any format, and is never written to.
     similarity : {"-d", "-d**2", "1-d"} or callable
-        How a distance d becomes a similarity, as for `from_knn`.
+        Conversion of a distance d to a similarity, as in `from_knn`.
 
     Returns
     -------
     csr_array of float32, shape (n_points, n_points)
-        Float64 where the distances are; the entries of a CSR matrix in their order.
+        Float64 for distances in float64. The entries of a CSR matrix keep their order.
 
     Raises
     ------
@@ -157,12 +157,12 @@ def from_distances(distances: Any, *, similarity: Similarity = "-d") -> scipy.sp
 
 
 def similarities_between(distances: Any, similarity: Similarity) -> scipy.sparse.csr_array:
-    """Turn every stored distance of a sparse matrix of any shape, such as new points to old ones.
+    """Convert every stored distance of a sparse matrix of any shape, such as from new points to old ones.
 
     Raises
     ------
     InvalidInputError
-        As for `from_distances`.
+        As in `from_distances`.
     """
     csr = _real_csr(distances)
     indptr, columns, values = _converted(csr, np.ones(csr.indptr[-1], np.bool_), distances.dtype, similarity)
@@ -196,7 +196,7 @@ def _require_columns(csr: Any) -> None:
 def _converted(
     csr: Any, kept: BoolArray, dtype: np.dtype[Any], similarity: Similarity
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return indptr, indices and similarities, all new, of the entries that are kept and not infinite."""
+    """Return new arrays (indptr, indices, similarities) of the entries that are kept and finite."""
     data = csr.data[: len(kept)]
     kept = kept & (data != np.inf)
     values = data[kept].astype(similarity_dtype(dtype), copy=False)

@@ -1,4 +1,4 @@
-"""Small operations on the edges of a graph: in both directions, or only the largest of each row."""
+"""Operations on the edges of a graph: symmetric edges, or the largest edges of each row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["keep_top_k", "symmetrise", "top_k"]
 
 
 def symmetrise(similarity: Any, *, how: str = "max") -> scipy.sparse.csr_array:
-    """Make a graph whose edges go both ways, with the same similarity.
+    """Return a graph with every edge in both directions, with the same similarity.
 
     Parameters
     ----------
@@ -25,18 +25,18 @@ def symmetrise(similarity: Any, *, how: str = "max") -> scipy.sparse.csr_array:
         Similarities, of any format and sign; never written to. An absent edge is -inf, a stored 0 is a
         similarity of 0.
     how : {"max", "min"}
-        "max": a pair is joined where either direction is stored, with the larger of the two. "min": only
-        where both are, with the smaller: mutual neighbours.
+        "max": join pairs that have an edge in either direction, with the larger similarity. "min": join
+        pairs that have edges in both directions (mutual neighbours), with the smaller similarity.
 
     Returns
     -------
     csr_array of float32 or float64, shape (n_points, n_points)
-        Without a diagonal, -inf and duplicates (of those the largest counts); columns ascending.
+        Canonical: without diagonal, -inf and duplicates (the largest counts); columns ascending.
 
     Raises
     ------
     InvalidInputError
-        The matrix is dense, not square or damaged, has NaN, or ``how`` is not known.
+        The matrix is dense, not square or damaged, has NaN, or ``how`` is unknown.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def symmetrise(similarity: Any, *, how: str = "max") -> scipy.sparse.csr_array:
     back = there.T.tocsr()
     arrays = (there.indptr, there.indices, there.data, back.indptr, back.indices, back.data)
     indptr = np.zeros(len(there.indptr), np.int64)
-    # What is not filled of these takes address space, not memory.
+    # The unused end of these arrays takes address space, but no memory.
     n_edges = 2 * there.nnz if how == "max" else there.nnz
     indices, data = np.empty(n_edges, there.indices.dtype), np.empty(n_edges, there.data.dtype)
     (_union if how == "max" else _intersection)(*arrays, indptr, indices, data)
@@ -63,25 +63,25 @@ def symmetrise(similarity: Any, *, how: str = "max") -> scipy.sparse.csr_array:
 
 
 def top_k(similarity: Any, k: int) -> scipy.sparse.csr_array:
-    """Keep each row's ``k`` largest similarities.
+    """Return a graph with the ``k`` largest similarities of each row.
 
     Parameters
     ----------
     similarity : sparse matrix or array, shape (n_points, n_points)
         As for `symmetrise`.
     k : int
-        At least 1. Rows with fewer edges are kept whole; of equal similarities those to the smaller
-        column ids are.
+        At least 1. Shorter rows are kept whole; among equal similarities, those to the smaller column ids
+        are kept.
 
     Returns
     -------
     csr_array of float32 or float64, shape (n_points, n_points)
-        Without a diagonal, -inf and duplicates (of those the largest counts); columns ascending.
+        Canonical: without diagonal, -inf and duplicates (the largest counts); columns ascending.
 
     Raises
     ------
     InvalidInputError
-        The matrix is dense, not square or damaged, has NaN, or ``k`` is no number from 1.
+        The matrix is dense, not square or damaged, has NaN, or ``k`` is not a positive integer.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def top_k(similarity: Any, k: int) -> scipy.sparse.csr_array:
 
 
 def _canonical(similarity: Any) -> scipy.sparse.csr_array:
-    """Return a copy of the graph with each edge once, columns ascending."""
+    """Return a checked copy of the graph, with every edge once and columns ascending."""
     if not scipy.sparse.issparse(similarity):
         raise InvalidInputError(
             f"The similarities are a {type(similarity).__name__}; a scipy sparse matrix is needed. For a "
@@ -132,7 +132,7 @@ def _union(
     a_indptr: Any, a_indices: Any, a: Any, b_indptr: Any, b_indices: Any, b: Any,
     indptr: Any, indices: Any, data: Any,
 ) -> None:  # fmt: skip
-    """Merge the ascending rows of two graphs; of what is in both the larger."""
+    """Merge the sorted rows of two graphs; edges in both get the larger similarity."""
     to = 0
     for row in range(len(indptr) - 1):
         x, y = a_indptr[row], b_indptr[row]
@@ -157,7 +157,7 @@ def _intersection(
     a_indptr: Any, a_indices: Any, a: Any, b_indptr: Any, b_indices: Any, b: Any,
     indptr: Any, indices: Any, data: Any,
 ) -> None:  # fmt: skip
-    """Take from the ascending rows of two graphs what is in both, with the smaller value."""
+    """Intersect the sorted rows of two graphs; edges get the smaller similarity."""
     to = 0
     for row in range(len(indptr) - 1):
         x, y = a_indptr[row], b_indptr[row]
@@ -178,14 +178,14 @@ def _intersection(
 def keep_top_k(
     from_indptr: Any, from_indices: Any, from_data: Any, indptr: Any, indices: Any, data: Any
 ) -> None:
-    """Copy from each row as many entries as ``indptr`` has room for."""
+    """Copy the largest entries of each row, as many as ``indptr`` has room for."""
     for row in range(len(indptr) - 1):
         first, last = from_indptr[row], from_indptr[row + 1]
         to, end = indptr[row], indptr[row + 1]
         if end - to == last - first:
             indices[to:end], data[to:end] = from_indices[first:last], from_data[first:last]
             continue
-        # A stable sort leaves equal similarities in the order of their columns.
+        # A stable sort keeps equal similarities in the order of their columns, so the smaller ids are kept.
         largest = np.argsort(-from_data[first:last], kind="mergesort")[: end - to]
         for place in np.sort(largest):
             indices[to], data[to] = from_indices[first + place], from_data[first + place]

@@ -1,6 +1,6 @@
-"""Exact searches: scipy's k-d tree, and every pair compared by scikit-learn or, bits, by usearch.
+"""Exact neighbour searches: scipy's k-d tree, and all pairs by scikit-learn or, for bits, by usearch.
 
-scikit-learn is imported where it is used: that takes longer than importing all the rest.
+scikit-learn is imported where it is used, since its import takes longer than all others together.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ __all__ = ["MINKOWSKI", "all_pairs", "by_tree", "nearest_of"]
 
 MINKOWSKI = {"euclidean": 2, "manhattan": 1, "chebyshev": np.inf}
 _IN_SCIKIT_LEARN = {"correlation": "cosine"}
-# usearch keeps the distances of all of these to all points.
+# Queries at a time: usearch keeps the distances from all of them to all points.
 _BITS_AT_A_TIME = 500
 _ROWS_AT_A_TIME = 20_000
-# Of a tree, asked by each thread: Ctrl-C waits for that, and every thread should have some.
+# Queries at a time from each thread: Ctrl-C waits for their end, and every thread should have some.
 _ASKED_AT_A_TIME = 2_000
 
 
 def by_tree(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: int) -> Neighbours:
-    """Find the nearest others of points with few features."""
+    """Return the nearest neighbours of points with few features."""
     tree = cKDTree(points)
 
     def ask(start: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -38,14 +38,14 @@ def by_tree(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: int)
         distances, indices = tree.query(asked, n_neighbors + 1, p=MINKOWSKI[metric])
         return indices, distances
 
-    # Not by the tree's own threads: after Ctrl-C those go on writing to arrays that are no more.
+    # Not the tree's own threads, which after Ctrl-C go on writing to arrays that are freed by then.
     with ThreadPoolExecutor(n_threads) as pool:
         indices, distances = zip(*pool.map(ask, range(0, len(points), _ASKED_AT_A_TIME)), strict=True)
     return Neighbours(np.concatenate(indices), np.concatenate(distances)).without_itself()
 
 
 def all_pairs(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: int) -> Neighbours:
-    """Find the nearest others of every point."""
+    """Return the nearest neighbours of every point, by comparing all pairs."""
     from sklearn.neighbors import NearestNeighbors
 
     layout = PointLayout.of(points, metric)
@@ -61,7 +61,7 @@ def all_pairs(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: in
 
 
 def nearest_of(queries: NDArray[Any], points: NDArray[Any], metric: str, n_threads: int) -> NDArray[Any]:
-    """Return the number of each query's nearest point."""
+    """Return the number of each query's nearest point, shape (n_queries,)."""
     from sklearn.metrics import pairwise_distances_argmin
 
     layout = PointLayout.of(points, metric)
@@ -80,7 +80,7 @@ def nearest_of(queries: NDArray[Any], points: NDArray[Any], metric: str, n_threa
 
 @contextmanager
 def _on_one_thread() -> Iterator[None]:
-    """Which of two equally near points scikit-learn takes depends on how many threads it has."""
+    """Run scikit-learn on one thread: its choice among equally near points depends on the number."""
     import sklearn
 
     with threadpool_limits(1), sklearn.config_context(working_memory=128):

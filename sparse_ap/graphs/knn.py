@@ -1,4 +1,4 @@
-"""A graph from points: each with its nearest neighbours."""
+"""`knn_graph`: the graph from each point to its nearest neighbours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from sparse_ap.kernels.block import FloatArray
 
 __all__ = ["knn_graph", "search_for"]
 
-# Measured: docs/design/0007-knn-search.md
+# Most features for a k-d tree, and most points for all pairs; docs/design/0007-knn-search.md has the
+# measurements.
 _TREE_FEATURES = 8
 _EXACT_POINTS = 10_000
 
@@ -37,31 +38,31 @@ def knn_graph(
 ) -> scipy.sparse.csr_array:
     """Build the directed graph from each point to its nearest neighbours.
 
-    Exact for up to 10,000 points, and for up to 8 features by a k-d tree (not for "cosine", "correlation" and
-    "tanimoto"). Otherwise approximate (not for "manhattan" and "chebyshev"). The approximate search and
-    "tanimoto" need usearch: ``pip install 'sparse-ap[knn]'``.
+    The search is exact for up to 10,000 points, and by a k-d tree for up to 8 features (except "cosine",
+    "correlation" and "tanimoto"). Otherwise it is approximate (not available for "manhattan" and
+    "chebyshev"). The approximate search and "tanimoto" need usearch: ``pip install 'sparse-ap[knn]'``.
 
     Parameters
     ----------
     X : array-like, shape (n_points, n_features)
-        The points, finite real numbers. For "tanimoto" bits: bool, or uint8 as ``numpy.packbits(X, axis=1)``
-        makes it.
+        The points, finite real numbers. For "tanimoto", bits: bool, or uint8 from
+        ``numpy.packbits(X, axis=1)``.
     n_neighbors : int
-        Neighbours of each point, itself not counted: from 1 to n_points - 1.
+        Number of neighbours of each point, not counting itself: from 1 to n_points - 1.
     metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto"}
-        The distance. "cosine" and "correlation" are 1 minus the cosine or the correlation, from 0 to 2; a row
-        without direction (all zeros, for "correlation" all equal) is at 1 from all others, those like it
-        included. "tanimoto" is 1 minus the share of common bits, 0 between two rows without any bit.
+        The distance. "cosine" and "correlation" are 1 minus the cosine or correlation, from 0 to 2; a row
+        without direction (all zeros or, for "correlation", all equal) has distance 1 from every other row.
+        "tanimoto" is 1 minus the share of common bits; 0 between two rows without bits.
     similarity : {"-d", "-d**2", "1-d"} or callable, optional
-        How a distance becomes a similarity; None: "-d**2" for "euclidean", "-d" for the others.
+        Conversion of a distance to a similarity; None: "-d**2" for "euclidean", "-d" for the others.
     n_jobs : int, optional
-        Threads; None or -1: one for each processor. The graph does not depend on it. scikit-learn's search,
-        of up to 10,000 points of many features, runs on one thread, since which of two equally near points
-        it takes depends on the number.
+        Number of threads; None or -1: one per processor. The graph does not depend on it. scikit-learn's
+        search, for up to 10,000 points with many features, always uses one thread, since its choice among
+        equally near points depends on the number.
     random_state : int, RandomState, Generator or None
         Seed of the approximate search: the order in which points enter its index.
     verbose : bool
-        Show the progress of the approximate search, where standard error is a terminal.
+        Whether to show the progress of the approximate search, if standard error is a terminal.
 
     Returns
     -------
@@ -71,8 +72,8 @@ def knn_graph(
     Raises
     ------
     InvalidInputError
-        ``X`` is not such a table, ``n_neighbors`` is out of range, a name is not known, the approximate
-        search does not have the metric, or the distances leave the range of float32.
+        ``X`` is invalid, ``n_neighbors`` is out of range, a name is unknown, the approximate search lacks
+        the metric, or the distances leave the range of float32.
     MissingDependencyError
         The search needs usearch, which is not installed.
 
@@ -101,12 +102,12 @@ def knn_graph(
 
 
 def _default_similarity(metric: str) -> str:
-    """Return how distances become similarities unless told: as in the paper for Euclidean ones."""
+    """Return the default conversion of distances: negative squares for Euclidean ones, as in the paper."""
     return "-d**2" if metric == "euclidean" else "-d"
 
 
 def search_for(points: NDArray[Any], metric: str) -> str:
-    """Return the name of the search that suits these points."""
+    """Return the name of the search for these points."""
     n, n_features = points.shape
     if metric in MINKOWSKI and n_features <= _TREE_FEATURES:
         return "k-d tree"

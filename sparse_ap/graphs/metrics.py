@@ -1,4 +1,4 @@
-"""Tables of points and metrics: checked, and laid out as the libraries compare them."""
+"""Metrics, checks of tables of points, and their layout for the libraries that compare them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ METRICS = ("euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tani
 
 
 def checked_metric(metric: str) -> str:
-    """Return ``metric``.
+    """Return ``metric`` if it is known.
 
     Raises
     ------
     InvalidInputError
-        It is not known.
+        The metric is unknown.
     """
     if not isinstance(metric, str) or metric not in METRICS:
         known = ", ".join(repr(name) for name in METRICS)
@@ -36,12 +36,12 @@ def checked_metric(metric: str) -> str:
 
 
 def checked_points(X: ArrayLike, metric: str) -> NDArray[Any]:
-    """Return a table that ``metric`` compares: floats, or for "tanimoto" bits (bool, or packed in uint8).
+    """Return a checked table for ``metric``: floats; for "tanimoto" bits (bool, or packed in uint8).
 
     Raises
     ------
     InvalidInputError
-        ``X`` is no such table.
+        ``X`` is not a table of finite numbers, or of bits for "tanimoto".
     """
     if scipy.sparse.issparse(X):
         raise InvalidInputError(
@@ -64,7 +64,7 @@ def _table(X: ArrayLike) -> NDArray[Any]:
         )
     try:
         points = np.asarray(X)
-        # Columns of different types come out of a data frame as objects.
+        # Data frames with columns of different dtypes become arrays of objects.
         return points.astype(np.float64) if points.dtype == object else points
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInputError(f"X has entries that are no table of real numbers ({error}).") from error
@@ -106,13 +106,22 @@ _ROWS_AT_A_TIME = 20_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbours:
-    """Neighbour lists, nearest first; -1, at a distance of NaN, where none was found."""
+    """Neighbour lists, the nearest first; -1, at a distance of NaN, for a neighbour that was not found.
+
+    Attributes
+    ----------
+    indices : ndarray of int, shape (n_points, k)
+    distances : ndarray of float, shape (n_points, k)
+    """
 
     indices: NDArray[np.integer[Any]]
     distances: FloatArray
 
     def without_itself(self) -> Neighbours:
-        """Leave each point out of its own list of one too many: not always the first, among duplicates."""
+        """Remove each point from its own list, which has one entry too many.
+
+        Among duplicates the point itself need not be the first, and may be missing: then the last entry goes.
+        """
         n, k = self.indices.shape
         itself = self.indices == np.arange(n)[:, None]
         itself[~itself.any(axis=1), -1] = True
@@ -121,10 +130,16 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PointLayout:
-    """How points are laid out for a metric; Euclidean ones near the origin, and of moderate size.
+    """The layout of points for a metric; Euclidean points are shifted and scaled.
 
-    There a square of a small distance between large numbers is still told apart, in the expansions of
-    scikit-learn and in the float32 of usearch. The scale is a power of two: nothing is rounded by it.
+    The libraries expand squared distances, usearch in float32, which cancels digits for points far from the
+    origin. So points are centred, and scaled by a power of two, which rounds nothing.
+
+    Attributes
+    ----------
+    metric : str
+    scale : float
+    centre : ndarray of float64, shape (n_features,), or 0.0
     """
 
     metric: str
@@ -133,7 +148,7 @@ class PointLayout:
 
     @classmethod
     def of(cls, points: NDArray[Any], metric: str) -> PointLayout:
-        """Fit a frame to points."""
+        """Choose the layout for a table of points."""
         if metric != "euclidean" or not len(points):
             return cls(metric)
         reach = max(float(points.max()), -float(points.min()))
@@ -143,7 +158,7 @@ class PointLayout:
         return cls(metric, scale, np.sum(sums, axis=0) / len(points))
 
     def rows(self, points: NDArray[Any]) -> NDArray[Any]:
-        """Return points in the frame."""
+        """Return points in this layout."""
         if self.metric == "tanimoto":
             return np.packbits(points, axis=1) if points.dtype == np.bool_ else np.ascontiguousarray(points)
         if self.metric == "euclidean":
@@ -153,16 +168,16 @@ class PointLayout:
         return np.ascontiguousarray(rows)
 
     def distances(self, rows: NDArray[Any], found: FloatArray) -> FloatArray:
-        """Return distances between the points as given; ``rows`` are those whose neighbours were found."""
+        """Return distances between the original points; ``rows`` are the laid out queries."""
         distances = np.maximum(found, 0) / self.scale
         if self.metric in _DIRECTIONS:
-            # The libraries differ about two rows without direction: 0 or 1.
+            # The libraries disagree about two rows without a direction: 0 or 1.
             distances[~rows.any(axis=1)] = 1
         return distances
 
 
 def _directions(points: NDArray[Any], metric: str) -> NDArray[Any]:
-    """Divide by the largest entry, so that no square is out of range and equal entries are exactly equal."""
+    """Divide rows by their largest entry, so that squares stay in range and equal entries stay equal."""
     largest = np.abs(points).max(axis=1, keepdims=True)
     rows = points / np.where(largest > 0, largest, 1)
     return rows - rows.mean(axis=1, keepdims=True) if metric == "correlation" else rows

@@ -1,4 +1,4 @@
-"""A graph from neighbour lists: (indices, distances) pairs as k-NN libraries give them."""
+"""`from_knn`: a graph from neighbour lists, the pair (indices, distances) of k-NN libraries."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = [
     "table",
 ]
 
-# Rows are looked at some at a time: no temporary is as large as the tables.
+# Entries processed at a time, so that no temporary array is as large as the tables.
 _ENTRIES_AT_A_TIME = 2**20
 
-# Lists are taken for inner products when this share of the rows looked at falls, and so many of them that
-# unsorted lists do not: two entries fall in half of the rows by chance.
+# Lists count as inner products if this share of the examined rows falls, and at least so many rows: fewer
+# could fall by chance, as half of all unsorted rows of two entries do.
 ROWS_LOOKED_AT = 1000
 _FALLING_SHARE = 0.95
 _FALLING_ROWS = 30
@@ -42,29 +42,29 @@ def from_knn(
     Parameters
     ----------
     indices : array-like of int, shape (n_points, k)
-        Row i lists the neighbours of point i, in any order, itself among them or not. Left out: point i
-        itself; ids that say "not found", which are negative or the largest number of their type; and
-        entries at an infinite distance, whatever their id. A point listed twice is kept twice; of
-        duplicates `sparse_ap.affinity_propagation` takes the largest.
+        Row i lists the neighbours of point i, in any order, with or without i. Left out are i itself; ids
+        that mean "not found", which are negative or the largest number of their dtype; and entries at an
+        infinite distance, whatever their id. A neighbour listed twice is kept twice; of duplicates
+        `sparse_ap.affinity_propagation` uses the largest.
     distances : array-like of real numbers, shape (n_points, k)
-        The distances to them, zeros included.
+        Distances to these neighbours; zeros count.
     similarity : {"-d", "-d**2", "1-d"} or callable
-        How a distance d becomes a similarity. A callable is given the array of all distances that were
-        kept and returns as many similarities; -inf is no edge. For squared distances use "-d"; for inner
-        products and cosine similarities ``lambda s: s``.
+        Conversion of a distance d to a similarity. A callable receives the array of all kept distances and
+        returns one similarity for each; -inf is no edge. For squared distances use "-d"; for inner products
+        and cosine similarities ``lambda s: s``.
 
     Returns
     -------
     csr_array of float32, shape (n_points, n_points)
-        Float64 where the distances are; each row in the order of its list. Index arrays are int32, or
-        int64 above 2,147,483,647 edges.
+        Float64 for distances in float64. Rows keep the order of the lists. Index arrays are int32, or int64
+        above 2,147,483,647 edges.
 
     Raises
     ------
     InvalidInputError
-        The tables do not fit together, an id is no point, a distance is NaN or -inf, the lists look like
-        inner products (nearly all rows fall) while ``similarity`` is a name, or ``similarity`` is not
-        known, cannot take these distances, or returns something else than similarities.
+        The tables do not match, an id is not a point's, a distance is NaN or -inf, the lists look like inner
+        products (nearly all rows fall) while ``similarity`` is a name, or ``similarity`` is unknown, cannot
+        convert these distances, or does not return similarities.
 
     Examples
     --------
@@ -89,11 +89,12 @@ def from_knn(
 
 
 def table(values: ArrayLike, what: str) -> NDArray[Any]:
-    """Take rows of neighbours as a table, if they are equally long.
+    """Return rows of neighbours as a table; ``what`` names them in the message.
 
     Raises
     ------
     InvalidInputError
+        The rows differ in length.
     """
     try:
         return np.asarray(values)
@@ -105,11 +106,12 @@ def table(values: ArrayLike, what: str) -> NDArray[Any]:
 
 
 def check_pair(ids: NDArray[Any], distances: NDArray[Any]) -> None:
-    """Refuse tables of ids and distances that do not belong together.
+    """Refuse tables of ids and distances that do not match.
 
     Raises
     ------
     InvalidInputError
+        Their shapes differ, or a dtype is wrong.
     """
     if ids.ndim != 2 or ids.shape != distances.shape:
         raise InvalidInputError(
@@ -126,13 +128,13 @@ def check_pair(ids: NDArray[Any], distances: NDArray[Any]) -> None:
 
 
 def slabs(n: int, k: int) -> Iterator[slice]:
-    """Cut ``n`` rows of ``k`` entries into ranges of about a million entries."""
+    """Yield ranges of rows with about a million entries each, for ``n`` rows of ``k`` entries."""
     step = max(1, _ENTRIES_AT_A_TIME // max(k, 1))
     return (slice(start, start + step) for start in range(0, n, step))
 
 
 def _edges_among(ids: NDArray[Any], distances: NDArray[Any]) -> BoolArray:
-    """Mark the entries that are edges, and check that their ids are points."""
+    """Return which entries are edges; refuse ids that are not points'."""
     n, k = ids.shape
     kept = np.empty((n, k), np.bool_)
     for rows in slabs(n, k):
@@ -141,9 +143,9 @@ def _edges_among(ids: NDArray[Any], distances: NDArray[Any]) -> BoolArray:
 
 
 def edges_of_rows(ids: NDArray[Any], distances: NDArray[Any], rows: Int64Array, n: int) -> BoolArray:
-    """Mark the entries of some rows that are edges of a graph of ``n`` points, and check their ids."""
+    """Return which entries of some rows are edges of a graph of ``n`` points; refuse wrong ids."""
     largest = np.iinfo(ids.dtype).max
-    # Beside uint64, int64 would be compared as float64.
+    # Mixed with uint64, int64 would be compared as float64, which rounds large ids.
     itself = rows.astype(np.uint64 if ids.dtype == np.uint64 else np.int64)[:, None]
     edges: BoolArray = ids != itself
     edges &= ids >= 0
@@ -167,7 +169,7 @@ def _require_points(ids: NDArray[Any], wrong: BoolArray, first_row: int, n: int)
 def _gather(
     ids: NDArray[Any], distances: NDArray[Any], kept: BoolArray, indptr: Int64Array
 ) -> tuple[NDArray[Any], FloatArray]:
-    """Copy the ids and the distances of the edges, row after row."""
+    """Return the ids and the distances of the edges, row by row."""
     n, k = ids.shape
     n_edges = int(indptr[-1])
     columns = np.empty(n_edges, index_type(n, n_edges))
@@ -195,7 +197,7 @@ def _require_numbers(values: FloatArray, ids: NDArray[Any], kept: BoolArray, ind
 
 
 def require_no_inner_products(values: FloatArray, indptr: Int64Array) -> None:
-    """Refuse lists that nearly all fall: their nearest neighbour has the largest value."""
+    """Refuse lists in which nearly all rows fall, as inner products listed nearest first do."""
     n_points = len(indptr) - 1
     looked_at = np.linspace(0, n_points - 1, min(n_points, ROWS_LOOKED_AT)).astype(np.int64)
     steps = [np.diff(values[indptr[row] : indptr[row + 1]]) for row in looked_at]

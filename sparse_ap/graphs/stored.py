@@ -1,4 +1,4 @@
-"""Graphs on disk as objects: opened, not read."""
+"""`StoredGraph`: a graph on disk that is opened but not read."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["StoredGraph", "open_graph", "read_graph"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredGraph:
-    """A graph on disk, from which `affinity_propagation` reads the edges in each sweep.
+    """A graph on disk, whose edges `affinity_propagation` reads in each sweep.
 
-    Made by `open_graph`. Give the path instead to leave it to the memory that there is whether the graph is
-    read into it first.
+    `open_graph` returns it. With a path in its place, a run reads the graph into memory first, if it fits.
 
     Attributes
     ----------
     store : ZarrStore or ZarrDenseStore
+        The arrays on disk.
     loadable : bool
-        Whether a run may read the edges into memory first, where they fit.
+        Whether a run may read the edges into memory first, if they fit.
     """
 
     store: ZarrStore | ZarrDenseStore
@@ -38,22 +38,22 @@ class StoredGraph:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Points, twice."""
+        """(n_points, n_points)."""
         n_points = len(self.store.indptr) - 1
         return n_points, n_points
 
     @property
     def n_stored(self) -> int:
-        """Entries stored."""
+        """Number of stored entries."""
         return int(self.store.indptr[-1])
 
     def names(self) -> NDArray[Any] | None:
-        """Read the names of the points, where the graph was made from a table with names."""
+        """Read the names of the points; None for a graph whose points have no names."""
         ids = getattr(self.store, "ids", None)
         return None if ids is None else read_all(ids).astype(object)
 
     def __repr__(self) -> str:
-        """Say how large it is."""
+        """Return the size and the dtype of the graph."""
         return f"StoredGraph({self.shape[0]:,} points, {self.n_stored:,} stored entries, {self.store.dtype})"
 
 
@@ -65,23 +65,23 @@ def open_graph(
     threshold: float | None = None,
     top_k: int | None = None,
 ) -> StoredGraph:
-    """Open a graph on disk, to be clustered without being read into memory.
+    """Open a graph on disk, to be clustered without reading it into memory.
 
     Parameters
     ----------
     location : path, URL, zarr.Group or zarr.Array
         A group in AnnData's CSR layout (arrays ``data``, ``indices``, ``indptr``; zarr format 2 or 3), as
-        `write_graph` writes it and as the ``obsp`` of AnnData stores holds it, or a dense array of shape
-        (n_points, n_points), whose NaN and -inf are no edges. Never written to.
+        `write_graph` writes it and the ``obsp`` of an AnnData store holds it; or a dense array of shape
+        (n_points, n_points), in which NaN and -inf are no edges. It is never written to.
     symmetric : bool
-        Whether a group by columns (CSC) may be read as if it were by rows, since entry (i, k) equals (k, i).
+        Whether to read a group stored by columns (CSC) as if by rows, since entry (i, k) equals (k, i).
     missing_chunks : {"zero"} or None
-        "zero": a chunk of ``data`` or ``indptr`` that is not there is one of zeros, which zarr leaves out
-        unless told otherwise. None: it is an error.
+        "zero": a missing chunk of ``data`` or ``indptr`` counts as zeros, since zarr leaves out such chunks
+        by default. None: a missing chunk is an error.
     threshold : float, optional
-        Of a dense array: entries below are no edges.
+        For a dense array: smallest entry that is an edge.
     top_k : int, optional
-        Of a dense array: only so many of the largest entries of each row are edges.
+        For a dense array: largest number of edges in each row, the largest entries.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def open_graph(
     Raises
     ------
     InvalidInputError
-        There is no graph there, or its arrays do not fit together.
+        There is no graph, or its arrays are inconsistent.
     DamagedGraphError
         Chunks are missing.
     """
@@ -107,12 +107,12 @@ def read_graph(location: Any, **options: Any) -> scipy.sparse.csr_array:
     Parameters
     ----------
     location, **options
-        As for `open_graph`; of sparse graphs only.
+        As for `open_graph`; sparse graphs only.
 
     Returns
     -------
     csr_array, shape (n_points, n_points)
-        In the user's order, whatever order it is stored in.
+        The graph in the user's order, whatever the order on disk.
     """
     store = open_graph(location, **options).store
     if isinstance(store, ZarrDenseStore):

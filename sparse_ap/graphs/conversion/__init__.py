@@ -1,1 +1,1 @@
-"""Graphs from files and tables to disk, in bounded memory."""
+"""Conversion of graphs from files and tables to graphs on disk, in bounded memory."""

@@ -1,4 +1,4 @@
-"""duckdb, kept within an amount of memory: what sorts and joins edges that do not fit."""
+"""`Database`: duckdb within a memory limit, which sorts and joins edges that do not fit into memory."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from sparse_ap.errors import InvalidInputError, MemoryLimitError, MissingDepende
 __all__ = ["IN_FLIGHT", "Database", "quoted"]
 
 _ROWS_AT_A_TIME = 2**20
-# Below this duckdb gives up rather than spill.
+# Least memory limit: with less, duckdb fails instead of spilling to disk.
 _LEAST_MEMORY = 250_000_000
-# Row blocks on their way to the disk, the chunks that are being written, and kernels, compiled at first use.
+# Bytes of row blocks on their way to the disk, of chunks being written, and of freshly compiled kernels.
 IN_FLIGHT = 360_000_000
-# It has been seen to take a seventh more than its limit.
+# duckdb has been seen to take a seventh more memory than its limit.
 _OVERSHOOT = 1.2
 
 
 class Database:
-    """Tables in a file that is thrown away; a context manager.
+    """A database in a temporary file; a context manager.
 
     Parameters
     ----------
     scratch : Path
-        A folder; what does not fit into memory goes there.
+        Folder for the database and for data that does not fit into memory.
     memory_limit : int
-        Bytes for the whole process.
+        Bytes that the whole process may hold.
 
     Raises
     ------
     MemoryLimitError
-        That is too little.
+        The limit leaves too little for duckdb.
     MissingDependencyError
         duckdb, or pyarrow, is not installed.
     """
@@ -57,28 +57,28 @@ class Database:
         self._connection = duckdb.connect(str(scratch / "edges.duckdb"))
         self.run(f"SET memory_limit = '{memory}B'")
         self.run(f"SET temp_directory = {quoted(scratch / 'spilled')}")
-        # It would draw its own bar, on a terminal or not.
+        # duckdb would draw its own progress bar, even without a terminal.
         self.run("SET enable_progress_bar = false")
-        # The order of rows is asked for where it counts.
+        # Queries whose order matters have an ORDER BY; without this setting, the others need less memory.
         self.run("SET preserve_insertion_order = false")
 
     def __enter__(self) -> Database:
-        """Return itself."""
+        """Return the database itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close; the files are left to whoever gave the folder."""
+        """Close the connection; the files are removed with the folder, by its owner."""
         self._connection.close()
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
-        """Return all rows of the answer."""
+        """Run SQL, and return all rows of its result."""
         with self._errors_said():
             answer: list[tuple[Any, ...]] = self._connection.execute(sql).fetchall()
             return answer
 
     def arrays(self, sql: str) -> Iterator[list[NDArray[Any]]]:
-        """Yield the answer in batches, a list of columns each; text as object arrays of str."""
-        # One's own cursor: an answer that is still being read keeps a connection from other work.
+        """Run SQL, and yield batches of its result as lists of columns; text as object arrays of str."""
+        # A cursor of its own: a connection can do nothing else while a result is being read from it.
         cursor = self._connection.cursor()
         try:
             with self._errors_said():
@@ -89,7 +89,7 @@ class Database:
             cursor.close()
 
     def store(self, names: tuple[str, ...], batches: Iterable[tuple[NDArray[Any], ...]], types: Any) -> str:
-        """Store batches of columns, and return the name of the new table."""
+        """Store batches of columns in a new table; return its name."""
         self._n_tables += 1
         table = f"stored_{self._n_tables}"
         schema = self._arrow.schema(
@@ -102,7 +102,7 @@ class Database:
                 for batch in batches:
                     yield self._arrow.record_batch([self._arrow.array(part) for part in batch], schema=schema)
             except BaseException as failure:
-                # On its way through duckdb it would lose its type.
+                # Kept here, because duckdb would replace it by an exception of its own.
                 failures.append(failure)
                 raise
 
@@ -121,7 +121,7 @@ class Database:
 
     @contextmanager
     def _errors_said(self) -> Iterator[None]:
-        """Turn duckdb's errors into ours where the cause is the disk or the memory."""
+        """Turn duckdb's errors into this package's, by their cause: disk, memory or input."""
         try:
             yield
         except self._duckdb.OutOfMemoryException as error:
@@ -149,7 +149,7 @@ class Database:
 
 
 def _share_of(memory_limit: int) -> int:
-    """Return the bytes that are left for duckdb."""
+    """Return the bytes that the process can leave to duckdb."""
     held = psutil.Process().memory_info().rss
     left = int((memory_limit - held - IN_FLIGHT) / _OVERSHOOT)
     if left < _LEAST_MEMORY:
@@ -163,12 +163,12 @@ def _share_of(memory_limit: int) -> int:
 
 
 def quoted(text: object) -> str:
-    """Return text as SQL has it."""
+    """Return text as a string literal of SQL."""
     return "'" + str(text).replace("'", "''") + "'"
 
 
 def _reason(error: Exception) -> str:
-    """Say in a line what is wrong with the input; duckdb adds advice on its own options."""
+    """Describe the faulty line of the input, without duckdb's advice on its own options."""
     text = str(error)
     line = re.search(r"CSV Error on Line: (\d+)\nOriginal Line: ?(.*)", text)
     if line is None:

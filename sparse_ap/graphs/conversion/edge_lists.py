@@ -1,4 +1,4 @@
-"""Edge lists from files, larger than memory: read, numbered and sorted by duckdb."""
+"""Edge lists from files larger than memory: duckdb reads, numbers and sorts them."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, slots=True)
 class _Scan:
-    """Where edges come from.
+    """A query that reads edges from a file.
 
     Attributes
     ----------
     sql : str
-        Selects a, b and s: two ids and a double.
+        Query with the columns a and b (ids) and s (a double).
     digits : bool
         Whether the ids look like whole numbers.
     first_wrong : callable
-        Given the test of an edge, says where the first wrong one is, and what.
+        Function from the test of an edge to a description of the first edge that fails it.
     """
 
     sql: str
@@ -47,7 +47,19 @@ class _Scan:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """What an edge must be like."""
+    """The conditions on an edge, as SQL and in Python; the two must agree.
+
+    Attributes
+    ----------
+    integers : bool
+        Whether ids are whole numbers from 0.
+    n_points : int or None
+        Number of points, if it is given.
+    largest : float
+        Largest absolute value of a finite similarity.
+    distances : bool
+        Whether the values are distances: then inf is allowed and -inf is not.
+    """
 
     integers: bool
     n_points: int | None
@@ -55,7 +67,7 @@ class _Test:
     distances: bool
 
     def id_sql(self, name: str) -> str:
-        """Return the id, or NULL where it is wrong."""
+        """Return SQL for an id, with NULL for a wrong one."""
         if not self.integers:
             return f"nullif({name}::VARCHAR, '')"
         whole = f"regexp_full_match(trim({name}::VARCHAR), '[0-9]{{1,10}}')"
@@ -64,7 +76,7 @@ class _Test:
         return f"CASE WHEN {whole} AND {number} <= {last} THEN {number}::INTEGER END"
 
     def similarity_sql(self) -> str:
-        """Return the similarity, or NULL where it is wrong."""
+        """Return SQL for the similarity, with NULL for a wrong one."""
         kind = "FLOAT" if self.largest == _LARGEST_FLOAT32 else "DOUBLE"
         forbidden = "-inf" if self.distances else "inf"
         return (
@@ -73,7 +85,7 @@ class _Test:
         )
 
     def fault(self, a: str, b: str, s: float) -> str | None:
-        """Say what is wrong with an edge."""
+        """Describe the fault of an edge; None for a right one."""
         return self._fault_of_id(a) or self._fault_of_id(b) or self._fault_of_similarity(s)
 
     def _fault_of_id(self, text: str) -> str | None:
@@ -106,7 +118,7 @@ def read_edges(
     dtype: np.dtype[Any],
     distances: bool,
 ) -> RowBlocks:
-    """Read a file of edges and number its points.
+    """Read a file of edges, and number its points.
 
     Parameters
     ----------
@@ -117,12 +129,12 @@ def read_edges(
         As for `write_graph`.
     dtype : float32 or float64
     distances : bool
-        Whether what is read are distances: -inf is none of them, inf is no similarity.
+        Whether the values are distances: -inf is no distance, inf no similarity.
 
     Raises
     ------
     InvalidInputError
-        The file is damaged or empty, or an edge of it is wrong; the message names the line.
+        The file is damaged or empty, or an edge is wrong; the message names the line.
     """
     scan = _parquet(path, database, column) if kind_of(path) == "parquet" else _text(path, column)
     integers = ids == "integer" or (ids == "auto" and scan.digits)
@@ -158,7 +170,7 @@ def _of_numbers(database: Database, n_points: int | None, n_edges: int) -> RowBl
 
 
 def _of_names(database: Database, n_edges: int) -> RowBlocks:
-    # Text is compared by its bytes, whatever the locale, so the numbers are the same everywhere.
+    # SQL compares text by its bytes in any locale, so the numbers are the same everywhere.
     database.run(
         "CREATE TABLE names AS SELECT name, (row_number() OVER (ORDER BY name) - 1)::INTEGER AS number "
         "FROM (SELECT a AS name FROM raw UNION SELECT b FROM raw)"

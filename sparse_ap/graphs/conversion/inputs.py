@@ -1,4 +1,4 @@
-"""Row blocks from whatever holds a graph: matrices in memory, files of several formats."""
+"""Row blocks from matrices in memory, tables of neighbours, and files of several formats."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = ["from_file", "from_object"]
 
 
 def from_object(given: Any, similarity: Similarity | None, n_points: int | None) -> RowBlocks:
-    """Take what is no file: a sparse matrix, a pair of neighbour tables, or row blocks."""
+    """Return the row blocks of a sparse matrix, a pair of neighbour tables, or an iterable of blocks."""
     if scipy.sparse.issparse(given):
         return _from_matrix(given, similarity)
     if isinstance(given, tuple) and len(given) == 2:
@@ -51,7 +51,7 @@ def from_object(given: Any, similarity: Similarity | None, n_points: int | None)
 
 
 def _from_matrix(matrix: Any, similarity: Similarity | None) -> RowBlocks:
-    """Take a scipy sparse matrix."""
+    """Return the row blocks of a scipy sparse matrix."""
     store = MemoryStore.from_sparse(matrix)
     n = len(store.indptr) - 1
     blocks = from_arrays(store.indptr, store.indices, store.data, n)
@@ -59,7 +59,7 @@ def _from_matrix(matrix: Any, similarity: Similarity | None) -> RowBlocks:
 
 
 def from_file(path: Path, key: str | None, similarity: Similarity | None, open_files: ExitStack) -> RowBlocks:
-    """Take a graph from a file or folder that is no edge list."""
+    """Return the row blocks of a file or folder other than an edge list."""
     if not path.exists():
         raise InvalidInputError(f"{path} does not exist.")
     if path.suffix == ".h5ad":
@@ -79,7 +79,7 @@ def from_file(path: Path, key: str | None, similarity: Similarity | None, open_f
 
 
 def _as_asked(source: RowBlocks, similarity: Similarity | None) -> RowBlocks:
-    """Take the entries for distances where a way to convert them was given."""
+    """Convert the entries from distances to similarities if a conversion is given."""
     if similarity is None:
         return source
     return replace(source, blocks=map(partial(converted, similarity), source.blocks))
@@ -173,17 +173,17 @@ def _only(path: Path, keys: list[str]) -> str:
 
 
 def _way(name: str, similarity: Similarity | None) -> Similarity | None:
-    """Take what is called distances for such, as scanpy names them."""
+    """Return the conversion of a graph's entries: "-d" for a name ending in "distances", as scanpy's."""
     return "-d" if similarity is None and name.endswith("distances") else similarity
 
 
 def _from_tables(indices: Any, distances: Any, similarity: Similarity) -> RowBlocks:
-    """Take neighbour lists as `from_knn` does, some rows at a time.
+    """Return the row blocks of neighbour lists, read some rows at a time, as `from_knn` converts them.
 
     Raises
     ------
     InvalidInputError
-        As for `from_knn`.
+        As in `from_knn`.
     """
     ids, d = table(indices, "indices"), table(distances, "distances")
     check_pair(ids, d)
@@ -210,7 +210,7 @@ def _blocks(
 def _edges_of(
     ids: NDArray[Any], distances: NDArray[Any], rows: Int64Array
 ) -> tuple[Int64Array, NDArray[np.int32], FloatArray]:
-    """Return indptr, columns and distances of some rows, without what says "not found" or is infinite."""
+    """Return indptr, columns and distances of some rows, without missing or infinitely far neighbours."""
     some, values = ids[rows], distances[rows]
     kept = edges_of_rows(some, values, rows, len(ids))
     _require_numbers(some, values, kept, rows)
@@ -237,6 +237,6 @@ def _look_at_some_rows(ids: NDArray[Any], distances: NDArray[Any]) -> None:
 
 
 def _forget(table: Any) -> None:
-    """Give back the pages of a memory-mapped file: they count as memory of this process."""
+    """Release the pages of a memory-mapped file, which would count as memory of this process."""
     if isinstance(table, np.memmap) and table.mode in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
         table._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Graphs as iterators of row blocks: where they come from, and what is done to one block at a time."""
+"""`RowBlocks`: a graph as an iterator of row blocks, and operations on one block at a time."""
 
 from __future__ import annotations
 
@@ -33,24 +33,25 @@ __all__ = [
     "narrowed",
 ]
 
-# Edges that are worked on at a time; rows are never torn apart.
+# Edges per block; rows are never divided.
 _EDGES_AT_A_TIME = 2**20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowBlocks:
-    """A graph on its way to the disk.
+    """A graph on its way from a source to the disk.
 
     Attributes
     ----------
     n_points : int
     blocks : iterator of Block
-        All rows in order, once, their entries as the user gave them. With ``by_columns``: all columns.
+        All rows once, in order, with the user's entries; with ``by_columns``, all columns.
     n_edges : int or None
-        Entries, or the most there can be; None: not known before the end.
+        Number of entries, or an upper bound; None if unknown.
     by_columns : bool
+        Whether the blocks are columns (CSC).
     origin : Origin
-        How points were renumbered, and which edges left out, before.
+        Earlier renumbering of the points, and edges left out earlier.
     ids : iterable of arrays of str, or None
         The user's names of the points.
     """
@@ -64,7 +65,7 @@ class RowBlocks:
 
 
 def cuts(indptr: Int64Array, n_edges: int = _EDGES_AT_A_TIME) -> Iterator[RowCut]:
-    """Cut rows so that each block has ``n_edges``, or one row more."""
+    """Yield ranges of rows with ``n_edges`` edges each, or up to one row more."""
     row, n_rows = 0, len(indptr) - 1
     while row < n_rows:
         end = int(np.searchsorted(indptr, indptr[row] + n_edges))
@@ -74,12 +75,12 @@ def cuts(indptr: Int64Array, n_edges: int = _EDGES_AT_A_TIME) -> Iterator[RowCut
 
 
 def narrowed(dtype: np.dtype[Any], block: Block) -> Block:
-    """Return a block with similarities of this type.
+    """Return a block with similarities of the given dtype.
 
     Raises
     ------
     InvalidInputError
-        A similarity does not fit into it.
+        A similarity is out of the dtype's range.
     """
     with np.errstate(over="ignore"):
         data = block.data.astype(dtype, copy=False)
@@ -93,10 +94,10 @@ def narrowed(dtype: np.dtype[Any], block: Block) -> Block:
 
 
 def converted(similarity: Similarity, block: Block) -> Block:
-    """Turn the distances of a block into similarities."""
+    """Return a block with its distances converted to similarities."""
     begin = block.indptr - block.indptr[0]
     shape = (len(begin) - 1, block.n_points)
-    # scipy checks no more than that the ids fit their type; the columns are looked at in the next line.
+    # scipy checks only that ids fit their dtype; the conversion checks the columns.
     rows = scipy.sparse.csr_array((block.data, block.indices, begin), shape=shape)
     rows = similarities_between(rows, similarity)
     return replace(
@@ -105,7 +106,9 @@ def converted(similarity: Similarity, block: Block) -> Block:
 
 
 def checked_canonical(block: Block) -> Block:
-    """Check a block; drop its diagonal and -inf, keep the largest of duplicates, sort its columns.
+    """Return a checked, canonical copy of a block.
+
+    The diagonal and -inf are dropped, the largest of duplicates is kept, and columns are sorted.
 
     Returns
     -------
@@ -115,10 +118,10 @@ def checked_canonical(block: Block) -> Block:
     Raises
     ------
     InvalidInputError
-        A column is no point, or a similarity off the diagonal is NaN or +inf.
+        A column id is not a point's, or a similarity off the diagonal is NaN or +inf.
     """
     require_ids("Column", block.indices, block.n_points)
-    # Sorting what is sorted would take longer than everything else.
+    # Most inputs are canonical already: sorting them again would dominate the time.
     if _is_canonical(block.rows.start, block.indptr, block.indices, block.data):
         begin = block.indptr - block.indptr[0]
         return replace(block, indptr=begin, indices=block.indices.copy(), data=block.data.copy())
@@ -152,7 +155,7 @@ def _require_diagonal(rows: Int64Array, columns: NDArray[Any], values: FloatArra
 
 
 def above(floor: float, block: Block) -> Block:
-    """Drop the edges of a canonical block with this similarity or a smaller one."""
+    """Return a canonical block without the edges of similarity ``floor`` or less."""
     kept = block.data > floor
     before = np.zeros(len(kept) + 1, np.int64)
     np.cumsum(kept, out=before[1:])
@@ -160,7 +163,7 @@ def above(floor: float, block: Block) -> Block:
 
 
 def largest(k: int, block: Block) -> Block:
-    """Keep the ``k`` largest similarities of each row of a canonical block."""
+    """Return a canonical block with the ``k`` largest similarities of each row."""
     indptr = np.zeros(len(block.indptr), np.int64)
     np.cumsum(np.minimum(np.diff(block.indptr), k), out=indptr[1:])
     indices, data = np.empty(indptr[-1], block.indices.dtype), np.empty(indptr[-1], block.data.dtype)
@@ -169,7 +172,7 @@ def largest(k: int, block: Block) -> Block:
 
 
 def from_arrays(indptr: Int64Array, indices: Any, data: Any, n_points: int) -> Iterator[Block]:
-    """Read blocks from anything that can be sliced: arrays in memory, memory-mapped, or of an HDF5 file."""
+    """Yield blocks from any arrays that can be sliced: in memory, memory-mapped, or in an HDF5 file."""
     for cut in cuts(indptr):
         begin = indptr[cut.start : cut.stop + 1]
         edges = slice(int(begin[0]), int(begin[-1]))
@@ -187,12 +190,12 @@ def _block(row: int, n_points: int, begin: Int64Array, indices: NDArray[Any], da
 
 
 def from_pieces(pieces: Iterable[Any], n_points: int | None) -> RowBlocks:
-    """Take consecutive rows as scipy sparse matrices, or as (degrees, indices, data).
+    """Return row blocks from scipy sparse matrices or (degrees, indices, data), of consecutive rows.
 
     Raises
     ------
     InvalidInputError
-        It cannot be known how many points there are, or a piece is something else.
+        The number of points is unknown, or a piece has another type.
     """
     rest = iter(pieces)
     first = next(rest, None)

@@ -1,4 +1,4 @@
-"""What a text file of edges is like: delimiter, columns, header; and where in it an edge is wrong."""
+"""`TextLayout`: delimiter, columns and header of a text file of edges, and its lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparse_ap.errors import InvalidInputError
 
 __all__ = ["TextLayout", "kind_of", "layout_of", "number_of"]
 
-# The columns of BLAST's -outfmt 6 and of MMseqs2's convertalis.
+# Columns of BLAST's -outfmt 6 and of MMseqs2's convertalis, and other names for some of them.
 _M8 = ("query", "target", "pident", "length", "mismatch", "gapopen", "qstart", "qend", "sstart", "send",
        "evalue", "bitscore")  # fmt: skip
 _M8_OTHER_NAMES = {
@@ -23,20 +23,20 @@ _M8_OTHER_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class TextLayout:
-    """How to read a file of edges.
+    """The layout of a text file of edges.
 
     Attributes
     ----------
     delimiter : str
     n_columns : int
     n_skipped : int
-        Lines before the first edge.
+        Number of lines before the first edge.
     commented : bool
-        Whether lines that begin with # are no edges.
+        Whether lines that begin with # are comments.
     column : int
-        Which column, from 0, has the similarity; the two points are in the first two.
+        Column of the similarity, counted from 0; the two points are in the first two columns.
     digits : bool
-        Whether the first edge's ids are whole numbers.
+        Whether the ids of the first edge are whole numbers.
     """
 
     delimiter: str
@@ -47,7 +47,7 @@ class TextLayout:
     digits: bool
 
     def edges(self, path: Path) -> Iterator[tuple[int, list[str]]]:
-        """Yield the number of each line, from 1, and its fields."""
+        """Yield the line number, from 1, and the fields of each edge."""
         with _opened(path) as file:
             for number, line in enumerate(file, 1):
                 text = line.rstrip("\r\n")
@@ -56,12 +56,12 @@ class TextLayout:
 
 
 def layout_of(path: Path, column: str | int | None) -> TextLayout:
-    """Find out how to read a file of edges, from its name and its first lines.
+    """Return the layout of a file of edges, from its name and its first lines.
 
     Raises
     ------
     InvalidInputError
-        It is empty, or has no such column.
+        The file is empty, or lacks the column.
     """
     kind = kind_of(path)
     commented, lines = _first_lines(path)
@@ -89,7 +89,7 @@ def layout_of(path: Path, column: str | int | None) -> TextLayout:
 
 
 def kind_of(path: Path) -> str:
-    """Return the ending that says what is in a file, without that of compression."""
+    """Return the ending that names the format, without that of compression."""
     name = path.name.removesuffix(".gz")
     return name.rpartition(".")[2].lower()
 
@@ -153,5 +153,5 @@ def _is_number(text: str) -> bool:
 
 
 def number_of(text: str) -> float:
-    """Return what a field says, NaN where that is no number."""
+    """Return the number in a field; NaN if it holds none."""
     return float(text) if _is_number(text) else math.nan

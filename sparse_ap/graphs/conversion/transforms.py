@@ -1,4 +1,4 @@
-"""What a graph becomes while it is written: less, symmetric, or in another order."""
+"""Transforms of a graph while it is written: fewer edges, symmetric edges, another order of points."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ __all__ = [
     "triplets",
 ]
 
-# Triplets, their concatenation, and the sorted copy, of float64.
+# Bytes per edge: triplets, their concatenation, and the sorted copy, in float64.
 _BYTES_AN_EDGE_SORTED = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TransformOptions:
-    """What the graph is to become."""
+    """The transforms of a graph: options of `write_graph`, whose ``min_similarity`` is ``floor`` here."""
 
     floor: float | None
     symmetrise: bool
@@ -68,35 +68,35 @@ class TransformOptions:
 
 
 class Scratch:
-    """The memory and the disk that may be used."""
+    """The memory and the disk space for temporary data."""
 
     def __init__(self, memory_limit: int, dtype: np.dtype[Any]) -> None:
         self.memory_limit, self.dtype = memory_limit, dtype
         self._database: Database | None = None
 
     def use(self, scratch: Path, held: ExitStack) -> None:
-        """Use this folder, and close there what is opened."""
+        """Set the folder for temporary files, and the stack that closes them."""
         self.scratch, self.held = scratch, held
 
     def database(self) -> Database:
-        """Return the one database: it is opened when it is first needed."""
+        """Return the database, which is opened when it is first needed."""
         if self._database is None:
             self._database = self.held.enter_context(Database(self.scratch, self.memory_limit))
         return self._database
 
     def sorter(self, n_edges: int | None) -> Sorter:
-        """Return what sorts so many edges within the memory limit."""
+        """Return a sorter for a number of edges: in memory if that fits into the limit, else on disk."""
         if n_edges is not None and self._database is None and self.left() >= n_edges * _BYTES_AN_EDGE_SORTED:
             return MemorySorter()
         return DiskSorter(self.database(), self.dtype)
 
     def left(self) -> int:
-        """Return the bytes that the process may still take."""
+        """Return the bytes that the process may still allocate."""
         return self.memory_limit - int(psutil.Process().memory_info().rss) - IN_FLIGHT
 
 
 def reshaped(graph: RowBlocks, options: TransformOptions, scratch: Scratch) -> RowBlocks:
-    """Do to a graph of canonical blocks what is wished for."""
+    """Apply the transforms to a graph in canonical blocks."""
     if options.floor is not None:
         graph = _without_low(graph, options.floor)
     if options.symmetrise:
@@ -119,13 +119,13 @@ def _without_low(graph: RowBlocks, floor: float) -> RowBlocks:
 def sorted_graph(
     graph: RowBlocks, edges: Iterable[Triplets], n_edges: int | None, scratch: Scratch
 ) -> RowBlocks:
-    """Put the edges that come of a graph into rows."""
+    """Return a graph with the given edges, sorted into rows."""
     blocks = scratch.sorter(n_edges)(edges, graph.n_points)
     return replace(graph, blocks=map(checked_canonical, blocks), n_edges=n_edges, by_columns=False)
 
 
 def _reordered(graph: RowBlocks, order: Any, scratch: Scratch) -> RowBlocks:
-    """Store the rows in another order; ``order`` is in the user's numbers."""
+    """Return the graph with its rows in another order; ``order`` is in the user's numbers."""
     before = graph.origin.order
     if isinstance(order, str):
         graph, rows = _ordered_for_locality(graph, scratch)
@@ -160,7 +160,7 @@ def _permutation(order: Any, n_points: int) -> Int32Array:
 
 
 def _ordered_for_locality(graph: RowBlocks, scratch: Scratch) -> tuple[RowBlocks, Int32Array]:
-    """Write the graph as it is, to scratch; return it from there, and the order found from its columns."""
+    """Store the graph in scratch; return it from there, with reverse Cuthill-McKee's order."""
     folder = scratch.scratch / "unordered"
     extent = write_csr(folder, graph.blocks, scratch.dtype, Origin(), n_edges=graph.n_edges)
     _require_fits(extent.n_edges, extent.n_points, scratch)
@@ -171,7 +171,7 @@ def _ordered_for_locality(graph: RowBlocks, scratch: Scratch) -> tuple[RowBlocks
     if not graph.n_points:
         return again, np.empty(0, np.int32)
     indices = np.asarray(store.indices[:])
-    # What is never read of these zeros takes no memory.
+    # The order needs the pattern alone: pages of these zeros that are never touched take no memory.
     matrix = scipy.sparse.csr_array(
         (np.zeros(len(indices), np.int8), indices, store.indptr.astype(np.int32)),
         shape=(graph.n_points, graph.n_points),
@@ -195,7 +195,7 @@ def _require_fits(n_edges: int, n_points: int, scratch: Scratch) -> None:
 
 
 class Triplets(NamedTuple):
-    """Some edges, in any order."""
+    """Edges as parallel arrays, in any order."""
 
     rows: Int32Array
     columns: Int32Array
@@ -203,7 +203,7 @@ class Triplets(NamedTuple):
 
 
 def triplets(blocks: Iterable[Block]) -> Iterator[Triplets]:
-    """Write out the row of every edge."""
+    """Yield the edges of blocks as triplets."""
     for block in blocks:
         points = np.arange(block.rows.start, block.rows.stop, dtype=np.int32)
         yield Triplets(
@@ -212,45 +212,46 @@ def triplets(blocks: Iterable[Block]) -> Iterator[Triplets]:
 
 
 def transposed(edges: Iterable[Triplets]) -> Iterator[Triplets]:
-    """Turn every edge around."""
+    """Yield triplets with rows and columns exchanged."""
     return (Triplets(columns, rows, s) for rows, columns, s in edges)
 
 
 def _mirrored(edges: Iterable[Triplets]) -> Iterator[Triplets]:
-    """Give every edge in both directions."""
+    """Yield every edge in both directions."""
     for rows, columns, s in edges:
         yield Triplets(rows, columns, s)
         yield Triplets(columns, rows, s)
 
 
 def _relabelled(new_number: Int32Array, edges: Iterable[Triplets]) -> Iterator[Triplets]:
-    """Give points other numbers."""
+    """Yield triplets with new point numbers."""
     return (Triplets(new_number[rows], new_number[columns], s) for rows, columns, s in edges)
 
 
 class Sorter(Protocol):
-    """Puts edges into rows; duplicates stay, and the order within a row is any.
+    """A function that sorts edges into rows; duplicates stay, in any order within a row.
 
-    Arrays that were given are not written to, and must not be by anybody else.
+    It does not write to the arrays of the edges; these must not change until all rows are yielded.
     """
 
     def __call__(self, edges: Iterable[Triplets], n_points: int) -> Iterator[Block]:
-        """Yield all rows in order."""
+        """Yield blocks of all rows, in order."""
         ...
 
 
 class MemorySorter:
-    """Sorts in memory."""
+    """A sorter in memory."""
 
     def __call__(self, edges: Iterable[Triplets], n_points: int) -> Iterator[Block]:
-        """Yield all rows in order."""
+        """Yield blocks of all rows, in order."""
         pieces = list(edges)
         if not pieces:
             return from_arrays(np.zeros(n_points + 1, np.int64), np.empty(0, np.int32), np.empty(0), n_points)
         rows, columns, s = map(np.concatenate, zip(*pieces, strict=True))
+        # The pieces would double the memory of the sort.
         del pieces
         coo = scipy.sparse.coo_array((s, (rows, columns)), shape=(n_points, n_points))
-        # Otherwise scipy would add duplicates up.
+        # Pretended, so that scipy leaves duplicates alone instead of adding them up.
         coo.has_canonical_format = True
         csr = coo.tocsr()
         return from_arrays(np.asarray(csr.indptr, np.int64), csr.indices, csr.data, n_points)
@@ -258,26 +259,26 @@ class MemorySorter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DiskSorter:
-    """Sorts on disk.
+    """A sorter on disk.
 
     Attributes
     ----------
     database : Database
     dtype : dtype
-        Of the similarities.
+        Dtype of the similarities.
     """
 
     database: Database
     dtype: np.dtype[Any]
 
     def __call__(self, edges: Iterable[Triplets], n_points: int) -> Iterator[Block]:
-        """Yield all rows in order."""
+        """Yield blocks of all rows, in order."""
         table = self.database.store(("r", "c", "s"), edges, (np.int32, np.int32, self.dtype))
         return rows_of(self.database.arrays(f"SELECT r, c, s FROM {table} ORDER BY r"), n_points)
 
 
 def rows_of(batches: Iterable[list[NDArray[Any]]], n_points: int) -> Iterator[Block]:
-    """Make row blocks of edges that come by ascending row, in batches that may end within a row."""
+    """Yield row blocks of edges sorted by row, which come in batches that may end within a row."""
     row = 0
     rest = [np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32)]
     for batch in batches:

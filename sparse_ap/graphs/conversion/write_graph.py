@@ -1,4 +1,4 @@
-"""Writing graphs to disk from anything, without holding them in memory."""
+"""`write_graph`: graphs from any source to disk, without holding them in memory."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ __all__ = ["WrittenGraph", "write_graph"]
 
 @dataclass(frozen=True, slots=True)
 class WrittenGraph:
-    """What was written.
+    """The location, size and range of a written graph.
 
     Attributes
     ----------
     path : Path
     n_points, n_edges : int
     smallest, largest : float or None
-        The similarities; None without edges.
+        Extremes of the similarities; None without edges.
     longest_row : int
-        The most edges of a point.
+        Largest number of edges of a point.
     n_without_edges : int
-        Points that have none.
+        Number of points without edges.
     """
 
     path: Path
@@ -77,9 +77,9 @@ def write_graph(
     overwrite: bool = False,
     verbose: bool = False,
 ) -> WrittenGraph:
-    """Write a graph to disk, in rows, with checksums, without holding it in memory.
+    """Write a graph to disk by rows, with checksums, without holding it in memory.
 
-    The result is a zarr group in AnnData's CSR layout. It appears under its name when it is complete.
+    The result is a zarr group in AnnData's CSR layout, which appears under its name when complete.
 
     Parameters
     ----------
@@ -92,40 +92,41 @@ def write_graph(
     target : path
         A folder that does not exist, usually ``something.zarr``.
     similarity : {"-d", "-d**2", "1-d"} or callable, optional
-        The source holds distances, and how one becomes a similarity. None: similarities, but of neighbour
-        lists, and of AnnData graphs whose name ends in "distances", "-d". A callable is given some distances
-        at a time, and must treat each by itself.
+        Conversion of a distance to a similarity; the source then holds distances. None: the source holds
+        similarities; but neighbour lists, and AnnData graphs whose name ends in "distances", are converted
+        by "-d". A callable receives some distances at a time, and must treat each by itself.
     key : str, optional
-        Where in an AnnData file the graph is, such as "obsp/distances"; needed where there are several.
+        Name of the graph in an AnnData file, such as "obsp/distances"; required if there are several.
     column : str or int, optional
-        Where in an edge list the similarity is: a heading, or a number from 3. None: the bit score of
-        ``.m8``, else the third. The points are in the first two columns.
+        Column of the similarity in an edge list: a heading, or a number from 3. None: the bit score of
+        ``.m8``, else the third column. The points are in the first two columns.
     ids : {"auto", "integer", "string"}
         Whether the points of an edge list are numbers from 0, or names. Names are numbered in the order of
-        their bytes, and kept beside the graph. "auto": numbers where the first edge has such, but names in
-        ``.m8`` and ``.abc``.
+        their bytes, and stored beside the graph. "auto": numbers if the first edge has numbers; but names
+        in ``.m8`` and ``.abc``.
     n_points : int, optional
-        Of an edge list with numbers, the largest of which plus one is taken otherwise; of row blocks.
+        Number of points of an edge list with numbers, by default the largest plus one; or of row blocks.
     min_similarity : float, optional
-        Edges with this similarity or a smaller one are left out, and that is noted with the graph: it is no
-        longer the graph to cluster at a lower preference.
+        Leave out edges with this similarity or less. The bound is stored with the graph, which is then
+        refused at preferences below it.
     symmetrise : bool
         Whether to store every edge in both directions, with the larger of the two similarities.
     top_k : int, optional
-        How many edges of a row are kept, those with the largest similarities; of equal ones those to smaller
-        numbers. After ``symmetrise``.
+        Number of edges kept in each row, those with the largest similarities; among equals those to smaller
+        numbers. Applied after ``symmetrise``.
     order : "rcm" or array of int, shape (n_points,), optional
-        The order to store the rows in: row j is point ``order[j]``. "rcm": reverse Cuthill-McKee, which puts
-        neighbours near each other; needs 4 bytes an edge of memory. Labels are in the user's order anyway.
+        Order in which to store the rows: row j is point ``order[j]``. "rcm": reverse Cuthill-McKee, which
+        places neighbours near each other; it needs 4 bytes of memory per edge. Labels are in the user's
+        order in any case.
     dtype : float32 or float64
-        How similarities are stored.
+        Dtype of the stored similarities.
     memory_limit : int or str, optional
-        Bytes for the whole process, such as "2GB". What does not fit is sorted on disk, beside the target.
-        None: what there is.
+        Bytes that the whole process may hold, such as "2GB". Edges that do not fit are sorted on disk,
+        beside the target. None: most of the free memory.
     overwrite : bool
-        Whether a graph at ``target`` is replaced, once the new one is complete.
+        Whether to replace a graph at ``target``, once the new one is complete.
     verbose : bool
-        Whether a terminal is shown the progress.
+        Whether to show progress on a terminal.
 
     Returns
     -------
@@ -134,9 +135,9 @@ def write_graph(
     Raises
     ------
     InvalidInputError
-        The source cannot be used, an option is wrong, or ``target`` exists.
+        The source is invalid, an option is wrong, or ``target`` exists.
     MemoryLimitError
-        What was asked for does not fit into ``memory_limit``.
+        The conversion does not fit into ``memory_limit``.
     MissingDependencyError
         The format needs a package that is not installed.
     OSError
@@ -183,7 +184,7 @@ def _opened(
     ids: Ids,
     n_points: int | None,
 ) -> RowBlocks:
-    """Return the source as canonical row blocks with similarities of the type wanted."""
+    """Return the source as canonical row blocks, with similarities of the wanted dtype."""
     path = Path(source) if isinstance(source, str | Path) else None
     if path is not None and path.is_file() and kind_of(path) in ENDINGS:
         distances = similarity is not None
@@ -212,7 +213,7 @@ def _opened(
 
 
 def _watched(graph: RowBlocks, verbose: bool) -> Iterator[Block]:
-    """Show a bar on a terminal while the rows go by."""
+    """Yield the blocks, and show a progress bar on a terminal."""
     with tqdm(
         total=graph.n_points, desc="points written", unit_scale=True, leave=False,
         disable=None if verbose else True,
