@@ -34,6 +34,7 @@ def usable_threads(n_jobs: int | None) -> int:
         ``n_jobs`` is neither -1 nor positive.
     """
     if n_jobs is None or (isinstance(n_jobs, Integral) and n_jobs == -1):
+        # The affinity respects the limits of batch systems and containers, unlike the number of processors.
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not isinstance(n_jobs, Integral) or n_jobs < 1:
         raise InvalidInputError(
@@ -51,6 +52,7 @@ def seed_of(random_state: Any) -> int:
         ``random_state`` is none of these.
     """
     if isinstance(random_state, np.random.RandomState):
+        # The largest range of RandomState on every platform.
         return int(random_state.randint(2**31 - 1))
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**63 - 1))

@@ -30,6 +30,7 @@ from sparse_ap.propagation.result import Clustering
 
 __all__ = ["cluster"]
 
+# Exit code of a run whose output is valid but has not converged.
 _NOT_CONVERGED = 3
 
 _NO_SETTINGS = {"graph", "output", "report", "obs", "checkpoint", "checkpoint_every", "resume", "quiet"}

@@ -82,6 +82,7 @@ def tree(
     """Cluster a graph, then its clusters, and so on."""
     for number in n_clusters:
         require("n_clusters", number, is_positive_integer(number), "at least 1, a whole number")
+    # The number of levels is unknown yet: the column of the first level is checked before the run.
     require_output(output, obs, level_columns(str(obs), 1, n_clusters))
     opened = load_graph(graph, similarity)
     with printed_warnings(), connected(scheduler, dask_workers) as client:

@@ -79,6 +79,7 @@ class LinkedGraph:
             The cluster of each point, in the user's order.
         n_clusters : int
         """
+        # The graph may be renumbered, while labels are in the user's order.
         label = (labels if self.user_id is None else labels[self.user_id]).astype(np.int32)
         parts: list[tuple[Int64Array, Int32Array, Float64Array]] = []
         n_inner = n_edges = 0
@@ -137,6 +138,7 @@ class _Part:
     def roots(self) -> tuple[Int64Array, Int32Array, Float64Array]:
         """Return the number of shares kept in each row, their columns, and their square roots."""
         rows = self.rows
+        # Shares of all edges of a cluster, computed before the small ones are dropped.
         shares = rows.data / np.repeat(rows.sum(axis=1), np.diff(rows.indptr))
         degree = np.minimum(np.diff(rows.indptr), _N_KEPT)
         indptr = np.append(0, np.cumsum(degree))
@@ -196,6 +198,7 @@ def _keep_most_alike(rows: Any, columns: Any, indptr: Any, indices: Any, similar
                     n_others += 1
         n_kept = _keep_largest(total, others[:n_others], kept, overlap)
         begin = indptr[a]
+        # CSR rows have ascending columns.
         for place in np.argsort(kept[:n_kept]):
             indices[begin] = kept[place]
             # Rounded roots can give an overlap above 1. The logarithm is rounded to float32, which hides the

@@ -180,6 +180,7 @@ def with_exactly(
 def first_cost(problem: Problem) -> float:
     """Return the cost of the problem's preference, or the span of similarities if that is not positive."""
     cost = _cost_of(problem)
+    # Costs are interpolated by their logarithms, so they must be positive.
     return cost if cost > 0.0 else problem.edges.span
 
 

@@ -90,7 +90,9 @@ def inspect_graph(
         rows = BestRows(np.empty(blocked.n_points))
         (in_degree,), tally = blocked.run(EdgeSummaryPass(), (), rows)
         quantiles = similarity_quantiles(blocked, tally.n_edges, list(QUANTILES))
+        # Components need all edges in memory at the same time.
         n_components = None if plan.streaming else _count_components(blocked)
+        # From the blocks: the store's indptr may count entries that are no edges.
         out_degree = np.empty(blocked.n_points, np.int32)
         blocked.run(OutDegreePass(), (), OutDegreeRows(out_degree))
     return GraphSummary(

@@ -123,6 +123,7 @@ def hierarchy(
             remedy = "Give weights of links between the same points, or leave them out."
             _require_same_number("links are between", blocked.n_points, n_points, remedy)
             graph = LinkedGraph(blocked, blocked.store.origin.order, graph.most_pairs, weights)
+        # The option concerns the user's graph; similarities of clusters are never NaN.
         level_options = replace(options, missing=None)
         levels = _levels(
             clustering, graph, level_preference, level_options, Resources(n_jobs=n_jobs, verbose=verbose)
@@ -150,6 +151,7 @@ def _levels(
         with open_problem(graph, options, resources) as (solver, problem, row_best):
             preference = level_preference * (problem.common_preference or 0.0)
             _, clustering = clustered(solver, problem.at(preference), row_best)
+        # Nothing was merged, so a further level would be the same.
         if clustering.n_clusters == len(clustering.labels):
             return
         labels = clustering.labels[labels]

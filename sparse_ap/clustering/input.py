@@ -32,6 +32,7 @@ from sparse_ap.storage.store import Store
 from sparse_ap.storage.zarr_csr import ZarrStore
 
 if TYPE_CHECKING:
+    # Imported here (twice): only runs on a cluster load distributed.
     from distributed import Client
 
     from sparse_ap.execution.dask.executor import DaskExecutor
@@ -90,6 +91,7 @@ def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGra
         The similarities have no accepted form.
     """
     if isinstance(similarity, str | Path | zarr.Group | zarr.Array):
+        # A path, unlike an opened graph, leaves to the plan whether the edges are read into memory.
         similarity = replace(open_graph(similarity), loadable=True)
     if isinstance(similarity, StoredGraph):
         return _stored(similarity, cluster)

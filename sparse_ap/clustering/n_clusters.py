@@ -106,6 +106,7 @@ def with_n_clusters(solver: Solver, problem: Problem, n_clusters: int) -> tuple[
         No clustering with so few clusters exists, or none was found.
     """
     _require_possible(problem, n_clusters)
+    # Several runs read the edges hundreds of times: a small graph is fetched from a cluster first.
     problem, continuation = local_problem(problem), Continuation(solver)
     within = _ABOUT * n_clusters
     about, _ = _bracketed(
@@ -116,8 +117,11 @@ def with_n_clusters(solver: Solver, problem: Problem, n_clusters: int) -> tuple[
     near, others = _bracketed(continuation.full, about.problem, n_clusters - within, within, _WHOLE_RUNS)
     found = with_exactly(solver, near, n_clusters, others)
     if found.n_clusters > n_clusters:
+        # Closing alone is stuck where each exemplar is some point's only one; a search at the highest cost
+        # moves others there first.
         found = with_exactly(solver, with_fewer(solver, found), n_clusters)
     if found.n_clusters > n_clusters:
+        # The last resort does not depend on n_clusters, so every refusal names the same fewest clusters.
         found = with_exactly(solver, found, n_clusters, [with_fewest(solver, problem)])
     if found.n_clusters > n_clusters:
         _refuse(n_clusters, found.n_clusters)

@@ -130,6 +130,8 @@ def _proven_least(problem: Problem, found: Solution) -> int:
     matter for B, and the tighter the bound on K.
     """
     edges, n = problem.edges, problem.graph.n_points
+    # The net similarities of clusterings with equally many clusters differ by less than n * span: one cluster
+    # more then costs four times as much.
     lowest = problem.at(edges.smallest - 4.0 * n * edges.span)
     clustering = with_bound(lowest, found._replace(problem=lowest).clustering(), verbose=False)
     assert clustering.net_similarity_bound is not None

@@ -49,6 +49,7 @@ def prepared(
     graph, no_distances = _checked(given, graph, options)
     preference, quantile = options.preference, options.preference_quantile
     if preference is None and quantile is None and given.dense is not None:
+        # The median with the diagonal is scikit-learn's default, so that results agree.
         preference = _dense_median(given.dense)
     edges, row_best = summarise_edges(graph)
     if 0 <= edges.smallest < edges.largest and not no_distances:
@@ -63,6 +64,7 @@ def prepared(
         user_id = order if user_id is None else user_id[order]
     if user_id is None:
         user_id = np.arange(graph.n_points, dtype=np.int32)
+    # A stride of 0 means one number for all points, which needs no reordering.
     elif preferences.strides != (0,):
         preferences = preferences[user_id]
     return Problem(graph, user_id, preferences, edges), row_best
@@ -76,6 +78,7 @@ def _checked(given: InputGraph, graph: BlockedGraph, options: Options) -> tuple[
     if not options.check_finite:
         return graph, True
     graph, statistics = examined(graph, options.missing)
+    # A majority of the rows, since single rows can be sorted by chance.
     best_first = 2 * statistics.n_best_first > graph.n_points
     alike_itself = statistics.n_alike_itself > 0 or (
         given.dense is not None and bool((np.diagonal(given.dense) > 0).any())
@@ -140,6 +143,7 @@ def _examine(graph: BlockedGraph, missing: str | None) -> EntryStatistics:
         remedy = "Give them a finite value"
         first = _first(graph, statistics.first_infinite, lambda column, s: s == np.inf)
         _refuse(f"{_are(statistics.n_plus_inf)} +inf", first, remedy)
+    # scikit-learn's graphs of distances store each point as its own neighbour, at distance 0.
     if 2 * min(statistics.n_nearest_first, statistics.n_diagonal) > graph.n_points:
         raise InvalidInputError(
             "The graph holds distances, as sklearn.neighbors.KNeighborsTransformer writes them: rows begin "

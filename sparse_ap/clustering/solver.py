@@ -162,11 +162,13 @@ def open_problem(
     row_best : ndarray of float64, shape (n_points,)
         Each point's largest similarity.
     """
+    # Options are refused before the graph is opened.
     checkpoints = checkpoint_config(options.checkpoint, options.checkpoint_every, options.resume)
     cluster = open_cluster(resources.client, similarity)
     given = open_input(similarity, cluster)
     settings = options.settings(given.dense is not None)
     choose = choose_plan if cluster is None else cluster_plan
+    # The saved state is in the order of the run that wrote it, which overrides the option.
     reorder = checkpoints.reorder(settings.reorder)
     plan = choose(given, resources, reorder=reorder, scheme=settings.scheme, refine=settings.refine)
     with open_executor(plan.n_threads, cluster) as executor:

@@ -55,6 +55,7 @@ class ThreadsExecutor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # Waits for the threads: none may write to rows after the run has ended.
         self._pool.shutdown()
 
     def run(

@@ -142,5 +142,6 @@ def choose_plan(
 def _size(store: Store, scheme: str, refine: str | None) -> GraphSize:
     block = streamed_edges(store.chunk_edges) if store.chunk_edges else 0
     n_points, n_edges = len(store.indptr) - 1, int(store.indptr[-1])
+    # classic keeps a responsibility and an availability in float64 for each edge.
     edge_state = 16 if scheme == "classic" else 0
     return GraphSize(n_points, n_edges, store.dtype.itemsize, block, edge_state, refine == "search")

@@ -41,6 +41,7 @@ def matrix_of(graph: Block) -> scipy.sparse.csr_array:
 
 def reordered(graph: BlockedGraph, order: Int32Array) -> tuple[Int64Array, Int32Array, FloatArray]:
     """Return the CSR arrays of the graph with point ``order[j]`` numbered j, rows by falling similarity."""
+    # The inverse of order: the new number of each old point.
     new_number = np.empty_like(order)
     new_number[order] = np.arange(len(order), dtype=np.int32)
     indptr = np.zeros(len(order) + 1, np.int64)

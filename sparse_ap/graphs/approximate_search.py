@@ -76,6 +76,7 @@ def approximate(
     """Return most of the nearest neighbours of every point; see `knn_graph`."""
     n = len(points)
     layout = PointLayout.of(points, metric)
+    # The order of insertion shapes the index, so it depends on the seed alone.
     order = np.random.default_rng(seed % 2**64).permutation(n).astype(np.uint64)
     index = _index(metric, layout.rows(points[:1]).shape[1], n, n_neighbors + 1)
     # One more neighbour than wanted, since each point finds itself too.

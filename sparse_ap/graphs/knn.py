@@ -98,6 +98,7 @@ def knn_graph(
     else:
         require_index(metric)
         found = approximate(points, n_neighbors, metric, n_threads, seed, verbose=verbose)
+    # float32 distances, since a k-NN graph's similarities are float32.
     return from_knn(found.indices, _as_float32(found.distances), similarity=chosen)
 
 

@@ -152,6 +152,7 @@ class PointLayout:
         if metric != "euclidean" or not len(points):
             return cls(metric)
         reach = max(float(points.max()), -float(points.min()))
+        # The bound keeps the scale finite if all coordinates are tiny or 0.
         scale = 2.0 ** -max(math.frexp(reach)[1], -1000)
         slabs = [points[start : start + _ROWS_AT_A_TIME] for start in range(0, len(points), _ROWS_AT_A_TIME)]
         sums = [np.multiply(slab, scale, dtype=np.float64).sum(axis=0) for slab in slabs]

@@ -172,6 +172,7 @@ def _gather(
     """Return the ids and the distances of the edges, row by row."""
     n, k = ids.shape
     n_edges = int(indptr[-1])
+    # Filled slab by slab: a single boolean index would need temporaries as large as the tables.
     columns = np.empty(n_edges, index_type(n, n_edges))
     values: FloatArray = np.empty(n_edges, similarity_dtype(distances.dtype))
     for rows in slabs(n, k):

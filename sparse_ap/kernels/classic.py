@@ -127,6 +127,7 @@ def _update_availabilities(
 ) -> None:
     for j in range(first, last):
         r = messages.responsibility[j]
+        # Equation 2 of Frey & Dueck (2007), with the sum over other points as total minus own share.
         a = total[np.uint64(indices[j])] - (r if r > 0.0 else 0.0)
         messages.availability[j] = damping * messages.availability[j] + (1.0 - damping) * (
             a if a < 0.0 else 0.0
@@ -151,6 +152,7 @@ def _update_responsibilities(
     data: Any, messages: Any, first: Any, last: Any, damping: float, best: float, second: float, winner: Any
 ) -> None:
     for j in range(first, last):
+        # Equation 1 of Frey & Dueck (2007): s minus the best a + s of all other candidates.
         rival = second if j == winner else best
         messages.responsibility[j] = damping * messages.responsibility[j] + (1.0 - damping) * (
             np.float64(data[j]) - rival

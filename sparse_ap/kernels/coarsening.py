@@ -83,6 +83,7 @@ class Links:
             inside = self._inside(lower, upper)
             lower, upper = lower[inside], upper[inside]
             weight = None if weight is None else weight[inside]
+        # In 64 bits: with more than 46,340 clusters the product exceeds int32.
         pair = lower.astype(np.int64) * self.n_clusters + upper
         return replace(self, runs=(_added_up(pair, weight),)) + self if len(pair) else self
 

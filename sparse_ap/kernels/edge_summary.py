@@ -42,6 +42,7 @@ class EdgeTally:
         """Combine with another block's tally."""
         return EdgeTally(
             self.n_edges + other.n_edges,
+            # A sum of hashes, unlike a running checksum, is the same in any order.
             (self.checksum + other.checksum) % 2**64,
             min(self.smallest, other.smallest),
             max(self.largest, other.largest),

@@ -141,7 +141,7 @@ def _nearest_first(values: Any) -> bool:
 
 @numba.njit(nogil=True, cache=True)
 def _best_first(values: Any) -> bool:
-    """Whether a row's values fall."""
+    """Whether a row falls: no value is larger than the one before, and the last is smaller than the first."""
     falling = bool(values[0] > values[-1])
     for edge in range(1, len(values)):
         falling &= values[edge - 1] >= values[edge]

@@ -40,6 +40,7 @@ class Grid:
     @classmethod
     def for_totals(cls, bound: float) -> Grid:
         """Return the finest grid on which totals up to ``bound`` are exact."""
+        # frexp: bound < 2**exponent, the power of two that becomes the limit.
         _, exponent = math.frexp(bound)
         return cls(math.ldexp(1.0, max(exponent, _LEAST_EXPONENT)))
 

@@ -27,6 +27,8 @@ def hashed(ids: NDArray[Any], seed: int) -> NDArray[np.float64]:
         x = ids.astype(np.uint64)
         # From 1: splitmix64 advances its state before the first draw.
         x += np.uint64(1)
+        # 2**64 over the golden ratio, splitmix64's increment; the seed is spread by another odd multiplier
+        # before it enters.
         x *= np.uint64(0x9E3779B97F4A7C15)
         x ^= np.uint64((seed * 0xD1342543DE82EF95 + 0x2545F4914F6CDD1D) % 2**64)
         x ^= x >> np.uint64(30)

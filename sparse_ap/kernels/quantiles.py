@@ -64,6 +64,8 @@ def _count(data_bits: Any, width: int, prefixes: Any, shift: int, counts: Any) -
         # -0.0 counts as 0.0: otherwise equal similarities would have different ranks.
         if bits == sign:
             bits = np.uint64(0)
+        # By their bits negative floats sort in reverse, so all bits are flipped; others get the highest bit
+        # set.
         key = everything ^ bits if bits & sign else sign | bits
         digits = key >> np.uint64(shift)
         slot = np.searchsorted(prefixes, digits >> np.uint64(_DIGIT))

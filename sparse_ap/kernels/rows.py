@@ -51,6 +51,7 @@ def _normalise(
         begin = to
         for place in _ascending(indices[first:last], order):
             column, s = indices[first + place], data[first + place]
+            # This drops NaN too, for which no comparison holds.
             if column == start + row or not s > -np.inf:
                 continue
             if to > begin and to_indices[to - 1] == column:

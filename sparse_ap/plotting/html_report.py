@@ -248,6 +248,7 @@ def _data_address(plot: Callable[..., object], clustering: Any, ground: str, ink
         figure = Figure(figsize=_SIZE, layout="constrained")
         plot(clustering, ax=figure.add_subplot())
         file = io.BytesIO()
+        # Without a date, and with a fixed salt, so that the same clustering gives the same bytes.
         figure.savefig(file, format="svg", metadata={"Date": None})
     return f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 

@@ -77,6 +77,7 @@ def _pick(
     chosen: Any, sizes: Any, similarity: Any, members: Any, preference: Any, user_id: Any, best: Any
 ) -> None:
     for k in range(len(chosen)):
+        # A member without an edge to k: then k cannot represent the cluster.
         if members[k] < sizes[chosen[k]] - 1:
             continue
         rival = best[chosen[k]]
@@ -84,6 +85,7 @@ def _pick(
             best[chosen[k]] = k
             continue
         gain = (similarity[k] + preference[k]) - (similarity[rival] + preference[rival])
+        # Ties go to the user's smaller number, so the result does not depend on the order of points.
         if gain > 0 or (gain == 0 and user_id[k] < user_id[rival]):
             best[chosen[k]] = k
 
@@ -148,5 +150,6 @@ def _add(
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
             k = indices[edge]
             if chosen[k] == cluster:
+                # On the grid the sum is the same in any order of rows and threads.
                 similarity[k] += on_grid(max(np.float64(data[edge]), floor), shift)
                 members[k] += 1

@@ -16,6 +16,7 @@ from sparse_ap.propagation.stopping import StopRule
 
 __all__ = ["CheckpointConfig", "checkpoint_config", "identity_of"]
 
+# Words of the file format: with other words, no existing checkpoint could be resumed.
 _RENUMBERED, _AS_STORED = "points renumbered", "points as stored"
 
 

@@ -214,8 +214,10 @@ def _write(folder: Path, saved: Saved) -> None:
             history=history_table(saved.history),
             **saved.arrays,  # type: ignore[arg-type]
         )
+        # The content is on the disk before the file gets its name: a crash leaves no truncated checkpoint.
         file.flush()
         os.fsync(file.fileno())
+    # The new name is on the disk, too, before older checkpoints are removed.
     flush(folder)
     for later in _files(folder):
         if later.name > path.name:

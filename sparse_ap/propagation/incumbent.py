@@ -73,6 +73,7 @@ class BestIncumbent:
         """Evaluate a set and keep it if it is the best; return whether it reaches enough of the points."""
         _, seen = self._graph.run(self._pass, ExemplarVectors(exemplar), self._rows)
         if self._best is None or seen.net_similarity > self._best[0]:
+            # A copy, since the loop updates its array in place.
             self._best = seen.net_similarity, exemplar.copy()
         return seen.n_uncovered <= self._tol * len(exemplar)
 

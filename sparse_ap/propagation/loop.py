@@ -57,6 +57,7 @@ class PointState:
         return cls(
             own=OwnRows(preference, np.zeros(n), np.zeros(n)),
             total=np.zeros(n),
+            # min(0, inf - max(0, r)) = 0: all availabilities are zero before the first sweep.
             gathered=np.full(n, np.inf, gathered_dtype),
             exemplar=np.zeros(n, np.bool_),
             changed_at=np.zeros(n, np.int32),
@@ -263,6 +264,7 @@ def _update(
     n_exemplars = n_changed = n_unsettled = 0
     for k in range(len(support)):
         b = np.float64(bias[k])
+        # The kept support includes the bias of the sweep before, which is taken out; D comes without bias.
         t = support_damping * (kept_support[k] - b) + (1.0 - support_damping) * support[k]
         d = self_responsibility[k] + b
         # Undamped support enters G, which has its own damping; T is damped for the decision alone.
@@ -271,11 +273,13 @@ def _update(
         if bias_limit > 0.0:
             furthest = bias_limit * gap[k]
             bias[k] = _BIAS_DAMPING * b + (1.0 - _BIAS_DAMPING) * min(max(t + d, -furthest), furthest)
+        # Rows read T with the bias in it, so no kernel and no executor needs to know of biases.
         kept_support[k] = t + np.float64(bias[k])
         is_exemplar = t + d > 0.0
         if is_exemplar != exemplar[k]:
             exemplar[k], changed_at[k] = is_exemplar, number
             n_changed += 1
         n_exemplars += is_exemplar
+        # max: 0 stands for a status that has never changed.
         n_unsettled += changed_at[k] >= max(1, earliest_recent)
     return n_exemplars, n_changed, n_unsettled

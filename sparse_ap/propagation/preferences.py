@@ -149,6 +149,7 @@ def message_preference(
     preference = within_reach(problem)
     gap = gaps(preference, row_best)
     with np.errstate(over="ignore"):
+        # float32 saves 4 bytes per point; the limit of a bias needs no more digits.
         kept = gap.astype(np.float32)
     np.minimum(kept, np.finfo(np.float32).max, out=kept)
     return break_ties(preference, gap, problem.user_id, seed, strength), kept
@@ -166,6 +167,8 @@ def within_reach(problem: Problem) -> Float64Array:
         return preference
     typical = float(np.median(preference)) if preference.strides != (0,) else float(preference[0])
     low, high = min(typical, edges.smallest), max(typical, edges.largest)
+    # One exemplar changes the similarity of at most max_in_degree other points and its own point, each by at
+    # most high - low.
     reach = (1 + edges.max_in_degree) * (high - low)
     return np.clip(preference, low - reach, high + reach)
 
@@ -186,6 +189,7 @@ def gaps(preference: Float64Array, row_best: Float64Array) -> Float64Array:
     gap -= preference
     np.abs(gap, out=gap)
     typical = float(np.median(gap)) if len(gap) else 0.0
+    # If most gaps are 0 any scale will do, but ties must still be broken.
     np.maximum(gap, typical or 1.0, out=gap)
     return gap
 

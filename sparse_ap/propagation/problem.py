@@ -145,6 +145,7 @@ def support_grid(problem: Problem, preference: Float64Array, bias: FloatArray) -
     edges = problem.edges
     if edges.n_edges == 0:
         return Grid.for_totals(max(problem.magnitude, 1.0))
+    # Lower preferences mean larger responsibilities, so the largest bias decides the grid.
     lowered = preference - bias
     bound = SupportBoundPass.of(edges.largest, float(lowered.min()), edges.max_in_degree)
     (totals,), _ = problem.graph.run(bound, (), PreferenceRows(lowered))

@@ -53,11 +53,13 @@ def repair(problem: Problem, exemplar: BoolArray) -> tuple[Assignment, int]:
 
 def _nominees(problem: Problem, uncovered: BoolArray) -> Int32Array:
     preference = np.ascontiguousarray(problem.preference)
+    # Largest gain along one edge, which bounds the column sums and hence the grid.
     most = max(0.0, problem.edges.largest_or_zero - float(preference.min()))
     gain_pass = RepairGainPass(Grid.for_totals(problem.edges.max_in_degree * most))
     (gain,), _ = problem.graph.run(gain_pass, UncoveredVectors(uncovered), PreferenceRows(preference))
     rows = NominationRows(preference, np.empty(len(preference), np.int32))
     problem.graph.run(NominationPass(), NominationVectors(uncovered, gain, problem.user_id), rows)
+    # Several points may nominate the same one.
     return np.unique(rows.nominee[uncovered])
 
 
@@ -162,6 +164,7 @@ def _nominate(start: int, indptr: Any, indices: Any, data: Any, vectors: Any, ro
             k = indices[edge]
             if data[edge] <= rows.preference[i] or not vectors.uncovered[k]:
                 continue
+            # Ties go to the user's smaller number, so the result does not depend on the order of points.
             if gain[k] > gain[best] or (gain[k] == gain[best] and user_id[k] < user_id[best]):
                 best = k
         rows.nominee[i] = best

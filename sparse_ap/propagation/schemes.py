@@ -61,6 +61,7 @@ def weights_after(n_sweeps: int, damping: float) -> DampingWeights:
     before, after = 0.0, 1.0 - damping
     # A loop, not a power: the last bit of pow() depends on the platform.
     for _ in range(n_sweeps):
+        # The weight has converged in float64: the remaining sweeps change nothing.
         if after == before:
             break
         before, after = after, damping * after + (1.0 - damping)

@@ -73,6 +73,7 @@ class Options:
         """Refuse values out of range, before the graph is opened."""
         share = "0 or more and less than 1: a share of the points"
         self._require_word("scheme", "'auto', 'compact' or 'classic'", "auto", *DEFAULTS)
+        # Less damping lets messages oscillate; scikit-learn has the same bound.
         self._require("damping", "0.5 or more and less than 1", lambda value: _within(value, 0.5))
         for name in ("max_iter", "convergence_iter", "checkpoint_every"):
             self._require(name, "at least 1, a whole number", is_positive_integer)

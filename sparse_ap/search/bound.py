@@ -133,6 +133,7 @@ def _proven(problem: Problem, dual: Float64Array) -> float:
     """Return L(u), every operation rounded upward."""
     grid = _grid_of_gains(problem, dual, 0.0)
     (gain,), _ = problem.graph.run(ProvenGainPass(grid), (), DualRows(dual))
+    # gain is exact, its summands rounded up; the two operations here are rounded up as well.
     worth = _up(_up(problem.preference - dual) + gain)
     return float(_up(_up(exact_sum(dual)) + _up(exact_sum(np.maximum(worth, 0.0)))))
 

@@ -79,6 +79,7 @@ class Exchange:
         cls, problem: Problem, candidate: Int32Array, preference: Float64Array, local_search: LocalSearch
     ) -> Exchange:
         """Fill the table by one reading of the edges."""
+        # In the user's order: moves are then tried in the same order under any renumbering.
         candidate = candidate[np.argsort(problem.user_id[candidate])]
         place = np.full(len(preference), -1, np.int32)
         place[candidate] = np.arange(len(candidate))
@@ -175,6 +176,7 @@ def _carry_out(
             gain, closed = _best_opening(
                 similarity[k], candidate[k], preference, opened, rows, closing, shift, with_closing
             )
+        # The last exemplar is never closed.
         if gain > least and (closed != k or len(opened) > 1):
             since = 0
             is_open[k] = not is_open[k]

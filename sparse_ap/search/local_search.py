@@ -207,6 +207,7 @@ class LocalSearch:
     def grid(self, preference: Float64Array) -> Grid:
         """Return the grid on which the gains of a move add up exactly."""
         summarise_edges = self._problem.edges
+        # A move changes the values of at most max_in_degree points and its own, each by at most the span.
         span = summarise_edges.largest_or_zero - min(
             summarise_edges.smallest, float(preference.min(initial=0.0))
         )

@@ -154,6 +154,7 @@ def _count_conflicts(
         own, second = nearest[start + i], rows.second[i]
         opening = np.inf if own == start + i else rows.value[i]
         least = min(opening, rows.fallback[i])
+        # First reading of the row: the best of all moves that touch point i.
         best = max(rank[start + i], rank[own])
         if second >= 0:
             best = max(best, rank[second])
@@ -164,6 +165,7 @@ def _count_conflicts(
                 best = rank[k]
         if best == 0:
             continue
+        # Second reading of the row: every other move that touches i has a conflict here.
         for k in (np.int64(start + i), np.int64(own), np.int64(second)):
             if k >= 0 and 0 < rank[k] < best:
                 n_conflicts[k] += 1
@@ -243,6 +245,7 @@ def _find_nearest_two(
             if not exemplar[k] or k == start + i:
                 continue
             s = np.float64(data[edge])
+            # Ties by the user's numbers: the nearest two do not depend on the order of points and edges.
             if s > value or (s == value and user_id[k] < user_id[nearest]):
                 nearest, value, second, fallback = k, s, nearest, value
             elif s > fallback or (s == fallback and user_id[k] < user_id[second]):

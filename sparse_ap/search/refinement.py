@@ -96,9 +96,11 @@ def search(
     preference = np.ascontiguousarray(within_reach(problem))
     local_search = LocalSearch(problem, effort.n_readings, on_reading)
     unit = _unit(problem, local_search.nearest_two(assignment.exemplar, preference), preference)
+    # At the ceiling no move can gain.
     if not unit > 0.0:
         return assignment
     n_candidates = candidates_kept(len(preference), problem.edges.n_edges)
+    # With fewer candidates than twice the exemplars, exchanges have too little to choose from.
     if n_candidates >= 2 * max(1, int(np.count_nonzero(assignment.exemplar))):
         return assign(problem, _exchanged(local_search, problem, assignment, preference, n_candidates, seed))
     best = _climbed(local_search, assignment.exemplar, preference)
@@ -124,6 +126,7 @@ def _exchanged(
     seed: int,
 ) -> BoolArray:
     """Return the best exemplars found by exchanges, with candidates drawn anew after each climb."""
+    # No climb first: on dense graphs it would use up the readings, one or two moves at a time.
     best = local_search.nearest_two(assignment.exemplar, preference)
     n_fruitless, left = 0, _EXCHANGING
     while n_fruitless < _FRUITLESS and left > 0:

@@ -57,6 +57,7 @@ def require_folder(path: Path) -> None:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path; a file or folder written there appears under ``path`` at the end."""
+    # In the same folder, so that it is on the same file system and the renaming is atomic.
     part = path.with_name(f".{path.name}.part")
     _remove(part)
     try:
@@ -105,11 +106,13 @@ def replacing_folder(target: Path, overwrite: bool) -> Iterator[Workspace]:
     _remove_leftovers(target)
     _require_free(target, overwrite)
     folder = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=_SUFFIX, dir=target.parent))
+    # Other processes leave a locked folder alone; the lock ends with this process, however it ends.
     lock = _locked(folder)
     try:
         workspace = Workspace(folder)
         yield workspace
         _flush(workspace.result)
+        # Checked again just before: another process may have written the target meanwhile.
         _require_free(target, overwrite)
         _put(workspace.result, target, folder / _REPLACED)
     finally:

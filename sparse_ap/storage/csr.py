@@ -23,6 +23,7 @@ def index_type(n_points: int, n_edges: int) -> np.dtype[Any]:
 
 def csr_graph(indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any]) -> scipy.sparse.csr_array:
     """Return the square CSR matrix of these arrays, with index arrays as narrow as possible."""
+    # scipy copies and widens index arrays of different dtypes, so both get the same one.
     n = len(indptr) - 1
     width = index_type(n, len(data))
     return scipy.sparse.csr_array(

@@ -69,6 +69,7 @@ class ChunkedStore:
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed:
         """Return the rows of some whole blocks for another process; they are in memory in any case."""
+        # Cuts are whole divisions: a store with divisions is cut nowhere else.
         first = bisect_left(self.divisions, cuts[0])
         return task("join-blocks", _held, *self.blocks[first : first + len(cuts)])
 

@@ -205,6 +205,7 @@ def _degrees(edges: Any, client: Client, fetch: Fetch) -> Int64Array:
         )
     counts = [task("count-edges", _counts_of, part, n_points) for part in parts]
     while len(counts) > 1:
+        # Pairwise, so that no worker holds the counts of all partitions.
         counts = [task("add-counts", _sum, *counts[i : i + 2]) for i in range(0, len(counts), 2)]
     degrees: Int64Array = fetch(client.compute(counts))[0]
     return degrees
@@ -254,6 +255,7 @@ def _block_of_edges(edges: Any, rows: RowCut, n_points: int) -> Block:
     """Return a partition, indexed by row, as a sorted block; the order of its edges is irrelevant."""
     row = edges.index.to_numpy()
     column, similarity = edges["column"].to_numpy(), edges["similarity"].to_numpy()
+    # The similarity is a key, too: a shuffle returns duplicates in any order.
     order = np.lexsort((similarity, column, row))
     indptr = np.searchsorted(row[order], np.arange(rows.start, rows.stop + 1)).astype(np.int64)
     return Block(rows, n_points, indptr, column[order], similarity[order])

@@ -57,6 +57,7 @@ class MemoryStore:
         n_points_of(matrix.shape)
         csr = csr_of(matrix)
         require_structure(csr)
+        # scipy accepts arrays longer than indptr says; the rest is no entry.
         n_entries = int(csr.indptr[-1])
         return cls(
             np.asarray(csr.indptr, np.int64),

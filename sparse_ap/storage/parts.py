@@ -131,5 +131,6 @@ def task(name: str, work: Callable[..., Any], *args: Any) -> Delayed:
     """Return a delayed call for another process; ``name`` describes the task on dask's dashboard."""
     from dask.delayed import delayed
 
+    # Named here, since dask would otherwise hash all arguments to find a name.
     call: Delayed = delayed(work, pure=False)(*args, dask_key_name=f"{name}-{uuid4().hex}")
     return call

@@ -79,6 +79,7 @@ class ZarrStore:
     def in_memory(self) -> MemoryStore:
         """Read the whole graph into memory."""
         n_points, n_edges = len(self.indptr) - 1, int(self.indptr[-1])
+        # One array after the other, so that only one is decoded at a time.
         indices = as_ids(SequentialReader(self.indices).read(0, n_edges), n_points)
         return MemoryStore(
             self.indptr, indices, as_float(SequentialReader(self.data).read(0, n_edges)), self.origin

@@ -51,6 +51,7 @@ def _edges(
     kept = values > -np.inf
     if threshold is not None:
         kept &= values >= threshold
+    # The diagonal holds no edges.
     kept[np.arange(len(values)), np.arange(rows.start, rows.stop)] = False
     if top_k is not None and top_k < values.shape[1]:
         candidates = np.where(kept, values, -np.inf)

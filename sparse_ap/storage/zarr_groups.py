@@ -134,6 +134,8 @@ def _open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
     starts = read_all(indptr)
     require_indptr(starts, n_points, _length(indices), _length(data))
     if missing_chunks is None:
+        # A chunk that disappears during the run is then read as NaN, and recognised
+        # (docs/design/0009-disk.md).
         data = _telling(data, np.nan)
     ids = _array(group, "ids") if "ids" in group else None
     origin = _origin(group, n_points)

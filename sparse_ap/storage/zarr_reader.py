@@ -63,6 +63,7 @@ class SequentialReader:
         values[:known] = ahead[:known]
         if known < end - start:
             self._fill(values[known:], start + known)
+        # A copy: the thread's memory is overwritten by its next range.
         self._ahead, self._ahead_from = values[stop - start :].copy(), stop
         return values[: stop - start]
 
@@ -212,6 +213,7 @@ async def _samples(array: zarr.Array[Any]) -> list[bytes]:
     if array.size == 0:
         return []
     sizes = array.shards or array.chunks
+    # First, middle and last chunk along every axis: cheap for a graph of any size.
     shares = [(0, (n - 1) // size // 2, (n - 1) // size) for n, size in zip(array.shape, sizes, strict=True)]
     keys = [array.metadata.encode_chunk_key(place) for place in zip(*shares, strict=True)]
     return await asyncio.gather(*(_first_bytes(array, key) for key in dict.fromkeys(keys)))

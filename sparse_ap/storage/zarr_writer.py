@@ -137,6 +137,7 @@ class _GrowingArray:
             shape=(0,),
             chunks=(chunk,),
             dtype=str if text else dtype,
+            # Checksums without compression: .2 s of processor time per GB read (docs/design/0009-disk.md).
             compressors=[Crc32cCodec()],
             fill_value="" if text else 0,
             # Empty chunks are written too, so that a missing chunk always means damage.

@@ -157,6 +157,7 @@ def blank_map() -> Any:
     axes = figure.add_axes((0.010, 0.035, 0.980, 0.895))
     axes.set_axis_off()
     axes.set_aspect("equal")
+    # The map spans 2.707 to both sides and 1.317 up and down, in units of the sphere's radius.
     axes.set_xlim(-2.72, 2.72)
     axes.set_ylim(-1.33, 1.33)
     return axes

@@ -22,6 +22,7 @@ ENDINGS = ("parquet", "tsv", "csv", "txt", "m8", "abc")
 
 Ids = Literal["auto", "integer", "string"]
 
+# The number of points, the largest id plus 1, must fit into int32.
 _LARGEST_ID = int(np.iinfo(np.int32).max) - 1
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 

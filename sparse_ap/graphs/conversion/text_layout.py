@@ -95,6 +95,7 @@ def kind_of(path: Path) -> str:
 
 
 def _opened(path: Path) -> IO[str]:
+    # Wrong bytes are replaced: these lines are shown in messages only, and duckdb refuses them itself.
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8", errors="replace", newline="\n")
     return path.open(encoding="utf-8", errors="replace", newline="\n")

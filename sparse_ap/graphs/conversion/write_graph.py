@@ -205,6 +205,7 @@ def _opened(
         graph = from_file(path, key, similarity, scratch.held)
     else:
         graph = from_object(source, similarity, n_points)
+    # Lazily, block by block: nothing is read before the writer asks for it.
     blocks = map(partial(narrowed, scratch.dtype), graph.blocks)
     graph = replace(graph, blocks=map(checked_canonical, blocks))
     if graph.by_columns:
