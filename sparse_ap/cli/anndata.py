@@ -108,6 +108,7 @@ def _put_exemplars(store: Path, obs: zarr.Group, names: Any, column: str, cut: C
         )
     # An unlisted group is the remainder of an interrupted write.
     group = obs.create_group(column, overwrite=True)
+    # The narrowest signed type, as pandas uses for the codes of a categorical.
     codes = cut.labels.astype(np.min_scalar_type(-max(1, cut.n_clusters)))
     _put(group, "codes", codes, {"encoding-type": "array", "encoding-version": "0.2.0"})
     _put(group, "categories", exemplars, {"encoding-type": "string-array", "encoding-version": "0.2.0"})

@@ -141,6 +141,7 @@ def cluster(
     require_output(output, obs, [f"{obs}", f"{obs}_similarity"])
     if report is not None:
         require_report(report, "--report")
+    # Before the graph is opened: the seconds reported are those of the whole command.
     start = time.perf_counter()
     opened = load_graph(graph, similarity)
     with printed_warnings(), connected(scheduler, dask_workers) as client:
@@ -166,6 +167,7 @@ def cluster(
     if not clustering.converged:
         if quiet:
             click.echo(clustering.outcome.value, err=True)
+        # At the very end: the output is written all the same.
         sys.exit(_NOT_CONVERGED)
 
 

@@ -102,6 +102,7 @@ def read_points(path: Path) -> Any:
         raise InvalidInputError(f"{path} ends in {path.suffix!r}; points are read from .npy or .npz files.")
     with _damage_told(path):
         if path.suffix == ".npy":
+            # Mapped, since the table of points may be the largest object of the command.
             return np.lib.format.open_memmap(path, mode="r")
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             names = arrays.files

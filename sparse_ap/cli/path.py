@@ -68,6 +68,7 @@ def path(
     numbers = None if preferences is None else _numbers(preferences)
     _require_outputs(output, plot)
     opened = load_graph(graph, similarity)
+    # All outputs have been checked before: no result is lost to a wrong path.
     with connected(scheduler, dask_workers) as client:
         found = preference_path(
             opened,

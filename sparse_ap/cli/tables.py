@@ -65,6 +65,7 @@ def require_writable(path: Path) -> None:
         )
     require_folder(path)
     if path.suffix == ".parquet":
+        # A missing package is reported before the run.
         _parquet()
 
 

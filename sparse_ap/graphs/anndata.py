@@ -65,6 +65,7 @@ def from_anndata(
             "scanpy.pp.neighbors makes it with knn=True. Dense similarities can be clustered as they are, by "
             "affinity_propagation."
         )
+    # scanpy names them so: "distances", or "x_distances" with key_added="x".
     if key.endswith("distances"):
         return from_distances(graphs[key], similarity="-d" if similarity is None else similarity)
     if similarity is not None:
@@ -72,4 +73,5 @@ def from_anndata(
             f"similarity={similarity!r} was given for obsp[{key!r}], which holds similarities: only keys "
             "that end in 'distances' hold distances to turn into similarities. Leave it out."
         )
+    # A copy: later changes of the AnnData must not change the graph.
     return scipy.sparse.csr_array(csr_of(graphs[key]), copy=True)

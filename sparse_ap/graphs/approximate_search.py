@@ -108,6 +108,7 @@ def _ask(
     matches = index.search(rows, indices.shape[1], threads=n_threads)
     there = np.arange(indices.shape[1]) < np.asarray(matches.counts)[:, None]
     found = np.asarray(matches.distances)
+    # usearch returns squared Euclidean distances.
     if layout.metric == "euclidean":
         found = np.sqrt(found)
     np.copyto(indices, np.asarray(matches.keys).astype(np.int32), where=there)

@@ -199,6 +199,7 @@ def _converted(
     """Return new arrays (indptr, indices, similarities) of the entries that are kept and finite."""
     data = csr.data[: len(kept)]
     kept = kept & (data != np.inf)
+    # Before the function is called, so that squares of integers or half precision do not overflow.
     values = data[kept].astype(similarity_dtype(dtype), copy=False)
     _require_distances(values)
     before = np.zeros(len(kept) + 1, csr.indptr.dtype)

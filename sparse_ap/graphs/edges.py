@@ -52,6 +52,7 @@ def symmetrise(similarity: Any, *, how: str = "max") -> scipy.sparse.csr_array:
     if how not in ("max", "min"):
         raise InvalidInputError(f"how={how!r}; it must be 'max' or 'min'.")
     there = _canonical(similarity)
+    # Rows of the transpose are sorted as well, which the merge below relies on.
     back = there.T.tocsr()
     arrays = (there.indptr, there.indices, there.data, back.indptr, back.indices, back.data)
     indptr = np.zeros(len(there.indptr), np.int64)

@@ -50,6 +50,7 @@ def all_pairs(points: NDArray[Any], n_neighbors: int, metric: str, n_threads: in
 
     layout = PointLayout.of(points, metric)
     rows = layout.rows(points)
+    # usearch compares packed bits directly.
     if metric == "tanimoto":
         return _by_bits(rows, rows, n_neighbors + 1, n_threads).without_itself()
     search = NearestNeighbors(

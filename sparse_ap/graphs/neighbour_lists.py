@@ -202,6 +202,7 @@ def require_no_inner_products(values: FloatArray, indptr: Int64Array) -> None:
     n_points = len(indptr) - 1
     looked_at = np.linspace(0, n_points - 1, min(n_points, ROWS_LOOKED_AT)).astype(np.int64)
     steps = [np.diff(values[indptr[row] : indptr[row + 1]]) for row in looked_at]
+    # Rows of equal values say nothing about the direction.
     uneven = [row for row in steps if row.any()]
     n_falling = sum(row.max() <= 0 for row in uneven)
     if n_falling >= _FALLING_ROWS and n_falling >= _FALLING_SHARE * len(uneven):

@@ -124,5 +124,6 @@ def read_graph(location: Any, **options: Any) -> scipy.sparse.csr_array:
         return graph
     rows, columns = graph.tocoo().coords
     in_user_order = scipy.sparse.coo_array((graph.data, (order[rows], order[columns])), shape=graph.shape)
+    # Renumbering has mixed the columns of each row, so they are sorted again.
     tidy = MemoryStore.from_sparse(in_user_order).canonical()
     return csr_graph(tidy.indptr, tidy.indices, tidy.data)

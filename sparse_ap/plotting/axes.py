@@ -49,6 +49,7 @@ def _is_dark(ax: Any) -> bool:
     # Transparent axes show the background of the figure.
     if opacity < 0.5:
         red, green, blue, _ = to_rgba(ax.figure.get_facecolor())
+    # Perceived brightness, with the weights of ITU-R BT.601.
     return bool(0.299 * red + 0.587 * green + 0.114 * blue < 0.5)
 
 

@@ -215,6 +215,7 @@ def _draw_lines(ax: Any, web: _Web, style: _Style) -> None:
         zorder=1,
         rasterized=style.rasterised,
     )
+    # Lines end at points, which set the limits of the axes already.
     ax.add_collection(lines, autolim=False)
 
 

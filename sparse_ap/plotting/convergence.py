@@ -67,6 +67,7 @@ def plot_convergence(clustering: Any, *, ax: Axes | None = None) -> Axes:
         _draw_curves(ax, history)
         _draw_result(ax, history[-1].sweep, n_clusters)
         _scale(ax)
+        # Above the axes, where it covers no curve.
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0.2)
     else:
         ax.text(0.5, 0.5, "no sweep was made", transform=ax.transAxes, ha="center", va="center")

@@ -79,6 +79,7 @@ def _add(
 def _show(ax: Any, paint: _FloatArray, low: _FloatArray, pixel: float) -> None:
     amount = paint[3]
     image = paint / np.where(amount > 0, amount, 1.0)
+    # Opacity of many thin layers, one above the other.
     image[3] = 1.0 - np.exp(-amount)
     high = low + pixel * np.array(amount.shape)
     shown = ax.imshow(

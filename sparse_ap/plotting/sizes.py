@@ -125,6 +125,7 @@ def _equal_steps(smallest: int, largest: int, n_bins: int) -> NDArray[np.float64
 def _scale(ax: Any, heights: _IntArray) -> None:
     """Choose a linear or logarithmic scale, such that the smallest bar is visible."""
     seen = heights[heights > 0]
+    # On a linear scale the smallest bars would be thinner than a line.
     if len(seen) and seen.max() >= _DECADES * seen.min():
         ax.set_yscale("log")
         ax.set_ylim(bottom=0.6 * seen.min())

@@ -121,6 +121,7 @@ class _Drawing:
         """Return the ends of each cluster's line and the place where it joins, shape (n_clusters, 3, 2)."""
         y = self.heights[level - self.levels.start]
         top = level == self.levels[-1]
+        # On the coarsest level lines end in stubs, since nothing joins them.
         joined = y if top else self.heights[level + 1 - self.levels.start][self.hierarchy.parents(level)]
         end = np.full(len(y), level + (_STUB if top else 1.0))
         return np.stack([np.stack([np.full(len(y), level), end, end], 1), np.stack([y, y, joined], 1)], 2)

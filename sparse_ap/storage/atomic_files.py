@@ -70,6 +70,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
+    # For a file, a symbolic link, or nothing at all.
     path.unlink(missing_ok=True)
 
 
@@ -139,6 +140,7 @@ def _require_free(target: Path, overwrite: bool) -> None:
             f"{target} exists. Give another name, or overwrite=True (--force) to replace it once the new "
             "graph is complete."
         )
+    # Only a graph is ever replaced: a wrong path must not delete another folder.
     if not ({"zarr.json", ".zgroup"} & _names(target) and "indptr" in _names(target)):
         raise InvalidInputError(
             f"{target} is no graph on disk, so it is not overwritten. Give another name, or remove it."

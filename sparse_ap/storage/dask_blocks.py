@@ -82,6 +82,7 @@ def computed(
     blocks: Sequence[Delayed], divisions: Sequence[RowCut], dtype: np.dtype[Any], client: Client, fetch: Fetch
 ) -> ChunkedStore:
     """Compute blocks on a cluster, keep them there, and return the store."""
+    # Futures, not delayed calls: the blocks are computed once, for all passes.
     futures = client.compute(list(blocks))
     counts = fetch(client.compute([task("row-lengths", _row_lengths, block) for block in futures]))
     return ChunkedStore(client, fetch, tuple(futures), tuple(divisions), starts_of(counts), dtype)

@@ -72,6 +72,7 @@ def _from_array(array: dask.array.Array, client: Client, fetch: Fetch) -> Chunke
     # The method "tasks" accepts sparse chunks; the other method is for dense ones.
     array = array.rechunk({1: -1}, method="tasks") if array.numblocks[1] > 1 else array
     bounds = np.cumsum([0, *array.chunks[0]]).tolist()
+    # dask allows empty chunks; a block without rows would be an empty cut.
     divisions = [RowCut(start, stop) for start, stop in pairwise(bounds) if stop > start]
     chunks = [chunk for chunk, size in zip(array.to_delayed()[:, 0], array.chunks[0], strict=True) if size]
     blocks = [
@@ -161,6 +162,7 @@ def _from_table(table: Any, client: Client, fetch: Fetch) -> ChunkedStore:
     ends = [*bounds[:-1], n_points - 1] if n_points > 1 else [0, 0]
     # Peer to peer: without a default client dask would shuffle on a disk that all workers must share.
     by_row = edges.set_index("row", divisions=ends, shuffle_method="p2p")
+    # This builds the graph, whose keys name the shuffle by which its messages are recognised.
     parts = by_row.to_delayed()
     _ROUTINE.add(parts[0])
     blocks = [

@@ -75,6 +75,7 @@ class MemoryStore:
             The matrix is not square, or its entries are not real numbers.
         """
         n = n_points_of(matrix.shape)
+        # A view: only the entries off the diagonal are copied.
         columns = np.broadcast_to(np.arange(n, dtype=np.int32), (n, n))
         return cls(
             np.arange(n + 1, dtype=np.int64) * max(0, n - 1),

@@ -132,6 +132,7 @@ def require_indptr(indptr: NDArray[Any], n: int, n_indices: int, n_data: int) ->
         raise InvalidInputError(
             f"indptr has {len(indptr)} entries; {n + 1} are needed for {n} rows. Rebuild the matrix."
         )
+    # By comparison, not by difference, which overflows for damaged arrays.
     falls = np.flatnonzero(indptr[1:] < indptr[:-1])
     if indptr[0] != 0 or len(falls):
         where = f"falls after row {falls[0]}" if len(falls) else f"begins at {indptr[0]}"

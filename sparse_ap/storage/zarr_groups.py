@@ -51,6 +51,7 @@ def open_zarr(
             f"{name_of(node)} is a sparse graph; threshold and top_k are for dense arrays. For a sparse "
             "graph use sparse-ap convert --top-k, or --min-similarity."
         )
+    # First, since all other checks assume a form that is known.
     _require_known_form(node)
     _require_rows(node, symmetric)
     return _open_csr(node, missing_chunks)
@@ -114,6 +115,7 @@ def _require_rows(group: zarr.Group, symmetric: bool) -> None:
             f"'indices' and 'indptr'. In it there is: {inside}. (The graphs of an AnnData store are in its "
             "'obsp'.)"
         )
+    # scanpy's name for distances, which would be clustered the wrong way round.
     if name_of(group).endswith("distances"):
         raise InvalidInputError(
             f"{name_of(group)} holds distances; similarities are needed, larger meaning more alike. Convert "
@@ -190,6 +192,7 @@ def _require_chunks(array: zarr.Array[Any], missing_chunks: str | None) -> None:
     """
     if missing_chunks == "zero":
         return
+    # Shards, if there are any, are the objects that are stored.
     grid = [range(-(-n // size)) for n, size in zip(array.shape, array.shards or array.chunks, strict=True)]
     expected = [array.metadata.encode_chunk_key(place) for place in product(*grid)]
     stored = sync(_keys(array))

@@ -56,6 +56,7 @@ class SequentialReader:
         DamagedGraphError
             A chunk is missing or cannot be decoded; the message names its entries.
         """
+        # To the end of the last chunk touched: it is decoded anyway, and the next range begins in it.
         end = min(-(-stop // self._chunk) * self._chunk, int(self._array.shape[0]))
         ahead = self._read_ahead(start)
         values = self._room(end - start)
@@ -76,6 +77,7 @@ class SequentialReader:
         """Return memory of this thread for some entries."""
         room: NDArray[Any] | None = getattr(self._memory, "room", None)
         if room is None or len(room) < n_entries:
+            # Grown, never shrunk: ranges have about equal lengths.
             room = self._memory.room = np.empty(n_entries, self._array.dtype)
         return room[:n_entries]
 

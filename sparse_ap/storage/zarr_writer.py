@@ -99,6 +99,7 @@ def write_csr(
             _write_ids(group, ids)
         group.attrs.update(_attributes(extent, origin, ids is not None))
     except OSError as error:
+        # Other errors have messages of their own that say enough.
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise OSError(error.errno, _failure(error, extent, dtype, n_edges)) from error

@@ -100,6 +100,7 @@ def place_labels(
         taken = [*marks, *(label.box.padded(margin) for label in placed)]
         positions = [box for box in _positions(anchor, extent, gap) if box.within(frame)]
         free = [box for box in positions if not any(map(box.overlaps, taken))]
+        # The first free position, in the order of preference; no label without one.
         placed += [PlacedLabel(index, box) for box in free[:1]]
     return placed
 

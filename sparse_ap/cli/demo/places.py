@@ -65,6 +65,7 @@ def load_places() -> Places:
         np.load(file) as packed,
     ):
         return Places(
+            # One compressed text: in an array of strings every name would take the width of the longest.
             names=tuple(lzma.decompress(packed["names"].tobytes()).decode().split("\n")),
             countries=packed["country_codes"].astype(np.str_)[packed["country"]],
             latitude=packed["latitude"] / _UNITS_PER_DEGREE,

@@ -182,6 +182,7 @@ def great_circle_graph(places: Places, n_neighbors: int, n_jobs: int | None = No
     """
     positions = EARTH_RADIUS_KM * unit_vectors(places)
     graph = knn_graph(positions, n_neighbors, similarity="-d**2", n_jobs=n_jobs)
+    # Neighbours by straight distance are those along the surface, so only the values need converting.
     _squared_chords_to_arcs(graph.data)
     return graph
 

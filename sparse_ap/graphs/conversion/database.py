@@ -125,6 +125,7 @@ class Database:
         try:
             yield
         except self._duckdb.OutOfMemoryException as error:
+            # duckdb reports a full disk as lack of memory, when it cannot offload data.
             if "offload" in str(error):
                 raise self._disk_full(error) from error
             raise MemoryLimitError(

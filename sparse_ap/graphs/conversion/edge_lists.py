@@ -214,6 +214,7 @@ def _first_wrong_line(path: Path, layout: TextLayout, test: _Test) -> str:
 def _parquet(path: Path, database: Database, column: str | int | None) -> _Scan:
     table = f"read_parquet({quoted(path)}, file_row_number = true)"
     try:
+        # Without the last column, the row number that read_parquet adds.
         columns = [(row[0], row[1]) for row in database.run(f"DESCRIBE SELECT * FROM {table}")][:-1]
     except InvalidInputError as error:
         raise InvalidInputError(f"{path} cannot be read as parquet: {error}") from error
@@ -229,6 +230,7 @@ def _first_wrong_row(database: Database, sql: str, test: _Test) -> str:
     wrong = (
         f"({test.id_sql('a')}) IS NULL OR ({test.id_sql('b')}) IS NULL OR ({test.similarity_sql()}) IS NULL"
     )
+    # Row numbers are selected only here, to name the wrong row.
     numbered = sql.replace("SELECT ", "SELECT file_row_number AS row, ", 1)
     [(row, a, b, s)] = database.run(
         f"SELECT row, a::VARCHAR, b::VARCHAR, s FROM ({numbered}) WHERE {wrong} ORDER BY row LIMIT 1"

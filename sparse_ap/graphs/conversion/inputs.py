@@ -42,6 +42,7 @@ def from_object(given: Any, similarity: Similarity | None, n_points: int | None)
         return _from_matrix(given, similarity)
     if isinstance(given, tuple) and len(given) == 2:
         return _from_tables(given[0], given[1], "-d" if similarity is None else similarity)
+    # An array is iterable, but its rows are no row blocks.
     if isinstance(given, np.ndarray) or not isinstance(given, Iterable):
         raise InvalidInputError(
             f"A {type(given).__name__} was given; needed is a path, a scipy sparse matrix, a pair (indices, "
@@ -188,6 +189,7 @@ def _from_tables(indices: Any, distances: Any, similarity: Similarity) -> RowBlo
     ids, d = table(indices, "indices"), table(distances, "distances")
     check_pair(ids, d)
     similarity_function(similarity)
+    # A callable may convert inner products, for which falling rows are right.
     if not callable(similarity):
         _look_at_some_rows(ids, d)
     read = partial(_blocks, ids, d, similarity, [indices, distances])

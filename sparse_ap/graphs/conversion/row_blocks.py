@@ -69,6 +69,7 @@ def cuts(indptr: Int64Array, n_edges: int = _EDGES_AT_A_TIME) -> Iterator[RowCut
     row, n_rows = 0, len(indptr) - 1
     while row < n_rows:
         end = int(np.searchsorted(indptr, indptr[row] + n_edges))
+        # A row with more edges than a block forms a block of its own.
         end = min(max(end, row + 1), n_rows)
         yield RowCut(row, end)
         row = end

@@ -97,6 +97,7 @@ class Scratch:
 
 def reshaped(graph: RowBlocks, options: TransformOptions, scratch: Scratch) -> RowBlocks:
     """Apply the transforms to a graph in canonical blocks."""
+    # The documented order of the options: top_k counts the edges after symmetrisation.
     if options.floor is not None:
         graph = _without_low(graph, options.floor)
     if options.symmetrise:
@@ -127,6 +128,7 @@ def sorted_graph(
 def _reordered(graph: RowBlocks, order: Any, scratch: Scratch) -> RowBlocks:
     """Return the graph with its rows in another order; ``order`` is in the user's numbers."""
     before = graph.origin.order
+    # Stored orders compose: the source may be renumbered already.
     if isinstance(order, str):
         graph, rows = _ordered_for_locality(graph, scratch)
         order = rows if before is None else before[rows]
