@@ -16,12 +16,13 @@ from sparse_ap.cli.inputs import load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
     cluster_options,
+    force_option,
     graph_argument,
     jobs_option,
     missing_option,
     similarity_option,
 )
-from sparse_ap.cli.output import names_of, printed_warnings, require_output
+from sparse_ap.cli.output import names_of, printed_warnings, require_other, require_output
 from sparse_ap.cli.tables import write_clustering
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.graphs import StoredGraph
@@ -32,7 +33,17 @@ __all__ = ["cluster"]
 
 _NOT_CONVERGED = 3
 
-_NO_SETTINGS = {"graph", "output", "report", "obs", "checkpoint", "checkpoint_every", "resume", "quiet"}
+_NO_SETTINGS = {
+    "graph",
+    "output",
+    "report",
+    "obs",
+    "force",
+    "checkpoint",
+    "checkpoint_every",
+    "resume",
+    "quiet",
+}
 """Parameters of the command that have no part in how it clusters."""
 
 _report_option = click.option(
@@ -94,6 +105,7 @@ same, every label is valid); 130 interrupted.
 )
 @_report_option
 @click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add this column to its obs.")
+@force_option
 @click.option(
     "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"
 )
@@ -132,14 +144,15 @@ same, every label is valid); 130 interrupted.
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def cluster(
-    graph: Path, output: Path | None, report: Path | None, obs: str | None, quantile: float | None,
-    similarity: str | None, refine: str, seed: int, scheduler: str | None, dask_workers: int | None,
-    quiet: bool, **options: Any,
+    graph: Path, output: Path | None, report: Path | None, obs: str | None, force: bool,
+    quantile: float | None, similarity: str | None, refine: str, seed: int, scheduler: str | None,
+    dask_workers: int | None, quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write whom each point is represented by."""
-    require_output(output, obs, [f"{obs}", f"{obs}_similarity"])
+    require_output(output, obs, [f"{obs}", f"{obs}_similarity"], force, graph)
     if report is not None:
         require_report(report, "--report")
+        require_other(report, graph)
     start = time.perf_counter()
     opened = load_graph(graph, similarity)
     with printed_warnings(), connected(scheduler, dask_workers) as client:
@@ -154,7 +167,7 @@ def cluster(
         )
     names = names_of(opened)
     if output is not None and obs is not None:
-        write_column(clustering, output, obs)
+        write_column(clustering, output, obs, force)
     elif output is not None:
         write_clustering(clustering, output, names)
     seconds = time.perf_counter() - start
