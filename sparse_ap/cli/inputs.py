@@ -22,7 +22,7 @@ __all__ = ["load_graph", "read_points", "require_writable_graph", "save_graph"]
 
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
-    RuntimeError, OverflowError, MemoryError, np.exceptions.ComplexWarning,
+    RuntimeError, OverflowError, MemoryError, RuntimeWarning, np.exceptions.ComplexWarning,
 )  # fmt: skip
 
 
@@ -80,8 +80,9 @@ def _damage_told(path: Path) -> Iterator[None]:
         require_archive(path)
     try:
         with warnings.catch_warnings():
-            # Of positions that are complex numbers, scipy would take the real parts.
+            # Positions that are complex numbers, or NaN, scipy would take for whole numbers.
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            warnings.simplefilter("error", RuntimeWarning)
             yield
     except _DAMAGE as error:
         raise InvalidInputError(

@@ -70,8 +70,8 @@ def _require_no_padding(matrix: Any) -> None:
         raise InvalidInputError(
             f"The matrix is in scipy's format {matrix.format!r}, and {n_zeros} entries of its {held} are 0: "
             f"these may be edges of similarity 0, or no edges that fill up the {held}. Make it a CSR matrix "
-            "of the edges alone: scipy.sparse.csr_array(matrix.toarray()) where no edge has similarity 0, else "
-            "from (data, (rows, columns))."
+            "of the edges alone: scipy.sparse.csr_array(matrix.toarray()) where no edge has similarity 0, "
+            "else from (data, (rows, columns))."
         )
 
 
