@@ -263,14 +263,15 @@ OF_EACH_KIND = {"csr", "zarr 3", "tiles"}
     [name if name in OF_EACH_KIND else pytest.param(name, marks=pytest.mark.slow) for name in INPUTS],
 )
 def test_a_small_graph_is_brought_here_for_what_reads_it_often(
-    name: str, client: Client, tmp_path: Path, passes: list[str]
+    name: str, client: Client, tmp_path: Path, passes: Passes
 ) -> None:
     """With its duplicates, tiles and missing edges all settled."""
     graph = INPUTS[name](tmp_path / "graph.zarr")
     options = {**OPTIONS, "refine": "search", "certify": True}
     found = affinity_propagation(graph, client=client, **options)
     assert bits(found) == bits(affinity_propagation(GRAPH, scheme="compact", **options))
-    # Before the sweeps, the sweeps, and to bring it here, once for the search, once for the bound.
+    # Before the sweeps, the sweeps, and to bring it here, for the search and the bound.
+    assert [name for _, name in passes].count("CollectPass") == 1
     assert len(passes) < 20
     found = affinity_propagation(graph, client=client, n_clusters=150)
     assert bits(found) == bits(affinity_propagation(GRAPH, n_clusters=150))
@@ -476,37 +477,41 @@ def test_a_run_goes_on_elsewhere(
 # Of what the estimator and the command line do with a cluster
 
 
+# Addresses of schedulers, and names of passes.
+Passes = list[tuple[str, str]]
+
+
 @pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Addresses of the schedulers that passes were run on."""
-    seen: list[str] = []
+def passes(monkeypatch: pytest.MonkeyPatch) -> Passes:
+    """Addresses of the schedulers that passes were run on, and which passes."""
+    seen: Passes = []
     run = DaskExecutor.run
 
-    def noting(self: Any, *given: Any) -> Any:
-        seen.append(self.client.scheduler.address)
-        return run(self, *given)
+    def noting(self: Any, pass_: Any, *given: Any) -> Any:
+        seen.append((self.client.scheduler.address, type(pass_).__name__))
+        return run(self, pass_, *given)
 
     monkeypatch.setattr(DaskExecutor, "run", noting)
     return seen
 
 
-def test_the_estimator_runs_on_the_active_client(cluster: RunningCluster, passes: list[str]) -> None:
+def test_the_estimator_runs_on_the_active_client(cluster: RunningCluster, passes: Passes) -> None:
     here = AffinityPropagation(affinity="precomputed", **OPTIONS).fit(GRAPH)
     assert passes == []
     with Client(cluster.address):
         there = AffinityPropagation(affinity="precomputed", n_jobs=2, **OPTIONS).fit(GRAPH)
-    assert set(passes) == {cluster.address}
+    assert {address for address, _ in passes} == {cluster.address}
     assert bits(there.clustering_) == bits(here.clustering_)
 
 
-def test_the_estimator_leaves_a_closed_client_alone(cluster: RunningCluster, passes: list[str]) -> None:
+def test_the_estimator_leaves_a_closed_client_alone(cluster: RunningCluster, passes: Passes) -> None:
     with Client(cluster.address):
         pass
     AffinityPropagation(affinity="precomputed", preference=-0.01, max_iter=4).fit(GRAPH)
     assert passes == []
 
 
-def test_what_needs_the_graph_here_is_done_here(cluster: RunningCluster, passes: list[str]) -> None:
+def test_what_needs_the_graph_here_is_done_here(cluster: RunningCluster, passes: Passes) -> None:
     small = scipy.sparse.csr_array(GRAPH[:50, :50])
     with Client(cluster.address):
         AffinityPropagation(affinity="precomputed", scheme="classic", max_iter=20).fit(small)

@@ -52,7 +52,7 @@ HANGS = 90.0
 MOMENTS = [
     ("StatisticsPass", 1, 0.0),
     ("StatisticsPass", 1, 0.01),
-    ("ExtentPass", 1, 0.0),
+    ("EdgeSummaryPass", 1, 0.0),
     ("SupportBoundPass", 1, 0.005),
     ("CompactSweep", 1, 0.0),
     ("CompactSweep", 5, 0.01),

@@ -44,7 +44,7 @@ from sparse_ap.cli import main
 from sparse_ap.clustering.input import open_input
 from sparse_ap.execution.dask import placement
 from sparse_ap.execution.dask import workers as workers_module
-from sparse_ap.execution.plans import cluster_plan
+from sparse_ap.execution.plans import Resources, cluster_plan
 from sparse_ap.graphs import open_graph
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.storage.dask_blocks import ChunkedStore
@@ -495,7 +495,9 @@ def test_this_process_is_not_asked_for_blocks_that_workers_read(tmp_path: Path) 
     array = zarr.create_array(path, shape=(20_000, 20_000), chunks=(2000, 2000), dtype="f4")
     input_graph = open_input(open_graph(array, missing_chunks="zero"))
     limit = f"{psutil.Process().memory_info().rss + 200_000_000}B"
-    assert cluster_plan(input_graph, "auto", "compact", "medoid", None, limit).on_cluster
+    resources = Resources(memory_limit=limit)
+    plan = cluster_plan(input_graph, resources, reorder="auto", scheme="compact", refine="medoid")
+    assert plan.on_cluster
 
 
 def test_vectors_that_do_not_fit_into_this_process(client: Client) -> None:

@@ -63,7 +63,6 @@ def no_graphs() -> Any:
             *(Given(x, None, (type(x).__name__,)) for x in (None, 3.0, {}, {1, 2}, b"x", range(3))),
             Given("a.npz", None, ("zarr",)),
             Given(pd.DataFrame(square), None, ("DataFrame",)),
-            Given(np.ma.masked_array(-np.ones((3, 3)), np.eye(3)[::-1]), None, ("mask",)),
             Given(scipy.sparse.coo_array(np.zeros(4)), None, ("shape",)),
             Given(scipy.sparse.coo_array(np.zeros((2, 2, 2))), None, ("shape",)),
         ]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
+from same_bits import bits
 from samples import knn_similarity
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import KNeighborsTransformer
@@ -301,6 +302,46 @@ def test_every_sparse_format_is_the_same_graph(graph: Any, kind: str) -> None:
     else:
         given = given.asformat(kind)
     assert (affinity_propagation(given, preference=-0.05).labels == expected.labels).all()
+
+
+def test_zeros_that_may_be_padding_are_refused() -> None:
+    """In blocks and diagonals nobody can tell whether a zero is an edge."""
+    graph = scipy.sparse.csr_array(-np.eye(6, k=1) - np.eye(6, k=-1))
+    blocks, diagonals = graph.tobsr(blocksize=(2, 2)), graph.todia()
+    text = "The matrix is in scipy's format 'bsr', and 18 entries of its blocks are 0: these may be edges of"
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}"):
+        affinity_propagation(blocks, preference=-2)
+    assert (affinity_propagation(diagonals, preference=-2).labels == [0, 0, 0, 1, 1, 1]).all()
+    assert (
+        affinity_propagation(graph.tobsr(blocksize=(1, 1)), preference=-2).labels == [0, 0, 0, 1, 1, 1]
+    ).all()
+    diagonals.data[0, 2] = 0
+    text = (
+        "The matrix is in scipy's format 'dia', and 1 entries of its diagonals are 0: these may be edges of"
+    )
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}"):
+        affinity_propagation(diagonals, preference=-2)
+
+
+@pytest.mark.parametrize("format", ["csr", "csc", "coo", "lil", "dok", "bsr"])
+def test_a_stored_zero_is_an_edge_in_every_format(format: str) -> None:
+    """Along the zeros: 0 with 1, 2 with 3; the other edges are worth less."""
+    rows, columns = np.array([0, 1, 1, 2, 2, 3]), np.array([1, 0, 2, 1, 3, 2])
+    values = np.array([0.0, 0.0, -5.0, -5.0, 0.0, 0.0])
+    graph = scipy.sparse.coo_array((values, (rows, columns)), shape=(4, 4))
+    given = graph.tobsr(blocksize=(1, 1)) if format == "bsr" else graph.asformat(format)
+    assert given.nnz == 6
+    assert (affinity_propagation(given, preference=-1).labels == [0, 0, 1, 1]).all()
+
+
+def test_a_masked_entry_is_no_edge() -> None:
+    similarity = -np.abs(np.subtract.outer(np.arange(6.0), np.arange(6.0)))
+    mask = np.add.outer(np.arange(6) // 3, np.arange(6) // 3) == 1
+    masked = np.ma.masked_array(similarity, mask)
+    expected = affinity_propagation(np.where(mask, -np.inf, similarity), preference=-1)
+    assert bits(affinity_propagation(masked, preference=-1)) == bits(expected)
+    whole = np.ma.masked_array(similarity.astype(np.int32), mask)
+    assert bits(affinity_propagation(whole, preference=-1)) == bits(expected)
 
 
 @pytest.mark.parametrize("scheme", ["classic", "compact"])

@@ -17,8 +17,9 @@ from strategies import graphs
 from sparse_ap import Clustering, InvalidInputError, Outcome, affinity_propagation
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor
-from sparse_ap.propagation import readout
+from sparse_ap.propagation.assignment import assign
 from sparse_ap.propagation.problem import Problem, summarise_edges
+from sparse_ap.propagation.repair import repair
 from sparse_ap.storage.memory import MemoryStore
 
 pytestmark = [
@@ -77,11 +78,11 @@ def test_repair_is_at_least_as_good_as_everybody_alone(graph: Any, eighths: int,
     ids = np.arange(n, dtype=np.int32)
     problem = Problem(blocked, ids, preference, summarise_edges(blocked)[0])
     exemplar = rng.random(n) < 0.1
-    repaired, n_promoted = readout.repair(problem, exemplar)
+    repaired, n_promoted = repair(problem, exemplar)
     assert (repaired.chosen >= 0).all()
     assert np.count_nonzero(repaired.exemplar) == np.count_nonzero(exemplar) + n_promoted
 
-    before = readout.assign(problem, exemplar)
+    before = assign(problem, exemplar)
     uncovered = before.chosen < 0
     alone = math.fsum(before.similarity) + math.fsum(preference[exemplar | uncovered])
     value = math.fsum(repaired.similarity) + math.fsum(preference[repaired.exemplar])

@@ -103,10 +103,12 @@ def test_a_column_of_an_anndata_store(tmp_path: Path, zarr_format: Any) -> None:
     assert back.obs["exemplar"].cat.categories.tolist() == NAMES[clustered().exemplars].tolist()
     assert back.obs["exemplar_similarity"].tolist() == clustered().similarities.tolist()
     assert back.obs["depth"].tolist() == list(range(300))
-    text = f"{path} has a column 'exemplar' in obs already; choose another name."
+    text = (
+        f"{path} has a column 'exemplar' in obs already; choose another name, or give --force to replace it."
+    )
     with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
         write_column(clustering, path, "exemplar")
-    text = f"{path} has a column 'depth' in obs already; choose another name."
+    text = f"{path} has a column 'depth' in obs already; choose another name, or give --force to replace it."
     with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
         write_column(clustering, path, "depth")
     few = affinity_propagation(GRAPH[:100][:, :100], preference=-0.05)
@@ -115,7 +117,7 @@ def test_a_column_of_an_anndata_store(tmp_path: Path, zarr_format: Any) -> None:
 
 
 def test_where_there_is_no_obs(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="is no AnnData store: there is no group 'obs' in it"):
+    with pytest.raises(InvalidInputError, match="is no folder; --obs adds columns to an AnnData store"):
         write_column(clustered(), tmp_path / "none.zarr", "exemplar")
 
 
@@ -184,6 +186,7 @@ def test_levels_in_obs(tmp_path: Path) -> None:
         found = back.obs[f"exemplar_{level}"]
         assert found.tolist() == NAMES[tree().exemplars(level)[tree().labels(level)]].tolist()
         assert found.cat.categories.tolist() == NAMES[tree().exemplars(level)].tolist()
-    text = f"{path} has a column 'exemplar_0' in obs already; choose another name."
+    text = f"{path} has a column 'exemplar_0' in obs already; choose another name, or give --force to "
+    text += "replace it."
     with pytest.raises(InvalidInputError, match=re.escape(text)):
         write_levels(tree(), path, "exemplar")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.errors import ContainsArrayError
 
 from sparse_ap.clustering.tree import Cut, Hierarchy, column_names, cut_columns
 from sparse_ap.errors import InvalidInputError
@@ -23,25 +26,45 @@ def level_columns(column: str, n_levels: int, numbers: Iterable[int]) -> list[st
     return column_names(column, _clusters(column), n_levels, numbers)
 
 
-def require_columns(store: Path, *columns: str) -> None:
+def require_columns(store: Path, *columns: str, force: bool = False) -> None:
     """Refuse a store to whose ``obs`` these columns cannot be added.
+
+    Parameters
+    ----------
+    store : Path
+    *columns : str
+    force : bool
+        Whether columns that are there may be replaced. The index never is.
 
     Raises
     ------
     InvalidInputError
-        There is no AnnData zarr store, or one of the columns exists already.
+        There is no AnnData zarr store, a name cannot be a column's, or something has that name already.
     """
-    listed: Any = _obs_of(store).attrs["column-order"]
+    obs = _obs_of(store)
     for name in columns:
-        if name in listed:
-            raise InvalidInputError(f"{store} has a column {name!r} in obs already; choose another name.")
+        if not name or "/" in name or name in (".", "..") or name.startswith("__"):
+            raise InvalidInputError(
+                f"--obs {name!r} is no name of a column; give one that is not empty, has no '/' and does not "
+                "begin with '__'."
+            )
+        if name in ("_index", obs.attrs["_index"]):
+            raise InvalidInputError(
+                f"--obs {name!r} is the index of {store}/obs, the names of its rows, which are not replaced. "
+                "Choose another name."
+            )
+        if name in obs and not force:
+            raise InvalidInputError(
+                f"{store} has a column {name!r} in obs already; choose another name, or give --force to "
+                "replace it."
+            )
 
 
-def write_column(clustering: Clustering, store: Path, column: str) -> None:
+def write_column(clustering: Clustering, store: Path, column: str, force: bool = False) -> None:
     """Add the exemplars to the ``obs`` of an AnnData zarr store, as a categorical of their names.
 
-    The column ``<column>_similarity`` gets the similarity of each point to its exemplar. Columns are listed
-    in the store's attributes last of all, so an interrupted write leaves the store as it was.
+    The column ``<column>_similarity`` gets the similarity of each point to its exemplar. After an error, or
+    Ctrl-C, the store is as it was before.
 
     Parameters
     ----------
@@ -49,6 +72,8 @@ def write_column(clustering: Clustering, store: Path, column: str) -> None:
     store : Path
     column : str
         Name of the column.
+    force : bool
+        Whether existing columns may be replaced.
 
     Raises
     ------
@@ -56,10 +81,13 @@ def write_column(clustering: Clustering, store: Path, column: str) -> None:
         There is no AnnData zarr store, it has other points, or the column exists already.
     """
     cut = Cut(clustering.labels, clustering.exemplars)
-    _write_columns(store, {column: cut}, {f"{column}_similarity": clustering.similarities})
+    numbers = {f"{column}_similarity": clustering.similarities}
+    _write_columns(store, {column: cut}, numbers, force)
 
 
-def write_levels(tree: Hierarchy, store: Path, column: str, exact: Sequence[Cut] = ()) -> None:
+def write_levels(
+    tree: Hierarchy, store: Path, column: str, exact: Sequence[Cut] = (), force: bool = False
+) -> None:
     """Add the exemplars of each level to the ``obs`` of an AnnData zarr store, as ``<column>_0`` and so on.
 
     The exemplars of a cut in ``exact`` with 20 clusters, say, become ``<column>_clusters_20``.
@@ -69,29 +97,30 @@ def write_levels(tree: Hierarchy, store: Path, column: str, exact: Sequence[Cut]
     InvalidInputError
         As in `write_column`.
     """
-    _write_columns(store, cut_columns(tree, column, _clusters(column), exact), {})
+    _write_columns(store, cut_columns(tree, column, _clusters(column), exact), {}, force)
 
 
 def _clusters(column: str) -> str:
     return f"{column}_clusters"
 
 
-def _write_columns(store: Path, cuts: Mapping[str, Cut], numbers: Mapping[str, NDArray[Any]]) -> None:
-    """Write categoricals of exemplars' names, and numbers; list the columns when all are written."""
-    require_columns(store, *cuts, *numbers)
+def _write_columns(
+    store: Path, cuts: Mapping[str, Cut], numbers: Mapping[str, NDArray[Any]], force: bool
+) -> None:
+    """Write categoricals of exemplars' names, and numbers; rename them to their columns at the end."""
+    require_columns(store, *cuts, *numbers, force=force)
     obs = _obs_of(store)
     names: Any = obs[str(obs.attrs["_index"])]
-    for column, cut in cuts.items():
-        if names.shape[0] != len(cut.labels):
-            raise InvalidInputError(
-                f"{store} has {names.shape[0]} rows in obs, and the clustering {len(cut.labels)} points; "
-                "the store whose points were clustered is needed."
-            )
-        _put_exemplars(store, obs, names, column, cut)
-    for column, values in numbers.items():
-        _put(obs, column, values, {"encoding-type": "array", "encoding-version": "0.2.0"})
-    listed: Any = obs.attrs["column-order"]
-    obs.attrs["column-order"] = [*listed, *cuts, *numbers]
+    with _put_in_place(store, [*cuts, *numbers]):
+        for column, cut in cuts.items():
+            if names.shape[0] != len(cut.labels):
+                raise InvalidInputError(
+                    f"{store} has {names.shape[0]} rows in obs, and the clustering {len(cut.labels)} points; "
+                    "the store whose points were clustered is needed."
+                )
+            _put_exemplars(store, obs, names, _unfinished(column), cut)
+        for column, values in numbers.items():
+            _put(obs, _unfinished(column), values, {"encoding-type": "array", "encoding-version": "0.2.0"})
     if _is_consolidated(store):
         with warnings.catch_warnings():
             # zarr warns that consolidated metadata are not standardised; this store has them already.
@@ -99,15 +128,59 @@ def _write_columns(store: Path, cuts: Mapping[str, Cut], numbers: Mapping[str, N
             zarr.consolidate_metadata(store)
 
 
-def _put_exemplars(store: Path, obs: zarr.Group, names: Any, column: str, cut: Cut) -> None:
+def _unfinished(column: str) -> str:
+    return f"sparse_ap-unfinished-{column}"
+
+
+def _replaced(column: str) -> str:
+    return f"sparse_ap-replaced-{column}"
+
+
+@contextmanager
+def _put_in_place(store: Path, columns: Sequence[str]) -> Iterator[None]:
+    """Let columns be written under their `_unfinished` names; then give them their own, and list them.
+
+    A column that is replaced is kept until the new one is listed, and comes back after an error.
+    """
+    obs, folder = _obs_of(store), store / "obs"
+    listed: Any = obs.attrs["column-order"]
+    new = [column for column in columns if not (folder / column).exists()]
+    try:
+        yield
+        for column in columns:
+            if column not in new:
+                (folder / column).rename(folder / _replaced(column))
+            (folder / _unfinished(column)).rename(folder / column)
+        obs.attrs["column-order"] = [*listed, *(column for column in columns if column not in listed)]
+    except BaseException:
+        for column in columns:
+            if column in new or (folder / _replaced(column)).exists():
+                shutil.rmtree(folder / column, ignore_errors=True)
+        _restore_replaced(folder)
+        raise
+    finally:
+        for column in columns:
+            shutil.rmtree(folder / _unfinished(column), ignore_errors=True)
+            shutil.rmtree(folder / _replaced(column), ignore_errors=True)
+
+
+def _restore_replaced(folder: Path) -> None:
+    """Give columns back their names that an error, or a kill, has left without a successor."""
+    for path in folder.glob(_replaced("*")):
+        column = folder / path.name.removeprefix(_replaced(""))
+        if not column.exists():
+            path.rename(column)
+
+
+def _put_exemplars(store: Path, obs: zarr.Group, names: Any, name: str, cut: Cut) -> None:
     exemplars = names.get_orthogonal_selection(cut.exemplars)
     if len(set(exemplars)) < len(exemplars):
         raise InvalidInputError(
             f"The names of the rows of {store} are not unique, so exemplars cannot be named by them. Make "
             "them so (AnnData.obs_names_make_unique), and write the store again."
         )
-    # An unlisted group is the remainder of an interrupted write.
-    group = obs.create_group(column, overwrite=True)
+    # A run that was killed while it wrote may have left something under this name.
+    group = obs.create_group(name, overwrite=True)
     # The narrowest signed type, as pandas uses for the codes of a categorical.
     codes = cut.labels.astype(np.min_scalar_type(-max(1, cut.n_clusters)))
     _put(group, "codes", codes, {"encoding-type": "array", "encoding-version": "0.2.0"})
@@ -127,13 +200,19 @@ def _is_consolidated(store: Path) -> bool:
 
 
 def _obs_of(store: Path) -> zarr.Group:
+    if not store.is_dir():
+        raise InvalidInputError(
+            f"{store} is no folder; --obs adds columns to an AnnData store, the .zarr folder that "
+            "AnnData.write_zarr has written."
+        )
     try:
         obs = zarr.open_group(store, mode="r+", use_consolidated=False)["obs"]
-    except (FileNotFoundError, KeyError) as error:
+    except (FileNotFoundError, KeyError, ContainsArrayError) as error:
         raise InvalidInputError(
             f"{store} is no AnnData store: there is no group 'obs' in it. Give the .zarr folder that "
             "AnnData.write_zarr has written."
         ) from error
-    if not isinstance(obs, zarr.Group) or "_index" not in obs.attrs:
+    if not isinstance(obs, zarr.Group) or "_index" not in obs.attrs or "column-order" not in obs.attrs:
         raise InvalidInputError(f"{store}/obs is no table as AnnData writes it. Write the store again.")
+    _restore_replaced(store / "obs")
     return obs

@@ -16,12 +16,13 @@ from sparse_ap.cli.inputs import load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
     cluster_options,
+    force_option,
     graph_argument,
     jobs_option,
     missing_option,
     similarity_option,
 )
-from sparse_ap.cli.output import names_of, printed_warnings, require_output
+from sparse_ap.cli.output import names_of, printed_warnings, require_other, require_output
 from sparse_ap.cli.tables import write_clustering
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.graphs import StoredGraph
@@ -33,7 +34,17 @@ __all__ = ["cluster"]
 # Exit code of a run whose output is valid but has not converged.
 _NOT_CONVERGED = 3
 
-_NO_SETTINGS = {"graph", "output", "report", "obs", "checkpoint", "checkpoint_every", "resume", "quiet"}
+_NO_SETTINGS = {
+    "graph",
+    "output",
+    "report",
+    "obs",
+    "force",
+    "checkpoint",
+    "checkpoint_every",
+    "resume",
+    "quiet",
+}
 """Parameters of the command that do not affect the clustering, and are not shown among its settings."""
 
 _report_option = click.option(
@@ -95,6 +106,7 @@ same, every label is valid); 130 interrupted.
 )
 @_report_option
 @click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add this column to its obs.")
+@force_option
 @click.option(
     "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"
 )
@@ -133,14 +145,15 @@ same, every label is valid); 130 interrupted.
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def cluster(
-    graph: Path, output: Path | None, report: Path | None, obs: str | None, quantile: float | None,
-    similarity: str | None, refine: str, seed: int, scheduler: str | None, dask_workers: int | None,
-    quiet: bool, **options: Any,
+    graph: Path, output: Path | None, report: Path | None, obs: str | None, force: bool,
+    quantile: float | None, similarity: str | None, refine: str, seed: int, scheduler: str | None,
+    dask_workers: int | None, quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write the exemplar of each point."""
-    require_output(output, obs, [f"{obs}", f"{obs}_similarity"])
+    require_output(output, obs, [f"{obs}", f"{obs}_similarity"], force, graph)
     if report is not None:
         require_report(report, "--report")
+        require_other(report, graph)
     # Before the graph is opened: the seconds reported are those of the whole command.
     start = time.perf_counter()
     opened = load_graph(graph, similarity)
@@ -156,7 +169,7 @@ def cluster(
         )
     names = names_of(opened)
     if output is not None and obs is not None:
-        write_column(clustering, output, obs)
+        write_column(clustering, output, obs, force)
     elif output is not None:
         write_clustering(clustering, output, names)
     seconds = time.perf_counter() - start

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sparse_ap.cli.inputs import require_writable_graph, save_graph
+from sparse_ap.cli.output import require_other
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs import open_graph, read_graph
 from sparse_ap.graphs.conversion.write_graph import WrittenGraph, write_graph
 from sparse_ap.graphs.distances import SIMILARITIES
 
 __all__ = ["convert"]
+
+# Endings of files, which a folder of that name would be taken for.
+_OTHER_FILES = {".npy", ".mtx", ".csv", ".tsv", ".txt", ".gz", ".parquet", ".h5ad", ".h5", ".m8", ".abc"}
 
 
 @click.command(
@@ -44,7 +53,7 @@ Examples:
 @click.argument("source", metavar="INPUT", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path),
-    help="The folder to write, as graph.zarr.",
+    help="The folder to write, as graph.zarr; or an .npz file, if the graph fits into memory.",
 )  # fmt: skip
 @click.option("--key", help="Where in an AnnData file the graph is, as obsp/distances.")
 @click.option(
@@ -76,17 +85,35 @@ Examples:
 def convert(source: Path, output: Path, float64: bool, force: bool, quiet: bool, **options: Any) -> None:
     """Write a graph to disk."""
     start = time.perf_counter()
-    written = write_graph(
-        source,
-        output,
-        dtype="float64" if float64 else "float32",
-        overwrite=force,
-        verbose=not quiet,
-        **options,
-    )
+    require_other(output, source)
+    options |= {"dtype": "float64" if float64 else "float32", "verbose": not quiet}
+    if output.suffix == ".npz":
+        written = _archived(source, output, force, options)
+    elif output.suffix in _OTHER_FILES:
+        raise InvalidInputError(
+            f"{output} ends in {output.suffix!r}, and graphs are written to a folder, such as graph.zarr, or "
+            "to an .npz file."
+        )
+    else:
+        written = write_graph(source, output, overwrite=force, **options)
     if not quiet:
         for line in _lines(written, time.perf_counter() - start):
             click.echo(line)
+
+
+def _archived(source: Path, output: Path, force: bool, options: dict[str, Any]) -> WrittenGraph:
+    """Write a graph to an ``.npz`` file, as a sparse matrix of scipy; names of points are left out."""
+    require_writable_graph(output)
+    if output.exists() and not force:
+        raise InvalidInputError(
+            f"{output} exists. Give another name, or --force to replace it once the new graph is complete."
+        )
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.absolute().parent) as folder:
+        written = write_graph(source, Path(folder) / "graph.zarr", **options)
+        if open_graph(written.path).names() is not None:
+            click.echo("Warning: an .npz file has no names of points; a .zarr folder keeps them.", err=True)
+        save_graph(read_graph(written.path), output)
+    return replace(written, path=output)
 
 
 def _lines(written: WrittenGraph, seconds: float) -> list[str]:

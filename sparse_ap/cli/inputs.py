@@ -23,7 +23,7 @@ __all__ = ["load_graph", "read_points", "require_writable_graph", "save_graph"]
 # The exceptions that numpy, scipy and zipfile raise for corrupted or foreign files.
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
-    RuntimeError, OverflowError, MemoryError, np.exceptions.ComplexWarning,
+    RuntimeError, OverflowError, MemoryError, RuntimeWarning, np.exceptions.ComplexWarning,
 )  # fmt: skip
 
 
@@ -81,8 +81,9 @@ def _damage_told(path: Path) -> Iterator[None]:
         require_archive(path)
     try:
         with warnings.catch_warnings():
-            # scipy would take the real parts of complex positions, with a warning only.
+            # scipy would take complex positions, or NaN, for whole numbers, with a warning only.
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            warnings.simplefilter("error", RuntimeWarning)
             yield
     except _DAMAGE as error:
         raise InvalidInputError(

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from sparse_ap.cli.inputs import read_points, require_writable_graph, save_graph
+from sparse_ap.cli.output import require_other
 from sparse_ap.graphs.distances import SIMILARITIES
 from sparse_ap.graphs.metrics import METRICS
 
@@ -54,6 +55,7 @@ def knn(
     """Link every point to its nearest neighbours, and write the graph."""
     from sparse_ap.graphs.knn import knn_graph, search_for
 
+    require_other(output, points)
     require_writable_graph(output)
     start = time.perf_counter()
     table = read_points(points)

@@ -13,6 +13,7 @@ from sparse_ap.graphs.distances import SIMILARITIES
 __all__ = [
     "INPUT_HELP",
     "cluster_options",
+    "force_option",
     "graph_argument",
     "jobs_option",
     "missing_option",
@@ -33,6 +34,9 @@ similarity_option = click.option(
 )
 missing_option = click.option(
     "--missing", type=click.Choice(["nan"]), help="nan: an entry that is NaN is no edge."
+)
+force_option = click.option(
+    "--force", is_flag=True, help="With --obs: replace columns of that name, once the new ones are complete."
 )
 jobs_option = click.option("--n-jobs", type=int, help="Threads.  [default: one a processor]")
 

@@ -16,7 +16,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import StoredGraph
 from sparse_ap.propagation.result import Outcome
 
-__all__ = ["names_of", "printed_warnings", "require_output"]
+__all__ = ["names_of", "printed_warnings", "require_other", "require_output"]
 
 
 def names_of(graph: Any) -> Any:
@@ -37,11 +37,48 @@ def printed_warnings() -> Iterator[None]:
                     click.echo(f"Warning: {warning.message}", err=True)
 
 
-def require_output(output: Path | None, obs: str | None, columns: Sequence[str]) -> None:
-    """Refuse an output that cannot be written: a file, or the ``columns`` of an AnnData store's ``obs``."""
+def require_output(
+    output: Path | None, obs: str | None, columns: Sequence[str], force: bool, source: Path
+) -> None:
+    """Refuse an output that cannot be written: a file, or the ``columns`` of an AnnData store's ``obs``.
+
+    Parameters
+    ----------
+    output : Path or None
+    obs : str or None
+    columns : sequence of str
+        Names of all columns that ``obs`` stands for.
+    force : bool
+        Whether existing columns may be replaced.
+    source : Path
+        The input of the command, which must not be replaced.
+
+    Raises
+    ------
+    InvalidInputError
+        The output cannot be written, is the input, or the options contradict each other.
+    """
     if obs is not None and output is None:
         raise InvalidInputError("--obs names a column, but not where: give --output, the AnnData store.")
+    if force and obs is None:
+        raise InvalidInputError("--force replaces columns of an AnnData store; name them with --obs.")
     if output is not None and obs is not None:
-        require_columns(output, *columns)
+        if not obs:
+            raise InvalidInputError("--obs '' is no name of a column; give one that is not empty.")
+        require_columns(output, *columns, force=force)
     elif output is not None:
+        require_other(output, source)
         require_writable(output)
+
+
+def require_other(output: Path, source: Path) -> None:
+    """Refuse an output that is what the command reads, by whatever name.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    if output.exists() and output.samefile(source):
+        raise InvalidInputError(
+            f"{output} is what the command reads, so it is not written to. Give the output another name."
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -17,12 +17,13 @@ from sparse_ap.cli.options import (
     missing_option,
     similarity_option,
 )
+from sparse_ap.cli.output import require_other
 from sparse_ap.clustering.preference_path import PreferencePath, preference_path
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.path import plot_path
-from sparse_ap.storage.atomic_files import require_folder
+from sparse_ap.storage.atomic_files import replacing, require_folder
 
 __all__ = ["path"]
 
@@ -66,7 +67,7 @@ def path(
 ) -> None:  # fmt: skip
     """Show the number of clusters at several preferences."""
     numbers = None if preferences is None else _numbers(preferences)
-    _require_outputs(output, plot)
+    _require_outputs(graph, output, plot)
     opened = load_graph(graph, similarity)
     # All outputs have been checked before: no result is lost to a wrong path.
     with connected(scheduler, dask_workers) as client:
@@ -85,7 +86,9 @@ def path(
     if output is not None:
         _write(found, output)
     if plot is not None:
-        plot_path(found)[0].get_figure().savefig(plot, dpi=150)  # type: ignore[union-attr]
+        with replacing(plot) as part:
+            figure: Any = plot_path(found)[0].get_figure()
+            figure.savefig(part, dpi=150, format=plot.suffix.removeprefix("."))
 
 
 def _numbers(preferences: str) -> list[float]:
@@ -97,7 +100,10 @@ def _numbers(preferences: str) -> list[float]:
         ) from error
 
 
-def _require_outputs(output: Path | None, plot: Path | None) -> None:
+def _require_outputs(graph: Path, output: Path | None, plot: Path | None) -> None:
+    for path in (output, plot):
+        if path is not None:
+            require_other(path, graph)
     if output is not None:
         if output.suffix != ".csv":
             raise InvalidInputError(f"{output} ends in {output.suffix!r}; a table is written to a .csv file.")
@@ -119,7 +125,7 @@ def _require_picture(plot: Path) -> None:
 
 
 def _write(found: PreferencePath, output: Path) -> None:
-    with output.open("w", newline="") as file:
+    with replacing(output) as part, part.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["preference", "clusters", "net_similarity", "data_similarity"])
         table.writerows(

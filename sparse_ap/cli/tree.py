@@ -15,6 +15,7 @@ from sparse_ap.cli.inputs import load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
     cluster_options,
+    force_option,
     graph_argument,
     jobs_option,
     missing_option,
@@ -29,6 +30,9 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import connected
 
 __all__ = ["tree"]
+
+# Columns of so many levels must be free: more than any graph has had, of ten million points too.
+_MOST_LEVELS = 16
 
 
 @click.command(
@@ -54,6 +58,7 @@ Examples:
     help="Where to: .parquet, .csv or .zarr (point, and its exemplar on each level), or .npz (everything).",
 )
 @click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add COLUMN_0, ... to its obs.")
+@force_option
 @click.option(
     "--preference", type=float, help="Of the points, for the finest level.  [default: the median similarity]"
 )
@@ -74,16 +79,16 @@ Examples:
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no table.")
 def tree(
-    graph: Path, output: Path | None, obs: str | None, preference: float | None, level_preference: float,
-    n_clusters: tuple[int, ...], max_levels: int | None, similarity: str | None, missing: str | None,
-    memory_limit: str | None, scheduler: str | None, dask_workers: int | None, seed: int,
-    n_jobs: int | None, quiet: bool,
+    graph: Path, output: Path | None, obs: str | None, force: bool, preference: float | None,
+    level_preference: float, n_clusters: tuple[int, ...], max_levels: int | None,
+    similarity: str | None, missing: str | None, memory_limit: str | None, scheduler: str | None,
+    dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Cluster a graph, then its clusters, and so on."""
     for number in n_clusters:
         require("n_clusters", number, is_positive_integer(number), "at least 1, a whole number")
-    # The number of levels is unknown yet: the column of the first level is checked before the run.
-    require_output(output, obs, level_columns(str(obs), 1, n_clusters))
+    columns = level_columns(str(obs), max_levels or _MOST_LEVELS, n_clusters)
+    require_output(output, obs, columns, force, graph)
     opened = load_graph(graph, similarity)
     with printed_warnings(), connected(scheduler, dask_workers) as client:
         means = {
@@ -104,7 +109,7 @@ def tree(
         exact, refused = _cut(found, n_clusters, n_jobs)
     names = names_of(opened)
     if output is not None and obs is not None:
-        write_levels(found, output, obs, exact)
+        write_levels(found, output, obs, exact, force)
     elif output is not None:
         write_hierarchy(found, output, names, exact)
     if not quiet:

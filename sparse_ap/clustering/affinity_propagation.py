@@ -65,9 +65,9 @@ def affinity_propagation(
         Of shape (n_points, n_points). A path, or URL, names a graph on disk, as
         `sparse_ap.graphs.open_graph` takes it.
         Entry (i, k) says how well k would represent i; larger is better, any sign. Only stored entries
-        of a sparse matrix are edges: an absent entry, or -inf, means that k cannot represent i, and a
-        stored 0 is a similarity of 0. The matrix may be asymmetric and its columns unsorted; of duplicates
-        the largest counts; the diagonal is ignored. The graph is never written to.
+        of a sparse matrix are edges: an absent entry, a masked one, or -inf, means that k cannot
+        represent i, and a stored 0 is a similarity of 0. The matrix may be asymmetric and its columns
+        unsorted; of duplicates the largest counts; the diagonal is ignored. The graph is never written to.
         On a cluster also a dask array, its chunks CSR or dense (NaN and -inf: no edge), or a dask dataframe
         of edges: its first three columns are row, column and similarity, points numbered from 0. Without
         ``client`` the active one is taken.

@@ -175,11 +175,6 @@ def renumbered(graph: BlockedGraph, order: Int32Array) -> BlockedGraph:
 def _memory_store(similarity: Any, dense: NDArray[Any] | None) -> MemoryStore:
     if scipy.sparse.issparse(similarity):
         return MemoryStore.from_sparse(similarity)
-    if isinstance(similarity, np.ma.MaskedArray):
-        raise InvalidInputError(
-            "The similarities are a masked array, whose mask would be lost. Say what masked entries are: "
-            "similarity.filled(-numpy.inf) makes them no edges."
-        )
     if dense is not None:
         return MemoryStore.from_dense(dense)
     raise InvalidInputError(
@@ -189,6 +184,9 @@ def _memory_store(similarity: Any, dense: NDArray[Any] | None) -> MemoryStore:
 
 
 def _array_of(similarity: Any) -> NDArray[Any]:
+    if isinstance(similarity, np.ma.MaskedArray) and similarity.dtype.kind in "biuf":
+        # A masked entry is no edge.
+        return np.ma.filled(similarity.astype(np.result_type(similarity.dtype, np.float32)), -np.inf)
     try:
         return np.asarray(similarity)
     except ValueError as error:

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from sparse_ap.errors import InvalidInputError
 from sparse_ap.storage.validation import as_float, require_structure, require_triplets
 
 __all__ = ["LARGEST_INT32", "csr_graph", "csr_of", "index_type"]
@@ -39,8 +40,8 @@ def csr_of(matrix: Any) -> Any:
     Raises
     ------
     InvalidInputError
-        The entries are not real numbers, or the index arrays are inconsistent, in which case scipy would
-        read and write beyond its arrays.
+        The entries are not real numbers; the index arrays are inconsistent, in which case scipy would read
+        and write beyond them; or zeros in blocks (BSR) or diagonals (DIA) may be edges or padding.
     """
     if matrix.format == "coo":
         require_triplets(matrix)
@@ -50,8 +51,36 @@ def csr_of(matrix: Any) -> Any:
         return triplets.tocsr()
     if matrix.format in ("csc", "bsr"):
         require_structure(matrix)
+    _require_no_padding(matrix)
     if matrix.format in ("csc", "bsr", "dia"):
         # scipy does not convert all dtypes of entries, so they are converted first.
         matrix = copy.copy(matrix)
         matrix.data = as_float(matrix.data)
     return matrix.tocsr()
+
+
+def _require_no_padding(matrix: Any) -> None:
+    """Refuse blocks and diagonals with zeros: these formats cannot say whether a zero is an edge."""
+    if matrix.format == "bsr" and matrix.blocksize != (1, 1):
+        n_zeros = np.count_nonzero(matrix.data == 0)
+    elif matrix.format == "dia":
+        n_zeros = np.count_nonzero((matrix.data == 0) & _in_matrix(matrix))
+    else:
+        return
+    if n_zeros:
+        held = {"bsr": "blocks", "dia": "diagonals"}[matrix.format]
+        raise InvalidInputError(
+            f"The matrix is in scipy's format {matrix.format!r}, and {n_zeros} entries of its {held} are 0: "
+            f"these may be edges of similarity 0, or no edges that fill up the {held}. Make it a CSR matrix "
+            "of the edges alone: scipy.sparse.csr_array(matrix.toarray()) where no edge has similarity 0, "
+            "else from (data, (rows, columns))."
+        )
+
+
+def _in_matrix(matrix: Any) -> NDArray[np.bool_]:
+    """Mark the places of a DIA matrix's diagonals that lie in the matrix."""
+    n_rows, n_columns = matrix.shape
+    column = np.arange(matrix.data.shape[1])
+    row = column - matrix.offsets[:, None]
+    inside: NDArray[np.bool_] = (row >= 0) & (row < n_rows) & (column < n_columns)
+    return inside
