@@ -34,7 +34,7 @@ def require_columns(store: Path, *columns: str, force: bool = False) -> None:
     store : Path
     *columns : str
     force : bool
-        Whether columns that are there may be replaced. The index never is.
+        Whether existing columns may be replaced; the index never is.
 
     Raises
     ------
@@ -138,9 +138,9 @@ def _replaced(column: str) -> str:
 
 @contextmanager
 def _put_in_place(store: Path, columns: Sequence[str]) -> Iterator[None]:
-    """Let columns be written under their `_unfinished` names; then give them their own, and list them.
+    """Let columns be written under their `_unfinished` names; then rename and list them.
 
-    A column that is replaced is kept until the new one is listed, and comes back after an error.
+    A replaced column is kept until the new one is listed, and is restored after an error.
     """
     obs, folder = _obs_of(store), store / "obs"
     listed: Any = obs.attrs["column-order"]
@@ -165,7 +165,7 @@ def _put_in_place(store: Path, columns: Sequence[str]) -> Iterator[None]:
 
 
 def _restore_replaced(folder: Path) -> None:
-    """Give columns back their names that an error, or a kill, has left without a successor."""
+    """Restore replaced columns whose successors are missing after an error or a kill."""
     for path in folder.glob(_replaced("*")):
         column = folder / path.name.removeprefix(_replaced(""))
         if not column.exists():

@@ -19,7 +19,7 @@ from sparse_ap.graphs.distances import SIMILARITIES
 
 __all__ = ["convert"]
 
-# Endings of files, which a folder of that name would be taken for.
+# Endings of files: a folder with such a name would be taken for a file.
 _OTHER_FILES = {".npy", ".mtx", ".csv", ".tsv", ".txt", ".gz", ".parquet", ".h5ad", ".h5", ".m8", ".abc"}
 
 
@@ -102,7 +102,7 @@ def convert(source: Path, output: Path, float64: bool, force: bool, quiet: bool,
 
 
 def _archived(source: Path, output: Path, force: bool, options: dict[str, Any]) -> WrittenGraph:
-    """Write a graph to an ``.npz`` file, as a sparse matrix of scipy; names of points are left out."""
+    """Write a graph to an ``.npz`` file, as a scipy sparse matrix, without the names of points."""
     require_writable_graph(output)
     if output.exists() and not force:
         raise InvalidInputError(

@@ -72,11 +72,12 @@ def require_output(
 
 
 def require_other(output: Path, source: Path) -> None:
-    """Refuse an output that is what the command reads, by whatever name.
+    """Refuse an output that is the input of the command, under any name.
 
     Raises
     ------
     InvalidInputError
+        The output and the input are the same file or folder.
     """
     if output.exists() and output.samefile(source):
         raise InvalidInputError(

@@ -31,7 +31,7 @@ from sparse_ap.execution.dask.client import connected
 
 __all__ = ["tree"]
 
-# Columns of so many levels must be free: more than any graph has had, of ten million points too.
+# Columns of so many levels must be free before the run: no graph of ten million points has had more.
 _MOST_LEVELS = 16
 
 

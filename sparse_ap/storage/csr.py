@@ -78,7 +78,7 @@ def _require_no_padding(matrix: Any) -> None:
 
 
 def _in_matrix(matrix: Any) -> NDArray[np.bool_]:
-    """Mark the places of a DIA matrix's diagonals that lie in the matrix."""
+    """Return which places of the stored diagonals of a DIA matrix lie in the matrix."""
     n_rows, n_columns = matrix.shape
     column = np.arange(matrix.data.shape[1])
     row = column - matrix.offsets[:, None]
