@@ -210,7 +210,6 @@ def affinity_propagation(
     )
     resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
     if n_clusters is not None:
-        # Options that contradict n_clusters are refused before the graph is opened.
         options = options_for(n_clusters, options)
     with open_problem(similarity, options, resources) as (solver, problem, row_best):
         if n_clusters is not None:
@@ -220,7 +219,6 @@ def affinity_propagation(
         if certify:
             # The bound takes 122 readings: a small graph is fetched from a cluster first.
             clustering = with_bound(local_problem(problem), clustering, verbose)
-    # After the executor is closed: a warning may be turned into an exception.
     warn_of(clustering.outcome)
     return clustering
 
