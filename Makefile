@@ -15,7 +15,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 .PHONY: demo test test-slow test-all test-fuzz lint clean
 
-demo: $(VENV)/.ready
+demo: $(VENV)/.demo
 	$(BIN)/sparse-ap demo --output demo-output
 
 test: $(VENV)/.ready
@@ -40,6 +40,12 @@ lint: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'
+	touch $@ $(VENV)/.demo
+
+# The demo alone needs half of that.
+$(VENV)/.demo: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[plot]'
 	touch $@
 
 clean:
