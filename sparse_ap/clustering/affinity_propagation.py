@@ -119,7 +119,8 @@ def affinity_propagation(
         Seed of the tiny differences between preferences that break ties; nothing else is random.
         None: a new one each time.
     n_jobs : int, optional
-        Threads that compute at a time. None or -1: one for each processor this process may use. The result is
+        Threads that compute at a time. None or -1: one for each processor this process may use. There are
+        never more than that, nor more than find something to do: a small graph is read by one. The result is
         the same to the bit for any number. (For a graph on disk there is one more, since one is reading.)
     memory_limit : int or str, optional
         Bytes that the whole process may hold, such as ``"2GB"``. Of the plans the fastest that fits is

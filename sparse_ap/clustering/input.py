@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse
-import zarr
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
@@ -76,6 +76,15 @@ def _is_collection(similarity: Any) -> bool:
     return hasattr(similarity, "__dask_graph__")
 
 
+def _is_on_disk(similarity: Any) -> bool:
+    """Whether the similarities are where a graph is on disk."""
+    if isinstance(similarity, str | Path):
+        return True
+    # Whoever has a group or an array of zarr's has imported it.
+    zarr = sys.modules.get("zarr")
+    return zarr is not None and isinstance(similarity, zarr.Group | zarr.Array)
+
+
 def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGraph:
     """Take what the user gave as a graph.
 
@@ -84,7 +93,7 @@ def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGra
     InvalidInputError
         It is none.
     """
-    if isinstance(similarity, str | Path | zarr.Group | zarr.Array):
+    if _is_on_disk(similarity):
         similarity = replace(open_graph(similarity), loadable=True)
     if isinstance(similarity, StoredGraph):
         return _stored(similarity, cluster)
@@ -99,6 +108,8 @@ def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGra
 
 def _stored(graph: StoredGraph, cluster: DaskExecutor | None) -> InputGraph:
     """Take a graph on disk, if whoever is to read it can."""
+    import zarr
+
     store = graph.store
     array = store.positions if isinstance(store, ZarrStore) else store.array
     if cluster is not None and isinstance(array.store, zarr.storage.MemoryStore):

@@ -55,9 +55,9 @@ def knn_graph(
     similarity : {"-d", "-d**2", "1-d"} or callable, optional
         How a distance becomes a similarity; None: "-d**2" for "euclidean", "-d" for the others.
     n_jobs : int, optional
-        Threads; None or -1: one for each processor. The graph does not depend on it. scikit-learn's search,
-        of up to 10,000 points of many features, runs on one thread, since which of two equally near points
-        it takes depends on the number.
+        Threads; None or -1: one for each processor, and never more. The graph does not depend on it.
+        scikit-learn's search, of up to 10,000 points of many features, runs on one thread, since which of two
+        equally near points it takes depends on the number.
     random_state : int, RandomState, Generator or None
         Seed of the approximate search: the order in which points enter its index.
     verbose : bool
