@@ -5,6 +5,7 @@
 #   make test-slow   what make test leaves out, and all examples of properties
 #   make test-all    both
 #   make test-fuzz   10,000 new random inputs
+#   make package     builds wheel and sdist, and tries them
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,9 +14,9 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS)
 
-.PHONY: demo test test-slow test-all test-fuzz lint clean
+.PHONY: demo test test-slow test-all test-fuzz lint package clean
 
-demo: $(VENV)/.ready
+demo: $(VENV)/.demo
 	$(BIN)/sparse-ap demo --output demo-output
 
 test: $(VENV)/.ready
@@ -37,10 +38,19 @@ lint: $(VENV)/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-$(VENV)/.ready: pyproject.toml
+package: $(VENV)/.ready
+	tools/check_package.sh $(PYTHON) $(BIN)/python
+
+$(VENV)/.ready: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'
+	touch $@ $(VENV)/.demo
+
+# The demo alone needs half of that.
+$(VENV)/.demo: pyproject.toml setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[plot]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache

@@ -1,29 +1,64 @@
 """Affinity propagation for similarity graphs too large for a dense matrix."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from types import ModuleType
 
-from sparse_ap.clustering.affinity_propagation import affinity_propagation
-from sparse_ap.clustering.hierarchy import hierarchy
-from sparse_ap.clustering.preference_path import PreferencePath, preference_path
-from sparse_ap.clustering.preference_range import PreferenceRange, preference_range
-from sparse_ap.clustering.tree import Cut, Hierarchy
-from sparse_ap.errors import (
-    CheckpointError,
-    ClusterError,
-    DamagedGraphError,
-    InvalidInputError,
-    MemoryLimitError,
-    MissingDependencyError,
-    PositiveSimilarityWarning,
-    RunInterrupted,
-    SparseAPError,
-)
-from sparse_ap.plotting.html_report import write_report
-from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
+import lazy_loader
+
+# Not from typing: that takes longer to import than all of this module, and only then Ctrl-C ends in one line.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from sparse_ap import errors as errors
+    from sparse_ap import graphs as graphs
+    from sparse_ap import plotting as plotting
+    from sparse_ap.clustering.affinity_propagation import affinity_propagation
+    from sparse_ap.clustering.hierarchy import hierarchy
+    from sparse_ap.clustering.preference_path import PreferencePath, preference_path
+    from sparse_ap.clustering.preference_range import PreferenceRange, preference_range
+    from sparse_ap.clustering.tree import Cut, Hierarchy
+    from sparse_ap.errors import (
+        CheckpointError,
+        ClusterError,
+        DamagedGraphError,
+        InvalidInputError,
+        MemoryLimitError,
+        MissingDependencyError,
+        PositiveSimilarityWarning,
+        RunInterrupted,
+        SparseAPError,
+    )
     from sparse_ap.estimator import AffinityPropagation
+    from sparse_ap.plotting.html_report import write_report
+    from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
+else:
+    # A module is imported when one of its names is asked for: numba, scipy and scikit-learn take a second.
+    __getattr__, __dir__, _names = lazy_loader.attach(
+        __name__,
+        ["errors", "graphs", "plotting"],
+        {
+            "clustering.affinity_propagation": ["affinity_propagation"],
+            "clustering.hierarchy": ["hierarchy"],
+            "clustering.preference_path": ["PreferencePath", "preference_path"],
+            "clustering.preference_range": ["PreferenceRange", "preference_range"],
+            "clustering.tree": ["Cut", "Hierarchy"],
+            "errors": [
+                "CheckpointError",
+                "ClusterError",
+                "DamagedGraphError",
+                "InvalidInputError",
+                "MemoryLimitError",
+                "MissingDependencyError",
+                "PositiveSimilarityWarning",
+                "RunInterrupted",
+                "SparseAPError",
+            ],
+            "estimator": ["AffinityPropagation"],
+            "plotting.html_report": ["write_report"],
+            "propagation.result": ["Clustering", "Outcome", "SweepReport"],
+        },
+    )
 
 __all__ = [
     "AffinityPropagation",
@@ -52,15 +87,21 @@ __all__ = [
 
 __version__ = "0.1.0"
 
+
+def _moved(name: str, home: str) -> ModuleType:
+    """Return a module whose contents are in another one, which is imported when they are asked for."""
+
+    def found(attribute: str) -> object:
+        # Programs that look through all modules, such as inspect, ask each for its __file__.
+        if attribute.startswith("__"):
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
+        return getattr(import_module(home), attribute)
+
+    module = ModuleType(name)
+    vars(module)["__getattr__"] = found
+    return module
+
+
 # Pickles from before November 2026 look for the results in these modules.
-sys.modules["sparse_ap.model"] = sys.modules["sparse_ap.propagation.result"]
-sys.modules["sparse_ap.tree"] = sys.modules["sparse_ap.clustering.tree"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import the estimator on first use: scikit-learn takes longer to import than everything else."""
-    if name == "AffinityPropagation":
-        from sparse_ap.estimator import AffinityPropagation
-
-        return AffinityPropagation
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+sys.modules["sparse_ap.model"] = _moved("sparse_ap.model", "sparse_ap.propagation.result")
+sys.modules["sparse_ap.tree"] = _moved("sparse_ap.tree", "sparse_ap.clustering.tree")

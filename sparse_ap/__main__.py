@@ -2,4 +2,4 @@
 
 from sparse_ap.cli import main
 
-main(prog_name="sparse-ap")
+main()

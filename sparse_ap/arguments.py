@@ -26,7 +26,9 @@ def is_positive_integer(value: object) -> bool:
 
 
 def usable_threads(n_jobs: int | None) -> int:
-    """Return the number of threads for ``n_jobs``; None or -1: one per processor this process may use.
+    """Return the number of threads for ``n_jobs``, at most one for each processor this process may use.
+
+    None or -1 stands for that number.
 
     Raises
     ------
@@ -34,13 +36,17 @@ def usable_threads(n_jobs: int | None) -> int:
         ``n_jobs`` is neither -1 nor positive.
     """
     if n_jobs is None or (isinstance(n_jobs, Integral) and n_jobs == -1):
-        # The affinity respects the limits of batch systems and containers, unlike the number of processors.
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return _processors()
     if not isinstance(n_jobs, Integral) or n_jobs < 1:
         raise InvalidInputError(
             f"n_jobs={n_jobs}; a positive whole number of threads is needed, or -1 for all."
         )
-    return int(n_jobs)
+    return min(int(n_jobs), _processors())
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def seed_of(random_state: Any) -> int:

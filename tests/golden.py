@@ -16,7 +16,7 @@ import zarr
 from click.testing import CliRunner
 
 from sparse_ap import Clustering, affinity_propagation
-from sparse_ap.cli import main
+from sparse_ap.cli.commands import main
 
 FOLDER = Path(__file__).parent / "data" / "golden"
 

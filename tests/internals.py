@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from sparse_ap import arguments
 from sparse_ap.execution import blocking, budget
 from sparse_ap.execution.dask import client, executor, placement, workers
 from sparse_ap.search import refinement
 
 PLACES: dict[str, tuple[ModuleType, str]] = {
+    # That this process may use.
+    "processors": (arguments, "_processors"),
     # Of a block in memory, and of one that is streamed.
     "least_edges": (blocking, "_LEAST_EDGES"),
     "streamed_edges": (blocking, "_STREAMED_EDGES"),

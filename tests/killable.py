@@ -46,7 +46,9 @@ def started(*given: str) -> tuple[Any, Any]:
     any run, just as one that was started anew, but is there within milliseconds.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["sparse_ap", "sparse_ap.graphs"])
+    context.set_forkserver_preload(
+        ["sparse_ap.clustering.affinity_propagation", "sparse_ap.storage.zarr_groups"]
+    )
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_send, args=(sender, *given))
     process.start()

@@ -20,7 +20,7 @@ from disk import write
 from samples import knn_similarity
 
 from sparse_ap import affinity_propagation
-from sparse_ap.cli import main
+from sparse_ap.cli.commands import main
 from sparse_ap.graphs import knn_graph
 
 

@@ -43,7 +43,7 @@ from sparse_ap import (
     InvalidInputError,
     affinity_propagation,
 )
-from sparse_ap.cli import main
+from sparse_ap.cli.commands import main
 from sparse_ap.execution.dask import placement
 from sparse_ap.execution.dask.executor import DaskExecutor
 from sparse_ap.execution.dask.placement import Placement

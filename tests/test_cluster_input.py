@@ -40,7 +40,7 @@ from sparse_ap import (
     SparseAPError,
     affinity_propagation,
 )
-from sparse_ap.cli import main
+from sparse_ap.cli.commands import main
 from sparse_ap.clustering.input import open_input
 from sparse_ap.execution.dask import placement
 from sparse_ap.execution.dask import workers as workers_module

@@ -10,7 +10,7 @@ import scipy.sparse
 import zarr
 from click.testing import CliRunner
 
-from sparse_ap.cli import Commands
+from sparse_ap.cli.commands import Commands
 from sparse_ap.cli.convert import convert
 from sparse_ap.graphs import read_graph
 

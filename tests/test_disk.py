@@ -17,6 +17,7 @@ import zarr
 from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
+from internals import change
 from samples import knn_similarity
 
 import sparse_ap
@@ -78,7 +79,10 @@ def test_the_same_bound_is_proven(tmp_path: Path) -> None:
     ids=str,
 )
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_the_same_bits_as_in_memory(tmp_path: Path, options: dict[str, Any], n_jobs: int) -> None:
+def test_the_same_bits_as_in_memory(
+    tmp_path: Path, options: dict[str, Any], n_jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(monkeypatch, least_edges=512)
     path = disk.write(tmp_path / "graph.zarr", GRAPH, **options)
     loaded = affinity_propagation(path, preference=PREFERENCE, n_jobs=n_jobs)
     streamed = affinity_propagation(open_graph(path), preference=PREFERENCE, n_jobs=n_jobs)

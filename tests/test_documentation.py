@@ -21,7 +21,7 @@ from click.testing import CliRunner
 import sparse_ap
 import sparse_ap.graphs
 import sparse_ap.plotting.clustering
-from sparse_ap.cli import main
+from sparse_ap.cli.commands import main
 from sparse_ap.execution.dask.placement import require_room
 from sparse_ap.execution.dask.workers import Member
 

@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from strategies import LAYOUTS, Given, broken_sparse, dense_graphs, sparse_graphs
 
 from sparse_ap import AffinityPropagation, InvalidInputError
-from sparse_ap.cli import main
+from sparse_ap.cli.commands import main
 from sparse_ap.graphs import from_knn, knn_graph
 
 # There are eight tests: 10,000 examples.

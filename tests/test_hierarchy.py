@@ -35,7 +35,7 @@ from sparse_ap import (
     affinity_propagation,
     hierarchy,
 )
-from sparse_ap.cli import main
+from sparse_ap.cli.commands import main
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor

@@ -26,7 +26,7 @@ from sparse_ap import (
     affinity_propagation,
     write_report,
 )
-from sparse_ap.cli import main
+from sparse_ap.cli.commands import main
 from sparse_ap.graphs import write_graph
 from sparse_ap.plotting import html_report
 from sparse_ap.plotting.html_report import largest_clusters

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from samples import knn_similarity
 
 from sparse_ap import PreferencePath, affinity_propagation, preference_path
-from sparse_ap.cli import main
+from sparse_ap.cli.commands import main
 from sparse_ap.plotting import plot_path
 
 matplotlib.use("agg")

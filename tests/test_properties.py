@@ -11,6 +11,7 @@ import scipy.sparse
 from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
+from internals import change
 from samples import knn_similarity
 from strategies import graphs
 
@@ -198,7 +199,9 @@ def test_callbacks_are_told_of_every_sweep(knn: Any) -> None:
     assert c.n_unsettled == reports[-1].n_unsettled
 
 
-def test_what_a_callback_raises_ends_the_run(knn: Any) -> None:
+def test_what_a_callback_raises_ends_the_run(knn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(monkeypatch, least_edges=512)
+
     def stop(report: Any) -> None:
         if report.sweep == 3:
             raise KeyboardInterrupt

@@ -43,7 +43,7 @@ def test_threads_and_reordering_do_not_change_a_bit(
     scheme: str, dtype: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Many small blocks, so that every thread takes some.
-    change(monkeypatch, least_edges=512)
+    change(monkeypatch, least_edges=512, processors=lambda: 8)
     graph = knn_similarity(3000, 12, 2, seed=1, dtype=dtype)
     change(monkeypatch, edges_searched=_READINGS * graph.nnz)
     results = {
@@ -55,7 +55,7 @@ def test_threads_and_reordering_do_not_change_a_bit(
 
 @pytest.mark.parametrize("kept", [1 << 22, 1 << 15])
 def test_dense_graphs_are_the_same_bits_too(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    change(monkeypatch, least_edges=512)
+    change(monkeypatch, least_edges=512, processors=lambda: 8)
     change(monkeypatch, candidates=kept)
     points = np.random.default_rng(2).normal(size=(300, 4))
     graph = scipy.sparse.csr_array(-cdist(points, points, "sqeuclidean"))
@@ -70,7 +70,7 @@ def test_dense_graphs_are_the_same_bits_too(kept: int, monkeypatch: pytest.Monke
 def test_the_cut_of_the_rows_does_not_change_a_bit(
     knn: Any, n_blocks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    change(monkeypatch, edges_searched=_READINGS * knn.nnz)
+    change(monkeypatch, edges_searched=_READINGS * knn.nnz, least_edges=512)
     expected = bits(affinity_propagation(knn, preference=-0.02, n_jobs=1))
     bounds = np.linspace(0, knn.shape[0], n_blocks + 1).astype(int).tolist()
     cuts = tuple(RowCut(a, b) for a, b in itertools.pairwise(bounds))

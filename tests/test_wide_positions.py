@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
+from internals import change
 from samples import knn_similarity
 
 from sparse_ap import InvalidInputError, affinity_propagation
@@ -59,8 +60,13 @@ def untidy(graph: Any) -> Any:
 @pytest.mark.parametrize("preference", [-0.05, -5.0])
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_the_answer_is_that_of_the_small_graph(
-    request: pytest.FixtureRequest, graph: Any, preference: float, n_jobs: int
+    request: pytest.FixtureRequest,
+    graph: Any,
+    preference: float,
+    n_jobs: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    change(monkeypatch, least_edges=512)
     options = {**OPTIONS, "preference": preference, "n_jobs": n_jobs, "tol": 0.5}
     near = affinity_propagation(graph, **options)
     request.getfixturevalue("far")

@@ -11,7 +11,6 @@ import click
 import numpy as np
 
 import sparse_ap
-from sparse_ap.cli.anndata import write_column
 from sparse_ap.cli.inputs import load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
@@ -169,6 +168,8 @@ def cluster(
         )
     names = names_of(opened)
     if output is not None and obs is not None:
+        from sparse_ap.cli.anndata import write_column
+
         write_column(clustering, output, obs, force)
     elif output is not None:
         write_clustering(clustering, output, names)

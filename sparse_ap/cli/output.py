@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from sparse_ap.cli.anndata import require_columns
 from sparse_ap.cli.tables import require_writable
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import StoredGraph
@@ -65,6 +64,9 @@ def require_output(
     if output is not None and obs is not None:
         if not obs:
             raise InvalidInputError("--obs '' is no name of a column; give one that is not empty.")
+        # Here, since it imports zarr.
+        from sparse_ap.cli.anndata import require_columns
+
         require_columns(output, *columns, force=force)
     elif output is not None:
         require_other(output, source)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from sparse_ap.clustering.tree import Cut, Hierarchy, cut_columns
@@ -147,6 +146,8 @@ def _write_npz(result: _Result, path: Path) -> None:
 
 
 def _write_zarr(result: _Result, path: Path) -> None:
+    import zarr
+
     group = zarr.create_group(path)
     n = result.n_points
     start = 0

@@ -119,8 +119,9 @@ def affinity_propagation(
         Seed of the tiny differences between preferences that break ties, and of the search's perturbations.
         None: a new seed for each call.
     n_jobs : int, optional
-        Number of computing threads. None or -1: one for each processor this process may use. The result is
-        the same to the bit for any number. (A graph on disk needs one more thread, which reads.)
+        Number of computing threads. None or -1: one for each processor this process may use. There are
+        never more than that, nor more than have work: a small graph is read by one. The result is the same
+        to the bit for any number. (A graph on disk needs one more thread, which reads.)
     memory_limit : int or str, optional
         Bytes that the whole process may hold, such as ``"2GB"``. The fastest plan that fits is chosen: read
         a graph on disk into memory or not, renumber the points or not, use fewer threads. The result is the

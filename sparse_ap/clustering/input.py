@@ -5,6 +5,7 @@ This is the one module that knows every store and every executor.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse
-import zarr
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
@@ -82,6 +82,15 @@ def _is_collection(similarity: Any) -> bool:
     return hasattr(similarity, "__dask_graph__")
 
 
+def _is_on_disk(similarity: Any) -> bool:
+    """Whether the similarities are where a graph is on disk."""
+    if isinstance(similarity, str | Path):
+        return True
+    # Whoever has a group or an array of zarr's has imported it.
+    zarr = sys.modules.get("zarr")
+    return zarr is not None and isinstance(similarity, zarr.Group | zarr.Array)
+
+
 def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGraph:
     """Open the user's similarities, in any accepted form, as a graph.
 
@@ -90,7 +99,7 @@ def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGra
     InvalidInputError
         The similarities have no accepted form.
     """
-    if isinstance(similarity, str | Path | zarr.Group | zarr.Array):
+    if _is_on_disk(similarity):
         # A path, unlike an opened graph, leaves to the plan whether the edges are read into memory.
         similarity = replace(open_graph(similarity), loadable=True)
     if isinstance(similarity, StoredGraph):
@@ -106,6 +115,8 @@ def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGra
 
 def _stored(graph: StoredGraph, cluster: DaskExecutor | None) -> InputGraph:
     """Open a graph on disk; refuse one that the workers of a cluster could not read."""
+    import zarr
+
     store = graph.store
     array = store.positions if isinstance(store, ZarrStore) else store.array
     if cluster is not None and isinstance(array.store, zarr.storage.MemoryStore):

@@ -14,7 +14,7 @@ from sparse_ap.kernels.block import Int64Array, RowCut
 from sparse_ap.kernels.edge_pass import Columns, Pass
 from sparse_ap.storage.store import Store
 
-__all__ = ["BlockedGraph", "cut_rows", "streamed_edges"]
+__all__ = ["BlockedGraph", "cut_rows", "most_blocks", "streamed_edges"]
 
 # Blocks per thread in one pass: enough to even out rows of unequal length. Handing out a block takes some 50
 # microseconds, so a block should take at least ten times as long: that is the least number of edges.
@@ -49,13 +49,22 @@ def cut_rows(indptr: Int64Array, n_threads: int, chunk_edges: int | None = None)
         ends = np.arange(block, n_edges, block)
         inner = np.searchsorted(indptr, ends, side="right") - 1
     else:
-        # A row costs about as much as an edge, so empty rows count too.
-        work = n_edges + n_points
-        n_blocks = max(1, min(n_threads * _BLOCKS_A_THREAD, work // _LEAST_EDGES))
-        targets = np.linspace(0, work, n_blocks + 1)[1:-1]
+        n_blocks = min(n_threads * _BLOCKS_A_THREAD, most_blocks(n_points, n_edges))
+        targets = np.linspace(0, _work(n_points, n_edges), n_blocks + 1)[1:-1]
         inner = np.searchsorted(indptr + np.arange(n_points + 1), targets)
     bounds = np.unique(np.concatenate([[0], inner, [n_points]])).tolist()
     return tuple(RowCut(start, stop) for start, stop in pairwise(bounds))
+
+
+def most_blocks(n_points: int, n_edges: int) -> int:
+    """Return into how many blocks a graph is worth cutting: no more threads find something to do."""
+    return max(1, _work(n_points, n_edges) // _LEAST_EDGES)
+
+
+def _work(n_points: int, n_edges: int) -> int:
+    """Return what a pass costs, in edges."""
+    # A row costs about as much as an edge, so that empty rows count too.
+    return n_edges + n_points
 
 
 def streamed_edges(chunk_edges: int) -> int:

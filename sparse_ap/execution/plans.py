@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.arguments import available, bytes_of, usable_threads
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.execution.blocking import streamed_edges
+from sparse_ap.execution.blocking import most_blocks, streamed_edges
 from sparse_ap.execution.budget import SAVED_RENUMBERED, GraphSize, Plan, first_that_fits
 from sparse_ap.storage.store import Store
 
@@ -58,7 +58,9 @@ class InputGraph:
 
     def plans(self, reorder: bool | str, n_threads: int) -> list[Plan]:
         """Return the possible plans, the fastest first."""
-        worth = len(self.store.indptr) > _WORTH_REORDERING
+        n_points, n_edges = len(self.store.indptr) - 1, int(self.store.indptr[-1])
+        n_threads = min(n_threads, most_blocks(n_points, n_edges))
+        worth = n_points >= _WORTH_REORDERING
         renumbering = reorder in (True, SAVED_RENUMBERED)
         orders = [True, False] if reorder == "auto" and worth else [renumbering]
         threads = sorted({n_threads, 1}, reverse=True)

@@ -9,7 +9,6 @@ import numba
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array
@@ -24,6 +23,9 @@ def locality_order(graph: Block) -> Int32Array:
     ``graph`` is one block with all rows. Its pattern is treated as symmetric: for directed k-NN graphs the
     order is as good as that of the symmetrised graph, at a fifteenth of the memory.
     """
+    # Here, since only large graphs are renumbered, and scipy's algorithms on graphs bring along its solvers.
+    from scipy.sparse.csgraph import reverse_cuthill_mckee
+
     if not graph.n_points:
         return np.empty(0, np.int32)  # which scipy refuses
     return np.asarray(reverse_cuthill_mckee(matrix_of(graph), symmetric_mode=True), np.int32)

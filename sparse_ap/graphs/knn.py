@@ -56,9 +56,9 @@ def knn_graph(
     similarity : {"-d", "-d**2", "1-d"} or callable, optional
         Conversion of a distance to a similarity; None: "-d**2" for "euclidean", "-d" for the others.
     n_jobs : int, optional
-        Number of threads; None or -1: one per processor. The graph does not depend on it. scikit-learn's
-        search, for up to 10,000 points with many features, always uses one thread, since its choice among
-        equally near points depends on the number.
+        Number of threads; None or -1: one per processor, and never more. The graph does not depend on it.
+        scikit-learn's search, for up to 10,000 points with many features, always uses one thread, since its
+        choice among equally near points depends on the number.
     random_state : int, RandomState, Generator or None
         Seed of the approximate search: the order in which points enter its index.
     verbose : bool

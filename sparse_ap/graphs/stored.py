@@ -13,7 +13,6 @@ from sparse_ap.storage.csr import csr_graph
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.zarr_csr import ZarrStore
 from sparse_ap.storage.zarr_dense import ZarrDenseStore
-from sparse_ap.storage.zarr_groups import open_zarr
 from sparse_ap.storage.zarr_reader import read_all
 
 __all__ = ["StoredGraph", "open_graph", "read_graph"]
@@ -94,6 +93,9 @@ def open_graph(
     DamagedGraphError
         Chunks are missing.
     """
+    # Here, since it imports zarr.
+    from sparse_ap.storage.zarr_groups import open_zarr
+
     return StoredGraph(
         open_zarr(
             location, symmetric=symmetric, missing_chunks=missing_chunks, threshold=threshold, top_k=top_k

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import zarr
 
 from sparse_ap.kernels.block import Block, Int64Array, RowCut
 from sparse_ap.storage.memory import MemoryStore
@@ -18,6 +17,7 @@ from sparse_ap.storage.validation import as_float, as_ids, float_dtype
 from sparse_ap.storage.zarr_reader import SequentialReader, not_shared, read_all, require_same
 
 if TYPE_CHECKING:
+    import zarr
     from dask.delayed import Delayed
 
 __all__ = ["ZarrPlace", "ZarrRows", "ZarrStore"]

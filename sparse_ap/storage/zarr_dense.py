@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block, Int64Array, RowCut
@@ -18,6 +17,7 @@ from sparse_ap.storage.validation import as_float, float_dtype
 from sparse_ap.storage.zarr_reader import read_all, require_present, require_same
 
 if TYPE_CHECKING:
+    import zarr
     from dask.delayed import Delayed
 
 __all__ = ["ZarrDenseStore", "dense_block"]

@@ -1,4 +1,7 @@
-"""Sequential reading of zarr arrays, every chunk once; and checks that an array is the one meant."""
+"""Sequential reading of zarr arrays, every chunk once; and checks that an array is the one meant.
+
+zarr is imported where it is used, so that users without a graph on disk need not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,15 @@ import asyncio
 import platform
 import zlib
 from threading import local
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.abc.store import RangeByteRequest
-from zarr.buffer import cpu, default_buffer_prototype
-from zarr.core.sync import sync
 
 from sparse_ap.errors import DamagedGraphError
+
+if TYPE_CHECKING:
+    import zarr
 
 __all__ = [
     "SequentialReader",
@@ -82,6 +84,8 @@ class SequentialReader:
         return room[:n_entries]
 
     def _fill(self, values: NDArray[Any], start: int) -> None:
+        from zarr.buffer import cpu
+
         selection = slice(start, start + len(values))
         try:
             self._array.get_basic_selection(selection, out=cpu.NDBuffer.from_numpy_array(values))
@@ -162,6 +166,8 @@ def fingerprint_of(array: zarr.Array[Any]) -> int:
     DamagedGraphError
         The array cannot be read.
     """
+    from zarr.core.sync import sync
+
     try:
         return zlib.crc32(b"".join(sync(_samples(array))))
     except OSError as error:
@@ -177,6 +183,8 @@ def require_present(array: zarr.Array[Any]) -> None:
     ------
     DamagedGraphError
     """
+    import zarr
+
     try:
         here = zarr.open_array(array.store_path, mode="r")
         same = here.shape == array.shape and here.dtype == array.dtype
@@ -222,5 +230,8 @@ async def _samples(array: zarr.Array[Any]) -> list[bytes]:
 
 
 async def _first_bytes(array: zarr.Array[Any], key: str) -> bytes:
+    from zarr.abc.store import RangeByteRequest
+    from zarr.buffer import default_buffer_prototype
+
     found = await (array.store_path / key).get(default_buffer_prototype(), RangeByteRequest(0, _BYTES))
     return b"" if found is None else found.to_bytes()

@@ -1,0 +1,110 @@
+"""All commands, each imported when it is run."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+import sparse_ap
+from sparse_ap.cli.interrupts import INTERRUPTED, raise_an_error
+from sparse_ap.errors import RunInterrupted, SparseAPError
+
+__all__ = ["Commands", "ImportedCommand", "main"]
+
+
+class Commands(click.Group):
+    """A group whose commands end in one line on standard error where the input is at fault."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; say what was wrong and exit with 2, or 130 after Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever reads our output has seen enough.
+            sys.stdout = None
+            ctx.exit(0)
+        except (SparseAPError, OSError) as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(2)
+        except RunInterrupted as stopped:
+            click.echo(str(stopped), err=True)
+            ctx.exit(INTERRUPTED)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("Interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+class ImportedCommand(click.Command):
+    """A command whose module is imported when it is run, or its own help is asked for.
+
+    Parameters
+    ----------
+    name : str
+    module : str
+        Where it is, under its name.
+    summary : str
+        The first sentence of its help, which the list of all commands shows.
+    """
+
+    def __init__(self, name: str, module: str, summary: str) -> None:
+        super().__init__(name, help=summary)
+        self.module = module
+
+    def load(self) -> click.Command:
+        """Import the command itself."""
+        command: click.Command = getattr(import_module(self.module), str(self.name))
+        return command
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the command's arguments."""
+        context = self.load().make_context(info_name, args, parent, **extra)
+        raise_an_error()
+        return context
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="""Cluster similarity graphs of millions of points by affinity propagation.
+
+Finds exemplars, members of the data that stand for their clusters, without being told how many.
+
+\b
+Examples:
+  sparse-ap demo                                 a map of the world's exemplar places
+  sparse-ap knn points.npy -o graph.npz          from points to a graph
+  sparse-ap convert hits.m8 -o graph.zarr        from a table of edges to a graph on disk
+  sparse-ap info graph.npz                       what is in it, what a preference would mean
+  sparse-ap cluster graph.npz -o labels.parquet
+  sparse-ap cluster graph.npz --quantile 0.1     fewer clusters
+  sparse-ap cluster graph.npz --n-clusters 50    exactly so many
+  sparse-ap path graph.npz --plot path.png       how the number depends on the preference
+  sparse-ap tree graph.npz -o tree.parquet       clusters of clusters, down to a few
+
+\b
+Exit codes: 0 done; 2 the input or an option is wrong; 3 done, but not converged; 130 interrupted.
+""",
+)
+@click.version_option(sparse_ap.__version__, prog_name="sparse-ap")
+def main() -> None:
+    """Cluster similarity graphs by affinity propagation."""
+
+
+# The first sentence of each command's help, so that the list of them needs none of their modules.
+_SUMMARIES = {
+    "cluster": "Cluster a graph, and write whom each point is represented by.",
+    "convert": "Write a graph to disk, to be clustered from there, however large it is.",
+    "demo": "Find the places that stand for the world, and draw them.",
+    "info": "Show what a graph is like.",
+    "knn": "Link every point with its nearest neighbours, and write the graph.",
+    "path": "Show how the number of clusters depends on the preference.",
+    "tree": "Cluster a graph, then its clusters, and so on: a tree of exemplars.",
+}
+for _name, _summary in _SUMMARIES.items():
+    _module = "sparse_ap.cli.demo.command" if _name == "demo" else f"sparse_ap.cli.{_name}"
+    main.add_command(ImportedCommand(_name, _module, _summary))
