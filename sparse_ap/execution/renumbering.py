@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numba
 import numpy as np
@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array
-from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import Columns, PlainPass
 
 __all__ = ["ReorderingPass", "locality_order", "matrix_of", "reordered"]
 
@@ -61,7 +61,7 @@ _SHORT_ROW = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReorderingPass:
+class ReorderingPass(PlainPass):
     """Write every row to its new place, its columns renumbered, its edges by falling similarity.
 
     Falling similarity puts the responsibilities that are positive first, so that the branch on their
@@ -80,22 +80,10 @@ class ReorderingPass:
     indices: Int32Array
     data: FloatArray
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ()
-    writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[int] = 0  # no tally
-
     def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> int:
         """Copy one block's rows."""
         _copy_rows(
-            block.indptr,
-            block.indices,
-            block.data,
-            block.rows.of(self.new_number),
-            self.new_number,
-            self.indptr,
-            self.indices,
-            self.data,
+            *block.csr, block.rows.of(self.new_number), self.new_number, self.indptr, self.indices, self.data
         )
         return 0
 

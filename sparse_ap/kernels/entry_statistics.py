@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block
-from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import BasePass, Columns
 
 __all__ = ["EntryStatistics", "StatisticsPass"]
 
@@ -64,19 +64,16 @@ class EntryStatistics:
 
 
 @dataclass(frozen=True, slots=True)
-class StatisticsPass:
+class StatisticsPass(BasePass):
     """Count what is stored."""
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ()
-    writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[EntryStatistics] = EntryStatistics()
+    nothing = EntryStatistics()
 
     def __call__(
         self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns
     ) -> EntryStatistics:
         """Look at one block."""
-        counts, firsts = _look(block.rows.start, block.n_points, block.indptr, block.indices, block.data)
+        counts, firsts = _look(block.rows.start, block.n_points, *block.csr)
         return EntryStatistics(len(block.data), *counts.tolist(), *firsts.tolist())
 
 

@@ -119,7 +119,7 @@ def checked_canonical(block: Block) -> Block:
     """
     require_ids("Column", block.indices, block.n_points)
     # Sorting what is sorted would take longer than everything else.
-    if _is_canonical(block.rows.start, block.indptr, block.indices, block.data):
+    if _is_canonical(block.rows.start, *block.csr):
         begin = block.indptr - block.indptr[0]
         return replace(block, indptr=begin, indices=block.indices.copy(), data=block.data.copy())
     wrong = np.flatnonzero(~(block.data < np.inf))
@@ -164,7 +164,7 @@ def largest(k: int, block: Block) -> Block:
     indptr = np.zeros(len(block.indptr), np.int64)
     np.cumsum(np.minimum(np.diff(block.indptr), k), out=indptr[1:])
     indices, data = np.empty(indptr[-1], block.indices.dtype), np.empty(indptr[-1], block.data.dtype)
-    keep_top_k(block.indptr, block.indices, block.data, indptr, indices, data)
+    keep_top_k(*block.csr, indptr, indices, data)
     return replace(block, indptr=indptr, indices=indices, data=data)
 
 
