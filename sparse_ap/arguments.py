@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import os
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 
 from sparse_ap.errors import InvalidInputError
 
-__all__ = ["available", "bytes_of", "is_positive_integer", "require", "seed_of", "usable_threads"]
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+__all__ = [
+    "available",
+    "bytes_of",
+    "is_positive_integer",
+    "progress_bar",
+    "require",
+    "seed_of",
+    "usable_threads",
+]
 
 
 def require(name: str, given: object, right: bool, needed: str) -> None:
@@ -61,6 +72,14 @@ def seed_of(random_state: Any) -> int:
             f"random_state={random_state!r}; it must be a whole number, a numpy generator or None."
         )
     return int(random_state)
+
+
+def progress_bar(verbose: bool, total: int, what: str, **shown: Any) -> tqdm[Any]:
+    """Return a bar on standard error, if it is asked for, and only where that is a terminal."""
+    from tqdm import tqdm
+
+    # disable=None: tqdm stays silent where standard error is no terminal.
+    return tqdm(total=total, desc=what, leave=False, disable=None if verbose else True, **shown)
 
 
 def available() -> int:

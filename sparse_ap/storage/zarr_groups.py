@@ -154,10 +154,7 @@ def _origin(group: zarr.Group, n_points: int) -> Origin:
     """Return what the writer has noted: how points were renumbered, what was left out."""
     order = read_all(_array(group, "order")).astype(np.int32) if "order" in group else None
     if order is not None and not np.array_equal(np.sort(order), np.arange(n_points)):
-        raise DamagedGraphError(
-            f"{name_of(group)}/order does not number the {n_points} points. Restore the graph from a copy, "
-            "or write it again."
-        )
+        raise DamagedGraphError.of(f"{name_of(group)}/order does not number the {n_points} points")
     floor = _noted(group).get("min_similarity")
     return Origin(order, -np.inf if floor is None else float(floor))
 
@@ -194,10 +191,10 @@ def _require_chunks(array: zarr.Array[Any], missing_chunks: str | None) -> None:
     absent = [key for key in expected if key not in stored]
     if absent:
         are = "is" if len(absent) == 1 else "are"
-        raise DamagedGraphError(
+        raise DamagedGraphError.of(
             f"Of the {len(expected)} chunks of {name_of(array)} {len(absent)} {are} missing, the first being "
-            f"{absent[0]}. Restore the store from a copy, or write the graph again."
-            + ("" if array.basename in ("indices", "order", "ids") else _ZEROS)
+            f"{absent[0]}",
+            "" if array.basename in ("indices", "order", "ids") else _ZEROS,
         )
 
 

@@ -16,7 +16,7 @@ import scipy.io
 import scipy.sparse
 from numpy.typing import NDArray
 
-from sparse_ap.errors import InvalidInputError, MissingDependencyError
+from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, converted, cuts, from_arrays, from_pieces
 from sparse_ap.graphs.distances import Similarity, similarities_of, similarity_dtype, similarity_function
 from sparse_ap.graphs.neighbour_lists import (
@@ -132,10 +132,7 @@ def _from_zarr(path: Path, key: str | None, similarity: Similarity | None) -> Ro
 def _from_h5ad(
     path: Path, key: str | None, similarity: Similarity | None, open_files: ExitStack
 ) -> RowBlocks:
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingDependencyError.of("Reading .h5ad", "h5py", "h5ad") from error
+    (h5py,) = optional_modules("Reading .h5ad", "h5ad", "h5py")
     try:
         file = open_files.enter_context(h5py.File(path, "r"))
     except OSError as error:
