@@ -20,6 +20,7 @@ __all__ = [
     "is_positive_integer",
     "progress_bar",
     "require",
+    "require_count",
     "seed_of",
     "usable_threads",
 ]
@@ -29,6 +30,12 @@ def require(name: str, given: object, right: bool, needed: str) -> None:
     """Refuse an option that is not right; ``needed`` says what would be."""
     if not right:
         raise InvalidInputError(f"{name}={given!r}; it must be {needed}.")
+
+
+def require_count(name: str, given: object, or_none: bool = False) -> None:
+    """Refuse what is no whole number of at least 1, nor, with ``or_none``, None."""
+    right = is_positive_integer(given) or (or_none and given is None)
+    require(name, given, right, "at least 1, a whole number" + (", or None" if or_none else ""))
 
 
 def is_positive_integer(value: object) -> bool:
@@ -67,10 +74,8 @@ def seed_of(random_state: Any) -> int:
         return int(random_state.integers(2**63 - 1))
     if random_state is None:
         return int(np.random.default_rng().integers(2**63 - 1))
-    if not isinstance(random_state, Integral):
-        raise InvalidInputError(
-            f"random_state={random_state!r}; it must be a whole number, a numpy generator or None."
-        )
+    whole = isinstance(random_state, Integral)
+    require("random_state", random_state, whole, "a whole number, a numpy generator or None")
     return int(random_state)
 
 

@@ -524,5 +524,5 @@ def test_operations_refuse_what_they_cannot_use() -> None:
             operation, outside,
         )  # fmt: skip
     refused("how='mean'; it must be 'max' or 'min'.", symmetrise, sparse_pair(1.0), how="mean")
-    refused("k=0; a whole number of at least 1 is needed.", top_k, sparse_pair(1.0), 0)
-    refused("k=1.5; a whole number of at least 1 is needed.", top_k, sparse_pair(1.0), 1.5)
+    refused("k=0; it must be at least 1, a whole number.", top_k, sparse_pair(1.0), 0)
+    refused("k=1.5; it must be at least 1, a whole number.", top_k, sparse_pair(1.0), 1.5)

@@ -506,15 +506,15 @@ def test_what_is_not_installed(package: str, name: str, text: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"top_k": 0}, "top_k=0; a whole number of at least 1 is needed, or None."),
-        ({"min_similarity": np.nan}, "min_similarity=nan; a finite number is needed, or None."),
-        ({"order": "xyz"}, "order='xyz'; 'rcm' is needed, or an array of point numbers."),
+        ({"top_k": 0}, "top_k=0; it must be at least 1, a whole number, or None."),
+        ({"min_similarity": np.nan}, "min_similarity=nan; it must be a finite number, or None."),
+        ({"order": "xyz"}, "order='xyz'; it must be 'rcm', or an array of point numbers."),
         ({"order": [0, 0, 1]}, "order does not name each of the 3 points once; a permutation of 0 to 2 is "
                                "needed."),
         ({"order": [0, 1]}, "order has dtype int64 and shape (2,); the number of every point, once, is "
                             "needed: whole "
          "numbers of shape (3,)."),
-        ({"dtype": "int8"}, "dtype='int8'; float32 or float64 is needed."),
+        ({"dtype": "int8"}, "dtype='int8'; it must be float32 or float64."),
         ({"column": 3}, "column=3 is for edge lists; the source is none."),
         ({"similarity": "d"}, "similarity='d'; one of '-d', '-d**2', '1-d' is needed, or a function."),
     ],

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numba
 import numpy as np
 import scipy.sparse
 
+from sparse_ap.arguments import require, require_count
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.storage.csr import csr_graph
 from sparse_ap.storage.memory import MemoryStore
@@ -49,8 +49,7 @@ def symmetrise(similarity: Any, *, how: str = "max") -> scipy.sparse.csr_array:
     >>> sparse_ap.graphs.symmetrise(graph, how="min").nnz
     2
     """
-    if how not in ("max", "min"):
-        raise InvalidInputError(f"how={how!r}; it must be 'max' or 'min'.")
+    require("how", how, how in ("max", "min"), "'max' or 'min'")
     there = _canonical(similarity)
     back = there.T.tocsr()
     arrays = (there.indptr, there.indices, there.data, back.indptr, back.indices, back.data)
@@ -92,8 +91,7 @@ def top_k(similarity: Any, k: int) -> scipy.sparse.csr_array:
            [-1.,  0.,  0.],
            [ 0., -1.,  0.]])
     """
-    if not isinstance(k, Integral) or k < 1:
-        raise InvalidInputError(f"k={k!r}; a whole number of at least 1 is needed.")
+    require_count("k", k)
     graph = _canonical(similarity)
     indptr = np.zeros(len(graph.indptr), np.int64)
     np.cumsum(np.minimum(np.diff(graph.indptr), k), out=indptr[1:])

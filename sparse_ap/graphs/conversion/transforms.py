@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +15,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
+from sparse_ap.arguments import require, require_count
 from sparse_ap.errors import InvalidInputError, MemoryLimitError
 from sparse_ap.graphs.conversion.database import IN_FLIGHT, Database
 from sparse_ap.graphs.conversion.row_blocks import (
@@ -59,12 +59,11 @@ class TransformOptions:
     order: Any
 
     def __post_init__(self) -> None:
-        if self.floor is not None and not np.isfinite(self.floor):
-            raise InvalidInputError(f"min_similarity={self.floor!r}; a finite number is needed, or None.")
-        if self.top_k is not None and (not isinstance(self.top_k, Integral) or self.top_k < 1):
-            raise InvalidInputError(f"top_k={self.top_k!r}; a whole number of at least 1 is needed, or None.")
-        if isinstance(self.order, str) and self.order != "rcm":
-            raise InvalidInputError(f"order={self.order!r}; 'rcm' is needed, or an array of point numbers.")
+        finite = self.floor is None or bool(np.isfinite(self.floor))
+        require("min_similarity", self.floor, finite, "a finite number, or None")
+        require_count("top_k", self.top_k, or_none=True)
+        known = not isinstance(self.order, str) or self.order == "rcm"
+        require("order", self.order, known, "'rcm', or an array of point numbers")
 
 
 class Scratch:

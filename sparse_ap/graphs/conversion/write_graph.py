@@ -170,7 +170,7 @@ def _float(dtype: Any) -> np.dtype[Any]:
     for known in (np.dtype(np.float32), np.dtype(np.float64)):
         if dtype in (known, known.name):
             return known
-    raise InvalidInputError(f"dtype={dtype!r}; float32 or float64 is needed.")
+    raise InvalidInputError(f"dtype={dtype!r}; it must be float32 or float64.")
 
 
 def _opened(
