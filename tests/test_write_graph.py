@@ -254,9 +254,11 @@ def test_neighbour_lists_memory_mapped(similarity: Any, tmp_path: Path, monkeypa
         ([[1], [5]], [[1.0], [1.0]], "indices name point 5 (row 1, position 0), but there are only 2 rows; "
                                      "ids must "
          "lie in 0 to 1, or be negative for a neighbour that was not found."),
-        ([[1], [0]], [[1.0], [np.nan]], "Among the distances are 1 that are NaN or -inf in rows 0 to 1; "
+        ([[1], [0]], [[1.0], [np.nan]], "Among the distances of rows 0 to 1 are 1 that are NaN or -inf; "
                                         "the first is "
-         "nan, in row 1 at position 0, for the id 0. Where no neighbour was found give the id -1."),
+         "nan, in row 1 at position 0, for the id 0. Where no neighbour was found give the id -1. (usearch "
+         "fills short lists with key 0 and NaN: only as many entries of a row as its `counts` says are "
+         "neighbours.)"),
     ],
 )  # fmt: skip
 def test_wrong_neighbour_lists(indices: Any, distances: Any, text: str, tmp_path: Path) -> None:

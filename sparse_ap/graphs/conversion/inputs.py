@@ -14,20 +14,12 @@ from typing import Any
 import numpy as np
 import scipy.io
 import scipy.sparse
-from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, converted, cuts, from_arrays, from_pieces
-from sparse_ap.graphs.distances import Similarity, similarities_of, similarity_dtype, similarity_function
-from sparse_ap.graphs.neighbour_lists import (
-    ROWS_LOOKED_AT,
-    check_pair,
-    edges_of_rows,
-    require_no_inner_products,
-    slabs,
-    table,
-)
-from sparse_ap.kernels.block import Block, BoolArray, FloatArray, Int64Array, RowCut
+from sparse_ap.graphs.distances import Similarity, similarities_of
+from sparse_ap.graphs.neighbour_lists import checked_lists, edges_by_rows, look_at_some_rows
+from sparse_ap.kernels.block import Block
 from sparse_ap.storage.atomic_files import require_archive
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.validation import n_points_of, require_indptr
@@ -182,55 +174,17 @@ def _from_tables(indices: Any, distances: Any, similarity: Similarity) -> RowBlo
     InvalidInputError
         As for `from_knn`.
     """
-    ids, d = table(indices, "indices"), table(distances, "distances")
-    check_pair(ids, d)
-    similarity_function(similarity)
+    ids, d = checked_lists(indices, distances, similarity)
     if not callable(similarity):
-        _look_at_some_rows(ids, d)
-    read = partial(_blocks, ids, d, similarity, [indices, distances])
-    return RowBlocks(len(ids), read(), n_edges=ids.size)
+        look_at_some_rows(ids, d)
 
+    def blocks() -> Iterator[Block]:
+        for rows, indptr, columns, values in edges_by_rows(ids, d):
+            yield Block(rows, len(ids), indptr, columns, similarities_of(values, similarity))
+            for mapped in (indices, distances):
+                _forget(mapped)
 
-def _blocks(
-    ids: NDArray[Any], distances: NDArray[Any], similarity: Similarity, mapped: list[Any]
-) -> Iterator[Block]:
-    n, k = ids.shape
-    for slab in slabs(n, k):
-        rows = np.arange(slab.start, min(slab.stop, n))
-        indptr, columns, values = _edges_of(ids, distances, rows)
-        cut = RowCut(slab.start, slab.start + len(rows))
-        yield Block(cut, n, indptr, columns, similarities_of(values, similarity))
-        for array in mapped:
-            _forget(array)
-
-
-def _edges_of(
-    ids: NDArray[Any], distances: NDArray[Any], rows: Int64Array
-) -> tuple[Int64Array, NDArray[np.int32], FloatArray]:
-    """Return indptr, columns and distances of some rows, without what says "not found" or is infinite."""
-    some, values = ids[rows], distances[rows]
-    kept = edges_of_rows(some, values, rows, len(ids))
-    _require_numbers(some, values, kept, rows)
-    indptr = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(np.count_nonzero(kept, axis=1), out=indptr[1:])
-    return indptr, some[kept].astype(np.int32), values[kept].astype(similarity_dtype(distances.dtype))
-
-
-def _require_numbers(ids: NDArray[Any], values: NDArray[Any], kept: BoolArray, rows: Int64Array) -> None:
-    wrong = kept & ~(values > -np.inf)
-    if wrong.any():
-        row, position = np.argwhere(wrong)[0]
-        raise InvalidInputError(
-            f"Among the distances are {np.count_nonzero(wrong)} that are NaN or -inf in rows {rows[0]} to "
-            f"{rows[-1]}; the first is {values[row, position]}, in row {rows[row]} at position {position}, "
-            f"for the id {ids[row, position]}. Where no neighbour was found give the id -1."
-        )
-
-
-def _look_at_some_rows(ids: NDArray[Any], distances: NDArray[Any]) -> None:
-    rows = np.unique(np.linspace(0, max(0, len(ids) - 1), min(len(ids), ROWS_LOOKED_AT)).astype(np.int64))
-    indptr, _, values = _edges_of(ids, distances, rows)
-    require_no_inner_products(values, indptr)
+    return RowBlocks(len(ids), blocks(), n_edges=ids.size)
 
 
 def _forget(table: Any) -> None:
