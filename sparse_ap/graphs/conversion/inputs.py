@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,8 +18,8 @@ from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, converted, cuts, from_arrays, from_pieces
 from sparse_ap.graphs.distances import Similarity, similarities_of
 from sparse_ap.graphs.neighbour_lists import checked_lists, edges_by_rows, look_at_some_rows
+from sparse_ap.graphs.npz import read_npz
 from sparse_ap.kernels.block import Block
-from sparse_ap.storage.atomic_files import require_archive
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.validation import n_points_of, require_indptr
 from sparse_ap.storage.zarr_groups import open_sparse, paths_of_graphs
@@ -61,7 +60,7 @@ def from_file(path: Path, key: str | None, similarity: Similarity | None, open_f
     if key is not None:
         raise InvalidInputError(f"key={key!r} is for .h5ad files and zarr stores; {path} is neither.")
     if path.suffix == ".npz":
-        return _from_npz(path, similarity)
+        return from_object(read_npz(path), similarity, None)
     if path.suffix == ".mtx" or path.name.endswith(".mtx.gz"):
         return _from_matrix(_read_mtx(path), similarity)
     raise InvalidInputError(
@@ -75,24 +74,6 @@ def _as_asked(source: RowBlocks, similarity: Similarity | None) -> RowBlocks:
     if similarity is None:
         return source
     return replace(source, blocks=map(partial(converted, similarity), source.blocks))
-
-
-def _from_npz(path: Path, similarity: Similarity | None) -> RowBlocks:
-    require_archive(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if {"indices", "distances"} <= set(file.files):
-                pair = file["indices"], file["distances"]
-                return _from_tables(*pair, "-d" if similarity is None else similarity)
-        matrix = scipy.sparse.load_npz(path)
-    except InvalidInputError:
-        raise
-    except (zipfile.BadZipFile, EOFError, ValueError, KeyError) as error:
-        raise InvalidInputError(
-            f"{path} is no sparse matrix of scipy.sparse.save_npz, holds no neighbour lists (the arrays "
-            f"'indices' and 'distances'), or is damaged ({error})."
-        ) from error
-    return _from_matrix(matrix, similarity)
 
 
 def _read_mtx(path: Path) -> Any:
