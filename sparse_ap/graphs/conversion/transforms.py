@@ -13,7 +13,6 @@ import numpy as np
 import psutil
 import scipy.sparse
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from sparse_ap.arguments import require, require_count
 from sparse_ap.errors import InvalidInputError, MemoryLimitError
@@ -27,6 +26,7 @@ from sparse_ap.graphs.conversion.row_blocks import (
     largest,
 )
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, RowCut
+from sparse_ap.storage.csr import inverse, locality_order
 from sparse_ap.storage.store import Origin
 from sparse_ap.storage.zarr_groups import open_sparse
 from sparse_ap.storage.zarr_writer import write_csr
@@ -131,16 +131,10 @@ def _reordered(graph: RowBlocks, order: Any, scratch: Scratch) -> RowBlocks:
         order = rows if before is None else before[rows]
     else:
         order = _permutation(order, graph.n_points)
-        rows = order if before is None else _inverse(before)[order]
-    edges = _relabelled(_inverse(rows), triplets(graph.blocks))
+        rows = order if before is None else inverse(before)[order]
+    edges = _relabelled(inverse(rows), triplets(graph.blocks))
     graph = sorted_graph(graph, edges, graph.n_edges, scratch)
     return replace(graph, origin=replace(graph.origin, order=order))
-
-
-def _inverse(order: Int32Array) -> Int32Array:
-    inverse = np.empty_like(order)
-    inverse[order] = np.arange(len(order), dtype=np.int32)
-    return inverse
 
 
 def _permutation(order: Any, n_points: int) -> Int32Array:
@@ -167,15 +161,7 @@ def _ordered_for_locality(graph: RowBlocks, scratch: Scratch) -> tuple[RowBlocks
     again = replace(
         graph, blocks=map(checked_canonical, store.read(cuts(store.indptr))), n_edges=extent.n_edges
     )
-    if not graph.n_points:
-        return again, np.empty(0, np.int32)
-    indices = np.asarray(store.indices[:])
-    # What is never read of these zeros takes no memory.
-    matrix = scipy.sparse.csr_array(
-        (np.zeros(len(indices), np.int8), indices, store.indptr.astype(np.int32)),
-        shape=(graph.n_points, graph.n_points),
-    )
-    return again, np.asarray(reverse_cuthill_mckee(matrix, symmetric_mode=True), np.int32)
+    return again, locality_order(store.indptr, np.asarray(store.indices[:]))
 
 
 def _require_fits(n_edges: int, n_points: int, scratch: Scratch) -> None:
