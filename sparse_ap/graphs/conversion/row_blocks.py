@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.distances import Similarity, similarities_between
-from sparse_ap.graphs.edges import keep_top_k
+from sparse_ap.graphs.edges import largest_of_rows
 from sparse_ap.kernels.block import Block, FloatArray, Int64Array, RowCut
 from sparse_ap.kernels.rows import canonical_block
 from sparse_ap.storage.csr import csr_of
@@ -161,10 +161,7 @@ def above(floor: float, block: Block) -> Block:
 
 def largest(k: int, block: Block) -> Block:
     """Keep the ``k`` largest similarities of each row of a canonical block."""
-    indptr = np.zeros(len(block.indptr), np.int64)
-    np.cumsum(np.minimum(np.diff(block.indptr), k), out=indptr[1:])
-    indices, data = np.empty(indptr[-1], block.indices.dtype), np.empty(indptr[-1], block.data.dtype)
-    keep_top_k(*block.csr, indptr, indices, data)
+    indptr, indices, data = largest_of_rows(*block.csr, k)
     return replace(block, indptr=indptr, indices=indices, data=data)
 
 
