@@ -642,7 +642,7 @@ def counted(function):
         return function(*arguments, **options)
     return called
 zarr_writer._GrowingArray.finish = counted(zarr_writer._GrowingArray.finish)
-atomic_files.flush = counted(atomic_files.flush)
+atomic_files._flush = counted(atomic_files._flush)
 atomic_files._put = counted(atomic_files._put)
 """
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,14 +12,10 @@ import numpy as np
 import scipy.sparse
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.storage.atomic_files import require_archive
+from sparse_ap.storage.atomic_files import DAMAGE, require_archive
 
 __all__ = ["damage_told", "read_npz"]
 
-_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
-    RuntimeError, OverflowError, MemoryError, np.exceptions.ComplexWarning,
-)  # fmt: skip
 _LISTS = ("indices", "distances")
 
 
@@ -57,7 +51,7 @@ def damage_told(path: Path) -> Iterator[None]:
             # Of positions that are complex numbers, scipy would take the real parts.
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             yield
-    except _DAMAGE as error:
+    except (*DAMAGE, np.exceptions.ComplexWarning) as error:
         raise InvalidInputError(
             f"{path} is no {path.suffix} file, or a damaged one ({error}). Write it again."
         ) from error
