@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, Float64Array, Int32Array
-from sparse_ap.kernels.edge_pass import COUNT, ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import COUNT, BasePass, Columns, PlainPass
 
 __all__ = ["BestRows", "EdgeSummaryPass", "EdgeTally", "OutDegreePass", "OutDegreeRows"]
 
@@ -49,17 +49,16 @@ class EdgeTally:
 
 
 @dataclass(frozen=True, slots=True)
-class EdgeSummaryPass:
+class EdgeSummaryPass(BasePass):
     """Find how well each point could be represented at all, and by how many it could be chosen."""
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (COUNT,)
-    reads: ClassVar[tuple[str, ...]] = ()
-    writes: ClassVar[tuple[str, ...]] = ("best",)
-    nothing: ClassVar[EdgeTally] = EdgeTally()
+    column_reductions = (COUNT,)
+    writes = ("best",)
+    nothing = EdgeTally()
 
     def __call__(self, block: Block, vectors: tuple[()], rows: BestRows, columns: Columns) -> EdgeTally:
         """Look at one block."""
-        reach = _extent(block.indptr, block.indices, block.data, rows.best, columns[0])
+        reach = _extent(*block.csr, rows.best, columns[0])
         bits = block.data.view(np.uint32 if block.data.itemsize == 4 else np.uint64)
         checksum = int(_checksum(block.rows.start, block.indptr, block.indices, bits))
         return EdgeTally(len(block.data), checksum, *reach)
@@ -101,13 +100,10 @@ class OutDegreeRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class OutDegreePass:
+class OutDegreePass(PlainPass):
     """Count edges where the store cannot tell: it may hold entries that are none."""
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ()
-    writes: ClassVar[tuple[str, ...]] = ("degree",)
-    nothing: ClassVar[int] = 0  # no tally
+    writes = ("degree",)
 
     def __call__(self, block: Block, vectors: tuple[()], rows: OutDegreeRows, columns: Columns) -> int:
         """Count one block's."""

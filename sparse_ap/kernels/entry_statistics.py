@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block
-from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import BasePass, Columns
 
 __all__ = ["EntryStatistics", "StatisticsPass"]
 
 _NOWHERE = np.iinfo(np.int64).max
 # Of the fields of EntryStatistics; the others are rows.
-_N_COUNTS = 10
+_N_COUNTS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class EntryStatistics:
 
     Attributes
     ----------
-    n_entries, n_diagonal, n_duplicate, n_nan, n_plus_inf, n_minus_inf, n_outside : int
-        Stored entries: all; on the diagonal; further entries of a pair stored already; and off the
+    n_diagonal, n_duplicate, n_nan, n_plus_inf, n_minus_inf, n_outside : int
+        Stored entries on the diagonal; further entries of a pair stored already; and off the
         diagonal not a number; +inf; -inf (no edge); with a column id that is not a point's.
     n_alike_itself : int
         Entries on the diagonal above 0: no distances.
@@ -36,7 +36,6 @@ class EntryStatistics:
         The first row with an entry counted in ``n_nan``, ``n_plus_inf``, ``n_outside``.
     """
 
-    n_entries: int = 0
     n_diagonal: int = 0
     n_duplicate: int = 0
     n_nan: int = 0
@@ -64,25 +63,22 @@ class EntryStatistics:
 
 
 @dataclass(frozen=True, slots=True)
-class StatisticsPass:
+class StatisticsPass(BasePass):
     """Count what is stored."""
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ()
-    writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[EntryStatistics] = EntryStatistics()
+    nothing = EntryStatistics()
 
     def __call__(
         self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns
     ) -> EntryStatistics:
         """Look at one block."""
-        counts, firsts = _look(block.rows.start, block.n_points, block.indptr, block.indices, block.data)
-        return EntryStatistics(len(block.data), *counts.tolist(), *firsts.tolist())
+        counts, firsts = _look(block.rows.start, block.n_points, *block.csr)
+        return EntryStatistics(*counts.tolist(), *firsts.tolist())
 
 
 @numba.njit(nogil=True, cache=True)
 def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tuple[Any, Any]:
-    # In the order of EntryStatistics, from n_diagonal on.
+    # In the order of EntryStatistics.
     counts = np.zeros(9, np.int64)
     firsts = np.full(3, _NOWHERE)
     for row in range(len(indptr) - 1):

@@ -7,11 +7,8 @@ two are kept.
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,16 +20,13 @@ from numpy.typing import NDArray
 
 from sparse_ap.errors import CheckpointError, RunInterrupted, warn
 from sparse_ap.propagation.result import SweepReport, history_in, history_table
-from sparse_ap.storage.atomic_files import flush, replacing
+from sparse_ap.storage.atomic_files import DAMAGE, replacing
 
 __all__ = ["Checkpoints", "NoCheckpoints", "Saved", "read_identity", "require_new"]
 
 _FORMAT_VERSION = 2
 _KEPT = 2
-# What zip and numpy raise on files that are cut short or spoilt.
-_DAMAGE = (
-    OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+_DAMAGE = (OSError, *DAMAGE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,9 +204,6 @@ def _write(folder: Path, saved: Saved) -> None:
             history=history_table(saved.history),
             **saved.arrays,  # type: ignore[arg-type]
         )
-        file.flush()
-        os.fsync(file.fileno())
-    flush(folder)
     for later in _files(folder):
         if later.name > path.name:
             later.unlink()  # damaged, and passed over when the run began

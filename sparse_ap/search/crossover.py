@@ -8,13 +8,13 @@ component have depends on nothing outside it; so each component is taken from wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
-from sparse_ap.kernels.edge_pass import LARGEST, ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import LARGEST, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.assignment import assign
 from sparse_ap.propagation.problem import Problem
@@ -95,21 +95,19 @@ class ComponentRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ComponentPass:
+class ComponentPass(PlainPass):
     """Hand the largest label that a point sees to all whose labels it sees.
 
     A point sees itself, and the exemplars that are better than all that both sets share.
     """
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (LARGEST,)
-    reads: ClassVar[tuple[str, ...]] = ("common",)
-    writes: ClassVar[tuple[str, ...]] = ("label",)
-    nothing: ClassVar[int] = 0  # no tally
+    column_reductions = (LARGEST,)
+    reads = ("common",)
+    writes = ("label",)
 
     def __call__(self, block: Block, vectors: ComponentVectors, rows: ComponentRows, columns: Columns) -> int:
         """Do so for one block's points."""
-        edges = block.indptr, block.indices, block.data
-        _link(block.rows.start, *edges, vectors.label, rows, columns[0])
+        _link(block.rows.start, *block.csr, vectors.label, rows, columns[0])
         return 0
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +19,9 @@ import numpy as np
 from sparse_ap.errors import InvalidInputError, require_known
 
 __all__ = [
+    "DAMAGE",
     "Workspace",
     "arrays_in",
-    "flush",
     "replacing",
     "replacing_folder",
     "require_archive",
@@ -29,7 +30,14 @@ __all__ = [
 ]
 
 
-def flush(path: Path) -> None:
+# What numpy and zip raise over bytes that are cut short or spoilt.
+DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
+    RuntimeError, OverflowError, MemoryError,
+)  # fmt: skip
+
+
+def _flush(path: Path) -> None:
     """Wait until a file, or the list of a folder's entries, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -61,7 +69,9 @@ def replacing(path: Path) -> Iterator[Path]:
     _remove(part)
     try:
         yield part
+        _flush_all(part)
         part.replace(path)
+        _flush(path.absolute().parent)
     finally:
         _remove(part)
 
@@ -109,7 +119,7 @@ def replacing_folder(target: Path, overwrite: bool) -> Iterator[Workspace]:
     try:
         workspace = Workspace(folder)
         yield workspace
-        _flush(workspace.result)
+        _flush_all(workspace.result)
         _require_free(target, overwrite)
         _put(workspace.result, target, folder / _REPLACED)
     finally:
@@ -173,9 +183,9 @@ def _locked(folder: Path) -> int | None:
     return descriptor
 
 
-def _flush(folder: Path) -> None:
-    for path in (*folder.rglob("*"), folder):
-        flush(path)
+def _flush_all(whole: Path) -> None:
+    for path in (*whole.rglob("*"), whole):
+        _flush(path)
 
 
 def _put(result: Path, target: Path, replaced: Path) -> None:
@@ -187,7 +197,7 @@ def _put(result: Path, target: Path, replaced: Path) -> None:
         if replaced.exists() and not target.exists():
             replaced.rename(target)
         raise
-    flush(target.parent)
+    _flush(target.parent)
 
 
 # Of what is saved. What has no version in it was written before there was one, in version 1.
@@ -255,7 +265,7 @@ def arrays_in(path: str | Path, what: str, written_by: str) -> Iterator[Mapping[
             yield arrays
     except InvalidInputError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise InvalidInputError(
             f"{path} holds no {what} ({error}); a file written by {written_by} is needed."
         ) from error
