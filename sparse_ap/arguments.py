@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import os
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 
 from sparse_ap.errors import InvalidInputError
 
-__all__ = ["available", "bytes_of", "is_positive_integer", "require", "seed_of", "usable_threads"]
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+__all__ = [
+    "available",
+    "bytes_of",
+    "is_positive_integer",
+    "progress_bar",
+    "require",
+    "require_count",
+    "seed_of",
+    "usable_threads",
+]
 
 
 def require(name: str, given: object, right: bool, needed: str) -> None:
     """Refuse an argument that is not ``right``; ``needed`` describes the allowed values."""
     if not right:
         raise InvalidInputError(f"{name}={given!r}; it must be {needed}.")
+
+
+def require_count(name: str, given: object, or_none: bool = False) -> None:
+    """Refuse what is no whole number of at least 1, nor, with ``or_none``, None."""
+    right = is_positive_integer(given) or (or_none and given is None)
+    require(name, given, right, "at least 1, a whole number" + (", or None" if or_none else ""))
 
 
 def is_positive_integer(value: object) -> bool:
@@ -64,11 +82,17 @@ def seed_of(random_state: Any) -> int:
         return int(random_state.integers(2**63 - 1))
     if random_state is None:
         return int(np.random.default_rng().integers(2**63 - 1))
-    if not isinstance(random_state, Integral):
-        raise InvalidInputError(
-            f"random_state={random_state!r}; it must be a whole number, a numpy generator or None."
-        )
+    whole = isinstance(random_state, Integral)
+    require("random_state", random_state, whole, "a whole number, a numpy generator or None")
     return int(random_state)
+
+
+def progress_bar(verbose: bool, total: int, what: str, **shown: Any) -> tqdm[Any]:
+    """Return a bar on standard error, if it is asked for, and only where that is a terminal."""
+    from tqdm import tqdm
+
+    # disable=None: tqdm stays silent where standard error is no terminal.
+    return tqdm(total=total, desc=what, leave=False, disable=None if verbose else True, **shown)
 
 
 def available() -> int:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import signal
 import sys
 import warnings
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "CheckpointError",
@@ -20,6 +22,7 @@ __all__ = [
     "PositiveSimilarityWarning",
     "RunInterrupted",
     "SparseAPError",
+    "optional_modules",
     "require_known",
     "warn",
     "warn_not_converged",
@@ -53,14 +56,31 @@ def require_known(what: str, version: int, known: int) -> None:
 class MissingDependencyError(SparseAPError, ImportError):
     """An optional package is missing; the message names the extra to install."""
 
-    @classmethod
-    def of(cls, purpose: str, package: str, extra: str) -> MissingDependencyError:
-        """Build the error for ``purpose``, which needs ``package`` from the extra ``extra``."""
-        return cls(f"{purpose} needs {package}, which is not installed: pip install 'sparse-ap[{extra}]'")
+
+def optional_modules(purpose: str, extra: str, *names: str) -> list[Any]:
+    """Import modules of packages that the extra ``extra`` installs; ``purpose`` begins the message.
+
+    Raises
+    ------
+    MissingDependencyError
+        One is not installed.
+    """
+    try:
+        return [import_module(name) for name in names]
+    except ImportError as error:
+        packages = " and ".join(dict.fromkeys(name.partition(".")[0] for name in names))
+        raise MissingDependencyError(
+            f"{purpose} needs {packages}, which is not installed: pip install 'sparse-ap[{extra}]'"
+        ) from error
 
 
 class DamagedGraphError(SparseAPError, OSError):
     """A graph on disk is incomplete or has changed; the message names the part."""
+
+    @classmethod
+    def of(cls, fault: str, otherwise: str = "") -> DamagedGraphError:
+        """Build the error for a fault; ``otherwise`` says what else may be behind it."""
+        return cls(f"{fault}. Restore the graph from a copy, or write it again.{otherwise}")
 
 
 class MemoryLimitError(SparseAPError, MemoryError):

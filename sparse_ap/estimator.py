@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.metrics import euclidean_distances
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sparse_ap.arguments import is_positive_integer, require, usable_threads
+from sparse_ap.arguments import require, require_count, usable_threads
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.clustering.prediction import most_similar, warn_of_unreached
@@ -160,18 +159,11 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         MissingDependencyError
             The search for neighbours needs usearch, which is not installed.
         """
-        if not isinstance(self.affinity, str) or self.affinity not in _AFFINITIES:
-            raise InvalidInputError(
-                f"affinity={self.affinity!r}; it must be one of {', '.join(_AFFINITIES)}."
-            )
+        known = isinstance(self.affinity, str) and self.affinity in _AFFINITIES
+        require("affinity", self.affinity, known, f"one of {', '.join(_AFFINITIES)}")
         checked_metric(self.metric)
         levels = self.n_levels
-        require(
-            "n_levels",
-            levels,
-            levels is None or is_positive_integer(levels),
-            "at least 1, a whole number, or None",
-        )
+        require_count("n_levels", levels, or_none=True)
         if self.affinity == "euclidean" and self.metric != "euclidean":
             raise InvalidInputError(
                 f"affinity='euclidean' was given metric={self.metric!r}; for another metric use "
@@ -271,7 +263,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _similarities(self, X: Any) -> Any:
         """Return the similarities of the input, by ``affinity``."""
         if self.affinity == "nearest_neighbors":
-            _require_neighbours(self.n_neighbors)
+            require_count("n_neighbors", self.n_neighbors)
             if len(X) == 1:
                 return scipy.sparse.csr_array((1, 1))
             return knn_graph(
@@ -297,8 +289,3 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.pairwise = not self._takes_points
         tags.input_tags.sparse = not self._takes_points
         return tags
-
-
-def _require_neighbours(n_neighbors: Any) -> None:
-    if not isinstance(n_neighbors, Integral) or n_neighbors < 1:
-        raise InvalidInputError(f"n_neighbors={n_neighbors!r}; it must be a whole number from 1.")

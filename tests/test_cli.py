@@ -148,6 +148,26 @@ def test_arrays_that_are_no_graph(tmp_path: Path) -> None:
     assert "points.npz holds the arrays points; needed is a sparse matrix" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"points": [[0.0]]},
+        {"indices": [[7], [0]], "distances": [[1.0], [1.0]]},
+        {"indices": [[1], [0]], "distances": [[np.nan], [1.0]]},
+        {"indices": [[1], [0]], "distances": [["a"], ["b"]]},
+        {"format": b"lil", "shape": (2, 2), "data": [1.0]},
+        {"format": b"csr", "shape": (2, 2), "data": [1.0], "indices": [1 + 0j], "indptr": [0, 1, 1]},
+        {"format": b"csr", "shape": (2, 2), "data": [1.0], "indices": [1], "indptr": [0, 5, 1]},
+        {"format": b"csr", "shape": (2, 3), "data": [1.0], "indices": [1], "indptr": [0, 1, 1]},
+    ],
+)
+def test_commands_say_the_same_of_a_file(arrays: dict[str, Any], tmp_path: Path) -> None:
+    np.savez(tmp_path / "odd.npz", **arrays)
+    clustered, converted = run("info", tmp_path / "odd.npz"), run("convert", tmp_path / "odd.npz", "-o", "g")
+    assert clustered.stderr.startswith("Error: ")
+    assert (converted.exit_code, converted.stderr) == (clustered.exit_code, clustered.stderr)
+
+
 def test_damage_inside_the_lists_is_not_told_as_damage_of_the_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "lists.npz", indices=[[7], [0]], distances=[[1.0], [1.0]])
     assert run("info", tmp_path / "lists.npz").stderr.startswith("Error: indices name point 7 (row 0")

@@ -20,12 +20,13 @@ from sparse_ap.cli.demo import (
 )
 from sparse_ap.cli.demo import run as demo_run
 from sparse_ap.cli.demo.labels import Box, place_labels
-from sparse_ap.cli.demo.map import HEIGHT, WIDTH, Caption, blank_map, require_matplotlib
+from sparse_ap.cli.demo.map import HEIGHT, WIDTH, Caption, blank_map
 from sparse_ap.cli.demo.places import Places
 from sparse_ap.cli.demo.projection import CENTRAL_MERIDIAN, equal_earth, relative_longitude
 from sparse_ap.cli.demo.regions import COLUMNS, Regions
 from sparse_ap.cli.demo.tree_map import RING, Sheet, continent_level, draw_names, draw_tree
 from sparse_ap.errors import MissingDependencyError
+from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.colours import ON_DARK
 
 # Hand-picked, so that what the regions measure can be told in advance: Reykjavík and two places near it,
@@ -274,7 +275,7 @@ def test_names_on_the_map_of_a_hierarchy_cover_neither_each_other_nor_a_ring(
 def test_missing_matplotlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingDependencyError) as caught:
-        require_matplotlib()
+        require_matplotlib("The map")
     expected = "The map needs matplotlib, which is not installed: pip install 'sparse-ap[plot]'"
     assert str(caught.value) == expected
     assert isinstance(caught.value, ImportError)

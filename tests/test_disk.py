@@ -259,7 +259,7 @@ def test_a_chunk_that_is_missing(tmp_path: Path, name: str, zarr_format: int) ->
     n_chunks = -(-{"indptr": 1501}.get(name, GRAPH.nnz) // 512)
     text = (
         f"Of the {n_chunks} chunks of {location}/{name} 1 is missing, the first being {key}. Restore the "
-        "store from a copy, or write the graph again."
+        "graph from a copy, or write it again."
     )
     if name != "indices":
         text += (

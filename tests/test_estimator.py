@@ -197,7 +197,7 @@ def test_what_is_refused(affinity: str, given: Any, text: str) -> None:
 
 @pytest.mark.parametrize("n_neighbors", [0, -1, 2.5, "3", None, [1]])
 def test_neighbours_that_cannot_be_counted(n_neighbors: Any) -> None:
-    text = f"n_neighbors={n_neighbors!r}; it must be a whole number from 1."
+    text = f"n_neighbors={n_neighbors!r}; it must be at least 1, a whole number."
     for given in (X, X[:1]):
         with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
             AffinityPropagation(n_neighbors=n_neighbors).fit(given)

@@ -17,6 +17,7 @@ from strategies import graphs
 from sparse_ap import InvalidInputError, affinity_propagation
 from sparse_ap.graphs import from_anndata, from_distances, from_knn, symmetrise, top_k
 from sparse_ap.graphs import neighbour_lists as neighbours
+from sparse_ap.graphs.conversion.inputs import from_object
 from sparse_ap.graphs.distances import similarities_between
 from sparse_ap.storage import csr as assembly
 
@@ -70,6 +71,29 @@ def test_every_neighbour_found_is_an_edge(lists: tuple[Any, Any], at_a_time: int
     assert graph.shape == (n, n)
     assert graph.dtype == distances.dtype.newbyteorder("=")
     assert graph.indices.dtype == graph.indptr.dtype == np.int32
+
+
+@given(neighbour_lists(), st.integers(1, 9), st.sampled_from(["-d", "-d**2", "1-d"]))
+def test_neighbour_lists_are_the_same_edges_at_once_and_block_by_block(
+    lists: tuple[Any, Any], at_a_time: int, similarity: str
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbours, "_ENTRIES_AT_A_TIME", at_a_time)
+        graph = from_knn(*lists, similarity=similarity)
+        blocks = list(from_object(lists, similarity, None).blocks)
+    joined = {name: np.concatenate([getattr(b, name) for b in blocks]) for name in ("indices", "data")}
+    degrees = np.concatenate([np.diff(block.indptr) for block in blocks])
+    np.testing.assert_array_equal(degrees, np.diff(graph.indptr))
+    np.testing.assert_array_equal(joined["indices"], graph.indices)
+    np.testing.assert_array_equal(joined["data"], graph.data)
+    assert joined["data"].dtype == graph.data.dtype
+
+
+def test_a_wrong_id_is_found_in_its_row_where_only_some_rows_are_looked_at() -> None:
+    ids, distances = np.zeros((3000, 1), np.int64), np.ones((3000, 1))
+    ids[2999] = 7000
+    with pytest.raises(InvalidInputError, match=r"point 7000 \(row 2999, position 0\)"):
+        from_object((ids, distances), None, None)
 
 
 @pytest.mark.parametrize(
@@ -199,15 +223,15 @@ def test_index_arrays_widen_when_edges_are_added(monkeypatch: pytest.MonkeyPatch
         ),
         (
             [[0, 1, 1], [0, 1, -1]], [[0, np.nan, 1], [np.nan, np.nan, np.nan]], {},
-            "Of the distances 2 are NaN or -inf; the first is nan, in row 0 at position 1, for the id 1. "
-            "Where no neighbour was found give the id -1. (usearch fills short lists with key 0 and NaN: "
-            "only as many entries of a row as its `counts` says are neighbours.)",
+            "Among the distances of rows 0 to 1 are 2 that are NaN or -inf; the first is nan, in row 0 at "
+            "position 1, for the id 1. Where no neighbour was found give the id -1. (usearch fills short "
+            "lists with key 0 and NaN: only as many entries of a row as its `counts` says are neighbours.)",
         ),
         (
             [[-1, 1, 0], [1, -1, 0]], [[0, 1, 0], [1, 1, -np.inf]], {"similarity": "1-d"},
-            "Of the distances 1 are NaN or -inf; the first is -inf, in row 1 at position 2, for the id 0. "
-            "Where no neighbour was found give the id -1. (usearch fills short lists with key 0 and NaN: "
-            "only as many entries of a row as its `counts` says are neighbours.)",
+            "Among the distances of rows 0 to 1 are 1 that are NaN or -inf; the first is -inf, in row 1 at "
+            "position 2, for the id 0. Where no neighbour was found give the id -1. (usearch fills short "
+            "lists with key 0 and NaN: only as many entries of a row as its `counts` says are neighbours.)",
         ),
         (
             [[1], [0]], [[1.0], [1.0]], {"similarity": "cosine"},
@@ -524,5 +548,5 @@ def test_operations_refuse_what_they_cannot_use() -> None:
             operation, outside,
         )  # fmt: skip
     refused("how='mean'; it must be 'max' or 'min'.", symmetrise, sparse_pair(1.0), how="mean")
-    refused("k=0; a whole number of at least 1 is needed.", top_k, sparse_pair(1.0), 0)
-    refused("k=1.5; a whole number of at least 1 is needed.", top_k, sparse_pair(1.0), 1.5)
+    refused("k=0; it must be at least 1, a whole number.", top_k, sparse_pair(1.0), 0)
+    refused("k=1.5; it must be at least 1, a whole number.", top_k, sparse_pair(1.0), 1.5)

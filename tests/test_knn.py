@@ -167,8 +167,8 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             POINTS,
             {"n_neighbors": 400},
-            "n_neighbors=400 for 400 points; it must be a whole number from 1 to 399, since a point is not "
-            "its own neighbour.",
+            "n_neighbors=400; it must be a whole number from 1 to 399 for 400 points: a point is not its own "
+            "neighbour.",
         ),
         (
             POINTS,

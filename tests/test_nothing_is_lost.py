@@ -18,7 +18,7 @@ import zarr
 from click.testing import CliRunner, Result
 from conftest import knn_similarity
 
-from sparse_ap.cli import main
+from sparse_ap.cli.commands import main
 from sparse_ap.graphs import read_graph, write_graph
 
 GRAPH = knn_similarity(60, 6, 2, seed=0)
@@ -224,7 +224,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import zarr
-from sparse_ap.cli import main
+from sparse_ap.cli.commands import main
 
 left = int(sys.argv.pop(1))
 def counted(function):

@@ -254,9 +254,11 @@ def test_neighbour_lists_memory_mapped(similarity: Any, tmp_path: Path, monkeypa
         ([[1], [5]], [[1.0], [1.0]], "indices name point 5 (row 1, position 0), but there are only 2 rows; "
                                      "ids must "
          "lie in 0 to 1, or be negative for a neighbour that was not found."),
-        ([[1], [0]], [[1.0], [np.nan]], "Among the distances are 1 that are NaN or -inf in rows 0 to 1; "
+        ([[1], [0]], [[1.0], [np.nan]], "Among the distances of rows 0 to 1 are 1 that are NaN or -inf; "
                                         "the first is "
-         "nan, in row 1 at position 0, for the id 0. Where no neighbour was found give the id -1."),
+         "nan, in row 1 at position 0, for the id 0. Where no neighbour was found give the id -1. (usearch "
+         "fills short lists with key 0 and NaN: only as many entries of a row as its `counts` says are "
+         "neighbours.)"),
     ],
 )  # fmt: skip
 def test_wrong_neighbour_lists(indices: Any, distances: Any, text: str, tmp_path: Path) -> None:
@@ -506,15 +508,15 @@ def test_what_is_not_installed(package: str, name: str, text: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"top_k": 0}, "top_k=0; a whole number of at least 1 is needed, or None."),
-        ({"min_similarity": np.nan}, "min_similarity=nan; a finite number is needed, or None."),
-        ({"order": "xyz"}, "order='xyz'; 'rcm' is needed, or an array of point numbers."),
+        ({"top_k": 0}, "top_k=0; it must be at least 1, a whole number, or None."),
+        ({"min_similarity": np.nan}, "min_similarity=nan; it must be a finite number, or None."),
+        ({"order": "xyz"}, "order='xyz'; it must be 'rcm', or an array of point numbers."),
         ({"order": [0, 0, 1]}, "order does not name each of the 3 points once; a permutation of 0 to 2 is "
                                "needed."),
         ({"order": [0, 1]}, "order has dtype int64 and shape (2,); the number of every point, once, is "
                             "needed: whole "
          "numbers of shape (3,)."),
-        ({"dtype": "int8"}, "dtype='int8'; float32 or float64 is needed."),
+        ({"dtype": "int8"}, "dtype='int8'; it must be float32 or float64."),
         ({"column": 3}, "column=3 is for edge lists; the source is none."),
         ({"similarity": "d"}, "similarity='d'; one of '-d', '-d**2', '1-d' is needed, or a function."),
     ],
@@ -640,7 +642,7 @@ def counted(function):
         return function(*arguments, **options)
     return called
 zarr_writer._GrowingArray.finish = counted(zarr_writer._GrowingArray.finish)
-atomic_files.flush = counted(atomic_files.flush)
+atomic_files._flush = counted(atomic_files._flush)
 atomic_files._put = counted(atomic_files._put)
 """
 

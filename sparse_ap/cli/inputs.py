@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +11,10 @@ import scipy.sparse
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import StoredGraph, from_knn, open_graph
-from sparse_ap.storage.atomic_files import replacing, require_archive, require_folder
+from sparse_ap.graphs.npz import damage_told, read_npz
+from sparse_ap.storage.atomic_files import replacing, require_folder
 
 __all__ = ["load_graph", "read_points", "require_writable_graph", "save_graph"]
-
-# The exceptions that numpy, scipy and zipfile raise for corrupted or foreign files.
-_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
-    RuntimeError, OverflowError, MemoryError, RuntimeWarning, np.exceptions.ComplexWarning,
-)  # fmt: skip
 
 
 def load_graph(path: Path, similarity: str | None) -> scipy.sparse.csr_array | StoredGraph:
@@ -51,19 +41,11 @@ def load_graph(path: Path, similarity: str | None) -> scipy.sparse.csr_array | S
         raise InvalidInputError(
             f"{path} ends in {path.suffix!r}; graphs are read from .npz files and zarr folders."
         )
-    with _damage_told(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        names = set(arrays.files)
-        lists = {name: arrays[name] for name in ("indices", "distances") if {"indices", "distances"} <= names}
-        matrix = None if lists or not {"format", "shape", "data"} <= names else scipy.sparse.load_npz(path)
-    if lists:
-        return from_knn(**lists, similarity=similarity or "-d")
+    graph = read_npz(path)
+    if isinstance(graph, tuple):
+        return from_knn(*graph, similarity=similarity or "-d")
     _require_no_conversion(path, similarity)
-    if matrix is not None:
-        return matrix
-    raise InvalidInputError(
-        f"{path} holds the arrays {', '.join(sorted(names)) or '(none)'}; needed is a sparse matrix as "
-        "scipy.sparse.save_npz writes it, or neighbour lists: the arrays 'indices' and 'distances'."
-    )
+    return graph
 
 
 def _require_no_conversion(path: Path, similarity: str | None) -> None:
@@ -72,23 +54,6 @@ def _require_no_conversion(path: Path, similarity: str | None) -> None:
             f"{path} holds no distances, but how to turn them into similarities was given: {similarity!r}. "
             "That is for neighbour lists, the arrays 'indices' and 'distances'; leave it out."
         )
-
-
-@contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
-    """Turn the errors of numpy, scipy and zipfile about a damaged file into an `InvalidInputError`."""
-    if path.suffix == ".npz":
-        require_archive(path)
-    try:
-        with warnings.catch_warnings():
-            # scipy would take complex positions, or NaN, for whole numbers, with a warning only.
-            warnings.simplefilter("error", np.exceptions.ComplexWarning)
-            warnings.simplefilter("error", RuntimeWarning)
-            yield
-    except _DAMAGE as error:
-        raise InvalidInputError(
-            f"{path} is no {path.suffix} file, or a damaged one ({error}). Write it again."
-        ) from error
 
 
 def read_points(path: Path) -> Any:
@@ -101,7 +66,7 @@ def read_points(path: Path) -> Any:
     """
     if path.suffix not in (".npy", ".npz"):
         raise InvalidInputError(f"{path} ends in {path.suffix!r}; points are read from .npy or .npz files.")
-    with _damage_told(path):
+    with damage_told(path):
         if path.suffix == ".npy":
             # Mapped, since the table of points may be the largest object of the command.
             return np.lib.format.open_memmap(path, mode="r")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.clustering.tree import Cut, Hierarchy, cut_columns
-from sparse_ap.errors import InvalidInputError, MissingDependencyError
+from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
@@ -64,8 +64,7 @@ def require_writable(path: Path) -> None:
         )
     require_folder(path)
     if path.suffix == ".parquet":
-        # A missing package is reported before the run.
-        _parquet()
+        _arrow()
 
 
 def write_clustering(clustering: Clustering, path: Path, ids: NDArray[Any] | None = None) -> None:
@@ -133,7 +132,7 @@ def _write_csv(result: _Result, path: Path) -> None:
 
 
 def _write_parquet(result: _Result, path: Path) -> None:
-    arrow, parquet = _parquet()
+    arrow, parquet = _arrow()
     tables = (arrow.table(piece) for piece in _pieces(result))
     first = next(tables)
     with parquet.ParquetWriter(path, first.schema) as writer:
@@ -164,13 +163,8 @@ def _write_zarr(result: _Result, path: Path) -> None:
     group.attrs.update(result.attributes)
 
 
-def _parquet() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingDependencyError.of("Writing .parquet", "pyarrow", "parquet") from error
-    return pyarrow, pyarrow.parquet
+def _arrow() -> list[Any]:
+    return optional_modules("Writing .parquet", "parquet", "pyarrow", "pyarrow.parquet")
 
 
 _WRITERS: dict[str, Callable[[_Result, Path], None]] = {

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from sparse_ap.arguments import is_positive_integer, require
+from sparse_ap.arguments import require_count
 from sparse_ap.cli.anndata import level_columns, write_levels
 from sparse_ap.cli.inputs import load_graph
 from sparse_ap.cli.options import (
@@ -86,7 +86,7 @@ def tree(
 ) -> None:  # fmt: skip
     """Cluster a graph, then its clusters, and so on."""
     for number in n_clusters:
-        require("n_clusters", number, is_positive_integer(number), "at least 1, a whole number")
+        require_count("n_clusters", number)
     columns = level_columns(str(obs), max_levels or _MOST_LEVELS, n_clusters)
     require_output(output, obs, columns, force, graph)
     opened = load_graph(graph, similarity)

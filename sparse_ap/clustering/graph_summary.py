@@ -12,11 +12,11 @@ from sparse_ap.clustering.input import loaded, open_executor, open_input
 from sparse_ap.clustering.preparation import examined
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import Resources, choose_plan
-from sparse_ap.execution.renumbering import matrix_of
 from sparse_ap.kernels.block import Float64Array, RowCut
 from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass, OutDegreePass, OutDegreeRows
 from sparse_ap.kernels.entry_statistics import EntryStatistics
 from sparse_ap.propagation.preferences import similarity_quantiles
+from sparse_ap.storage.csr import csr_graph
 from sparse_ap.storage.store import block_of
 
 __all__ = ["QUANTILES", "GraphSummary", "inspect_graph"]
@@ -111,7 +111,7 @@ def inspect_graph(
 def _count_components(blocked: BlockedGraph) -> int:
     if not blocked.n_points:
         return 0
-    graph = matrix_of(block_of(blocked.store, RowCut(0, blocked.n_points)))
+    graph = csr_graph(*block_of(blocked.store, RowCut(0, blocked.n_points)).csr)
     return int(connected_components(graph, directed=True, connection="weak")[0])
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import scipy.sparse
 
-from sparse_ap.arguments import is_positive_integer, require
+from sparse_ap.arguments import require, require_count
 from sparse_ap.clustering.affinity_propagation import clustered, warn_of
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.clustering.input import local_problem
@@ -160,10 +160,7 @@ def _levels(
 def _check_levels(level_preference: object, max_levels: object) -> None:
     positive = isinstance(level_preference, Real) and 0 < float(level_preference) < np.inf
     require("level_preference", level_preference, positive, "a number above 0: a multiple of the median")
-    if max_levels is not None:
-        require(
-            "max_levels", max_levels, is_positive_integer(max_levels), "at least 1, a whole number, or None"
-        )
+    require_count("max_levels", max_levels, or_none=True)
 
 
 def _require_clustering(clustering: object) -> None:

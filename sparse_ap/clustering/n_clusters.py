@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from sparse_ap.arguments import is_positive_integer, require
+from sparse_ap.arguments import require_count
 from sparse_ap.clustering.continuation import (
     Continuation,
     Solution,
@@ -49,7 +49,7 @@ def options_for(n_clusters: object, options: Options) -> Options:
     InvalidInputError
         The number is not a positive integer, or another option contradicts it.
     """
-    require("n_clusters", n_clusters, is_positive_integer(n_clusters), "at least 1, a whole number")
+    require_count("n_clusters", n_clusters)
     preference, scheme, refine = options.preference, options.scheme, options.refine
     given = f"n_clusters={n_clusters} (--n-clusters) was given"
     if preference is not None and np.ndim(preference) > 0:

@@ -11,12 +11,12 @@ from sparse_ap.clustering.input import executed, renumbered
 from sparse_ap.errors import InvalidInputError, warn_of_positive_similarities
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import InputGraph
-from sparse_ap.execution.renumbering import locality_order
 from sparse_ap.kernels.block import Float64Array, RowCut
 from sparse_ap.kernels.entry_statistics import EntryStatistics, StatisticsPass
 from sparse_ap.propagation.preferences import require_kept_edges, resolve_preference
 from sparse_ap.propagation.problem import Problem, summarise_edges
 from sparse_ap.propagation.settings import Options
+from sparse_ap.storage.csr import locality_order
 from sparse_ap.storage.store import block_of
 from sparse_ap.storage.validation import as_float
 
@@ -58,7 +58,7 @@ def prepared(
     require_kept_edges(preferences, graph.store.origin)
     user_id = graph.store.origin.order
     if renumber:
-        order = locality_order(block_of(graph.store, RowCut(0, graph.n_points)))
+        order = locality_order(*block_of(graph.store, RowCut(0, graph.n_points)).csr[:2])
         graph = renumbered(graph, order)
         row_best = row_best[order]
         user_id = order if user_id is None else user_id[order]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import scipy.sparse
 
-from sparse_ap.arguments import is_positive_integer, require
+from sparse_ap.arguments import require_count
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.propagation.result import Clustering
@@ -136,7 +136,7 @@ class Hierarchy:
 
     def nearest_level(self, n_clusters: int) -> int:
         """Return the level whose number of clusters has the smallest ratio to this one; of two, the finer."""
-        _require_number(n_clusters)
+        require_count("n_clusters", n_clusters)
         return int(np.abs(np.log(np.maximum(1, self.n_clusters) / n_clusters)).argmin())
 
     def cut(self, n_clusters: int) -> Cut:
@@ -171,7 +171,7 @@ class Hierarchy:
         InvalidInputError
             The finest level has fewer clusters, or no clustering with so few was found.
         """
-        _require_number(n_clusters)
+        require_count("n_clusters", n_clusters)
         n_clusters, counts = int(n_clusters), self.n_clusters
         if n_clusters > counts[0]:
             raise InvalidInputError(
@@ -283,10 +283,6 @@ def _part(arrays: Mapping[str, Any], level: int) -> dict[str, Any]:
 
 def _graph_in(part: Mapping[str, Any]) -> scipy.sparse.csr_array:
     return csr_graph(*(part[f"graph.{name}"] for name in _GRAPH_ARRAYS))
-
-
-def _require_number(n_clusters: object) -> None:
-    require("n_clusters", n_clusters, is_positive_integer(n_clusters), "at least 1, a whole number")
 
 
 def column_names(level: str, clusters: str, n_levels: int, numbers: Iterable[int]) -> list[str]:

@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numba
 import numpy as np
-import scipy.sparse
-from numpy.typing import NDArray
 
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array
-from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import Columns, PlainPass
+from sparse_ap.storage.csr import inverse
 
-__all__ = ["ReorderingPass", "locality_order", "matrix_of", "reordered"]
-
-
-def locality_order(graph: Block) -> Int32Array:
-    """Return the points in reverse Cuthill-McKee order: entry j is the point with the new number j.
-
-    ``graph`` is one block with all rows. Its pattern is treated as symmetric: for directed k-NN graphs the
-    order is as good as that of the symmetrised graph, at a fifteenth of the memory.
-    """
-    # Here, since only large graphs are renumbered, and scipy's algorithms on graphs bring along its solvers.
-    from scipy.sparse.csgraph import reverse_cuthill_mckee
-
-    if not graph.n_points:
-        return np.empty(0, np.int32)  # which scipy refuses
-    return np.asarray(reverse_cuthill_mckee(matrix_of(graph), symmetric_mode=True), np.int32)
-
-
-def matrix_of(graph: Block) -> scipy.sparse.csr_array:
-    """Return a block with all rows as a scipy matrix that shares its edges."""
-    indptr: NDArray[Any] = graph.indptr
-    # With index arrays of different types, scipy would copy and widen both.
-    if indptr[-1] <= np.iinfo(np.int32).max:
-        indptr = indptr.astype(np.int32)
-    n = graph.n_points
-    return scipy.sparse.csr_array((graph.data, graph.indices, indptr), shape=(n, n))
+__all__ = ["ReorderingPass", "reordered"]
 
 
 def reordered(graph: BlockedGraph, order: Int32Array) -> tuple[Int64Array, Int32Array, FloatArray]:
     """Return the CSR arrays of the graph with point ``order[j]`` numbered j, rows by falling similarity."""
-    # The inverse of order: the new number of each old point.
-    new_number = np.empty_like(order)
-    new_number[order] = np.arange(len(order), dtype=np.int32)
+    new_number = inverse(order)
     indptr = np.zeros(len(order) + 1, np.int64)
     np.cumsum(np.diff(graph.store.indptr)[order], out=indptr[1:])
     copy = ReorderingPass(
@@ -64,7 +37,7 @@ _SHORT_ROW = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReorderingPass:
+class ReorderingPass(PlainPass):
     """Write every row to its new place, its columns renumbered and its edges sorted by falling similarity.
 
     In a sorted row the positive responsibilities come first. The sweep's branch on their sign then changes
@@ -83,22 +56,10 @@ class ReorderingPass:
     indices: Int32Array
     data: FloatArray
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ()
-    writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[int] = 0  # no tally
-
     def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> int:
         """Copy one block's rows."""
         _copy_rows(
-            block.indptr,
-            block.indices,
-            block.data,
-            block.rows.of(self.new_number),
-            self.new_number,
-            self.indptr,
-            self.indices,
-            self.data,
+            *block.csr, block.rows.of(self.new_number), self.new_number, self.indptr, self.indices, self.data
         )
         return 0
 

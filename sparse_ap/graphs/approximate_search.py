@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from sparse_ap.errors import InvalidInputError, MissingDependencyError
+from sparse_ap.arguments import progress_bar
+from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.graphs.metrics import Neighbours, PointLayout
 
 __all__ = ["approximate", "interruptible", "require_index", "require_usearch"]
@@ -32,11 +32,7 @@ def require_usearch(purpose: str) -> Any:
     MissingDependencyError
         usearch is not installed.
     """
-    try:
-        import usearch.index
-    except ImportError as error:
-        raise MissingDependencyError.of(purpose, "usearch", "knn") from error
-    return usearch.index
+    return optional_modules(purpose, "knn", "usearch.index")[0]
 
 
 @contextmanager
@@ -81,12 +77,7 @@ def approximate(
     index = _index(metric, layout.rows(points[:1]).shape[1], n, n_neighbors + 1)
     # One more neighbour than wanted, since each point finds itself too.
     found = Neighbours(np.full((n, n_neighbors + 1), -1, np.int32), np.full((n, n_neighbors + 1), np.nan))
-    with (
-        interruptible(),
-        tqdm(
-            total=2 * n, desc="neighbours", unit="step", leave=False, disable=None if verbose else True
-        ) as bar,
-    ):
+    with interruptible(), progress_bar(verbose, 2 * n, "neighbours", unit="step") as bar:
         for start in range(0, n, _ROWS_AT_A_TIME):
             ids = order[start : start + _ROWS_AT_A_TIME]
             # One thread: the index depends on the order of insertion.

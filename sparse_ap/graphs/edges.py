@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numba
 import numpy as np
 import scipy.sparse
+from numpy.typing import NDArray
 
+from sparse_ap.arguments import require, require_count
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.kernels.block import Int64Array
 from sparse_ap.storage.csr import csr_graph
 from sparse_ap.storage.memory import MemoryStore
+from sparse_ap.storage.validation import require_ids
 
-__all__ = ["keep_top_k", "symmetrise", "top_k"]
+__all__ = ["keep_top_k", "largest_of_rows", "symmetrise", "top_k"]
 
 
 def symmetrise(similarity: Any, *, how: str = "max") -> scipy.sparse.csr_array:
@@ -49,8 +52,7 @@ def symmetrise(similarity: Any, *, how: str = "max") -> scipy.sparse.csr_array:
     >>> sparse_ap.graphs.symmetrise(graph, how="min").nnz
     2
     """
-    if how not in ("max", "min"):
-        raise InvalidInputError(f"how={how!r}; it must be 'max' or 'min'.")
+    require("how", how, how in ("max", "min"), "'max' or 'min'")
     there = _canonical(similarity)
     # Rows of the transpose are sorted as well, which the merge below relies on.
     back = there.T.tocsr()
@@ -93,14 +95,20 @@ def top_k(similarity: Any, k: int) -> scipy.sparse.csr_array:
            [-1.,  0.,  0.],
            [ 0., -1.,  0.]])
     """
-    if not isinstance(k, Integral) or k < 1:
-        raise InvalidInputError(f"k={k!r}; a whole number of at least 1 is needed.")
+    require_count("k", k)
     graph = _canonical(similarity)
-    indptr = np.zeros(len(graph.indptr), np.int64)
-    np.cumsum(np.minimum(np.diff(graph.indptr), k), out=indptr[1:])
-    indices, data = np.empty(indptr[-1], graph.indices.dtype), np.empty(indptr[-1], graph.data.dtype)
-    keep_top_k(graph.indptr, graph.indices, graph.data, indptr, indices, data)
-    return csr_graph(indptr, indices, data)
+    return csr_graph(*largest_of_rows(graph.indptr, graph.indices, graph.data, k))
+
+
+def largest_of_rows(
+    indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any], k: int
+) -> tuple[Int64Array, NDArray[Any], NDArray[Any]]:
+    """Return the three arrays of a canonical graph with each row's ``k`` largest similarities."""
+    to_indptr = np.zeros(len(indptr), np.int64)
+    np.cumsum(np.minimum(np.diff(indptr), k), out=to_indptr[1:])
+    to_indices, to_data = np.empty(to_indptr[-1], indices.dtype), np.empty(to_indptr[-1], data.dtype)
+    keep_top_k(indptr, indices, data, to_indptr, to_indices, to_data)
+    return to_indptr, to_indices, to_data
 
 
 def _canonical(similarity: Any) -> scipy.sparse.csr_array:
@@ -111,13 +119,7 @@ def _canonical(similarity: Any) -> scipy.sparse.csr_array:
             "dense matrix S there are numpy.maximum(S, S.T), numpy.minimum(S, S.T) and numpy.partition."
         )
     store = MemoryStore.from_sparse(similarity)
-    n = len(store.indptr) - 1
-    wrong = np.flatnonzero((store.indices < 0) | (store.indices >= n))
-    if len(wrong):
-        raise InvalidInputError(
-            f"Column id {store.indices[wrong[0]]} is no point of a graph of {n}; ids must lie in 0 to "
-            f"{n - 1}."
-        )
+    require_ids("Column", store.indices, len(store.indptr) - 1)
     n_nan = np.count_nonzero(np.isnan(store.data))
     if n_nan:
         raise InvalidInputError(

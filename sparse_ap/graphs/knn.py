@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
-from sparse_ap.arguments import seed_of, usable_threads
+from sparse_ap.arguments import is_positive_integer, require, seed_of, usable_threads
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.approximate_search import approximate, require_index
 from sparse_ap.graphs.distances import Similarity, similarity_function
@@ -86,7 +85,9 @@ def knn_graph(
            [ 0., -4.,  0.]], dtype=float32)
     """
     points = checked_points(X, checked_metric(metric))
-    _require_neighbours(n_neighbors, len(points))
+    n, right = len(points), is_positive_integer(n_neighbors) and n_neighbors < len(points)
+    needed = f"a whole number from 1 to {n - 1} for {n} points: a point is not its own neighbour"
+    require("n_neighbors", n_neighbors, right, needed)
     chosen = _default_similarity(metric) if similarity is None else similarity
     similarity_function(chosen)
     n_threads, seed = usable_threads(n_jobs), seed_of(random_state)
@@ -113,14 +114,6 @@ def search_for(points: NDArray[Any], metric: str) -> str:
     if metric in MINKOWSKI and n_features <= _TREE_FEATURES:
         return "k-d tree"
     return "all pairs" if n <= _EXACT_POINTS else "approximate"
-
-
-def _require_neighbours(n_neighbors: int, n: int) -> None:
-    if not isinstance(n_neighbors, Integral) or not 1 <= n_neighbors < n:
-        raise InvalidInputError(
-            f"n_neighbors={n_neighbors} for {n} points; it must be a whole number from 1 to {n - 1}, since a "
-            "point is not its own neighbour."
-        )
 
 
 def _as_float32(distances: FloatArray) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -11,25 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.distances import Similarity, similarities_of, similarity_dtype, similarity_function
-from sparse_ap.kernels.block import BoolArray, FloatArray, Int64Array
+from sparse_ap.kernels.block import BoolArray, FloatArray, Int32Array, Int64Array, RowCut
 from sparse_ap.storage.csr import csr_graph, index_type
 
-__all__ = [
-    "ROWS_LOOKED_AT",
-    "check_pair",
-    "edges_of_rows",
-    "from_knn",
-    "require_no_inner_products",
-    "slabs",
-    "table",
-]
+__all__ = ["checked_lists", "edges_by_rows", "from_knn", "look_at_some_rows"]
 
 # Entries processed at a time, so that no temporary array is as large as the tables.
 _ENTRIES_AT_A_TIME = 2**20
 
 # Lists count as inner products if this share of the examined rows falls, and at least so many rows: fewer
 # could fall by chance, as half of all unsorted rows of two entries do.
-ROWS_LOOKED_AT = 1000
+_ROWS_LOOKED_AT = 1000
 _FALLING_SHARE = 0.95
 _FALLING_ROWS = 30
 
@@ -75,27 +67,39 @@ def from_knn(
            [-0.5,  0. ,  0. ],
            [ 0. , -2. ,  0. ]])
     """
-    ids, d = table(indices, "indices"), table(distances, "distances")
-    check_pair(ids, d)
-    similarity_function(similarity)
-    kept = _edges_among(ids, d)
-    indptr = np.zeros(len(ids) + 1, np.int64)
-    np.cumsum(np.count_nonzero(kept, axis=1), out=indptr[1:])
-    columns, values = _gather(ids, d, kept, indptr)
-    _require_numbers(values, ids, kept, indptr)
+    ids, d = checked_lists(indices, distances, similarity)
+    n = len(ids)
+    indptr = np.zeros(n + 1, np.int64)
+    # What is not filled of these takes address space, not memory.
+    columns = np.empty(ids.size, index_type(n, ids.size))
+    values: FloatArray = np.empty(ids.size, similarity_dtype(d.dtype))
+    for rows, begin, some_columns, some_values in edges_by_rows(ids, d):
+        indptr[rows.start : rows.stop + 1] = indptr[rows.start] + begin
+        edges = slice(indptr[rows.start], indptr[rows.stop])
+        columns[edges], values[edges] = some_columns, some_values
+    values = values[: indptr[-1]]
     if not callable(similarity):
-        require_no_inner_products(values, indptr)
-    return csr_graph(indptr, columns, similarities_of(values, similarity))
+        _require_no_inner_products(values, indptr)
+    return csr_graph(indptr, columns[: indptr[-1]], similarities_of(values, similarity))
 
 
-def table(values: ArrayLike, what: str) -> NDArray[Any]:
-    """Return rows of neighbours as a table; ``what`` names them in the message.
+def checked_lists(
+    indices: ArrayLike, distances: ArrayLike, similarity: Similarity
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return neighbour lists as two tables of one shape; their entries are checked as they are read.
 
     Raises
     ------
     InvalidInputError
-        The rows differ in length.
+        They are no such tables, or ``similarity`` is not known.
     """
+    ids, d = _table(indices, "indices"), _table(distances, "distances")
+    _check_pair(ids, d)
+    similarity_function(similarity)
+    return ids, d
+
+
+def _table(values: ArrayLike, what: str) -> NDArray[Any]:
     try:
         return np.asarray(values)
     except ValueError as error:
@@ -105,14 +109,7 @@ def table(values: ArrayLike, what: str) -> NDArray[Any]:
         ) from error
 
 
-def check_pair(ids: NDArray[Any], distances: NDArray[Any]) -> None:
-    """Refuse tables of ids and distances that do not match.
-
-    Raises
-    ------
-    InvalidInputError
-        Their shapes differ, or a dtype is wrong.
-    """
+def _check_pair(ids: NDArray[Any], distances: NDArray[Any]) -> None:
     if ids.ndim != 2 or ids.shape != distances.shape:
         raise InvalidInputError(
             f"indices have shape {ids.shape} and distances {distances.shape}; two tables of the same shape "
@@ -127,23 +124,44 @@ def check_pair(ids: NDArray[Any], distances: NDArray[Any]) -> None:
         raise InvalidInputError(f"distances have dtype {distances.dtype}; real numbers are needed.")
 
 
-def slabs(n: int, k: int) -> Iterator[slice]:
-    """Yield ranges of rows with about a million entries each, for ``n`` rows of ``k`` entries."""
-    step = max(1, _ENTRIES_AT_A_TIME // max(k, 1))
-    return (slice(start, start + step) for start in range(0, n, step))
+class _RowEdges(NamedTuple):
+    """The edges of consecutive rows; ``indptr`` counts from 0."""
+
+    rows: RowCut
+    indptr: Int64Array
+    columns: Int32Array
+    distances: FloatArray
 
 
-def _edges_among(ids: NDArray[Any], distances: NDArray[Any]) -> BoolArray:
-    """Return which entries are edges; refuse ids that are not points'."""
+def edges_by_rows(ids: NDArray[Any], distances: NDArray[Any]) -> Iterator[_RowEdges]:
+    """Yield the edges of all rows, of about a million entries at a time.
+
+    Raises
+    ------
+    InvalidInputError
+        An id is no point, or a distance is no number.
+    """
     n, k = ids.shape
-    kept = np.empty((n, k), np.bool_)
-    for rows in slabs(n, k):
-        kept[rows] = edges_of_rows(ids[rows], distances[rows], np.arange(rows.start, min(rows.stop, n)), n)
-    return kept
+    step = max(1, _ENTRIES_AT_A_TIME // max(k, 1))
+    for start in range(0, n, step):
+        rows = RowCut(start, min(start + step, n))
+        yield _RowEdges(rows, *_edges_of(ids, distances, np.arange(*rows)))
 
 
-def edges_of_rows(ids: NDArray[Any], distances: NDArray[Any], rows: Int64Array, n: int) -> BoolArray:
-    """Return which entries of some rows are edges of a graph of ``n`` points; refuse wrong ids."""
+def _edges_of(
+    ids: NDArray[Any], distances: NDArray[Any], rows: Int64Array
+) -> tuple[Int64Array, Int32Array, FloatArray]:
+    """Return indptr, columns and distances of some rows, without what says "not found" or is infinite."""
+    some, values = ids[rows], distances[rows]
+    kept = _edges_among(some, values, rows, len(ids))
+    _require_numbers(some, values, kept, rows)
+    indptr = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(np.count_nonzero(kept, axis=1), out=indptr[1:])
+    return indptr, some[kept].astype(np.int32), values[kept].astype(similarity_dtype(distances.dtype))
+
+
+def _edges_among(ids: NDArray[Any], distances: NDArray[Any], rows: Int64Array, n: int) -> BoolArray:
+    """Mark the entries of some rows that are edges of a graph of ``n`` points, and check their ids."""
     largest = np.iinfo(ids.dtype).max
     # Mixed with uint64, int64 would be compared as float64, which rounds large ids.
     itself = rows.astype(np.uint64 if ids.dtype == np.uint64 else np.int64)[:, None]
@@ -152,56 +170,43 @@ def edges_of_rows(ids: NDArray[Any], distances: NDArray[Any], rows: Int64Array, 
     edges &= distances != np.inf
     if largest >= n:
         edges &= ids != largest
-        _require_points(ids, edges & (ids >= n), int(rows[0]) if len(rows) else 0, n)
+        wrong = edges & (ids >= n)
+        if wrong.any():
+            row, position = np.argwhere(wrong)[0]
+            raise InvalidInputError(
+                f"indices name point {ids[row, position]} (row {rows[row]}, position {position}), but there "
+                f"are only {n} rows; ids must lie in 0 to {n - 1}, or be negative for a neighbour that was "
+                "not found."
+            )
     return edges
 
 
-def _require_points(ids: NDArray[Any], wrong: BoolArray, first_row: int, n: int) -> None:
+def _require_numbers(ids: NDArray[Any], values: NDArray[Any], kept: BoolArray, rows: Int64Array) -> None:
+    wrong = kept & ~(values > -np.inf)
     if wrong.any():
         row, position = np.argwhere(wrong)[0]
         raise InvalidInputError(
-            f"indices name point {ids[row, position]} (row {first_row + row}, position {position}), but "
-            f"there are only {n} rows; ids must lie in 0 to {n - 1}, or be negative for a neighbour that was "
-            "not found."
+            f"Among the distances of rows {rows[0]} to {rows[-1]} are {np.count_nonzero(wrong)} that are NaN "
+            f"or -inf; the first is {values[row, position]}, in row {rows[row]} at position {position}, for "
+            f"the id {ids[row, position]}. Where no neighbour was found give the id -1. (usearch fills short "
+            "lists with key 0 and NaN: only as many entries of a row as its `counts` says are neighbours.)"
         )
 
 
-def _gather(
-    ids: NDArray[Any], distances: NDArray[Any], kept: BoolArray, indptr: Int64Array
-) -> tuple[NDArray[Any], FloatArray]:
-    """Return the ids and the distances of the edges, row by row."""
-    n, k = ids.shape
-    n_edges = int(indptr[-1])
-    # Filled slab by slab: a single boolean index would need temporaries as large as the tables.
-    columns = np.empty(n_edges, index_type(n, n_edges))
-    values: FloatArray = np.empty(n_edges, similarity_dtype(distances.dtype))
-    for rows in slabs(n, k):
-        edges = slice(indptr[rows.start], indptr[min(rows.stop, n)])
-        columns[edges] = ids[rows][kept[rows]]
-        values[edges] = distances[rows][kept[rows]]
-    return columns, values
+def look_at_some_rows(ids: NDArray[Any], distances: NDArray[Any]) -> None:
+    """Refuse lists that look like inner products, before any is converted."""
+    rows = np.unique(_looked_at(len(ids)))
+    indptr, _, values = _edges_of(ids, distances, rows)
+    _require_no_inner_products(values, indptr)
 
 
-def _require_numbers(values: FloatArray, ids: NDArray[Any], kept: BoolArray, indptr: Int64Array) -> None:
-    wrong = ~(values > -np.inf)
-    if not wrong.any():
-        return
-    edge = int(np.argmax(wrong))
-    row = int(np.searchsorted(indptr, edge, side="right")) - 1
-    position = np.flatnonzero(kept[row])[edge - indptr[row]]
-    raise InvalidInputError(
-        f"Of the distances {np.count_nonzero(wrong)} are NaN or -inf; the first is {values[edge]}, in row "
-        f"{row} at position {position}, for the id {ids[row, position]}. Where no neighbour was found give "
-        "the id -1. (usearch fills short lists with key 0 and NaN: only as many entries of a row as its "
-        "`counts` says are neighbours.)"
-    )
+def _looked_at(n_rows: int) -> Int64Array:
+    return np.linspace(0, max(0, n_rows - 1), min(n_rows, _ROWS_LOOKED_AT)).astype(np.int64)
 
 
-def require_no_inner_products(values: FloatArray, indptr: Int64Array) -> None:
-    """Refuse lists in which nearly all rows fall, as inner products listed nearest first do."""
-    n_points = len(indptr) - 1
-    looked_at = np.linspace(0, n_points - 1, min(n_points, ROWS_LOOKED_AT)).astype(np.int64)
-    steps = [np.diff(values[indptr[row] : indptr[row + 1]]) for row in looked_at]
+def _require_no_inner_products(values: FloatArray, indptr: Int64Array) -> None:
+    """Refuse lists that nearly all fall: their nearest neighbour has the largest value."""
+    steps = [np.diff(values[indptr[row] : indptr[row + 1]]) for row in _looked_at(len(indptr) - 1)]
     # Rows of equal values say nothing about the direction.
     uneven = [row for row in steps if row.any()]
     n_falling = sum(row.max() <= 0 for row in uneven)

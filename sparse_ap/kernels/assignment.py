@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, BoolArray, FloatArray, Int32Array
-from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import BasePass, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 from sparse_ap.kernels.support_bound import PreferenceRows
 
@@ -64,49 +64,32 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationPass:
+class EvaluationPass(BasePass):
     """Evaluate an exemplar set without storing labels."""
 
     grid: Grid
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ("preference",)
-    writes: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def nothing(self) -> Evaluation:
-        """The evaluation of no points."""
-        return Evaluation()
+    reads = ("preference",)
+    nothing = Evaluation()
 
     def __call__(
         self, block: Block, vectors: ExemplarVectors, rows: PreferenceRows, columns: Columns
     ) -> Evaluation:
         """Evaluate one block's points."""
         return Evaluation(
-            *_evaluate(
-                block.rows.start,
-                block.indptr,
-                block.indices,
-                block.data,
-                vectors.exemplar,
-                rows.preference,
-                self.grid.shift,
-            )
+            *_evaluate(block.rows.start, *block.csr, vectors.exemplar, rows.preference, self.grid.shift)
         )
 
 
 @dataclass(frozen=True, slots=True)
-class AssignmentPass:
+class AssignmentPass(PlainPass):
     """Assign every point to its most similar exemplar; among equals, to the user's first."""
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ()
-    writes: ClassVar[tuple[str, ...]] = ("chosen", "similarity")
-    nothing: ClassVar[int] = 0  # no tally
+    writes = ("chosen", "similarity")
 
     def __call__(self, block: Block, vectors: RankedVectors, rows: AssignmentRows, columns: Columns) -> int:
         """Assign one block's points."""
-        _assign(block.rows.start, block.indptr, block.indices, block.data, *vectors, *rows)
+        _assign(block.rows.start, *block.csr, *vectors, *rows)
         return 0
 
 

@@ -54,6 +54,11 @@ class Block:
     data: FloatArray
 
     @property
+    def csr(self) -> tuple[Int64Array, Int32Array, FloatArray]:
+        """The three arrays, as kernels take them."""
+        return self.indptr, self.indices, self.data
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
         return self.indptr.nbytes + self.indices.nbytes + self.data.nbytes

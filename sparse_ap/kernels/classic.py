@@ -7,14 +7,14 @@ numbers for each edge, so the graph must be in memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block, Float64Array, FloatArray
-from sparse_ap.kernels.edge_pass import EXACT_SUM, ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 
 __all__ = ["ClassicRows", "ClassicSweep", "ClassicVectors", "Messages"]
@@ -57,7 +57,7 @@ class Messages(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ClassicSweep:
+class ClassicSweep(PlainPass):
     """The pass that updates every message once.
 
     The availabilities of a sweep need column totals, which are complete only when every row has been
@@ -69,18 +69,15 @@ class ClassicSweep:
     messages: Messages
     grid: Grid
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
-    reads: ClassVar[tuple[str, ...]] = ("preference", "support", "self_responsibility")
-    writes: ClassVar[tuple[str, ...]] = ("self_responsibility",)
-    nothing: ClassVar[int] = 0  # no tally
+    column_reductions = (EXACT_SUM,)
+    reads = ("preference", "support", "self_responsibility")
+    writes = ("self_responsibility",)
 
     def __call__(self, block: Block, vectors: ClassicVectors, rows: ClassicRows, columns: Columns) -> int:
         """Update the messages of one block's rows, and add positive responsibilities to the columns."""
         edges = slice(block.indptr[0], block.indptr[-1])
         _sweep(
-            block.indptr,
-            block.indices,
-            block.data,
+            *block.csr,
             vectors.total,
             rows,
             Messages(*(message[edges] for message in self.messages)),

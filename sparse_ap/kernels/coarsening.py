@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Block, BoolArray, Int32Array, Int64Array
-from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import BasePass, Columns
 
 __all__ = ["ClusterVectors", "CoarseningPass", "Links", "Pairs", "weights"]
 
@@ -163,7 +163,7 @@ def weights(block: Block) -> Int64Array:
 
 
 @dataclass(frozen=True, slots=True)
-class CoarseningPass:
+class CoarseningPass(BasePass):
     """Count the edges between clusters, or add up their weights.
 
     The counts are the tally, not columns, since they belong to pairs of clusters.
@@ -178,9 +178,6 @@ class CoarseningPass:
 
     nothing: Links
     weigh: Callable[[Block], Int64Array] | None = None
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ()
-    writes: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, block: Block, vectors: ClusterVectors, rows: tuple[()], columns: Columns) -> Links:
         """Count the edges of one block."""

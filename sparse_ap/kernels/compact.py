@@ -15,14 +15,14 @@ paper. docs/design/0004-kernel.md has the measurements.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block, Float64Array, FloatArray, Int32Array
-from sparse_ap.kernels.edge_pass import EXACT_SUM, ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 
 __all__ = ["DIAGONAL", "NOBODY", "CompactRows", "CompactSweep", "SweepVectors"]
@@ -102,7 +102,7 @@ class SweepWeights(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class CompactSweep:
+class CompactSweep(PlainPass):
     """The pass that updates every message once.
 
     Attributes
@@ -120,17 +120,14 @@ class CompactSweep:
     weight: float
     grid: Grid
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
-    reads: ClassVar[tuple[str, ...]] = ("preference", "support", "mean", "edge1", "delta1", "edge2", "delta2")
-    writes: ClassVar[tuple[str, ...]] = ("self_responsibility", "mean", "edge1", "delta1", "edge2", "delta2")
-    nothing: ClassVar[int] = 0  # no tally
+    column_reductions = (EXACT_SUM,)
+    reads = ("preference", "support", "mean", "edge1", "delta1", "edge2", "delta2")
+    writes = ("self_responsibility", "mean", "edge1", "delta1", "edge2", "delta2")
 
     def __call__(self, block: Block, vectors: SweepVectors, rows: CompactRows, columns: Columns) -> int:
         """Update one block's rows, and add the positive responsibilities to the columns."""
         _sweep(
-            block.indptr,
-            block.indices,
-            block.data,
+            *block.csr,
             vectors.total,
             rows,
             self._in_precision(block.data.dtype.type),

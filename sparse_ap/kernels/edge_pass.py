@@ -23,7 +23,17 @@ from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block
 
-__all__ = ["COUNT", "EXACT_SUM", "LARGEST", "ColumnReduction", "Columns", "Pass", "Tally"]
+__all__ = [
+    "COUNT",
+    "EXACT_SUM",
+    "LARGEST",
+    "BasePass",
+    "ColumnReduction",
+    "Columns",
+    "Pass",
+    "PlainPass",
+    "Tally",
+]
 
 Columns = tuple[NDArray[Any], ...]
 
@@ -70,10 +80,20 @@ TallyT = TypeVar("TallyT", bound=Tally, covariant=True)
 class Pass(Protocol[VectorsT, RowsT, TallyT]):
     """A pass: one reading of every edge (see the module)."""
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]]
-    #: Names of the rows that the pass reads and writes; rows that it only writes it fills completely.
-    reads: ClassVar[tuple[str, ...]]
-    writes: ClassVar[tuple[str, ...]]
+    @property
+    def column_reductions(self) -> tuple[ColumnReduction, ...]:
+        """How the shares of each array over the columns combine."""
+        ...
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the rows it reads."""
+        ...
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Names of the rows it writes; what it writes and does not read it writes in full."""
+        ...
 
     @property
     def nothing(self) -> TallyT:
@@ -83,3 +103,21 @@ class Pass(Protocol[VectorsT, RowsT, TallyT]):
     def __call__(self, block: Block, vectors: VectorsT, rows: RowsT, columns: Columns) -> TallyT:
         """Read one block: write its rows, add to the columns, and return its tally."""
         ...
+
+
+class BasePass:
+    """What a pass does unless its class says otherwise: it sees no rows and adds to no columns."""
+
+    __slots__ = ()
+
+    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ()
+
+
+class PlainPass(BasePass):
+    """A pass without a tally: it returns 0."""
+
+    __slots__ = ()
+
+    nothing: ClassVar[int] = 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, Float64Array, Int32Array
-from sparse_ap.kernels.edge_pass import COUNT, ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import COUNT, BasePass, Columns, PlainPass
 
 __all__ = ["BestRows", "EdgeSummaryPass", "EdgeTally", "OutDegreePass", "OutDegreeRows"]
 
@@ -50,17 +50,16 @@ class EdgeTally:
 
 
 @dataclass(frozen=True, slots=True)
-class EdgeSummaryPass:
+class EdgeSummaryPass(BasePass):
     """Find each point's largest similarity and in-degree, and a summary of all edges."""
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (COUNT,)
-    reads: ClassVar[tuple[str, ...]] = ()
-    writes: ClassVar[tuple[str, ...]] = ("best",)
-    nothing: ClassVar[EdgeTally] = EdgeTally()
+    column_reductions = (COUNT,)
+    writes = ("best",)
+    nothing = EdgeTally()
 
     def __call__(self, block: Block, vectors: tuple[()], rows: BestRows, columns: Columns) -> EdgeTally:
         """Summarise the edges of one block."""
-        reach = _extent(block.indptr, block.indices, block.data, rows.best, columns[0])
+        reach = _extent(*block.csr, rows.best, columns[0])
         # The bits are hashed, so the checksum sees every change of a similarity.
         bits = block.data.view(np.uint32 if block.data.itemsize == 4 else np.uint64)
         checksum = int(_checksum(block.rows.start, block.indptr, block.indices, bits))
@@ -103,13 +102,10 @@ class OutDegreeRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class OutDegreePass:
+class OutDegreePass(PlainPass):
     """Count the edges of each row, for stores whose ``indptr`` counts entries that are no edges too."""
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ()
-    writes: ClassVar[tuple[str, ...]] = ("degree",)
-    nothing: ClassVar[int] = 0  # no tally
+    writes = ("degree",)
 
     def __call__(self, block: Block, vectors: tuple[()], rows: OutDegreeRows, columns: Columns) -> int:
         """Count the edges of one block's rows."""

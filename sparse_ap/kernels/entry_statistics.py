@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block
-from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import BasePass, Columns
 
 __all__ = ["EntryStatistics", "StatisticsPass"]
 
 _NOWHERE = np.iinfo(np.int64).max
 # Number of counts among the fields of EntryStatistics; the fields after them are row numbers.
-_N_COUNTS = 10
+_N_COUNTS = 9
 
 
 @dataclass(frozen=True, slots=True)
 class EntryStatistics:
-    """Counts of the stored entries of a graph, by kind; the tally of `StatisticsPass`.
+    """What the stored entries of a graph are.
 
     Attributes
     ----------
-    n_entries, n_diagonal, n_duplicate, n_nan, n_plus_inf, n_minus_inf, n_outside : int
-        Numbers of entries: all; on the diagonal; repetitions of a pair; and, off the diagonal, NaN; +inf;
-        -inf (no edge); with a column id that is not a point's.
+    n_diagonal, n_duplicate, n_nan, n_plus_inf, n_minus_inf, n_outside : int
+        Stored entries on the diagonal; further entries of a pair stored already; and off the
+        diagonal not a number; +inf; -inf (no edge); with a column id that is not a point's.
     n_alike_itself : int
-        Entries on the diagonal above 0, evidence that entries are not distances.
+        Entries on the diagonal above 0: no distances.
     n_nearest_first, n_best_first : int
-        Rows not sorted by column but by value: rising from 0, as lists of distances; or falling, as lists of
-        similarities.
+        Rows not in the order of their columns but of their values: rising from 0, as lists of distances
+        are; falling, as lists of similarities are.
     first_nan, first_infinite, first_outside : int
-        First row with an entry counted in ``n_nan``, ``n_plus_inf``, ``n_outside``.
+        The first row with an entry counted in ``n_nan``, ``n_plus_inf``, ``n_outside``.
     """
 
-    n_entries: int = 0
     n_diagonal: int = 0
     n_duplicate: int = 0
     n_nan: int = 0
@@ -64,25 +63,22 @@ class EntryStatistics:
 
 
 @dataclass(frozen=True, slots=True)
-class StatisticsPass:
+class StatisticsPass(BasePass):
     """Count the stored entries by kind."""
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ()
-    writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[EntryStatistics] = EntryStatistics()
+    nothing = EntryStatistics()
 
     def __call__(
         self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns
     ) -> EntryStatistics:
         """Count the entries of one block."""
-        counts, firsts = _look(block.rows.start, block.n_points, block.indptr, block.indices, block.data)
-        return EntryStatistics(len(block.data), *counts.tolist(), *firsts.tolist())
+        counts, firsts = _look(block.rows.start, block.n_points, *block.csr)
+        return EntryStatistics(*counts.tolist(), *firsts.tolist())
 
 
 @numba.njit(nogil=True, cache=True)
 def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tuple[Any, Any]:
-    # Positions in counts are those of the fields of EntryStatistics, from n_diagonal on.
+    # In the order of EntryStatistics.
     counts = np.zeros(9, np.int64)
     firsts = np.full(3, _NOWHERE)
     for row in range(len(indptr) - 1):

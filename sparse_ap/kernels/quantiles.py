@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block, Float64Array, Int64Array
-from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import BasePass, Columns
 
 __all__ = ["HistogramPass", "order_statistics", "quantiles"]
 
@@ -24,7 +24,7 @@ _BINS = 1 << _DIGIT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HistogramPass:
+class HistogramPass(BasePass):
     """Count the similarities by their next 16 bits, separately for each of some prefixes.
 
     Attributes
@@ -37,10 +37,6 @@ class HistogramPass:
 
     prefixes: NDArray[np.uint64]
     shift: int
-
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ()
-    writes: ClassVar[tuple[str, ...]] = ()
 
     @property
     def nothing(self) -> Int64Array:

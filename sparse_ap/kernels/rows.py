@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array
-from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import BasePass, Columns
 
 __all__ = ["CollectPass", "Collected", "canonical_block"]
 
@@ -35,7 +35,7 @@ def canonical_block(block: Block) -> Block:
     indptr = np.zeros(len(block.indptr), np.int64)
     indices = np.empty_like(block.indices)
     data = np.empty_like(block.data)
-    _normalise(block.rows.start, block.indptr, block.indices, block.data, indptr, indices, data)
+    _normalise(block.rows.start, *block.csr, indptr, indices, data)
     kept = indptr[-1]
     return replace(block, indptr=indptr, indices=indices[:kept], data=data[:kept])
 
@@ -100,13 +100,10 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True)
-class CollectPass:
+class CollectPass(BasePass):
     """Collect copies of all blocks."""
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ()
-    writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[Collected] = Collected()
+    nothing = Collected()
 
     def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> Collected:
         """Copy one block, since its reader may overwrite it."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, Float64Array
-from sparse_ap.kernels.edge_pass import EXACT_SUM, ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 
 __all__ = ["PreferenceRows", "SupportBoundPass"]
@@ -25,7 +25,7 @@ class PreferenceRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class SupportBoundPass:
+class SupportBoundPass(PlainPass):
     """Bound the total of every column, in whatever sweep.
 
     Off the diagonal r(i,k) <= s(i,k) - p_i in an undamped sweep, because i itself is always a rival of k,
@@ -35,10 +35,8 @@ class SupportBoundPass:
 
     grid: Grid
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
-    reads: ClassVar[tuple[str, ...]] = ("preference",)
-    writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[int] = 0  # no tally
+    column_reductions = (EXACT_SUM,)
+    reads = ("preference",)
 
     @classmethod
     def of(cls, largest: float, least_preference: float, max_in_degree: int) -> SupportBoundPass:
@@ -47,7 +45,7 @@ class SupportBoundPass:
 
     def __call__(self, block: Block, vectors: tuple[()], rows: PreferenceRows, columns: Columns) -> int:
         """Add the bounds along one block's edges."""
-        _bound(block.indptr, block.indices, block.data, rows.preference, self.grid.shift, columns[0])
+        _bound(*block.csr, rows.preference, self.grid.shift, columns[0])
         return 0
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.errors import InvalidInputError, MissingDependencyError
+from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.plotting.colours import ON_DARK, ON_LIGHT
 
 if TYPE_CHECKING:
@@ -28,10 +28,7 @@ __all__ = [
 
 def require_matplotlib(purpose: str) -> None:
     """Refuse to draw if matplotlib is not installed; ``purpose`` names the caller in the message."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError.of(purpose, "matplotlib", "plot") from error
+    optional_modules(purpose, "plot", "matplotlib")
 
 
 def new_axes() -> Axes:

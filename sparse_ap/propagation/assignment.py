@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from sparse_ap.kernels.assignment import AssignmentPass, AssignmentRows, RankedVectors
 from sparse_ap.kernels.block import Block, BoolArray, FloatArray, Int32Array
-from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM, ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 from sparse_ap.propagation.problem import Problem
 
@@ -97,7 +97,7 @@ class ChosenVectors(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class MedoidPass:
+class MedoidPass(PlainPass):
     """For each point k, add up s(i,k) over the members i of its cluster that have an edge to it.
 
     The second column counts those members: only a point that all others can reach may represent them.
@@ -112,23 +112,12 @@ class MedoidPass:
     grid: Grid
     floor: float
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM, COUNT)
-    reads: ClassVar[tuple[str, ...]] = ()
-    writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[int] = 0  # no tally
+    column_reductions = (EXACT_SUM, COUNT)
 
     def __call__(self, block: Block, vectors: ChosenVectors, rows: tuple[()], columns: Columns) -> int:
         """Add the similarities inside clusters of one block."""
         _add(
-            block.rows.start,
-            block.indptr,
-            block.indices,
-            block.data,
-            vectors.chosen,
-            self.floor,
-            self.grid.shift,
-            columns[0],
-            columns[1],
+            block.rows.start, *block.csr, vectors.chosen, self.floor, self.grid.shift, columns[0], columns[1]
         )
         return 0
 

@@ -7,11 +7,8 @@ then renamed. The newest two are kept.
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,17 +20,14 @@ from numpy.typing import NDArray
 
 from sparse_ap.errors import CheckpointError, RunInterrupted, warn
 from sparse_ap.propagation.result import SweepReport, history_in, history_table
-from sparse_ap.storage.atomic_files import flush, replacing
+from sparse_ap.storage.atomic_files import DAMAGE, replacing
 
 __all__ = ["Checkpoints", "NoCheckpoints", "Saved", "read_identity", "require_new"]
 
 _FORMAT_VERSION = 2
 # Two, so that a checkpoint remains if the newest one turns out damaged.
 _KEPT = 2
-# The exceptions of zip and numpy for files that are cut short or corrupted.
-_DAMAGE = (
-    OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+_DAMAGE = (OSError, *DAMAGE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,11 +208,6 @@ def _write(folder: Path, saved: Saved) -> None:
             history=history_table(saved.history),
             **saved.arrays,  # type: ignore[arg-type]
         )
-        # The content is on the disk before the file gets its name: a crash leaves no truncated checkpoint.
-        file.flush()
-        os.fsync(file.fileno())
-    # The new name is on the disk, too, before older checkpoints are removed.
-    flush(folder)
     for later in _files(folder):
         if later.name > path.name:
             later.unlink()  # was found damaged when the run began, and would hide the newer ones

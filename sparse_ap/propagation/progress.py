@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tqdm import tqdm
-
+from sparse_ap.arguments import progress_bar
 from sparse_ap.propagation.result import SweepReport
 
 __all__ = ["reading_progress", "sweep_progress"]
@@ -17,10 +16,7 @@ def sweep_progress(
     max_iter: int, callback: Callable[[SweepReport], object] | None, verbose: bool
 ) -> Iterator[Callable[[SweepReport], object]]:
     """Yield a function to call after each sweep, which moves a bar and calls the user's ``callback``."""
-    # disable=None: tqdm stays silent where standard error is no terminal.
-    with tqdm(
-        total=max_iter, desc="sweeps", unit="sweep", leave=False, disable=None if verbose else True
-    ) as bar:
+    with progress_bar(verbose, max_iter, "sweeps", unit="sweep") as bar:
 
         def told(report: SweepReport) -> None:
             bar.set_postfix_str(
@@ -38,7 +34,5 @@ def sweep_progress(
 @contextmanager
 def reading_progress(what: str, at_most: int, verbose: bool) -> Iterator[Callable[[], object]]:
     """Yield a function to call after each reading of the edges, which moves a bar."""
-    with tqdm(
-        total=at_most, desc=what, unit="reading", leave=False, disable=None if verbose else True
-    ) as bar:
+    with progress_bar(verbose, at_most, what, unit="reading") as bar:
         yield bar.update

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
-from sparse_ap.kernels.edge_pass import EXACT_SUM, ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 from sparse_ap.kernels.support_bound import PreferenceRows
 from sparse_ap.propagation.assignment import Assignment, assign
@@ -85,50 +85,39 @@ class NominationRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class RepairGainPass:
+class RepairGainPass(PlainPass):
     """For each uncovered point k, add up s(i,k) - p_i over the uncovered points i that gain by joining k."""
 
     grid: Grid
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
-    reads: ClassVar[tuple[str, ...]] = ("preference",)
-    writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[int] = 0  # no tally
+    column_reductions = (EXACT_SUM,)
+    reads = ("preference",)
 
     def __call__(
         self, block: Block, vectors: UncoveredVectors, rows: PreferenceRows, columns: Columns
     ) -> int:
         """Add the gains along one block's edges."""
         _add_gains(
-            block.rows.start,
-            block.indptr,
-            block.indices,
-            block.data,
-            vectors.uncovered,
-            rows.preference,
-            self.grid.shift,
-            columns[0],
+            block.rows.start, *block.csr, vectors.uncovered, rows.preference, self.grid.shift, columns[0]
         )
         return 0
 
 
 @dataclass(frozen=True, slots=True)
-class NominationPass:
+class NominationPass(PlainPass):
     """Let each uncovered point nominate the uncovered point, itself included, with the largest gain.
 
     Only points that it would gain by joining are eligible, besides itself; among equals the user's first.
     """
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ("preference",)
-    writes: ClassVar[tuple[str, ...]] = ("nominee",)
-    nothing: ClassVar[int] = 0  # no tally
+    reads = ("preference",)
+    writes = ("nominee",)
 
     def __call__(
         self, block: Block, vectors: NominationVectors, rows: NominationRows, columns: Columns
     ) -> int:
         """Write the nominees of one block's points."""
-        _nominate(block.rows.start, block.indptr, block.indices, block.data, vectors, rows)
+        _nominate(block.rows.start, *block.csr, vectors, rows)
         return 0
 
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, Float64Array, FloatArray
-from sparse_ap.kernels.edge_pass import EXACT_SUM, ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, exact_sum, grid_sum, on_grid
 from sparse_ap.propagation.problem import Problem, ceiling
 from sparse_ap.propagation.progress import reading_progress
@@ -163,7 +163,7 @@ class CoverRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class SmoothGainPass:
+class SmoothGainPass(PlainPass):
     """Add up h(s(i,k) - u_i) over the edges i→k that end at each point k.
 
     h is max(0, x) with the corner replaced by a parabola: (x + w)² / 4w for -w < x < w.
@@ -178,67 +178,43 @@ class SmoothGainPass:
     width: float
     grid: Grid
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
-    reads: ClassVar[tuple[str, ...]] = ("dual",)
-    writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[int] = 0  # no tally
+    column_reductions = (EXACT_SUM,)
+    reads = ("dual",)
 
     def __call__(self, block: Block, vectors: tuple[()], rows: DualRows, columns: Columns) -> int:
         """Add the smoothed gains along one block's edges."""
-        _add_smooth_gains(
-            block.indptr, block.indices, block.data, rows.dual, self.width, self.grid.shift, columns[0]
-        )
+        _add_smooth_gains(*block.csr, rows.dual, self.width, self.grid.shift, columns[0])
         return 0
 
 
 @dataclass(frozen=True, slots=True)
-class CoverPass:
+class CoverPass(PlainPass):
     """Add up h'(s(i,k) - u_i) times the openness of k over each row i; h is that of `SmoothGainPass`."""
 
     width: float
     grid: Grid
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ("dual",)
-    writes: ClassVar[tuple[str, ...]] = ("covered",)
-    nothing: ClassVar[int] = 0  # no tally
+    reads = ("dual",)
+    writes = ("covered",)
 
     def __call__(self, block: Block, vectors: OpenVectors, rows: CoverRows, columns: Columns) -> int:
         """Write the sums of one block's rows."""
-        _cover(
-            block.indptr,
-            block.indices,
-            block.data,
-            vectors.opened,
-            rows,
-            self.width,
-            self.grid.shift,
-        )
+        _cover(*block.csr, vectors.opened, rows, self.width, self.grid.shift)
         return 0
 
 
 @dataclass(frozen=True, slots=True)
-class ProvenGainPass:
+class ProvenGainPass(PlainPass):
     """Add up max(0, s(i,k) - u_i) over the edges that end at each point k, each summand rounded up."""
 
     grid: Grid
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM,)
-    reads: ClassVar[tuple[str, ...]] = ("dual",)
-    writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[int] = 0  # no tally
+    column_reductions = (EXACT_SUM,)
+    reads = ("dual",)
 
     def __call__(self, block: Block, vectors: tuple[()], rows: DualRows, columns: Columns) -> int:
         """Add the gains along one block's edges, rounded up."""
-        _add_proven_gains(
-            block.indptr,
-            block.indices,
-            block.data,
-            rows.dual,
-            self.grid.shift,
-            self.grid.quantum,
-            columns[0],
-        )
+        _add_proven_gains(*block.csr, rows.dual, self.grid.shift, self.grid.quantum, columns[0])
         return 0
 
 

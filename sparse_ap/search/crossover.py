@@ -9,13 +9,13 @@ its points gain more.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
-from sparse_ap.kernels.edge_pass import LARGEST, ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import LARGEST, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.assignment import assign
 from sparse_ap.propagation.problem import Problem
@@ -99,21 +99,19 @@ class ComponentRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ComponentPass:
+class ComponentPass(PlainPass):
     """Give the largest label that a point sees to all exemplars that it sees.
 
     A point sees itself, and the differing exemplars that it prefers to all exemplars in both sets.
     """
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (LARGEST,)
-    reads: ClassVar[tuple[str, ...]] = ("common",)
-    writes: ClassVar[tuple[str, ...]] = ("label",)
-    nothing: ClassVar[int] = 0  # no tally
+    column_reductions = (LARGEST,)
+    reads = ("common",)
+    writes = ("label",)
 
     def __call__(self, block: Block, vectors: ComponentVectors, rows: ComponentRows, columns: Columns) -> int:
         """Spread the labels seen by one block's points."""
-        edges = block.indptr, block.indices, block.data
-        _link(block.rows.start, *edges, vectors.label, rows, columns[0])
+        _link(block.rows.start, *block.csr, vectors.label, rows, columns[0])
         return 0
 
 

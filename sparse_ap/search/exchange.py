@@ -9,13 +9,13 @@ better.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, BoolArray, Float64Array, FloatArray, Int32Array
-from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, grid_sum, on_grid
 from sparse_ap.kernels.hashing import hashed
 from sparse_ap.propagation.problem import Problem
@@ -274,17 +274,15 @@ class TableRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class GatherPass:
+class GatherPass(PlainPass):
     """Copy the similarities to the candidates into a table."""
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ("similarity",)
-    writes: ClassVar[tuple[str, ...]] = ("similarity",)
-    nothing: ClassVar[int] = 0  # no tally
+    reads = ("similarity",)
+    writes = ("similarity",)
 
     def __call__(self, block: Block, vectors: PlaceVectors, rows: TableRows, columns: Columns) -> int:
         """Copy the similarities of one block's points."""
-        _gather(block.rows.start, block.indptr, block.indices, block.data, vectors.place, rows.similarity)
+        _gather(block.rows.start, *block.csr, vectors.place, rows.similarity)
         return 0
 
 

@@ -8,14 +8,14 @@ Resende & Werneck, European Journal of Operational Research 174, 2006).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from sparse_ap.kernels.assignment import RankedVectors
 from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
-from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM, ColumnReduction, Columns
+from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 
 __all__ = [
@@ -44,7 +44,7 @@ class GainRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class GainPass:
+class GainPass(PlainPass):
     """Add up the changes that moves would make to the values of other points.
 
     The first column holds, for an exemplar, the loss of its members by its closing; for any other point, the
@@ -54,15 +54,14 @@ class GainPass:
 
     grid: Grid
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (EXACT_SUM, EXACT_SUM)
-    reads: ClassVar[tuple[str, ...]] = ("value", "fallback")
-    writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[int] = 0  # no tally
+    column_reductions = (EXACT_SUM, EXACT_SUM)
+    reads = ("value", "fallback")
 
     def __call__(self, block: Block, vectors: NearestVectors, rows: GainRows, columns: Columns) -> int:
         """Add the changes along one block's edges."""
-        edges = block.indptr, block.indices, block.data
-        _add_gains(block.rows.start, *edges, vectors.nearest, rows, self.grid.shift, columns[0], columns[1])
+        _add_gains(
+            block.rows.start, *block.csr, vectors.nearest, rows, self.grid.shift, columns[0], columns[1]
+        )
         return 0
 
 
@@ -93,22 +92,19 @@ class ConflictRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ConflictPass:
+class ConflictPass(PlainPass):
     """For each move, count the points that it touches and a better move touches too.
 
     A move touches the points whose exemplar or fallback it would change. Moves without conflicts touch no
     point in common, so their gains add up.
     """
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = (COUNT,)
-    reads: ClassVar[tuple[str, ...]] = ("value", "fallback", "second")
-    writes: ClassVar[tuple[str, ...]] = ()
-    nothing: ClassVar[int] = 0  # no tally
+    column_reductions = (COUNT,)
+    reads = ("value", "fallback", "second")
 
     def __call__(self, block: Block, vectors: ConflictVectors, rows: ConflictRows, columns: Columns) -> int:
         """Count the conflicts at one block's points."""
-        edges = block.indptr, block.indices, block.data
-        _count_conflicts(block.rows.start, *edges, vectors, rows, columns[0])
+        _count_conflicts(block.rows.start, *block.csr, vectors, rows, columns[0])
         return 0
 
 
@@ -206,7 +202,7 @@ class NearestTwoRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class NearestTwoPass:
+class NearestTwoPass(PlainPass):
     """Assign every point to its best exemplar, among equals to the user's first, and find the second best.
 
     A point that no exemplar reaches, or that is better off alone, is made an exemplar.
@@ -220,16 +216,12 @@ class NearestTwoPass:
 
     lowest: float
 
-    column_reductions: ClassVar[tuple[ColumnReduction, ...]] = ()
-    reads: ClassVar[tuple[str, ...]] = ("preference",)
-    writes: ClassVar[tuple[str, ...]] = ("nearest", "value", "second", "fallback")
-    nothing: ClassVar[int] = 0  # no tally
+    reads = ("preference",)
+    writes = ("nearest", "value", "second", "fallback")
 
     def __call__(self, block: Block, vectors: RankedVectors, rows: NearestTwoRows, columns: Columns) -> int:
         """Write the nearest two exemplars of one block's points."""
-        _find_nearest_two(
-            block.rows.start, block.indptr, block.indices, block.data, *vectors, rows, self.lowest
-        )
+        _find_nearest_two(block.rows.start, *block.csr, *vectors, rows, self.lowest)
         return 0
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +19,9 @@ import numpy as np
 from sparse_ap.errors import InvalidInputError, require_known
 
 __all__ = [
+    "DAMAGE",
     "Workspace",
     "arrays_in",
-    "flush",
     "replacing",
     "replacing_folder",
     "require_archive",
@@ -29,8 +30,15 @@ __all__ = [
 ]
 
 
-def flush(path: Path) -> None:
-    """Wait until a file, or the entries of a folder, are on the disk."""
+# What numpy and zip raise over bytes that are cut short or spoilt.
+DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
+    RuntimeError, OverflowError, MemoryError,
+)  # fmt: skip
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the list of a folder's entries, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -62,7 +70,9 @@ def replacing(path: Path) -> Iterator[Path]:
     _remove(part)
     try:
         yield part
+        _flush_all(part)
         part.replace(path)
+        _flush(path.absolute().parent)
     finally:
         _remove(part)
 
@@ -112,7 +122,7 @@ def replacing_folder(target: Path, overwrite: bool) -> Iterator[Workspace]:
     try:
         workspace = Workspace(folder)
         yield workspace
-        _flush(workspace.result)
+        _flush_all(workspace.result)
         # Checked again just before: another process may have written the target meanwhile.
         _require_free(target, overwrite)
         _put(workspace.result, target, folder / _REPLACED)
@@ -178,9 +188,9 @@ def _locked(folder: Path) -> int | None:
     return descriptor
 
 
-def _flush(folder: Path) -> None:
-    for path in (*folder.rglob("*"), folder):
-        flush(path)
+def _flush_all(whole: Path) -> None:
+    for path in (*whole.rglob("*"), whole):
+        _flush(path)
 
 
 def _put(result: Path, target: Path, replaced: Path) -> None:
@@ -192,7 +202,7 @@ def _put(result: Path, target: Path, replaced: Path) -> None:
         if replaced.exists() and not target.exists():
             replaced.rename(target)
         raise
-    flush(target.parent)
+    _flush(target.parent)
 
 
 # Versions of the saved forms. Files without a version are from before versions were written: version 1.
@@ -260,7 +270,7 @@ def arrays_in(path: str | Path, what: str, written_by: str) -> Iterator[Mapping[
             yield arrays
     except InvalidInputError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise InvalidInputError(
             f"{path} holds no {what} ({error}); a file written by {written_by} is needed."
         ) from error

@@ -10,9 +10,10 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.kernels.block import Int32Array, Int64Array
 from sparse_ap.storage.validation import as_float, require_structure, require_triplets
 
-__all__ = ["LARGEST_INT32", "csr_graph", "csr_of", "index_type"]
+__all__ = ["LARGEST_INT32", "csr_graph", "csr_of", "index_type", "inverse", "locality_order"]
 
 LARGEST_INT32 = int(np.iinfo(np.int32).max)
 
@@ -30,6 +31,29 @@ def csr_graph(indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any]) -
     return scipy.sparse.csr_array(
         (data, indices.astype(width, copy=False), indptr.astype(width, copy=False)), shape=(n, n)
     )
+
+
+def locality_order(indptr: Int64Array, indices: Int32Array) -> Int32Array:
+    """Return the points of a graph in reverse Cuthill-McKee order: entry j is the point that comes j-th.
+
+    The graph is taken as if it were symmetric: directed k-NN graphs are ordered as well by that as by
+    symmetrising them, at a fifteenth of the memory.
+    """
+    # Here, since only large graphs are renumbered, and scipy's algorithms on graphs bring along its solvers.
+    from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+    if len(indptr) == 1:
+        return np.empty(0, np.int32)  # which scipy refuses
+    # What is never read of these zeros takes no memory.
+    matrix = csr_graph(indptr, indices, np.zeros(len(indices), np.int8))
+    return np.asarray(reverse_cuthill_mckee(matrix, symmetric_mode=True), np.int32)
+
+
+def inverse(order: Int32Array) -> Int32Array:
+    """Return the place of each point in an order."""
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order), dtype=order.dtype)
+    return places
 
 
 def csr_of(matrix: Any) -> Any:

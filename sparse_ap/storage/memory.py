@@ -99,7 +99,7 @@ class MemoryStore:
     def canonical(self) -> MemoryStore:
         """Return a copy in which every stored entry is an edge of its own."""
         block = canonical_block(self._block(RowCut(0, len(self.indptr) - 1)))
-        return MemoryStore(block.indptr, block.indices, block.data, self.origin)
+        return MemoryStore(*block.csr, self.origin)
 
     def _block(self, rows: RowCut) -> Block:
         indptr = self.indptr[rows.start : rows.stop + 1]

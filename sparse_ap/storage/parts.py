@@ -11,7 +11,7 @@ import numpy as np
 
 from sparse_ap.kernels.block import Block, Int64Array, RowCut
 from sparse_ap.kernels.rows import canonical_block
-from sparse_ap.storage.store import HeldPart, Holding, Origin, Part, Rows, Store
+from sparse_ap.storage.store import HeldPart, Holding, Origin, Rows, Store
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed
@@ -43,18 +43,20 @@ class StreamedPart:
         """Yield the blocks as they are read."""
         return self.source.read(self.cuts)
 
-    def canonical(self) -> StreamedPart:
-        """Return the part with its rows made canonical in each pass."""
-        return StreamedPart(CanonicalRows(self.source), self.cuts)
-
     def held(self) -> HeldPart:
         """Return a copy of the part in memory."""
         return HeldPart(tuple(map(_copied, self.read())))
 
 
-def canonical(part: Part) -> Part:
-    """Return a part with every stored entry an edge of its own; a function, so that tasks can name it."""
-    return part.canonical()
+def canonical(part: HeldPart | StreamedPart) -> HeldPart | StreamedPart:
+    """Return the same rows, every stored entry an edge of its own: a copy, or tidied at each reading."""
+    if isinstance(part, HeldPart):
+        return _canonical_copy(part)
+    return StreamedPart(CanonicalRows(part.source), part.cuts)
+
+
+def _canonical_copy(part: HeldPart) -> HeldPart:
+    return HeldPart(tuple(map(canonical_block, part.blocks)))
 
 
 def _copied(block: Block) -> Block:
@@ -117,10 +119,10 @@ class CanonicalStore:
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed | HeldPart:
         """Return consecutive rows for another process, which makes them canonical there."""
-        from sparse_ap.storage.store import HeldPart
-
         part = self.store.part(cuts, hold)
-        return part.canonical() if isinstance(part, HeldPart) else task("canonical-part", canonical, part)
+        return (
+            _canonical_copy(part) if isinstance(part, HeldPart) else task("canonical-part", canonical, part)
+        )
 
     def canonical(self) -> CanonicalStore:
         """Return the store itself."""

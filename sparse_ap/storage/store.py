@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from sparse_ap.kernels.block import Block, Int32Array, Int64Array, RowCut
-from sparse_ap.kernels.rows import canonical_block
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed
@@ -48,10 +47,6 @@ class Part(Protocol):
         """Yield the blocks; each may be overwritten when the next is requested."""
         ...
 
-    def canonical(self) -> Part:
-        """Return the same rows, every stored entry an edge of its own."""
-        ...
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldPart:
@@ -76,10 +71,6 @@ class HeldPart:
     def read(self) -> Iterator[Block]:
         """Yield the blocks."""
         return iter(self.blocks)
-
-    def canonical(self) -> HeldPart:
-        """Return a copy in which every stored entry is an edge of its own."""
-        return HeldPart(tuple(map(canonical_block, self.blocks)))
 
 
 class Rows(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.core.sync import sync
 
+from sparse_ap.arguments import require, require_count
 from sparse_ap.errors import DamagedGraphError, InvalidInputError, require_known
 from sparse_ap.storage.store import Origin
 from sparse_ap.storage.validation import float_dtype, n_points_of, require_indptr
@@ -41,8 +42,7 @@ def open_zarr(
     top_k: int | None = None,
 ) -> ZarrStore | ZarrDenseStore:
     """Open a graph without reading its edges; parameters are those of `sparse_ap.graphs.open_graph`."""
-    if missing_chunks not in (None, "zero"):
-        raise InvalidInputError(f"missing_chunks={missing_chunks!r}; it must be 'zero' or None.")
+    require("missing_chunks", missing_chunks, missing_chunks in (None, "zero"), "'zero' or None")
     node = _node_at(location)
     if isinstance(node, zarr.Array):
         return _open_dense(node, missing_chunks, threshold, top_k)
@@ -62,10 +62,8 @@ def _open_dense(
 ) -> ZarrDenseStore:
     n_points_of(array.shape)
     float_dtype(array.dtype)
-    if top_k is not None and (not isinstance(top_k, Integral) or top_k < 1):
-        raise InvalidInputError(f"top_k={top_k!r}; it must be at least 1, a whole number.")
-    if threshold is not None and not isinstance(threshold, Real):
-        raise InvalidInputError(f"threshold={threshold!r}; a number is needed.")
+    require_count("top_k", top_k, or_none=True)
+    require("threshold", threshold, isinstance(threshold, Real | None), "a number, or None")
     _require_chunks(array, missing_chunks)
     return ZarrDenseStore(array, fingerprint_of(array), threshold, top_k)
 
@@ -158,10 +156,7 @@ def _origin(group: zarr.Group, n_points: int) -> Origin:
     """Return the writer's notes: how points were renumbered, and which edges were left out."""
     order = read_all(_array(group, "order")).astype(np.int32) if "order" in group else None
     if order is not None and not np.array_equal(np.sort(order), np.arange(n_points)):
-        raise DamagedGraphError(
-            f"{name_of(group)}/order does not number the {n_points} points. Restore the graph from a copy, "
-            "or write it again."
-        )
+        raise DamagedGraphError.of(f"{name_of(group)}/order does not number the {n_points} points")
     floor = _noted(group).get("min_similarity")
     return Origin(order, -np.inf if floor is None else float(floor))
 
@@ -199,10 +194,10 @@ def _require_chunks(array: zarr.Array[Any], missing_chunks: str | None) -> None:
     absent = [key for key in expected if key not in stored]
     if absent:
         are = "is" if len(absent) == 1 else "are"
-        raise DamagedGraphError(
+        raise DamagedGraphError.of(
             f"Of the {len(expected)} chunks of {name_of(array)} {len(absent)} {are} missing, the first being "
-            f"{absent[0]}. Restore the store from a copy, or write the graph again."
-            + ("" if array.basename in ("indices", "order", "ids") else _ZEROS)
+            f"{absent[0]}",
+            "" if array.basename in ("indices", "order", "ids") else _ZEROS,
         )
 
 

@@ -100,10 +100,9 @@ class SequentialReader:
         # The first entry decides for nearly all chunks, at no cost.
         if not _is_fill(values[:1], self._array.fill_value) or not _is_fill(values, self._array.fill_value):
             return
-        raise DamagedGraphError(
-            f"{_range(start, start + len(values))} of {name_of(self._array)} are missing. Restore the graph "
-            "from a copy, or write it again. (If zarr has left them out because they are all zero: "
-            "open_graph(..., missing_chunks='zero').)"
+        raise DamagedGraphError.of(
+            f"{_range(start, start + len(values))} of {name_of(self._array)} are missing",
+            " (If zarr has left them out because they are all zero: open_graph(..., missing_chunks='zero').)",
         )
 
     def _report(self, selection: slice, error: Exception) -> NoReturn:
@@ -113,10 +112,8 @@ class SequentialReader:
             try:
                 self._array.get_basic_selection(slice(start, stop))
             except Exception as first:
-                raise DamagedGraphError(
-                    f"{_range(start, stop)} of {name_of(self._array)} cannot be read: {first}. Restore the "
-                    "graph from a copy, or write it again."
-                ) from first
+                fault = f"{_range(start, stop)} of {name_of(self._array)} cannot be read: {first}"
+                raise DamagedGraphError.of(fault) from first
         raise DamagedGraphError(
             f"{_range(selection.start, selection.stop)} of {name_of(self._array)} could not be read at "
             f"first, and then could: {error}. Look after the disk or the network, and run it again."
@@ -134,9 +131,7 @@ def read_all(array: zarr.Array[Any], rows: slice = slice(None)) -> NDArray[Any]:
     try:
         return np.asarray(array[rows])
     except Exception as error:
-        raise DamagedGraphError(
-            f"{name_of(array)} cannot be read: {error}. Restore the graph from a copy, or write it again."
-        ) from error
+        raise DamagedGraphError.of(f"{name_of(array)} cannot be read: {error}") from error
 
 
 def name_of(node: zarr.Group | zarr.Array[Any]) -> str:
@@ -171,9 +166,7 @@ def fingerprint_of(array: zarr.Array[Any]) -> int:
     try:
         return zlib.crc32(b"".join(sync(_samples(array))))
     except OSError as error:
-        raise DamagedGraphError(
-            f"{name_of(array)} cannot be read: {error}. Restore the graph from a copy, or write it again."
-        ) from error
+        raise DamagedGraphError.of(f"{name_of(array)} cannot be read: {error}") from error
 
 
 def require_present(array: zarr.Array[Any]) -> None:

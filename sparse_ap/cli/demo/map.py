@@ -16,7 +16,7 @@ from sparse_ap.cli.demo.labels import Box, place_labels
 from sparse_ap.cli.demo.places import unit_vectors
 from sparse_ap.cli.demo.projection import equal_earth, relative_longitude
 from sparse_ap.cli.demo.regions import Regions
-from sparse_ap.errors import MissingDependencyError
+from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.colours import ON_DARK, spread_colours
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "blank_map",
     "draw_globe",
     "draw_map",
-    "require_matplotlib",
     "write_caption",
 ]
 
@@ -66,20 +65,6 @@ class Caption:
     credit: str = "Places: GeoNames, CC BY 4.0"
 
 
-def require_matplotlib() -> None:
-    """Check that matplotlib is installed, before the work that precedes the drawing.
-
-    Raises
-    ------
-    MissingDependencyError
-        If matplotlib, an optional dependency, is not installed.
-    """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError.of("The map", "matplotlib", "plot") from error
-
-
 def draw_map(regions: Regions, caption: Caption, path: Path) -> None:
     """Draw the regions on a map of the world in the Equal Earth projection.
 
@@ -101,7 +86,7 @@ def draw_map(regions: Regions, caption: Caption, path: Path) -> None:
     -----
     The projection is B. Šavrič, T. Patterson and B. Jenny (2018), "The Equal Earth map projection".
     """
-    require_matplotlib()
+    require_matplotlib("The map")
     axes = blank_map()
     sheet = _Sheet.of(regions)
     draw_globe(axes)

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap import affinity_propagation, hierarchy
-from sparse_ap.cli.demo.map import Caption, draw_map, require_matplotlib
+from sparse_ap.cli.demo.map import Caption, draw_map
 from sparse_ap.cli.demo.places import EARTH_RADIUS_KM, Places, load_places, unit_vectors
 from sparse_ap.cli.demo.regions import Regions, measure_regions, write_table
 from sparse_ap.cli.demo.tree_map import continent_level, draw_tree, largest_first, tree_caption
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.graphs import knn_graph
+from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.propagation.result import Clustering, SweepReport
 
 __all__ = ["N_NEIGHBORS", "DemoFigures", "demonstrate", "great_circle_graph", "run_demo"]
@@ -132,7 +133,7 @@ def run_demo(
     MissingDependencyError
         If matplotlib, an optional dependency, is not installed; raised before the work starts.
     """
-    require_matplotlib()
+    require_matplotlib("The map")
     output.mkdir(parents=True, exist_ok=True)
     figures = demonstrate(load_places(), output, n_neighbors, preference, n_jobs, echo)
     written = ", ".join(str(output / name) for name in ("map.png", "hierarchy.png", "clusters.csv"))

@@ -17,12 +17,12 @@ from sparse_ap.cli.demo.map import (
     Caption,
     blank_map,
     draw_globe,
-    require_matplotlib,
     write_caption,
 )
 from sparse_ap.cli.demo.places import Places, unit_vectors
 from sparse_ap.cli.demo.projection import equal_earth, relative_longitude
 from sparse_ap.clustering.tree import Hierarchy
+from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.colours import ON_DARK, spread_colours
 
 __all__ = ["RING", "Sheet", "continent_level", "draw_names", "draw_tree", "largest_first", "tree_caption"]
@@ -77,7 +77,7 @@ def draw_tree(places: Places, tree: Hierarchy, caption: Caption, path: Path) -> 
     MissingDependencyError
         If matplotlib, an optional dependency, is not installed.
     """
-    require_matplotlib()
+    require_matplotlib("The map")
     axes = blank_map()
     sheet = Sheet.of(places, tree)
     draw_globe(axes)

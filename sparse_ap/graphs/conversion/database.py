@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 from numpy.typing import NDArray
 
-from sparse_ap.errors import InvalidInputError, MemoryLimitError, MissingDependencyError
+from sparse_ap.errors import InvalidInputError, MemoryLimitError, optional_modules
 
 __all__ = ["IN_FLIGHT", "Database", "quoted"]
 
@@ -44,17 +44,11 @@ class Database:
     """
 
     def __init__(self, scratch: Path, memory_limit: int) -> None:
-        try:
-            import duckdb
-            import pyarrow
-        except ImportError as error:
-            raise MissingDependencyError.of(
-                "Reading edge lists, or sorting graphs on disk,", "duckdb and pyarrow", "edges"
-            ) from error
-        self._duckdb, self._arrow, self._scratch = duckdb, pyarrow, scratch
-        self._n_tables = 0
+        purpose = "Reading edge lists, or sorting graphs on disk,"
+        self._duckdb, self._arrow = optional_modules(purpose, "edges", "duckdb", "pyarrow")
+        self._scratch, self._n_tables = scratch, 0
         memory = _share_of(memory_limit)
-        self._connection = duckdb.connect(str(scratch / "edges.duckdb"))
+        self._connection = self._duckdb.connect(str(scratch / "edges.duckdb"))
         self.run(f"SET memory_limit = '{memory}B'")
         self.run(f"SET temp_directory = {quoted(scratch / 'spilled')}")
         # duckdb would draw its own progress bar, even without a terminal.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,21 +13,13 @@ from typing import Any
 import numpy as np
 import scipy.io
 import scipy.sparse
-from numpy.typing import NDArray
 
-from sparse_ap.errors import InvalidInputError, MissingDependencyError
+from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, converted, cuts, from_arrays, from_pieces
-from sparse_ap.graphs.distances import Similarity, similarities_of, similarity_dtype, similarity_function
-from sparse_ap.graphs.neighbour_lists import (
-    ROWS_LOOKED_AT,
-    check_pair,
-    edges_of_rows,
-    require_no_inner_products,
-    slabs,
-    table,
-)
-from sparse_ap.kernels.block import Block, BoolArray, FloatArray, Int64Array, RowCut
-from sparse_ap.storage.atomic_files import require_archive
+from sparse_ap.graphs.distances import Similarity, similarities_of
+from sparse_ap.graphs.neighbour_lists import checked_lists, edges_by_rows, look_at_some_rows
+from sparse_ap.graphs.npz import read_npz
+from sparse_ap.kernels.block import Block
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.validation import n_points_of, require_indptr
 from sparse_ap.storage.zarr_groups import open_sparse, paths_of_graphs
@@ -70,7 +61,7 @@ def from_file(path: Path, key: str | None, similarity: Similarity | None, open_f
     if key is not None:
         raise InvalidInputError(f"key={key!r} is for .h5ad files and zarr stores; {path} is neither.")
     if path.suffix == ".npz":
-        return _from_npz(path, similarity)
+        return from_object(read_npz(path), similarity, None)
     if path.suffix == ".mtx" or path.name.endswith(".mtx.gz"):
         return _from_matrix(_read_mtx(path), similarity)
     raise InvalidInputError(
@@ -84,24 +75,6 @@ def _as_asked(source: RowBlocks, similarity: Similarity | None) -> RowBlocks:
     if similarity is None:
         return source
     return replace(source, blocks=map(partial(converted, similarity), source.blocks))
-
-
-def _from_npz(path: Path, similarity: Similarity | None) -> RowBlocks:
-    require_archive(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if {"indices", "distances"} <= set(file.files):
-                pair = file["indices"], file["distances"]
-                return _from_tables(*pair, "-d" if similarity is None else similarity)
-        matrix = scipy.sparse.load_npz(path)
-    except InvalidInputError:
-        raise
-    except (zipfile.BadZipFile, EOFError, ValueError, KeyError) as error:
-        raise InvalidInputError(
-            f"{path} is no sparse matrix of scipy.sparse.save_npz, holds no neighbour lists (the arrays "
-            f"'indices' and 'distances'), or is damaged ({error})."
-        ) from error
-    return _from_matrix(matrix, similarity)
 
 
 def _read_mtx(path: Path) -> Any:
@@ -133,10 +106,7 @@ def _from_zarr(path: Path, key: str | None, similarity: Similarity | None) -> Ro
 def _from_h5ad(
     path: Path, key: str | None, similarity: Similarity | None, open_files: ExitStack
 ) -> RowBlocks:
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingDependencyError.of("Reading .h5ad", "h5py", "h5ad") from error
+    (h5py,) = optional_modules("Reading .h5ad", "h5ad", "h5py")
     try:
         file = open_files.enter_context(h5py.File(path, "r"))
     except OSError as error:
@@ -186,56 +156,18 @@ def _from_tables(indices: Any, distances: Any, similarity: Similarity) -> RowBlo
     InvalidInputError
         As in `from_knn`.
     """
-    ids, d = table(indices, "indices"), table(distances, "distances")
-    check_pair(ids, d)
-    similarity_function(similarity)
+    ids, d = checked_lists(indices, distances, similarity)
     # A callable may convert inner products, for which falling rows are right.
     if not callable(similarity):
-        _look_at_some_rows(ids, d)
-    read = partial(_blocks, ids, d, similarity, [indices, distances])
-    return RowBlocks(len(ids), read(), n_edges=ids.size)
+        look_at_some_rows(ids, d)
 
+    def blocks() -> Iterator[Block]:
+        for rows, indptr, columns, values in edges_by_rows(ids, d):
+            yield Block(rows, len(ids), indptr, columns, similarities_of(values, similarity))
+            for mapped in (indices, distances):
+                _forget(mapped)
 
-def _blocks(
-    ids: NDArray[Any], distances: NDArray[Any], similarity: Similarity, mapped: list[Any]
-) -> Iterator[Block]:
-    n, k = ids.shape
-    for slab in slabs(n, k):
-        rows = np.arange(slab.start, min(slab.stop, n))
-        indptr, columns, values = _edges_of(ids, distances, rows)
-        cut = RowCut(slab.start, slab.start + len(rows))
-        yield Block(cut, n, indptr, columns, similarities_of(values, similarity))
-        for array in mapped:
-            _forget(array)
-
-
-def _edges_of(
-    ids: NDArray[Any], distances: NDArray[Any], rows: Int64Array
-) -> tuple[Int64Array, NDArray[np.int32], FloatArray]:
-    """Return indptr, columns and distances of some rows, without missing or infinitely far neighbours."""
-    some, values = ids[rows], distances[rows]
-    kept = edges_of_rows(some, values, rows, len(ids))
-    _require_numbers(some, values, kept, rows)
-    indptr = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(np.count_nonzero(kept, axis=1), out=indptr[1:])
-    return indptr, some[kept].astype(np.int32), values[kept].astype(similarity_dtype(distances.dtype))
-
-
-def _require_numbers(ids: NDArray[Any], values: NDArray[Any], kept: BoolArray, rows: Int64Array) -> None:
-    wrong = kept & ~(values > -np.inf)
-    if wrong.any():
-        row, position = np.argwhere(wrong)[0]
-        raise InvalidInputError(
-            f"Among the distances are {np.count_nonzero(wrong)} that are NaN or -inf in rows {rows[0]} to "
-            f"{rows[-1]}; the first is {values[row, position]}, in row {rows[row]} at position {position}, "
-            f"for the id {ids[row, position]}. Where no neighbour was found give the id -1."
-        )
-
-
-def _look_at_some_rows(ids: NDArray[Any], distances: NDArray[Any]) -> None:
-    rows = np.unique(np.linspace(0, max(0, len(ids) - 1), min(len(ids), ROWS_LOOKED_AT)).astype(np.int64))
-    indptr, _, values = _edges_of(ids, distances, rows)
-    require_no_inner_products(values, indptr)
+    return RowBlocks(len(ids), blocks(), n_edges=ids.size)
 
 
 def _forget(table: Any) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.distances import Similarity, similarities_between
-from sparse_ap.graphs.edges import keep_top_k
+from sparse_ap.graphs.edges import largest_of_rows
 from sparse_ap.kernels.block import Block, FloatArray, Int64Array, RowCut
 from sparse_ap.kernels.rows import canonical_block
 from sparse_ap.storage.csr import csr_of
@@ -123,7 +123,7 @@ def checked_canonical(block: Block) -> Block:
     """
     require_ids("Column", block.indices, block.n_points)
     # Most inputs are canonical already: sorting them again would dominate the time.
-    if _is_canonical(block.rows.start, block.indptr, block.indices, block.data):
+    if _is_canonical(block.rows.start, *block.csr):
         begin = block.indptr - block.indptr[0]
         return replace(block, indptr=begin, indices=block.indices.copy(), data=block.data.copy())
     wrong = np.flatnonzero(~(block.data < np.inf))
@@ -165,10 +165,7 @@ def above(floor: float, block: Block) -> Block:
 
 def largest(k: int, block: Block) -> Block:
     """Return a canonical block with the ``k`` largest similarities of each row."""
-    indptr = np.zeros(len(block.indptr), np.int64)
-    np.cumsum(np.minimum(np.diff(block.indptr), k), out=indptr[1:])
-    indices, data = np.empty(indptr[-1], block.indices.dtype), np.empty(indptr[-1], block.data.dtype)
-    keep_top_k(block.indptr, block.indices, block.data, indptr, indices, data)
+    indptr, indices, data = largest_of_rows(*block.csr, k)
     return replace(block, indptr=indptr, indices=indices, data=data)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -14,8 +13,8 @@ import numpy as np
 import psutil
 import scipy.sparse
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
+from sparse_ap.arguments import require, require_count
 from sparse_ap.errors import InvalidInputError, MemoryLimitError
 from sparse_ap.graphs.conversion.database import IN_FLIGHT, Database
 from sparse_ap.graphs.conversion.row_blocks import (
@@ -27,6 +26,7 @@ from sparse_ap.graphs.conversion.row_blocks import (
     largest,
 )
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, RowCut
+from sparse_ap.storage.csr import inverse, locality_order
 from sparse_ap.storage.store import Origin
 from sparse_ap.storage.zarr_groups import open_sparse
 from sparse_ap.storage.zarr_writer import write_csr
@@ -59,12 +59,11 @@ class TransformOptions:
     order: Any
 
     def __post_init__(self) -> None:
-        if self.floor is not None and not np.isfinite(self.floor):
-            raise InvalidInputError(f"min_similarity={self.floor!r}; a finite number is needed, or None.")
-        if self.top_k is not None and (not isinstance(self.top_k, Integral) or self.top_k < 1):
-            raise InvalidInputError(f"top_k={self.top_k!r}; a whole number of at least 1 is needed, or None.")
-        if isinstance(self.order, str) and self.order != "rcm":
-            raise InvalidInputError(f"order={self.order!r}; 'rcm' is needed, or an array of point numbers.")
+        finite = self.floor is None or bool(np.isfinite(self.floor))
+        require("min_similarity", self.floor, finite, "a finite number, or None")
+        require_count("top_k", self.top_k, or_none=True)
+        known = not isinstance(self.order, str) or self.order == "rcm"
+        require("order", self.order, known, "'rcm', or an array of point numbers")
 
 
 class Scratch:
@@ -134,16 +133,10 @@ def _reordered(graph: RowBlocks, order: Any, scratch: Scratch) -> RowBlocks:
         order = rows if before is None else before[rows]
     else:
         order = _permutation(order, graph.n_points)
-        rows = order if before is None else _inverse(before)[order]
-    edges = _relabelled(_inverse(rows), triplets(graph.blocks))
+        rows = order if before is None else inverse(before)[order]
+    edges = _relabelled(inverse(rows), triplets(graph.blocks))
     graph = sorted_graph(graph, edges, graph.n_edges, scratch)
     return replace(graph, origin=replace(graph.origin, order=order))
-
-
-def _inverse(order: Int32Array) -> Int32Array:
-    inverse = np.empty_like(order)
-    inverse[order] = np.arange(len(order), dtype=np.int32)
-    return inverse
 
 
 def _permutation(order: Any, n_points: int) -> Int32Array:
@@ -170,15 +163,7 @@ def _ordered_for_locality(graph: RowBlocks, scratch: Scratch) -> tuple[RowBlocks
     again = replace(
         graph, blocks=map(checked_canonical, store.read(cuts(store.indptr))), n_edges=extent.n_edges
     )
-    if not graph.n_points:
-        return again, np.empty(0, np.int32)
-    indices = np.asarray(store.indices[:])
-    # The order needs the pattern alone: pages of these zeros that are never touched take no memory.
-    matrix = scipy.sparse.csr_array(
-        (np.zeros(len(indices), np.int8), indices, store.indptr.astype(np.int32)),
-        shape=(graph.n_points, graph.n_points),
-    )
-    return again, np.asarray(reverse_cuthill_mckee(matrix, symmetric_mode=True), np.int32)
+    return again, locality_order(store.indptr, np.asarray(store.indices[:]))
 
 
 def _require_fits(n_edges: int, n_points: int, scratch: Scratch) -> None:

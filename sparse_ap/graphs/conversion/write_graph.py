@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from sparse_ap.arguments import available, bytes_of
+from sparse_ap.arguments import available, bytes_of, progress_bar
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.edge_lists import ENDINGS, Ids, read_edges
 from sparse_ap.graphs.conversion.inputs import from_file, from_object
@@ -172,7 +171,7 @@ def _float(dtype: Any) -> np.dtype[Any]:
     for known in (np.dtype(np.float32), np.dtype(np.float64)):
         if dtype in (known, known.name):
             return known
-    raise InvalidInputError(f"dtype={dtype!r}; float32 or float64 is needed.")
+    raise InvalidInputError(f"dtype={dtype!r}; it must be float32 or float64.")
 
 
 def _opened(
@@ -215,10 +214,7 @@ def _opened(
 
 def _watched(graph: RowBlocks, verbose: bool) -> Iterator[Block]:
     """Yield the blocks, and show a progress bar on a terminal."""
-    with tqdm(
-        total=graph.n_points, desc="points written", unit_scale=True, leave=False,
-        disable=None if verbose else True,
-    ) as bar:  # fmt: skip
+    with progress_bar(verbose, graph.n_points, "points written", unit_scale=True) as bar:
         for block in graph.blocks:
             yield block
             bar.update(block.rows.stop - block.rows.start)
