@@ -6,7 +6,7 @@ from types import ModuleType
 
 import lazy_loader
 
-# Not from typing: that takes longer to import than all of this module, and only then Ctrl-C ends in one line.
+# Not from typing, whose import takes longer than this module: until then Ctrl-C shows a traceback.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sparse_ap.plotting.html_report import write_report
     from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
 else:
-    # A module is imported when one of its names is asked for: numba, scipy and scikit-learn take a second.
+    # Modules are imported at the first use of one of their names: numba, scipy and sklearn take a second.
     __getattr__, __dir__, _names = lazy_loader.attach(
         __name__,
         ["errors", "graphs", "plotting"],
@@ -89,7 +89,7 @@ __version__ = "0.1.0"
 
 
 def _moved(name: str, home: str) -> ModuleType:
-    """Return a module whose contents are in another one, which is imported when they are asked for."""
+    """Return a module that forwards to another one, which is imported at the first use of a name."""
 
     def found(attribute: str) -> object:
         # Programs that look through all modules, such as inspect, ask each for its __file__.

@@ -33,7 +33,7 @@ def require(name: str, given: object, right: bool, needed: str) -> None:
 
 
 def require_count(name: str, given: object, or_none: bool = False) -> None:
-    """Refuse what is no whole number of at least 1, nor, with ``or_none``, None."""
+    """Refuse a value other than an integer of at least 1 or, with ``or_none``, None."""
     right = is_positive_integer(given) or (or_none and given is None)
     require(name, given, right, "at least 1, a whole number" + (", or None" if or_none else ""))
 
@@ -63,7 +63,8 @@ def usable_threads(n_jobs: int | None) -> int:
 
 
 def _processors() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of processors that this process may use."""
+    # The affinity respects the limits of batch systems and containers, unlike the number of processors.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -88,7 +89,7 @@ def seed_of(random_state: Any) -> int:
 
 
 def progress_bar(verbose: bool, total: int, what: str, **shown: Any) -> tqdm[Any]:
-    """Return a bar on standard error, if it is asked for, and only where that is a terminal."""
+    """Return a progress bar, shown only if ``verbose`` and if standard error is a terminal."""
     from tqdm import tqdm
 
     # disable=None: tqdm stays silent where standard error is no terminal.

@@ -58,12 +58,12 @@ class MissingDependencyError(SparseAPError, ImportError):
 
 
 def optional_modules(purpose: str, extra: str, *names: str) -> list[Any]:
-    """Import modules of packages that the extra ``extra`` installs; ``purpose`` begins the message.
+    """Import modules of packages that the extra ``extra`` installs; ``purpose`` names the caller in the message.
 
     Raises
     ------
     MissingDependencyError
-        One is not installed.
+        A package is not installed.
     """
     try:
         return [import_module(name) for name in names]
@@ -79,7 +79,7 @@ class DamagedGraphError(SparseAPError, OSError):
 
     @classmethod
     def of(cls, fault: str, otherwise: str = "") -> DamagedGraphError:
-        """Build the error for a fault; ``otherwise`` says what else may be behind it."""
+        """Return the error for a fault; ``otherwise`` names another possible cause."""
         return cls(f"{fault}. Restore the graph from a copy, or write it again.{otherwise}")
 
 

@@ -6,10 +6,10 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command that was typed: the entry point of ``sparse-ap``.
+    """Run a command of ``sparse-ap``, whose entry point this is.
 
-    Nothing is imported before Ctrl-C ends it in one line; otherwise lines of whatever is being imported would
-    be shown.
+    Ctrl-C is set to end the program in one line before anything else is imported; otherwise it would show a
+    traceback through the imports.
     """
     end_at_once()
     from sparse_ap.cli.commands import main as commands
@@ -17,5 +17,5 @@ def main() -> None:
     try:
         commands(prog_name="sparse-ap")
     finally:
-        # What there was to do is done, and Python's own end is no place for a traceback either.
+        # The command is done: a Ctrl-C while Python shuts down must not show a traceback either.
         end_at_once()

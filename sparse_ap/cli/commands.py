@@ -1,4 +1,4 @@
-"""All commands, each imported when it is run."""
+"""The group of all commands; the module of each is imported when the command runs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Commands", "ImportedCommand", "main"]
 
 
 class Commands(click.Group):
-    """A group whose commands end in one line on standard error where the input is at fault."""
+    """A group of commands that reports errors in one line on standard error."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; say what was wrong and exit with 2, or 130 after Ctrl-C."""
+        """Run a command; on an error print its message and exit with 2, after an interruption with 130."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # Whoever reads our output has seen enough.
+            # The reader of the output, such as head, has closed it; a last flush of it would fail too.
             sys.stdout = None
             ctx.exit(0)
         except (SparseAPError, OSError) as error:
@@ -38,15 +38,15 @@ class Commands(click.Group):
 
 
 class ImportedCommand(click.Command):
-    """A command whose module is imported when it is run, or its own help is asked for.
+    """A command whose module is imported when the command runs, or prints its own help.
 
     Parameters
     ----------
     name : str
     module : str
-        Where it is, under its name.
+        Module that defines the command, under the command's name.
     summary : str
-        The first sentence of its help, which the list of all commands shows.
+        First sentence of the command's help, shown in the list of all commands.
     """
 
     def __init__(self, name: str, module: str, summary: str) -> None:
@@ -54,14 +54,14 @@ class ImportedCommand(click.Command):
         self.module = module
 
     def load(self) -> click.Command:
-        """Import the command itself."""
+        """Import the module, and return the command."""
         command: click.Command = getattr(import_module(self.module), str(self.name))
         return command
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Read the command's arguments."""
+        """Load the command and parse its arguments; from here on Ctrl-C raises an error."""
         context = self.load().make_context(info_name, args, parent, **extra)
         raise_an_error()
         return context
@@ -95,7 +95,7 @@ def main() -> None:
     """Cluster similarity graphs by affinity propagation."""
 
 
-# The first sentence of each command's help, so that the list of them needs none of their modules.
+# The first sentence of each command's help, so that the list of commands imports none of their modules.
 _SUMMARIES = {
     "cluster": "Cluster a graph, and write whom each point is represented by.",
     "convert": "Write a graph to disk, to be clustered from there, however large it is.",

@@ -1,4 +1,4 @@
-"""What Ctrl-C does: end the program at once while Python imports, and raise an error while a command runs."""
+"""The handling of Ctrl-C: it ends the program at once during imports, and raises an error in a command."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from types import FrameType
 
 __all__ = ["INTERRUPTED", "end_at_once", "raise_an_error"]
 
-#: The exit code after Ctrl-C, as shells have it.
+#: The exit code after Ctrl-C: 128 plus the number of the signal, as in shells.
 INTERRUPTED = 130
-# Seconds until another try.
+# Seconds until the signal is tried again.
 _SOON = 0.01
 
 
 def end_at_once() -> None:
-    """Let Ctrl-C end the program with one line, wherever it is: nothing is open that would have to be closed.
+    """Let Ctrl-C end the program at once, with one line, while nothing is open that must be closed.
 
-    An error would not do: raised within an import it may be swallowed, or be shown with the importing lines.
-    Where Ctrl-C is ignored, as in the background of a shell, it stays so.
+    An error within an import may be swallowed, or shown with the importing lines. If Ctrl-C is ignored, as in
+    background jobs of a shell, it stays ignored.
     """
     if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, _raise):
         signal.signal(signal.SIGINT, _end)
 
 
 def raise_an_error() -> None:
-    """Let Ctrl-C raise ``KeyboardInterrupt`` again, so that what is open is closed."""
+    """Let Ctrl-C raise ``KeyboardInterrupt`` again, so that open files and processes are closed."""
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, _raise)
 
 
 def _end(which: int, frame: FrameType | None) -> None:
-    # Not by print: the signal may have come in the middle of another one.
+    # Not with print, which the signal may have interrupted, and which cannot be entered twice.
     os.write(2, b"Interrupted.\n")
     os._exit(INTERRUPTED)
 
@@ -45,7 +45,7 @@ def _raise(which: int, frame: FrameType | None) -> None:
 
 
 def _is_called_by_llvm(frame: FrameType | None) -> bool:
-    """Whether an error would be shown and dropped: LLVM, which calls Python back, has no use for it."""
+    """Whether LLVM has called this code: it would print an exception and continue."""
     while frame is not None:
         if frame.f_globals.get("__name__", "").startswith("llvmlite."):
             return True

@@ -64,7 +64,7 @@ def require_output(
     if output is not None and obs is not None:
         if not obs:
             raise InvalidInputError("--obs '' is no name of a column; give one that is not empty.")
-        # Here, since it imports zarr.
+        # Imported here, since it imports zarr.
         from sparse_ap.cli.anndata import require_columns
 
         require_columns(output, *columns, force=force)

@@ -83,10 +83,10 @@ def _is_collection(similarity: Any) -> bool:
 
 
 def _is_on_disk(similarity: Any) -> bool:
-    """Whether the similarities are where a graph is on disk."""
+    """Whether the similarities are the location of a graph on disk."""
     if isinstance(similarity, str | Path):
         return True
-    # Whoever has a group or an array of zarr's has imported it.
+    # The owner of a zarr group or array has imported zarr; other runs need not wait for its import.
     zarr = sys.modules.get("zarr")
     return zarr is not None and isinstance(similarity, zarr.Group | zarr.Array)
 

@@ -57,13 +57,13 @@ def cut_rows(indptr: Int64Array, n_threads: int, chunk_edges: int | None = None)
 
 
 def most_blocks(n_points: int, n_edges: int) -> int:
-    """Return into how many blocks a graph is worth cutting: no more threads find something to do."""
+    """Return the largest useful number of blocks, and so of threads, for a graph."""
     return max(1, _work(n_points, n_edges) // _LEAST_EDGES)
 
 
 def _work(n_points: int, n_edges: int) -> int:
-    """Return what a pass costs, in edges."""
-    # A row costs about as much as an edge, so that empty rows count too.
+    """Return the cost of a pass, in units of one edge."""
+    # A row costs about as much as an edge, so empty rows count too.
     return n_edges + n_points
 
 

@@ -103,7 +103,7 @@ def top_k(similarity: Any, k: int) -> scipy.sparse.csr_array:
 def largest_of_rows(
     indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any], k: int
 ) -> tuple[Int64Array, NDArray[Any], NDArray[Any]]:
-    """Return the three arrays of a canonical graph with each row's ``k`` largest similarities."""
+    """Return the CSR arrays of a canonical graph with each row's ``k`` largest similarities."""
     to_indptr = np.zeros(len(indptr), np.int64)
     np.cumsum(np.minimum(np.diff(indptr), k), out=to_indptr[1:])
     to_indices, to_data = np.empty(to_indptr[-1], indices.dtype), np.empty(to_indptr[-1], data.dtype)

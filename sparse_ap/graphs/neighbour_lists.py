@@ -70,7 +70,7 @@ def from_knn(
     ids, d = checked_lists(indices, distances, similarity)
     n = len(ids)
     indptr = np.zeros(n + 1, np.int64)
-    # What is not filled of these takes address space, not memory.
+    # The unused end of these arrays takes address space, but no memory.
     columns = np.empty(ids.size, index_type(n, ids.size))
     values: FloatArray = np.empty(ids.size, similarity_dtype(d.dtype))
     for rows, begin, some_columns, some_values in edges_by_rows(ids, d):
@@ -86,12 +86,12 @@ def from_knn(
 def checked_lists(
     indices: ArrayLike, distances: ArrayLike, similarity: Similarity
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return neighbour lists as two tables of one shape; their entries are checked as they are read.
+    """Return neighbour lists as two tables of equal shape; entries are checked later, as they are read.
 
     Raises
     ------
     InvalidInputError
-        They are no such tables, or ``similarity`` is not known.
+        The tables do not match, or ``similarity`` is unknown.
     """
     ids, d = _table(indices, "indices"), _table(distances, "distances")
     _check_pair(ids, d)
@@ -125,7 +125,7 @@ def _check_pair(ids: NDArray[Any], distances: NDArray[Any]) -> None:
 
 
 class _RowEdges(NamedTuple):
-    """The edges of consecutive rows; ``indptr`` counts from 0."""
+    """The edges of consecutive rows; ``indptr`` begins at 0."""
 
     rows: RowCut
     indptr: Int64Array
@@ -134,12 +134,12 @@ class _RowEdges(NamedTuple):
 
 
 def edges_by_rows(ids: NDArray[Any], distances: NDArray[Any]) -> Iterator[_RowEdges]:
-    """Yield the edges of all rows, of about a million entries at a time.
+    """Yield the edges of all rows, in ranges of rows with about a million entries.
 
     Raises
     ------
     InvalidInputError
-        An id is no point, or a distance is no number.
+        An id is not a point's, or a distance is NaN or -inf.
     """
     n, k = ids.shape
     step = max(1, _ENTRIES_AT_A_TIME // max(k, 1))
@@ -151,7 +151,7 @@ def edges_by_rows(ids: NDArray[Any], distances: NDArray[Any]) -> Iterator[_RowEd
 def _edges_of(
     ids: NDArray[Any], distances: NDArray[Any], rows: Int64Array
 ) -> tuple[Int64Array, Int32Array, FloatArray]:
-    """Return indptr, columns and distances of some rows, without what says "not found" or is infinite."""
+    """Return indptr, columns and distances of some rows, without missing or infinitely far neighbours."""
     some, values = ids[rows], distances[rows]
     kept = _edges_among(some, values, rows, len(ids))
     _require_numbers(some, values, kept, rows)
@@ -161,7 +161,7 @@ def _edges_of(
 
 
 def _edges_among(ids: NDArray[Any], distances: NDArray[Any], rows: Int64Array, n: int) -> BoolArray:
-    """Mark the entries of some rows that are edges of a graph of ``n`` points, and check their ids."""
+    """Return which entries of some rows are edges of a graph of ``n`` points; refuse wrong ids."""
     largest = np.iinfo(ids.dtype).max
     # Mixed with uint64, int64 would be compared as float64, which rounds large ids.
     itself = rows.astype(np.uint64 if ids.dtype == np.uint64 else np.int64)[:, None]
@@ -194,7 +194,7 @@ def _require_numbers(ids: NDArray[Any], values: NDArray[Any], kept: BoolArray, r
 
 
 def look_at_some_rows(ids: NDArray[Any], distances: NDArray[Any]) -> None:
-    """Refuse lists that look like inner products, before any is converted."""
+    """Refuse lists that look like inner products, by a sample of rows, before the conversion."""
     rows = np.unique(_looked_at(len(ids)))
     indptr, _, values = _edges_of(ids, distances, rows)
     _require_no_inner_products(values, indptr)
@@ -205,7 +205,7 @@ def _looked_at(n_rows: int) -> Int64Array:
 
 
 def _require_no_inner_products(values: FloatArray, indptr: Int64Array) -> None:
-    """Refuse lists that nearly all fall: their nearest neighbour has the largest value."""
+    """Refuse lists in which nearly all rows fall, as inner products listed nearest first do."""
     steps = [np.diff(values[indptr[row] : indptr[row + 1]]) for row in _looked_at(len(indptr) - 1)]
     # Rows of equal values say nothing about the direction.
     uneven = [row for row in steps if row.any()]

@@ -1,4 +1,4 @@
-"""Graphs in ``.npz`` files: sparse matrices of scipy's, or neighbour lists; whatever is wrong with a file."""
+"""`read_npz`: graphs from ``.npz`` files, and one error for all faults of such files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LISTS = ("indices", "distances")
 
 
 def read_npz(path: Path) -> Any:
-    """Return a sparse matrix as ``scipy.sparse.save_npz`` writes it, or neighbour lists: a pair of arrays.
+    """Return the sparse matrix that ``scipy.sparse.save_npz`` wrote, or neighbour lists as a pair of arrays.
 
     Neighbour lists are the arrays ``indices`` and ``distances`` of shape (n_points, k).
 
@@ -43,12 +43,12 @@ def read_npz(path: Path) -> Any:
 
 @contextmanager
 def damage_told(path: Path) -> Iterator[None]:
-    """Turn what numpy, scipy and zipfile raise over odd bytes into one error."""
+    """Turn the errors of numpy, scipy and zipfile about a damaged file into an `InvalidInputError`."""
     if path.suffix == ".npz":
         require_archive(path)
     try:
         with warnings.catch_warnings():
-            # Positions that are complex numbers, or NaN, scipy would take for whole numbers.
+            # scipy would take complex positions, or NaN, for whole numbers, with a warning only.
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             warnings.simplefilter("error", RuntimeWarning)
             yield

@@ -93,7 +93,7 @@ def open_graph(
     DamagedGraphError
         Chunks are missing.
     """
-    # Here, since it imports zarr.
+    # Imported here, since it imports zarr.
     from sparse_ap.storage.zarr_groups import open_zarr
 
     return StoredGraph(

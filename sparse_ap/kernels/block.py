@@ -55,7 +55,7 @@ class Block:
 
     @property
     def csr(self) -> tuple[Int64Array, Int32Array, FloatArray]:
-        """The three arrays, as kernels take them."""
+        """The arrays (indptr, indices, data), in the order of the kernels' parameters."""
         return self.indptr, self.indices, self.data
 
     @property

@@ -82,17 +82,17 @@ class Pass(Protocol[VectorsT, RowsT, TallyT]):
 
     @property
     def column_reductions(self) -> tuple[ColumnReduction, ...]:
-        """How the shares of each array over the columns combine."""
+        """The exact operation that combines the shares of each column."""
         ...
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Names of the rows it reads."""
+        """Names of the rows that the pass reads."""
         ...
 
     @property
     def writes(self) -> tuple[str, ...]:
-        """Names of the rows it writes; what it writes and does not read it writes in full."""
+        """Names of the rows that the pass writes; rows that it does not read it fills completely."""
         ...
 
     @property
@@ -106,7 +106,7 @@ class Pass(Protocol[VectorsT, RowsT, TallyT]):
 
 
 class BasePass:
-    """What a pass does unless its class says otherwise: it sees no rows and adds to no columns."""
+    """Defaults of passes: no rows and no columns."""
 
     __slots__ = ()
 
@@ -116,7 +116,7 @@ class BasePass:
 
 
 class PlainPass(BasePass):
-    """A pass without a tally: it returns 0."""
+    """A pass without a tally: each call returns 0."""
 
     __slots__ = ()
 

@@ -20,20 +20,20 @@ _N_COUNTS = 9
 
 @dataclass(frozen=True, slots=True)
 class EntryStatistics:
-    """What the stored entries of a graph are.
+    """Counts of the stored entries of a graph, by kind; the tally of `StatisticsPass`.
 
     Attributes
     ----------
     n_diagonal, n_duplicate, n_nan, n_plus_inf, n_minus_inf, n_outside : int
-        Stored entries on the diagonal; further entries of a pair stored already; and off the
-        diagonal not a number; +inf; -inf (no edge); with a column id that is not a point's.
+        Numbers of entries: on the diagonal; repetitions of a pair; and, off the diagonal, NaN; +inf; -inf
+        (no edge); with a column id that is not a point's.
     n_alike_itself : int
-        Entries on the diagonal above 0: no distances.
+        Entries on the diagonal above 0, evidence that entries are not distances.
     n_nearest_first, n_best_first : int
-        Rows not in the order of their columns but of their values: rising from 0, as lists of distances
-        are; falling, as lists of similarities are.
+        Rows not sorted by column but by value: rising from 0, as lists of distances; or falling, as lists of
+        similarities.
     first_nan, first_infinite, first_outside : int
-        The first row with an entry counted in ``n_nan``, ``n_plus_inf``, ``n_outside``.
+        First row with an entry counted in ``n_nan``, ``n_plus_inf``, ``n_outside``.
     """
 
     n_diagonal: int = 0
@@ -78,7 +78,7 @@ class StatisticsPass(BasePass):
 
 @numba.njit(nogil=True, cache=True)
 def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tuple[Any, Any]:
-    # In the order of EntryStatistics.
+    # Positions in counts are those of the fields of EntryStatistics.
     counts = np.zeros(9, np.int64)
     firsts = np.full(3, _NOWHERE)
     for row in range(len(indptr) - 1):

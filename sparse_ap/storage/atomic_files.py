@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-# What numpy and zip raise over bytes that are cut short or spoilt.
+# The exceptions of numpy and zip for files that are cut short or corrupted.
 DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
     RuntimeError, OverflowError, MemoryError,
@@ -38,7 +38,7 @@ DAMAGE = (
 
 
 def _flush(path: Path) -> None:
-    """Wait until a file, or the list of a folder's entries, is on the disk."""
+    """Wait until a file, or the entries of a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

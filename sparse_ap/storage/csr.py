@@ -34,23 +34,23 @@ def csr_graph(indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any]) -
 
 
 def locality_order(indptr: Int64Array, indices: Int32Array) -> Int32Array:
-    """Return the points of a graph in reverse Cuthill-McKee order: entry j is the point that comes j-th.
+    """Return the points in reverse Cuthill-McKee order: entry j is the point with the new number j.
 
-    The graph is taken as if it were symmetric: directed k-NN graphs are ordered as well by that as by
-    symmetrising them, at a fifteenth of the memory.
+    The pattern is treated as symmetric: for directed k-NN graphs the order is as good as that of the
+    symmetrised graph, at a fifteenth of the memory.
     """
-    # Here, since only large graphs are renumbered, and scipy's algorithms on graphs bring along its solvers.
+    # Imported here: only large graphs are renumbered, and scipy's graph algorithms import its solvers.
     from scipy.sparse.csgraph import reverse_cuthill_mckee
 
     if len(indptr) == 1:
         return np.empty(0, np.int32)  # which scipy refuses
-    # What is never read of these zeros takes no memory.
+    # The order needs the pattern alone: pages of these zeros that are never touched take no memory.
     matrix = csr_graph(indptr, indices, np.zeros(len(indices), np.int8))
     return np.asarray(reverse_cuthill_mckee(matrix, symmetric_mode=True), np.int32)
 
 
 def inverse(order: Int32Array) -> Int32Array:
-    """Return the place of each point in an order."""
+    """Return the inverse of an order: the place of each point in it."""
     places = np.empty_like(order)
     places[order] = np.arange(len(order), dtype=order.dtype)
     return places

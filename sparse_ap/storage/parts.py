@@ -49,7 +49,7 @@ class StreamedPart:
 
 
 def canonical(part: HeldPart | StreamedPart) -> HeldPart | StreamedPart:
-    """Return the same rows, every stored entry an edge of its own: a copy, or tidied at each reading."""
+    """Return a part with every stored entry an edge of its own: a copy, or made so at each reading."""
     if isinstance(part, HeldPart):
         return _canonical_copy(part)
     return StreamedPart(CanonicalRows(part.source), part.cuts)
