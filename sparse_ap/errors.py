@@ -58,7 +58,7 @@ class MissingDependencyError(SparseAPError, ImportError):
 
 
 def optional_modules(purpose: str, extra: str, *names: str) -> list[Any]:
-    """Import modules of packages that the extra ``extra`` installs; ``purpose`` names the caller in the message.
+    """Import modules that the extra ``extra`` installs; ``purpose`` names the caller in the message.
 
     Raises
     ------
