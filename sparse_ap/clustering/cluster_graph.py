@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import scipy.sparse
 
@@ -20,6 +19,7 @@ from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.graphs.edges import keep_top_k
 from sparse_ap.kernels.block import Block, Float64Array, Int32Array, Int64Array
 from sparse_ap.kernels.coarsening import ClusterVectors, CoarseningPass, Links
+from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.storage.csr import csr_graph
 
 __all__ = ["LinkedGraph", "Shares", "overlap_similarity"]
@@ -164,7 +164,7 @@ class _Entries(NamedTuple):
     data: Any
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _keep_most_alike(rows: Any, columns: Any, indptr: Any, indices: Any, similarity: Any) -> None:
     """Add up products of roots; keep the largest sums of each row off the diagonal, columns ascending."""
     n = len(indptr) - 1
@@ -191,7 +191,7 @@ def _keep_most_alike(rows: Any, columns: Any, indptr: Any, indices: Any, similar
         indptr[a + 1] = begin
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _keep_largest(total: Any, others: Any, kept: Any, overlap: Any) -> int:
     """Insert each where it belongs, the largest first; of equals the one with the smaller number."""
     n_kept = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numba
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array
+from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 
 __all__ = ["ReorderingPass", "locality_order", "matrix_of", "reordered"]
@@ -100,7 +100,7 @@ class ReorderingPass:
         return 0
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _copy_rows(
     indptr: Any,
     indices: Any,
@@ -122,7 +122,7 @@ def _copy_rows(
             to_data[to + place] = data[first + edge]
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _insert_sorted(indices: Any, data: Any, new_number: Any, to_indices: Any, to_data: Any) -> None:
     for edge in range(len(data)):
         place = edge

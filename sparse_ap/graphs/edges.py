@@ -5,11 +5,11 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any
 
-import numba
 import numpy as np
 import scipy.sparse
 
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.storage.csr import csr_graph
 from sparse_ap.storage.memory import MemoryStore
 
@@ -127,7 +127,7 @@ def _canonical(similarity: Any) -> scipy.sparse.csr_array:
     return csr_graph(each_once.indptr, each_once.indices, each_once.data)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _union(
     a_indptr: Any, a_indices: Any, a: Any, b_indptr: Any, b_indices: Any, b: Any,
     indptr: Any, indices: Any, data: Any,
@@ -152,7 +152,7 @@ def _union(
         indptr[row + 1] = to
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _intersection(
     a_indptr: Any, a_indices: Any, a: Any, b_indptr: Any, b_indices: Any, b: Any,
     indptr: Any, indices: Any, data: Any,
@@ -174,7 +174,7 @@ def _intersection(
         indptr[row + 1] = to
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def keep_top_k(
     from_indptr: Any, from_indices: Any, from_data: Any, indptr: Any, indices: Any, data: Any
 ) -> None:

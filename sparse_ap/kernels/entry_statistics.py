@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import Any, ClassVar
 
-import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block
+from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 
 __all__ = ["EntryStatistics", "StatisticsPass"]
@@ -80,7 +80,7 @@ class StatisticsPass:
         return EntryStatistics(len(block.data), *counts.tolist(), *firsts.tolist())
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tuple[Any, Any]:
     # In the order of EntryStatistics, from n_diagonal on.
     counts = np.zeros(9, np.int64)
@@ -111,7 +111,7 @@ def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tu
     return counts, firsts
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _ascending(columns: Any) -> bool:
     """Whether every column is larger than the one before."""
     ascending = True
@@ -120,7 +120,7 @@ def _ascending(columns: Any) -> bool:
     return ascending
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _repeated(columns: Any) -> int:
     """Count the entries of a row whose column has occurred in it before."""
     repeated = 0
@@ -130,7 +130,7 @@ def _repeated(columns: Any) -> int:
     return repeated
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _nearest_first(values: Any) -> bool:
     """Whether a row rises from 0 by its values: the point itself, then its neighbours by their distance."""
     rising = bool(len(values) > 2 and values[0] == 0 and values[-1] > 0)
@@ -139,7 +139,7 @@ def _nearest_first(values: Any) -> bool:
     return rising
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _best_first(values: Any) -> bool:
     """Whether a row falls by its values."""
     falling = bool(values[0] > values[-1])

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block, Float64Array, Int64Array
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 
 __all__ = ["HistogramPass", "order_statistics", "quantiles"]
@@ -55,7 +55,7 @@ class HistogramPass:
         return counts
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _count(data_bits: Any, width: int, prefixes: Any, shift: int, counts: Any) -> None:
     sign = np.uint64(1) << np.uint64(width - 1)
     everything = (sign - np.uint64(1)) | sign

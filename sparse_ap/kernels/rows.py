@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array
+from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 
 __all__ = ["CollectPass", "Collected", "canonical_block"]
@@ -40,7 +40,7 @@ def canonical_block(block: Block) -> Block:
     return replace(block, indptr=indptr, indices=indices[:kept], data=data[:kept])
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _normalise(
     start: int, indptr: Any, indices: Any, data: Any, to_indptr: Any, to_indices: Any, to_data: Any
 ) -> None:
@@ -61,7 +61,7 @@ def _normalise(
         to_indptr[row + 1] = to
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _ascending(columns: Any, order: Any) -> Any:
     """Return the places of the columns in ascending order; short rows are sorted into ``order``."""
     if len(columns) > len(order):

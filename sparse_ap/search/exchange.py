@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, BoolArray, Float64Array, FloatArray, Int32Array
+from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
 from sparse_ap.kernels.exact_sum import Grid, grid_sum, on_grid
 from sparse_ap.kernels.hashing import hashed
@@ -145,7 +145,7 @@ class Exchange:
         return grid_sum(rows.value), n_seen
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _carry_out(
     similarity: Any,
     candidate: Any,
@@ -190,7 +190,7 @@ def _carry_out(
     return n_seen
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _touches(i: int, k: int, closed: int, similarity: Any, candidate: Any, rows: Any) -> bool:
     """Whether opening or closing k, and closing another (-1: none), may change what a point has."""
     least = rows.fallback[i]
@@ -201,7 +201,7 @@ def _touches(i: int, k: int, closed: int, similarity: Any, candidate: Any, rows:
     )
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _find_nearest_two(
     i: int, similarity: Any, candidate: Any, preference: Any, opened: Any, rows: Any
 ) -> None:
@@ -221,14 +221,14 @@ def _find_nearest_two(
         rows.nearest[i], rows.value[i], rows.bar[i], rows.fallback[i] = nearest, value, value, fallback
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _sum_closing(rows: Any, shift: float, closing: Any) -> None:
     closing[:] = 0.0
     for i in range(len(rows.nearest)):
         closing[rows.nearest[i]] += on_grid(rows.fallback[i] - rows.value[i], shift)
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _best_opening(
     similarity: Any,
     k: int,
@@ -285,7 +285,7 @@ class GatherPass:
         return 0
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _gather(start: int, indptr: Any, indices: Any, data: Any, place: Any, table: Any) -> None:
     for i in range(len(table)):
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
