@@ -12,8 +12,9 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array
-from sparse_ap.kernels.compilation import helper, kernel
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+from sparse_ap.kernels.sorting import ascending, room_for_rows
 
 __all__ = ["ReorderingPass", "locality_order", "matrix_of", "reordered"]
 
@@ -55,11 +56,6 @@ def reordered(graph: BlockedGraph, order: Int32Array) -> tuple[Int64Array, Int32
     return copy.indptr, copy.indices, copy.data
 
 
-# Insertion sort moves nothing in rows that are sorted already, as k-NN libraries give them; beyond this
-# many edges its quadratic worst case would show.
-_SHORT_ROW = 64
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class ReorderingPass:
     """Write every row to its new place, its columns renumbered, its edges by falling similarity.
@@ -93,6 +89,7 @@ class ReorderingPass:
             block.data,
             block.rows.of(self.new_number),
             self.new_number,
+            room_for_rows(block.indptr),
             self.indptr,
             self.indices,
             self.data,
@@ -107,6 +104,7 @@ def _copy_rows(
     data: Any,
     rows: Any,
     new_number: Any,
+    room: Any,
     to_indptr: Any,
     to_indices: Any,
     to_data: Any,
@@ -114,19 +112,6 @@ def _copy_rows(
     for i in range(len(rows)):
         first, last = indptr[i] - indptr[0], indptr[i + 1] - indptr[0]
         to = to_indptr[rows[i]]
-        if last - first <= _SHORT_ROW:
-            _insert_sorted(indices[first:last], data[first:last], new_number, to_indices[to:], to_data[to:])
-            continue
-        for place, edge in enumerate(np.argsort(-data[first:last])):
-            to_indices[to + place] = new_number[indices[first + edge]]
-            to_data[to + place] = data[first + edge]
-
-
-@helper
-def _insert_sorted(indices: Any, data: Any, new_number: Any, to_indices: Any, to_data: Any) -> None:
-    for edge in range(len(data)):
-        place = edge
-        while place > 0 and to_data[place - 1] < data[edge]:
-            to_data[place], to_indices[place] = to_data[place - 1], to_indices[place - 1]
-            place -= 1
-        to_data[place], to_indices[place] = data[edge], new_number[indices[edge]]
+        for place in ascending(data[first:last], room)[::-1]:
+            to_indices[to], to_data[to] = new_number[indices[first + place]], data[first + place]
+            to += 1

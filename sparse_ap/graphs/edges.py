@@ -9,7 +9,9 @@ import numpy as np
 import scipy.sparse
 
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.kernels.block import Int64Array
 from sparse_ap.kernels.compilation import kernel
+from sparse_ap.kernels.sorting import ascending, room_for_rows
 from sparse_ap.storage.csr import csr_graph
 from sparse_ap.storage.memory import MemoryStore
 
@@ -174,19 +176,31 @@ def _intersection(
         indptr[row + 1] = to
 
 
-@kernel
 def keep_top_k(
-    from_indptr: Any, from_indices: Any, from_data: Any, indptr: Any, indices: Any, data: Any
+    from_indptr: Any, from_indices: Any, from_data: Any, indptr: Int64Array, indices: Any, data: Any
 ) -> None:
     """Copy from each row as many entries as ``indptr`` has room for."""
+    from_indptr = np.asarray(from_indptr, np.int64)
+    _keep_top_k(from_indptr, from_indices, from_data, room_for_rows(from_indptr), indptr, indices, data)
+
+
+@kernel
+def _keep_top_k(
+    from_indptr: Any, from_indices: Any, from_data: Any, room: Any, indptr: Any, indices: Any, data: Any
+) -> None:
     for row in range(len(indptr) - 1):
         first, last = from_indptr[row], from_indptr[row + 1]
-        to, end = indptr[row], indptr[row + 1]
-        if end - to == last - first:
-            indices[to:end], data[to:end] = from_indices[first:last], from_data[first:last]
-            continue
-        # A stable sort leaves equal similarities in the order of their columns.
-        largest = np.argsort(-from_data[first:last], kind="mergesort")[: end - to]
-        for place in np.sort(largest):
-            indices[to], data[to] = from_indices[first + place], from_data[first + place]
-            to += 1
+        to, left_out = indptr[row], (last - first) - (indptr[row + 1] - indptr[row])
+        least, n_equal = -np.inf, last - first
+        if left_out > 0:
+            # Of those equal to the least kept, the first are kept.
+            order = ascending(from_data[first:last], room)
+            least, n_equal = from_data[first + order[left_out]], 0
+            for place in order[left_out:]:
+                n_equal += from_data[first + place] == least
+        for edge in range(first, last):
+            s = from_data[edge]
+            if s > least or (s == least and n_equal > 0):
+                n_equal -= s == least
+                indices[to], data[to] = from_indices[edge], s
+                to += 1

@@ -10,6 +10,7 @@ import numpy as np
 from sparse_ap.kernels.block import Block
 from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.edge_pass import ColumnReduction, Columns
+from sparse_ap.kernels.sorting import ascending, room_for_rows
 
 __all__ = ["EntryStatistics", "StatisticsPass"]
 
@@ -76,20 +77,22 @@ class StatisticsPass:
         self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns
     ) -> EntryStatistics:
         """Look at one block."""
-        counts, firsts = _look(block.rows.start, block.n_points, block.indptr, block.indices, block.data)
+        # In the order of the fields, from n_diagonal on.
+        counts, firsts = np.zeros(_N_COUNTS - 1, np.int64), np.full(3, _NOWHERE, np.int64)
+        edges = block.indptr, block.indices, block.data
+        _look(block.rows.start, block.n_points, *edges, room_for_rows(block.indptr), counts, firsts)
         return EntryStatistics(len(block.data), *counts.tolist(), *firsts.tolist())
 
 
 @kernel
-def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tuple[Any, Any]:
-    # In the order of EntryStatistics, from n_diagonal on.
-    counts = np.zeros(9, np.int64)
-    firsts = np.full(3, _NOWHERE)
+def _look(
+    start: int, n_points: int, indptr: Any, indices: Any, data: Any, room: Any, counts: Any, firsts: Any
+) -> None:
     for row in range(len(indptr) - 1):
         first, last = indptr[row] - indptr[0], indptr[row + 1] - indptr[0]
         columns, values = indices[first:last], data[first:last]
-        if not _ascending(columns):
-            counts[1] += _repeated(columns)
+        if not _is_ascending(columns):
+            counts[1] += _repeated(columns, room)
             counts[7] += _nearest_first(values)
             counts[8] += _best_first(values)
         for edge in range(first, last):
@@ -108,25 +111,24 @@ def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tu
                 firsts[1] = min(firsts[1], start + row)
             elif s == -np.inf:
                 counts[4] += 1
-    return counts, firsts
 
 
 @helper
-def _ascending(columns: Any) -> bool:
+def _is_ascending(columns: Any) -> bool:
     """Whether every column is larger than the one before."""
-    ascending = True
+    rising = True
     for edge in range(1, len(columns)):
-        ascending &= columns[edge - 1] < columns[edge]
-    return ascending
+        rising &= columns[edge - 1] < columns[edge]
+    return rising
 
 
 @helper
-def _repeated(columns: Any) -> int:
+def _repeated(columns: Any, room: Any) -> int:
     """Count the entries of a row whose column has occurred in it before."""
     repeated = 0
-    columns = np.sort(columns)
+    order = ascending(columns, room)
     for edge in range(1, len(columns)):
-        repeated += columns[edge - 1] == columns[edge]
+        repeated += columns[order[edge - 1]] == columns[order[edge]]
     return repeated
 
 

@@ -66,9 +66,10 @@ def _count(data_bits: Any, width: int, prefixes: Any, shift: int, counts: Any) -
             bits = np.uint64(0)
         key = everything ^ bits if bits & sign else sign | bits
         digits = key >> np.uint64(shift)
-        slot = np.searchsorted(prefixes, digits >> np.uint64(_DIGIT))
-        if slot < len(prefixes) and prefixes[slot] == digits >> np.uint64(_DIGIT):
-            counts[slot, digits & np.uint64(_BINS - 1)] += 1
+        # There are few: two for each quantile.
+        for slot in range(len(prefixes)):
+            if prefixes[slot] == digits >> np.uint64(_DIGIT):
+                counts[slot, digits & np.uint64(_BINS - 1)] += 1
 
 
 def order_statistics(
