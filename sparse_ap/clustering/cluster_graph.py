@@ -214,7 +214,8 @@ def _keep_most_alike(
                     n_others += 1
         n_kept = _keep_largest(total, others[:n_others], kept, overlap)
         begin = indptr[a]
-        for place in ascending(kept[:n_kept], room):
+        order = room[ascending(kept[:n_kept], room)]
+        for place in order[:n_kept]:
             indices[begin] = kept[place]
             # Roots are rounded. float32 has fewer digits than those in which logarithms may differ.
             similarity[begin] = np.log(min(overlap[place], 1.0))

@@ -112,6 +112,7 @@ def _copy_rows(
     for i in range(len(rows)):
         first, last = indptr[i] - indptr[0], indptr[i + 1] - indptr[0]
         to = to_indptr[rows[i]]
-        for place in ascending(data[first:last], room)[::-1]:
-            to_indices[to], to_data[to] = new_number[indices[first + place]], data[first + place]
-            to += 1
+        order = room[ascending(data[first:last], room)]
+        for place in range(last - first):
+            edge = first + order[last - first - 1 - place]
+            to_indices[to + place], to_data[to + place] = new_number[indices[edge]], data[edge]

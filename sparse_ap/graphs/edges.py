@@ -194,10 +194,10 @@ def _keep_top_k(
         least, n_equal = -np.inf, last - first
         if left_out > 0:
             # Of those equal to the least kept, the first are kept.
-            order = ascending(from_data[first:last], room)
+            order = room[ascending(from_data[first:last], room)]
             least, n_equal = from_data[first + order[left_out]], 0
-            for place in order[left_out:]:
-                n_equal += from_data[first + place] == least
+            for place in range(left_out, last - first):
+                n_equal += from_data[first + order[place]] == least
         for edge in range(first, last):
             s = from_data[edge]
             if s > least or (s == least and n_equal > 0):

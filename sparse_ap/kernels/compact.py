@@ -23,6 +23,7 @@ from sparse_ap.kernels.block import Block, Float64Array, FloatArray, Int32Array
 from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.edge_pass import EXACT_SUM, ColumnReduction, Columns
 from sparse_ap.kernels.exact_sum import Grid, on_grid
+from sparse_ap.kernels.sorting import longest_row
 
 __all__ = ["DIAGONAL", "NOBODY", "CompactRows", "CompactSweep", "SweepVectors"]
 
@@ -135,6 +136,7 @@ class CompactSweep:
             self._in_precision(block.data.dtype.type),
             self.grid.shift,
             4.0 * self.grid.limit,
+            np.empty(longest_row(block.indptr), block.data.dtype),
             columns[0],
         )
         return 0
@@ -163,9 +165,9 @@ def _sweep(
     weights: Any,
     shift: float,
     no_rival: float,
+    values: Any,
     totals: Any,
 ) -> None:
-    values = np.empty(_longest_row(indptr), data.dtype)
     for i in range(len(rows.mean)):
         first = np.uint64(indptr[i] - indptr[0])
         degree = np.uint64(indptr[i + 1] - indptr[i])
@@ -194,14 +196,6 @@ def _sweep(
             _correct_support(indices, data, first + np.uint64(e2), d2, weights.after, u, shift, totals)
         own = np.float64(weights.after) * rows.preference[i] - np.float64(u)
         rows.self_responsibility[i] = own - (d1 if e1 == DIAGONAL else d2 if e2 == DIAGONAL else 0.0)
-
-
-@helper
-def _longest_row(indptr: Any) -> int:
-    longest = 0
-    for i in range(len(indptr) - 1):
-        longest = max(longest, indptr[i + 1] - indptr[i])
-    return longest
 
 
 @helper

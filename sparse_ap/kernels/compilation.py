@@ -1,20 +1,30 @@
-"""How kernels are compiled."""
+"""How kernels are compiled, and where what was compiled is kept.
+
+numba keeps it in ``NUMBA_CACHE_DIR``, else beside the modules, else in the user's cache folder: the first
+that can be written to. In a container often none can. Here one that has been filled before will do too, and
+what is not there is compiled anew in every process.
+"""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import cache, update_wrapper
+from pathlib import Path
 from typing import Any
 
 import numba
+import numba.core.caching
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Helper", "Kernel", "helper", "kernel"]
 
 _njit: Any = numba.njit
-# What C code would need to call a kernel takes time to compile, and no C code calls one.
-_OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True}
+caching: Any = numba.core.caching
+# What C code would need to call a kernel takes time to compile, and no C code calls one. No kernel makes an
+# array, so that no references are counted.
+_OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True, "_nrt": False}
 
 
 class Kernel:
@@ -31,7 +41,8 @@ class Kernel:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
-        self.dispatcher = _njit(cache=True, **_OPTIONS)(function)
+        self.dispatcher = _njit(**_OPTIONS)(function)
+        self.dispatcher._cache = _store_for(function)
 
     def __call__(self, *arguments: Any) -> Any:
         """Call it; it is compiled before the first call for these types."""
@@ -91,3 +102,82 @@ class _Alias:
     def array(self) -> NDArray[Any]:
         """The array."""
         return np.asarray(self)
+
+
+def _store_for(function: Callable[..., Any]) -> Any:
+    """Return where the compiled function is kept."""
+    try:
+        return _Cache(function)
+    except RuntimeError:
+        # numba: no folder will do.
+        return _NoCache()
+
+
+class _Filled:
+    """A folder that cannot be written to, but has been filled."""
+
+    _py_file: str
+    get_cache_path: Callable[[], str]
+
+    def ensure_cache_path(self) -> None:
+        """Raise an OSError where nothing was compiled of the function's module."""
+        kept = Path(self.get_cache_path()).glob(f"{Path(self._py_file).stem}.*.nbi")
+        if next(kept, None) is None:
+            raise FileNotFoundError
+
+
+class _FilledProvided(_Filled, caching.UserProvidedCacheLocator):  # type: ignore[misc]
+    pass
+
+
+class _FilledInTree(_Filled, caching.InTreeCacheLocator):  # type: ignore[misc]
+    pass
+
+
+class _FilledUserWide(_Filled, caching.UserWideCacheLocator):  # type: ignore[misc]
+    pass
+
+
+class _Folders(caching.CompileResultCacheImpl):  # type: ignore[misc]
+    # The first that will do. What was filled when an image was built comes before an empty home folder.
+    _locator_classes = [  # noqa: RUF012
+        caching.UserProvidedCacheLocator,
+        _FilledProvided,
+        caching.InTreeCacheLocator,
+        _FilledInTree,
+        caching.UserWideCacheLocator,
+        _FilledUserWide,
+    ]
+
+
+class _Cache(caching.FunctionCache):  # type: ignore[misc]
+    """Compiled variants of a function, in a folder."""
+
+    _impl_class = _Folders
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a variant."""
+        if isinstance(self._impl.locator, _Filled):
+            _say_that_nothing_is_kept()
+        else:
+            super().save_overload(sig, data)
+
+
+class _NoCache(caching.NullCache):  # type: ignore[misc]
+    """No folder at all."""
+
+    def save_overload(self, sig: Any, cres: Any) -> None:
+        """Keep nothing."""
+        _say_that_nothing_is_kept()
+
+
+@cache
+def _say_that_nothing_is_kept() -> None:
+    """Warn, once in a process."""
+    warnings.warn(
+        "Kernels are compiled anew, which takes some seconds in every process: they cannot be kept, since "
+        "neither this package's folder nor the user's cache folder can be written to. Set NUMBA_CACHE_DIR to "
+        "one that can be, or fill one when the image is built.",
+        RuntimeWarning,
+        stacklevel=2,
+    )

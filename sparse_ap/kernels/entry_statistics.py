@@ -126,7 +126,7 @@ def _is_ascending(columns: Any) -> bool:
 def _repeated(columns: Any, room: Any) -> int:
     """Count the entries of a row whose column has occurred in it before."""
     repeated = 0
-    order = ascending(columns, room)
+    order = room[ascending(columns, room)]
     for edge in range(1, len(columns)):
         repeated += columns[order[edge - 1]] == columns[order[edge]]
     return repeated

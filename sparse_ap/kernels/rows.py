@@ -54,8 +54,9 @@ def _normalise(
     for row in range(len(indptr) - 1):
         first, last = indptr[row] - indptr[0], indptr[row + 1] - indptr[0]
         begin = to
-        for place in ascending(indices[first:last], room):
-            column, s = indices[first + place], data[first + place]
+        order = room[ascending(indices[first:last], room)]
+        for place in range(last - first):
+            column, s = indices[first + order[place]], data[first + order[place]]
             if column == start + row or not s > -np.inf:
                 continue
             if to > begin and to_indices[to - 1] == column:

@@ -185,7 +185,7 @@ def _carry_out(
     Returns how many similarities were seen.
     """
     n_points, closing = len(preference), sums.closing
-    opened = _listed(is_open, sums.opened)
+    opened = sums.opened[: _listed(is_open, sums.opened)]
     for i in range(n_points):
         _find_nearest_two(i, similarity, candidate, preference, opened, rows)
     n_seen = n_points * len(opened)
@@ -203,7 +203,7 @@ def _carry_out(
             is_open[k] = not is_open[k]
             if closed >= 0:
                 is_open[closed] = False
-            opened = _listed(is_open, sums.opened)
+            opened = sums.opened[: _listed(is_open, sums.opened)]
             for i in range(n_points):
                 if _touches(i, k, closed, similarity, candidate, rows):
                     _find_nearest_two(i, similarity, candidate, preference, opened, rows)
@@ -214,14 +214,14 @@ def _carry_out(
 
 
 @helper
-def _listed(is_open: Any, opened: Any) -> Any:
-    """Return the places of the exemplars, as a part of ``opened``."""
+def _listed(is_open: Any, opened: Any) -> int:
+    """List the places of the exemplars; return how many there are."""
     n = 0
     for k in range(len(is_open)):
         if is_open[k]:
             opened[n] = k
             n += 1
-    return opened[:n]
+    return n
 
 
 @helper
