@@ -18,6 +18,7 @@ from sparse_ap.errors import warn_not_converged
 from sparse_ap.kernels.block import Float64Array
 from sparse_ap.propagation.checkpoint_config import checked_checkpoint_config
 from sparse_ap.propagation.problem import Problem
+from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.readout import all_equal, arbitrary
 from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
 from sparse_ap.propagation.settings import checked_settings
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["affinity_propagation", "clustered", "warn_of"]
 
 
+@showing_compilation
 def affinity_propagation(
     similarity: Any,
     *,

@@ -12,6 +12,7 @@ from sparse_ap.clustering.continuation import Solution, with_fewest
 from sparse_ap.clustering.solver import open_problem
 from sparse_ap.kernels.exact_sum import exact_sum
 from sparse_ap.propagation.problem import Problem, best_of_rows
+from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.search.bound import with_bound
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class PreferenceRange:
     least_clusters_bound: int
 
 
+@showing_compilation
 def preference_range(
     similarity: Any,
     *,

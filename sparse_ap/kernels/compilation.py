@@ -8,20 +8,23 @@ what is not there is compiled anew in every process.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, update_wrapper
 from pathlib import Path
 from typing import Any
 
 import numba
 import numba.core.caching
+import numba.core.event
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Helper", "Kernel", "helper", "kernel"]
+__all__ = ["Helper", "Kernel", "helper", "kernel", "watched_by"]
 
 _njit: Any = numba.njit
 caching: Any = numba.core.caching
+event: Any = numba.core.event
 # What C code would need to call a kernel takes time to compile, and no C code calls one. No kernel makes an
 # array, so that no references are counted.
 _OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True, "_nrt": False}
@@ -81,6 +84,31 @@ def helper(function: Callable[..., Any]) -> Helper:
     return Helper(function)
 
 
+class _Watch(event.Listener):  # type: ignore[misc]
+    """Tells when kernels begin and end to be compiled; numba compiles one after the other."""
+
+    def __init__(self, begin: Callable[[], Callable[[], object]]) -> None:
+        self._begin = begin
+        self._ends: list[Callable[[], object]] = []
+
+    def on_start(self, event: Any) -> None:
+        """Begin, if it is a kernel: what those call is compiled meanwhile."""
+        if isinstance(event.data["dispatcher"]._cache, _Store):
+            self._ends.append(self._begin())
+
+    def on_end(self, event: Any) -> None:
+        """End what has begun."""
+        if isinstance(event.data["dispatcher"]._cache, _Store):
+            self._ends.pop()()
+
+
+@contextmanager
+def watched_by(begin: Callable[[], Callable[[], object]]) -> Iterator[None]:
+    """Call a function whenever a kernel is compiled, and what it returned when that is done."""
+    with event.install_listener("numba:compile", _Watch(begin)):
+        yield
+
+
 def _writable(argument: Any) -> Any:
     """Return an argument whose arrays numba takes for ones that can be written to."""
     if isinstance(argument, np.ndarray):
@@ -111,6 +139,10 @@ def _store_for(function: Callable[..., Any]) -> Any:
     except RuntimeError:
         # numba: no folder will do.
         return _NoCache()
+
+
+class _Store:
+    """Where a kernel is kept."""
 
 
 class _Filled:
@@ -150,7 +182,7 @@ class _Folders(caching.CompileResultCacheImpl):  # type: ignore[misc]
     ]
 
 
-class _Cache(caching.FunctionCache):  # type: ignore[misc]
+class _Cache(_Store, caching.FunctionCache):  # type: ignore[misc]
     """Compiled variants of a function, in a folder."""
 
     _impl_class = _Folders
@@ -163,7 +195,7 @@ class _Cache(caching.FunctionCache):  # type: ignore[misc]
             super().save_overload(sig, data)
 
 
-class _NoCache(caching.NullCache):  # type: ignore[misc]
+class _NoCache(_Store, caching.NullCache):  # type: ignore[misc]
     """No folder at all."""
 
     def save_overload(self, sig: Any, cres: Any) -> None:
