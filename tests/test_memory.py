@@ -21,11 +21,11 @@ PROGRAM = """
 import json, re, sys, warnings
 import numpy as np
 import psutil
-import sparse_ap.runs
-import sparse_ap.ways
+import sparse_ap.clustering.solver
+import sparse_ap.execution.plans
 from sparse_ap import affinity_propagation
 from sparse_ap.graphs import open_graph
-from sparse_ap.refinement import Effort
+from sparse_ap.search.refinement import Effort
 
 warnings.simplefilter("ignore")
 path, limit, kind, n_perturbations = sys.argv[1:]
@@ -70,9 +70,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def solver(path: Path, limit: str, kind: str = "any", n_perturbations: int = 0) -> Any:
-    """Solver it in a process of its own; return what it says."""
+    """Run it in a process of its own; return what it says."""
     command = [sys.executable, "-c", PROGRAM, str(path), limit, kind, str(n_perturbations)]
-    done = subprocess.solver(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -101,7 +101,7 @@ def test_the_search_takes_no_more_for_each_point_than_is_promised(path: Path) ->
 
 def test_what_will_not_fit_is_refused_before_the_start(path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, str(path), "230MB", "any", "0"]
-    done = subprocess.solver(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "MemoryLimitError: " in done.stderr
     assert "The limit is 0.23 GB. Raise memory_limit to that" in done.stderr
 
