@@ -9,7 +9,7 @@ import numpy as np
 from sparse_ap.kernels.block import Int64Array
 from sparse_ap.kernels.compilation import helper
 
-__all__ = ["ascending", "room_for_rows"]
+__all__ = ["ascending", "longest_row", "room_for_rows"]
 
 # As long are the runs that are merged. Within them insertion sort is faster, and moves nothing in rows that
 # are sorted already.
