@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import scipy.sparse
 
@@ -20,6 +19,8 @@ from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.graphs.edges import keep_top_k
 from sparse_ap.kernels.block import Block, Float64Array, Int32Array, Int64Array
 from sparse_ap.kernels.coarsening import ClusterVectors, CoarseningPass, Links
+from sparse_ap.kernels.compilation import helper, kernel
+from sparse_ap.kernels.sorting import ascending
 from sparse_ap.storage.csr import csr_graph
 
 __all__ = ["LinkedGraph", "Shares", "overlap_similarity"]
@@ -152,7 +153,8 @@ def overlap_similarity(roots: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     indptr = np.zeros(n + 1, np.int64)
     indices, overlap = np.empty(n * _N_KEPT, np.int32), np.empty(n * _N_KEPT, np.float32)
     rows = _Entries(roots.indptr, roots.indices, roots.data)
-    _keep_most_alike(rows, _Entries(columns.indptr, columns.indices, columns.data), indptr, indices, overlap)
+    by_column = _Entries(columns.indptr, columns.indices, columns.data)
+    _keep_most_alike(rows, by_column, _Scratch.of(n), indptr, indices, overlap)
     return csr_graph(indptr, indices[: indptr[-1]], overlap[: indptr[-1]])
 
 
@@ -164,13 +166,42 @@ class _Entries(NamedTuple):
     data: Any
 
 
-@numba.njit(nogil=True, cache=True)
-def _keep_most_alike(rows: Any, columns: Any, indptr: Any, indices: Any, similarity: Any) -> None:
+class _Scratch(NamedTuple):
+    """What is known of a cluster while its most similar ones are found.
+
+    Attributes
+    ----------
+    total : ndarray of float64
+        Its overlap with each other cluster.
+    seen_from : ndarray of int32
+        From which cluster each other one was met last.
+    others : ndarray of int32
+        Those met.
+    kept, overlap, room : ndarray
+        The most similar ones, how far they overlap, and where they are sorted.
+    """
+
+    total: Float64Array
+    seen_from: Int32Array
+    others: Int32Array
+    kept: Int32Array
+    overlap: Float64Array
+    room: Int64Array
+
+    @classmethod
+    def of(cls, n: int) -> _Scratch:
+        """Return what the search among so many clusters needs."""
+        met = np.empty(n), np.full(n, -1, np.int32), np.empty(n, np.int32)
+        return cls(*met, np.empty(_N_KEPT, np.int32), np.empty(_N_KEPT), np.empty((2, _N_KEPT), np.int64))
+
+
+@kernel
+def _keep_most_alike(
+    rows: Any, columns: Any, scratch: Any, indptr: Any, indices: Any, similarity: Any
+) -> None:
     """Add up products of roots; keep the largest sums of each row off the diagonal, columns ascending."""
-    n = len(indptr) - 1
-    total, seen_from, others = np.empty(n), np.full(n, -1, np.int32), np.empty(n, np.int32)
-    kept, overlap = np.empty(_N_KEPT, np.int32), np.empty(_N_KEPT)
-    for a in range(n):
+    total, seen_from, others, kept, overlap, room = scratch
+    for a in range(len(indptr) - 1):
         n_others = 0
         for share in range(rows.indptr[a], rows.indptr[a + 1]):
             c = rows.indices[share]
@@ -183,7 +214,8 @@ def _keep_most_alike(rows: Any, columns: Any, indptr: Any, indices: Any, similar
                     n_others += 1
         n_kept = _keep_largest(total, others[:n_others], kept, overlap)
         begin = indptr[a]
-        for place in np.argsort(kept[:n_kept]):
+        order = room[ascending(kept[:n_kept], room)]
+        for place in order[:n_kept]:
             indices[begin] = kept[place]
             # Roots are rounded. float32 has fewer digits than those in which logarithms may differ.
             similarity[begin] = np.log(min(overlap[place], 1.0))
@@ -191,7 +223,7 @@ def _keep_most_alike(rows: Any, columns: Any, indptr: Any, indices: Any, similar
         indptr[a + 1] = begin
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _keep_largest(total: Any, others: Any, kept: Any, overlap: Any) -> int:
     """Insert each where it belongs, the largest first; of equals the one with the smaller number."""
     n_kept = 0

@@ -16,13 +16,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block, Float64Array, FloatArray, Int32Array
+from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
+from sparse_ap.kernels.sorting import longest_row
 
 __all__ = ["DIAGONAL", "NOBODY", "CompactRows", "CompactSweep", "SweepVectors"]
 
@@ -132,6 +133,7 @@ class CompactSweep(PlainPass):
             self._in_precision(block.data.dtype.type),
             self.grid.shift,
             4.0 * self.grid.limit,
+            np.empty(longest_row(block.indptr), block.data.dtype),
             columns[0],
         )
         return 0
@@ -150,7 +152,7 @@ class CompactSweep(PlainPass):
 # e1 and e2 stand here and not in the functions called, which would then not be inlined (a third slower).
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _sweep(
     indptr: Any,
     indices: Any,
@@ -160,9 +162,9 @@ def _sweep(
     weights: Any,
     shift: float,
     no_rival: float,
+    values: Any,
     totals: Any,
 ) -> None:
-    values = np.empty(_longest_row(indptr), data.dtype)
     for i in range(len(rows.mean)):
         first = np.uint64(indptr[i] - indptr[0])
         degree = np.uint64(indptr[i + 1] - indptr[i])
@@ -193,15 +195,7 @@ def _sweep(
         rows.self_responsibility[i] = own - (d1 if e1 == DIAGONAL else d2 if e2 == DIAGONAL else 0.0)
 
 
-@numba.njit(nogil=True, cache=True)
-def _longest_row(indptr: Any) -> int:
-    longest = 0
-    for i in range(len(indptr) - 1):
-        longest = max(longest, indptr[i + 1] - indptr[i])
-    return longest
-
-
-@numba.njit(nogil=True, cache=True)
+@helper
 def _value(indices: Any, data: Any, total: Any, edge: Any, weight: Any, u: Any) -> Any:
     """Return a + s of one edge, whose damped responsibility is weight * s - u."""
     zero = data.dtype.type(0)
@@ -211,7 +205,7 @@ def _value(indices: Any, data: Any, total: Any, edge: Any, weight: Any, u: Any) 
     return (a if a < zero else zero) + s
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _top_two(values: Any, degree: Any, diagonal: Any) -> Any:
     """Return the largest value, the second largest, and the place of the first; no branches."""
     best, second, winner = diagonal, -values.dtype.type(np.inf), np.int32(DIAGONAL)
@@ -224,7 +218,7 @@ def _top_two(values: Any, degree: Any, diagonal: Any) -> Any:
     return best, second, winner
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _remember(e1: Any, d1: Any, e2: Any, d2: Any, winner: Any, change: Any) -> Any:
     """Add the winner's change; a new winner takes the place of the older of the two.
 
@@ -239,7 +233,7 @@ def _remember(e1: Any, d1: Any, e2: Any, d2: Any, winner: Any, change: Any) -> A
     return winner, change, e1, d1
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _add_support(
     indices: Any, data: Any, first: Any, degree: Any, weight: Any, u: Any, shift: float, totals: Any
 ) -> None:
@@ -250,7 +244,7 @@ def _add_support(
             totals[np.uint64(indices[j])] += on_grid(np.float64(r), shift)
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _correct_support(
     indices: Any, data: Any, edge: Any, delta: Any, weight: Any, u: Any, shift: float, totals: Any
 ) -> None:
