@@ -63,7 +63,6 @@ from sparse_ap.search.bound import (
     SmoothGainPass,
 )
 from sparse_ap.search.crossover import ComponentPass, ComponentRows, ComponentVectors
-from sparse_ap.search.exchange import GatherPass, PlaceVectors, TableRows
 from sparse_ap.search.moves import (
     ConflictPass,
     ConflictRows,
@@ -74,6 +73,7 @@ from sparse_ap.search.moves import (
     NearestTwoRows,
     NearestVectors,
 )
+from sparse_ap.search.similarity_table import GatherPass, PlaceVectors, TableRows
 from sparse_ap.storage.dask_collections import open_collection
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.parts import CanonicalStore, StreamedPart

@@ -89,6 +89,16 @@ def test_the_peak_stays_under_the_limit(path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("kind", "n_perturbations"), [("any", 0), ("streamed", 2)])
+def test_kernels_that_are_compiled_are_in_the_promise(
+    path: Path, kind: str, n_perturbations: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    cold = run(Path(f"{path}-quarter"), "560MB", kind, n_perturbations)
+    assert cold["peak"] <= cold["promised"]
+
+
+@pytest.mark.slow
 def test_the_search_takes_no_more_for_each_point_than_is_promised(path: Path) -> None:
     """What a process needs anyway is promised generously; so the growth with the points is compared."""
     run(Path(f"{path}-small"), "2GB", "streamed", n_perturbations=2)

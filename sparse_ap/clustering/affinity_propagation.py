@@ -16,6 +16,7 @@ from sparse_ap.errors import warn, warn_not_converged
 from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.block import Float64Array
 from sparse_ap.propagation.problem import Problem
+from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.readout import all_equal, arbitrary
 from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
 from sparse_ap.propagation.settings import Options
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["affinity_propagation", "clustered", "warn_of"]
 
 
+@showing_compilation
 def affinity_propagation(
     similarity: Any,
     *,

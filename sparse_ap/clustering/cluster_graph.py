@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import scipy.sparse
 
@@ -21,6 +20,8 @@ from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.graphs.edges import keep_top_k
 from sparse_ap.kernels.block import Block, Float64Array, Int32Array, Int64Array
 from sparse_ap.kernels.coarsening import ClusterVectors, CoarseningPass, Links
+from sparse_ap.kernels.compilation import helper, kernel
+from sparse_ap.kernels.sorting import ascending
 from sparse_ap.storage.csr import csr_graph
 
 __all__ = ["LinkedGraph", "Shares", "overlap_similarity"]
@@ -166,7 +167,8 @@ def overlap_similarity(roots: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     indptr = np.zeros(n + 1, np.int64)
     indices, overlap = np.empty(n * _N_KEPT, np.int32), np.empty(n * _N_KEPT, np.float32)
     rows = _Entries(roots.indptr, roots.indices, roots.data)
-    _keep_most_alike(rows, _Entries(columns.indptr, columns.indices, columns.data), indptr, indices, overlap)
+    by_column = _Entries(columns.indptr, columns.indices, columns.data)
+    _keep_most_alike(rows, by_column, _Scratch.of(n), indptr, indices, overlap)
     return csr_graph(indptr, indices[: indptr[-1]], overlap[: indptr[-1]])
 
 
@@ -178,14 +180,42 @@ class _Entries(NamedTuple):
     data: Any
 
 
-@numba.njit(nogil=True, cache=True)
-def _keep_most_alike(rows: Any, columns: Any, indptr: Any, indices: Any, similarity: Any) -> None:
+class _Scratch(NamedTuple):
+    """What is known of a cluster while its most similar ones are found.
+
+    Attributes
+    ----------
+    total : ndarray of float64
+        Its overlap with each other cluster.
+    seen_from : ndarray of int32
+        From which cluster each other one was met last.
+    others : ndarray of int32
+        Those met.
+    kept, overlap, room : ndarray
+        The most similar ones, how far they overlap, and where they are sorted.
+    """
+
+    total: Float64Array
+    seen_from: Int32Array
+    others: Int32Array
+    kept: Int32Array
+    overlap: Float64Array
+    room: Int64Array
+
+    @classmethod
+    def of(cls, n: int) -> _Scratch:
+        """Return what the search among so many clusters needs."""
+        met = np.empty(n), np.full(n, -1, np.int32), np.empty(n, np.int32)
+        return cls(*met, np.empty(_N_KEPT, np.int32), np.empty(_N_KEPT), np.empty((2, _N_KEPT), np.int64))
+
+
+@kernel
+def _keep_most_alike(
+    rows: Any, columns: Any, scratch: Any, indptr: Any, indices: Any, similarity: Any
+) -> None:
     """Sum the products of roots of each pair; keep the largest sums of each row, columns ascending."""
-    n = len(indptr) - 1
-    # seen_from marks the entries of total that belong to row a: no clearing of n entries for each row.
-    total, seen_from, others = np.empty(n), np.full(n, -1, np.int32), np.empty(n, np.int32)
-    kept, overlap = np.empty(_N_KEPT, np.int32), np.empty(_N_KEPT)
-    for a in range(n):
+    total, seen_from, others, kept, overlap, room = scratch
+    for a in range(len(indptr) - 1):
         n_others = 0
         for share in range(rows.indptr[a], rows.indptr[a + 1]):
             c = rows.indices[share]
@@ -198,8 +228,8 @@ def _keep_most_alike(rows: Any, columns: Any, indptr: Any, indices: Any, similar
                     n_others += 1
         n_kept = _keep_largest(total, others[:n_others], kept, overlap)
         begin = indptr[a]
-        # CSR rows have ascending columns.
-        for place in np.argsort(kept[:n_kept]):
+        order = room[ascending(kept[:n_kept], room)]
+        for place in order[:n_kept]:
             indices[begin] = kept[place]
             # Rounded roots can give an overlap above 1. The logarithm is rounded to float32, which hides the
             # platform's last digit of float64.
@@ -208,7 +238,7 @@ def _keep_most_alike(rows: Any, columns: Any, indptr: Any, indices: Any, similar
         indptr[a + 1] = begin
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _keep_largest(total: Any, others: Any, kept: Any, overlap: Any) -> int:
     """Insert each cluster into a list sorted by descending overlap, then by number; return its length."""
     n_kept = 0

@@ -23,6 +23,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.budget import pairs_counted
 from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.coarsening import weights
+from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.propagation.settings import Options
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["hierarchy"]
 
 
+@showing_compilation
 def hierarchy(
     similarity: Any,
     *,

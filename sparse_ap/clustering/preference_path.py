@@ -17,6 +17,7 @@ from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.propagation.preferences import require_kept_edges
 from sparse_ap.propagation.problem import Problem, require_summable
+from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.propagation.settings import Options
 
@@ -70,6 +71,7 @@ class PreferencePath:
         return np.array([c.data_similarity for c in self.clusterings])
 
 
+@showing_compilation
 def preference_path(
     similarity: Any,
     preferences: ArrayLike | None = None,

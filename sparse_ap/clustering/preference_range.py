@@ -14,6 +14,7 @@ from sparse_ap.clustering.solver import open_problem
 from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.exact_sum import exact_sum
 from sparse_ap.propagation.problem import Problem, best_of_rows
+from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.settings import Options
 from sparse_ap.search.bound import with_bound
 
@@ -49,6 +50,7 @@ class PreferenceRange:
     least_clusters_bound: int
 
 
+@showing_compilation
 def preference_range(
     similarity: Any,
     *,

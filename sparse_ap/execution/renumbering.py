@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import Columns, PlainPass
+from sparse_ap.kernels.sorting import ascending, room_for_rows
 from sparse_ap.storage.csr import inverse
 
 __all__ = ["ReorderingPass", "reordered"]
@@ -29,11 +30,6 @@ def reordered(graph: BlockedGraph, order: Int32Array) -> tuple[Int64Array, Int32
     )
     graph.run(copy, (), ())
     return copy.indptr, copy.indices, copy.data
-
-
-# Longest row for insertion sort, which moves nothing in rows that are sorted already, as k-NN libraries
-# return them; in longer rows its quadratic worst case would show.
-_SHORT_ROW = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,18 +55,25 @@ class ReorderingPass(PlainPass):
     def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> int:
         """Copy one block's rows."""
         _copy_rows(
-            *block.csr, block.rows.of(self.new_number), self.new_number, self.indptr, self.indices, self.data
+            *block.csr,
+            block.rows.of(self.new_number),
+            self.new_number,
+            room_for_rows(block.indptr),
+            self.indptr,
+            self.indices,
+            self.data,
         )
         return 0
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _copy_rows(
     indptr: Any,
     indices: Any,
     data: Any,
     rows: Any,
     new_number: Any,
+    room: Any,
     to_indptr: Any,
     to_indices: Any,
     to_data: Any,
@@ -78,19 +81,7 @@ def _copy_rows(
     for i in range(len(rows)):
         first, last = indptr[i] - indptr[0], indptr[i + 1] - indptr[0]
         to = to_indptr[rows[i]]
-        if last - first <= _SHORT_ROW:
-            _insert_sorted(indices[first:last], data[first:last], new_number, to_indices[to:], to_data[to:])
-            continue
-        for place, edge in enumerate(np.argsort(-data[first:last])):
-            to_indices[to + place] = new_number[indices[first + edge]]
-            to_data[to + place] = data[first + edge]
-
-
-@numba.njit(nogil=True, cache=True)
-def _insert_sorted(indices: Any, data: Any, new_number: Any, to_indices: Any, to_data: Any) -> None:
-    for edge in range(len(data)):
-        place = edge
-        while place > 0 and to_data[place - 1] < data[edge]:
-            to_data[place], to_indices[place] = to_data[place - 1], to_indices[place - 1]
-            place -= 1
-        to_data[place], to_indices[place] = data[edge], new_number[indices[edge]]
+        order = room[ascending(data[first:last], room)]
+        for place in range(last - first):
+            edge = first + order[last - first - 1 - place]
+            to_indices[to + place], to_data[to + place] = new_number[indices[edge]], data[edge]

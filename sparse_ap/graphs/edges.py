@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
@@ -12,6 +11,8 @@ from numpy.typing import NDArray
 from sparse_ap.arguments import require, require_count
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Int64Array
+from sparse_ap.kernels.compilation import kernel
+from sparse_ap.kernels.sorting import ascending, room_for_rows
 from sparse_ap.storage.csr import csr_graph
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.validation import require_ids
@@ -130,7 +131,7 @@ def _canonical(similarity: Any) -> scipy.sparse.csr_array:
     return csr_graph(each_once.indptr, each_once.indices, each_once.data)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _union(
     a_indptr: Any, a_indices: Any, a: Any, b_indptr: Any, b_indices: Any, b: Any,
     indptr: Any, indices: Any, data: Any,
@@ -155,7 +156,7 @@ def _union(
         indptr[row + 1] = to
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _intersection(
     a_indptr: Any, a_indices: Any, a: Any, b_indptr: Any, b_indices: Any, b: Any,
     indptr: Any, indices: Any, data: Any,
@@ -177,19 +178,31 @@ def _intersection(
         indptr[row + 1] = to
 
 
-@numba.njit(nogil=True, cache=True)
 def keep_top_k(
-    from_indptr: Any, from_indices: Any, from_data: Any, indptr: Any, indices: Any, data: Any
+    from_indptr: Any, from_indices: Any, from_data: Any, indptr: Int64Array, indices: Any, data: Any
 ) -> None:
     """Copy the largest entries of each row, as many as ``indptr`` has room for."""
+    from_indptr = np.asarray(from_indptr, np.int64)
+    _keep_top_k(from_indptr, from_indices, from_data, room_for_rows(from_indptr), indptr, indices, data)
+
+
+@kernel
+def _keep_top_k(
+    from_indptr: Any, from_indices: Any, from_data: Any, room: Any, indptr: Any, indices: Any, data: Any
+) -> None:
     for row in range(len(indptr) - 1):
         first, last = from_indptr[row], from_indptr[row + 1]
-        to, end = indptr[row], indptr[row + 1]
-        if end - to == last - first:
-            indices[to:end], data[to:end] = from_indices[first:last], from_data[first:last]
-            continue
-        # A stable sort keeps equal similarities in the order of their columns, so the smaller ids are kept.
-        largest = np.argsort(-from_data[first:last], kind="mergesort")[: end - to]
-        for place in np.sort(largest):
-            indices[to], data[to] = from_indices[first + place], from_data[first + place]
-            to += 1
+        to, left_out = indptr[row], (last - first) - (indptr[row + 1] - indptr[row])
+        least, n_equal = -np.inf, last - first
+        if left_out > 0:
+            # Of those equal to the least kept, the first are kept.
+            order = room[ascending(from_data[first:last], room)]
+            least, n_equal = from_data[first + order[left_out]], 0
+            for place in range(left_out, last - first):
+                n_equal += from_data[first + order[place]] == least
+        for edge in range(first, last):
+            s = from_data[edge]
+            if s > least or (s == least and n_equal > 0):
+                n_equal -= s == least
+                indices[to], data[to] = from_indices[edge], s
+                to += 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, BoolArray, FloatArray, Int32Array
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import BasePass, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 from sparse_ap.kernels.support_bound import PreferenceRows
@@ -93,7 +93,7 @@ class AssignmentPass(PlainPass):
         return 0
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _evaluate(
     start: int, indptr: Any, indices: Any, data: Any, exemplar: Any, preference: Any, shift: float
 ) -> tuple[float, int]:
@@ -111,7 +111,7 @@ def _evaluate(
     return net_similarity, n_uncovered
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _assign(
     start: int,
     indptr: Any,

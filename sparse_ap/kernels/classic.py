@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block, Float64Array, FloatArray
+from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 
@@ -89,7 +89,7 @@ class ClassicSweep(PlainPass):
         return 0
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _sweep(
     indptr: Any,
     indices: Any,
@@ -118,7 +118,7 @@ def _sweep(
         rows.self_responsibility[i] = damping * rows.self_responsibility[i] + (1.0 - damping) * own
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _update_availabilities(
     indices: Any, total: Any, messages: Any, first: Any, last: Any, damping: float
 ) -> None:
@@ -131,7 +131,7 @@ def _update_availabilities(
         )
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _top_two(data: Any, availability: Any, first: Any, last: Any, diagonal: float) -> Any:
     """Return the two largest a + s of a row, and the place of the first; ``last`` is the diagonal."""
     best, second, winner = diagonal, -np.inf, last
@@ -144,7 +144,7 @@ def _top_two(data: Any, availability: Any, first: Any, last: Any, diagonal: floa
     return best, second, winner
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _update_responsibilities(
     data: Any, messages: Any, first: Any, last: Any, damping: float, best: float, second: float, winner: Any
 ) -> None:
@@ -156,7 +156,7 @@ def _update_responsibilities(
         )
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _add_support(indices: Any, responsibility: Any, first: Any, last: Any, shift: float, totals: Any) -> None:
     for j in range(first, last):
         r = responsibility[j]

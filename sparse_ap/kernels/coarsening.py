@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Block, BoolArray, Int32Array, Int64Array
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import BasePass, Columns
 
 __all__ = ["ClusterVectors", "CoarseningPass", "Links", "Pairs", "weights"]
@@ -193,7 +193,7 @@ def _merged(left: Pairs, right: Pairs) -> Pairs:
     return Pairs(pair[:n], n_edges[:n])
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _merge(left: Any, right: Any, pair: Any, n_edges: Any) -> int:
     """Merge two runs into the arrays given; return the number of pairs."""
     i = j = n = 0

@@ -17,13 +17,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block, Float64Array, FloatArray, Int32Array
+from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
+from sparse_ap.kernels.sorting import longest_row
 
 __all__ = ["DIAGONAL", "NOBODY", "CompactRows", "CompactSweep", "SweepVectors"]
 
@@ -133,6 +134,7 @@ class CompactSweep(PlainPass):
             self._in_precision(block.data.dtype.type),
             self.grid.shift,
             4.0 * self.grid.limit,
+            np.empty(longest_row(block.indptr), block.data.dtype),
             columns[0],
         )
         return 0
@@ -151,7 +153,7 @@ class CompactSweep(PlainPass):
 # these would not be inlined then, and the sweep would take a third longer.
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _sweep(
     indptr: Any,
     indices: Any,
@@ -161,9 +163,9 @@ def _sweep(
     weights: Any,
     shift: float,
     no_rival: float,
+    values: Any,
     totals: Any,
 ) -> None:
-    values = np.empty(_longest_row(indptr), data.dtype)
     for i in range(len(rows.mean)):
         first = np.uint64(indptr[i] - indptr[0])
         degree = np.uint64(indptr[i + 1] - indptr[i])
@@ -196,15 +198,7 @@ def _sweep(
         rows.self_responsibility[i] = own - (d1 if e1 == DIAGONAL else d2 if e2 == DIAGONAL else 0.0)
 
 
-@numba.njit(nogil=True, cache=True)
-def _longest_row(indptr: Any) -> int:
-    longest = 0
-    for i in range(len(indptr) - 1):
-        longest = max(longest, indptr[i + 1] - indptr[i])
-    return longest
-
-
-@numba.njit(nogil=True, cache=True)
+@helper
 def _value(indices: Any, data: Any, total: Any, edge: Any, weight: Any, u: Any) -> Any:
     """Return a + s of an edge, whose damped responsibility is weight * s - u."""
     zero = data.dtype.type(0)
@@ -214,7 +208,7 @@ def _value(indices: Any, data: Any, total: Any, edge: Any, weight: Any, u: Any) 
     return (a if a < zero else zero) + s
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _top_two(values: Any, degree: Any, diagonal: Any) -> Any:
     """Return the two largest values and the place of the first, without branches."""
     best, second, winner = diagonal, -values.dtype.type(np.inf), np.int32(DIAGONAL)
@@ -227,7 +221,7 @@ def _top_two(values: Any, degree: Any, diagonal: Any) -> Any:
     return best, second, winner
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _remember(e1: Any, d1: Any, e2: Any, d2: Any, winner: Any, change: Any) -> Any:
     """Add the winner's change to its correction; a new winner replaces the older of the two.
 
@@ -242,7 +236,7 @@ def _remember(e1: Any, d1: Any, e2: Any, d2: Any, winner: Any, change: Any) -> A
     return winner, change, e1, d1
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _add_support(
     indices: Any, data: Any, first: Any, degree: Any, weight: Any, u: Any, shift: float, totals: Any
 ) -> None:
@@ -253,7 +247,7 @@ def _add_support(
             totals[np.uint64(indices[j])] += on_grid(np.float64(r), shift)
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _correct_support(
     indices: Any, data: Any, edge: Any, delta: Any, weight: Any, u: Any, shift: float, totals: Any
 ) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, Float64Array, Int32Array
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import COUNT, BasePass, Columns, PlainPass
 
 __all__ = ["BestRows", "EdgeSummaryPass", "EdgeTally", "OutDegreePass", "OutDegreeRows"]
@@ -66,7 +66,7 @@ class EdgeSummaryPass(BasePass):
         return EdgeTally(len(block.data), checksum, *reach)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _extent(indptr: Any, indices: Any, data: Any, best: Any, in_degree: Any) -> tuple[float, float]:
     smallest, largest = np.inf, -np.inf
     for i in range(len(best)):
@@ -81,7 +81,7 @@ def _extent(indptr: Any, indices: Any, data: Any, best: Any, in_degree: Any) -> 
     return smallest, largest
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _checksum(start: int, indptr: Any, indices: Any, bits: Any) -> Any:
     """Return the sum of hashes of all edges: splitmix64's finaliser (Steele, Lea & Flood 2014), halved."""
     total = np.uint64(0)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import Any
 
-import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block
+from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.edge_pass import BasePass, Columns
+from sparse_ap.kernels.sorting import ascending, room_for_rows
 
 __all__ = ["EntryStatistics", "StatisticsPass"]
 
@@ -72,20 +73,21 @@ class StatisticsPass(BasePass):
         self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns
     ) -> EntryStatistics:
         """Count the entries of one block."""
-        counts, firsts = _look(block.rows.start, block.n_points, *block.csr)
+        # In the order of EntryStatistics.
+        counts, firsts = np.zeros(9, np.int64), np.full(3, _NOWHERE, np.int64)
+        _look(block.rows.start, block.n_points, *block.csr, room_for_rows(block.indptr), counts, firsts)
         return EntryStatistics(*counts.tolist(), *firsts.tolist())
 
 
-@numba.njit(nogil=True, cache=True)
-def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tuple[Any, Any]:
-    # Positions in counts are those of the fields of EntryStatistics.
-    counts = np.zeros(9, np.int64)
-    firsts = np.full(3, _NOWHERE)
+@kernel
+def _look(
+    start: int, n_points: int, indptr: Any, indices: Any, data: Any, room: Any, counts: Any, firsts: Any
+) -> None:
     for row in range(len(indptr) - 1):
         first, last = indptr[row] - indptr[0], indptr[row + 1] - indptr[0]
         columns, values = indices[first:last], data[first:last]
-        if not _ascending(columns):
-            counts[1] += _repeated(columns)
+        if not _is_ascending(columns):
+            counts[1] += _repeated(columns, room)
             counts[7] += _nearest_first(values)
             counts[8] += _best_first(values)
         for edge in range(first, last):
@@ -104,29 +106,28 @@ def _look(start: int, n_points: int, indptr: Any, indices: Any, data: Any) -> tu
                 firsts[1] = min(firsts[1], start + row)
             elif s == -np.inf:
                 counts[4] += 1
-    return counts, firsts
 
 
-@numba.njit(nogil=True, cache=True)
-def _ascending(columns: Any) -> bool:
+@helper
+def _is_ascending(columns: Any) -> bool:
     """Whether every column is larger than the one before."""
-    ascending = True
+    rising = True
     for edge in range(1, len(columns)):
-        ascending &= columns[edge - 1] < columns[edge]
-    return ascending
+        rising &= columns[edge - 1] < columns[edge]
+    return rising
 
 
-@numba.njit(nogil=True, cache=True)
-def _repeated(columns: Any) -> int:
+@helper
+def _repeated(columns: Any, room: Any) -> int:
     """Return the number of entries of a row whose column occurred in it before."""
     repeated = 0
-    columns = np.sort(columns)
+    order = room[ascending(columns, room)]
     for edge in range(1, len(columns)):
-        repeated += columns[edge - 1] == columns[edge]
+        repeated += columns[order[edge - 1]] == columns[order[edge]]
     return repeated
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _nearest_first(values: Any) -> bool:
     """Whether a row's values rise from 0: the point itself, then its neighbours by distance."""
     rising = bool(len(values) > 2 and values[0] == 0 and values[-1] > 0)
@@ -135,7 +136,7 @@ def _nearest_first(values: Any) -> bool:
     return rising
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _best_first(values: Any) -> bool:
     """Whether a row falls: no value is larger than the one before, and the last is smaller than the first."""
     falling = bool(values[0] > values[-1])

@@ -12,11 +12,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import FloatArray
+from sparse_ap.kernels.compilation import helper
 
 __all__ = ["Grid", "exact_sum", "grid_sum", "on_grid"]
 
@@ -60,7 +60,7 @@ class Grid:
         return self.limit * 2.0**-40
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def on_grid(x: float, shift: float) -> float:
     """Round x to the grid. Never compile this with fastmath, which would cancel the shift."""
     return (x + shift) - shift

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block, Float64Array, Int64Array
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import BasePass, Columns
 
 __all__ = ["HistogramPass", "order_statistics", "quantiles"]
@@ -51,7 +51,7 @@ class HistogramPass(BasePass):
         return counts
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _count(data_bits: Any, width: int, prefixes: Any, shift: int, counts: Any) -> None:
     sign = np.uint64(1) << np.uint64(width - 1)
     everything = (sign - np.uint64(1)) | sign
@@ -64,9 +64,10 @@ def _count(data_bits: Any, width: int, prefixes: Any, shift: int, counts: Any) -
         # set.
         key = everything ^ bits if bits & sign else sign | bits
         digits = key >> np.uint64(shift)
-        slot = np.searchsorted(prefixes, digits >> np.uint64(_DIGIT))
-        if slot < len(prefixes) and prefixes[slot] == digits >> np.uint64(_DIGIT):
-            counts[slot, digits & np.uint64(_BINS - 1)] += 1
+        # There are few: two for each quantile.
+        for slot in range(len(prefixes)):
+            if prefixes[slot] == digits >> np.uint64(_DIGIT):
+                counts[slot, digits & np.uint64(_BINS - 1)] += 1
 
 
 def order_statistics(

@@ -6,17 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import BasePass, Columns
+from sparse_ap.kernels.sorting import ascending, room_for_rows
 
 __all__ = ["CollectPass", "Collected", "canonical_block"]
-
-# Up to this length insertion sort is faster, and it moves nothing in rows that are sorted already.
-_SHORT_ROW = 64
 
 
 def canonical_block(block: Block) -> Block:
@@ -35,22 +33,29 @@ def canonical_block(block: Block) -> Block:
     indptr = np.zeros(len(block.indptr), np.int64)
     indices = np.empty_like(block.indices)
     data = np.empty_like(block.data)
-    _normalise(block.rows.start, *block.csr, indptr, indices, data)
+    _normalise(block.rows.start, *block.csr, room_for_rows(block.indptr), indptr, indices, data)
     kept = indptr[-1]
     return replace(block, indptr=indptr, indices=indices[:kept], data=data[:kept])
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _normalise(
-    start: int, indptr: Any, indices: Any, data: Any, to_indptr: Any, to_indices: Any, to_data: Any
+    start: int,
+    indptr: Any,
+    indices: Any,
+    data: Any,
+    room: Any,
+    to_indptr: Any,
+    to_indices: Any,
+    to_data: Any,
 ) -> None:
     to = 0
-    order = np.empty(_SHORT_ROW, np.int64)
     for row in range(len(indptr) - 1):
         first, last = indptr[row] - indptr[0], indptr[row + 1] - indptr[0]
         begin = to
-        for place in _ascending(indices[first:last], order):
-            column, s = indices[first + place], data[first + place]
+        order = room[ascending(indices[first:last], room)]
+        for place in range(last - first):
+            column, s = indices[first + order[place]], data[first + order[place]]
             # This drops NaN too, for which no comparison holds.
             if column == start + row or not s > -np.inf:
                 continue
@@ -60,20 +65,6 @@ def _normalise(
             to_indices[to], to_data[to] = column, s
             to += 1
         to_indptr[row + 1] = to
-
-
-@numba.njit(nogil=True, cache=True)
-def _ascending(columns: Any, order: Any) -> Any:
-    """Return the places that sort the columns; for short rows within ``order``."""
-    if len(columns) > len(order):
-        return np.argsort(columns)
-    for edge in range(len(columns)):
-        place = edge
-        while place > 0 and columns[order[place - 1]] > columns[edge]:
-            order[place] = order[place - 1]
-            place -= 1
-        order[place] = edge
-    return order[: len(columns)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, Float64Array
+from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 
@@ -49,7 +49,7 @@ class SupportBoundPass(PlainPass):
         return 0
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _bound(indptr: Any, indices: Any, data: Any, preference: Any, shift: float, totals: Any) -> None:
     for row in range(len(preference)):
         p = preference[row]
@@ -57,7 +57,7 @@ def _bound(indptr: Any, indices: Any, data: Any, preference: Any, shift: float, 
             totals[indices[edge]] += on_grid(_most_positive(np.float64(data[edge]), p), shift)
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _most_positive(s: float, p: float) -> float:
     """Return an upper bound on max(0, r), rounding included; it rises with s and falls with p."""
     return max(0.0, s - p + _SLACK * (abs(s) + abs(p)))

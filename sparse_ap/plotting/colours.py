@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Int64Array
+from sparse_ap.kernels.compilation import kernel
 
 __all__ = ["ON_DARK", "ON_LIGHT", "spread_colours"]
 
@@ -63,10 +63,10 @@ def spread_colours(points: NDArray[np.float64], n_colours: int) -> NDArray[np.in
         return np.empty(0, dtype=np.int64)
     n_near = min(len(points), _N_NEAR + 1)
     _, near = cKDTree(points).query(points, k=np.arange(1, n_near + 1))
-    return _spread(near, n_colours)
+    return np.asarray(_spread(near, n_colours))
 
 
-@numba.njit(cache=True)
+@kernel
 def _spread(near: Int64Array, n_colours: int) -> Int64Array:
     """Colour points in order, given the neighbours of each, the nearest first.
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from sparse_ap.kernels.assignment import AssignmentPass, AssignmentRows, RankedVectors
 from sparse_ap.kernels.block import Block, BoolArray, FloatArray, Int32Array
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 from sparse_ap.propagation.problem import Problem
@@ -72,7 +72,7 @@ def move_to_medoids(problem: Problem, assignment: Assignment) -> Assignment:
     return assign(problem, exemplar)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _pick(
     chosen: Any, sizes: Any, similarity: Any, members: Any, preference: Any, user_id: Any, best: Any
 ) -> None:
@@ -122,7 +122,7 @@ class MedoidPass(PlainPass):
         return 0
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _add(
     start: int,
     indptr: Any,

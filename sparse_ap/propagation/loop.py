@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.propagation.checkpoints import Checkpoints, NoCheckpoints, Saved
 from sparse_ap.propagation.result import SweepReport
 from sparse_ap.propagation.schemes import OwnRows, Scheme
@@ -244,7 +244,7 @@ def _take_in(
     return SweepReport(number, *counts)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _update(
     support: Any,
     self_responsibility: Any,

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from tqdm import tqdm
 
 from sparse_ap.arguments import progress_bar
+from sparse_ap.kernels.compilation import watched_by
 from sparse_ap.propagation.result import SweepReport
 
-__all__ = ["reading_progress", "sweep_progress"]
+__all__ = ["reading_progress", "showing_compilation", "sweep_progress"]
+
+Parameters = ParamSpec("Parameters")
+ResultT = TypeVar("ResultT")
 
 
 @contextmanager
@@ -36,3 +45,22 @@ def reading_progress(what: str, at_most: int, verbose: bool) -> Iterator[Callabl
     """Yield a function to call after each reading of the edges, which moves a bar."""
     with progress_bar(verbose, at_most, what, unit="reading") as bar:
         yield bar.update
+
+
+def showing_compilation(function: Callable[Parameters, ResultT]) -> Callable[Parameters, ResultT]:
+    """Let a function with an argument ``verbose`` say on a terminal when kernels are compiled."""
+
+    @wraps(function)
+    def shown(*args: Parameters.args, **kwargs: Parameters.kwargs) -> ResultT:
+        if not kwargs.get("verbose") or not sys.stderr.isatty():
+            return function(*args, **kwargs)
+        with watched_by(_compilation_bar):
+            return function(*args, **kwargs)
+
+    return shown
+
+
+def _compilation_bar() -> Callable[[], Any]:
+    """Show a line; return what removes it."""
+    line = tqdm(desc="compiling, once in an installation", bar_format="{desc} ...", leave=False)
+    return lambda: line.close()

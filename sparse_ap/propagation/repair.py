@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 from sparse_ap.kernels.support_bound import PreferenceRows
@@ -121,7 +121,7 @@ class NominationPass(PlainPass):
         return 0
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _add_gains(
     start: int,
     indptr: Any,
@@ -141,7 +141,7 @@ def _add_gains(
                 gain[indices[edge]] += on_grid(spared, shift)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _nominate(start: int, indptr: Any, indices: Any, data: Any, vectors: Any, rows: Any) -> None:
     gain, user_id = vectors.gain, vectors.user_id
     for i in range(len(rows.nominee)):

@@ -17,10 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, Float64Array, FloatArray
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, exact_sum, grid_sum, on_grid
 from sparse_ap.propagation.problem import Problem, ceiling
@@ -218,7 +218,7 @@ class ProvenGainPass(PlainPass):
         return 0
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _add_smooth_gains(
     indptr: Any, indices: Any, data: Any, dual: Any, width: float, shift: float, gain: Any
 ) -> None:
@@ -231,7 +231,7 @@ def _add_smooth_gains(
                 gain[indices[edge]] += on_grid(h, shift)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _cover(indptr: Any, indices: Any, data: Any, opened: Any, rows: Any, width: float, shift: float) -> None:
     for i in range(len(rows.dual)):
         covered = 0.0
@@ -243,7 +243,7 @@ def _cover(indptr: Any, indices: Any, data: Any, opened: Any, rows: Any, width: 
         rows.covered[i] = covered
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _add_proven_gains(
     indptr: Any, indices: Any, data: Any, dual: Any, shift: float, quantum: float, gain: Any
 ) -> None:

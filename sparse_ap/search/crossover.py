@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import LARGEST, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.assignment import assign
@@ -115,7 +115,7 @@ class ComponentPass(PlainPass):
         return 0
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _link(start: int, indptr: Any, indices: Any, data: Any, label: Any, rows: Any, linked: Any) -> None:
     for i in range(len(rows.label)):
         largest = label[start + i]

@@ -11,17 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
-from sparse_ap.kernels.block import Block, BoolArray, Float64Array, FloatArray, Int32Array
-from sparse_ap.kernels.edge_pass import Columns, PlainPass
+from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array, Int64Array
+from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.exact_sum import Grid, grid_sum, on_grid
 from sparse_ap.kernels.hashing import hashed
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.search.local_search import LocalSearch
+from sparse_ap.search.similarity_table import GatherPass, PlaceVectors, TableRows
 
-__all__ = ["Exchange", "GatherPass", "PlaceVectors", "TableRows"]
+__all__ = ["Exchange"]
 
 # Perturbations, in turn: least number of exemplars to swap, and their share; docs/design/0012-search.md.
 _PERTURBATIONS = ((2, 0.1), (4, 0.3))
@@ -50,6 +50,29 @@ class _Rows(NamedTuple):
     value: Float64Array
     bar: Float64Array
     fallback: Float64Array
+
+
+class _Sums(NamedTuple):
+    """What is known of each candidate; the last place of sums takes the points that are alone.
+
+    Attributes
+    ----------
+    opened : ndarray of int64
+        The exemplars, one after the other.
+    closing : ndarray of float64
+        Of every exemplar, what its closing gains.
+    with_closing : ndarray of float64
+        The same together with the opening of some point.
+    """
+
+    opened: Int64Array
+    closing: Float64Array
+    with_closing: Float64Array
+
+    @classmethod
+    def of(cls, n: int) -> _Sums:
+        """Return room for so many candidates."""
+        return cls(np.empty(n, np.int64), np.zeros(n + 1), np.zeros(n + 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,19 +163,21 @@ class Exchange:
             self.preference,
             rows,
             is_open,
+            _Sums.of(len(is_open)),
             self.grid.shift,
             self.grid.least_gain,
         )
         return grid_sum(rows.value), n_seen
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _carry_out(
     similarity: Any,
     candidate: Any,
     preference: Any,
     rows: Any,
     is_open: Any,
+    sums: Any,
     shift: float,
     least: float,
 ) -> int:
@@ -160,13 +185,11 @@ def _carry_out(
 
     Returns the number of similarities seen.
     """
-    n_points = len(preference)
-    opened = np.flatnonzero(is_open)
+    n_points, closing = len(preference), sums.closing
+    opened = sums.opened[: _listed(is_open, sums.opened)]
     for i in range(n_points):
         _find_nearest_two(i, similarity, candidate, preference, opened, rows)
     n_seen = n_points * len(opened)
-    # Gain by closing each exemplar; the additional last place collects the points that are alone (-1).
-    closing, with_closing = np.zeros(len(candidate) + 1), np.zeros(len(candidate) + 1)
     _sum_closing(rows, shift, closing)
     since, k = 0, 0
     while since < len(candidate):
@@ -174,7 +197,7 @@ def _carry_out(
         gain, closed = closing[k], k
         if not is_open[k]:
             gain, closed = _best_opening(
-                similarity[k], candidate[k], preference, opened, rows, closing, shift, with_closing
+                similarity[k], candidate[k], preference, opened, rows, closing, shift, sums.with_closing
             )
         # The last exemplar is never closed.
         if gain > least and (closed != k or len(opened) > 1):
@@ -182,7 +205,7 @@ def _carry_out(
             is_open[k] = not is_open[k]
             if closed >= 0:
                 is_open[closed] = False
-            opened = np.flatnonzero(is_open)
+            opened = sums.opened[: _listed(is_open, sums.opened)]
             for i in range(n_points):
                 if _touches(i, k, closed, similarity, candidate, rows):
                     _find_nearest_two(i, similarity, candidate, preference, opened, rows)
@@ -192,7 +215,18 @@ def _carry_out(
     return n_seen
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
+def _listed(is_open: Any, opened: Any) -> int:
+    """List the places of the exemplars; return how many there are."""
+    n = 0
+    for k in range(len(is_open)):
+        if is_open[k]:
+            opened[n] = k
+            n += 1
+    return n
+
+
+@helper
 def _touches(i: int, k: int, closed: int, similarity: Any, candidate: Any, rows: Any) -> bool:
     """Whether a point's nearest two exemplars may change when k opens or closes, and ``closed`` closes."""
     least = rows.fallback[i]
@@ -203,7 +237,7 @@ def _touches(i: int, k: int, closed: int, similarity: Any, candidate: Any, rows:
     )
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _find_nearest_two(
     i: int, similarity: Any, candidate: Any, preference: Any, opened: Any, rows: Any
 ) -> None:
@@ -223,14 +257,15 @@ def _find_nearest_two(
         rows.nearest[i], rows.value[i], rows.bar[i], rows.fallback[i] = nearest, value, value, fallback
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _sum_closing(rows: Any, shift: float, closing: Any) -> None:
-    closing[:] = 0.0
+    for k in range(len(closing)):
+        closing[k] = 0.0
     for i in range(len(rows.nearest)):
         closing[rows.nearest[i]] += on_grid(rows.fallback[i] - rows.value[i], shift)
 
 
-@numba.njit(nogil=True, cache=True)
+@helper
 def _best_opening(
     similarity: Any,
     k: int,
@@ -259,37 +294,3 @@ def _best_opening(
         if with_closing[m] > best:
             best, closed = with_closing[m], m
     return gain + best, closed
-
-
-class PlaceVectors(NamedTuple):
-    """Vectors: the column of the table for each candidate; -1 for all other points."""
-
-    place: Int32Array
-
-
-class TableRows(NamedTuple):
-    """Rows: similarities, shape (n_points, n_places), written where there is an edge."""
-
-    similarity: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class GatherPass(PlainPass):
-    """Copy the similarities to the candidates into a table."""
-
-    reads = ("similarity",)
-    writes = ("similarity",)
-
-    def __call__(self, block: Block, vectors: PlaceVectors, rows: TableRows, columns: Columns) -> int:
-        """Copy the similarities of one block's points."""
-        _gather(block.rows.start, *block.csr, vectors.place, rows.similarity)
-        return 0
-
-
-@numba.njit(nogil=True, cache=True)
-def _gather(start: int, indptr: Any, indices: Any, data: Any, place: Any, table: Any) -> None:
-    for i in range(len(table)):
-        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
-            k = indices[edge]
-            if place[k] >= 0 and k != start + i:
-                table[i, place[k]] = data[edge]

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.assignment import RankedVectors
 from sparse_ap.kernels.block import BoolArray, Float64Array, Int32Array
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import Columns
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.problem import Problem
@@ -233,7 +233,7 @@ def _carried_out(at: NearestTwo, moves: _Moves, n_conflicts: Int32Array) -> Bool
     return exemplar
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _best_moves(
     nearest: Any, value: Any, fallback: Any, preference: Any, gain: Any, beyond: Any, swap: Any
 ) -> None:

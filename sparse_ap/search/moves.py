@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from sparse_ap.kernels.assignment import RankedVectors
 from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
+from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 
@@ -108,7 +108,7 @@ class ConflictPass(PlainPass):
         return 0
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _add_gains(
     start: int,
     indptr: Any,
@@ -141,7 +141,7 @@ def _add_gains(
                 beyond[k] += on_grid(min(s, value) - fallback, shift)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _count_conflicts(
     start: int, indptr: Any, indices: Any, data: Any, moves: Any, rows: Any, n_conflicts: Any
 ) -> None:
@@ -171,7 +171,7 @@ def _count_conflicts(
                 n_conflicts[k] += 1
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@helper
 def _touches(k: int, s: float, own: int, opening: float, nearest: Any, swap: Any) -> bool:
     """Whether the opening of k touches a point whose edge to k is above its fallback."""
     return nearest[k] != k and (s > opening or (swap[k] and nearest[k] == own))
@@ -225,7 +225,7 @@ class NearestTwoPass(PlainPass):
         return 0
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _find_nearest_two(
     start: int, indptr: Any, indices: Any, data: Any, exemplar: Any, user_id: Any, rows: Any, lowest: float
 ) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
-import numba
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.distances import Similarity, similarities_between
 from sparse_ap.graphs.edges import largest_of_rows
 from sparse_ap.kernels.block import Block, FloatArray, Int64Array, RowCut
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.rows import canonical_block
 from sparse_ap.storage.csr import csr_of
 from sparse_ap.storage.store import Origin
@@ -133,7 +133,7 @@ def checked_canonical(block: Block) -> Block:
     return canonical_block(block)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _is_canonical(start: int, indptr: Any, indices: Any, data: Any) -> bool:
     for row in range(len(indptr) - 1):
         before = -1

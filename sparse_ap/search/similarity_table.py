@@ -1,0 +1,46 @@
+"""The pass that copies the similarities to some points into a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sparse_ap.kernels.block import Block, FloatArray, Int32Array
+from sparse_ap.kernels.compilation import kernel
+from sparse_ap.kernels.edge_pass import Columns, PlainPass
+
+__all__ = ["GatherPass", "PlaceVectors", "TableRows"]
+
+
+class PlaceVectors(NamedTuple):
+    """Where in the table the similarities to each point go; -1: nowhere."""
+
+    place: Int32Array
+
+
+class TableRows(NamedTuple):
+    """Similarities, shape (n_points, n_places): written where there is an edge, else left as they are."""
+
+    similarity: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class GatherPass(PlainPass):
+    """Copy the similarities to some points into a table."""
+
+    reads = ("similarity",)
+    writes = ("similarity",)
+
+    def __call__(self, block: Block, vectors: PlaceVectors, rows: TableRows, columns: Columns) -> int:
+        """Copy one block's."""
+        _gather(block.rows.start, *block.csr, vectors.place, rows.similarity)
+        return 0
+
+
+@kernel
+def _gather(start: int, indptr: Any, indices: Any, data: Any, place: Any, table: Any) -> None:
+    for i in range(len(table)):
+        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+            k = indices[edge]
+            if place[k] >= 0 and k != start + i:
+                table[i, place[k]] = data[edge]
