@@ -181,18 +181,18 @@ class _Entries(NamedTuple):
 
 
 class _Scratch(NamedTuple):
-    """What is known of a cluster while its most similar ones are found.
+    """Memory for finding the most similar clusters of a cluster.
 
     Attributes
     ----------
     total : ndarray of float64
-        Its overlap with each other cluster.
+        Overlap of the cluster with each other one.
     seen_from : ndarray of int32
-        From which cluster each other one was met last.
+        Cluster from which each entry of ``total`` was set last, so that no row need clear them all.
     others : ndarray of int32
-        Those met.
+        Clusters that share a neighbour with the cluster.
     kept, overlap, room : ndarray
-        The most similar ones, how far they overlap, and where they are sorted.
+        The most similar clusters, their overlaps, and memory for sorting them.
     """
 
     total: Float64Array
@@ -204,7 +204,7 @@ class _Scratch(NamedTuple):
 
     @classmethod
     def of(cls, n: int) -> _Scratch:
-        """Return what the search among so many clusters needs."""
+        """Return the memory for ``n`` clusters."""
         met = np.empty(n), np.full(n, -1, np.int32), np.empty(n, np.int32)
         return cls(*met, np.empty(_N_KEPT, np.int32), np.empty(_N_KEPT), np.empty((2, _N_KEPT), np.int64))
 

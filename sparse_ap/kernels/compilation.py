@@ -1,8 +1,8 @@
-"""How kernels are compiled, and where what was compiled is kept.
+"""Compilation of kernels, and the folders in which compiled kernels are kept.
 
-numba keeps it in ``NUMBA_CACHE_DIR``, else beside the modules, else in the user's cache folder: the first
-that can be written to. In a container often none can. Here one that has been filled before will do too, and
-what is not there is compiled anew in every process.
+numba keeps them in ``NUMBA_CACHE_DIR``, beside the modules, or in the user's cache folder: in the first of
+these that is writable. In containers often none is. Here a folder that was filled before is used too, and
+kernels that are in no folder are compiled in every process.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ __all__ = ["Helper", "Kernel", "helper", "kernel", "watched_by"]
 _njit: Any = numba.njit
 caching: Any = numba.core.caching
 event: Any = numba.core.event
-# What C code would need to call a kernel takes time to compile, and no C code calls one. No kernel makes an
-# array, so that no references are counted.
+# No C code calls a kernel, so the wrapper for it need not be compiled. No kernel allocates an array, so no
+# references need to be counted.
 _OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True, "_nrt": False}
 
 
 class Kernel:
     """A compiled function that is called from Python.
 
-    To numba a read-only array is another type, for which it would compile another variant: arrays that a user
-    has mapped into memory, those that dask has received, one number seen as an array. A kernel gets
-    them as if they could be written to. It writes only to what its caller has made.
+    For numba a read-only array is another type, which needs another variant of the kernel. Arrays mapped into
+    memory, received from dask, or broadcast from one number are read-only. A kernel gets them as writable
+    arrays; it writes only to arrays that its caller has allocated.
 
     Parameters
     ----------
@@ -50,14 +50,14 @@ class Kernel:
         self.dispatcher._cache = _store_for(function)
 
     def __call__(self, *arguments: Any) -> Any:
-        """Call it; it is compiled before the first call for these types."""
+        """Call the kernel; the first call with these types compiles it."""
         return self.dispatcher(*map(_writable, arguments))
 
 
 class Helper:
-    """A function that kernels call, compiled as a part of each; in Python it is the function itself.
+    """A function that kernels call, compiled as part of each kernel; Python calls run it uncompiled.
 
-    Without what Python needs to call compiled code it compiles faster.
+    It compiles faster than a kernel, since Python needs no wrapper to call it.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Helper:
         update_wrapper(self, function)
         self._function = function
         self._dispatcher = _njit(no_cpython_wrapper=True, **_OPTIONS)(function)
-        # By this name numba asks what an object is to compiled code.
+        # numba looks up the type of an object in compiled code under this name.
         self._numba_type_ = self._dispatcher._numba_type_
 
     def __call__(self, *arguments: Any) -> Any:
@@ -77,42 +77,42 @@ class Helper:
 
 
 def kernel(function: Callable[..., Any]) -> Kernel:
-    """Compile a function that is called from Python."""
+    """Return a kernel: a compiled function that is called from Python."""
     return Kernel(function)
 
 
 def helper(function: Callable[..., Any]) -> Helper:
-    """Compile a function that kernels call."""
+    """Return a helper: a function that kernels call."""
     return Helper(function)
 
 
 class _Watch(event.Listener):  # type: ignore[misc]
-    """Tells when kernels begin and end to be compiled; numba compiles one after the other."""
+    """A listener to the compilation of kernels, which numba compiles one after the other."""
 
     def __init__(self, begin: Callable[[], Callable[[], object]]) -> None:
         self._begin = begin
         self._ends: list[Callable[[], object]] = []
 
     def on_start(self, event: Any) -> None:
-        """Begin, if it is a kernel: what those call is compiled meanwhile."""
+        """Call ``begin`` if a kernel is compiled; helpers are compiled meanwhile."""
         if isinstance(event.data["dispatcher"]._cache, _Store):
             self._ends.append(self._begin())
 
     def on_end(self, event: Any) -> None:
-        """End what has begun."""
+        """Call the function that ``begin`` returned for this kernel."""
         if isinstance(event.data["dispatcher"]._cache, _Store):
             self._ends.pop()()
 
 
 @contextmanager
 def watched_by(begin: Callable[[], Callable[[], object]]) -> Iterator[None]:
-    """Call a function whenever a kernel is compiled, and what it returned when that is done."""
+    """Call ``begin`` when the compilation of a kernel starts, and the function it returns at the end."""
     with event.install_listener("numba:compile", _Watch(begin)):
         yield
 
 
 def _writable(argument: Any) -> Any:
-    """Return an argument whose arrays numba takes for ones that can be written to."""
+    """Return an argument with its arrays, which may be read-only, as writable ones."""
     if isinstance(argument, np.ndarray):
         return argument if argument.flags.writeable else _Alias(argument).array
     if isinstance(argument, tuple):
@@ -121,7 +121,7 @@ def _writable(argument: Any) -> Any:
 
 
 class _Alias:
-    """Read-only memory seen as memory that can be written to; numbers not side by side are copied."""
+    """The memory of a read-only array as a writable array; a non-contiguous array is copied."""
 
     def __init__(self, array: NDArray[Any]) -> None:
         self._array = np.ascontiguousarray(array)
@@ -130,22 +130,22 @@ class _Alias:
 
     @property
     def array(self) -> NDArray[Any]:
-        """The array."""
+        """The writable array."""
         return np.asarray(self)
 
 
 def _store_for(function: Callable[..., Any]) -> Any:
-    """Return where the compiled function is kept."""
+    """Return the cache of the compiled function."""
     try:
         return _Cache(function)
     except RuntimeError:
-        # numba: no folder will do.
+        # numba raises this if no folder is usable.
         return _NoCache()
 
 
 @cache
 def _sources_stamp() -> tuple[int, int]:
-    """Return a hash of the times and sizes of the package's modules, and their number."""
+    """Return a hash of the times and sizes of all modules of the package, and their number."""
     folder = Path(__file__).parent.parent
     stamps = [(str(path), path.stat()) for path in sorted(folder.rglob("*.py"))]
     text = repr([(Path(name).name, stat.st_mtime_ns, stat.st_size) for name, stat in stamps])
@@ -153,17 +153,17 @@ def _sources_stamp() -> tuple[int, int]:
 
 
 class _Store:
-    """Where a kernel is kept."""
+    """Base class of the caches of kernels, by which kernels are told from helpers."""
 
 
 class _Filled:
-    """A folder that cannot be written to, but has been filled."""
+    """A read-only folder that was filled with compiled kernels before."""
 
     _py_file: str
     get_cache_path: Callable[[], str]
 
     def ensure_cache_path(self) -> None:
-        """Raise an OSError where nothing was compiled of the function's module."""
+        """Raise an OSError if the folder holds no kernel of the function's module."""
         kept = Path(self.get_cache_path()).glob(f"{Path(self._py_file).stem}.*.nbi")
         if next(kept, None) is None:
             raise FileNotFoundError
@@ -182,7 +182,7 @@ class _FilledUserWide(_Filled, caching.UserWideCacheLocator):  # type: ignore[mi
 
 
 class _Folders(caching.CompileResultCacheImpl):  # type: ignore[misc]
-    # The first that will do. What was filled when an image was built comes before an empty home folder.
+    # The first usable folder is taken: one filled when an image was built comes before an empty home folder.
     _locator_classes = [  # noqa: RUF012
         caching.UserProvidedCacheLocator,
         _FilledProvided,
@@ -200,24 +200,24 @@ class _Cache(_Store, caching.FunctionCache):  # type: ignore[misc]
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
-        # numba asks only whether the kernel's own module has changed, and not those of the helpers it calls.
+        # numba checks for changes of the kernel's own module only, not of the modules of its helpers.
         stamp = self._impl.locator.get_source_stamp(), _sources_stamp()
         self._cache_file = caching.IndexDataCacheFile(
             cache_path=self._cache_path, filename_base=self._impl.filename_base, source_stamp=stamp
         )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return a variant that was kept; None where there is none, or only one of other sources."""
+        """Return the kept variant for these types; None without one, or with one of other sources."""
         try:
             return super().load_overload(sig, target_context)
         except (AttributeError, ImportError, EOFError, pickle.UnpicklingError):
-            # The index names types that the package has no more.
+            # The index names types that no longer exist in the package.
             with suppress(OSError):
                 self.flush()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep a variant."""
+        """Keep a variant, if the folder is writable; else warn."""
         if isinstance(self._impl.locator, _Filled):
             _say_that_nothing_is_kept()
         else:
@@ -225,16 +225,16 @@ class _Cache(_Store, caching.FunctionCache):  # type: ignore[misc]
 
 
 class _NoCache(_Store, caching.NullCache):  # type: ignore[misc]
-    """No folder at all."""
+    """A cache without a folder, which keeps nothing."""
 
     def save_overload(self, sig: Any, cres: Any) -> None:
-        """Keep nothing."""
+        """Warn that the variant is not kept."""
         _say_that_nothing_is_kept()
 
 
 @cache
 def _say_that_nothing_is_kept() -> None:
-    """Warn, once in a process."""
+    """Warn, once per process, that kernels are compiled in every process."""
     warnings.warn(
         "Kernels are compiled anew, which takes some seconds in every process: they cannot be kept, since "
         "neither this package's folder nor the user's cache folder can be written to. Set NUMBA_CACHE_DIR to "

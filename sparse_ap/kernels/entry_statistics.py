@@ -73,7 +73,7 @@ class StatisticsPass(BasePass):
         self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns
     ) -> EntryStatistics:
         """Count the entries of one block."""
-        # In the order of EntryStatistics.
+        # Positions in counts are those of the fields of EntryStatistics.
         counts, firsts = np.zeros(9, np.int64), np.full(3, _NOWHERE, np.int64)
         _look(block.rows.start, block.n_points, *block.csr, room_for_rows(block.indptr), counts, firsts)
         return EntryStatistics(*counts.tolist(), *firsts.tolist())

@@ -64,7 +64,7 @@ def _count(data_bits: Any, width: int, prefixes: Any, shift: int, counts: Any) -
         # set.
         key = everything ^ bits if bits & sign else sign | bits
         digits = key >> np.uint64(shift)
-        # There are few: two for each quantile.
+        # A linear search will do: there are two prefixes for each quantile.
         for slot in range(len(prefixes)):
             if prefixes[slot] == digits >> np.uint64(_DIGIT):
                 counts[slot, digits & np.uint64(_BINS - 1)] += 1

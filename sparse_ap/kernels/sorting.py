@@ -1,4 +1,4 @@
-"""The sort that kernels share: numba's own take longer to compile than any kernel."""
+"""A merge sort for kernels, since numba's own sorts take longer to compile than any kernel."""
 
 from __future__ import annotations
 
@@ -11,27 +11,24 @@ from sparse_ap.kernels.compilation import helper
 
 __all__ = ["ascending", "longest_row", "room_for_rows"]
 
-# As long are the runs that are merged. Within them insertion sort is faster, and moves nothing in rows that
+# Length of the runs that are merged. Within runs insertion sort is faster, and it moves nothing in rows that
 # are sorted already.
 _RUN = 16
 
 
 def room_for_rows(indptr: Int64Array) -> Int64Array:
-    """Return room in which `ascending` can sort the longest of some rows."""
+    """Return memory in which `ascending` can sort any of some rows."""
     return np.empty((2, longest_row(indptr)), np.int64)
 
 
 def longest_row(indptr: Int64Array) -> int:
-    """Return how many edges the longest of some rows has."""
+    """Return the number of edges of the longest of some rows."""
     return int(np.diff(indptr).max(initial=0))
 
 
 @helper
 def ascending(keys: Any, room: Any) -> int:
-    """Sort the places of the keys in ascending order, of equals the first first.
-
-    Returns which row of ``room`` they are in.
-    """
+    """Sort the places of the keys by ascending key, stably; return the row of ``room`` that holds them."""
     _sort_runs(keys, room)
     width, at = _RUN, 0
     while width < len(keys):
@@ -49,7 +46,7 @@ def ascending(keys: Any, room: Any) -> int:
 
 @helper
 def _sort_runs(keys: Any, room: Any) -> None:
-    """Sort each run by insertion."""
+    """Sort the places within each run by insertion, into the first row of ``room``."""
     for edge in range(len(keys)):
         place, key = edge, keys[edge]
         while place % _RUN > 0 and keys[room[0, place - 1]] > key:

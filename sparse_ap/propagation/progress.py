@@ -48,7 +48,7 @@ def reading_progress(what: str, at_most: int, verbose: bool) -> Iterator[Callabl
 
 
 def showing_compilation(function: Callable[Parameters, ResultT]) -> Callable[Parameters, ResultT]:
-    """Let a function with an argument ``verbose`` say on a terminal when kernels are compiled."""
+    """Make a function with an argument ``verbose`` show on a terminal when kernels are compiled."""
 
     @wraps(function)
     def shown(*args: Parameters.args, **kwargs: Parameters.kwargs) -> ResultT:
@@ -61,6 +61,6 @@ def showing_compilation(function: Callable[Parameters, ResultT]) -> Callable[Par
 
 
 def _compilation_bar() -> Callable[[], Any]:
-    """Show a line; return what removes it."""
+    """Show a line about compilation; return the function that removes it."""
     line = tqdm(desc="compiling, once in an installation", bar_format="{desc} ...", leave=False)
     return lambda: line.close()

@@ -53,16 +53,16 @@ class _Rows(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """What is known of each candidate; the last place of sums takes the points that are alone.
+    """The open candidates, and sums of gains; the last place of sums collects the points that are alone.
 
     Attributes
     ----------
     opened : ndarray of int64
-        The exemplars, one after the other.
+        Places of the exemplars, ascending.
     closing : ndarray of float64
-        Of every exemplar, what its closing gains.
+        Gain by closing each exemplar.
     with_closing : ndarray of float64
-        The same together with the opening of some point.
+        The same gain when some point is opened at the same time.
     """
 
     opened: Int64Array
@@ -71,7 +71,7 @@ class _Sums(NamedTuple):
 
     @classmethod
     def of(cls, n: int) -> _Sums:
-        """Return room for so many candidates."""
+        """Return empty sums for ``n`` candidates."""
         return cls(np.empty(n, np.int64), np.zeros(n + 1), np.zeros(n + 1))
 
 
@@ -217,7 +217,7 @@ def _carry_out(
 
 @helper
 def _listed(is_open: Any, opened: Any) -> int:
-    """List the places of the exemplars; return how many there are."""
+    """Write the places of the exemplars into ``opened``; return their number."""
     n = 0
     for k in range(len(is_open)):
         if is_open[k]:

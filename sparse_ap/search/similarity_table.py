@@ -1,4 +1,4 @@
-"""The pass that copies the similarities to some points into a table."""
+"""The pass that copies the similarities to some points into a table in memory."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ __all__ = ["GatherPass", "PlaceVectors", "TableRows"]
 
 
 class PlaceVectors(NamedTuple):
-    """Where in the table the similarities to each point go; -1: nowhere."""
+    """Vectors: the column of the table for each candidate; -1 for all other points."""
 
     place: Int32Array
 
 
 class TableRows(NamedTuple):
-    """Similarities, shape (n_points, n_places): written where there is an edge, else left as they are."""
+    """Rows: similarities, shape (n_points, n_places), written where there is an edge."""
 
     similarity: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class GatherPass(PlainPass):
-    """Copy the similarities to some points into a table."""
+    """Copy the similarities to the candidates into a table."""
 
     reads = ("similarity",)
     writes = ("similarity",)
 
     def __call__(self, block: Block, vectors: PlaceVectors, rows: TableRows, columns: Columns) -> int:
-        """Copy one block's."""
+        """Copy the similarities of one block's points."""
         _gather(block.rows.start, *block.csr, vectors.place, rows.similarity)
         return 0
 
