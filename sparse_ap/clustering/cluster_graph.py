@@ -18,7 +18,7 @@ import scipy.sparse
 
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.graphs.edges import keep_top_k
-from sparse_ap.kernels.block import Block, Float64Array, Int32Array, Int64Array
+from sparse_ap.kernels.block import Block, Float64Array, Int32Array, Int64Array, starts_of
 from sparse_ap.kernels.coarsening import ClusterVectors, CoarseningPass, Links
 from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.sorting import ascending
@@ -89,7 +89,7 @@ class LinkedGraph:
             parts.append(part.roots())
             n_inner, n_edges = n_inner + part.n_inner, n_edges + part.n_edges
         degree, indices, roots = (np.concatenate(of_parts) for of_parts in zip(*parts, strict=True))
-        return Shares(csr_graph(np.append(0, np.cumsum(degree)), indices, roots), n_inner, n_edges)
+        return Shares(csr_graph(starts_of(degree), indices, roots), n_inner, n_edges)
 
     def _links(self, label: Int32Array, n_clusters: int) -> Iterator[Links]:
         """Yield the edge counts of one range of clusters after the other, each as wide as fits."""
@@ -142,7 +142,7 @@ class _Part:
         # Shares of all edges of a cluster, computed before the small ones are dropped.
         shares = rows.data / np.repeat(rows.sum(axis=1), np.diff(rows.indptr))
         degree = np.minimum(np.diff(rows.indptr), _N_KEPT)
-        indptr = np.append(0, np.cumsum(degree))
+        indptr = starts_of(degree)
         indices, largest = np.empty(indptr[-1], np.int32), np.empty(indptr[-1])
         keep_top_k(rows.indptr, rows.indices, shares, indptr, indices, largest)
         return degree, indices, np.sqrt(largest)

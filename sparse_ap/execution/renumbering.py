@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sparse_ap.execution.blocking import BlockedGraph
-from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array
+from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array, starts_of
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import Columns, PlainPass
 from sparse_ap.kernels.sorting import ascending, room_for_rows
@@ -20,14 +20,9 @@ __all__ = ["ReorderingPass", "reordered"]
 def reordered(graph: BlockedGraph, order: Int32Array) -> tuple[Int64Array, Int32Array, FloatArray]:
     """Return the CSR arrays of the graph with point ``order[j]`` numbered j, rows by falling similarity."""
     new_number = inverse(order)
-    indptr = np.zeros(len(order) + 1, np.int64)
-    np.cumsum(np.diff(graph.store.indptr)[order], out=indptr[1:])
-    copy = ReorderingPass(
-        new_number,
-        indptr,
-        np.empty(indptr[-1], np.int32),
-        np.empty(indptr[-1], graph.dtype),
-    )
+    indptr = starts_of(np.diff(graph.store.indptr)[order])
+    n_edges = indptr[-1]
+    copy = ReorderingPass(new_number, indptr, np.empty(n_edges, np.int32), np.empty(n_edges, graph.dtype))
     graph.run(copy, (), ())
     return copy.indptr, copy.indices, copy.data
 

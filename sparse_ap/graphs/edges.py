@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.arguments import require, require_count
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.kernels.block import Int64Array
+from sparse_ap.kernels.block import Int64Array, starts_of
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.sorting import ascending, room_for_rows
 from sparse_ap.storage.csr import csr_graph
@@ -105,8 +105,7 @@ def largest_of_rows(
     indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any], k: int
 ) -> tuple[Int64Array, NDArray[Any], NDArray[Any]]:
     """Return the CSR arrays of a canonical graph with each row's ``k`` largest similarities."""
-    to_indptr = np.zeros(len(indptr), np.int64)
-    np.cumsum(np.minimum(np.diff(indptr), k), out=to_indptr[1:])
+    to_indptr = starts_of(np.minimum(np.diff(indptr), k))
     to_indices, to_data = np.empty(to_indptr[-1], indices.dtype), np.empty(to_indptr[-1], data.dtype)
     keep_top_k(indptr, indices, data, to_indptr, to_indices, to_data)
     return to_indptr, to_indices, to_data

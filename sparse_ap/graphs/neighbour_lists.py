@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.distances import Similarity, similarities_of, similarity_dtype, similarity_function
-from sparse_ap.kernels.block import BoolArray, FloatArray, Int32Array, Int64Array, RowCut
+from sparse_ap.kernels.block import BoolArray, FloatArray, Int32Array, Int64Array, RowCut, starts_of
 from sparse_ap.storage.csr import csr_graph, index_type
 
 __all__ = ["checked_lists", "edges_by_rows", "from_knn", "look_at_some_rows"]
@@ -155,8 +155,7 @@ def _edges_of(
     some, values = ids[rows], distances[rows]
     kept = _edges_among(some, values, rows, len(ids))
     _require_numbers(some, values, kept, rows)
-    indptr = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(np.count_nonzero(kept, axis=1), out=indptr[1:])
+    indptr = starts_of(np.count_nonzero(kept, axis=1))
     return indptr, some[kept].astype(np.int32), values[kept].astype(similarity_dtype(distances.dtype))
 
 

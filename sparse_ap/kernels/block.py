@@ -8,13 +8,29 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Block", "BoolArray", "Float64Array", "FloatArray", "Int32Array", "Int64Array", "RowCut"]
+__all__ = [
+    "Block",
+    "BoolArray",
+    "Float64Array",
+    "FloatArray",
+    "Int32Array",
+    "Int64Array",
+    "RowCut",
+    "starts_of",
+]
 
 FloatArray = NDArray[np.floating[Any]]
 Float64Array = NDArray[np.float64]
 Int32Array = NDArray[np.int32]
 Int64Array = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+
+
+def starts_of(lengths: NDArray[Any]) -> Int64Array:
+    """Return where rows of these lengths begin, one after the other, and where the last one ends."""
+    starts = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, dtype=np.int64, out=starts[1:])
+    return starts
 
 
 class RowCut(NamedTuple):

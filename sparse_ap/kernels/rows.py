@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array
+from sparse_ap.kernels.block import Block, FloatArray, Int32Array, Int64Array, starts_of
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import BasePass, Columns
 from sparse_ap.kernels.sorting import ascending, room_for_rows
@@ -84,7 +84,7 @@ class Collected:
         # too.
         lengths = _joined((np.diff(block.indptr) for block in blocks), np.int64)
         return (
-            np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
+            starts_of(lengths),
             _joined((block.indices for block in blocks), np.int32),
             _joined((block.data for block in blocks), dtype),
         )

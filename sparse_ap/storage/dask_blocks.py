@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from sparse_ap.kernels.block import Block, Int64Array, RowCut
+from sparse_ap.kernels.block import Block, Int64Array, RowCut, starts_of
 from sparse_ap.storage.parts import CanonicalStore, task
 from sparse_ap.storage.store import AS_GIVEN, HeldPart, Holding, Origin
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dask.delayed import Delayed
     from distributed import Client, Future
 
-__all__ = ["ChunkedStore", "Fetch", "computed", "starts_of"]
+__all__ = ["ChunkedStore", "Fetch", "computed"]
 
 Fetch: TypeAlias = "Callable[[Sequence[Future[Any]]], list[Any]]"
 
@@ -85,12 +85,8 @@ def computed(
     # Futures, not delayed calls: the blocks are computed once, for all passes.
     futures = client.compute(list(blocks))
     counts = fetch(client.compute([task("row-lengths", _row_lengths, block) for block in futures]))
-    return ChunkedStore(client, fetch, tuple(futures), tuple(divisions), starts_of(counts), dtype)
-
-
-def starts_of(counts: Sequence[Int64Array]) -> Int64Array:
-    """Return the indptr of a graph; ``counts`` are the numbers of edges of each row, block by block."""
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate([*counts, []]), dtype=np.int64)])
+    indptr = starts_of(np.concatenate([np.empty(0, np.int64), *counts]))
+    return ChunkedStore(client, fetch, tuple(futures), tuple(divisions), indptr, dtype)
 
 
 def _held(*blocks: Block) -> HeldPart:

@@ -15,9 +15,9 @@ from distributed import Client
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.kernels.block import Block, Int32Array, Int64Array, RowCut
+from sparse_ap.kernels.block import Block, Int32Array, Int64Array, RowCut, starts_of
 from sparse_ap.storage.csr import csr_of
-from sparse_ap.storage.dask_blocks import ChunkedStore, Fetch, computed, starts_of
+from sparse_ap.storage.dask_blocks import ChunkedStore, Fetch, computed
 from sparse_ap.storage.parts import task
 from sparse_ap.storage.validation import (
     as_float,
@@ -155,7 +155,7 @@ def _from_table(table: Any, client: Client, fetch: Fetch) -> ChunkedStore:
     edges = client.persist(table.map_partitions(_checked, dtype, meta=kinds, token="check-edges"))
     degrees = _degrees(edges, client, fetch)
     n_points = len(degrees)
-    indptr = starts_of([degrees])
+    indptr = starts_of(degrees)
     bounds = _bounds(indptr, max(sum(client.nthreads().values()), -(-int(indptr[-1]) // _BLOCK_EDGES)))
     divisions = [RowCut(start, stop) for start, stop in pairwise(bounds)]
     # dask includes the last division in its partition, so it is the last row itself.

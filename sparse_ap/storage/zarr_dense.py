@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.kernels.block import Block, Int64Array, RowCut
+from sparse_ap.kernels.block import Block, Int64Array, RowCut, starts_of
 from sparse_ap.storage.parts import StreamedPart, task
 from sparse_ap.storage.store import AS_GIVEN, HeldPart, Origin
 from sparse_ap.storage.validation import as_float, float_dtype
@@ -38,8 +38,7 @@ def dense_block(
     """
     values = as_float(values)
     kept = _edges(values, rows, threshold, top_k)
-    indptr = np.zeros(len(values) + 1, np.int64)
-    np.cumsum(kept.sum(axis=1), out=indptr[1:])
+    indptr = starts_of(kept.sum(axis=1))
     columns = np.broadcast_to(np.arange(values.shape[1], dtype=np.int32), values.shape)
     return Block(rows, values.shape[1], indptr, columns[kept], values[kept])
 

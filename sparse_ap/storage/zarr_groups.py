@@ -105,19 +105,22 @@ def _require_rows(group: zarr.Group, symmetric: bool) -> None:
             f"whom. Convert it: sparse-ap convert {name_of(group)} -o graph.zarr; or say that it is "
             "symmetric (open_graph(..., symmetric=True))."
         )
-    missing = [name for name in ("data", "indices", "indptr") if name not in group]
-    if missing:
-        inside = ", ".join(sorted(group.keys())) or "nothing"
-        raise InvalidInputError(
-            f"{name_of(group)} lacks {', '.join(missing)}; a graph is a group of the arrays 'data', "
-            f"'indices' and 'indptr'. In it there is: {inside}. (The graphs of an AnnData store are in its "
-            "'obsp'.)"
-        )
+    _require_arrays(group, "(The graphs of an AnnData store are in its 'obsp'.)")
     # scanpy's name for distances, which would be clustered the wrong way round.
     if name_of(group).endswith("distances"):
         raise InvalidInputError(
             f"{name_of(group)} holds distances; similarities are needed, larger meaning more alike. Convert "
             f"them: sparse-ap convert {name_of(group)} -o graph.zarr --similarity=-d"
+        )
+
+
+def _require_arrays(group: zarr.Group, advice: str) -> None:
+    missing = [name for name in ("data", "indices", "indptr") if name not in group]
+    if missing:
+        inside = ", ".join(sorted(group.keys())) or "nothing"
+        raise InvalidInputError(
+            f"{name_of(group)} lacks {', '.join(missing)}; a graph is a group of the arrays 'data', "
+            f"'indices' and 'indptr'. In it there is: {inside}. {advice}"
         )
 
 
@@ -251,13 +254,7 @@ def open_sparse(location: Path, key: str | None) -> SparseGroup:
         group = _member(group, key)
     _require_known_form(group)
     by_columns = group.attrs.get("encoding-type") == "csc_matrix"
-    missing = [name for name in ("data", "indices", "indptr") if name not in group]
-    if missing:
-        raise InvalidInputError(
-            f"{name_of(group)} lacks {', '.join(missing)}; it has "
-            f"{', '.join(sorted(group.keys())) or 'nothing'}. Say with key (--key) where in it the graph "
-            "is, such as 'obsp/distances'."
-        )
+    _require_arrays(group, "Say with key (--key) where in it the graph is, such as 'obsp/distances'.")
     ids = group.get("ids")
     return SparseGroup(_open_csr(group, None), by_columns, ids if isinstance(ids, zarr.Array) else None)
 

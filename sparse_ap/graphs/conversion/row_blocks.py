@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.distances import Similarity, similarities_between
 from sparse_ap.graphs.edges import largest_of_rows
-from sparse_ap.kernels.block import Block, FloatArray, Int64Array, RowCut
+from sparse_ap.kernels.block import Block, FloatArray, Int64Array, RowCut, starts_of
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.rows import canonical_block
 from sparse_ap.storage.csr import csr_of
@@ -158,9 +158,9 @@ def _require_diagonal(rows: Int64Array, columns: NDArray[Any], values: FloatArra
 def above(floor: float, block: Block) -> Block:
     """Return a canonical block without the edges of similarity ``floor`` or less."""
     kept = block.data > floor
-    before = np.zeros(len(kept) + 1, np.int64)
-    np.cumsum(kept, out=before[1:])
-    return replace(block, indptr=before[block.indptr], indices=block.indices[kept], data=block.data[kept])
+    return replace(
+        block, indptr=starts_of(kept)[block.indptr], indices=block.indices[kept], data=block.data[kept]
+    )
 
 
 def largest(k: int, block: Block) -> Block:
@@ -249,4 +249,4 @@ def _arrays_of(piece: Any, number: int, n_points: int) -> tuple[Int64Array, NDAr
             f"In row block {number} the degrees add up to {degrees.sum()}, but there are {len(indices)} "
             f"indices and {len(data)} similarities."
         )
-    return np.concatenate([[0], np.cumsum(degrees)]).astype(np.int64), indices, data
+    return starts_of(degrees), indices, data

@@ -25,7 +25,7 @@ from sparse_ap.graphs.conversion.row_blocks import (
     from_arrays,
     largest,
 )
-from sparse_ap.kernels.block import Block, FloatArray, Int32Array, RowCut
+from sparse_ap.kernels.block import Block, FloatArray, Int32Array, RowCut, starts_of
 from sparse_ap.storage.csr import inverse, locality_order
 from sparse_ap.storage.store import Origin
 from sparse_ap.storage.zarr_groups import open_sparse
@@ -285,6 +285,5 @@ def _rows(start: int, stop: int, n_points: int, edges: list[NDArray[Any]]) -> Bl
         raise RuntimeError(
             "The database did not keep to the order it was asked for; its version may be at fault."
         )
-    indptr = np.zeros(stop - start + 1, np.int64)
-    np.cumsum(np.bincount(rows - start, minlength=stop - start), out=indptr[1:])
+    indptr = starts_of(np.bincount(rows - start, minlength=stop - start))
     return Block(RowCut(start, stop), n_points, indptr, columns, s)
