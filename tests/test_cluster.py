@@ -419,12 +419,12 @@ def test_what_does_not_fit_is_read_in_each_sweep(
 
 def test_the_scheduler_knows_how_large_parts_are(client: Client, tmp_path: Path) -> None:
     """Whether they are sent, or opened by workers."""
-    workers_module = Workers(client)
-    transfer = Transfer(client, workers_module)
+    workers = Workers(client)
+    transfer = Transfer(client, workers)
     path = disk.write(tmp_path / "graph.zarr", GRAPH)
     for store in (MemoryStore.from_sparse(GRAPH), open_graph(path).store):
         cuts = [RowCut(0, 250), RowCut(250, N)]
-        parts = Placement(client, transfer).placed(store, cuts, workers_module.members())
+        parts = Placement(client, transfer).placed(store, cuts, workers.members())
         assert [part.future.result(30).rows for part in parts] == cuts
         sizes = client.run_on_scheduler(clusters.sizes_of_tasks, keys=[part.future.key for part in parts])
         for part, size in zip(parts, sizes, strict=True):

@@ -43,11 +43,11 @@ from sparse_ap import (
 from sparse_ap.cli.commands import main
 from sparse_ap.clustering.input import open_input
 from sparse_ap.execution.dask import placement
-from sparse_ap.execution.dask import workers as workers_module
+from sparse_ap.execution.dask.workers import Workers
 from sparse_ap.execution.plans import Resources, cluster_plan
 from sparse_ap.graphs import open_graph
 from sparse_ap.kernels.block import RowCut
-from sparse_ap.storage.dask_blocks import ChunkedStore
+from sparse_ap.storage.dask_blocks import DaskStore
 
 GRAPH = knn_similarity(100, 5, 2, seed=8)
 
@@ -339,7 +339,7 @@ def test_parts_of_many_blocks_are_found_quickly() -> None:
     divisions = tuple(Noted(row, row + 1) for row in range(n))
     indptr, dtype = np.zeros(n + 1, np.int64), np.dtype("f4")
     nobody: Any = None
-    store = ChunkedStore(nobody, nobody, tuple(range(n)), divisions, indptr, dtype)  # type: ignore[arg-type]
+    store = DaskStore(nobody, nobody, tuple(range(n)), divisions, indptr, dtype)  # type: ignore[arg-type]
     for start in range(0, n, 100):
         store.part(divisions[start : start + 100], hold=True)
     assert len(compared) < 30 * 20
@@ -473,7 +473,7 @@ def edges_of_graph() -> Any:
 
 def leaving(n_bytes: float, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave so much of each worker's memory to edges."""
-    members = workers_module.Workers(client).members()
+    members = Workers(client).members()
     room = min(placement.require_room(members, 100).values())
     change(monkeypatch, machinery=current("machinery") + room - int(n_bytes))
 

@@ -38,7 +38,7 @@ from sparse_ap.kernels.assignment import (
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.kernels.classic import ClassicRows, ClassicSweep, ClassicVectors, Messages
 from sparse_ap.kernels.coarsening import ClusterVectors, CoarseningPass, Links
-from sparse_ap.kernels.compact import DIAGONAL, NOBODY, CompactRows, CompactSweep, SweepVectors
+from sparse_ap.kernels.compact import DIAGONAL, NOBODY, CompactRows, CompactSweep, CompactVectors
 from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM
 from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass, OutDegreePass, OutDegreeRows
 from sparse_ap.kernels.entry_statistics import StatisticsPass
@@ -450,7 +450,7 @@ CASES: dict[str, Any] = {
     ),
     "CompactSweep": (
         lambda: CompactSweep(0.6, 0.4, 0.64, GRID),
-        SweepVectors(TOTAL.astype(np.float32)),
+        CompactVectors(TOTAL.astype(np.float32)),
         _compact_rows(),
     ),
     "ConflictPass": (

@@ -91,20 +91,20 @@ def tree(
     require_output(output, obs, columns, force, graph)
     opened = load_graph(graph, similarity)
     with printed_warnings(), connected(scheduler, dask_workers) as client:
-        means = {
+        resources = {
             "missing": missing, "n_jobs": n_jobs, "memory_limit": memory_limit, "client": client,
             "verbose": not quiet,
         }  # fmt: skip
         first = None
         if preference is not None:
-            first = affinity_propagation(opened, preference=preference, random_state=seed, **means)  # type: ignore[arg-type]
+            first = affinity_propagation(opened, preference=preference, random_state=seed, **resources)  # type: ignore[arg-type]
         found = hierarchy(
             opened,
             clustering=first,
             level_preference=level_preference,
             max_levels=max_levels,
             random_state=seed,
-            **means,  # type: ignore[arg-type]
+            **resources,  # type: ignore[arg-type]
         )
         exact, refused = _cut(found, n_clusters, n_jobs)
     names = names_of(opened)

@@ -17,7 +17,7 @@ from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.block import Float64Array
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.progress import showing_compilation
-from sparse_ap.propagation.readout import all_equal, arbitrary
+from sparse_ap.propagation.readout import all_equal, degenerate_clustering
 from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
 from sparse_ap.propagation.settings import Options
 from sparse_ap.search.bound import with_bound
@@ -236,7 +236,7 @@ def clustered(solver: Solver, problem: Problem, row_best: Float64Array) -> tuple
     clustering : Clustering
     """
     if all_equal(problem):
-        return problem, arbitrary(problem)
+        return problem, degenerate_clustering(problem)
     return solver.clustering(problem, row_best)
 
 

@@ -37,7 +37,15 @@ if TYPE_CHECKING:
 
     from sparse_ap.execution.dask.executor import DaskExecutor
 
-__all__ = ["executed", "loaded", "local_problem", "open_cluster", "open_executor", "open_input", "renumbered"]
+__all__ = [
+    "blocked_graph",
+    "loaded",
+    "local_problem",
+    "open_cluster",
+    "open_executor",
+    "open_input",
+    "renumbered",
+]
 
 
 def open_cluster(client: Client | None, similarity: Any) -> DaskExecutor | None:
@@ -152,10 +160,10 @@ def loaded(input_graph: InputGraph, plan: Plan, executor: Executor) -> BlockedGr
     if plan.load:
         assert isinstance(store, ZarrStore)
         store = store.in_memory()
-    return executed(store, executor)
+    return blocked_graph(store, executor)
 
 
-def executed(store: Store, executor: Executor) -> BlockedGraph:
+def blocked_graph(store: Store, executor: Executor) -> BlockedGraph:
     """Return a store cut into blocks for an executor."""
     cuts = store.divisions
     if cuts is None:
@@ -175,12 +183,12 @@ def local_problem(problem: Problem) -> Problem:
         return problem
     collected = graph.run(CollectPass(), (), ())[1]
     copy = MemoryStore(*collected.csr(graph.dtype), graph.store.origin)
-    return replace(problem, graph=executed(copy, SerialExecutor()))
+    return replace(problem, graph=blocked_graph(copy, SerialExecutor()))
 
 
 def renumbered(graph: BlockedGraph, order: Int32Array) -> BlockedGraph:
     """Return a copy of a graph in memory in which point ``order[j]`` has the number j."""
-    return executed(MemoryStore(*reordered(graph, order)), graph.executor)
+    return blocked_graph(MemoryStore(*reordered(graph, order)), graph.executor)
 
 
 def _memory_store(similarity: Any, dense: NDArray[Any] | None) -> MemoryStore:

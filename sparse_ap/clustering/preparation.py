@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
-from sparse_ap.clustering.input import executed, renumbered
+from sparse_ap.clustering.input import blocked_graph, renumbered
 from sparse_ap.errors import InvalidInputError, warn_of_positive_similarities
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import InputGraph
@@ -19,9 +19,6 @@ from sparse_ap.propagation.settings import Options
 from sparse_ap.storage.csr import locality_order
 from sparse_ap.storage.store import block_of
 from sparse_ap.storage.validation import as_float
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["examined", "prepared"]
 
@@ -110,7 +107,7 @@ def examined(graph: BlockedGraph, missing: str | None) -> tuple[BlockedGraph, En
     """
     statistics = _examine(graph, missing)
     if not statistics.canonical:
-        graph = executed(graph.store.canonical(), graph.executor)
+        graph = blocked_graph(graph.store.canonical(), graph.executor)
     return graph, statistics
 
 

@@ -16,8 +16,8 @@ from sparse_ap.kernels.classic import Messages
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.assignment import Assignment, Refinement, move_to_medoids
 from sparse_ap.propagation.checkpoint_config import CheckpointConfig, checkpoint_config, identity_of
-from sparse_ap.propagation.incumbent import BestIncumbent, LastIncumbent
-from sparse_ap.propagation.loop import Incumbent, PointState, Propagation, propagate
+from sparse_ap.propagation.incumbent import BestIncumbent, Incumbent, LastIncumbent
+from sparse_ap.propagation.loop import PointState, Propagation, propagate
 from sparse_ap.propagation.preferences import message_preference
 from sparse_ap.propagation.problem import Problem, support_grid
 from sparse_ap.propagation.progress import reading_progress, sweep_progress

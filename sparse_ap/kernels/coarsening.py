@@ -104,10 +104,10 @@ class Links:
 
     def merged(self) -> Pairs:
         """Return all pairs as one run."""
-        is_complete = Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
+        merged = Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
         for run in reversed(self.runs):
-            is_complete = _merged(run, is_complete)
-        return is_complete
+            merged = _merged(run, merged)
+        return merged
 
     def _merging(self, others: tuple[Pairs, ...]) -> Links:
         runs: list[Pairs] = []

@@ -26,14 +26,14 @@ from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 from sparse_ap.kernels.sorting import longest_row
 
-__all__ = ["DIAGONAL", "NOBODY", "CompactRows", "CompactSweep", "SweepVectors"]
+__all__ = ["DIAGONAL", "NOBODY", "CompactRows", "CompactSweep", "CompactVectors"]
 
 # Places in a row that are not edges: the diagonal, and no place at all.
 DIAGONAL = -1
 NOBODY = -2
 
 
-class SweepVectors(NamedTuple):
+class CompactVectors(NamedTuple):
     """Vectors of a sweep: the damped totals G, in the precision of the similarities."""
 
     total: FloatArray
@@ -125,7 +125,7 @@ class CompactSweep(PlainPass):
     reads = ("preference", "support", "mean", "edge1", "delta1", "edge2", "delta2")
     writes = ("self_responsibility", "mean", "edge1", "delta1", "edge2", "delta2")
 
-    def __call__(self, block: Block, vectors: SweepVectors, rows: CompactRows, columns: Columns) -> int:
+    def __call__(self, block: Block, vectors: CompactVectors, rows: CompactRows, columns: Columns) -> int:
         """Update one block's rows, and add the positive responsibilities to the columns."""
         _sweep(
             *block.csr,

@@ -59,7 +59,7 @@ class EdgeSummaryPass(BasePass):
 
     def __call__(self, block: Block, vectors: tuple[()], rows: BestRows, columns: Columns) -> EdgeTally:
         """Summarise the edges of one block."""
-        reach = _extent(*block.csr, rows.best, columns[0])
+        reach = _summarise(*block.csr, rows.best, columns[0])
         # The bits are hashed, so the checksum sees every change of a similarity.
         bits = block.data.view(np.uint32 if block.data.itemsize == 4 else np.uint64)
         checksum = int(_checksum(block.rows.start, block.indptr, block.indices, bits))
@@ -67,7 +67,7 @@ class EdgeSummaryPass(BasePass):
 
 
 @kernel
-def _extent(indptr: Any, indices: Any, data: Any, best: Any, in_degree: Any) -> tuple[float, float]:
+def _summarise(indptr: Any, indices: Any, data: Any, best: Any, in_degree: Any) -> tuple[float, float]:
     smallest, largest = np.inf, -np.inf
     for i in range(len(best)):
         row_best = -np.inf

@@ -33,13 +33,13 @@ def canonical_block(block: Block) -> Block:
     indptr = np.zeros(len(block.indptr), np.int64)
     indices = np.empty_like(block.indices)
     data = np.empty_like(block.data)
-    _normalise(block.rows.start, *block.csr, room_for_rows(block.indptr), indptr, indices, data)
+    _copy_canonical(block.rows.start, *block.csr, room_for_rows(block.indptr), indptr, indices, data)
     kept = indptr[-1]
     return replace(block, indptr=indptr, indices=indices[:kept], data=data[:kept])
 
 
 @kernel
-def _normalise(
+def _copy_canonical(
     start: int,
     indptr: Any,
     indices: Any,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,31 @@ from sparse_ap.kernels.support_bound import PreferenceRows
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.result import SweepReport
 
-__all__ = ["BestIncumbent", "LastIncumbent"]
+__all__ = ["BestIncumbent", "Incumbent", "LastIncumbent"]
+
+
+class Incumbent(Protocol):
+    """A rule that chooses the answer among exemplar sets, and says whether a set is good enough."""
+
+    def due(self, report: SweepReport) -> bool:
+        """Whether to evaluate the exemplars after this sweep, though they have not settled."""
+        ...
+
+    def consider(self, exemplar: BoolArray) -> bool:
+        """Evaluate a set of exemplars; return whether it is good enough to stop at."""
+        ...
+
+    def answer(self, last: BoolArray) -> BoolArray:
+        """Return the exemplars to answer with; ``last`` are those after the last sweep."""
+        ...
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return the state to write into a checkpoint, by name."""
+        ...
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restore the state that `state` returned."""
+        ...
 
 
 class LastIncumbent:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,12 @@ from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.propagation.checkpoints import Checkpoints, NoCheckpoints, Saved
+from sparse_ap.propagation.incumbent import Incumbent
 from sparse_ap.propagation.result import SweepReport
 from sparse_ap.propagation.schemes import OwnRows, Scheme
 from sparse_ap.propagation.stopping import StopRule
 
-__all__ = ["Incumbent", "PointState", "Propagation", "propagate"]
+__all__ = ["PointState", "Propagation", "propagate"]
 
 # Share of the old bias kept in each sweep; docs/design/0013-settling.md has the measurements.
 _BIAS_DAMPING = 0.5
@@ -92,30 +93,6 @@ class Propagation:
     exemplar: BoolArray
     converged: bool
     history: tuple[SweepReport, ...]
-
-
-class Incumbent(Protocol):
-    """A rule that chooses the answer among exemplar sets, and says whether a set is good enough."""
-
-    def due(self, report: SweepReport) -> bool:
-        """Whether to evaluate the exemplars after this sweep, though they have not settled."""
-        ...
-
-    def consider(self, exemplar: BoolArray) -> bool:
-        """Evaluate a set of exemplars; return whether it is good enough to stop at."""
-        ...
-
-    def answer(self, last: BoolArray) -> BoolArray:
-        """Return the exemplars to answer with; ``last`` are those after the last sweep."""
-        ...
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Return the state to write into a checkpoint, by name."""
-        ...
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Restore the state that `state` returned."""
-        ...
 
 
 def propagate(

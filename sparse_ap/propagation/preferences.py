@@ -17,12 +17,12 @@ from sparse_ap.storage.store import Origin
 
 __all__ = [
     "break_ties",
+    "clipped_preferences",
     "gaps",
     "message_preference",
     "require_kept_edges",
     "resolve_preference",
     "similarity_quantiles",
-    "within_reach",
 ]
 
 
@@ -146,7 +146,7 @@ def message_preference(
     gap : ndarray of float32, shape (n_points,)
         Each point's gap, as `gaps` returns it, rounded to float32.
     """
-    preference = within_reach(problem)
+    preference = clipped_preferences(problem)
     gap = gaps(preference, row_best)
     with np.errstate(over="ignore"):
         # float32 saves 4 bytes per point; the limit of a bias needs no more digits.
@@ -155,7 +155,7 @@ def message_preference(
     return break_ties(preference, gap, problem.user_id, seed, strength), kept
 
 
-def within_reach(problem: Problem) -> Float64Array:
+def clipped_preferences(problem: Problem) -> Float64Array:
     """Return the preferences, with extreme values clipped.
 
     A point with a preference below (above) some limit is never (always) an exemplar, whatever the value.

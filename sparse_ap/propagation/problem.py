@@ -18,10 +18,10 @@ __all__ = [
     "EdgeSummary",
     "Problem",
     "best_of_rows",
-    "ceiling",
     "require_summable",
     "summarise_edges",
     "support_grid",
+    "trivial_bound",
 ]
 
 
@@ -115,7 +115,7 @@ def summarise_edges(graph: BlockedGraph) -> tuple[EdgeSummary, Float64Array]:
     return found, row_best
 
 
-def ceiling(graph: BlockedGraph, preference: Float64Array) -> float:
+def trivial_bound(graph: BlockedGraph, preference: Float64Array) -> float:
     """Return an upper bound, but for rounding, on the net similarity.
 
     Every point contributes its largest similarity, or its preference if that is larger.

@@ -12,7 +12,7 @@ from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.repair import repair
 from sparse_ap.propagation.result import Clustering, Outcome
 
-__all__ = ["all_equal", "arbitrary", "clustering_of", "read_out"]
+__all__ = ["all_equal", "clustering_of", "degenerate_clustering", "read_out"]
 
 
 def read_out(problem: Problem, propagation: Propagation, refine: Refinement | None) -> Clustering:
@@ -74,7 +74,7 @@ def all_equal(problem: Problem) -> bool:
     )
 
 
-def arbitrary(problem: Problem) -> Clustering:
+def degenerate_clustering(problem: Problem) -> Clustering:
     """Return scikit-learn's answer for points that are all alike: every point alone, or one cluster."""
     n, p, s = problem.graph.n_points, float(problem.preference[0]), problem.edges.largest
     n_clusters = n if p > s else 1

@@ -10,7 +10,7 @@ import numpy as np
 
 from sparse_ap.kernels.block import Float64Array, FloatArray
 from sparse_ap.kernels.classic import ClassicRows, ClassicSweep, ClassicVectors, Messages
-from sparse_ap.kernels.compact import CompactRows, CompactSweep, SweepVectors
+from sparse_ap.kernels.compact import CompactRows, CompactSweep, CompactVectors
 from sparse_ap.kernels.edge_pass import Pass
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.result import SweepReport
@@ -181,9 +181,9 @@ class Compact:
         """Return the pass for the sweep after those in ``history``."""
         return CompactSweep(*weights_after(len(history), self.damping), self.grid)
 
-    def vectors(self, total: FloatArray) -> SweepVectors:
+    def vectors(self, total: FloatArray) -> CompactVectors:
         """Return the vectors of the sweeps: the totals G."""
-        return SweepVectors(total)
+        return CompactVectors(total)
 
     def bias_limit(self, sweep: int) -> float:
         """Return the limit of a point's bias in a sweep, in units of its gap."""

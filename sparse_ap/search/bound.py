@@ -23,7 +23,7 @@ from sparse_ap.kernels.block import Block, Float64Array, FloatArray
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, exact_sum, grid_sum, on_grid
-from sparse_ap.propagation.problem import Problem, ceiling
+from sparse_ap.propagation.problem import Problem, trivial_bound
 from sparse_ap.propagation.progress import reading_progress
 from sparse_ap.propagation.result import Clustering
 
@@ -63,7 +63,7 @@ def _upper_bound(problem: Problem, clustering: Clustering, on_reading: Callable[
         Called after each reading of the edges during the descent.
     """
     dual = _initial_dual(problem, clustering)
-    scale = (ceiling(problem.graph, problem.preference) - clustering.net_similarity) / max(1, len(dual))
+    scale = (trivial_bound(problem.graph, problem.preference) - clustering.net_similarity) / max(1, len(dual))
     # A width below the rounding error of the dual variables would round no corner off.
     narrowest = max(np.finfo(np.float64).tiny, np.spacing(np.abs(dual).max(initial=0.0)))
     improved = _descended(problem, dual, scale, on_reading) if scale * _LAST_WIDTH > narrowest else dual

@@ -25,8 +25,8 @@ from sparse_ap.kernels.block import BoolArray, Float64Array
 from sparse_ap.kernels.exact_sum import grid_sum
 from sparse_ap.kernels.hashing import hashed
 from sparse_ap.propagation.assignment import Assignment, assign
-from sparse_ap.propagation.preferences import within_reach
-from sparse_ap.propagation.problem import Problem, ceiling
+from sparse_ap.propagation.preferences import clipped_preferences
+from sparse_ap.propagation.problem import Problem, trivial_bound
 from sparse_ap.search.crossover import ExemplarSet, crossover
 from sparse_ap.search.exchange import Exchange
 from sparse_ap.search.local_search import LocalSearch, NearestTwo
@@ -93,7 +93,7 @@ def search(
     on_reading : callable
         Called after each reading of the edges.
     """
-    preference = np.ascontiguousarray(within_reach(problem))
+    preference = np.ascontiguousarray(clipped_preferences(problem))
     local_search = LocalSearch(problem, effort.n_readings, on_reading)
     unit = _unit(problem, local_search.nearest_two(assignment.exemplar, preference), preference)
     # At the ceiling no move can gain.
@@ -147,7 +147,7 @@ def _exchanged(
 
 def _unit(problem: Problem, at: NearestTwo, preference: Float64Array) -> float:
     """Return the average loss of a cluster against the ceiling of the net similarity."""
-    lost = ceiling(problem.graph, preference) - grid_sum(at.value)
+    lost = trivial_bound(problem.graph, preference) - grid_sum(at.value)
     return lost / max(1, int(np.count_nonzero(at.exemplar)))
 
 

@@ -1,4 +1,4 @@
-"""`ChunkedStore`: a graph whose blocks are in the memory of a cluster's workers already."""
+"""`DaskStore`: a graph whose blocks are in the memory of a cluster's workers already."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from dask.delayed import Delayed
     from distributed import Client, Future
 
-__all__ = ["ChunkedStore", "Fetch", "computed"]
+__all__ = ["DaskStore", "Fetch", "computed"]
 
 Fetch: TypeAlias = "Callable[[Sequence[Future[Any]]], list[Any]]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ChunkedStore:
+class DaskStore:
     """A graph in blocks of rows on a dask cluster.
 
     Attributes
@@ -80,13 +80,13 @@ class ChunkedStore:
 
 def computed(
     blocks: Sequence[Delayed], divisions: Sequence[RowCut], dtype: np.dtype[Any], client: Client, fetch: Fetch
-) -> ChunkedStore:
+) -> DaskStore:
     """Compute blocks on a cluster, keep them there, and return the store."""
     # Futures, not delayed calls: the blocks are computed once, for all passes.
     futures = client.compute(list(blocks))
     counts = fetch(client.compute([task("row-lengths", _row_lengths, block) for block in futures]))
     indptr = starts_of(np.concatenate([np.empty(0, np.int64), *counts]))
-    return ChunkedStore(client, fetch, tuple(futures), tuple(divisions), indptr, dtype)
+    return DaskStore(client, fetch, tuple(futures), tuple(divisions), indptr, dtype)
 
 
 def _held(*blocks: Block) -> HeldPart:
@@ -107,7 +107,7 @@ def _rows_of(block: Block, rows: RowCut) -> Block:
     )
 
 
-def _joined(pieces: Sequence[Block], rows: RowCut, store: ChunkedStore) -> Block:
+def _joined(pieces: Sequence[Block], rows: RowCut, store: DaskStore) -> Block:
     return Block(
         rows,
         len(store.indptr) - 1,

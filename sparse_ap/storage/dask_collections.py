@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Block, Int32Array, Int64Array, RowCut, starts_of
 from sparse_ap.storage.csr import csr_of
-from sparse_ap.storage.dask_blocks import ChunkedStore, Fetch, computed
+from sparse_ap.storage.dask_blocks import DaskStore, Fetch, computed
 from sparse_ap.storage.parts import task
 from sparse_ap.storage.validation import (
     as_float,
@@ -31,7 +31,7 @@ from sparse_ap.storage.zarr_dense import dense_block
 __all__ = ["open_collection"]
 
 
-def open_collection(collection: Any, client: Client, fetch: Fetch) -> ChunkedStore:
+def open_collection(collection: Any, client: Client, fetch: Fetch) -> DaskStore:
     """Compute a dask collection on a cluster, and keep it there as blocks of a graph.
 
     Parameters
@@ -60,7 +60,7 @@ def open_collection(collection: Any, client: Client, fetch: Fetch) -> ChunkedSto
     )
 
 
-def _from_array(array: dask.array.Array, client: Client, fetch: Fetch) -> ChunkedStore:
+def _from_array(array: dask.array.Array, client: Client, fetch: Fetch) -> DaskStore:
     """Return a store with one block for each chunk of rows."""
     if any(np.isnan(size) for size in (*array.shape, *(n for sizes in array.chunks for n in sizes))):
         raise InvalidInputError(
@@ -133,7 +133,7 @@ _BARRIER = "shuffle-barrier-"
 _ROUTINE = _Routine()
 
 
-def _from_table(table: Any, client: Client, fetch: Fetch) -> ChunkedStore:
+def _from_table(table: Any, client: Client, fetch: Fetch) -> DaskStore:
     """Compute a dask dataframe of edges, and bring the edges of each row together by a shuffle.
 
     Parameters

@@ -89,34 +89,34 @@ def write_csr(
     OSError
         The system refuses to write, for example on a full disk; the message says how much was written.
     """
-    extent = WrittenEdges()
+    written = WrittenEdges()
     try:
         group = zarr.create_group(folder, zarr_format=3)
-        _write_edges(group, blocks, dtype, extent)
+        _write_edges(group, blocks, dtype, written)
         if origin.order is not None:
             _write(group, "order", "<i4", [origin.order])
         if ids is not None:
             _write_ids(group, ids)
-        group.attrs.update(_attributes(extent, origin, ids is not None))
+        group.attrs.update(_attributes(written, origin, ids is not None))
     except OSError as error:
         # Other errors have messages of their own that say enough.
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        raise OSError(error.errno, _failure(error, extent, dtype, n_edges)) from error
-    return extent
+        raise OSError(error.errno, _failure(error, written, dtype, n_edges)) from error
+    return written
 
 
-def _write_edges(group: zarr.Group, blocks: Iterable[Block], dtype: Any, extent: WrittenEdges) -> None:
+def _write_edges(group: zarr.Group, blocks: Iterable[Block], dtype: Any, written: WrittenEdges) -> None:
     indptr = _GrowingArray(group, "indptr", np.dtype("<i8"))
     indices = _GrowingArray(group, "indices", np.dtype("<i4"))
     data = _GrowingArray(group, "data", np.dtype(dtype))
     indptr.append(np.zeros(1, np.int64))
     for block in blocks:
         degrees = np.diff(block.indptr)
-        indptr.append(extent.n_edges + np.cumsum(degrees))
+        indptr.append(written.n_edges + np.cumsum(degrees))
         indices.append(block.indices)
         data.append(block.data)
-        extent.add(degrees, block.data)
+        written.add(degrees, block.data)
     for array in (indptr, indices, data):
         array.finish()
 
@@ -178,20 +178,20 @@ def _write_ids(group: zarr.Group, pieces: Iterable[NDArray[Any]]) -> None:
     array.note(**{"encoding-type": "string-array", "encoding-version": "0.2.0"})
 
 
-def _attributes(extent: WrittenEdges, origin: Origin, has_ids: bool) -> dict[str, Any]:
+def _attributes(written: WrittenEdges, origin: Origin, has_ids: bool) -> dict[str, Any]:
     floor = None if origin.floor == -np.inf else origin.floor
     return {
         "encoding-type": "csr_matrix",
         "encoding-version": "0.1.0",
-        "shape": [extent.n_points, extent.n_points],
+        "shape": [written.n_points, written.n_points],
         "sparse_ap": {
             "version": FORMAT_VERSION,
             "canonical": True,
-            "n_edges": extent.n_edges,
-            "smallest": extent.smallest,
-            "largest": extent.largest,
-            "longest_row": extent.longest_row,
-            "n_without_edges": extent.n_without_edges,
+            "n_edges": written.n_edges,
+            "smallest": written.smallest,
+            "largest": written.largest,
+            "longest_row": written.longest_row,
+            "n_without_edges": written.n_without_edges,
             "min_similarity": floor,
             "reordered": origin.order is not None,
             "has_ids": has_ids,
@@ -199,11 +199,11 @@ def _attributes(extent: WrittenEdges, origin: Origin, has_ids: bool) -> dict[str
     }
 
 
-def _failure(error: OSError, extent: WrittenEdges, dtype: Any, n_edges: int | None) -> str:
+def _failure(error: OSError, written: WrittenEdges, dtype: Any, n_edges: int | None) -> str:
     an_edge = 4 + np.dtype(dtype).itemsize
     needed = "" if n_edges is None else f", of {n_edges * an_edge / 1e9:.3f} GB at most,"
     return (
-        f"{error.strerror}, after {extent.n_edges * an_edge / 1e9:.3f} GB of edges{needed} had been "
+        f"{error.strerror}, after {written.n_edges * an_edge / 1e9:.3f} GB of edges{needed} had been "
         f"written. A graph takes {an_edge} bytes an edge and 8 a point. Nothing was kept: make room, or "
         "write elsewhere."
     )

@@ -50,7 +50,7 @@ class DaskExecutor:
         self.client = client
         self._workers = Workers(client)
         self._transfer = Transfer(client, self._workers)
-        self._layout = Placement(client, self._transfer)
+        self._placement = Placement(client, self._transfer)
 
     @property
     def n_threads(self) -> int:
@@ -74,8 +74,8 @@ class DaskExecutor:
         """Return the combined columns and tally; write ``rows`` once all results are here."""
         for _ in range(_ATTEMPTS):
             try:
-                parts = self._layout.placed(store, cuts, self._workers.members())
-                return Exchange(self.client, self._transfer, pass_, len(store.indptr) - 1, parts).run(
+                parts = self._placement.placed(store, cuts, self._workers.members())
+                return PassRun(self.client, self._transfer, pass_, len(store.indptr) - 1, parts).run(
                     vectors, rows
                 )
             except LostError as error:
@@ -90,7 +90,7 @@ class DaskExecutor:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class PassRun:
     """One pass over the parts: vectors and rows go out, rows and column sums come back.
 
     Columns are added up on the workers, in a tree. After the pass the cluster keeps nothing of it.
@@ -168,10 +168,10 @@ class Exchange:
         reductions = self.pass_.column_reductions
         if not reductions:
             return []
-        by_home: dict[str, list[Future[Any]]] = {}
+        by_owner: dict[str, list[Future[Any]]] = {}
         for share, part in zip(shares, self.parts, strict=True):
-            by_home.setdefault(part.owner, []).append(share)
-        sums = [self._sum_at(owner, group) for owner, group in by_home.items()]
+            by_owner.setdefault(part.owner, []).append(share)
+        sums = [self._sum_at(owner, group) for owner, group in by_owner.items()]
         while len(sums) > 1:
             sums = [self._add(*sums[which : which + 2]) for which in range(0, len(sums), 2)]
         return sums

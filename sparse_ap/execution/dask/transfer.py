@@ -35,12 +35,12 @@ class Transfer:
     Parameters
     ----------
     client : distributed.Client
-    workers_module : Workers
+    workers : Workers
     """
 
-    def __init__(self, client: Client, workers_module: Workers) -> None:
+    def __init__(self, client: Client, workers: Workers) -> None:
         self._client = client
-        self._workers = workers_module
+        self._workers = workers
         self._loop: asyncio.AbstractEventLoop = client.loop.asyncio_loop  # type: ignore[union-attr]
         self._direct = self._reaches_workers()
 

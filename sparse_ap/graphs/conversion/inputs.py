@@ -100,7 +100,7 @@ def _from_zarr(path: Path, key: str | None, similarity: Similarity | None) -> Ro
         n, store.read(cuts(store.indptr)), int(store.indptr[-1]), group.by_columns, store.origin
     )
     source = replace(source, ids=group.names())
-    return _as_asked(source, _way(key or path.name, similarity))
+    return _as_asked(source, _similarity_of(key or path.name, similarity))
 
 
 def _from_h5ad(
@@ -119,7 +119,7 @@ def _from_h5ad(
             f"{', '.join(file.get('obsp', ())) or 'nothing'}."
         )
     source = _of_h5_group(group, group.attrs.get("encoding-type") == "csc_matrix")
-    return _as_asked(source, _way(key, similarity))
+    return _as_asked(source, _similarity_of(key, similarity))
 
 
 def _of_h5_group(group: Any, by_columns: bool) -> RowBlocks:
@@ -143,7 +143,7 @@ def _only(path: Path, keys: list[str]) -> str:
     )
 
 
-def _way(name: str, similarity: Similarity | None) -> Similarity | None:
+def _similarity_of(name: str, similarity: Similarity | None) -> Similarity | None:
     """Return the conversion of a graph's entries: "-d" for a name ending in "distances", as scanpy's."""
     return "-d" if similarity is None and name.endswith("distances") else similarity
 

@@ -157,11 +157,11 @@ def _permutation(order: Any, n_points: int) -> Int32Array:
 def _ordered_for_locality(graph: RowBlocks, scratch: Scratch) -> tuple[RowBlocks, Int32Array]:
     """Store the graph in scratch; return it from there, with reverse Cuthill-McKee's order."""
     folder = scratch.scratch / "unordered"
-    extent = write_csr(folder, graph.blocks, scratch.dtype, Origin(), n_edges=graph.n_edges)
-    _require_fits(extent.n_edges, extent.n_points, scratch)
+    written = write_csr(folder, graph.blocks, scratch.dtype, Origin(), n_edges=graph.n_edges)
+    _require_fits(written.n_edges, written.n_points, scratch)
     store = open_sparse(folder, None).store
     again = replace(
-        graph, blocks=map(checked_canonical, store.read(cuts(store.indptr))), n_edges=extent.n_edges
+        graph, blocks=map(checked_canonical, store.read(cuts(store.indptr))), n_edges=written.n_edges
     )
     return again, locality_order(store.indptr, np.asarray(store.indices[:]))
 

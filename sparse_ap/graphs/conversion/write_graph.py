@@ -156,7 +156,7 @@ def write_graph(
         scratch.use(workspace.scratch, held)
         graph = _opened(source, scratch, similarity, key, column, ids, n_points)
         graph = reshaped(graph, options, scratch)
-        extent = write_csr(
+        written = write_csr(
             workspace.result,
             _watched(graph, verbose),
             scratch.dtype,
@@ -164,7 +164,7 @@ def write_graph(
             ids=graph.ids,
             n_edges=graph.n_edges,
         )
-    return WrittenGraph(Path(target), **asdict(extent))
+    return WrittenGraph(Path(target), **asdict(written))
 
 
 def _float(dtype: Any) -> np.dtype[Any]:
