@@ -63,26 +63,31 @@ def spread_colours(points: NDArray[np.float64], n_colours: int) -> NDArray[np.in
         return np.empty(0, dtype=np.int64)
     n_near = min(len(points), _N_NEAR + 1)
     _, near = cKDTree(points).query(points, k=np.arange(1, n_near + 1))
-    return np.asarray(_spread(near, n_colours))
+    colours = np.full(len(points), -1, np.int64)
+    _spread(near, colours, np.zeros(n_colours, np.int64), np.empty(n_colours, np.int64))
+    return colours
 
 
 @kernel
-def _spread(near: Int64Array, n_colours: int) -> Int64Array:
+def _spread(near: Int64Array, colours: Int64Array, used: Int64Array, room: Int64Array) -> None:
     """Colour points in order, given the neighbours of each, the nearest first.
 
-    Each colour depends on the ones before, so the loop cannot be parallel.
+    Each colour depends on the ones before, so the loop cannot be parallel. ``used`` and ``room`` have an
+    entry for each colour; ``colours`` begins with -1.
     """
     n_points, n_near = near.shape
-    colours = np.full(n_points, -1, dtype=np.int64)
-    used = np.zeros(n_colours, dtype=np.int64)
     for point in range(n_points):
         # For each colour, the rank of its nearest use: from far to near, so that the nearest rank remains.
-        room = np.full(n_colours, _N_NEAR + 2)
+        for colour in range(len(room)):
+            room[colour] = _N_NEAR + 2
         for rank in range(n_near, 0, -1):
             colour = colours[near[point, rank - 1]]
             if colour >= 0:
                 room[colour] = rank
-        # Lexicographic: one rank outweighs any difference between the numbers of uses.
-        colours[point] = (room * n_points - used).argmax()
-        used[colours[point]] += 1
-    return colours
+        best = 0
+        for colour in range(1, len(room)):
+            # Lexicographic: one rank outweighs any difference between the numbers of uses.
+            if room[colour] * n_points - used[colour] > room[best] * n_points - used[best]:
+                best = colour
+        colours[point] = best
+        used[best] += 1
