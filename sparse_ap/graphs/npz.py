@@ -48,11 +48,10 @@ def damage_told(path: Path) -> Iterator[None]:
         require_archive(path)
     try:
         with warnings.catch_warnings():
-            # scipy would take complex positions, or NaN, for whole numbers, with a warning only.
-            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            # scipy would take complex positions, or NaN, for whole numbers, with such a warning only.
             warnings.simplefilter("error", RuntimeWarning)
             yield
-    except (*DAMAGE, RuntimeWarning, np.exceptions.ComplexWarning) as error:
+    except (*DAMAGE, RuntimeWarning) as error:
         raise InvalidInputError(
             f"{path} is no {path.suffix} file, or a damaged one ({error}). Write it again."
         ) from error
