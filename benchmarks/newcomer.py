@@ -20,7 +20,7 @@ from typing import Any
 from measure import seconds
 
 CHECKOUT = Path(__file__).parents[1]
-INSTALLED = ("pyproject.toml", "README.md", "LICENSE", "sparse_ap")
+INSTALLED = ("pyproject.toml", "README.md", "LICENSE", "sparse_ap", "setup.py")
 EXAMPLE = re.compile(r"^```python\n(.*?)^```\n+^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PLOT = """
 from sparse_ap.plotting import plot_clustering
