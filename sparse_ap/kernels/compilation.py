@@ -169,26 +169,36 @@ class _Filled:
             raise FileNotFoundError
 
 
-class _FilledProvided(_Filled, caching.UserProvidedCacheLocator):  # type: ignore[misc]
+def _locator(name: str) -> Any:
+    """Return one of numba's classes that find folders; numba 0.61 has them with an underscore before."""
+    return getattr(caching, name, None) or getattr(caching, f"_{name}")
+
+
+_Provided: Any = _locator("UserProvidedCacheLocator")
+_InTree: Any = _locator("InTreeCacheLocator")
+_UserWide: Any = _locator("UserWideCacheLocator")
+
+
+class _FilledProvided(_Filled, _Provided):  # type: ignore[misc]
     pass
 
 
-class _FilledInTree(_Filled, caching.InTreeCacheLocator):  # type: ignore[misc]
+class _FilledInTree(_Filled, _InTree):  # type: ignore[misc]
     pass
 
 
-class _FilledUserWide(_Filled, caching.UserWideCacheLocator):  # type: ignore[misc]
+class _FilledUserWide(_Filled, _UserWide):  # type: ignore[misc]
     pass
 
 
 class _Folders(caching.CompileResultCacheImpl):  # type: ignore[misc]
     # The first usable folder is taken: one filled when an image was built comes before an empty home folder.
     _locator_classes = [  # noqa: RUF012
-        caching.UserProvidedCacheLocator,
+        _Provided,
         _FilledProvided,
-        caching.InTreeCacheLocator,
+        _InTree,
         _FilledInTree,
-        caching.UserWideCacheLocator,
+        _UserWide,
         _FilledUserWide,
     ]
 
