@@ -9,19 +9,24 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from sparse_ap.errors import InvalidInputError
+from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.kernels.block import BoolArray, FloatArray
 from sparse_ap.storage.csr import csr_graph, csr_of
 
 __all__ = [
+    "AS_FLOAT64",
     "SIMILARITIES",
+    "Narrowing",
     "Similarity",
+    "exact_dtype",
     "from_distances",
     "similarities_between",
     "similarities_of",
     "similarity_dtype",
     "similarity_function",
 ]
+
+AS_FLOAT64 = "Give the distances as float64: distances.astype(numpy.float64)."
 
 Similarity = str | Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -33,7 +38,7 @@ def _minus_squares(d: NDArray[Any]) -> NDArray[Any]:
     except FloatingPointError as error:
         raise InvalidInputError(
             f"The squares of the distances, which reach {np.abs(d).max():g}, leave the range of {d.dtype}. "
-            "Give the distances as float64, divide them by one number, or use similarity='-d'."
+            "Divide the distances by one number, or use similarity='-d'."
         ) from error
     return np.asarray(np.negative(squares, out=squares))
 
@@ -66,24 +71,32 @@ def similarity_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float64 if dtype.kind == "f" and dtype.itemsize >= 8 else np.float32)
 
 
-def similarities_of(distances: FloatArray, similarity: Similarity) -> FloatArray:
-    """Convert distances to similarities, one for each.
+def exact_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return float32 if it holds all numbers of a dtype, else float64."""
+    return np.dtype(np.float32 if np.can_cast(dtype, np.float32) else np.float64)
+
+
+def similarities_of(distances: NDArray[Any], similarity: Similarity) -> FloatArray:
+    """Convert distances to similarities, one for each, in float64; `Narrowing` makes them the graph's.
 
     Parameters
     ----------
-    distances : ndarray of float32 or float64, shape (n_edges,)
+    distances : ndarray of real numbers, shape (n_edges,)
         Finite distances. A callable may overwrite the array.
     similarity : {"-d", "-d**2", "1-d"} or callable
 
     Raises
     ------
     InvalidInputError
-        ``similarity`` is unknown, squares negative distances, or does not return one similarity, finite or
-        -inf, for each distance.
+        ``similarity`` is unknown, is a name and was given negative distances, or does not return one
+        similarity, finite or -inf, for each distance.
     """
     function = similarity_function(similarity)
-    if function is _minus_squares:
+    if not callable(similarity):
         _require_no_negative(distances)
+    # float32 first would make e-values of 1e-50 and 1e-60 the same. A change of sign alone is exact in it.
+    kind = exact_dtype(distances.dtype) if function is np.negative else np.dtype(np.float64)
+    distances = distances.astype(kind, copy=False)
     values = np.asarray(function(distances))
     if values.shape != distances.shape:
         raise InvalidInputError(
@@ -98,17 +111,96 @@ def similarities_of(distances: FloatArray, similarity: Similarity) -> FloatArray
             f"similarity returned NaN or +inf {np.count_nonzero(wrong)} times, the first being "
             f"{values[wrong][0]}. Finite numbers are needed, or -inf for no edge."
         )
-    return values if values.dtype in (np.float32, np.float64) else values.astype(distances.dtype)
+    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
 
 
-def _require_no_negative(distances: FloatArray) -> None:
+def _require_no_negative(distances: NDArray[Any]) -> None:
     lowest = distances.min(initial=0)
     if lowest < 0:
         raise InvalidInputError(
-            f"similarity='-d**2' was given negative distances, down to {lowest}; squaring would turn their "
-            "order around. For one minus an inner product use '-d' or '1-d'; for inner products themselves "
-            "similarity=lambda s: s; set rounding errors below 0 to 0, with numpy.maximum(distances, 0)."
+            f"The distances have negative values, down to {lowest}; distances from 0 are needed. Set "
+            "rounding errors below 0 to 0: numpy.maximum(distances, 0). Inner products and cosine "
+            "similarities take similarity=lambda s: s; one minus an inner product takes "
+            "similarity=lambda d: -d. (A sparse matrix of similarities is clustered as it is, by "
+            "affinity_propagation.)"
         )
+
+
+# Of so many similarities it is looked at how many float32 can tell apart, ...
+_LOOKED_AT = 1000
+# ... and if it cannot tell this share of them from the next, the user is told.
+_MERGED_SHARE = 0.1
+# Relative differences below this are rounding errors, such as between the two directions of a pair.
+_ROUNDING = 1e-10
+
+
+class Narrowing:
+    """Conversion of similarities to a graph's dtype, which warns once if different ones become equal.
+
+    Parameters
+    ----------
+    dtype : float32 or float64
+        The graph's dtype; values that are narrower are left as they are.
+    remedy : str
+        What to do to get a graph of float64.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], remedy: str) -> None:
+        self.dtype, self._remedy, self._told = dtype, remedy, False
+        self._seen: FloatArray = np.empty(0)
+
+    def __call__(self, values: FloatArray) -> FloatArray:
+        """Return the similarities in the graph's dtype.
+
+        Raises
+        ------
+        InvalidInputError
+            A similarity is out of the dtype's range.
+        """
+        if values.dtype.itemsize <= self.dtype.itemsize:
+            return values
+        with np.errstate(over="ignore", under="ignore"):
+            narrow = values.astype(self.dtype)
+        lost = np.flatnonzero(np.isinf(narrow) & np.isfinite(values))
+        if len(lost):
+            raise InvalidInputError(
+                f"A similarity is {values[lost[0]]:g}, which float32 cannot hold. {self._remedy}"
+            )
+        if not self._told:
+            self._look(values, narrow)
+        return narrow
+
+    def _look(self, values: FloatArray, narrow: FloatArray) -> None:
+        """Warn if values that are different become equal, among these and some of those seen before."""
+        tiny = np.flatnonzero((np.abs(narrow) < np.finfo(narrow.dtype).tiny) & (narrow != values))
+        self._seen = np.concatenate([self._seen, values[tiny[:_LOOKED_AT]], _some_of(values)])
+        pair = _made_equal(self._seen, self.dtype)
+        self._seen = _some_of(self._seen)
+        if pair is not None:
+            self._told = True
+            warn(
+                f"Different similarities become equal in float32, such as {pair[0]} and {pair[1]}. "
+                f"{self._remedy}"
+            )
+
+
+def _some_of(values: FloatArray) -> FloatArray:
+    """Return some values, from everywhere in an array."""
+    return values[np.linspace(0, max(0, len(values) - 1), min(len(values), _LOOKED_AT)).astype(np.int64)]
+
+
+def _made_equal(values: FloatArray, dtype: np.dtype[Any]) -> tuple[float, float] | None:
+    """Return two different values that are equal in a narrower dtype; None if there are hardly any."""
+    values = np.sort(values[np.isfinite(values)])
+    with np.errstate(under="ignore"):
+        narrow = values.astype(dtype)
+    apart = values[1:] - values[:-1] > _ROUNDING * np.abs(values[1:])
+    merged = apart & (narrow[1:] == narrow[:-1])
+    # Near 0 numbers are lost by their size, which rounding never does.
+    lost = np.flatnonzero(merged & (np.abs(narrow[1:]) < np.finfo(dtype).tiny))
+    if not len(lost) and np.count_nonzero(merged) > _MERGED_SHARE * np.count_nonzero(apart):
+        lost = np.flatnonzero(merged)
+    return (float(values[lost[0]]), float(values[lost[0] + 1])) if len(lost) else None
 
 
 def from_distances(distances: Any, *, similarity: Similarity = "-d") -> scipy.sparse.csr_array:
@@ -121,7 +213,7 @@ def from_distances(distances: Any, *, similarity: Similarity = "-d") -> scipy.sp
         of 0; an entry that is not stored is no edge. The diagonal and infinite distances are left out. The
         matrix may have any format, and is never written to.
     similarity : {"-d", "-d**2", "1-d"} or callable
-        Conversion of a distance d to a similarity, as in `from_knn`.
+        Conversion of a distance d to a similarity, as in `from_knn`; negative distances are for a callable.
 
     Returns
     -------
@@ -131,8 +223,8 @@ def from_distances(distances: Any, *, similarity: Similarity = "-d") -> scipy.sp
     Raises
     ------
     InvalidInputError
-        The matrix is dense or not square, a column id is no point, a distance is negative or NaN, or
-        ``similarity`` cannot be used.
+        The matrix is dense or not square, a column id is no point, a distance is NaN or (without a
+        callable) negative, or ``similarity`` cannot be used.
 
     Examples
     --------
@@ -152,12 +244,14 @@ def from_distances(distances: Any, *, similarity: Similarity = "-d") -> scipy.sp
             "point."
         )
     rows = np.repeat(np.arange(n), np.diff(csr.indptr.astype(np.int64)))
-    indptr, columns, values = _converted(csr, csr.indices[: len(rows)] != rows, distances.dtype, similarity)
-    return csr_graph(indptr, columns, values)
+    indptr, columns, values = _converted(csr, csr.indices[: len(rows)] != rows, similarity)
+    return csr_graph(indptr, columns, Narrowing(similarity_dtype(distances.dtype), AS_FLOAT64)(values))
 
 
 def similarities_between(distances: Any, similarity: Similarity) -> scipy.sparse.csr_array:
     """Convert every stored distance of a sparse matrix of any shape, such as from new points to old ones.
+
+    The similarities are those of `similarities_of`, not narrowed.
 
     Raises
     ------
@@ -165,7 +259,7 @@ def similarities_between(distances: Any, similarity: Similarity) -> scipy.sparse
         As in `from_distances`.
     """
     csr = _real_csr(distances)
-    indptr, columns, values = _converted(csr, np.ones(csr.indptr[-1], np.bool_), distances.dtype, similarity)
+    indptr, columns, values = _converted(csr, np.ones(csr.indptr[-1], np.bool_), similarity)
     return scipy.sparse.csr_array((values, columns, indptr), shape=csr.shape)
 
 
@@ -194,29 +288,22 @@ def _require_columns(csr: Any) -> None:
 
 
 def _converted(
-    csr: Any, kept: BoolArray, dtype: np.dtype[Any], similarity: Similarity
+    csr: Any, kept: BoolArray, similarity: Similarity
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return new arrays (indptr, indices, similarities) of the entries that are kept and finite."""
     data = csr.data[: len(kept)]
     kept = kept & (data != np.inf)
-    # Before the function is called, so that squares of integers or half precision do not overflow.
-    values = data[kept].astype(similarity_dtype(dtype), copy=False)
-    _require_distances(values)
+    values = data[kept]
+    _require_numbers(values)
     before = np.zeros(len(kept) + 1, csr.indptr.dtype)
     np.cumsum(kept, out=before[1:])
     return before[csr.indptr], csr.indices[: len(kept)][kept], similarities_of(values, similarity)
 
 
-def _require_distances(values: NDArray[Any]) -> None:
+def _require_numbers(values: NDArray[Any]) -> None:
     n_nan = np.count_nonzero(np.isnan(values))
     if n_nan:
         raise InvalidInputError(
             f"Of the distances {n_nan} are NaN; numbers are needed. Remove these entries: what is not stored "
             "is no edge."
-        )
-    if values.min(initial=0) < 0:
-        raise InvalidInputError(
-            f"The distances have negative values, down to {values.min()}; distances are needed. Similarities "
-            "are clustered as they are, by affinity_propagation; set rounding errors below 0 to 0, with "
-            "numpy.maximum(distances.data, 0)."
         )

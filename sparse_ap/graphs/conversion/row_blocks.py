@@ -12,7 +12,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.distances import Similarity, similarities_between
+from sparse_ap.graphs.distances import Narrowing, Similarity, similarities_between
 from sparse_ap.graphs.edges import largest_of_rows
 from sparse_ap.kernels.block import Block, FloatArray, Int64Array, RowCut, starts_of
 from sparse_ap.kernels.compilation import kernel
@@ -75,23 +75,9 @@ def cuts(indptr: Int64Array, n_edges: int = _EDGES_AT_A_TIME) -> Iterator[RowCut
         row = end
 
 
-def narrowed(dtype: np.dtype[Any], block: Block) -> Block:
-    """Return a block with similarities of the given dtype.
-
-    Raises
-    ------
-    InvalidInputError
-        A similarity is out of the dtype's range.
-    """
-    with np.errstate(over="ignore"):
-        data = block.data.astype(dtype, copy=False)
-    lost = np.flatnonzero(np.isinf(data) & np.isfinite(block.data))
-    if len(lost):
-        raise InvalidInputError(
-            f"A similarity is {block.data[lost[0]]:g}, which float32 cannot hold. Ask for dtype='float64' "
-            "(--float64)."
-        )
-    return replace(block, data=data)
+def narrowed(narrowing: Narrowing, block: Block) -> Block:
+    """Return a block with similarities of the graph's dtype."""
+    return replace(block, data=narrowing(block.data).astype(narrowing.dtype, copy=False))
 
 
 def converted(similarity: Similarity, block: Block) -> Block:
