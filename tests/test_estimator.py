@@ -134,6 +134,30 @@ def test_samples_that_no_exemplar_reaches_are_told() -> None:
     assert labels.tolist() == [3, -1]
 
 
+def test_a_masked_similarity_is_no_entry() -> None:
+    similarity = -cdist(X, X, "sqeuclidean")
+    mask = similarity < -30
+    known = np.where(mask, -np.inf, similarity)
+    masked = np.ma.masked_array(similarity, mask)
+    found = AffinityPropagation(affinity="precomputed", preference=-20).fit(masked)
+    expected = AffinityPropagation(affinity="precomputed", preference=-20).fit(known)
+    assert found.labels_.tolist() == expected.labels_.tolist()
+    # Behind a mask the largest of all would win.
+    masked.data[mask] = 7
+    assert found.predict(masked).tolist() == expected.predict(known).tolist()
+    assert found.predict(list(masked)).tolist() == expected.predict(known).tolist()
+
+
+@pytest.mark.parametrize("affinity", ["nearest_neighbors", "euclidean"])
+@pytest.mark.parametrize("given", [lambda x: x, list])
+def test_masked_points_are_refused(affinity: str, given: Any) -> None:
+    masked = given(np.ma.masked_array(X, X > 2))
+    estimator = AffinityPropagation(affinity=affinity, preference=-20)
+    for call in (estimator.fit, estimator.fit(X).predict):
+        with pytest.raises(InvalidInputError, match="X is a masked array, whose mask would be lost"):
+            call(masked)
+
+
 def test_predicting_from_odd_similarities() -> None:
     found = AffinityPropagation(affinity="precomputed", preference=-20).fit(-cdist(X, X, "sqeuclidean"))
     nowhere = np.full((1, 400), -np.inf)

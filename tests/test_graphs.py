@@ -350,6 +350,85 @@ def test_negative_distances_are_for_a_function_to_judge(similarity: str, tmp_pat
         assert entries(read(similarity=lambda d: -2 * d)) == [(0, 1, -2), (1, 0, 1)]
 
 
+# --- what is masked is no edge ---
+
+
+def masked(values: Any, mask: Any, dtype: Any = None) -> Any:
+    return np.ma.masked_array(np.array(values, dtype), mask)
+
+
+IDS, AWAY = [[1, 2], [0, 2], [0, 1]], [[0, 1], [0, 0], [1, 0]]
+LEFT = [(0, 1, -1.0), (1, 0, -3.0), (1, 2, -4.0), (2, 1, -6.0)]
+VALUES = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint32, np.int64, np.uint64])
+@pytest.mark.parametrize("which", ["ids", "distances", "both", "rows of ids", "rows of distances"])
+def test_masked_neighbours_are_not_found(dtype: Any, which: str, tmp_path: Path) -> None:
+    ids, distances = np.array(IDS, dtype), np.array(VALUES)
+    halves = np.array(AWAY) * [1, 0], np.array(AWAY) * [0, 1]
+    lists: Any = {
+        "ids": (masked(ids, AWAY), distances),
+        "distances": (ids, masked(distances, AWAY)),
+        "both": (masked(ids, halves[0]), masked(distances, halves[1])),
+        "rows of ids": (list(masked(ids, AWAY)), distances),
+        "rows of distances": (ids, list(masked(distances, AWAY))),
+    }[which]
+    assert entries(from_knn(*lists)) == LEFT
+    assert entries(written(lists, tmp_path)) == LEFT
+
+
+def test_behind_a_mask_anything_may_be() -> None:
+    ids, distances = masked([[1, 99], [0, 7]], [[0, 1], [0, 1]]), [[1.0, np.nan], [2.0, -5.0]]
+    assert entries(from_knn(ids, distances)) == [(0, 1, -1), (1, 0, -2)]
+    whole = masked([[1, 0], [0, 0]], [[0, 1], [1, 1]], np.uint8), masked([[1, 2], [3, 4]], False, np.uint8)
+    assert entries(from_knn(*whole)) == [(0, 1, -1)]
+    # 255 is a point, in a graph of 256, and what is masked is not.
+    byte = masked(np.full((256, 1), 255), np.arange(256)[:, None] > 0, np.uint8)
+    assert entries(from_knn(byte, np.ones((256, 1)))) == [(0, 255, -1)]
+
+
+def with_masked_entries(kind: str, dtype: Any) -> Any:
+    """A matrix of all six pairs, of which two are masked."""
+    matrix = scipy.sparse.coo_array(
+        (np.ravel(VALUES).astype(dtype), (np.repeat(np.arange(3), 2), np.ravel(IDS))), shape=(3, 3)
+    ).asformat(kind)
+    matrix.data = np.ma.masked_array(matrix.data, (matrix.data == 2) | (matrix.data == 5))
+    return matrix
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+@pytest.mark.parametrize("kind", ["csr", "csc", "coo"])
+def test_masked_entries_of_a_matrix_are_not_stored(kind: str, dtype: Any, tmp_path: Path) -> None:
+    matrix = with_masked_entries(kind, dtype)
+    if kind != "coo":
+        adata = annotated(size=3)
+        adata.obsp["distances"] = adata.obsp["weights"] = matrix
+        assert entries(from_anndata(adata)) == LEFT
+        assert entries(from_anndata(adata, key="weights")) == [(i, k, -s) for i, k, s in LEFT]
+    assert entries(from_distances(matrix)) == LEFT
+    assert entries(written(matrix, tmp_path, similarity="-d")) == LEFT
+    assert entries(written(iter([matrix]), tmp_path, similarity="-d")) == LEFT
+    assert (similarities_between(matrix, "-d").toarray() == from_distances(matrix).toarray()).all()
+    matrix.data = -matrix.data
+    found, expected = (affinity_propagation(g, preference=-1) for g in (matrix, from_distances(-matrix)))
+    assert found.similarities.tolist() == expected.similarities.tolist()
+
+
+@pytest.mark.parametrize("similarity", [None, "-d"])
+def test_masked_entries_of_row_blocks(similarity: Any, tmp_path: Path) -> None:
+    degrees, ids = np.array([2, 2, 2]), np.ravel(IDS)
+    sign = 1 if similarity else -1
+    for mask in ((np.ravel(AWAY), 0), (0, np.ravel(AWAY))):
+        piece = degrees, masked(ids, mask[0]), masked(sign * np.ravel(VALUES), mask[1])
+        assert entries(written(iter([piece]), tmp_path, n_points=3, similarity=similarity)) == LEFT
+
+
+def test_a_masked_result_of_a_function_is_no_edge() -> None:
+    graph = from_knn([[1], [0]], [[0.0], [0.1]], similarity=lambda d: np.ma.log10(d))
+    assert entries(graph) == [(0, 1, -np.inf), (1, 0, -1)]
+
+
 # --- distances are converted in float64 ---
 
 
@@ -544,10 +623,10 @@ def test_wide_columns_of_distances_do_not_wrap_around() -> None:
 # --- from_anndata (what scanpy makes is in test_libraries.py) ---
 
 
-def annotated(**graphs: Any) -> Any:
+def annotated(size: int = 2, **graphs: Any) -> Any:
     import anndata
 
-    return anndata.AnnData(np.zeros((2, 3), np.float32), obsp=graphs)
+    return anndata.AnnData(np.zeros((size, 3), np.float32), obsp=graphs)
 
 
 def test_the_name_of_an_annotated_graph_says_what_it_holds() -> None:

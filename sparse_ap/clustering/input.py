@@ -27,6 +27,7 @@ from sparse_ap.graphs.stored import StoredGraph, open_graph
 from sparse_ap.kernels.block import Int32Array
 from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.propagation.problem import Problem
+from sparse_ap.storage.masks import array_of, filled
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.store import Store
 from sparse_ap.storage.zarr_csr import ZarrStore
@@ -203,11 +204,9 @@ def _memory_store(similarity: Any, dense: NDArray[Any] | None) -> MemoryStore:
 
 
 def _array_of(similarity: Any) -> NDArray[Any]:
-    if isinstance(similarity, np.ma.MaskedArray) and similarity.dtype.kind in "biuf":
-        # A masked entry is no edge.
-        return np.ma.filled(similarity.astype(np.result_type(similarity.dtype, np.float32)), -np.inf)
     try:
-        return np.asarray(similarity)
+        # A masked entry is no edge.
+        return np.asarray(filled(array_of(similarity), -np.inf))
     except ValueError as error:
         raise InvalidInputError(
             f"The similarities are a {type(similarity).__name__} that is no table ({error}); rows of equal "

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from sparse_ap.arguments import is_positive_integer, require, seed_of, usable_threads
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.approximate_search import approximate, require_index
-from sparse_ap.graphs.distances import Narrowing, Similarity, similarity_function
+from sparse_ap.graphs.distances import Similarity, similarity_function
 from sparse_ap.graphs.exact_search import MINKOWSKI, all_pairs, by_tree
 from sparse_ap.graphs.metrics import Neighbours, checked_metric, checked_points
+from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.graphs.neighbour_lists import from_knn
 from sparse_ap.kernels.block import FloatArray
 

@@ -11,16 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.distances import (
-    AS_FLOAT64,
-    Narrowing,
     Similarity,
     exact_dtype,
     similarities_of,
     similarity_dtype,
     similarity_function,
 )
+from sparse_ap.graphs.narrowing import AS_FLOAT64, Narrowing
 from sparse_ap.kernels.block import BoolArray, FloatArray, Int32Array, Int64Array, RowCut, starts_of
 from sparse_ap.storage.csr import csr_graph, index_type
+from sparse_ap.storage.masks import array_of, is_masked
 
 __all__ = ["checked_lists", "edges_by_rows", "from_knn", "look_at_some_rows"]
 
@@ -43,9 +43,9 @@ def from_knn(
     ----------
     indices : array-like of int, shape (n_points, k)
         Row i lists the neighbours of point i, in any order, with or without i. Left out are i itself; ids
-        that mean "not found", which are negative or the largest number of their dtype; and entries at an
-        infinite distance, whatever their id. A neighbour listed twice is kept twice; of duplicates
-        `sparse_ap.affinity_propagation` uses the largest.
+        that mean "not found", which are negative or the largest number of their dtype; entries at an
+        infinite distance, whatever their id; and what is masked in either table. A neighbour listed twice is
+        kept twice; of duplicates `sparse_ap.affinity_propagation` uses the largest.
     distances : array-like of real numbers, shape (n_points, k)
         Distances to these neighbours; zeros count.
     similarity : {"-d", "-d**2", "1-d"} or callable
@@ -116,12 +116,23 @@ def checked_lists(
     ids, d = _table(indices, "indices"), _table(distances, "distances")
     _check_pair(ids, d)
     similarity_function(similarity)
-    return ids, d
+    mask = np.ma.getmaskarray(ids) | np.ma.getmaskarray(d) if is_masked(ids) or is_masked(d) else None
+    return _with_missing(np.asarray(ids), mask), np.asarray(d)
+
+
+def _with_missing(ids: NDArray[Any], mask: BoolArray | None) -> NDArray[Any]:
+    """Return ids, those that are masked replaced by one that means "not found"."""
+    if mask is None or not mask.any():
+        return ids
+    if ids.dtype == np.uint64:
+        return np.where(mask, np.iinfo(np.uint64).max, ids)
+    # In a byte, say, the largest number may be a point.
+    return np.where(mask, -1, ids.astype(np.int64))
 
 
 def _table(values: ArrayLike, what: str) -> NDArray[Any]:
     try:
-        return np.asarray(values)
+        return array_of(values)
     except ValueError as error:
         raise InvalidInputError(
             f"The rows of {what} differ in length; a table of shape (n_points, n_neighbors) is needed. Fill "

@@ -12,12 +12,14 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.distances import Narrowing, Similarity, similarities_between
+from sparse_ap.graphs.distances import Similarity, similarities_between
 from sparse_ap.graphs.edges import largest_of_rows
+from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.kernels.block import Block, FloatArray, Int64Array, RowCut, starts_of
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.rows import canonical_block
 from sparse_ap.storage.csr import csr_of
+from sparse_ap.storage.masks import array_of
 from sparse_ap.storage.store import Origin
 from sparse_ap.storage.validation import as_float, as_ids, require_ids
 
@@ -222,7 +224,7 @@ def _arrays_of(piece: Any, number: int, n_points: int) -> tuple[Int64Array, NDAr
         csr = csr_of(piece)
         return np.asarray(csr.indptr, np.int64), csr.indices[: csr.indptr[-1]], csr.data[: csr.indptr[-1]]
     try:
-        degrees, indices, data = map(np.asarray, piece)
+        degrees, indices, data = map(array_of, piece)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(
             f"Row block {number} is a {type(piece).__name__}; a scipy sparse matrix, or three arrays "
@@ -235,4 +237,9 @@ def _arrays_of(piece: Any, number: int, n_points: int) -> tuple[Int64Array, NDAr
             f"In row block {number} the degrees add up to {degrees.sum()}, but there are {len(indices)} "
             f"indices and {len(data)} similarities."
         )
-    return starts_of(degrees), indices, data
+    # A mask on the degrees would leave it open how long a row is: as is, the numbers count.
+    indptr = starts_of(np.asarray(degrees))
+    masked = np.ma.getmaskarray(indices) | np.ma.getmaskarray(data)
+    if not masked.any():
+        return indptr, np.asarray(indices), np.asarray(data)
+    return starts_of(~masked)[indptr], np.asarray(indices)[~masked], np.asarray(data)[~masked]

@@ -25,7 +25,8 @@ from sparse_ap.graphs.conversion.transforms import (
     transposed,
     triplets,
 )
-from sparse_ap.graphs.distances import Narrowing, Similarity
+from sparse_ap.graphs.distances import Similarity
+from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.kernels.block import Block
 from sparse_ap.storage.atomic_files import replacing_folder
 from sparse_ap.storage.zarr_writer import write_csr
