@@ -84,6 +84,8 @@ def _from_array(array: dask.array.Array, client: Client, fetch: Fetch) -> DaskSt
 
 
 def _block_of_chunk(chunk: Any, rows: RowCut, n_points: int, dtype: np.dtype[Any]) -> Block:
+    if hasattr(chunk, "to_scipy_sparse"):
+        chunk = chunk.to_scipy_sparse()  # of pydata/sparse
     if chunk.shape != (rows.stop - rows.start, n_points):
         raise InvalidInputError(
             f"A chunk of the dask array has shape {chunk.shape}, and {(rows.stop - rows.start, n_points)} "

@@ -17,6 +17,7 @@ import scipy.sparse
 from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, converted, cuts, from_arrays, from_pieces
 from sparse_ap.graphs.distances import Similarity, similarities_of
+from sparse_ap.graphs.foreign import graph_of
 from sparse_ap.graphs.neighbour_lists import checked_lists, edges_by_rows, look_at_some_rows
 from sparse_ap.graphs.npz import read_npz
 from sparse_ap.kernels.block import Block
@@ -29,7 +30,8 @@ __all__ = ["from_file", "from_object"]
 
 
 def from_object(given: Any, similarity: Similarity | None, n_points: int | None) -> RowBlocks:
-    """Return the row blocks of a sparse matrix, a pair of neighbour tables, or an iterable of blocks."""
+    """Return the row blocks of a sparse matrix, a pair of neighbour tables, a table of edges, or blocks."""
+    given = graph_of(given, n_points)
     if scipy.sparse.issparse(given):
         return _from_matrix(given, similarity)
     if isinstance(given, tuple) and len(given) == 2:

@@ -230,6 +230,12 @@ def _arrays_of(piece: Any, number: int, n_points: int) -> tuple[Int64Array, NDAr
             f"Row block {number} is a {type(piece).__name__}; a scipy sparse matrix, or three arrays "
             "(degrees, indices, data), are needed."
         ) from error
+    if not degrees.ndim == indices.ndim == data.ndim == 1:
+        raise InvalidInputError(
+            f"Row block {number} is {piece!r:.60}; three arrays (degrees, indices, data) are needed. Edges "
+            "(i, k, similarity) make a matrix: i, k, s = zip(*edges); scipy.sparse.coo_array((s, (i, k)), "
+            "shape=(n_points, n_points)). Too many for memory: write them to a file, one a line."
+        )
     if degrees.dtype.kind not in "iu" or degrees.min(initial=0) < 0:
         raise InvalidInputError(f"The degrees of row block {number} must be whole numbers from 0.")
     if not degrees.sum() == len(indices) == len(data):

@@ -87,7 +87,8 @@ def write_graph(
         A file: ``.npz`` (a scipy sparse matrix, or neighbour lists), ``.mtx``, ``.h5ad``; a folder: a zarr
         group by rows or columns, or an AnnData store; an edge list: ``.parquet``, ``.tsv``, ``.csv``,
         ``.txt``, ``.m8`` (BLAST, MMseqs2), ``.abc`` (MCL), also ``.gz``. A scipy sparse matrix. A pair
-        (indices, distances) of tables of shape (n_points, k), memory-mapped or not, as for `from_knn`. An
+        (indices, distances) of tables of shape (n_points, k), memory-mapped or not, as for `from_knn`. A
+        pandas DataFrame of edges: the columns source, target and weight, or the first three. An
         iterable of row blocks: scipy sparse matrices of shape (rows, n_points), or (degrees, indices, data).
     target : path
         A folder that does not exist, usually ``something.zarr``.
