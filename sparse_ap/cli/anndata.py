@@ -17,6 +17,7 @@ from zarr.errors import ContainsArrayError
 from sparse_ap.clustering.tree import Cut, Hierarchy, column_names, cut_columns
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.propagation.result import Clustering
+from sparse_ap.storage.atomic_files import named_in_errors
 
 __all__ = ["level_columns", "require_columns", "write_column", "write_levels"]
 
@@ -111,7 +112,7 @@ def _write_columns(
     require_columns(store, *cuts, *numbers, force=force)
     obs = _obs_of(store)
     names = _index_of(obs, store)
-    with _put_in_place(store, [*cuts, *numbers]):
+    with named_in_errors(store / "obs"), _put_in_place(store, [*cuts, *numbers]):
         for column, cut in cuts.items():
             if names.shape[0] != len(cut.labels):
                 raise InvalidInputError(
