@@ -25,7 +25,10 @@ __all__ = ["knn_graph", "search_for"]
 _TREE_FEATURES = 8
 _EXACT_POINTS = 10_000
 
-_OTHERWISE = "Scale them by the function; or give float64 neighbour lists to sparse_ap.graphs.from_knn."
+_OTHERWISE = (
+    "Divide the points by one number; or give distances of float64, as neighbour lists, to "
+    "sparse_ap.graphs.from_knn."
+)
 
 
 def knn_graph(
