@@ -13,6 +13,8 @@ import scipy.sparse
 
 from sparse_ap import InvalidInputError, affinity_propagation
 from sparse_ap.graphs import from_knn, read_graph, write_graph
+from sparse_ap.kernels.block import RowCut
+from sparse_ap.storage import dask_collections
 
 EDGES = pd.DataFrame({"source": [0, 1, 2, 0], "target": [1, 0, 1, 1], "weight": [-1.0, -2, -3, -0.5]})
 # Of the pair (0, 1), which is there twice, the larger similarity counts.
@@ -105,6 +107,10 @@ class SparseArray:
     def __init__(self, matrix: Any) -> None:
         self.matrix = matrix
 
+    @property
+    def shape(self) -> Any:
+        return self.matrix.shape
+
     def to_scipy_sparse(self) -> Any:
         return self.matrix
 
@@ -131,3 +137,15 @@ def test_a_file_is_read_as_on_the_command_line(tmp_path: Path) -> None:
     for name in ("lists.npz", "graph.npz"):
         assert affinity_propagation(tmp_path / name, preference=-1).labels.tolist() == expected
         assert affinity_propagation(str(tmp_path / name), preference=-1).labels.tolist() == expected
+
+
+def test_chunks_of_dask_arrays() -> None:
+    """Masked ones, and matrices of pydata/sparse: as workers make blocks of them."""
+    values = np.array([[0.0, -1.0, -2.0], [-3.0, 0.0, -4.0]])
+    masked = np.ma.masked_array(values, [[0, 0, 1], [0, 0, 0]])
+    for chunk, expected in (
+        (masked, [-1.0, -3.0, -4.0]),
+        (SparseArray(scipy.sparse.coo_array(values)), [-1.0, -2.0, -3.0, -4.0]),
+    ):
+        block = dask_collections._block_of_chunk(chunk, RowCut(0, 2), 3, np.dtype(np.float64))
+        assert block.data.tolist() == expected
