@@ -21,6 +21,7 @@ from sparse_ap.graphs.distances import from_distances, similarities_between
 from sparse_ap.graphs.exact_search import nearest_of
 from sparse_ap.graphs.knn import knn_graph
 from sparse_ap.graphs.metrics import checked_metric, checked_points
+from sparse_ap.storage.masks import array_of, filled, is_masked
 
 __all__ = ["AffinityPropagation"]
 
@@ -253,7 +254,9 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return self.affinity in ("nearest_neighbors", "euclidean")
 
     def _validated(self, X: Any, reset: bool) -> Any:
-        """Check the input, and register its columns, by scikit-learn's function."""
+        """Check the input, and register its columns, by scikit-learn's function, which would lose a mask."""
+        if is_masked(X):
+            X = checked_points(X, self.metric) if self._takes_points else filled(array_of(X), -np.inf)
         # Similarities may be -inf, and affinity_propagation has a better message about NaN.
         finite = self._takes_points
         return validate_data(

@@ -139,8 +139,8 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "differs"),
     [
-        ({"preference": -0.03}, "checksum of preferences and seed was"),
-        ({"random_state": 1}, "checksum of preferences and seed was"),
+        ({"preference": -0.03}, "preference, preference_quantile or random_state (--seed) is another."),
+        ({"random_state": 1}, "preference, preference_quantile or random_state (--seed) is another."),
         ({"damping": 0.6}, "damping was None and is 0.6."),
         ({"tol": 0.1}, "tol was 0.0001 and is 0.1."),
         ({"convergence_iter": 20}, "convergence_iter was 59 and is 20."),
@@ -156,8 +156,27 @@ def test_another_graph_is_refused(tmp_path: Path) -> None:
     interrupted(GRAPH, tmp_path, 15)
     other = GRAPH.copy()
     other.data[77] *= 1.01
-    with pytest.raises(CheckpointError, match="is of another run: checksum of the graph was"):
+    text = (
+        "is of another run: the graph has as many points and edges, but other ones or other similarities. G"
+    )
+    with pytest.raises(CheckpointError, match=text):
         affinity_propagation(other, checkpoint=tmp_path, resume=True, **OPTIONS)
+    n = GRAPH.shape[0]
+    smaller = GRAPH[: n - 1, : n - 1]
+    with pytest.raises(
+        CheckpointError, match=rf"another run: number of points was {n} and is {n - 1}; num"
+    ) as e:
+        affinity_propagation(smaller, checkpoint=tmp_path, resume=True, **OPTIONS)
+    assert "similarities" not in str(e.value)
+
+
+def test_a_resumed_run_says_so(tmp_path: Path, capsys: Any) -> None:
+    interrupted(GRAPH, tmp_path, 15)
+    capsys.readouterr()
+    affinity_propagation(GRAPH, checkpoint=tmp_path, resume=True, verbose=True, **OPTIONS)
+    assert "Resumed after sweep 10." in capsys.readouterr().err
+    affinity_propagation(GRAPH, verbose=True, **OPTIONS)
+    assert "Resumed" not in capsys.readouterr().err
 
 
 def test_options_that_do_not_go_together(tmp_path: Path) -> None:

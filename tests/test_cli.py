@@ -218,9 +218,10 @@ def test_a_bound_is_told(graph_file: Path, knn: Any) -> None:
 
 def test_positive_similarities_are_told(graph_file: Path, tmp_path: Path) -> None:
     scipy.sparse.save_npz(tmp_path / "d.npz", -scipy.sparse.load_npz(graph_file))
-    result = run("cluster", tmp_path / "d.npz", "--quiet")
+    result = run("cluster", tmp_path / "d.npz")
     assert result.stderr.startswith("Warning: No similarity is negative, and the largest is ")
-    assert len(result.stderr.splitlines()) == 1 + (result.exit_code == 3)
+    quiet = run("cluster", tmp_path / "d.npz", "--quiet")
+    assert len(quiet.stderr.splitlines()) == (quiet.exit_code == 3)
     assert "Warning" not in run("cluster", graph_file).stderr
 
 
@@ -250,7 +251,7 @@ def test_outputs_are_refused_before_the_work(graph_file: Path, tmp_path: Path, m
 def test_errors_name_what_was_wrong(graph_file: Path) -> None:
     result = run("cluster", graph_file, "--damping", "0.2")
     assert result.exit_code == 2
-    assert result.stderr == "Error: damping=0.2; it must be 0.5 or more and less than 1.\n"
+    assert result.stderr == "Error: --damping 0.2; it must be 0.5 or more and less than 1.\n"
     assert run("cluster", "missing.npz").exit_code == 2
 
 
@@ -391,7 +392,7 @@ def test_nan_may_be_no_edge(command: str, tmp_path: Path) -> None:
     scipy.sparse.save_npz(tmp_path / "nan.npz", graph)
     few = ["--preferences=-0.1"] if command == "path" else []
     refused = run(command, tmp_path / "nan.npz", *few)
-    assert (refused.exit_code, "Give missing='nan'" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "Give --missing nan to take" in refused.stderr) == (2, True)
     assert run(command, tmp_path / "nan.npz", *few, "--missing", "nan").exit_code == 0
 
 
@@ -403,3 +404,56 @@ def test_an_output_that_is_a_folder_is_refused_at_once(
     result = run(command, graph_file, "-o", tmp_path / "labels.csv")
     text = f"{tmp_path / 'labels.csv'} is a folder, and a file is to be written. Choose another name."
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"Error: {text}\n")
+
+
+# --- the command line speaks its own language ---
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("Give missing='nan' to take them", "Give --missing nan to take them"),
+        ("parameters with resume=True (--resume).", "parameters with --resume."),
+        ("resume=True needs checkpoint, the", "--resume needs checkpoint, the"),
+        ("With checkpoint=... (--checkpoint) a run", "With --checkpoint a run"),
+        ("Ask for dtype='float64' (--float64).", "Ask for --float64."),
+        ("take ids='string' (--ids string)", "take --ids string"),
+        ("Raise memory_limit (--memory-limit).", "Raise --memory-limit."),
+        ("n_clusters=5 (--n-clusters) was given", "--n-clusters 5 was given"),
+        ("preference=-2.5; a number", "--preference=-2.5; a number"),
+        ("preference_quantile=3; it must", "--quantile 3; it must"),
+        ("take similarity=lambda s: s for those", "take similarity=lambda s: s for those"),
+        ("open_graph(missing='nan')", "open_graph(missing='nan')"),
+        ("n_edges=3 and damping", "n_edges=3 and damping"),
+    ],
+)
+def test_arguments_are_said_as_options(text: str, typed: str) -> None:
+    from sparse_ap.cli.cluster import cluster
+    from sparse_ap.cli.language import as_typed
+
+    assert as_typed(text, cluster) == typed
+
+
+def test_errors_name_options(graph_file: Path, tmp_path: Path) -> None:
+    for options, text in (
+        (["--resume"], "Error: --resume needs"),
+        (["--quantile", "3"], "Error: --quantile 3"),
+        (["--damping", "0.2"], "Error: --damping 0.2"),
+        (["--tol", "7"], "Error: --tol 7"),
+    ):
+        done = run("cluster", graph_file, *options)
+        assert (done.exit_code, done.stderr[: len(text)]) == (2, text)
+
+
+@pytest.mark.parametrize("command", ["cluster", "path", "tree"])
+def test_positive_similarities_are_asked_about_in_one_line(command: str, tmp_path: Path) -> None:
+    graph = -knn_similarity(200, 8, 2, seed=1)
+    scipy.sparse.save_npz(tmp_path / "bits.npz", graph)
+    few = ["--preferences=0.1"] if command == "path" else []
+    said = run(command, tmp_path / "bits.npz", *few).stderr.splitlines()
+    asked = [line for line in said if "No similarity is negative" in line]
+    assert len(asked) == 1
+    assert asked[0].startswith("Warning: ")
+    assert asked[0].endswith("to be told so no more: --quiet.")
+    assert not any("PositiveSimilarityWarning" in line for line in said)
+    assert "No similarity" not in run(command, tmp_path / "bits.npz", *few, "--quiet").stderr

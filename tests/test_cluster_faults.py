@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import clusters
@@ -241,6 +242,21 @@ def test_no_worker_is_left(pair: RunningCluster, path: Path, monkeypatch: pytest
     with pytest.raises(ClusterError, match=r"has had no workers that accept work for 2 seconds\. Start some"):
         run(path, pair, callback=at_sweep(5, all_killed))
     assert time.monotonic() - since[0] < 15
+
+
+def test_waiting_for_workers_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    waiting = object.__new__(Workers)
+    waiting._client = SimpleNamespace(status="running")  # type: ignore[assignment]
+    waiting._scheduler, waiting._told = "tcp://node:8786", 0.0
+    deadline = waiting.deadline()
+    waiting._go_on_waiting(deadline)
+    assert not caplog.records
+    for _ in range(3):
+        waiting._go_on_waiting(deadline - 3.5)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Waiting for workers: the scheduler tcp://node:8786 has none that accept work. Start some: dask "
+        "worker tcp://node:8786. The run ends if none comes in 60 seconds."
+    ]
 
 
 @pytest.mark.slow

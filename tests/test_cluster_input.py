@@ -40,7 +40,9 @@ from sparse_ap import (
     SparseAPError,
     affinity_propagation,
 )
+from sparse_ap.cli.cluster import cluster
 from sparse_ap.cli.commands import main
+from sparse_ap.cli.language import as_typed
 from sparse_ap.clustering.input import open_input
 from sparse_ap.execution.dask import placement
 from sparse_ap.execution.dask.workers import Workers
@@ -623,8 +625,8 @@ def test_commands_that_ask_for_no_cluster(stored: Path) -> None:
 
 def test_commands_with_options_that_are_not_for_clusters(stored: Path, workers: RunningCluster) -> None:
     at = ("--scheduler", workers.address)
-    assert invoke(stored, *at, "--n-jobs", 2) == (2, f"Error: {N_JOBS}\n")
-    assert invoke(stored, *at, "--scheme", "classic") == (2, f"Error: {CLASSIC}\n")
+    assert invoke(stored, *at, "--n-jobs", 2) == (2, f"Error: {as_typed(N_JOBS, cluster)}\n")
+    assert invoke(stored, *at, "--scheme", "classic") == (2, f"Error: {as_typed(CLASSIC, cluster)}\n")
 
 
 def test_a_scheduler_that_is_not_there(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,7 @@ def test_what_is_there_is_kept_unless_forced(hits: Path, tmp_path: Path) -> None
     result = run(hits, "-o", target, "--top-k", 1)
     assert result.exit_code == 2
     assert result.stderr == (
-        f"Error: {target} exists. Give another name, or overwrite=True (--force) to replace it once the "
+        f"Error: {target} exists. Give another name, or --force to replace it once the "
         "new graph is complete.\n"
     )
     assert run(hits, "-o", target, "--top-k", 1, "--force").exit_code == 0

@@ -325,7 +325,7 @@ def test_reading_gives_the_matrix_back(path: Path) -> None:
 def test_a_file_is_no_graph_on_disk(tmp_path: Path) -> None:
     scipy.sparse.save_npz(tmp_path / "graph.npz", scipy.sparse.csr_matrix((3, 3)))
     with pytest.raises(InvalidInputError) as error:
-        affinity_propagation(tmp_path / "graph.npz")
+        open_graph(tmp_path / "graph.npz")
     assert str(error.value) == (
         f"{tmp_path / 'graph.npz'} is a file; graphs are read from zarr folders. Load a matrix with "
         "scipy.sparse.load_npz and give that, or make a folder of it: sparse-ap convert."

@@ -26,7 +26,27 @@ from sparse_ap.graphs import knn_graph
 X, TRUE_LABELS = make_blobs(400, 3, centers=5, cluster_std=0.5, random_state=4)
 
 
-@parametrize_with_checks([AffinityPropagation(), AffinityPropagation(affinity="euclidean")])
+# Listed in docs/how-to/from-scikit-learn.md.
+FAILING = {
+    "check_estimators_nan_inf": "gives points, which are no square matrix: that is what is said",
+    "check_clustering": "gives points, which are no square matrix",
+}
+
+
+def failing(estimator: Any) -> dict[str, str]:
+    return FAILING if estimator.affinity == "precomputed" else {}
+
+
+@parametrize_with_checks(
+    [
+        AffinityPropagation(),
+        AffinityPropagation(affinity="euclidean"),
+        AffinityPropagation(affinity="precomputed"),
+        AffinityPropagation(n_clusters=3, n_neighbors=60),
+        AffinityPropagation(n_clusters=3, affinity="euclidean"),
+    ],
+    expected_failed_checks=failing,
+)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.filterwarnings("ignore:All samples have mutually equal:UserWarning")
@@ -132,6 +152,30 @@ def test_samples_that_no_exemplar_reaches_are_told() -> None:
     with pytest.warns(ConvergenceWarning, match="^1 of 2 samples have no entry for any exemplar; they are"):
         labels = found.predict(scipy.sparse.csr_array(given))
     assert labels.tolist() == [3, -1]
+
+
+def test_a_masked_similarity_is_no_entry() -> None:
+    similarity = -cdist(X, X, "sqeuclidean")
+    mask = similarity < -30
+    known = np.where(mask, -np.inf, similarity)
+    masked = np.ma.masked_array(similarity, mask)
+    found = AffinityPropagation(affinity="precomputed", preference=-20).fit(masked)
+    expected = AffinityPropagation(affinity="precomputed", preference=-20).fit(known)
+    assert found.labels_.tolist() == expected.labels_.tolist()
+    # Behind a mask the largest of all would win.
+    masked.data[mask] = 7
+    assert found.predict(masked).tolist() == expected.predict(known).tolist()
+    assert found.predict(list(masked)).tolist() == expected.predict(known).tolist()
+
+
+@pytest.mark.parametrize("affinity", ["nearest_neighbors", "euclidean"])
+@pytest.mark.parametrize("given", [lambda x: x, list])
+def test_masked_points_are_refused(affinity: str, given: Any) -> None:
+    masked = given(np.ma.masked_array(X, X > 2))
+    estimator = AffinityPropagation(affinity=affinity, preference=-20)
+    for call in (estimator.fit, estimator.fit(X).predict):
+        with pytest.raises(InvalidInputError, match="X is a masked array, whose mask would be lost"):
+            call(masked)
 
 
 def test_predicting_from_odd_similarities() -> None:

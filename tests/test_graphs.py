@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,16 @@ from scipy.spatial import cKDTree
 from strategies import graphs
 
 from sparse_ap import InvalidInputError, affinity_propagation
-from sparse_ap.graphs import from_anndata, from_distances, from_knn, symmetrise, top_k
+from sparse_ap.graphs import (
+    from_anndata,
+    from_distances,
+    from_knn,
+    knn_graph,
+    read_graph,
+    symmetrise,
+    top_k,
+    write_graph,
+)
 from sparse_ap.graphs import neighbour_lists as neighbours
 from sparse_ap.graphs.conversion.inputs import from_object
 from sparse_ap.graphs.distances import similarities_between
@@ -86,7 +96,8 @@ def test_neighbour_lists_are_the_same_edges_at_once_and_block_by_block(
     np.testing.assert_array_equal(degrees, np.diff(graph.indptr))
     np.testing.assert_array_equal(joined["indices"], graph.indices)
     np.testing.assert_array_equal(joined["data"], graph.data)
-    assert joined["data"].dtype == graph.data.dtype
+    # Blocks are narrowed later, by the writer.
+    joined["data"] = joined["data"].astype(graph.dtype)
 
 
 def test_a_wrong_id_is_found_in_its_row_where_only_some_rows_are_looked_at() -> None:
@@ -184,6 +195,14 @@ def test_index_arrays_widen_when_edges_are_added(monkeypatch: pytest.MonkeyPatch
     assert entries(both) == [(0, 1, -1), (1, 0, -1), (1, 2, -3), (2, 1, -3)]
 
 
+NEGATIVE = (
+    "The distances have negative values, down to -0.5; distances from 0 are needed. Set rounding errors "
+    "below 0 to 0: numpy.maximum(distances, 0). Inner products and cosine similarities take "
+    "similarity=lambda s: s; one minus an inner product takes similarity=lambda d: -d. (A sparse matrix of "
+    "similarities is clustered as it is, by affinity_propagation.)"
+)
+
+
 @pytest.mark.parametrize(
     ("ids", "distances", "options", "text"),
     [
@@ -239,14 +258,17 @@ def test_index_arrays_widen_when_edges_are_added(monkeypatch: pytest.MonkeyPatch
         ),
         (
             [[1], [0]], [[1.0], [-0.5]], {"similarity": "-d**2"},
-            "similarity='-d**2' was given negative distances, down to -0.5; squaring would turn their order "
-            "around. For one minus an inner product use '-d' or '1-d'; for inner products themselves "
-            "similarity=lambda s: s; set rounding errors below 0 to 0, with numpy.maximum(distances, 0).",
+            NEGATIVE,
         ),
         (
             [[1], [0]], np.array([[1.0], [1e30]], np.float32), {"similarity": "-d**2"},
-            "The squares of the distances, which reach 1e+30, leave the range of float32. Give the distances "
-            "as float64, divide them by one number, or use similarity='-d'.",
+            "A similarity is -1e+60, which float32 cannot hold. Give the distances as float64: "
+            "distances.astype(numpy.float64).",
+        ),
+        (
+            [[1], [0]], [[1.0], [1e200]], {"similarity": "-d**2"},
+            "The squares of the distances, which reach 1e+200, leave the range of float64. Divide the "
+            "distances by one number, or use similarity='-d'.",
         ),
         (
             [[1], [0]], [[1.0], [1.0]], {"similarity": lambda d: d[1:]},
@@ -291,6 +313,7 @@ def test_inner_products_are_not_taken_for_distances(similarity: str) -> None:
 
 def test_few_rows_and_unsorted_lists_pass_for_distances() -> None:
     ids, products = inner_products(60, 8)
+    products -= products.min()
     assert from_knn(ids[:29] % 29, products[:29]).nnz > 200
     shuffled = np.random.default_rng(0).permuted(np.arange(480).reshape(60, 8), axis=1)
     assert from_knn(ids.ravel()[shuffled], products.ravel()[shuffled]).nnz > 400
@@ -302,12 +325,200 @@ def test_few_rows_and_unsorted_lists_pass_for_distances() -> None:
 @pytest.mark.parametrize(("n_rising", "is_refused"), [(3, True), (4, False)])
 def test_nearly_all_rows_must_fall(n_rising: int, is_refused: bool) -> None:
     ids, products = inner_products(60, 8)
+    products -= products.min()
     products[:n_rising] = products[:n_rising, ::-1]
     if is_refused:
         with pytest.raises(InvalidInputError, match="fall along the rows, in 57 of 60 rows looked at"):
             from_knn(ids, products)
     else:
         assert from_knn(ids, products).nnz > 400
+
+
+@pytest.mark.parametrize("similarity", ["-d", "-d**2", "1-d"])
+def test_negative_distances_are_for_a_function_to_judge(similarity: str, tmp_path: Path) -> None:
+    """The same in every reader: from the names one text, from a function what it returns."""
+    lists, matrix = ([[1], [0]], [[1.0], [-0.5]]), sparse_pair(-0.5)
+    readers: list[Any] = [
+        lambda **options: from_knn(*lists, **options),
+        lambda **options: from_distances(matrix, **options),
+        lambda **options: from_anndata(annotated(distances=matrix), **options),
+        lambda **options: written(lists, tmp_path, **options),
+        lambda **options: written(matrix, tmp_path, **options),
+    ]
+    for read in readers:
+        refused(NEGATIVE, read, similarity=similarity)
+        assert entries(read(similarity=lambda d: -2 * d)) == [(0, 1, -2), (1, 0, 1)]
+
+
+# --- what is masked is no edge ---
+
+
+def masked(values: Any, mask: Any, dtype: Any = None) -> Any:
+    return np.ma.masked_array(np.array(values, dtype), mask)
+
+
+IDS, AWAY = [[1, 2], [0, 2], [0, 1]], [[0, 1], [0, 0], [1, 0]]
+LEFT = [(0, 1, -1.0), (1, 0, -3.0), (1, 2, -4.0), (2, 1, -6.0)]
+VALUES = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint32, np.int64, np.uint64])
+@pytest.mark.parametrize("which", ["ids", "distances", "both", "rows of ids", "rows of distances"])
+def test_masked_neighbours_are_not_found(dtype: Any, which: str, tmp_path: Path) -> None:
+    ids, distances = np.array(IDS, dtype), np.array(VALUES)
+    halves = np.array(AWAY) * [1, 0], np.array(AWAY) * [0, 1]
+    lists: Any = {
+        "ids": (masked(ids, AWAY), distances),
+        "distances": (ids, masked(distances, AWAY)),
+        "both": (masked(ids, halves[0]), masked(distances, halves[1])),
+        "rows of ids": (list(masked(ids, AWAY)), distances),
+        "rows of distances": (ids, list(masked(distances, AWAY))),
+    }[which]
+    assert entries(from_knn(*lists)) == LEFT
+    assert entries(written(lists, tmp_path)) == LEFT
+
+
+def test_behind_a_mask_anything_may_be() -> None:
+    ids, distances = masked([[1, 99], [0, 7]], [[0, 1], [0, 1]]), [[1.0, np.nan], [2.0, -5.0]]
+    assert entries(from_knn(ids, distances)) == [(0, 1, -1), (1, 0, -2)]
+    whole = masked([[1, 0], [0, 0]], [[0, 1], [1, 1]], np.uint8), masked([[1, 2], [3, 4]], False, np.uint8)
+    assert entries(from_knn(*whole)) == [(0, 1, -1)]
+    # 255 is a point, in a graph of 256, and what is masked is not.
+    byte = masked(np.full((256, 1), 255), np.arange(256)[:, None] > 0, np.uint8)
+    assert entries(from_knn(byte, np.ones((256, 1)))) == [(0, 255, -1)]
+
+
+def with_masked_entries(kind: str, dtype: Any) -> Any:
+    """A matrix of all six pairs, of which two are masked."""
+    matrix = scipy.sparse.coo_array(
+        (np.ravel(VALUES).astype(dtype), (np.repeat(np.arange(3), 2), np.ravel(IDS))), shape=(3, 3)
+    ).asformat(kind)
+    matrix.data = np.ma.masked_array(matrix.data, (matrix.data == 2) | (matrix.data == 5))
+    return matrix
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+@pytest.mark.parametrize("kind", ["csr", "csc", "coo"])
+def test_masked_entries_of_a_matrix_are_not_stored(kind: str, dtype: Any, tmp_path: Path) -> None:
+    matrix = with_masked_entries(kind, dtype)
+    if kind != "coo":
+        adata = annotated(size=3)
+        adata.obsp["distances"] = adata.obsp["weights"] = matrix
+        assert entries(from_anndata(adata)) == LEFT
+        assert entries(from_anndata(adata, key="weights")) == [(i, k, -s) for i, k, s in LEFT]
+    assert entries(from_distances(matrix)) == LEFT
+    assert entries(written(matrix, tmp_path, similarity="-d")) == LEFT
+    assert entries(written(iter([matrix]), tmp_path, similarity="-d")) == LEFT
+    assert (similarities_between(matrix, "-d").toarray() == from_distances(matrix).toarray()).all()
+    matrix.data = -matrix.data
+    found, expected = (affinity_propagation(g, preference=-1) for g in (matrix, from_distances(-matrix)))
+    assert found.similarities.tolist() == expected.similarities.tolist()
+
+
+@pytest.mark.parametrize("similarity", [None, "-d"])
+def test_masked_entries_of_row_blocks(similarity: Any, tmp_path: Path) -> None:
+    degrees, ids = np.array([2, 2, 2]), np.ravel(IDS)
+    sign = 1 if similarity else -1
+    for mask in ((np.ravel(AWAY), 0), (0, np.ravel(AWAY))):
+        piece = degrees, masked(ids, mask[0]), masked(sign * np.ravel(VALUES), mask[1])
+        assert entries(written(iter([piece]), tmp_path, n_points=3, similarity=similarity)) == LEFT
+
+
+def test_a_masked_result_of_a_function_is_no_edge() -> None:
+    graph = from_knn([[1], [0]], [[0.0], [0.1]], similarity=lambda d: np.ma.log10(d))
+    assert entries(graph) == [(0, 1, -np.inf), (1, 0, -1)]
+
+
+# --- distances are converted in float64 ---
+
+
+def written(source: Any, folder: Path, **options: Any) -> Any:
+    write_graph(source, folder / "graph.zarr", overwrite=True, **options)
+    return read_graph(folder / "graph.zarr")
+
+
+def of_evalue(d: Any) -> Any:
+    assert d.dtype == np.float64
+    return np.minimum(-np.log10(d), 200)
+
+
+def pair_of_distances(a: Any, b: Any, dtype: Any) -> Any:
+    return scipy.sparse.csr_array((np.array([a, b], dtype), ([0, 1], [1, 0])), shape=(2, 2))
+
+
+@pytest.mark.parametrize(
+    "reader", ["lists", "matrix", "anndata", "written lists", "written", "pieces", "file"]
+)
+def test_evalues_reach_the_function_as_they_are(reader: str, tmp_path: Path) -> None:
+    matrix = pair_of_distances(1e-50, 1e-60, np.float64)
+    lists = [[1], [0]], [[1e-50], [1e-60]]
+    (tmp_path / "hits.tsv").write_text("0\t1\t1e-50\n1\t0\t1e-60\n")
+    read = {
+        "lists": lambda: from_knn(*lists, similarity=of_evalue),
+        "matrix": lambda: from_distances(matrix, similarity=of_evalue),
+        "anndata": lambda: from_anndata(annotated(distances=matrix), similarity=of_evalue),
+        "written lists": lambda: written(lists, tmp_path, similarity=of_evalue),
+        "written": lambda: written(matrix, tmp_path, similarity=of_evalue),
+        "pieces": lambda: written(iter([matrix]), tmp_path, similarity=of_evalue),
+        "file": lambda: written(tmp_path / "hits.tsv", tmp_path, similarity=of_evalue),
+    }[reader]
+    assert entries(read()) == [(0, 1, 50), (1, 0, 60)]
+
+
+@pytest.mark.parametrize("similarity", ["-d**2", "1-d", lambda d: -(d**2), lambda d: np.expm1(-d)])
+def test_single_precision_is_chosen_at_the_end(similarity: Any, tmp_path: Path) -> None:
+    """Distances of float32 into a graph of float64: the values of float64."""
+    matrix = pair_of_distances(1e-30, 3e-9, np.float32)
+    exact = similarities_between(matrix.astype(np.float64), similarity).data
+    assert len(set(exact)) == 2 or similarity == "1-d"
+    assert (written(matrix, tmp_path, similarity=similarity, dtype="float64").data == exact).all()
+    matrix.data[:] = 0.1, 0.3
+    exact = similarities_between(matrix.astype(np.float64), similarity).data
+    assert (from_distances(matrix, similarity=similarity).data == exact.astype(np.float32)).all()
+
+
+def test_large_numbers_are_not_rounded_before_they_are_converted() -> None:
+    big = 2**24 + np.array([[1], [0]])
+    assert from_knn([[1], [0]], big, similarity=lambda d: -(d - 2**24)).data.tolist() == [-1, 0]
+    # In float32 the fourth power would be infinite, and the edge gone.
+    far = np.array([[2**40], [1]], np.float32)
+    assert from_knn([[1], [0]], far, similarity=lambda d: -np.sqrt(d**4)).data.tolist() == [-(2**80), -1]
+
+
+def test_points_near_each_other_reach_the_function() -> None:
+    near = np.array([[0.0], [1e-50], [3e-50]])
+    graph = knn_graph(near, 1, similarity=lambda d: np.log10(d))
+    assert np.allclose(graph.toarray()[[0, 2], 1], [-50, np.log10(2e-50)])
+    assert graph.dtype == np.float32
+
+
+MERGED = "Different similarities become equal in float32, such as "
+
+
+PAIRS = [(1e-50, 1e-60), (1e-46, 0.0), (1 + 1e-9, 1.0), (2.0**24 + 1, 2.0**24)]
+
+
+@pytest.mark.parametrize(("a", "b"), PAIRS)
+def test_different_values_that_become_equal_are_told(a: float, b: float, tmp_path: Path) -> None:
+    matrix = pair_of_distances(a, b, np.float64)
+    (tmp_path / "hits.tsv").write_text(f"0\t1\t{a!r}\n1\t0\t{b!r}\n")
+    lists = [[1], [0]], [[a], [b]]
+    for source in (matrix, -matrix, iter([matrix]), tmp_path / "hits.tsv", lists):
+        with pytest.warns(UserWarning, match=MERGED) as told:
+            written(source, tmp_path)
+        assert str(told[0].message).endswith("Ask for dtype='float64' (--float64).")
+    for source in (matrix, tmp_path / "hits.tsv"):
+        assert written(source, tmp_path, similarity="-d", dtype="float64").data.tolist() == [-a, -b]
+
+
+def test_of_rounding_nothing_is_told(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    d = rng.random(20_000)
+    # Both directions of a pair, apart by the rounding of float64.
+    data = np.concatenate([d, d * (1 + 2e-16)])
+    rows = np.arange(40_000) // 100
+    matrix = scipy.sparse.csr_array((data, (rows, np.tile(np.arange(100) + 400, 400))), shape=(500, 500))
+    assert written(matrix, tmp_path, similarity="-d").nnz == 40_000
 
 
 # --- from_distances ---
@@ -385,9 +596,7 @@ def sparse_pair(value: Any) -> Any:
         ),
         (
             sparse_pair(-0.5),
-            "The distances have negative values, down to -0.5; distances are needed. Similarities are "
-            "clustered as they are, by affinity_propagation; set rounding errors below 0 to 0, with "
-            "numpy.maximum(distances.data, 0).",
+            NEGATIVE,
         ),
         (
             sparse_pair(np.nan),
@@ -414,10 +623,10 @@ def test_wide_columns_of_distances_do_not_wrap_around() -> None:
 # --- from_anndata (what scanpy makes is in test_libraries.py) ---
 
 
-def annotated(**graphs: Any) -> Any:
+def annotated(size: int = 2, **graphs: Any) -> Any:
     import anndata
 
-    return anndata.AnnData(np.zeros((2, 3), np.float32), obsp=graphs)
+    return anndata.AnnData(np.zeros((size, 3), np.float32), obsp=graphs)
 
 
 def test_the_name_of_an_annotated_graph_says_what_it_holds() -> None:

@@ -342,6 +342,8 @@ def test_a_masked_entry_is_no_edge() -> None:
     assert bits(affinity_propagation(masked, preference=-1)) == bits(expected)
     whole = np.ma.masked_array(similarity.astype(np.int32), mask)
     assert bits(affinity_propagation(whole, preference=-1)) == bits(expected)
+    rows = list(masked)
+    assert bits(affinity_propagation(rows, preference=-1)) == bits(expected)
 
 
 @pytest.mark.parametrize("scheme", ["classic", "compact"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import signal
 import subprocess
@@ -263,3 +265,40 @@ def test_after_a_kill_the_columns_are_as_they_were(force: list[str], store: Path
         shutil.copytree(kept, store)
     assert moment >= 4
     assert anndata.read_zarr(store).obs["exemplar"].nunique() > 1
+
+
+# --- errors of the system name what was written ---
+
+
+WRITERS: dict[str, Any] = {
+    "labels.csv": lambda graph, out: affinity(graph, out),
+    "labels.npz": lambda graph, out: affinity(graph, out),
+    "labels.zarr": lambda graph, out: affinity(graph, out),
+    "labels.parquet": lambda graph, out: affinity(graph, out),
+    "run.html": lambda graph, out: run("cluster", graph, *QUIET, "--report", out),
+    "path.csv": lambda graph, out: run("path", graph, "--preferences=-1", "--quiet", "-o", out),
+    "path.png": lambda graph, out: run("path", graph, "--preferences=-1", "--quiet", "--plot", out),
+    "graph.zarr": lambda graph, out: run("convert", graph, "-o", out, "--quiet"),
+    "other.npz": lambda graph, out: run("convert", graph, "-o", out, "--quiet"),
+    "kept": lambda graph, out: run("cluster", graph, *QUIET, "--checkpoint", out, "--checkpoint-every", "1"),
+}
+
+
+def affinity(graph: Path, out: Path) -> Any:
+    return run("cluster", graph, *QUIET, "-o", out)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EROFS])
+def test_a_full_disk_is_told_with_the_file(name: str, fault: int, tmp_path: Path, monkeypatch: Any) -> None:
+    scipy.sparse.save_npz(tmp_path / "g.npz", GRAPH)
+
+    def fail(*_: Any) -> None:
+        raise OSError(fault, os.strerror(fault))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    done = WRITERS[name](tmp_path / "g.npz", tmp_path / name)
+    assert done.exit_code == 2, done.output
+    assert os.strerror(fault) in done.stderr
+    assert name in done.stderr
+    assert ".part" not in done.stderr

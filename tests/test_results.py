@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import zarr
 from samples import knn_similarity
@@ -114,6 +115,40 @@ def test_a_column_of_an_anndata_store(tmp_path: Path, zarr_format: Any) -> None:
     few = affinity_propagation(GRAPH[:100][:, :100], preference=-0.05)
     with pytest.raises(InvalidInputError, match="has 300 rows in obs, and the clustering 100 points"):
         write_column(few, path, "other")
+
+
+INDEXES = {
+    "string": lambda: pd.Index(NAMES, dtype="string"),
+    "categorical": lambda: pd.CategoricalIndex(NAMES),
+    "plain": lambda: pd.Index(NAMES, dtype=object),
+    "numbers": lambda: pd.Index(np.arange(300)),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", INDEXES)
+def test_names_of_rows_of_every_kind(kind: str, tmp_path: Path) -> None:
+    import anndata
+
+    cells, path = anndata.AnnData(np.zeros((300, 2), np.float32)), tmp_path / "cells.zarr"
+    cells.obs.index = INDEXES[kind]()
+    with anndata.settings.override(allow_write_nullable_strings=True):
+        cells.write_zarr(path)
+    write_column(clustered(), path, "exemplar")
+    back = anndata.read_zarr(path).obs["exemplar"].astype(str).tolist()
+    assert back == [str(INDEXES[kind]()[k]) for k in clustered().exemplars[clustered().labels]]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_rows_without_names_are_told(tmp_path: Path) -> None:
+    import anndata
+
+    cells, path = anndata.AnnData(np.zeros((300, 2), np.float32)), tmp_path / "cells.zarr"
+    cells.obs.index = pd.Index([None, *NAMES[1:]], dtype="string")
+    with anndata.settings.override(allow_write_nullable_strings=True):
+        cells.write_zarr(path)
+    with pytest.raises(InvalidInputError, match=r"or some are missing; .* adata\.obs_names\.astype\(str\)"):
+        write_column(clustered(), path, "exemplar")
 
 
 def test_where_there_is_no_obs(tmp_path: Path) -> None:

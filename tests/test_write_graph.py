@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anndata
+import h5py
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -29,7 +30,7 @@ from strategies import graphs
 
 from sparse_ap import InvalidInputError, MissingDependencyError, affinity_propagation
 from sparse_ap.errors import MemoryLimitError
-from sparse_ap.graphs import from_distances, from_knn, read_graph, symmetrise, top_k
+from sparse_ap.graphs import from_distances, from_knn, open_graph, read_graph, symmetrise, top_k
 from sparse_ap.graphs.conversion.write_graph import write_graph
 
 QUICK = settings(examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -300,6 +301,93 @@ def test_graphs_of_anndata(kind: str, format: str, tmp_path: Path) -> None:
     assert str(error.value) == (
         f"{path} holds 2 graphs: obsp/connectivities, obsp/distances. Say which with key (--key)."
     )
+
+
+CELLS = scipy.sparse.csr_matrix(-knn_similarity(40, 4, 2, seed=0))
+
+
+def noting(path: Path, attributes: dict[str, Any]) -> None:
+    """Write a group of distances in CSC, as other writers do, with these attributes alone."""
+    distances = CELLS.tocsc()
+    with h5py.File(path, "w") as file:
+        group = file.create_group("obsp/distances")
+        for name in ("data", "indices", "indptr"):
+            group[name] = getattr(distances, name)
+        group.attrs.update(attributes)
+
+
+COLUMNS: list[dict[str, Any]] = [
+    {"encoding-type": "csc_matrix", "shape": (40, 40)},
+    {"encoding-type": b"csc_matrix", "shape": (40, 40)},
+    {"encoding-type": np.bytes_("csc_matrix")},
+    {"encoding-type": np.array([b"csc_matrix"])},
+    {"h5sparse_format": "csc", "h5sparse_shape": (40, 40)},
+    {"h5sparse_format": b"csc", "h5sparse_shape": (40, 40)},
+]
+
+
+@pytest.mark.parametrize("attributes", COLUMNS)
+def test_columns_are_read_by_columns_however_it_is_noted(attributes: Any, tmp_path: Path) -> None:
+    noting(tmp_path / "cells.h5ad", attributes)
+    write_graph(tmp_path / "cells.h5ad", tmp_path / "g.zarr")
+    assert_holds(tmp_path / "g.zarr", canonical(from_distances(CELLS)))
+
+
+@pytest.mark.parametrize("shape", [(40, 41), (39, 39)])
+@pytest.mark.parametrize("name", ["shape", "h5sparse_shape"])
+def test_the_noted_shape_is_looked_at(shape: Any, name: str, tmp_path: Path) -> None:
+    noting(tmp_path / "cells.h5ad", {"encoding-type": "csc_matrix", name: shape})
+    with pytest.raises(InvalidInputError, match=r"shape|indptr has 41 entries"):
+        write_graph(tmp_path / "cells.h5ad", tmp_path / "g.zarr")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "text"),
+    [
+        ({}, "does not say"),
+        ({"encoding-type": "dataframe"}, "is 'dataframe', which does not say"),
+        ({"encoding-type": b"csx_matrix"}, "is 'csx_matrix', which does not say"),
+        ({"h5sparse_format": "coo"}, "is 'coo', which does not say"),
+    ],
+)
+def test_what_does_not_say_how_it_is_stored_is_refused(attributes: Any, text: str, tmp_path: Path) -> None:
+    noting(tmp_path / "cells.h5ad", attributes)
+    write_graph(CELLS, tmp_path / "group.zarr")
+    group = zarr.open_group(tmp_path / "group.zarr", mode="r+")
+    group.attrs.clear()
+    group.attrs.update({name: getattr(a, "decode", lambda a=a: a)() for name, a in attributes.items()})
+    for place in ("cells.h5ad", "group.zarr"):
+        with pytest.raises(InvalidInputError) as error:
+            write_graph(tmp_path / place, tmp_path / "g.zarr")
+        assert f"{place}{'/obsp/distances' if 'h5ad' in place else ''} {text} whether its" in str(error.value)
+    with pytest.raises(InvalidInputError, match=text):
+        affinity_propagation(tmp_path / "group.zarr")
+    # The same either way.
+    assert open_graph(tmp_path / "group.zarr", symmetric=True).shape == (40, 40)
+
+
+def test_old_zarr_groups_by_columns(tmp_path: Path) -> None:
+    write_graph(CELLS.T, tmp_path / "group.zarr")
+    group = zarr.open_group(tmp_path / "group.zarr", mode="r+")
+    group.attrs.clear()
+    group.attrs.update({"h5sparse_format": "csc", "h5sparse_shape": [40, 40]})
+    with pytest.raises(InvalidInputError, match="stored by columns"):
+        read_graph(tmp_path / "group.zarr")
+    write_graph(tmp_path / "group.zarr", tmp_path / "g.zarr")
+    assert_holds(tmp_path / "g.zarr", canonical(CELLS))
+
+
+def test_graphs_where_anndata_kept_them_before(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "cells.h5ad", "w") as file:
+        for name in ("distances", "connectivities"):
+            group = file.create_group(f"uns/neighbors/{name}")
+            group.attrs.update({"h5sparse_format": b"csr", "h5sparse_shape": (40, 40)})
+            for part in ("data", "indices", "indptr"):
+                group[part] = getattr(CELLS, part)
+    with pytest.raises(InvalidInputError, match="2 graphs: uns/neighbors/connectivities, uns/neighbors/dist"):
+        write_graph(tmp_path / "cells.h5ad", tmp_path / "g.zarr")
+    write_graph(tmp_path / "cells.h5ad", tmp_path / "g.zarr", key="uns/neighbors/distances")
+    assert_holds(tmp_path / "g.zarr", canonical(from_distances(CELLS)))
 
 
 # Edge lists

@@ -17,6 +17,7 @@ from zarr.errors import ContainsArrayError
 from sparse_ap.clustering.tree import Cut, Hierarchy, column_names, cut_columns
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.propagation.result import Clustering
+from sparse_ap.storage.atomic_files import named_in_errors
 
 __all__ = ["level_columns", "require_columns", "write_column", "write_levels"]
 
@@ -110,8 +111,8 @@ def _write_columns(
     """Write categoricals of exemplars' names, and numbers; rename them to their columns at the end."""
     require_columns(store, *cuts, *numbers, force=force)
     obs = _obs_of(store)
-    names: Any = obs[str(obs.attrs["_index"])]
-    with _put_in_place(store, [*cuts, *numbers]):
+    names = _index_of(obs, store)
+    with named_in_errors(store / "obs"), _put_in_place(store, [*cuts, *numbers]):
         for column, cut in cuts.items():
             if names.shape[0] != len(cut.labels):
                 raise InvalidInputError(
@@ -172,8 +173,8 @@ def _restore_replaced(folder: Path) -> None:
             path.rename(column)
 
 
-def _put_exemplars(store: Path, obs: zarr.Group, names: Any, name: str, cut: Cut) -> None:
-    exemplars = names.get_orthogonal_selection(cut.exemplars)
+def _put_exemplars(store: Path, obs: zarr.Group, names: NDArray[Any], name: str, cut: Cut) -> None:
+    exemplars = names[cut.exemplars]
     if len(set(exemplars)) < len(exemplars):
         raise InvalidInputError(
             f"The names of the rows of {store} are not unique, so exemplars cannot be named by them. Make "
@@ -186,6 +187,26 @@ def _put_exemplars(store: Path, obs: zarr.Group, names: Any, name: str, cut: Cut
     _put(group, "codes", codes, {"encoding-type": "array", "encoding-version": "0.2.0"})
     _put(group, "categories", exemplars, {"encoding-type": "string-array", "encoding-version": "0.2.0"})
     group.attrs.update({"encoding-type": "categorical", "encoding-version": "0.2.0", "ordered": False})
+
+
+def _index_of(obs: zarr.Group, store: Path) -> NDArray[Any]:
+    """Return the names of the rows as texts, in whichever of AnnData's forms they are stored."""
+    index: Any = obs.get(str(obs.attrs["_index"]))
+    kind = None if index is None else index.attrs.get("encoding-type")
+    names = None
+    if isinstance(index, zarr.Array) and index.ndim == 1:
+        names = np.asarray(index[:])
+    elif kind == "categorical" and np.all(index["codes"][:] >= 0):
+        names = np.asarray(index["categories"][:])[index["codes"][:]]
+    elif kind in ("nullable-string-array", "nullable-integer") and not np.any(index["mask"][:]):
+        names = np.asarray(index["values"][:])
+    if names is None:
+        raise InvalidInputError(
+            f"The names of the rows of {store} are {'missing' if kind is None else f'of the kind {kind!r}'}, "
+            "or some are missing; texts are needed, one a row. Make them so (adata.obs_names = "
+            "adata.obs_names.astype(str)), and write the store again."
+        )
+    return names if names.dtype.kind in "OUT" else names.astype(str)
 
 
 def _put(group: zarr.Group, name: str, values: NDArray[Any], attributes: dict[str, Any]) -> None:

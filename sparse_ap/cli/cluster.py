@@ -142,7 +142,7 @@ same, every label is valid); 130 interrupted.
 @cluster_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
 @jobs_option
-@click.option("--quiet", is_flag=True, help="No progress, no summary.")
+@click.option("--quiet", is_flag=True, help="No progress, no summary, no asking about distances.")
 def cluster(
     graph: Path, output: Path | None, report: Path | None, obs: str | None, force: bool,
     quantile: float | None, similarity: str | None, refine: str, seed: int, scheduler: str | None,
@@ -156,7 +156,7 @@ def cluster(
     # Before the graph is opened: the seconds reported are those of the whole command.
     start = time.perf_counter()
     opened = load_graph(graph, similarity)
-    with printed_warnings(), connected(scheduler, dask_workers) as client:
+    with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
         clustering = sparse_ap.affinity_propagation(
             opened,
             preference_quantile=quantile,

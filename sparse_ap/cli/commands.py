@@ -10,6 +10,7 @@ import click
 
 import sparse_ap
 from sparse_ap.cli.interrupts import INTERRUPTED, raise_an_error
+from sparse_ap.cli.language import as_typed
 from sparse_ap.errors import RunInterrupted, SparseAPError
 
 __all__ = ["Commands", "ImportedCommand", "main"]
@@ -27,14 +28,23 @@ class Commands(click.Group):
             sys.stdout = None
             ctx.exit(0)
         except (SparseAPError, OSError) as error:
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {self._said(ctx, str(error))}", err=True)
             ctx.exit(2)
         except RunInterrupted as stopped:
-            click.echo(str(stopped), err=True)
+            click.echo(self._said(ctx, str(stopped)), err=True)
             ctx.exit(INTERRUPTED)
         except (KeyboardInterrupt, click.Abort):
             click.echo("Interrupted.", err=True)
             ctx.exit(INTERRUPTED)
+
+    def _said(self, ctx: click.Context, text: str) -> str:
+        """Return a message in the language of the command that was called."""
+        command = self.get_command(ctx, str(ctx.invoked_subcommand))
+        return text if command is None else as_typed(text, _loaded(command))
+
+
+def _loaded(command: click.Command) -> click.Command:
+    return command.load() if isinstance(command, ImportedCommand) else command
 
 
 class ImportedCommand(click.Command):

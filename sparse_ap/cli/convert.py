@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from sparse_ap.cli.inputs import require_writable_graph, save_graph
-from sparse_ap.cli.output import require_other
+from sparse_ap.cli.output import printed_warnings, require_other
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import open_graph, read_graph
 from sparse_ap.graphs.conversion.write_graph import WrittenGraph, write_graph
@@ -87,15 +87,16 @@ def convert(source: Path, output: Path, float64: bool, force: bool, quiet: bool,
     start = time.perf_counter()
     require_other(output, source)
     options |= {"dtype": "float64" if float64 else "float32", "verbose": not quiet}
-    if output.suffix == ".npz":
-        written = _archived(source, output, force, options)
-    elif output.suffix in _OTHER_FILES:
+    if output.suffix in _OTHER_FILES:
         raise InvalidInputError(
             f"{output} ends in {output.suffix!r}, and graphs are written to a folder, such as graph.zarr, or "
             "to an .npz file."
         )
-    else:
-        written = write_graph(source, output, overwrite=force, **options)
+    with printed_warnings(quiet):
+        if output.suffix == ".npz":
+            written = _archived(source, output, force, options)
+        else:
+            written = write_graph(source, output, overwrite=force, **options)
     if not quiet:
         for line in _lines(written, time.perf_counter() - start):
             click.echo(line)

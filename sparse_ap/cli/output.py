@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
+from sparse_ap.cli.language import as_typed
 from sparse_ap.cli.tables import require_writable
-from sparse_ap.errors import InvalidInputError
+from sparse_ap.errors import InvalidInputError, PositiveSimilarityWarning
 from sparse_ap.graphs import StoredGraph
 from sparse_ap.propagation.result import Outcome
 
@@ -24,16 +25,22 @@ def names_of(graph: Any) -> Any:
 
 
 @contextmanager
-def printed_warnings() -> Iterator[None]:
-    """Print each warning in one line, except those that the summary or the exit code expresses."""
+def printed_warnings(quiet: bool = False) -> Iterator[None]:
+    """Print each warning in one line, except those that the summary or the exit code expresses.
+
+    With ``quiet`` the question whether similarities are distances is not asked either.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield
         finally:
             for warning in caught:
+                if quiet and issubclass(warning.category, PositiveSimilarityWarning):
+                    continue
                 if str(warning.message) not in {outcome.value for outcome in Outcome}:
-                    click.echo(f"Warning: {warning.message}", err=True)
+                    said = as_typed(str(warning.message), click.get_current_context().command)
+                    click.echo(f"Warning: {said}", err=True)
 
 
 def require_output(

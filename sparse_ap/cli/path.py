@@ -17,7 +17,7 @@ from sparse_ap.cli.options import (
     missing_option,
     similarity_option,
 )
-from sparse_ap.cli.output import require_other
+from sparse_ap.cli.output import printed_warnings, require_other
 from sparse_ap.clustering.preference_path import PreferencePath, preference_path
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import connected
@@ -59,7 +59,7 @@ Examples:
 @cluster_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
 @jobs_option
-@click.option("--quiet", is_flag=True, help="No progress, no table.")
+@click.option("--quiet", is_flag=True, help="No progress, no table, no asking about distances.")
 def path(
     graph: Path, preferences: str | None, output: Path | None, plot: Path | None, similarity: str | None,
     missing: Literal["nan"] | None, memory_limit: str | None, scheduler: str | None,
@@ -70,7 +70,7 @@ def path(
     _require_outputs(graph, output, plot)
     opened = load_graph(graph, similarity)
     # All outputs have been checked before: no result is lost to a wrong path.
-    with connected(scheduler, dask_workers) as client:
+    with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
         found = preference_path(
             opened,
             numbers,

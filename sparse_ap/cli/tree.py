@@ -77,7 +77,7 @@ Examples:
 @cluster_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
 @jobs_option
-@click.option("--quiet", is_flag=True, help="No progress, no table.")
+@click.option("--quiet", is_flag=True, help="No progress, no table, no asking about distances.")
 def tree(
     graph: Path, output: Path | None, obs: str | None, force: bool, preference: float | None,
     level_preference: float, n_clusters: tuple[int, ...], max_levels: int | None,
@@ -90,7 +90,7 @@ def tree(
     columns = level_columns(str(obs), max_levels or _MOST_LEVELS, n_clusters)
     require_output(output, obs, columns, force, graph)
     opened = load_graph(graph, similarity)
-    with printed_warnings(), connected(scheduler, dask_workers) as client:
+    with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
         resources = {
             "missing": missing, "n_jobs": n_jobs, "memory_limit": memory_limit, "client": client,
             "verbose": not quiet,

@@ -23,10 +23,14 @@ from sparse_ap.execution.executor import Executor
 from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
 from sparse_ap.execution.plans import InputGraph
 from sparse_ap.execution.renumbering import reordered
+from sparse_ap.graphs.foreign import graph_of
+from sparse_ap.graphs.neighbour_lists import from_knn
+from sparse_ap.graphs.npz import read_npz
 from sparse_ap.graphs.stored import StoredGraph, open_graph
 from sparse_ap.kernels.block import Int32Array
 from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.propagation.problem import Problem
+from sparse_ap.storage.masks import array_of, filled
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.store import Store
 from sparse_ap.storage.zarr_csr import ZarrStore
@@ -87,7 +91,9 @@ def open_cluster(client: Client | None, similarity: Any) -> DaskExecutor | None:
 
 def _is_collection(similarity: Any) -> bool:
     """Whether the similarities are a dask collection."""
-    return hasattr(similarity, "__dask_graph__")
+    graph = getattr(similarity, "__dask_graph__", None)
+    # What another library holds in memory has the method, and no graph.
+    return graph is not None and graph() is not None
 
 
 def _is_on_disk(similarity: Any) -> bool:
@@ -107,6 +113,7 @@ def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGra
     InvalidInputError
         The similarities have no accepted form.
     """
+    similarity = _read(similarity) if _is_archive(similarity) else graph_of(similarity)
     if _is_on_disk(similarity):
         # A path, unlike an opened graph, leaves to the plan whether the edges are read into memory.
         similarity = replace(open_graph(similarity), loadable=True)
@@ -119,6 +126,21 @@ def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGra
         return InputGraph(chunked, stored=False, loadable=False)
     dense = _array_of(similarity) if _is_dense(similarity) else None
     return InputGraph(_memory_store(similarity, dense), stored=False, loadable=True, dense=dense)
+
+
+def _is_archive(similarity: Any) -> bool:
+    """Whether the similarities are the path of an ``.npz`` file."""
+    return (
+        isinstance(similarity, str | Path)
+        and Path(similarity).suffix == ".npz"
+        and Path(similarity).is_file()
+    )
+
+
+def _read(path: str | Path) -> Any:
+    """Read what the command line reads: a sparse matrix, or neighbour lists."""
+    graph = read_npz(Path(path))
+    return from_knn(*graph) if isinstance(graph, tuple) else graph
 
 
 def _stored(graph: StoredGraph, cluster: DaskExecutor | None) -> InputGraph:
@@ -203,11 +225,9 @@ def _memory_store(similarity: Any, dense: NDArray[Any] | None) -> MemoryStore:
 
 
 def _array_of(similarity: Any) -> NDArray[Any]:
-    if isinstance(similarity, np.ma.MaskedArray) and similarity.dtype.kind in "biuf":
-        # A masked entry is no edge.
-        return np.ma.filled(similarity.astype(np.result_type(similarity.dtype, np.float32)), -np.inf)
     try:
-        return np.asarray(similarity)
+        # A masked entry is no edge.
+        return np.asarray(filled(array_of(similarity), -np.inf))
     except ValueError as error:
         raise InvalidInputError(
             f"The similarities are a {type(similarity).__name__} that is no table ({error}); rows of equal "

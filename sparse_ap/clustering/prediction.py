@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.storage.csr import csr_of
+from sparse_ap.storage.masks import array_of
 from sparse_ap.storage.validation import as_float, require_ids, require_structure
 
 __all__ = ["most_similar", "warn_of_unreached"]
@@ -32,7 +33,7 @@ def most_similar(similarity: Any, exemplars: NDArray[np.int64]) -> NDArray[np.in
     """
     if scipy.sparse.issparse(similarity):
         return _most_similar_stored(similarity, exemplars)
-    values = as_float(np.asarray(similarity)[:, exemplars])
+    values = as_float(array_of(similarity)[:, exemplars])
     _require_numbers(values)
     return np.where(values.max(axis=1) > -np.inf, values.argmax(axis=1), -1)
 

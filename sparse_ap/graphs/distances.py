@@ -10,12 +10,15 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.narrowing import AS_FLOAT64, Narrowing
 from sparse_ap.kernels.block import BoolArray, FloatArray
 from sparse_ap.storage.csr import csr_graph, csr_of
+from sparse_ap.storage.masks import filled
 
 __all__ = [
     "SIMILARITIES",
     "Similarity",
+    "exact_dtype",
     "from_distances",
     "similarities_between",
     "similarities_of",
@@ -33,7 +36,7 @@ def _minus_squares(d: NDArray[Any]) -> NDArray[Any]:
     except FloatingPointError as error:
         raise InvalidInputError(
             f"The squares of the distances, which reach {np.abs(d).max():g}, leave the range of {d.dtype}. "
-            "Give the distances as float64, divide them by one number, or use similarity='-d'."
+            "Divide the distances by one number, or use similarity='-d'."
         ) from error
     return np.asarray(np.negative(squares, out=squares))
 
@@ -66,25 +69,34 @@ def similarity_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float64 if dtype.kind == "f" and dtype.itemsize >= 8 else np.float32)
 
 
-def similarities_of(distances: FloatArray, similarity: Similarity) -> FloatArray:
-    """Convert distances to similarities, one for each.
+def exact_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return float32 if it holds all numbers of a dtype, else float64."""
+    return np.dtype(np.float32 if np.can_cast(dtype, np.float32) else np.float64)
+
+
+def similarities_of(distances: NDArray[Any], similarity: Similarity) -> FloatArray:
+    """Convert distances to similarities, one for each, in float64; `Narrowing` makes them the graph's.
 
     Parameters
     ----------
-    distances : ndarray of float32 or float64, shape (n_edges,)
+    distances : ndarray of real numbers, shape (n_edges,)
         Finite distances. A callable may overwrite the array.
     similarity : {"-d", "-d**2", "1-d"} or callable
 
     Raises
     ------
     InvalidInputError
-        ``similarity`` is unknown, squares negative distances, or does not return one similarity, finite or
-        -inf, for each distance.
+        ``similarity`` is unknown, is a name and was given negative distances, or does not return one
+        similarity, finite or -inf, for each distance.
     """
     function = similarity_function(similarity)
-    if function is _minus_squares:
+    if not callable(similarity):
         _require_no_negative(distances)
-    values = np.asarray(function(distances))
+    # float32 first would make e-values of 1e-50 and 1e-60 the same. A change of sign alone is exact in it.
+    kind = exact_dtype(distances.dtype) if function is np.negative else np.dtype(np.float64)
+    distances = distances.astype(kind, copy=False)
+    # Of a function such as numpy.ma.log the masked results are no edges.
+    values = np.asarray(filled(np.asanyarray(function(distances)), -np.inf))
     if values.shape != distances.shape:
         raise InvalidInputError(
             f"similarity returned an array of shape {values.shape} for distances of shape {distances.shape}; "
@@ -98,16 +110,18 @@ def similarities_of(distances: FloatArray, similarity: Similarity) -> FloatArray
             f"similarity returned NaN or +inf {np.count_nonzero(wrong)} times, the first being "
             f"{values[wrong][0]}. Finite numbers are needed, or -inf for no edge."
         )
-    return values if values.dtype in (np.float32, np.float64) else values.astype(distances.dtype)
+    return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
 
 
-def _require_no_negative(distances: FloatArray) -> None:
+def _require_no_negative(distances: NDArray[Any]) -> None:
     lowest = distances.min(initial=0)
     if lowest < 0:
         raise InvalidInputError(
-            f"similarity='-d**2' was given negative distances, down to {lowest}; squaring would turn their "
-            "order around. For one minus an inner product use '-d' or '1-d'; for inner products themselves "
-            "similarity=lambda s: s; set rounding errors below 0 to 0, with numpy.maximum(distances, 0)."
+            f"The distances have negative values, down to {lowest}; distances from 0 are needed. Set "
+            "rounding errors below 0 to 0: numpy.maximum(distances, 0). Inner products and cosine "
+            "similarities take similarity=lambda s: s; one minus an inner product takes "
+            "similarity=lambda d: -d. (A sparse matrix of similarities is clustered as it is, by "
+            "affinity_propagation.)"
         )
 
 
@@ -121,7 +135,7 @@ def from_distances(distances: Any, *, similarity: Similarity = "-d") -> scipy.sp
         of 0; an entry that is not stored is no edge. The diagonal and infinite distances are left out. The
         matrix may have any format, and is never written to.
     similarity : {"-d", "-d**2", "1-d"} or callable
-        Conversion of a distance d to a similarity, as in `from_knn`.
+        Conversion of a distance d to a similarity, as in `from_knn`; negative distances are for a callable.
 
     Returns
     -------
@@ -131,8 +145,8 @@ def from_distances(distances: Any, *, similarity: Similarity = "-d") -> scipy.sp
     Raises
     ------
     InvalidInputError
-        The matrix is dense or not square, a column id is no point, a distance is negative or NaN, or
-        ``similarity`` cannot be used.
+        The matrix is dense or not square, a column id is no point, a distance is NaN or (without a
+        callable) negative, or ``similarity`` cannot be used.
 
     Examples
     --------
@@ -152,12 +166,14 @@ def from_distances(distances: Any, *, similarity: Similarity = "-d") -> scipy.sp
             "point."
         )
     rows = np.repeat(np.arange(n), np.diff(csr.indptr.astype(np.int64)))
-    indptr, columns, values = _converted(csr, csr.indices[: len(rows)] != rows, distances.dtype, similarity)
-    return csr_graph(indptr, columns, values)
+    indptr, columns, values = _converted(csr, csr.indices[: len(rows)] != rows, similarity)
+    return csr_graph(indptr, columns, Narrowing(similarity_dtype(distances.dtype), AS_FLOAT64)(values))
 
 
 def similarities_between(distances: Any, similarity: Similarity) -> scipy.sparse.csr_array:
     """Convert every stored distance of a sparse matrix of any shape, such as from new points to old ones.
+
+    The similarities are those of `similarities_of`, not narrowed.
 
     Raises
     ------
@@ -165,7 +181,7 @@ def similarities_between(distances: Any, similarity: Similarity) -> scipy.sparse
         As in `from_distances`.
     """
     csr = _real_csr(distances)
-    indptr, columns, values = _converted(csr, np.ones(csr.indptr[-1], np.bool_), distances.dtype, similarity)
+    indptr, columns, values = _converted(csr, np.ones(csr.indptr[-1], np.bool_), similarity)
     return scipy.sparse.csr_array((values, columns, indptr), shape=csr.shape)
 
 
@@ -194,29 +210,22 @@ def _require_columns(csr: Any) -> None:
 
 
 def _converted(
-    csr: Any, kept: BoolArray, dtype: np.dtype[Any], similarity: Similarity
+    csr: Any, kept: BoolArray, similarity: Similarity
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return new arrays (indptr, indices, similarities) of the entries that are kept and finite."""
     data = csr.data[: len(kept)]
     kept = kept & (data != np.inf)
-    # Before the function is called, so that squares of integers or half precision do not overflow.
-    values = data[kept].astype(similarity_dtype(dtype), copy=False)
-    _require_distances(values)
+    values = data[kept]
+    _require_numbers(values)
     before = np.zeros(len(kept) + 1, csr.indptr.dtype)
     np.cumsum(kept, out=before[1:])
     return before[csr.indptr], csr.indices[: len(kept)][kept], similarities_of(values, similarity)
 
 
-def _require_distances(values: NDArray[Any]) -> None:
+def _require_numbers(values: NDArray[Any]) -> None:
     n_nan = np.count_nonzero(np.isnan(values))
     if n_nan:
         raise InvalidInputError(
             f"Of the distances {n_nan} are NaN; numbers are needed. Remove these entries: what is not stored "
             "is no edge."
-        )
-    if values.min(initial=0) < 0:
-        raise InvalidInputError(
-            f"The distances have negative values, down to {values.min()}; distances are needed. Similarities "
-            "are clustered as they are, by affinity_propagation; set rounding errors below 0 to 0, with "
-            "numpy.maximum(distances.data, 0)."
         )

@@ -13,7 +13,8 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.approximate_search import approximate, require_index
 from sparse_ap.graphs.distances import Similarity, similarity_function
 from sparse_ap.graphs.exact_search import MINKOWSKI, all_pairs, by_tree
-from sparse_ap.graphs.metrics import checked_metric, checked_points
+from sparse_ap.graphs.metrics import Neighbours, checked_metric, checked_points
+from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.graphs.neighbour_lists import from_knn
 from sparse_ap.kernels.block import FloatArray
 
@@ -23,6 +24,11 @@ __all__ = ["knn_graph", "search_for"]
 # measurements.
 _TREE_FEATURES = 8
 _EXACT_POINTS = 10_000
+
+_OTHERWISE = (
+    "Divide the points by one number; or give distances of float64, as neighbour lists, to "
+    "sparse_ap.graphs.from_knn."
+)
 
 
 def knn_graph(
@@ -53,7 +59,8 @@ def knn_graph(
         without direction (all zeros or, for "correlation", all equal) has distance 1 from every other row.
         "tanimoto" is 1 minus the share of common bits; 0 between two rows without bits.
     similarity : {"-d", "-d**2", "1-d"} or callable, optional
-        Conversion of a distance to a similarity; None: "-d**2" for "euclidean", "-d" for the others.
+        Conversion of a distance to a similarity; None: "-d**2" for "euclidean", "-d" for the others. A
+        callable receives all distances, in float64.
     n_jobs : int, optional
         Number of threads; None or -1: one per processor, and never more. The graph does not depend on it.
         scikit-learn's search, for up to 10,000 points with many features, always uses one thread, since its
@@ -99,8 +106,7 @@ def knn_graph(
     else:
         require_index(metric)
         found = approximate(points, n_neighbors, metric, n_threads, seed, verbose=verbose)
-    # float32 distances, since a k-NN graph's similarities are float32.
-    return from_knn(found.indices, _as_float32(found.distances), similarity=chosen)
+    return _graph_of(found, chosen)
 
 
 def _default_similarity(metric: str) -> str:
@@ -114,6 +120,16 @@ def search_for(points: NDArray[Any], metric: str) -> str:
     if metric in MINKOWSKI and n_features <= _TREE_FEATURES:
         return "k-d tree"
     return "all pairs" if n <= _EXACT_POINTS else "approximate"
+
+
+def _graph_of(found: Neighbours, similarity: Similarity) -> scipy.sparse.csr_array:
+    """Return the graph of neighbour lists, with similarities of float32."""
+    if not callable(similarity) and similarity != "1-d":
+        return from_knn(found.indices, _as_float32(found.distances), similarity=similarity)
+    # Other functions can map distances that are equal in float32 to different similarities.
+    graph = from_knn(found.indices, found.distances.astype(np.float64, copy=False), similarity=similarity)
+    graph.data = Narrowing(np.dtype(np.float32), _OTHERWISE)(graph.data)
+    return graph
 
 
 def _as_float32(distances: FloatArray) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import FloatArray
+from sparse_ap.storage.masks import is_masked
 
 __all__ = ["METRICS", "Neighbours", "PointLayout", "checked_metric", "checked_points"]
 
@@ -57,7 +58,7 @@ def checked_points(X: ArrayLike, metric: str) -> NDArray[Any]:
 
 
 def _table(X: ArrayLike) -> NDArray[Any]:
-    if isinstance(X, np.ma.MaskedArray):
+    if is_masked(X):
         raise InvalidInputError(
             "X is a masked array, whose mask would be lost; finite coordinates are needed. Drop these rows, "
             "or fill them in: X.filled(value)."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,9 +10,17 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.distances import Similarity, similarities_of, similarity_dtype, similarity_function
+from sparse_ap.graphs.distances import (
+    Similarity,
+    exact_dtype,
+    similarities_of,
+    similarity_dtype,
+    similarity_function,
+)
+from sparse_ap.graphs.narrowing import AS_FLOAT64, Narrowing
 from sparse_ap.kernels.block import BoolArray, FloatArray, Int32Array, Int64Array, RowCut, starts_of
 from sparse_ap.storage.csr import csr_graph, index_type
+from sparse_ap.storage.masks import array_of, is_masked
 
 __all__ = ["checked_lists", "edges_by_rows", "from_knn", "look_at_some_rows"]
 
@@ -35,15 +43,16 @@ def from_knn(
     ----------
     indices : array-like of int, shape (n_points, k)
         Row i lists the neighbours of point i, in any order, with or without i. Left out are i itself; ids
-        that mean "not found", which are negative or the largest number of their dtype; and entries at an
-        infinite distance, whatever their id. A neighbour listed twice is kept twice; of duplicates
-        `sparse_ap.affinity_propagation` uses the largest.
+        that mean "not found", which are negative or the largest number of their dtype; entries at an
+        infinite distance, whatever their id; and what is masked in either table. A neighbour listed twice is
+        kept twice; of duplicates `sparse_ap.affinity_propagation` uses the largest.
     distances : array-like of real numbers, shape (n_points, k)
         Distances to these neighbours; zeros count.
     similarity : {"-d", "-d**2", "1-d"} or callable
-        Conversion of a distance d to a similarity. A callable receives the array of all kept distances and
-        returns one similarity for each; -inf is no edge. For squared distances use "-d"; for inner products
-        and cosine similarities ``lambda s: s``.
+        Conversion of a distance d to a similarity. A callable receives the array of all kept distances, in
+        float64, and returns one similarity for each; -inf is no edge. It decides what negative numbers mean,
+        which the names refuse. For squared distances use "-d"; for inner products and cosine similarities
+        ``lambda s: s``; for one minus an inner product ``lambda d: -d``.
 
     Returns
     -------
@@ -55,8 +64,8 @@ def from_knn(
     ------
     InvalidInputError
         The tables do not match, an id is not a point's, a distance is NaN or -inf, the lists look like inner
-        products (nearly all rows fall) while ``similarity`` is a name, or ``similarity`` is unknown, cannot
-        convert these distances, or does not return similarities.
+        products (nearly all rows fall, or distances are negative) while ``similarity`` is a name, or
+        ``similarity`` is unknown, cannot convert these distances, or does not return similarities.
 
     Examples
     --------
@@ -68,19 +77,30 @@ def from_knn(
            [ 0. , -2. ,  0. ]])
     """
     ids, d = checked_lists(indices, distances, similarity)
-    n = len(ids)
-    indptr = np.zeros(n + 1, np.int64)
+    narrowed = Narrowing(similarity_dtype(d.dtype), AS_FLOAT64)
+    if callable(similarity):
+        # A function may compare all distances, so it is given them at once.
+        indptr, columns, values = _filled(ids, d, np.dtype(np.float64), lambda some: some)
+        return csr_graph(indptr, columns, narrowed(similarities_of(values, similarity)))
+    look_at_some_rows(ids, d)
+    return csr_graph(
+        *_filled(ids, d, narrowed.dtype, lambda some: narrowed(similarities_of(some, similarity)))
+    )
+
+
+def _filled(
+    ids: NDArray[Any], distances: NDArray[Any], dtype: np.dtype[Any], value_of: Callable[[Any], FloatArray]
+) -> tuple[Int64Array, NDArray[Any], FloatArray]:
+    """Return indptr, columns and the values of the distances of all rows."""
+    indptr = np.zeros(len(ids) + 1, np.int64)
     # The unused end of these arrays takes address space, but no memory.
-    columns = np.empty(ids.size, index_type(n, ids.size))
-    values: FloatArray = np.empty(ids.size, similarity_dtype(d.dtype))
-    for rows, begin, some_columns, some_values in edges_by_rows(ids, d):
+    columns = np.empty(ids.size, index_type(len(ids), ids.size))
+    values: FloatArray = np.empty(ids.size, dtype)
+    for rows, begin, some_columns, some in edges_by_rows(ids, distances):
         indptr[rows.start : rows.stop + 1] = indptr[rows.start] + begin
         edges = slice(indptr[rows.start], indptr[rows.stop])
-        columns[edges], values[edges] = some_columns, some_values
-    values = values[: indptr[-1]]
-    if not callable(similarity):
-        _require_no_inner_products(values, indptr)
-    return csr_graph(indptr, columns[: indptr[-1]], similarities_of(values, similarity))
+        columns[edges], values[edges] = some_columns, value_of(some)
+    return indptr, columns[: indptr[-1]], values[: indptr[-1]]
 
 
 def checked_lists(
@@ -96,12 +116,23 @@ def checked_lists(
     ids, d = _table(indices, "indices"), _table(distances, "distances")
     _check_pair(ids, d)
     similarity_function(similarity)
-    return ids, d
+    mask = np.ma.getmaskarray(ids) | np.ma.getmaskarray(d) if is_masked(ids) or is_masked(d) else None
+    return _with_missing(np.asarray(ids), mask), np.asarray(d)
+
+
+def _with_missing(ids: NDArray[Any], mask: BoolArray | None) -> NDArray[Any]:
+    """Return ids, those that are masked replaced by one that means "not found"."""
+    if mask is None or not mask.any():
+        return ids
+    if ids.dtype == np.uint64:
+        return np.where(mask, np.iinfo(np.uint64).max, ids)
+    # In a byte, say, the largest number may be a point.
+    return np.where(mask, -1, ids.astype(np.int64))
 
 
 def _table(values: ArrayLike, what: str) -> NDArray[Any]:
     try:
-        return np.asarray(values)
+        return array_of(values)
     except ValueError as error:
         raise InvalidInputError(
             f"The rows of {what} differ in length; a table of shape (n_points, n_neighbors) is needed. Fill "
@@ -156,7 +187,7 @@ def _edges_of(
     kept = _edges_among(some, values, rows, len(ids))
     _require_numbers(some, values, kept, rows)
     indptr = starts_of(np.count_nonzero(kept, axis=1))
-    return indptr, some[kept].astype(np.int32), values[kept].astype(similarity_dtype(distances.dtype))
+    return indptr, some[kept].astype(np.int32), values[kept].astype(exact_dtype(distances.dtype))
 
 
 def _edges_among(ids: NDArray[Any], distances: NDArray[Any], rows: Int64Array, n: int) -> BoolArray:

@@ -146,16 +146,31 @@ class Checkpoints:
         self._signal = which
 
     def _require_same_run(self, path: Path, saved: Saved) -> None:
-        others = [
-            f"{name} was {saved.identity.get(name, 'not noted')} and is {value}"
-            for name, value in self.identity.items()
-            if saved.identity.get(name) != value
-        ]
+        others = _differences(saved.identity, self.identity)
         if others:
             raise CheckpointError(
                 f"The checkpoint {path} is of another run: {'; '.join(others)}. Give the same graph and "
                 "parameters to go on with it, or another folder to begin anew."
             )
+
+
+# What a checksum stands for; the sums themselves would tell a reader nothing.
+_SUMMED = {
+    "checksum of the graph": "the graph has as many points and edges, but other ones or other similarities",
+    "checksum of preferences and seed": "preference, preference_quantile or random_state (--seed) is another",
+}
+
+
+def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Describe what differs between the identities of two runs."""
+    names = [name for name, value in now.items() if before.get(name) != value]
+    sizes = [name for name in names if name.startswith("number of")]
+    # A graph of another size has other sums, too; and its preferences may come from its similarities.
+    if sizes or "checksum of the graph" in names:
+        names = [name for name in names if name not in _SUMMED or (not sizes and name.endswith("graph"))]
+    return [
+        _SUMMED.get(name, f"{name} was {before.get(name, 'not noted')} and is {now[name]}") for name in names
+    ]
 
 
 def require_new(folder: Path) -> None:

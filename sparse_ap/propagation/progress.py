@@ -25,9 +25,17 @@ def sweep_progress(
     max_iter: int, callback: Callable[[SweepReport], object] | None, verbose: bool
 ) -> Iterator[Callable[[SweepReport], object]]:
     """Yield a function to call after each sweep, which moves a bar and calls the user's ``callback``."""
+    begun = False
     with progress_bar(verbose, max_iter, "sweeps", unit="sweep") as bar:
 
         def told(report: SweepReport) -> None:
+            nonlocal begun
+            if not begun and report.sweep > 1:
+                # From a checkpoint: the first sweeps were an earlier run's.
+                bar.update(report.sweep - 1)
+                if verbose:
+                    tqdm.write(f"Resumed after sweep {report.sweep - 1}.", file=sys.stderr)
+            begun = True
             bar.set_postfix_str(
                 f"{report.n_exemplars:,} exemplars, {report.n_changed:,} changed, "
                 f"{report.n_unsettled:,} unsettled",

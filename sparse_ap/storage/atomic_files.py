@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import glob
 import os
@@ -22,6 +23,7 @@ __all__ = [
     "DAMAGE",
     "Workspace",
     "arrays_in",
+    "named_in_errors",
     "replacing",
     "replacing_folder",
     "require_archive",
@@ -35,6 +37,10 @@ DAMAGE = (
     zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError,
     RuntimeError, OverflowError, MemoryError,
 )  # fmt: skip
+
+
+# Errors that only writing has; others may be of what is read meanwhile.
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def _flush(path: Path) -> None:
@@ -67,14 +73,30 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path; a file or folder written there appears under ``path`` at the end."""
     # In the same folder, so that it is on the same file system and the renaming is atomic.
     part = path.with_name(f".{path.name}.part")
-    _remove(part)
-    try:
-        yield part
-        _flush_all(part)
-        part.replace(path)
-        _flush(path.absolute().parent)
-    finally:
+    with named_in_errors(path):
         _remove(part)
+        try:
+            yield part
+            _flush_all(part)
+            part.replace(path)
+            _flush(path.absolute().parent)
+        finally:
+            _remove(part)
+
+
+@contextmanager
+def named_in_errors(path: Path) -> Iterator[None]:
+    """Name a file or folder in errors of the system while it is written, such as of a full disk.
+
+    They have no name, or that of a hidden part of it.
+    """
+    try:
+        yield
+    except OSError as error:
+        unnamed = error.filename is None and error.errno in _OF_WRITING
+        if error.errno is None or not (unnamed or f".{path.name}." in str(error.filename)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _remove(path: Path) -> None:
@@ -116,16 +138,22 @@ def replacing_folder(target: Path, overwrite: bool) -> Iterator[Workspace]:
     target = target.absolute()
     _remove_leftovers(target)
     _require_free(target, overwrite)
-    folder = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=_SUFFIX, dir=target.parent))
-    # Other processes leave a locked folder alone; the lock ends with this process, however it ends.
-    lock = _locked(folder)
-    try:
-        workspace = Workspace(folder)
+    with named_in_errors(target), _workspace(target) as workspace:
         yield workspace
         _flush_all(workspace.result)
         # Checked again just before: another process may have written the target meanwhile.
         _require_free(target, overwrite)
-        _put(workspace.result, target, folder / _REPLACED)
+        _put(workspace.result, target, workspace.result.with_name(_REPLACED))
+
+
+@contextmanager
+def _workspace(target: Path) -> Iterator[Workspace]:
+    """Yield a locked workspace beside ``target``, and remove it."""
+    folder = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=_SUFFIX, dir=target.parent))
+    # Other processes leave a locked folder alone; the lock ends with this process, however it ends.
+    lock = _locked(folder)
+    try:
+        yield Workspace(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:

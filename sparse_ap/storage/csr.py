@@ -10,7 +10,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.kernels.block import Int32Array, Int64Array
+from sparse_ap.kernels.block import Int32Array, Int64Array, starts_of
 from sparse_ap.storage.validation import as_float, require_structure, require_triplets
 
 __all__ = ["LARGEST_INT32", "csr_graph", "csr_of", "index_type", "inverse", "locality_order"]
@@ -67,6 +67,8 @@ def csr_of(matrix: Any) -> Any:
         The entries are not real numbers; the index arrays are inconsistent, in which case scipy would read
         and write beyond them; or zeros in blocks (BSR) or diagonals (DIA) may be edges or padding.
     """
+    if isinstance(getattr(matrix, "data", None), np.ma.MaskedArray):
+        matrix = _without_masked(matrix)
     if matrix.format == "coo":
         require_triplets(matrix)
         triplets = scipy.sparse.coo_array((as_float(matrix.data), matrix.coords), shape=matrix.shape)
@@ -81,6 +83,24 @@ def csr_of(matrix: Any) -> Any:
         matrix = copy.copy(matrix)
         matrix.data = as_float(matrix.data)
     return matrix.tocsr()
+
+
+def _without_masked(matrix: Any) -> Any:
+    """Return a matrix without the entries whose number is masked."""
+    mask, data = np.ma.getmaskarray(matrix.data), np.asarray(matrix.data)
+    if matrix.format == "coo":
+        require_triplets(matrix)
+        return type(matrix)((data[~mask], tuple(ids[~mask] for ids in matrix.coords)), shape=matrix.shape)
+    if matrix.format not in ("csr", "csc"):
+        raise InvalidInputError(
+            f"The entries of a matrix in scipy's format {matrix.format!r} are masked; in this format they "
+            "cannot be left out. Give a CSR matrix of the entries that are not masked."
+        )
+    require_structure(matrix)
+    # What follows the last row is no entry.
+    kept = ~mask[: matrix.indptr[-1]]
+    data, indices = data[: len(kept)][kept], matrix.indices[: len(kept)][kept]
+    return type(matrix)((data, indices, starts_of(kept)[matrix.indptr]), shape=matrix.shape)
 
 
 def _require_no_padding(matrix: Any) -> None:

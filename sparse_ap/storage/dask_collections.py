@@ -18,6 +18,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Block, Int32Array, Int64Array, RowCut, starts_of
 from sparse_ap.storage.csr import csr_of
 from sparse_ap.storage.dask_blocks import DaskStore, Fetch, computed
+from sparse_ap.storage.masks import array_of
 from sparse_ap.storage.parts import task
 from sparse_ap.storage.validation import (
     as_float,
@@ -83,13 +84,15 @@ def _from_array(array: dask.array.Array, client: Client, fetch: Fetch) -> DaskSt
 
 
 def _block_of_chunk(chunk: Any, rows: RowCut, n_points: int, dtype: np.dtype[Any]) -> Block:
+    if hasattr(chunk, "to_scipy_sparse"):
+        chunk = chunk.to_scipy_sparse()  # of pydata/sparse
     if chunk.shape != (rows.stop - rows.start, n_points):
         raise InvalidInputError(
             f"A chunk of the dask array has shape {chunk.shape}, and {(rows.stop - rows.start, n_points)} "
             "was announced. Build the array with the shapes of its chunks."
         )
     if not scipy.sparse.issparse(chunk):
-        block = dense_block(np.asarray(chunk), rows)
+        block = dense_block(array_of(chunk), rows)
         return Block(rows, n_points, block.indptr, block.indices, block.data.astype(dtype, copy=False))
     csr = csr_of(chunk)
     require_structure(csr)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import FloatArray, Int32Array
+from sparse_ap.storage.masks import filled
 
 __all__ = [
     "as_float",
@@ -51,7 +52,11 @@ def require_ids_fit(n_points: int) -> None:
 
 
 def as_float(data: NDArray[Any]) -> FloatArray:
-    """Return similarities as float32 if that is exact, else as float64; float arrays are not copied."""
+    """Return similarities as float32 if that is exact, else as float64; float arrays are not copied.
+
+    Masked similarities become -inf, which is no edge.
+    """
+    data = filled(data, -np.inf)
     if data.dtype in (np.float32, np.float64):
         return np.ascontiguousarray(data)
     if data.dtype.kind not in "biuf":

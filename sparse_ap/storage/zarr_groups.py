@@ -16,6 +16,7 @@ from zarr.core.sync import sync
 
 from sparse_ap.arguments import require, require_count
 from sparse_ap.errors import DamagedGraphError, InvalidInputError, require_known
+from sparse_ap.storage.encoding import is_by_columns, noted_shape
 from sparse_ap.storage.store import Origin
 from sparse_ap.storage.validation import float_dtype, n_points_of, require_indptr
 from sparse_ap.storage.zarr_csr import ZarrStore
@@ -98,14 +99,13 @@ def _require_known_form(group: zarr.Group) -> None:
 
 def _require_rows(group: zarr.Group, symmetric: bool) -> None:
     """Refuse a group that does not hold a graph by rows."""
-    encoding = group.attrs.get("encoding-type")
-    if encoding == "csc_matrix" and not symmetric:
+    _require_arrays(group, "(The graphs of an AnnData store are in its 'obsp'.)")
+    if not symmetric and is_by_columns(group.attrs, name_of(group)):
         raise InvalidInputError(
             f"{name_of(group)} is stored by columns (csc_matrix): read by rows it would swap who represents "
             f"whom. Convert it: sparse-ap convert {name_of(group)} -o graph.zarr; or say that it is "
             "symmetric (open_graph(..., symmetric=True))."
         )
-    _require_arrays(group, "(The graphs of an AnnData store are in its 'obsp'.)")
     # scanpy's name for distances, which would be clustered the wrong way round.
     if name_of(group).endswith("distances"):
         raise InvalidInputError(
@@ -131,8 +131,7 @@ def _open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
     for name in ("order", "ids"):
         if name in group:
             _require_chunks(_array(group, name), None)
-    noted: Any = group.attrs.get("shape", (_length(indptr) - 1,) * 2)
-    n_points = n_points_of(tuple(noted))
+    n_points = n_points_of(noted_shape(group.attrs, _length(indptr) - 1))
     float_dtype(data.dtype)
     starts = read_all(indptr)
     require_indptr(starts, n_points, _length(indices), _length(data))
@@ -253,8 +252,8 @@ def open_sparse(location: Path, key: str | None) -> SparseGroup:
     if key is not None:
         group = _member(group, key)
     _require_known_form(group)
-    by_columns = group.attrs.get("encoding-type") == "csc_matrix"
     _require_arrays(group, "Say with key (--key) where in it the graph is, such as 'obsp/distances'.")
+    by_columns = is_by_columns(group.attrs, name_of(group))
     ids = group.get("ids")
     return SparseGroup(_open_csr(group, None), by_columns, ids if isinstance(ids, zarr.Array) else None)
 

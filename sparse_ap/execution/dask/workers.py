@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import logging
 import platform
 import time
 from collections.abc import Sequence
@@ -36,6 +37,9 @@ class Member:
 
 # Seconds to wait for a worker if there is none, or for the scheduler, before giving up.
 PATIENCE = 60.0
+# Seconds of waiting before the user is told.
+_SILENCE = 3.0
+_LOGGER = logging.getLogger("sparse_ap")
 # Seconds that the scheduler has for an answer.
 _ANSWER = 10.0
 # Packages whose versions decide whether client and workers understand each other and compute the same bits.
@@ -78,6 +82,8 @@ class Workers:
         self._scheduler = str(client.scheduler.address)  # type: ignore[union-attr]
         self._asked: dict[str, Future[Any]] = {}
         self._known: dict[str, Member | None] = {}
+        # The deadline of the waiting that the user has been told of.
+        self._told = 0.0
         _require_same_versions(self._ask_scheduler(), "the scheduler")
         self._ask(self._wait_for_workers())
         wait(self._asked.values(), PATIENCE)
@@ -169,6 +175,13 @@ class Workers:
         """Wait a moment; raise if the deadline has passed or the client is closed."""
         if time.monotonic() > deadline or self._client.status == "closed":
             raise ClusterError(self._absence())
+        if self._told != deadline and time.monotonic() > deadline - PATIENCE + _SILENCE:
+            self._told = deadline
+            # Logged, since a warning may be an error to the user, and the workers may still come.
+            _LOGGER.warning(
+                f"Waiting for workers: the scheduler {self._scheduler} has none that accept work. Start "
+                f"some: dask worker {self._scheduler}. The run ends if none comes in {PATIENCE:.0f} seconds."
+            )
         time.sleep(0.1)
 
     def _addresses(self, question: str) -> list[str]:

@@ -24,7 +24,6 @@ Ids = Literal["auto", "integer", "string"]
 
 # The number of points, the largest id plus 1, must fit into int32.
 _LARGEST_ID = int(np.iinfo(np.int32).max) - 1
-_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +77,10 @@ class _Test:
 
     def similarity_sql(self) -> str:
         """Return SQL for the similarity, with NULL for a wrong one."""
-        kind = "FLOAT" if self.largest == _LARGEST_FLOAT32 else "DOUBLE"
         forbidden = "-inf" if self.distances else "inf"
         return (
             f"CASE WHEN isnan(s) OR s = '{forbidden}'::DOUBLE OR (isfinite(s) AND abs(s) > {self.largest!r}) "
-            f"THEN NULL ELSE s::{kind} END"
+            f"THEN NULL ELSE s::DOUBLE END"
         )
 
     def fault(self, a: str, b: str, s: float) -> str | None:

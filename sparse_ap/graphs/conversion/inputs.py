@@ -17,9 +17,11 @@ import scipy.sparse
 from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, converted, cuts, from_arrays, from_pieces
 from sparse_ap.graphs.distances import Similarity, similarities_of
+from sparse_ap.graphs.foreign import graph_of
 from sparse_ap.graphs.neighbour_lists import checked_lists, edges_by_rows, look_at_some_rows
 from sparse_ap.graphs.npz import read_npz
 from sparse_ap.kernels.block import Block
+from sparse_ap.storage.encoding import is_by_columns, noted_shape
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.validation import n_points_of, require_indptr
 from sparse_ap.storage.zarr_groups import open_sparse, paths_of_graphs
@@ -28,7 +30,8 @@ __all__ = ["from_file", "from_object"]
 
 
 def from_object(given: Any, similarity: Similarity | None, n_points: int | None) -> RowBlocks:
-    """Return the row blocks of a sparse matrix, a pair of neighbour tables, or an iterable of blocks."""
+    """Return the row blocks of a sparse matrix, a pair of neighbour tables, a table of edges, or blocks."""
+    given = graph_of(given, n_points)
     if scipy.sparse.issparse(given):
         return _from_matrix(given, similarity)
     if isinstance(given, tuple) and len(given) == 2:
@@ -111,20 +114,27 @@ def _from_h5ad(
         file = open_files.enter_context(h5py.File(path, "r"))
     except OSError as error:
         raise InvalidInputError(f"{path} cannot be read as HDF5: {error}") from error
-    key = _under_obsp(key) or _only(path, [f"obsp/{name}" for name in file.get("obsp", ())])
+    key = _under_obsp(key) or _only(path, _graphs_in(file))
     group = file.get(key)
     if not isinstance(group, h5py.Group) or not {"data", "indices", "indptr"} <= set(group):
         raise InvalidInputError(
             f"{path} has no sparse matrix {key!r}; in its obsp: "
             f"{', '.join(file.get('obsp', ())) or 'nothing'}."
         )
-    source = _of_h5_group(group, group.attrs.get("encoding-type") == "csc_matrix")
+    source = _of_h5_group(group, is_by_columns(group.attrs, f"{path}/{key}"))
     return _as_asked(source, _similarity_of(key, similarity))
+
+
+def _graphs_in(file: Any) -> list[str]:
+    """Return the keys of the graphs in a .h5ad file; before version 0.7 AnnData kept scanpy's in 'uns'."""
+    found = [f"obsp/{name}" for name in file.get("obsp", ())]
+    old = file.get("uns/neighbors", ())
+    return found or [f"uns/neighbors/{name}" for name in ("connectivities", "distances") if name in old]
 
 
 def _of_h5_group(group: Any, by_columns: bool) -> RowBlocks:
     indptr = np.asarray(group["indptr"][:], np.int64)
-    n_points = n_points_of(tuple(int(size) for size in group.attrs.get("shape", (len(indptr) - 1,) * 2)))
+    n_points = n_points_of(noted_shape(group.attrs, len(indptr) - 1))
     require_indptr(indptr, n_points, len(group["indices"]), len(group["data"]))
     blocks = from_arrays(indptr, group["indices"], group["data"], n_points)
     return RowBlocks(n_points, blocks, int(indptr[-1]), by_columns)

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.distances import Similarity, similarities_between
 from sparse_ap.graphs.edges import largest_of_rows
+from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.kernels.block import Block, FloatArray, Int64Array, RowCut, starts_of
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.rows import canonical_block
 from sparse_ap.storage.csr import csr_of
+from sparse_ap.storage.masks import array_of
 from sparse_ap.storage.store import Origin
 from sparse_ap.storage.validation import as_float, as_ids, require_ids
 
@@ -75,23 +77,9 @@ def cuts(indptr: Int64Array, n_edges: int = _EDGES_AT_A_TIME) -> Iterator[RowCut
         row = end
 
 
-def narrowed(dtype: np.dtype[Any], block: Block) -> Block:
-    """Return a block with similarities of the given dtype.
-
-    Raises
-    ------
-    InvalidInputError
-        A similarity is out of the dtype's range.
-    """
-    with np.errstate(over="ignore"):
-        data = block.data.astype(dtype, copy=False)
-    lost = np.flatnonzero(np.isinf(data) & np.isfinite(block.data))
-    if len(lost):
-        raise InvalidInputError(
-            f"A similarity is {block.data[lost[0]]:g}, which float32 cannot hold. Ask for dtype='float64' "
-            "(--float64)."
-        )
-    return replace(block, data=data)
+def narrowed(narrowing: Narrowing, block: Block) -> Block:
+    """Return a block with similarities of the graph's dtype."""
+    return replace(block, data=narrowing(block.data).astype(narrowing.dtype, copy=False))
 
 
 def converted(similarity: Similarity, block: Block) -> Block:
@@ -236,12 +224,18 @@ def _arrays_of(piece: Any, number: int, n_points: int) -> tuple[Int64Array, NDAr
         csr = csr_of(piece)
         return np.asarray(csr.indptr, np.int64), csr.indices[: csr.indptr[-1]], csr.data[: csr.indptr[-1]]
     try:
-        degrees, indices, data = map(np.asarray, piece)
+        degrees, indices, data = map(array_of, piece)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(
             f"Row block {number} is a {type(piece).__name__}; a scipy sparse matrix, or three arrays "
             "(degrees, indices, data), are needed."
         ) from error
+    if not degrees.ndim == indices.ndim == data.ndim == 1:
+        raise InvalidInputError(
+            f"Row block {number} is {piece!r:.60}; three arrays (degrees, indices, data) are needed. Edges "
+            "(i, k, similarity) make a matrix: i, k, s = zip(*edges); scipy.sparse.coo_array((s, (i, k)), "
+            "shape=(n_points, n_points)). Too many for memory: write them to a file, one a line."
+        )
     if degrees.dtype.kind not in "iu" or degrees.min(initial=0) < 0:
         raise InvalidInputError(f"The degrees of row block {number} must be whole numbers from 0.")
     if not degrees.sum() == len(indices) == len(data):
@@ -249,4 +243,9 @@ def _arrays_of(piece: Any, number: int, n_points: int) -> tuple[Int64Array, NDAr
             f"In row block {number} the degrees add up to {degrees.sum()}, but there are {len(indices)} "
             f"indices and {len(data)} similarities."
         )
-    return starts_of(degrees), indices, data
+    # A mask on the degrees would leave it open how long a row is: as is, the numbers count.
+    indptr = starts_of(np.asarray(degrees))
+    masked = np.ma.getmaskarray(indices) | np.ma.getmaskarray(data)
+    if not masked.any():
+        return indptr, np.asarray(indices), np.asarray(data)
+    return starts_of(~masked)[indptr], np.asarray(indices)[~masked], np.asarray(data)[~masked]

@@ -26,6 +26,7 @@ from sparse_ap.graphs.conversion.transforms import (
     triplets,
 )
 from sparse_ap.graphs.distances import Similarity
+from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.kernels.block import Block
 from sparse_ap.storage.atomic_files import replacing_folder
 from sparse_ap.storage.zarr_writer import write_csr
@@ -86,14 +87,15 @@ def write_graph(
         A file: ``.npz`` (a scipy sparse matrix, or neighbour lists), ``.mtx``, ``.h5ad``; a folder: a zarr
         group by rows or columns, or an AnnData store; an edge list: ``.parquet``, ``.tsv``, ``.csv``,
         ``.txt``, ``.m8`` (BLAST, MMseqs2), ``.abc`` (MCL), also ``.gz``. A scipy sparse matrix. A pair
-        (indices, distances) of tables of shape (n_points, k), memory-mapped or not, as for `from_knn`. An
+        (indices, distances) of tables of shape (n_points, k), memory-mapped or not, as for `from_knn`. A
+        pandas DataFrame of edges: the columns source, target and weight, or the first three. An
         iterable of row blocks: scipy sparse matrices of shape (rows, n_points), or (degrees, indices, data).
     target : path
         A folder that does not exist, usually ``something.zarr``.
     similarity : {"-d", "-d**2", "1-d"} or callable, optional
         Conversion of a distance to a similarity; the source then holds distances. None: the source holds
         similarities; but neighbour lists, and AnnData graphs whose name ends in "distances", are converted
-        by "-d". A callable receives some distances at a time, and must treat each by itself.
+        by "-d". A callable receives some distances at a time, in float64, and must treat each by itself.
     key : str, optional
         Name of the graph in an AnnData file, such as "obsp/distances"; required if there are several.
     column : str or int, optional
@@ -118,7 +120,8 @@ def write_graph(
         places neighbours near each other; it needs 4 bytes of memory per edge. Labels are in the user's
         order in any case.
     dtype : float32 or float64
-        Dtype of the stored similarities.
+        Dtype of the stored similarities. Distances are converted in float64; a warning says if different
+        similarities become equal in float32.
     memory_limit : int or str, optional
         Bytes that the whole process may hold, such as "2GB". Edges that do not fit are sorted on disk,
         beside the target. None: most of the free memory.
@@ -193,7 +196,7 @@ def _opened(
             column=column,
             ids=ids,
             n_points=n_points,
-            dtype=scratch.dtype,
+            dtype=np.dtype(np.float64) if distances else scratch.dtype,
             distances=distances,
         )
         if similarity is not None:
@@ -205,7 +208,8 @@ def _opened(
     else:
         graph = from_object(source, similarity, n_points)
     # Lazily, block by block: nothing is read before the writer asks for it.
-    blocks = map(partial(narrowed, scratch.dtype), graph.blocks)
+    narrowing = Narrowing(scratch.dtype, "Ask for dtype='float64' (--float64).")
+    blocks = map(partial(narrowed, narrowing), graph.blocks)
     graph = replace(graph, blocks=map(checked_canonical, blocks))
     if graph.by_columns:
         return sorted_graph(graph, transposed(triplets(graph.blocks)), graph.n_edges, scratch)

@@ -1,0 +1,103 @@
+"""Graphs of other libraries: taken where their meaning is plain, else refused with what to write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.storage.validation import require_ids_fit
+
+__all__ = ["graph_of"]
+
+_NAMED = ("source", "target", "weight")
+
+# What to write for an object, by its library and class.
+_LINES = {
+    ("networkx", "Graph"): "networkx.to_scipy_sparse_array(graph, weight='weight'), its points in the order "
+    "of list(graph)",
+    ("igraph", "Graph"): "graph.get_adjacency_sparse('weight'), its points in the order of graph.vs",
+    ("anndata", "AnnData"): "sparse_ap.graphs.from_anndata(adata), for the graph of scanpy.pp.neighbors",
+    ("polars", "DataFrame"): "edges.to_pandas(), a table with the columns source, target, weight",
+    ("pyarrow", "Table"): "edges.to_pandas(), a table with the columns source, target, weight",
+}
+
+
+def graph_of(given: Any, n_points: int | None = None) -> Any:
+    """Return a graph of another library as a matrix; anything else as it is.
+
+    Parameters
+    ----------
+    given : object
+        Taken are a pandas DataFrame of edges, an xarray DataArray in memory, and matrices of pydata/sparse.
+    n_points : int, optional
+        Number of points of a table of edges; None: the largest number plus one.
+
+    Raises
+    ------
+    InvalidInputError
+        The object can be read in several ways; the message says what to write.
+    """
+    kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(given).__mro__}
+    line = next((_LINES[kind] for kind in kinds if kind in _LINES), None)
+    if line is not None:
+        raise InvalidInputError(
+            f"A {type(given).__name__} of {type(given).__module__.partition('.')[0]} was given; a matrix of "
+            f"similarities is needed. Give {line}."
+        )
+    if ("pandas", "DataFrame") in kinds:
+        return _matrix_of_edges(given, n_points)
+    if ("xarray", "DataArray") in kinds and given.chunks is None:
+        return given.values
+    return given.to_scipy_sparse() if ("sparse", "SparseArray") in kinds else given
+
+
+def _matrix_of_edges(table: Any, n_points: int | None) -> scipy.sparse.coo_array:
+    names = _columns_of_edges(table)
+    ids = [_points_of(table[name]) for name in names[:2]]
+    largest = max((int(points.max(initial=-1)) for points in ids), default=-1)
+    n = largest + 1 if n_points is None else n_points
+    require_ids_fit(n)
+    if largest >= n:
+        raise InvalidInputError(f"The table of edges names point {largest}, but n_points={n} was given.")
+    values = table[names[2]]
+    if values.dtype.kind not in "biuf":
+        raise InvalidInputError(
+            f"The column {names[2]!r} of the table of edges has dtype {values.dtype}; real numbers are "
+            "needed."
+        )
+    # Nullable columns become floats, with NaN for what is missing.
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan) if values.hasnans else values.to_numpy()
+    return scipy.sparse.coo_array((numbers, tuple(ids)), shape=(n, n))
+
+
+def _columns_of_edges(table: Any) -> list[Any]:
+    """Return the names of the columns of source, target and similarity."""
+    names = list(table.columns)
+    if set(_NAMED) <= set(names):
+        return list(_NAMED)
+    # A square table may be a matrix of similarities.
+    edges = len(names) >= 3 and len(names) != len(table) and all(k.kind in "iu" for k in table.dtypes[:2])
+    if not edges or len(set(names)) < len(names):
+        raise InvalidInputError(
+            f"A DataFrame with the columns {', '.join(map(repr, names[:5]))}{', ...' * (len(names) > 5)} was "
+            "given, which may be a matrix or a table of edges. Give a matrix of similarities as "
+            "table.to_numpy(); edges between points numbered from 0 as table.set_axis(['source', 'target', "
+            "'weight'], axis=1). Named points: numbers, names = pandas.factorize(...) of both columns "
+            "together; or write them to a file, for sparse-ap convert."
+        )
+    return names[:3]
+
+
+def _points_of(column: Any) -> NDArray[Any]:
+    if column.dtype.kind not in "iu" or column.hasnans or (len(column) and column.min() < 0):
+        raise InvalidInputError(
+            f"The column {column.name!r} of the table of edges, of dtype {column.dtype}, has to number the "
+            "points from 0. Named points: numbers, names = pandas.factorize(...) of both columns together; "
+            "or write them to a file, for sparse-ap convert."
+        )
+    points: NDArray[Any] = column.to_numpy(dtype=np.int64)
+    return points

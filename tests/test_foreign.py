@@ -1,0 +1,151 @@
+"""Graphs as other libraries hold them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+
+from sparse_ap import InvalidInputError, affinity_propagation
+from sparse_ap.graphs import from_knn, read_graph, write_graph
+from sparse_ap.kernels.block import RowCut
+from sparse_ap.storage import dask_collections
+
+EDGES = pd.DataFrame({"source": [0, 1, 2, 0], "target": [1, 0, 1, 1], "weight": [-1.0, -2, -3, -0.5]})
+# Of the pair (0, 1), which is there twice, the larger similarity counts.
+EXPECTED = [[0, -0.5, 0], [-2, 0, 0], [0, -3, 0]]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        EDGES,
+        EDGES[["weight", "target", "source"]],
+        EDGES.set_axis(["a", "b", "c"], axis=1),
+        EDGES.assign(more="x"),
+        EDGES.convert_dtypes(),
+    ],
+)
+def test_a_table_of_edges_is_a_graph(table: Any, tmp_path: Path) -> None:
+    write_graph(table, tmp_path / "graph.zarr")
+    assert read_graph(tmp_path / "graph.zarr").toarray().tolist() == EXPECTED
+    matrix = scipy.sparse.csr_array(EXPECTED)
+    found = affinity_propagation(table, preference=-1)
+    assert found.labels.tolist() == affinity_propagation(matrix, preference=-1).labels.tolist()
+
+
+def test_points_without_edges_and_distances(tmp_path: Path) -> None:
+    distances = EDGES.assign(weight=-EDGES["weight"])
+    write_graph(distances, tmp_path / "graph.zarr", n_points=5, similarity="-d")
+    graph = read_graph(tmp_path / "graph.zarr")
+    assert graph.shape == (5, 5)
+    assert graph.toarray()[:3, :3].tolist() == EXPECTED
+    with pytest.raises(InvalidInputError, match="names point 2, but n_points=2 was given"):
+        write_graph(EDGES, tmp_path / "two.zarr", n_points=2)
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        (pd.DataFrame(-np.ones((3, 3))), "may be a matrix or a table of edges. Give a matrix"),
+        (pd.DataFrame(np.ones((3, 3), int)), "may be a matrix or a table of edges. Give a matrix"),
+        (EDGES[["source", "target"]], "may be a matrix or a table of edges"),
+        (EDGES.assign(source=list("abcd")), "The column 'source' of the table of edges, of dtype object"),
+        (EDGES.assign(source=[0, 1, 2, -1]), "has to number the points from 0"),
+        (EDGES.assign(source=pd.array([0, 1, 2, None], "Int64")), "has to number the points from 0"),
+        (EDGES.assign(weight=list("abcd")), "has dtype object; real numbers are needed"),
+        (EDGES.assign(weight=pd.array([1, 2, None, 4], "Int64")), "NaN"),
+    ],
+)
+def test_tables_that_are_no_graph(table: Any, text: str, tmp_path: Path) -> None:
+    for call in (affinity_propagation, lambda given: write_graph(given, tmp_path / "graph.zarr")):
+        with pytest.raises(InvalidInputError, match=text):
+            call(table)
+
+
+def test_what_has_several_readings_is_told_the_line(tmp_path: Path) -> None:
+    networkx = pytest.importorskip("networkx")
+    for given, line in (
+        (networkx.DiGraph([(0, 1)]), r"networkx\.to_scipy_sparse_array\(graph, weight='weight'\)"),
+        (anndata.AnnData(np.zeros((2, 2), np.float32)), r"Give sparse_ap\.graphs\.from_anndata\(adata\)"),
+    ):
+        for call in (affinity_propagation, lambda given: write_graph(given, tmp_path / "graph.zarr")):
+            with pytest.raises(InvalidInputError, match=line):
+                call(given)
+
+
+def test_edges_one_by_one_are_told_the_line(tmp_path: Path) -> None:
+    edges = ((i, i + 1, -1.0) for i in range(3))
+    text = r"Row block 0 is \(0, 1, -1\.0\); three arrays .* i, k, s = zip\(\*edges\)"
+    with pytest.raises(InvalidInputError, match=text):
+        write_graph(edges, tmp_path / "graph.zarr", n_points=4)
+
+
+class DataArray:
+    """As much of xarray's as is looked at; in memory it has dask's method, and no graph."""
+
+    chunks = None
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+    def __dask_graph__(self) -> None:
+        return None
+
+
+DataArray.__module__ = "xarray.core.dataarray"
+
+
+class SparseArray:
+    """As much of pydata/sparse as is looked at."""
+
+    def __init__(self, matrix: Any) -> None:
+        self.matrix = matrix
+
+    @property
+    def shape(self) -> Any:
+        return self.matrix.shape
+
+    def to_scipy_sparse(self) -> Any:
+        return self.matrix
+
+
+SparseArray.__module__ = "sparse.numba_backend"
+
+
+def test_arrays_of_other_libraries() -> None:
+    values = -np.abs(np.subtract.outer(np.arange(6.0), np.arange(6.0)))
+    for given, plain in (
+        (DataArray(values), values),
+        (SparseArray(scipy.sparse.coo_array(values)), scipy.sparse.csr_array(values)),
+    ):
+        found, expected = (affinity_propagation(graph, preference=-2) for graph in (given, plain))
+        assert found.labels.tolist() == expected.labels.tolist()
+
+
+def test_a_file_is_read_as_on_the_command_line(tmp_path: Path) -> None:
+    lists = np.array([[1], [0], [1]]), np.array([[1.0], [2.0], [3.0]])
+    graph = from_knn(*lists)
+    np.savez(tmp_path / "lists.npz", indices=lists[0], distances=lists[1])
+    scipy.sparse.save_npz(tmp_path / "graph.npz", graph)
+    expected = affinity_propagation(graph, preference=-1).labels.tolist()
+    for name in ("lists.npz", "graph.npz"):
+        assert affinity_propagation(tmp_path / name, preference=-1).labels.tolist() == expected
+        assert affinity_propagation(str(tmp_path / name), preference=-1).labels.tolist() == expected
+
+
+def test_chunks_of_dask_arrays() -> None:
+    """Masked ones, and matrices of pydata/sparse: as workers make blocks of them."""
+    values = np.array([[0.0, -1.0, -2.0], [-3.0, 0.0, -4.0]])
+    masked = np.ma.masked_array(values, [[0, 0, 1], [0, 0, 0]])
+    for chunk, expected in (
+        (masked, [-1.0, -3.0, -4.0]),
+        (SparseArray(scipy.sparse.coo_array(values)), [-1.0, -2.0, -3.0, -4.0]),
+    ):
+        block = dask_collections._block_of_chunk(chunk, RowCut(0, 2), 3, np.dtype(np.float64))
+        assert block.data.tolist() == expected
