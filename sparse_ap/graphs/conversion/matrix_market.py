@@ -1,0 +1,94 @@
+"""Matrix Market files, each line of which is checked: scipy takes 5.0D-1 for 5, and 0,5 for 0."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import scipy.io
+import scipy.sparse
+
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.conversion.text_file import blocks_of
+
+__all__ = ["read_matrix_market"]
+
+# Where Fortran writes its exponent of double precision, D.
+_FORTRAN = re.compile(rb"(?<=[0-9.])[dD](?=[+-]?[0-9])")
+# A sign before a positive number is right, though scipy refuses it.
+_PLUS = re.compile(rb"(?<=[ \t])\+(?=[0-9.])")
+_NUMBER = rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:inf|infinity|nan))"
+# A comment, an empty line, or two numbers and perhaps a third: sizes, or an entry; a fourth of complex ones.
+_LINE = re.compile(
+    rb"(?:%.*|[ \t]*|[ \t]*[0-9]+[ \t]+[0-9]+(?:[ \t]+NUMBER){0,2}[ \t]*)\n".replace(b"NUMBER", _NUMBER)
+)
+_LINES = re.compile(rb"(?:" + _LINE.pattern + rb")*")
+
+
+def read_matrix_market(path: Path) -> Any:
+    """Return the sparse matrix of a file in the coordinate format.
+
+    Raises
+    ------
+    InvalidInputError
+        The file is damaged, a line is no entry, or the matrix is dense.
+    """
+    try:
+        matrix = scipy.io.mmread(io.BufferedReader(_Blocks(_checked(path))))
+    except (ValueError, OverflowError) as error:
+        if isinstance(error, InvalidInputError):
+            raise
+        raise InvalidInputError(f"{path} cannot be read as Matrix Market: {error}") from error
+    if not scipy.sparse.issparse(matrix):
+        raise InvalidInputError(
+            f"{path} holds a dense matrix ('array'); a sparse one ('coordinate') is needed."
+        )
+    return matrix
+
+
+def _checked(path: Path) -> Iterator[bytes]:
+    """Yield blocks of lines, with every number as scipy reads it."""
+    number = 1
+    coordinates = False
+    for block in blocks_of(path):
+        coordinates = coordinates or b"coordinate" in block.partition(b"\n")[0].lower()
+        if b"D" in block or b"d" in block:
+            block = _FORTRAN.sub(b"e", block)
+        if b"+" in block:
+            block = _PLUS.sub(b"", block)
+        end = _end_of_right_lines(block)
+        if coordinates and end < len(block):
+            line = block[end:].partition(b"\n")[0].decode(errors="replace")
+            wrong = number + block.count(b"\n", 0, end)
+            raise InvalidInputError(
+                f"{path}: line {wrong} ({line!r}) is no entry; a row, a column "
+                "and a number with a point for the decimals are needed."
+            )
+        number += block.count(b"\n")
+        yield block
+
+
+def _end_of_right_lines(block: bytes) -> int:
+    found = _LINES.match(block)
+    return found.end() if found else 0
+
+
+class _Blocks(io.RawIOBase):
+    """A file whose bytes come from blocks."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks, self._left = blocks, b""
+
+    def readable(self) -> bool:
+        """Return True, as files opened for reading do."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer as far as the present block does."""
+        self._left = self._left or next(self._blocks, b"")
+        n = min(len(buffer), len(self._left))
+        buffer[:n], self._left = self._left[:n], self._left[n:]
+        return n
