@@ -21,11 +21,8 @@ def scan_of_text(path: Path, database: Database, column: str | int | None) -> Sc
     """Return the scan of a text file of edges, whose lines are read once."""
     layout = layout_of(path, column)
     schema, batches = _batches(layout)
-    # duckdb would take 1_000 for a number.
-    number = "CASE WHEN contains(s, '_') THEN NULL ELSE TRY_CAST(s AS DOUBLE) END"
-    similarity = "1::DOUBLE" if layout.similarity is None else number
     return Scan(
-        f"SELECT a, b, {similarity} AS s FROM incoming",
+        f"SELECT a, b, {'1::DOUBLE' if layout.similarity is None else 's'} AS s FROM incoming",
         lambda sql: database.stored_stream(sql, schema, batches),
         layout.digits,
         partial(_first_wrong_line, layout),
@@ -70,34 +67,56 @@ def _advice(text: str) -> str:
 
 
 def _batches(layout: TextLayout) -> tuple[Any, Iterator[Any]]:
-    """Return the schema of the columns a, b and s, all of them text, and their batches.
+    """Return the schema of the columns a, b (text) and s (numbers), and their batches.
 
-    The batches raise InvalidInputError where a line has another number of columns or is no UTF-8.
+    A similarity that is no number is missing. The batches raise InvalidInputError where a line has another
+    number of columns or is no UTF-8.
     """
-    arrow, csv = optional_modules("Reading edge lists", "edges", "pyarrow", "pyarrow.csv")
-    places = [*layout.points, *([] if layout.similarity is None else [layout.similarity])]
-    schema = arrow.schema([(name, arrow.string()) for name, _ in zip("abs", places, strict=False)])
-    names = [f"c{i}" for i in range(layout.n_columns)]
-    taken = [names[i] for i in places]
-    options = {
-        "read_options": csv.ReadOptions(column_names=names),
-        "parse_options": csv.ParseOptions(
-            delimiter=layout.dialect.delimiter, quote_char='"' if layout.dialect.quoting else False
-        ),
-        # NA may be the name of a point; as a similarity it is refused with its line.
-        "convert_options": csv.ConvertOptions(
-            include_columns=taken, column_types=dict.fromkeys(taken, arrow.string()), null_values=[]
-        ),
-    }
+    (arrow,) = optional_modules("Reading edge lists", "edges", "pyarrow")
+    types = {"a": arrow.string(), "b": arrow.string(), "s": arrow.float64()}
+    if layout.similarity is None:
+        del types["s"]
 
     def batches() -> Iterator[Any]:
         for block in layout.blocks():
-            if not block.strip():
-                continue
-            try:
-                table = csv.read_csv(arrow.BufferReader(block), **options)
-            except arrow.ArrowInvalid as error:
-                raise InvalidInputError(str(error).splitlines()[0]) from error
-            yield from table.rename_columns(schema.names).to_batches()
+            if block.strip():
+                yield from _parsed(layout, block, types).to_batches()
 
-    return schema, batches()
+    return arrow.schema(types.items()), batches()
+
+
+def _parsed(layout: TextLayout, block: bytes, types: dict[str, Any]) -> Any:
+    """Return the columns of a block of lines as an Arrow table."""
+    (arrow,) = optional_modules("Reading edge lists", "edges", "pyarrow")
+    try:
+        return _parsed_as(layout, block, types)
+    except arrow.ArrowInvalid:
+        # A line is wrong, or a number is none to Arrow only, as +1.
+        pass
+    try:
+        table = _parsed_as(layout, block, dict.fromkeys(types, arrow.string()))
+    except arrow.ArrowInvalid as error:
+        raise InvalidInputError(str(error).splitlines()[0]) from error
+    if "s" not in types:
+        return table
+    numbers = [float(text) if is_number(text) else None for text in table["s"].to_pylist()]
+    return table.set_column(2, "s", arrow.array(numbers, arrow.float64()))
+
+
+def _parsed_as(layout: TextLayout, block: bytes, types: dict[str, Any]) -> Any:
+    arrow, csv = optional_modules("Reading edge lists", "edges", "pyarrow", "pyarrow.csv")
+    names = [f"c{i}" for i in range(layout.n_columns)]
+    places = (*layout.points, layout.similarity)
+    taken = {
+        names[place]: kind for place, kind in zip(places, types.values(), strict=False) if place is not None
+    }
+    table = csv.read_csv(
+        arrow.BufferReader(block),
+        csv.ReadOptions(column_names=names),
+        csv.ParseOptions(
+            delimiter=layout.dialect.delimiter, quote_char='"' if layout.dialect.quoting else False
+        ),
+        # NA may be the name of a point; as a similarity it is refused with its line.
+        csv.ConvertOptions(include_columns=list(taken), column_types=taken, null_values=[]),
+    )
+    return table.rename_columns(list(types))
