@@ -67,6 +67,7 @@ RIGHT: dict[str, tuple[str, str | bytes, Edges]] = {
     "a comment without its line's end": ("e.tsv", "A\tB\t.5\nB\tC\t.25\n# end", TWO),
     "a comment that names the columns": ("e.tsv", "#weight\tsource\ttarget\n.5\tA\tB\n.25\tB\tC\n", TWO),
     "a quoted name with a mark": ("e.csv", '"#A",B,.5\n', {("#A", "B"): 0.5}),
+    "quotes in comments": ("e.csv", '# 5" x\nA,B,.5\n# 6" y\nB,C,.25\n', TWO),
     "blank lines first": ("e.tsv", "\n\n# x\n\nA\tB\t.5\n\nB\tC\t.25\n\n", TWO),
     # Index columns and other places
     "pandas' index": ("e.csv", ",source,target,weight\n0,10,20,.5\n", TEN),
@@ -145,6 +146,8 @@ def test_what_is_read_is_right(case: str, tmp_path: Path) -> None:
 REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "an edge or a comment": ("e.csv", "A,B,.5\n#C,D,.4\n", "the line '#C,D,.4' is a comment, or an edge of the point "
                              "'#C'. Leave it out, or enclose the name in double quotes."),
+    "an edge or a comment, first": ("e.tsv", "#A\tB\t.5\nB\tC\t.25\n", "the line '#A\\tB\\t.5' is a comment, or an edge"),
+    "edges or comments": ("e.csv", "#A,#B,.5\n", "has no edges; lines that begin with neither # nor %"),
     "no bit score": ("e.m8", "query\ttarget\tfident\nA\tB\t.9\n", "has 3 columns (query, target, fident); two are the "
                      "points, and the similarity was looked for in 'bitscore'."),
     "no query": ("e.m8", "\ta\tb\tbits\n0\tA\tB\t.9\n", "none of them are query and target"),
@@ -160,6 +163,10 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "commas for decimals": ("e.csv", '"a";"b";0,5\n"b";"c";0,25\n', "a number is needed, with a point for the decimals"),
     "numbers for headings": ("e.csv", "0,1,2\n10,20,.5\n", "is an edge or pandas' numbers of the columns"),
     "an index without heading": ("e.csv", "0,10,20,.5\n1,20,30,.25\n", "the first counts the lines"),
+    "a matrix with names": ("e.csv", ",A,B,C\nA,1,.5,.2\nB,.5,1,.1\nC,.2,.1,1\n", "is a matrix: its rows have the names"),
+    "a matrix of numbered rows": ("e.csv", ",0,1,2\n0,1,.5,.2\n1,.5,1,.1\n2,.2,.1,1\n", "is a matrix"),
+    "a matrix without names": ("e.csv", "1,.5,.2\n.5,1,.1\n.2,.1,1\n", "it is a matrix, or these are names"),
+    "a column without a heading": ("e.csv", "source,target,weight\nA,B,.5,7\nB,C,.25,8\n", "has 3 headings (source, target, weight), but 4 columns below"),
     "UTF-16 without a mark": ("e.csv", "A,B,.5\n".encode("utf-16-le"), "holds bytes of 0"),
     "Latin-1": ("e.csv", "A,B,.5\nB,Ü,.25\n".encode("latin-1"), "line 2 ('B,�,.25'): it is not encoded in UTF-8"),
     "an open quote": ("e.csv", 'A,B,.5\n"B,C,.25\nC,A,.1\n', "line 2 ('\"B,C,.25'): a double quote is not closed"),
@@ -175,6 +182,7 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "Matrix Market, comma": ("e.mtx", "%%MatrixMarket matrix coordinate real general\n2 2 1\n1 2 0,5\n", "line 3 ('1 2 "
                              "0,5') is no entry"),
     "Matrix Market, letters": ("e.mtx", "%%MatrixMarket matrix coordinate real general\n2 2 1\n1 2 0.5x\n", "line 3"),
+    "Matrix Market, a fourth number": ("e.mtx", "%%MatrixMarket matrix coordinate real general\n2 2 1\n1 2 1 7\n", "line 3"),
     "Matrix Market, points": ("e.mtx", "%%MatrixMarket matrix coordinate real general\n2 2 1\n1 2 1.5.5\n", "line 3"),
 }  # fmt: skip
 

@@ -57,6 +57,11 @@ def read_edges(
         The file is damaged or empty, or an edge is wrong; the message names the line.
     """
     scan = (scan_of_parquet if kind_of(path) in PARQUET else scan_of_text)(path, database, column)
+    if ids == "auto" and scan.fractions:
+        raise InvalidInputError(
+            f"{path} has numbers with fractions where points are looked for: it is a matrix, or these are "
+            "names. A matrix is clustered as an array; names are asked for by ids='string' (--ids string)."
+        )
     integers = ids == "integer" or (ids == "auto" and scan.digits)
     if n_points is not None and not integers:
         raise InvalidInputError(
@@ -71,7 +76,10 @@ def read_edges(
             f"{test.similarity_sql()} AS s FROM ({scan.sql})"
         )
     except InvalidInputError as error:
-        raise InvalidInputError(f"{path}: {scan.first_wrong(test) or error}.") from error
+        first = scan.first_wrong(test)
+        if first is None and str(error).startswith(str(path)):
+            raise
+        raise InvalidInputError(f"{path}: {first or error}.") from error
     n_edges = _number_of_edges(path, database, scan, test)
     return _of_numbers(database, n_points, n_edges) if integers else _of_names(database, n_edges)
 

@@ -10,7 +10,13 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.columns import names_points
 from sparse_ap.graphs.conversion.dialect import Dialect, is_number
 
-__all__ = ["is_heading", "names_in_comments", "require_no_counting"]
+__all__ = [
+    "is_heading",
+    "names_in_comments",
+    "require_headings_of_all",
+    "require_no_counting",
+    "require_no_matrix",
+]
 
 # How programs write that a number is missing.
 _MISSING = {
@@ -36,9 +42,9 @@ _FIELDS = re.compile(r"#\s*Fields:\s*(.*)")
 
 def is_heading(rows: Sequence[Sequence[str]], column: str | int | None, kind: str) -> bool:
     """Return whether the first row has the names of the columns, rather than an edge."""
-    first, n = rows[0], len(rows[-1])
+    first, n = rows[0], len(rows[:2][-1])
     if len(rows) > 1 and len(first) == n - 1:
-        return names_points(first)
+        return names_points(first) and _names_rows(rows)
     if len(rows) > 1 and len(first) != n:
         return False
     if names_points(first) and not any(is_number(name) for name in first):
@@ -50,6 +56,13 @@ def is_heading(rows: Sequence[Sequence[str]], column: str | int | None, kind: st
     if isinstance(column, str) and column in first[2:]:
         return True
     return kind not in ("m8", "abc") and _is_new(rows)
+
+
+def _names_rows(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether the first column, for which R writes no heading, has the names of the rows."""
+    counted = [row[0] for row in rows[1:]] == [str(i) for i in range(1, len(rows))]
+    # Otherwise it is a point, and the last column the one without a heading, if there is a number below each.
+    return counted or not all(is_number(row[2]) for row in rows[1:])
 
 
 def _is_new(rows: Sequence[Sequence[str]]) -> bool:
@@ -100,6 +113,40 @@ def require_no_counting(path: Path, rows: Sequence[Sequence[str]]) -> None:
         raise InvalidInputError(
             f"{path} has {len(first)} columns without headings, and the first counts the lines: it is a "
             "point or the number of a row. Leave that column out, or write headings (source, target, weight)."
+        )
+
+
+def require_headings_of_all(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    """Refuse headings of another number of columns than the rows have.
+
+    Raises
+    ------
+    InvalidInputError
+        The first row names the points, and the others are longer or shorter.
+    """
+    if names_points(rows[0]) and len(rows[0]) != len(rows[:2][-1]):
+        raise InvalidInputError(
+            f"{path} has {len(rows[0])} headings ({', '.join(rows[0])}), but {len(rows[:2][-1])} columns "
+            "below. Give each column a heading."
+        )
+
+
+def require_no_matrix(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    """Refuse rows whose names are those of the columns.
+
+    Raises
+    ------
+    InvalidInputError
+        The first column repeats the heading.
+    """
+    names = list(rows[0])[-(len(rows[:2][-1]) - 1) :]
+    repeated = [row[0] for row in rows[1:]]
+    square = len(repeated) > 1 and (repeated == names or len(names) > len(repeated) > 50)
+    numbers = all(is_number(field) for row in rows[1:] for field in row[1:])
+    if square and numbers and repeated == names[: len(repeated)]:
+        raise InvalidInputError(
+            f"{path} is a matrix: its rows have the names of its columns ({', '.join(names[:3])}, ...). "
+            "Needed is a row for each edge: two points and their similarity. Cluster a matrix as an array."
         )
 
 

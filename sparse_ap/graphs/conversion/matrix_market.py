@@ -21,9 +21,9 @@ _FORTRAN = re.compile(rb"(?<=[0-9.])[dD](?=[+-]?[0-9])")
 # A sign before a positive number is right, though scipy refuses it.
 _PLUS = re.compile(rb"(?<=[ \t])\+(?=[0-9.])")
 _NUMBER = rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:inf|infinity|nan))"
-# A comment, an empty line, or two numbers and perhaps a third: sizes, or an entry; a fourth of complex ones.
+# A comment, an empty line, or two numbers and perhaps a third: sizes, or an entry.
 _LINE = re.compile(
-    rb"(?:%.*|[ \t]*|[ \t]*[0-9]+[ \t]+[0-9]+(?:[ \t]+NUMBER){0,2}[ \t]*)\n".replace(b"NUMBER", _NUMBER)
+    rb"(?:%.*|[ \t]*|[ \t]*[0-9]+[ \t]+[0-9]+(?:[ \t]+NUMBER)?[ \t]*)\n".replace(b"NUMBER", _NUMBER)
 )
 _LINES = re.compile(rb"(?:" + _LINE.pattern + rb")*")
 
@@ -54,7 +54,10 @@ def _checked(path: Path) -> Iterator[bytes]:
     number = 1
     coordinates = False
     for block in blocks_of(path):
-        coordinates = coordinates or b"coordinate" in block.partition(b"\n")[0].lower()
+        if number == 1:
+            # Complex matrices have a fourth number, and are refused later.
+            banner = block.partition(b"\n")[0].lower()
+            coordinates = b"coordinate" in banner and b"complex" not in banner
         if b"D" in block or b"d" in block:
             block = _FORTRAN.sub(b"e", block)
         if b"+" in block:

@@ -39,7 +39,8 @@ def scan_of_parquet(path: Path, database: Database, column: str | int | None) ->
     a, b, s = (_identifier(names[i]) for i in (*columns.points, columns.similarity))
     sql = f"SELECT {a} AS a, {b} AS b, {s}::DOUBLE AS s FROM {table}"
     digits = all(described[i][1] in _WHOLE_NUMBERS for i in columns.points)
-    return Scan(sql, database.run, digits, lambda test: _first_wrong_row(database, sql, test))
+    fractions = all(described[i][1] in ("FLOAT", "DOUBLE") for i in columns.points)
+    return Scan(sql, database.run, digits, lambda test: _first_wrong_row(database, sql, test), fractions)
 
 
 def _first_wrong_row(database: Database, sql: str, test: EdgeTest) -> str:

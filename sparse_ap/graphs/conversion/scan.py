@@ -29,6 +29,8 @@ class Scan:
         Whether the ids look like whole numbers.
     first_wrong : callable
         Function from the test of an edge to a description of the first edge that fails it, if any does.
+    fractions : bool
+        Whether the points would be numbers with fractions, as in a table that is no list of edges.
     weightless : bool
         Whether the format lets every edge have the similarity 1.
     """
@@ -37,6 +39,7 @@ class Scan:
     run: Callable[[str], object]
     digits: bool
     first_wrong: Callable[[EdgeTest], str | None]
+    fractions: bool
     weightless: bool = False
 
 

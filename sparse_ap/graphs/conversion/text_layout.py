@@ -15,7 +15,13 @@ from sparse_ap.graphs.conversion.columns import (
     warn_of_choice,
 )
 from sparse_ap.graphs.conversion.dialect import COMMENT, Dialect, dialect_of, has_comments, is_number
-from sparse_ap.graphs.conversion.headings import is_heading, names_in_comments, require_no_counting
+from sparse_ap.graphs.conversion.headings import (
+    is_heading,
+    names_in_comments,
+    require_headings_of_all,
+    require_no_counting,
+    require_no_matrix,
+)
 from sparse_ap.graphs.conversion.text_file import blocks_of, kind_of, lines_of
 
 __all__ = ["TextLayout", "layout_of"]
@@ -41,6 +47,8 @@ class TextLayout:
         Column of the similarity; None if every edge has the similarity 1.
     digits : bool
         Whether the ids of the first edges are whole numbers.
+    fractions : bool
+        Whether all ids of the first edges are numbers, some with fractions.
     hashes : bool
         Whether the name of a point may begin with # in this format, so that a comment could be an edge.
     """
@@ -52,6 +60,7 @@ class TextLayout:
     points: tuple[int, int]
     similarity: int | None
     digits: bool
+    fractions: bool
     hashes: bool
 
     def blocks(self) -> Iterator[bytes]:
@@ -70,21 +79,23 @@ class TextLayout:
                 left -= 1
             edges = block[start:] if start else block
             if edges:
-                self._require_one_meaning(edges)
-                yield self.dialect.cleaned(edges)
+                self.require_one_meaning(edges)
+                cleaned = self.dialect.cleaned(edges)
+                if self.dialect.has_open_quote(cleaned):
+                    raise InvalidInputError("a double quote is not closed in its line")
+                yield cleaned
 
-    def _require_one_meaning(self, lines: bytes) -> None:
+    def require_one_meaning(self, lines: bytes) -> None:
+        """Refuse lines of which one is a comment or an edge."""
         if self.hashes and has_comments(lines):
             for comment in COMMENT.finditer(lines):
                 if self._is_edge(comment[0]):
                     text = comment[0].decode(errors="replace").strip()
                     name = self._cut(comment[0])[self.points[0]]
                     raise InvalidInputError(
-                        f"the line {text!r} is a comment, or an edge of the point {name!r}. Leave it out, or "
-                        "enclose the name in double quotes"
+                        f"{self.path}: the line {text!r} is a comment, or an edge of the point {name!r}. "
+                        "Leave it out, or enclose the name in double quotes."
                     )
-        if self.dialect.has_open_quote(lines):
-            raise InvalidInputError("a double quote is not closed in its line")
 
     def _is_edge(self, comment: bytes) -> bool:
         fields = self._cut(comment)
@@ -116,15 +127,21 @@ def layout_of(path: Path, column: str | int | None) -> TextLayout:
     kind = kind_of(path)
     comments, lines = _first_lines(path)
     if not lines:
-        raise InvalidInputError(f"{path} has no edges; lines of two points and their similarity are needed.")
+        begin = " that begin with neither # nor %, as comments do," if comments else ""
+        raise InvalidInputError(
+            f"{path} has no edges; lines{begin} of two points and their similarity are needed."
+        )
     dialect = dialect_of(kind, [line for _, line in lines])
     rows = [dialect.fields(dialect.cleaned(line).decode(errors="replace")) for _, line in lines]
-    names = names_in_comments(comments, dialect, len(rows[-1]))
+    names = names_in_comments(comments, dialect, len(rows[:2][-1]))
     heading = is_heading(rows, column, kind)
     if heading:
+        require_no_matrix(path, rows)
         # R gives no heading to the column with the names of rows.
-        names = [""] * (len(rows[-1]) - len(rows[0])) + rows[0] if len(rows) > 1 else rows[0]
-    elif not names and kind not in ("m8", "abc"):
+        names = [""] * (len(rows[:2][-1]) - len(rows[0])) + rows[0] if len(rows) > 1 else rows[0]
+    else:
+        require_headings_of_all(path, rows)
+    if not names and kind not in ("m8", "abc"):
         require_no_counting(path, rows)
     columns = _columns(path, rows, names, column, kind, lines[0][0])
     edges = rows[1:] if heading else rows
@@ -136,7 +153,7 @@ def layout_of(path: Path, column: str | int | None) -> TextLayout:
     digits = all(map(_is_whole, ids[:2])) and not any(
         not is_number(name) or _has_zeros(name) for name in ids if name
     )
-    return TextLayout(
+    layout = TextLayout(
         path,
         dialect,
         max(len(names), len(edges[0])),
@@ -144,8 +161,11 @@ def layout_of(path: Path, column: str | int | None) -> TextLayout:
         columns.points,
         columns.similarity if columns.similarity >= 0 else None,
         digits and kind not in ("m8", "abc"),
+        _has_fractions(ids) and not digits and kind not in ("m8", "abc"),
         kind != "m8",
     )
+    layout.require_one_meaning(b"".join(comments))
+    return layout
 
 
 def _first_lines(path: Path) -> tuple[list[bytes], list[tuple[int, bytes]]]:
@@ -197,6 +217,10 @@ def _warn_of_others(path: Path, names: Sequence[str], columns: Columns, edges: l
 def _is_whole(text: str) -> bool:
     # int() takes no "²", which is a digit to Unicode.
     return text.isascii() and text.isdigit()
+
+
+def _has_fractions(ids: Sequence[str]) -> bool:
+    return all(map(is_number, ids)) and any("." in name and not float(name).is_integer() for name in ids)
 
 
 def _has_zeros(text: str) -> bool:

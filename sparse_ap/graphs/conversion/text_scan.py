@@ -26,6 +26,7 @@ def scan_of_text(path: Path, database: Database, column: str | int | None) -> Sc
         lambda sql: database.stored_stream(sql, schema, batches),
         layout.digits,
         partial(_first_wrong_line, layout),
+        layout.fractions,
         layout.similarity is None,
     )
 
