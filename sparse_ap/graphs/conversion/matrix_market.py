@@ -12,7 +12,7 @@ import scipy.io
 import scipy.sparse
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.conversion.text_file import blocks_of
+from sparse_ap.graphs.conversion.text_file import BLOCK, blocks_of
 
 __all__ = ["read_matrix_market"]
 
@@ -27,6 +27,12 @@ _LINE = re.compile(
 )
 _LINES = re.compile(rb"(?:" + _LINE.pattern + rb")*")
 
+# Of lines with these bytes alone, simple searches find nearly all that are right, ten times as fast.
+_OF_NUMBERS = b"0123456789.eE+- \n"
+# A point that is not in the last number, or not the only one; an exponent without digits, or before a blank.
+_ODD = tuple(map(re.compile, (rb"\.[0-9eE+-]*[. ]", rb"e(?![+-]?[0-9]+\n)", rb"E(?![+-]?[0-9]+\n)")))
+_SIGNS = (b" -", b"e-", b"E-", b"e+", b"E+")
+
 
 def read_matrix_market(path: Path) -> Any:
     """Return the sparse matrix of a file in the coordinate format.
@@ -37,7 +43,7 @@ def read_matrix_market(path: Path) -> Any:
         The file is damaged, a line is no entry, or the matrix is dense.
     """
     try:
-        matrix = scipy.io.mmread(io.BufferedReader(_Blocks(_checked(path))))
+        matrix = scipy.io.mmread(io.BufferedReader(_Blocks(_checked(path)), BLOCK))
     except (ValueError, OverflowError) as error:
         if isinstance(error, InvalidInputError):
             raise
@@ -58,10 +64,11 @@ def _checked(path: Path) -> Iterator[bytes]:
             # Complex matrices have a fourth number, and are refused later.
             banner = block.partition(b"\n")[0].lower()
             coordinates = b"coordinate" in banner and b"complex" not in banner
-        if b"D" in block or b"d" in block:
-            block = _FORTRAN.sub(b"e", block)
-        if b"+" in block:
-            block = _PLUS.sub(b"", block)
+        if _are_plain(block):
+            number += block.count(b"\n")
+            yield block
+            continue
+        block = _PLUS.sub(b"", _FORTRAN.sub(b"e", block))
         end = _end_of_right_lines(block)
         if coordinates and end < len(block):
             line = block[end:].partition(b"\n")[0].decode(errors="replace")
@@ -79,11 +86,23 @@ def _end_of_right_lines(block: bytes) -> int:
     return found.end() if found else 0
 
 
+def _are_plain(block: bytes) -> bool:
+    """Return whether lines, but for comments before them, are three numbers with single blanks."""
+    start = 0
+    while block.startswith(b"%", start):
+        start = block.index(b"\n", start) + 1
+    lines = block[start:]
+    if lines.translate(None, _OF_NUMBERS) or b"  " in lines or lines.count(b" ") != 2 * lines.count(b"\n"):
+        return False
+    signs = lines.count(b"-") + lines.count(b"+")
+    return signs == sum(map(lines.count, _SIGNS)) and not any(odd.search(lines) for odd in _ODD)
+
+
 class _Blocks(io.RawIOBase):
     """A file whose bytes come from blocks."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks, self._left = blocks, b""
+        self._blocks, self._left = blocks, memoryview(b"")
 
     def readable(self) -> bool:
         """Return True, as files opened for reading do."""
@@ -91,7 +110,7 @@ class _Blocks(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer as far as the present block does."""
-        self._left = self._left or next(self._blocks, b"")
+        self._left = self._left or memoryview(next(self._blocks, b""))
         n = min(len(buffer), len(self._left))
         buffer[:n], self._left = self._left[:n], self._left[n:]
         return n
