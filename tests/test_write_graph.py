@@ -483,9 +483,9 @@ WRONG_LINES = {
     "too few columns": ("e.tsv", "a\tb\t1\nc\td\n", "line 2 ('c\\td'): 2 columns, but 3 are needed, as in "
                                                     "the first "
                         "edge's line. Correct the file, or leave the line out."),
-    "no number": ("e.tsv", "from\tto\tweight\na\tb\t1\nc\td\tx\n", "line 3 ('c\\td\\tx'): the similarity "
-                                                                   "is \"x\"; a "
-                  "number is needed. Correct the file, or leave the line out."),
+    "no number": ("e.tsv", "from\tto\tweight\na\tb\t1\nc\td\tx\n", "1 edges are wrong. The first: line 3 "
+                  "('c\\td\\tx'): the similarity is 'x'; a number is needed. Correct the file, "
+                  "or leave the line out."),
     "NaN": ("e.tsv", "a\tb\t1\nc\td\tnan\n", "1 edges are wrong. The first: line 2 ('c\\td\\tnan'): the "
                                              "similarity is "
             "nan; a number is needed."),
@@ -524,17 +524,14 @@ def test_wrong_lines_are_named(case: str, tmp_path: Path) -> None:
 
 WRONG_FILES = {
     "empty": ("e.tsv", "", "{} has no edges; lines of two points and their similarity are needed."),
-    "only a heading": ("e.tsv", "a\tb\tweight\n", "{} has no edges below its first line, whose column 3 is "
-                                                  "'weight': no "
-                       "number."),
-    "two columns": ("e.tsv", "a\tb\n", "{} has 2 columns (a, b); the points are in the first two, and the "
-                                       "similarity "
+    "only a heading": ("e.tsv", "a\tb\tweight\n", "{} has no edges below its heading (a, b, weight)."),
+    "two columns": ("e.tsv", "a\tb\n", "{} has 2 columns (a, b); two are the points, and the similarity "
                     "was looked for in the third. Name another by its heading or its number, from 3: column "
                     "(--column)."),
     "no table of hits": ("e.m8", "a\tb\t1\n", "{} has 3 columns in line 1; BLAST's tabular format (-outfmt "
                                               "6) has 12: "
                          "query, target, pident, length, mismatch, gapopen, qstart, qend, sstart, send, "
-                         "evalue, bitscore. Name files with other columns .tsv."),
+                         "evalue, bitscore. Name files with other columns .tsv, or give them a heading."),
     "ending": ("e.xyz", "a b 1", "{} ends in '.xyz'; graphs are read from .npz, .mtx, .h5ad, zarr folders, "
                                  "and edge "
                "lists (.parquet, .tsv, .csv, .txt, .m8, .abc, also .gz)."),
@@ -566,7 +563,7 @@ def test_wrong_rows_of_parquet(tmp_path: Path) -> None:
 def test_a_truncated_file(tmp_path: Path) -> None:
     is_positive_integer = gzip.compress(b"a\tb\t1\n" * 100_000)
     (tmp_path / "e.tsv.gz").write_bytes(is_positive_integer[:-20])
-    with pytest.raises(OSError, match="Unexpected end of GZIP stream"):
+    with pytest.raises(InvalidInputError, match=r"e\.tsv\.gz cannot be decompressed as \.gz: .*not complete"):
         write_graph(tmp_path / "e.tsv.gz", tmp_path / "g.zarr")
 
 

@@ -20,7 +20,23 @@ from sparse_ap.graphs.distances import SIMILARITIES
 __all__ = ["convert"]
 
 # Endings of files: a folder with such a name would be taken for a file.
-_OTHER_FILES = {".npy", ".mtx", ".csv", ".tsv", ".txt", ".gz", ".parquet", ".h5ad", ".h5", ".m8", ".abc"}
+_OTHER_FILES = {
+    ".npy",
+    ".mtx",
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".gz",
+    ".bz2",
+    ".xz",
+    ".zst",
+    ".parquet",
+    ".pq",
+    ".h5ad",
+    ".h5",
+    ".m8",
+    ".abc",
+}
 
 
 @click.command(
@@ -30,12 +46,14 @@ _OTHER_FILES = {".npy", ".mtx", ".csv", ".tsv", ".txt", ".gz", ".parquet", ".h5a
 INPUT is one of:
   .m8                        BLAST's or MMseqs2's table of hits (12 columns)
   .abc                       MCL's: two labels and a similarity
-  .tsv .csv .txt .parquet    two points and a similarity, in the first three columns
+  .tsv .csv .txt .parquet    two points and a similarity: by headings, as source, target, weight, or else
+                             in the first three columns
   .npz                       a scipy sparse matrix, or neighbour lists (indices, distances)
   .mtx                       Matrix Market
   .h5ad, AnnData zarr        a graph of its obsp
   zarr group                 a sparse matrix by rows or columns
-Text may be compressed (.gz). Points are numbers from 0, or names, which are kept beside the graph.
+Text may be compressed (.gz .bz2 .xz .zst). Points are numbers from 0, or names, which are kept beside
+the graph.
 
 \b
 Edges are first dropped (--min-similarity), then stored both ways (--symmetrise), then counted (--top-k),

@@ -89,12 +89,20 @@ class Database:
         schema = self._arrow.schema(
             [(name, self._arrow.from_numpy_dtype(dtype)) for name, dtype in zip(names, types, strict=True)]
         )
+        records = (
+            self._arrow.record_batch([self._arrow.array(part) for part in batch], schema=schema)
+            for batch in batches
+        )
+        self.stored_stream(f"CREATE TABLE {table} AS SELECT * FROM incoming", schema, records)
+        return table
+
+    def stored_stream(self, sql: str, schema: Any, batches: Iterable[Any]) -> None:
+        """Run SQL that reads the Arrow batches of a stream, once, as the table ``incoming``."""
         failures: list[BaseException] = []
 
-        def records() -> Iterator[Any]:
+        def watched() -> Iterator[Any]:
             try:
-                for batch in batches:
-                    yield self._arrow.record_batch([self._arrow.array(part) for part in batch], schema=schema)
+                yield from batches
             except BaseException as failure:
                 # Kept here, because duckdb would replace it by an exception of its own.
                 failures.append(failure)
@@ -103,15 +111,21 @@ class Database:
         cursor = self._connection.cursor()
         try:
             with self._errors_said():
-                cursor.register("incoming", self._arrow.RecordBatchReader.from_batches(schema, records()))
-                cursor.execute(f"CREATE TABLE {table} AS SELECT * FROM incoming").fetchall()
+                cursor.register("incoming", self._arrow.RecordBatchReader.from_batches(schema, watched()))
+                cursor.execute(sql).fetchall()
         except Exception:
             if failures:
                 raise failures[0] from None
             raise
         finally:
             cursor.close()
-        return table
+
+    def link(self, path: Path) -> Path:
+        """Return another name of a file, in which duckdb finds no pattern of names."""
+        link = self._scratch / f"source{path.suffix}"
+        link.symlink_to(path.absolute())
+        # Folders above may have such names too.
+        return Path(re.sub(r"[\[*?]", r"[\g<0>]", str(link)))
 
     @contextmanager
     def _errors_said(self) -> Iterator[None]:

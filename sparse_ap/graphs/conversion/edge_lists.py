@@ -2,109 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.conversion.database import Database, quoted
+from sparse_ap.errors import InvalidInputError, warn
+from sparse_ap.graphs.conversion.database import Database
+from sparse_ap.graphs.conversion.parquet_scan import scan_of_parquet
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks
-from sparse_ap.graphs.conversion.text_layout import TextLayout, kind_of, layout_of, number_of
+from sparse_ap.graphs.conversion.scan import EdgeTest, Scan
+from sparse_ap.graphs.conversion.text_file import kind_of
+from sparse_ap.graphs.conversion.text_scan import scan_of_text
 from sparse_ap.graphs.conversion.transforms import rows_of
 
 __all__ = ["ENDINGS", "Ids", "read_edges"]
 
-ENDINGS = ("parquet", "tsv", "csv", "txt", "m8", "abc")
+PARQUET = ("parquet", "pq")
+ENDINGS = (*PARQUET, "tsv", "csv", "txt", "m8", "abc")
 
 Ids = Literal["auto", "integer", "string"]
 
-# The number of points, the largest id plus 1, must fit into int32.
-_LARGEST_ID = int(np.iinfo(np.int32).max) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Scan:
-    """A query that reads edges from a file.
-
-    Attributes
-    ----------
-    sql : str
-        Query with the columns a and b (ids) and s (a double).
-    digits : bool
-        Whether the ids look like whole numbers.
-    first_wrong : callable
-        Function from the test of an edge to a description of the first edge that fails it.
-    """
-
-    sql: str
-    digits: bool
-    first_wrong: Callable[[_Test], str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Test:
-    """The conditions on an edge, as SQL and in Python; the two must agree.
-
-    Attributes
-    ----------
-    integers : bool
-        Whether ids are whole numbers from 0.
-    n_points : int or None
-        Number of points, if it is given.
-    largest : float
-        Largest absolute value of a finite similarity.
-    distances : bool
-        Whether the values are distances: then inf is allowed and -inf is not.
-    """
-
-    integers: bool
-    n_points: int | None
-    largest: float
-    distances: bool
-
-    def id_sql(self, name: str) -> str:
-        """Return SQL for an id, with NULL for a wrong one."""
-        if not self.integers:
-            return f"nullif({name}::VARCHAR, '')"
-        whole = f"regexp_full_match(trim({name}::VARCHAR), '[0-9]{{1,10}}')"
-        last = _LARGEST_ID if self.n_points is None else self.n_points - 1
-        number = f"TRY_CAST({name} AS BIGINT)"
-        return f"CASE WHEN {whole} AND {number} <= {last} THEN {number}::INTEGER END"
-
-    def similarity_sql(self) -> str:
-        """Return SQL for the similarity, with NULL for a wrong one."""
-        forbidden = "-inf" if self.distances else "inf"
-        return (
-            f"CASE WHEN isnan(s) OR s = '{forbidden}'::DOUBLE OR (isfinite(s) AND abs(s) > {self.largest!r}) "
-            f"THEN NULL ELSE s::DOUBLE END"
-        )
-
-    def fault(self, a: str, b: str, s: float) -> str | None:
-        """Describe the fault of an edge; None for a right one."""
-        return self._fault_of_id(a) or self._fault_of_id(b) or self._fault_of_similarity(s)
-
-    def _fault_of_id(self, text: str) -> str | None:
-        if not self.integers:
-            return None if text else "an id is empty"
-        text = text.strip()
-        last = _LARGEST_ID if self.n_points is None else self.n_points - 1
-        if text.isdigit() and int(text) <= last:
-            return None
-        return (
-            f"the id {text!r} is no whole number from 0 to {last}. For any other ids take ids='string' "
-            "(--ids string)"
-        )
-
-    def _fault_of_similarity(self, s: float) -> str | None:
-        if math.isnan(s) or s == (-math.inf if self.distances else math.inf):
-            return f"the similarity is {s}; a number is needed"
-        if math.isfinite(s) and abs(s) > self.largest:
-            return f"the similarity is {s:g}, which float32 cannot hold. Ask for dtype='float64' (--float64)"
-        return None
+# Edges of one similarity that are worth a warning.
+_MANY = 10
 
 
 def read_edges(
@@ -135,7 +55,12 @@ def read_edges(
     InvalidInputError
         The file is damaged or empty, or an edge is wrong; the message names the line.
     """
-    scan = _parquet(path, database, column) if kind_of(path) == "parquet" else _text(path, column)
+    scan = (scan_of_parquet if kind_of(path) in PARQUET else scan_of_text)(path, database, column)
+    if ids == "auto" and scan.fractions:
+        raise InvalidInputError(
+            f"{path} has numbers with fractions where points are looked for: it is a matrix, or these are "
+            "names. A matrix is clustered as an array; names are asked for by ids='string' (--ids string)."
+        )
     integers = ids == "integer" or (ids == "auto" and scan.digits)
     if n_points is not None and not integers:
         raise InvalidInputError(
@@ -143,22 +68,37 @@ def read_edges(
             "out, or say that they are numbers: ids='integer' (--ids integer)."
         )
     largest = float(np.finfo(dtype).max)
-    test = _Test(integers, n_points, largest, distances)
+    test = EdgeTest(integers, n_points, largest, distances)
     try:
-        database.run(
+        scan.run(
             f"CREATE TABLE raw AS SELECT {test.id_sql('a')} AS a, {test.id_sql('b')} AS b, "
             f"{test.similarity_sql()} AS s FROM ({scan.sql})"
         )
     except InvalidInputError as error:
-        raise InvalidInputError(f"{path}: {error}") from error
-    [(n_edges, n_wrong)] = database.run(
-        "SELECT count(*), count(*) FILTER (a IS NULL OR b IS NULL OR s IS NULL) FROM raw"
+        first = scan.first_wrong(test)
+        if first is None and str(error).startswith(str(path)):
+            raise
+        raise InvalidInputError(f"{path}: {first or error}.") from error
+    n_edges = _number_of_edges(path, database, scan, test)
+    return _of_numbers(database, n_points, n_edges) if integers else _of_names(database, n_edges)
+
+
+def _number_of_edges(path: Path, database: Database, scan: Scan, test: EdgeTest) -> int:
+    """Return the number of edges, and refuse wrong ones."""
+    [(n_edges, n_wrong, smallest, largest)] = database.run(
+        "SELECT count(*), count(*) FILTER (a IS NULL OR b IS NULL OR s IS NULL), min(s), max(s) FROM raw"
     )
     if n_wrong:
-        raise InvalidInputError(f"{path}: {n_wrong:,} edges are wrong. The first: {scan.first_wrong(test)}.")
+        first = scan.first_wrong(test) or "one that this message cannot name; look for quoted fields"
+        raise InvalidInputError(f"{path}: {n_wrong:,} edges are wrong. The first: {first}.")
     if not n_edges:
         raise InvalidInputError(f"{path} has no edges; rows of two points and their similarity are needed.")
-    return _of_numbers(database, n_points, n_edges) if integers else _of_names(database, n_edges)
+    if n_edges >= _MANY and smallest == largest and not scan.weightless:
+        warn(
+            f"{path}: all {n_edges:,} edges have the similarity {smallest:g}. If another column was meant, "
+            "say which with column (--column)."
+        )
+    return int(n_edges)
 
 
 def _of_numbers(database: Database, n_points: int | None, n_edges: int) -> RowBlocks:
@@ -181,77 +121,3 @@ def _of_names(database: Database, n_edges: int) -> RowBlocks:
     )
     names = (batch[0] for batch in database.arrays("SELECT name FROM names ORDER BY number"))
     return RowBlocks(n_points, rows_of(edges, n_points), n_edges, ids=names)
-
-
-def _text(path: Path, column: str | int | None) -> _Scan:
-    layout = layout_of(path, column)
-    types = [f"'c{i}': '{'DOUBLE' if i == layout.column else 'VARCHAR'}'" for i in range(layout.n_columns)]
-    options = [
-        f"delim = {quoted(layout.delimiter)}",
-        "header = false",
-        "auto_detect = false",
-        f"skip = {layout.n_skipped}",
-        f"columns = {{{', '.join(types)}}}",
-        "quote = '\"', escape = '\"'" if layout.delimiter == "," else "quote = '', escape = ''",
-        *(["comment = '#'"] if layout.commented else []),
-    ]
-    sql = (
-        f"SELECT c0 AS a, c1 AS b, c{layout.column} AS s FROM read_csv({quoted(path)}, {', '.join(options)})"
-    )
-    return _Scan(sql, layout.digits, lambda test: _first_wrong_line(path, layout, test))
-
-
-def _first_wrong_line(path: Path, layout: TextLayout, test: _Test) -> str:
-    for number, fields in layout.edges(path):
-        fault = test.fault(fields[0], fields[1], number_of(fields[layout.column]))
-        if fault:
-            return f"line {number} ({layout.delimiter.join(fields)!r}): {fault}"
-    return "one that this message cannot name; look for quoted fields"
-
-
-def _parquet(path: Path, database: Database, column: str | int | None) -> _Scan:
-    table = f"read_parquet({quoted(path)}, file_row_number = true)"
-    try:
-        # Without the last column, the row number that read_parquet adds.
-        columns = [(row[0], row[1]) for row in database.run(f"DESCRIBE SELECT * FROM {table}")][:-1]
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{path} cannot be read as parquet: {error}") from error
-    names = [name for name, _ in columns]
-    place = _place(path, names, column)
-    a, b, s = (_identifier(names[i]) for i in (0, 1, place))
-    sql = f"SELECT {a} AS a, {b} AS b, {s}::DOUBLE AS s FROM {table}"
-    digits = all("INT" in kind for _, kind in columns[:2])
-    return _Scan(sql, digits, lambda test: _first_wrong_row(database, sql, test))
-
-
-def _first_wrong_row(database: Database, sql: str, test: _Test) -> str:
-    wrong = (
-        f"({test.id_sql('a')}) IS NULL OR ({test.id_sql('b')}) IS NULL OR ({test.similarity_sql()}) IS NULL"
-    )
-    # Row numbers are selected only here, to name the wrong row.
-    numbered = sql.replace("SELECT ", "SELECT file_row_number AS row, ", 1)
-    [(row, a, b, s)] = database.run(
-        f"SELECT row, a::VARCHAR, b::VARCHAR, s FROM ({numbered}) WHERE {wrong} ORDER BY row LIMIT 1"
-    )
-    return f"row {row} ({a}, {b}, {s}): {test.fault(a or '', b or '', math.nan if s is None else s)}"
-
-
-def _place(path: Path, names: list[str], column: str | int | None) -> int:
-    if column is None:
-        place = 2
-    elif isinstance(column, str) and column in names:
-        place = names.index(column)
-    else:
-        place = int(column) - 1 if str(column).isdigit() else -1
-    if not 2 <= place < len(names):
-        given = "the third" if column is None else repr(column)
-        raise InvalidInputError(
-            f"{path} has the columns {', '.join(names)}; the points are in the first two, and the "
-            f"similarity was looked for in {given}. Name another by its name or its number, from 3: column "
-            "(--column)."
-        )
-    return place
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 import scipy.sparse
 
 from sparse_ap.errors import InvalidInputError, optional_modules
+from sparse_ap.graphs.conversion.matrix_market import read_matrix_market
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, converted, cuts, from_arrays, from_pieces
+from sparse_ap.graphs.conversion.text_file import kind_of
 from sparse_ap.graphs.distances import Similarity, similarities_of
 from sparse_ap.graphs.foreign import graph_of
 from sparse_ap.graphs.neighbour_lists import checked_lists, edges_by_rows, look_at_some_rows
@@ -65,8 +66,8 @@ def from_file(path: Path, key: str | None, similarity: Similarity | None, open_f
         raise InvalidInputError(f"key={key!r} is for .h5ad files and zarr stores; {path} is neither.")
     if path.suffix == ".npz":
         return from_object(read_npz(path), similarity, None)
-    if path.suffix == ".mtx" or path.name.endswith(".mtx.gz"):
-        return _from_matrix(_read_mtx(path), similarity)
+    if kind_of(path) == "mtx":
+        return _from_matrix(read_matrix_market(path), similarity)
     raise InvalidInputError(
         f"{path} ends in {path.suffix!r}; graphs are read from .npz, .mtx, .h5ad, zarr folders, and edge "
         "lists (.parquet, .tsv, .csv, .txt, .m8, .abc, also .gz)."
@@ -78,18 +79,6 @@ def _as_asked(source: RowBlocks, similarity: Similarity | None) -> RowBlocks:
     if similarity is None:
         return source
     return replace(source, blocks=map(partial(converted, similarity), source.blocks))
-
-
-def _read_mtx(path: Path) -> Any:
-    try:
-        matrix = scipy.io.mmread(path)
-    except (ValueError, OverflowError) as error:
-        raise InvalidInputError(f"{path} cannot be read as Matrix Market: {error}") from error
-    if not scipy.sparse.issparse(matrix):
-        raise InvalidInputError(
-            f"{path} holds a dense matrix ('array'); a sparse one ('coordinate') is needed."
-        )
-    return matrix
 
 
 def _from_zarr(path: Path, key: str | None, similarity: Similarity | None) -> RowBlocks:

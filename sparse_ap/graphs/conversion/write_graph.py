@@ -16,7 +16,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.edge_lists import ENDINGS, Ids, read_edges
 from sparse_ap.graphs.conversion.inputs import from_file, from_object
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, checked_canonical, converted, narrowed
-from sparse_ap.graphs.conversion.text_layout import kind_of
+from sparse_ap.graphs.conversion.text_file import kind_of
 from sparse_ap.graphs.conversion.transforms import (
     Scratch,
     TransformOptions,
@@ -86,10 +86,11 @@ def write_graph(
     source : path, sparse matrix, pair or iterable
         A file: ``.npz`` (a scipy sparse matrix, or neighbour lists), ``.mtx``, ``.h5ad``; a folder: a zarr
         group by rows or columns, or an AnnData store; an edge list: ``.parquet``, ``.tsv``, ``.csv``,
-        ``.txt``, ``.m8`` (BLAST, MMseqs2), ``.abc`` (MCL), also ``.gz``. A scipy sparse matrix. A pair
-        (indices, distances) of tables of shape (n_points, k), memory-mapped or not, as for `from_knn`. A
-        pandas DataFrame of edges: the columns source, target and weight, or the first three. An
-        iterable of row blocks: scipy sparse matrices of shape (rows, n_points), or (degrees, indices, data).
+        ``.txt``, ``.m8`` (BLAST, MMseqs2), ``.abc`` (MCL), also ``.gz``, ``.bz2``, ``.xz``, ``.zst``.
+        A scipy sparse matrix. A pair (indices, distances) of tables of shape (n_points, k), memory-mapped or
+        not, as for `from_knn`. A pandas DataFrame of edges: the columns source, target and weight, or the
+        first three. An iterable of row blocks: scipy sparse matrices of shape (rows, n_points), or (degrees,
+        indices, data).
     target : path
         A folder that does not exist, usually ``something.zarr``.
     similarity : {"-d", "-d**2", "1-d"} or callable, optional
@@ -100,10 +101,11 @@ def write_graph(
         Name of the graph in an AnnData file, such as "obsp/distances"; required if there are several.
     column : str or int, optional
         Column of the similarity in an edge list: a heading, or a number from 3. None: the bit score of
-        ``.m8``, else the third column. The points are in the first two columns.
+        ``.m8``; else the column headed weight, similarity or score; else the third. The points are in the
+        columns headed source and target, from and to, query and subject or the like; else in the first two.
     ids : {"auto", "integer", "string"}
         Whether the points of an edge list are numbers from 0, or names. Names are numbered in the order of
-        their bytes, and stored beside the graph. "auto": numbers if the first edge has numbers; but names
+        their bytes, and stored beside the graph. "auto": numbers if the first edges have numbers; but names
         in ``.m8`` and ``.abc``.
     n_points : int, optional
         Number of points of an edge list with numbers, by default the largest plus one; or of row blocks.
