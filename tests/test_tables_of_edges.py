@@ -79,6 +79,7 @@ RIGHT: dict[str, tuple[str, str | bytes, Edges]] = {
     "R's write.csv, V1": ("e.csv", '"","V1","V2","V3"\n"1",10,20,0.5\n"2",20,30,0.25\n', TENS),
     "R's write.table": ("e.txt", '"from" "to" "weight"\n"1" "A" "B" 0.5\n"2" "B" "C" 0.25\n', TWO),
     "R's write.table, no quotes": ("e.tsv", "from\tto\tscore\n1\t10\t20\t0.5\n2\t20\t30\t0.25\n", TENS),
+    "R's write.table, other headings": ("e.txt", '"gene" "partner" "r"\n"1" "A" "B" 0.5\n"2" "B" "C" 0.25\n', TWO),
     "columns in another order": ("e.csv", "weight,target,source\n.5,B,A\n.25,C,B\n", TWO),
     "from, to, score": ("e.tsv", "kind\tfrom\tto\tscore\nx\tA\tB\t.5\ny\tB\tC\t.25\n", TWO),
     "headings of MMseqs2": ("e.m8", "query\ttarget\tfident\tbits\nA\tB\t.9\t.5\nB\tC\t.8\t.25\n", TWO),

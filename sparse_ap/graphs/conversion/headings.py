@@ -44,7 +44,7 @@ def is_heading(rows: Sequence[Sequence[str]], column: str | int | None, kind: st
     """Return whether the first row has the names of the columns, rather than an edge."""
     first, n = rows[0], len(rows[:2][-1])
     if len(rows) > 1 and len(first) == n - 1:
-        return names_points(first) and _names_rows(rows)
+        return _names_rows(rows)
     if len(rows) > 1 and len(first) != n:
         return False
     if names_points(first) and not any(is_number(name) for name in first):
@@ -60,9 +60,11 @@ def is_heading(rows: Sequence[Sequence[str]], column: str | int | None, kind: st
 
 def _names_rows(rows: Sequence[Sequence[str]]) -> bool:
     """Return whether the first column, for which R writes no heading, has the names of the rows."""
+    if any(is_number(name) or name.strip().lower() in _MISSING for name in rows[0]):
+        return False
     counted = [row[0] for row in rows[1:]] == [str(i) for i in range(1, len(rows))]
     # Otherwise it is a point, and the last column the one without a heading, if there is a number below each.
-    return counted or not all(is_number(row[2]) for row in rows[1:])
+    return counted or (names_points(rows[0]) and not all(is_number(row[2]) for row in rows[1:]))
 
 
 def _is_new(rows: Sequence[Sequence[str]]) -> bool:
