@@ -228,9 +228,10 @@ def test_cloning_and_pickling() -> None:
         (
             "precomputed_nearest_neighbors",
             scipy.sparse.csr_array([[0, -2.0], [-1.0, 0]]),
-            "The distances have negative values, down to -2.0; distances are needed. Similarities are "
-            "clustered as they are, by affinity_propagation; set rounding errors below 0 to 0, with "
-            "numpy.maximum(distances.data, 0).",
+            "The distances have negative values, down to -2.0; distances from 0 are needed. Set rounding "
+            "errors below 0 to 0: numpy.maximum(distances, 0). Inner products and cosine similarities take "
+            "similarity=lambda s: s; one minus an inner product takes similarity=lambda d: -d. (A sparse "
+            "matrix of similarities is clustered as it is, by affinity_propagation.)",
         ),
     ],
 )

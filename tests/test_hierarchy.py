@@ -471,11 +471,12 @@ def test_a_number_that_cannot_be_loses_nothing_else(graph_file: Path, tmp_path: 
     output = tmp_path / "tree.csv"
     done = run("tree", graph_file, "-o", output, "--n-clusters", 1999, "--n-clusters", 5)
     assert done.exit_code == 2
-    assert done.stderr.startswith("Error: n_clusters=1999, but the finest level has ")
+    assert done.stderr.startswith("Error: --n-clusters 1999, but the finest level has ")
+    assert done.stderr.endswith("or cluster the graph itself: sparse-ap cluster --n-clusters.\n")
     assert {"level_0", "clusters_5"} <= set(output.read_text().splitlines()[0].split(","))
     refused = run("tree", graph_file, "--n-clusters", 0)
     assert (refused.exit_code, refused.stdout) == (2, "")
-    assert refused.stderr == "Error: n_clusters=0; it must be at least 1, a whole number.\n"
+    assert refused.stderr == "Error: --n-clusters 0; it must be at least 1, a whole number.\n"
 
 
 def test_the_command_without_an_output(graph_file: Path) -> None:

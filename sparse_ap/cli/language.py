@@ -14,6 +14,7 @@ _PHRASES = {
     "warnings.filterwarnings('ignore', category=sparse_ap.PositiveSimilarityWarning)": "--quiet",
     "convert them with sparse_ap.graphs.from_distances": "convert them: sparse-ap convert --similarity=-d",
     "preference_quantile": "quantile",
+    "affinity_propagation(..., n_clusters=...)": "sparse-ap cluster --n-clusters",
 }
 _VALUE = r"(?P<value>'[^']*'|\"[^\"]*\"|\.\.\.|-?[\w.+-]*\w)"
 # Such as: resume=True (--resume); ids='string' (--ids string); memory_limit (--memory-limit).
