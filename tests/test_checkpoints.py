@@ -230,7 +230,7 @@ def kill_at(moments: list[int], given: list[str]) -> int:
             sweep = told.recv()
             if sweep == killable.SAVING or (moment != killable.SAVING and sweep >= moment):
                 break
-        time.sleep(rng.uniform(0, 0.03))
+        time.sleep(rng.uniform(0, 0.005))
         process.kill()
         process.join()
         told.close()

@@ -84,6 +84,8 @@ class Dialect:
         return (
             self.heading and self.missing is None and self.comment == "no" and self.encoding == "utf-8"
             and (self.quoting == "minimal" or self.writer in ("R", "R.csv"))
+            # Between blanks the empty heading of an index is lost; pandas writes commas.
+            and not (self.writer == "pandas" and self.delimiter == " " and self.index)
         )  # fmt: skip
 
 
@@ -300,7 +302,8 @@ def test_tables_of_others(table: pd.DataFrame, dialect: Dialect, tmp_path: Path)
 
 
 REASONS = ("has no edges", "is a comment, or an edge", "a double quote is not closed", "is an edge or pandas' numbers",
-           "counts the lines", "no whole number from 0", "columns, but", "the similarity is")  # fmt: skip
+           "counts the lines", "no whole number from 0", "columns, but", "the similarity is",
+           "Give each column a heading")  # fmt: skip
 
 
 def expect_reason(text: str, path: Path, dialect: Dialect) -> None:

@@ -32,6 +32,8 @@ def printed_warnings(quiet: bool = False) -> Iterator[None]:
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        # Of files that Ctrl-C has left open, while Python imported from them.
+        warnings.simplefilter("ignore", ResourceWarning)
         try:
             yield
         finally:
