@@ -99,10 +99,15 @@ def test_kernels_that_are_compiled_are_in_the_promise(
 
 
 @pytest.mark.slow
-def test_the_search_takes_no_more_for_each_point_than_is_promised(path: Path) -> None:
-    """What a process needs anyway is promised generously; so the growth with the points is compared."""
-    run(Path(f"{path}-small"), "2GB", "streamed", n_perturbations=2)
-    few, many = (run(Path(name), "2GB", "streamed", n_perturbations=2) for name in (f"{path}-quarter", path))
+def test_the_search_takes_no_more_for_each_point_than_is_promised(tmp_path: Path) -> None:
+    """The constant part of the promise is generous; so the growth with the points is compared.
+
+    The blocks are small: how many copies of one are alive at the peak differs from run to run.
+    """
+    sizes = (1000, N_POINTS // 4, N_POINTS)
+    for n_points in sizes:
+        disk.write_arrays(tmp_path / f"{n_points}.zarr", made_up(n_points), (n_points, n_points), chunks=1 << 16)
+    _, few, many = (run(tmp_path / f"{n}.zarr", "2GB", "streamed", n_perturbations=2) for n in sizes)
     assert many["peak"] <= many["promised"]
     assert many["peak"] - few["peak"] <= many["promised"] - few["promised"]
 
