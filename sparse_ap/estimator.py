@@ -18,9 +18,9 @@ from sparse_ap.clustering.prediction import most_similar, warn_of_unreached
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import active_client
 from sparse_ap.graphs.distances import from_distances, similarities_between
-from sparse_ap.graphs.exact_search import nearest_of
 from sparse_ap.graphs.knn import knn_graph
 from sparse_ap.graphs.metrics import checked_metric, checked_points
+from sparse_ap.graphs.neighbours.search import nearest_of
 from sparse_ap.storage.masks import array_of, filled, is_masked
 
 __all__ = ["AffinityPropagation"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,25 +11,39 @@ from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.arguments import is_positive_integer, require, seed_of, usable_threads
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.approximate_search import approximate, require_index
 from sparse_ap.graphs.distances import Similarity, similarity_function
-from sparse_ap.graphs.exact_search import MINKOWSKI, all_pairs, by_tree
-from sparse_ap.graphs.metrics import Neighbours, checked_metric, checked_points
+from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.graphs.neighbour_lists import from_knn
+from sparse_ap.graphs.neighbours.recall import Recall
+from sparse_ap.graphs.neighbours.search import nearest_neighbours, search_for
 from sparse_ap.kernels.block import FloatArray
 
-__all__ = ["knn_graph", "search_for"]
-
-# Most features for a k-d tree, and most points for all pairs; docs/design/0007-knn-search.md has the
-# measurements.
-_TREE_FEATURES = 8
-_EXACT_POINTS = 10_000
+__all__ = ["KNNGraph", "knn_graph"]
 
 _OTHERWISE = (
     "Divide the points by one number; or give distances of float64, as neighbour lists, to "
     "sparse_ap.graphs.from_knn."
 )
+
+
+class KNNGraph(scipy.sparse.csr_array):  # type: ignore[misc]
+    """The graph from each point to its nearest neighbours, and how good it is.
+
+    It is a csr_array; what scipy computes from it is none of these, but a plain one.
+
+    Attributes
+    ----------
+    recall : Recall
+        The share of true neighbours among those found, ``value``, with the ``half_width`` of its 95 %
+        confidence interval, estimated on ``n_rows`` points; 1 for an exact search.
+    missing_at_most : ndarray of float32, shape (n_points,), or None
+        The largest similarity that an edge which is not in the graph can have, for each row; minus infinity
+        for a full row. None after an approximate search.
+    """
+
+    recall: Recall
+    missing_at_most: NDArray[np.float32] | None
 
 
 def knn_graph(
@@ -37,51 +52,59 @@ def knn_graph(
     *,
     metric: str = "euclidean",
     similarity: Similarity | None = None,
+    recall: float = 0.95,
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | np.random.Generator | None = 0,
     verbose: bool = False,
-) -> scipy.sparse.csr_array:
+) -> KNNGraph:
     """Build the directed graph from each point to its nearest neighbours.
 
-    The search is exact for up to 10,000 points, and by a k-d tree for up to 8 features (except "cosine",
-    "correlation" and "tanimoto"). Otherwise it is approximate (not available for "manhattan" and
-    "chebyshev"). The approximate search and "tanimoto" need usearch: ``pip install 'sparse-ap[knn]'``.
+    The search is exact for up to 10,000 points, by a k-d tree for up to 8 features ("euclidean", "manhattan",
+    "chebyshev"), and with ``recall=1``. Otherwise it is approximate: points are cut into cells by k-means,
+    each is compared with the points of the cells nearest to it, and then with its neighbours' neighbours
+    [1]_, until an estimate of the recall reaches ``recall`` (docs/design/0017-cells.md). The graph is the
+    same, to the bit, for any number of threads and on any processor.
 
     Parameters
     ----------
     X : array-like, shape (n_points, n_features)
-        The points, finite real numbers. For "tanimoto", bits: bool, or uint8 from
+        The points, finite real numbers. For "tanimoto" and "hamming", bits: bool, or uint8 from
         ``numpy.packbits(X, axis=1)``.
     n_neighbors : int
         Number of neighbours of each point, not counting itself: from 1 to n_points - 1.
-    metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto"}
+    metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming"}
         The distance. "cosine" and "correlation" are 1 minus the cosine or correlation, from 0 to 2; a row
         without direction (all zeros or, for "correlation", all equal) has distance 1 from every other row.
-        "tanimoto" is 1 minus the share of common bits; 0 between two rows without bits.
+        "tanimoto" is 1 minus the share of common bits; 0 between two rows without bits. "hamming" is the
+        share of bits that differ. "manhattan" and "chebyshev" have no approximate search.
     similarity : {"-d", "-d**2", "1-d"} or callable, optional
         Conversion of a distance to a similarity; None: "-d**2" for "euclidean", "-d" for the others. A
         callable receives all distances, in float64.
+    recall : float
+        The share of the nearest neighbours that an approximate search must find, above 0 and at most 1; 1
+        for an exact search. More takes longer. The share that was found is the result's ``recall``.
     n_jobs : int, optional
-        Number of threads; None or -1: one per processor, and never more. The graph does not depend on it.
-        scikit-learn's search, for up to 10,000 points with many features, always uses one thread, since its
-        choice among equally near points depends on the number.
+        Number of threads; None or -1: one per processor, and never more.
     random_state : int, RandomState, Generator or None
-        Seed of the approximate search: the order in which points enter its index.
+        Seed of the approximate search: of the cells and of the sample on which the recall is estimated.
     verbose : bool
         Whether to show the progress of the approximate search, if standard error is a terminal.
 
     Returns
     -------
-    csr_array of float32, shape (n_points, n_points)
-        Rows of ``n_neighbors`` edges, nearest first; the approximate search may find fewer.
+    KNNGraph of float32, shape (n_points, n_points)
+        A csr_array of rows of ``n_neighbors`` edges, nearest first, with ``recall`` and ``missing_at_most``.
 
     Raises
     ------
     InvalidInputError
-        ``X`` is invalid, ``n_neighbors`` is out of range, a name is unknown, the approximate search lacks
-        the metric, or the distances leave the range of float32.
-    MissingDependencyError
-        The search needs usearch, which is not installed.
+        ``X`` is invalid, a number is out of range, a name is unknown, the approximate search lacks the
+        metric, or the distances leave the range of float32.
+
+    References
+    ----------
+    .. [1] W. Dong, C. Moses, K. Li. Efficient k-nearest neighbor graph construction for generic similarity
+       measures. WWW 2011. (Neighbours' neighbours.)
 
     Examples
     --------
@@ -95,18 +118,40 @@ def knn_graph(
     n, right = len(points), is_positive_integer(n_neighbors) and n_neighbors < len(points)
     needed = f"a whole number from 1 to {n - 1} for {n} points: a point is not its own neighbour"
     require("n_neighbors", n_neighbors, right, needed)
+    require("recall", recall, isinstance(recall, Real) and 0 < recall <= 1, "a number above 0, and at most 1")
     chosen = _default_similarity(metric) if similarity is None else similarity
     similarity_function(chosen)
     n_threads, seed = usable_threads(n_jobs), seed_of(random_state)
-    search = search_for(points, metric)
-    if search == "k-d tree":
-        found = by_tree(points, n_neighbors, metric, n_threads)
-    elif search == "all pairs":
-        found = all_pairs(points, n_neighbors, metric, n_threads)
-    else:
-        require_index(metric)
-        found = approximate(points, n_neighbors, metric, n_threads, seed, verbose=verbose)
-    return _graph_of(found, chosen)
+    if search_for(points, n_neighbors, metric, recall) == "cells":
+        _require_cells(metric)
+    lists, reached = nearest_neighbours(
+        points, n_neighbors, metric, recall=recall, seed=seed, n_threads=n_threads, verbose=verbose
+    )
+    graph = KNNGraph(_graph_of(lists.numbers, -lists.scores, chosen))
+    graph.recall, graph.missing_at_most = reached, _missing_at_most(graph, n_neighbors, reached)
+    return graph
+
+
+def _require_cells(metric: str) -> None:
+    """Refuse a metric by which points cannot be cut into cells."""
+    if metric not in ("manhattan", "chebyshev"):
+        return
+    raise InvalidInputError(
+        f"metric={metric!r} was given for more than 10,000 points of more than 8 features, among which "
+        "neighbours are searched approximately, by 'euclidean', 'cosine', 'correlation', 'tanimoto' and "
+        "'hamming' only. Pass recall=1 to compare all pairs; or build neighbour lists with a library that has "
+        "it, such as pynndescent, and give them to sparse_ap.graphs.from_knn."
+    )
+
+
+def _missing_at_most(graph: Any, n_neighbors: int, recall: Recall) -> NDArray[np.float32] | None:
+    """Return the similarity of each row's last neighbour, if the lists are exact."""
+    n = graph.shape[0]
+    if recall.value < 1 or recall.n_rows:
+        return None
+    if n_neighbors == n - 1:
+        return np.full(n, -np.inf, np.float32)
+    return np.asarray(graph.data.reshape(n, n_neighbors).min(axis=1))
 
 
 def _default_similarity(metric: str) -> str:
@@ -114,20 +159,14 @@ def _default_similarity(metric: str) -> str:
     return "-d**2" if metric == "euclidean" else "-d"
 
 
-def search_for(points: NDArray[Any], metric: str) -> str:
-    """Return the name of the search for these points."""
-    n, n_features = points.shape
-    if metric in MINKOWSKI and n_features <= _TREE_FEATURES:
-        return "k-d tree"
-    return "all pairs" if n <= _EXACT_POINTS else "approximate"
-
-
-def _graph_of(found: Neighbours, similarity: Similarity) -> scipy.sparse.csr_array:
+def _graph_of(
+    indices: NDArray[np.int32], distances: NDArray[np.float64], similarity: Similarity
+) -> scipy.sparse.csr_array:
     """Return the graph of neighbour lists, with similarities of float32."""
     if not callable(similarity) and similarity != "1-d":
-        return from_knn(found.indices, _as_float32(found.distances), similarity=similarity)
+        return from_knn(indices, _as_float32(distances), similarity=similarity)
     # Other functions can map distances that are equal in float32 to different similarities.
-    graph = from_knn(found.indices, found.distances.astype(np.float64, copy=False), similarity=similarity)
+    graph = from_knn(indices, distances, similarity=similarity)
     graph.data = Narrowing(np.dtype(np.float32), _OTHERWISE)(graph.data)
     return graph
 

@@ -1,0 +1,1 @@
+"""The search for nearest neighbours, the same to the bit on any threads and any processor."""

@@ -1,0 +1,111 @@
+"""Cells: the points around each centre of k-means."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.graphs.neighbours.points import Points
+from sparse_ap.kernels.compilation import kernel
+
+__all__ = ["Cells", "number_of_cells"]
+
+# Centres are about as many as the points of six cells; the points of a sample from which they are found; the
+# rounds of k-means (docs/design/0017-cells.md).
+_CELLS_PER_ROOT = 6
+_LEAST_POINTS_A_CELL = 32
+_SAMPLED_POINTS_A_CELL = 32
+_ROUNDS = 2
+# Queries at a time: their scores stay in a processor's cache.
+_QUERIES = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Points, sorted by the cell they are in; each is in the cell of its nearest centre.
+
+    Attributes
+    ----------
+    centres : Points
+    points : Points
+        Sorted by cell; the points of a cell by their original number.
+    order : ndarray of int64, shape (n,)
+        Original number of each point.
+    starts : ndarray of int64, shape (n_cells + 1,)
+        Cell c holds the points starts[c]:starts[c + 1].
+    """
+
+    centres: Points
+    points: Points
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, points: Points, n_cells: int, generator: np.random.Generator, pool: ThreadPoolExecutor
+    ) -> Cells:
+        """Cut the points into cells."""
+        centres = _along_a_line(_k_means(points, n_cells, generator, pool), generator, pool)
+        labels = _labels(points, centres, pool)
+        order = np.argsort(labels, kind="stable")
+        counts = np.bincount(labels, minlength=centres.n)
+        return cls(centres, points.taken(order), order, np.concatenate([[0], np.cumsum(counts)]))
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells; some may be empty."""
+        return self.centres.n
+
+    def places(self) -> NDArray[np.int64]:
+        """Return the place of each point, by its original number, in the order of the cells."""
+        places = np.empty(len(self.order), np.int64)
+        places[self.order] = np.arange(len(self.order))
+        return places
+
+
+def number_of_cells(n_points: int) -> int:
+    """Return the number of cells for so many points."""
+    return max(1, min(int(_CELLS_PER_ROOT * n_points**0.5), n_points // _LEAST_POINTS_A_CELL))
+
+
+def _k_means(
+    points: Points, n_cells: int, generator: np.random.Generator, pool: ThreadPoolExecutor
+) -> Points:
+    """Return centres, found by k-means on a sample."""
+    n_sampled = min(points.n, _SAMPLED_POINTS_A_CELL * n_cells)
+    sample = points.taken(np.sort(generator.choice(points.n, n_sampled, replace=False)))
+    centres = sample.taken(np.sort(generator.choice(n_sampled, n_cells, replace=False)))
+    for _ in range(_ROUNDS):
+        centres = sample.centres(_labels(sample, centres, pool), centres)
+    return centres
+
+
+def _along_a_line(centres: Points, generator: np.random.Generator, pool: ThreadPoolExecutor) -> Points:
+    """Give centres near each other nearby numbers, so that points that probe the same cells are together."""
+    few = centres.taken(np.sort(generator.choice(centres.n, max(1, int(centres.n**0.5)), replace=False)))
+    return centres.taken(np.argsort(_labels(centres, few, pool), kind="stable"))
+
+
+def _labels(points: Points, centres: Points, pool: ThreadPoolExecutor) -> NDArray[np.int32]:
+    """Return the nearest centre of each point."""
+    columns, labels = centres.columns(0, centres.n), np.empty(points.n, np.int32)
+
+    def label(start: int) -> None:
+        queries = np.arange(start, min(points.n, start + _QUERIES))
+        _first_best(points.scores(queries, columns), labels[start : start + _QUERIES])
+
+    for _ in pool.map(label, range(0, points.n, _QUERIES)):
+        pass
+    return labels
+
+
+@kernel
+def _first_best(block, labels):  # type: ignore[no-untyped-def]
+    for a in range(labels.size):
+        best = 0
+        for c in range(1, block.shape[1]):
+            if block[a, c] > block[a, best]:
+                best = c
+        labels[a] = best

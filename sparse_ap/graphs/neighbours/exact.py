@@ -1,0 +1,113 @@
+"""Exact nearest neighbours: products of whole numbers and a proof, or the distances of all pairs."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.graphs.neighbours.lists import CandidateLists
+from sparse_ap.graphs.neighbours.points import Points
+from sparse_ap.graphs.neighbours.space import Space
+from sparse_ap.graphs.neighbours.vectors import WIDE
+
+__all__ = ["exact_neighbours", "ranked"]
+
+# Candidates beyond those wanted: distances of float64 decide between them.
+_EXTRA = 8
+# Points that are laid out at a time, and the size of a block of scores.
+_SLAB, _QUERIES, _POINTS = 16_384, 256, 1024
+# Queries whose candidates are ranked at a time, and pairs compared at a time if all are.
+_RANKED, _PAIRS = 1024, 1 << 20
+
+
+def exact_neighbours(
+    queries: Space, points: Space, k: int, itself: NDArray[np.int64], pool: ThreadPoolExecutor
+) -> CandidateLists:
+    """Return the k nearest points of each query, equally near ones by number.
+
+    Parameters
+    ----------
+    queries, points : Space
+        Laid out alike.
+    k : int
+        At most the number of points.
+    itself : ndarray of int64, shape (n_queries,)
+        The point that each query is, which is not its own neighbour; -1 for none.
+    pool : ThreadPoolExecutor
+
+    Returns
+    -------
+    CandidateLists
+        The scores are minus the distances.
+    """
+    if queries.metric in ("manhattan", "chebyshev"):
+        return _by_all_distances(queries, points, k, itself, pool)
+    asked = queries.coded(WIDE)
+    found = _candidates(asked, points, min(points.n, k + _EXTRA), itself, pool)
+    lists = ranked(queries, points, found.numbers, k, pool)
+    complete = found.numbers[:, -1] < 0
+    proven = complete | (queries.beyond(asked, found.scores[:, -1]) > -lists.scores[:, -1])
+    unsure = np.flatnonzero(~proven)
+    again = _by_all_distances(queries.taken(unsure), points, k, itself[unsure], pool)
+    lists.scores[unsure], lists.numbers[unsure] = again.scores, again.numbers
+    return lists
+
+
+def ranked(
+    queries: Space, points: Space, numbers: NDArray[np.int32], k: int, pool: ThreadPoolExecutor
+) -> CandidateLists:
+    """Return the k nearest of each query's candidates, shape (n_queries, m); -1 stands for none."""
+    lists = CandidateLists.empty(queries.n, k, np.float64)
+
+    def rank(first: int) -> None:
+        rows = numbers[first : first + _RANKED]
+        there = rows >= 0
+        indptr = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
+        values = -queries.distances(points, first, rows[there], indptr)
+        lists.offer_listed(values, rows[there], indptr, first)
+
+    for _ in pool.map(rank, range(0, queries.n, _RANKED)):
+        pass
+    return lists
+
+
+def _candidates(
+    queries: Points, points: Space, length: int, itself: NDArray[np.int64], pool: ThreadPoolExecutor
+) -> CandidateLists:
+    """Return the points of the highest scores for each query, among all points."""
+    lists = CandidateLists.empty(queries.n, length, queries.score_type)
+    for start in range(0, points.n, _SLAB):
+        slab = points.taken(slice(start, start + _SLAB)).coded(WIDE)
+        blocks = {
+            first: slab.columns(first, min(slab.n, first + _POINTS)) for first in range(0, slab.n, _POINTS)
+        }
+
+        def compare(lo: int, start: int = start, blocks: dict[int, object] = blocks) -> None:
+            rows = np.arange(lo, min(queries.n, lo + _QUERIES))
+            for first, columns in blocks.items():
+                lists.offer(queries.scores(rows, columns), start + first, rows, itself[rows])
+
+        for _ in pool.map(compare, range(0, queries.n, _QUERIES)):
+            pass
+    return lists
+
+
+def _by_all_distances(
+    queries: Space, points: Space, k: int, itself: NDArray[np.int64], pool: ThreadPoolExecutor
+) -> CandidateLists:
+    """Return the k nearest points of each query, by the distances of all pairs."""
+    lists, everybody = CandidateLists.empty(queries.n, k, np.float64), np.arange(points.n, dtype=np.int32)
+    at_a_time = max(1, _PAIRS // points.n)
+
+    def compare(first: int) -> None:
+        rows = everybody != itself[first : first + at_a_time, None]
+        candidates = np.broadcast_to(everybody, rows.shape)[rows]
+        indptr = np.concatenate([[0], np.cumsum(rows.sum(axis=1))])
+        values = -queries.distances(points, first, candidates, indptr)
+        lists.offer_listed(values, candidates, indptr, first)
+
+    for _ in pool.map(compare, range(0, queries.n, at_a_time)):
+        pass
+    return lists

@@ -1,0 +1,119 @@
+"""Lists of the best candidates of each query, and the kernels that fill them.
+
+A list is sorted by falling score, equal scores by rising number. The best of a set under a total order do not
+depend on the order in which the set is read; so lists do not depend on blocks or threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.kernels.compilation import helper, kernel
+
+__all__ = ["GROUP", "CandidateLists", "put"]
+
+#: Scores that are compared with a threshold at a time; few such groups hold one that passes. Blocks of scores
+#: are as wide as a multiple of it.
+GROUP = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CandidateLists:
+    """The best candidates of each query so far.
+
+    Attributes
+    ----------
+    scores : ndarray of float, shape (n_queries, length)
+        Falling; minus infinity where no candidate is known.
+    numbers : ndarray of int32, shape (n_queries, length)
+        Points; -1 where no candidate is known.
+    worst : ndarray of float, shape (n_queries,)
+        Score below which a candidate is passed over.
+    """
+
+    scores: NDArray[Any]
+    numbers: NDArray[np.int32]
+    worst: NDArray[Any]
+
+    @classmethod
+    def empty(cls, n_queries: int, length: int, dtype: Any) -> CandidateLists:
+        """Return lists without candidates, for scores of ``dtype``."""
+        scores = np.full((n_queries, length), -np.inf, dtype)
+        return cls(scores, np.full((n_queries, length), -1, np.int32), np.full(n_queries, -np.inf, dtype))
+
+    def copy(self) -> CandidateLists:
+        """Return a copy."""
+        return CandidateLists(self.scores.copy(), self.numbers.copy(), self.worst.copy())
+
+    def offer(self, block: NDArray[Any], first: int, lists: NDArray[Any], itself: NDArray[Any]) -> None:
+        """Offer the points first, first + 1, ... to some lists.
+
+        Parameters
+        ----------
+        block : ndarray, shape (m, width)
+            Scores; minus infinity in columns without a point. The width is a multiple of `GROUP`.
+        first : int
+            Number of the first column's point.
+        lists : ndarray of int64, shape (m,)
+            The list to which each row is offered.
+        itself : ndarray of int64, shape (m,)
+            The point that is passed over in each row; -1 for none.
+        """
+        _offer_block(block, first, lists, itself, self.worst, self.scores, self.numbers)
+
+    def offer_listed(
+        self, values: NDArray[Any], candidates: NDArray[np.int32], indptr: NDArray[np.int64], first: int
+    ) -> None:
+        """Offer the candidates ``indptr[r]:indptr[r + 1]`` to list ``first + r``; none is in it yet."""
+        _offer_listed(values, candidates, indptr, first, self.worst, self.scores, self.numbers)
+
+
+@helper
+def put(score, number, scores, numbers, r):  # type: ignore[no-untyped-def]
+    """Put a candidate into list r, if it is better than the last entry and not in the list."""
+    last = scores.shape[1] - 1
+    place = last + 1
+    while place > 0 and (
+        scores[r, place - 1] < score or (scores[r, place - 1] == score and numbers[r, place - 1] > number)
+    ):
+        place -= 1
+    if place > last or (place > 0 and numbers[r, place - 1] == number):
+        return
+    for p in range(last, place, -1):
+        scores[r, p] = scores[r, p - 1]
+        numbers[r, p] = numbers[r, p - 1]
+    scores[r, place] = score
+    numbers[r, place] = number
+
+
+@kernel
+def _offer_block(block, first, lists, itself, worst, scores, numbers):  # type: ignore[no-untyped-def]
+    last = scores.shape[1] - 1
+    for a in range(lists.size):
+        r, own, t = lists[a], itself[a] - first, worst[lists[a]]
+        for c in range(0, block.shape[1], GROUP):
+            passing = 0
+            for u in range(GROUP):
+                passing += block[a, c + u] >= t
+            if passing:
+                for u in range(c, c + GROUP):
+                    # Minus infinity stands in columns without a point.
+                    if block[a, u] >= t and u != own and block[a, u] > -np.inf:
+                        put(block[a, u], first + u, scores, numbers, r)
+                        t = max(t, scores[r, last])
+        worst[r] = t
+
+
+@kernel
+def _offer_listed(values, candidates, indptr, first, worst, scores, numbers):  # type: ignore[no-untyped-def]
+    last = scores.shape[1] - 1
+    for r in range(indptr.size - 1):
+        row = first + r
+        for e in range(indptr[r], indptr[r + 1]):
+            if values[e] >= worst[row]:
+                put(values[e], candidates[e], scores, numbers, row)
+                worst[row] = max(worst[row], scores[row, last])

@@ -1,0 +1,73 @@
+"""The protocol of points that are searched: scores by whole numbers, the same on every processor."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.graphs.neighbours.lists import GROUP
+
+__all__ = ["Points", "padded"]
+
+
+class Points(Protocol):
+    """Points in a form in which they are compared; a higher score means nearer.
+
+    Attributes
+    ----------
+    n : int
+        Number of points.
+    score_type : dtype
+        Of the scores, which are exact.
+    """
+
+    @property
+    def n(self) -> int:
+        """Number of points."""
+        ...
+
+    @property
+    def score_type(self) -> np.dtype[Any]:
+        """Type of the scores."""
+        ...
+
+    def taken(self, rows: NDArray[np.int64]) -> Self:
+        """Return some of the points, in this order."""
+        ...
+
+    def columns(self, start: int, stop: int) -> Any:
+        """Return the points start:stop in the form in which `scores` takes them."""
+        ...
+
+    def scores(self, queries: NDArray[np.int64], columns: Any) -> NDArray[Any]:
+        """Return the scores of points of another table for some points of this one.
+
+        Parameters
+        ----------
+        queries : ndarray of int64, shape (m,)
+        columns : object
+            From `columns`, perhaps of another table of the same kind.
+
+        Returns
+        -------
+        ndarray of score_type, shape (m, padded(stop - start))
+            The last columns, without a point, are minus infinity.
+        """
+        ...
+
+    def listed_scores(
+        self, start: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
+    ) -> NDArray[Any]:
+        """Return the scores of the candidates ``indptr[r]:indptr[r + 1]`` for point ``start + r``."""
+        ...
+
+    def centres(self, labels: NDArray[np.int32], before: Self) -> Self:
+        """Return the middle of the points of each label; where there are none, the centre of ``before``."""
+        ...
+
+
+def padded(width: int) -> int:
+    """Return the width of a block of scores of so many points."""
+    return -(-width // GROUP) * GROUP

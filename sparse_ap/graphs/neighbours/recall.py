@@ -1,0 +1,109 @@
+"""The recall of a search, estimated on a sample of points whose neighbours are known exactly."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.graphs.neighbours.cells import Cells
+from sparse_ap.graphs.neighbours.exact import exact_neighbours, ranked
+from sparse_ap.graphs.neighbours.lists import CandidateLists
+from sparse_ap.graphs.neighbours.space import Space
+
+__all__ = ["EXACT", "ExactSample", "Recall"]
+
+# Points whose neighbours are searched exactly: at most, at least, and as a share of all.
+_MOST, _LEAST, _SHARE = 1000, 500, 200
+_Z = 1.96
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """The share of the nearest neighbours that a search has found.
+
+    Attributes
+    ----------
+    value : float
+        From 0 to 1. A neighbour counts as found if it is as near as the last of the exact list.
+    half_width : float
+        Of the 95 % confidence interval; 0 for an exact search.
+    n_rows : int
+        Number of points whose exact neighbours were compared with those found.
+    """
+
+    value: float
+    half_width: float
+    n_rows: int
+
+    def __str__(self) -> str:
+        """The estimate, for people."""
+        if not self.n_rows:
+            return "1, exact"
+        return f"{self.value:.3f} ± {self.half_width:.3f}, estimated on {self.n_rows:,} points"
+
+    @property
+    def lower(self) -> float:
+        """Lower end of the interval."""
+        return self.value - self.half_width
+
+
+#: Of an exact search.
+EXACT = Recall(1.0, 0.0, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExactSample:
+    """Some points and their exact neighbours.
+
+    Attributes
+    ----------
+    space : Space
+        All points.
+    rows : ndarray of int64, shape (n_rows,)
+    lists : CandidateLists
+        Of k neighbours.
+    """
+
+    space: Space
+    rows: NDArray[np.int64]
+    lists: CandidateLists
+
+    @classmethod
+    def of(
+        cls, space: Space, k: int, generator: np.random.Generator, pool: ThreadPoolExecutor
+    ) -> ExactSample:
+        """Draw a sample and search its neighbours."""
+        n_rows = min(space.n, max(_LEAST, min(_MOST, space.n // _SHARE)))
+        rows = np.sort(generator.choice(space.n, n_rows, replace=False))
+        return cls(space, rows, exact_neighbours(space.taken(rows), space, k, rows, pool))
+
+    @property
+    def k(self) -> int:
+        """Number of neighbours."""
+        return int(self.lists.numbers.shape[1])
+
+    def recall(self, numbers: NDArray[np.int32], pool: ThreadPoolExecutor) -> Recall:
+        """Estimate the recall of lists from the candidates of the sampled rows, shape (n_rows, m)."""
+        found = ranked(self.space.taken(self.rows), self.space, numbers, self.k, pool)
+        shares = (found.scores >= self.lists.scores[:, -1:]).mean(axis=1)
+        half_width = _Z * float(shares.std()) / len(shares) ** 0.5
+        return Recall(float(shares.mean()), half_width, len(shares))
+
+    def curve(self, cells: Cells) -> NDArray[np.float64]:
+        """Return the share of exact neighbours in the p nearest cells of each point, for p = 1, 2, ..."""
+        places = cells.places()
+        ranks = _ranks(cells, places[self.rows])
+        homes = np.searchsorted(cells.starts, places[self.lists.numbers], side="right") - 1
+        probed = np.take_along_axis(ranks, homes, axis=1)
+        return np.cumsum(np.bincount(probed.ravel(), minlength=cells.n_cells)) / probed.size
+
+
+def _ranks(cells: Cells, queries: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the place of every cell in the order of nearness to each query, shape (m, n_cells)."""
+    scores = cells.points.scores(queries, cells.centres.columns(0, cells.n_cells))[:, : cells.n_cells]
+    order = np.argsort(-scores, axis=1, kind="stable")
+    return np.argsort(order, axis=1, kind="stable")

@@ -1,0 +1,210 @@
+"""The search for nearest neighbours, against all distances; and the same bits on every processor."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from sparse_ap.graphs import knn_graph
+from sparse_ap.graphs.neighbours.search import nearest_of
+from sparse_ap.graphs.neighbours.vectors import NARROW, WIDE, Vectors
+
+RNG = np.random.default_rng(3)
+UNEQUAL = {("tied", "cos"), ("tied", "cor")}
+
+
+def distance(a: Any, b: Any, metric: str) -> float:
+    """Return a distance as the textbook has it."""
+    if metric == "correlation":
+        a, b, metric = a - a.mean(), b - b.mean(), "cosine"
+    if metric == "cosine":
+        lengths = np.sqrt((a @ a) * (b @ b))
+        return 1 - a @ b / lengths if lengths > 1e-12 else 1.0
+    if metric == "tanimoto":
+        return 1 - (a & b).sum() / (a | b).sum() if (a | b).any() else 0.0
+    if metric == "hamming":
+        return float((a != b).mean())
+    difference = np.abs(a.astype(float) - b)
+    return {"euclidean": float(np.sqrt((difference**2).sum())), "manhattan": difference.sum()}.get(
+        metric, difference.max()
+    )
+
+
+def all_distances(X: Any, metric: str) -> Any:
+    return np.array([[distance(a, b, metric) for b in X] for a in X])
+
+
+@pytest.mark.parametrize(
+    "metric", ["euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming"]
+)
+@pytest.mark.parametrize("kind", ["normal", "tied", "equal"])
+def test_exact_lists_equal_those_of_all_distances_and_ties_go_by_number(metric: str, kind: str) -> None:
+    if metric in ("tanimoto", "hamming"):
+        X = RNG.random((60, {"normal": 300, "tied": 12, "equal": 9}[kind])) < 0.3
+        X[30:] = X[0] if kind == "equal" else X[30:]
+    else:
+        X = {"normal": RNG.normal(size=(60, 9)), "tied": RNG.integers(0, 2, (60, 9)).astype(float)}.get(
+            kind, np.repeat(RNG.normal(size=(3, 9)), 20, axis=0)
+        )
+    graph = knn_graph(X, 7, metric=metric, similarity="-d")
+    distances = np.round(all_distances(X, metric), 9)
+    np.fill_diagonal(distances, np.inf)
+    expected = np.argsort(distances, axis=1, kind="stable")[:, :7]
+    # Cosines that are equal for mathematics can differ in their last bit.
+    assert (graph.indices.reshape(60, 7) == expected).all() or (kind, metric[:3]) in UNEQUAL
+    np.testing.assert_allclose(-graph.data, distances[np.arange(60)[:, None], expected].ravel(), atol=2e-7)
+    assert str(graph.recall) == "1, exact"
+    assert (graph.missing_at_most == graph.data.reshape(60, 7)[:, -1]).all()
+
+
+def texts(n: int) -> Any:
+    """Return rows of counts of words: few words, common ones in most rows."""
+    frequencies = 1 / np.arange(1, 301)
+    topics = RNG.permuted(np.tile(frequencies, (30, 1)), axis=1) + frequencies
+    rows = topics[RNG.integers(0, 30, n)]
+    return RNG.poisson(25 * rows / rows.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def sets() -> dict[str, tuple[Any, str]]:
+    n = 11_000
+    blobs = RNG.normal(size=(40, 24))[RNG.integers(0, 40, n)] + 0.3 * RNG.normal(size=(n, 24))
+    return {
+        "blobs": (blobs, "euclidean"),
+        "far from the origin": (blobs + 1e9, "euclidean"),
+        "tiny clusters far apart": (1e6 * RNG.integers(0, 9, (n, 12)) + RNG.random((n, 12)), "euclidean"),
+        "a few far away": (np.vstack([blobs, 1e7 * RNG.normal(size=(5, 24))]), "euclidean"),
+        "no clusters": (RNG.random((n, 30)), "euclidean"),
+        "constant features": (np.hstack([blobs, np.ones((n, 40))]), "correlation"),
+        "texts": (texts(n), "cosine"),
+        "texts, some empty": (np.vstack([np.zeros((300, 300), np.float32), texts(n)]), "cosine"),
+        "half of them equal": (np.vstack([np.tile(blobs[:1], (n // 2, 1)), blobs[: n // 2 + 1]]), "euclidean"),
+        "bits": ((RNG.random((n, 500)) < 0.1) | (RNG.random((20, 500)) < 0.1)[RNG.integers(0, 20, n)], "tanimoto"),
+        "few bits": (RNG.random((n, 24)) < 0.3, "hamming"),
+    }  # fmt: skip
+
+
+SETS = sets()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_recall_asked_for_is_reached_and_the_estimate_is_true(name: str) -> None:
+    X, metric = SETS[name]
+    graph = knn_graph(X, 10, metric=metric, similarity="-d", recall=0.9)
+    assert (np.diff(graph.indptr) == 10).all()
+    assert (graph.indices != np.repeat(np.arange(len(X)), 10)).all()
+    assert all(len(set(row)) == 10 for row in graph.indices.reshape(len(X), 10)[::50])
+    exact = knn_graph(X, 10, metric=metric, similarity="-d", recall=1)
+    found = (graph.data.reshape(len(X), 10) >= exact.data.reshape(len(X), 10)[:, -1:]).mean()
+    assert found >= 0.9
+    searched = graph.recall.n_rows > 0
+    # Three times the half width is exceeded by chance in one of 10⁸ cases.
+    assert not searched or abs(found - graph.recall.value) <= 3 * graph.recall.half_width + 0.02
+    assert (graph.missing_at_most is None) == searched
+
+
+def test_a_higher_recall_is_reached_too() -> None:
+    X, metric = SETS["no clusters"]
+    low, high = (knn_graph(X, 10, metric=metric, recall=recall) for recall in (0.6, 0.99))
+    assert low.recall.value < 0.97 < 0.99 <= high.recall.value
+
+
+def test_many_neighbours_are_searched_among_all_pairs() -> None:
+    X = RNG.normal(size=(10_500, 9)).astype(np.float32)
+    graph = knn_graph(X, 300, similarity="-d")
+    assert graph.recall.value == 1
+    row = np.sort(np.sqrt(((X[7].astype(float) - X) ** 2).sum(axis=1)))[1:301]
+    np.testing.assert_allclose(-graph.data[7 * 300 : 8 * 300], row, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_features", [1, 50, 784, 5000])
+@pytest.mark.parametrize("codes", [NARROW, WIDE], ids=["narrow", "wide"])
+def test_products_are_exact(n_features: int, codes: Any) -> None:
+    """The longest vectors there can be: all the length in one coordinate, or spread over all."""
+    limit = codes.radius - int(np.sqrt(n_features)) - 1
+    spread = RNG.choice([-1, 1], (40, n_features)) * int(limit / np.sqrt(n_features))
+    one = np.zeros((40, n_features), np.int64)
+    one[np.arange(40), RNG.integers(0, n_features, 40)] = limit
+    rows = np.vstack([spread, one])
+    vectors = Vectors.of(rows.astype(codes.kept), codes)
+    block = vectors.scores(np.arange(80), vectors.columns(0, 80))
+    exact = rows.astype(object) @ rows.T.astype(object) - (rows.astype(object) ** 2).sum(axis=1) // 2
+    assert (block[:, :80].astype(object) == exact).all()
+    backwards = Vectors.of(rows[:, ::-1].astype(codes.kept), codes)
+    assert (backwards.scores(np.arange(80), backwards.columns(0, 80)) == block).all()
+    listed = vectors.listed_scores(0, np.tile(np.arange(80, dtype=np.int32), 80), np.arange(0, 6401, 80))
+    assert (listed == block[:, :80].ravel()).all()
+
+
+def test_the_nearest_of_other_points() -> None:
+    points, queries = RNG.normal(size=(300, 10)), RNG.normal(size=(500, 10))
+    queries[0], queries[1] = 1e9, points[17]
+    points[40] = points[17]
+    nearest = nearest_of(queries, points, "euclidean", 2)
+    expected = ((queries[:, None] - points) ** 2).sum(axis=2).argmin(axis=1)
+    assert (nearest == expected).all()
+    assert nearest[1] == 17
+
+
+def test_a_graph_of_neighbours_is_a_matrix_for_scipy() -> None:
+    graph = knn_graph(RNG.normal(size=(30, 3)), 29)
+    assert isinstance(graph, scipy.sparse.csr_array)
+    assert graph.missing_at_most is not None
+    assert (graph.missing_at_most == -np.inf).all()
+    assert (graph + graph.T).shape == (30, 30)
+
+
+SAME_BITS = """
+import hashlib, sys, warnings
+import numpy as np
+from sparse_ap import affinity_propagation, hierarchy
+from sparse_ap.graphs import knn_graph
+
+warnings.simplefilter("ignore")
+n_jobs = int(sys.argv[1])
+rng = np.random.default_rng(0)
+X = rng.integers(-8, 9, (60, 40))[rng.integers(0, 60, 11_000)] + rng.integers(-300, 301, (11_000, 40)) / 100
+bits = rng.random((11_000, 300)) < 0.1
+found = hashlib.sha256()
+for metric in ("euclidean", "cosine", "correlation", "tanimoto", "hamming"):
+    for n in (11_000, 2_000):
+        points = bits if metric in ("tanimoto", "hamming") else X
+        graph = knn_graph(points[:n], 10, metric=metric, n_jobs=n_jobs)
+        found.update(graph.indices.tobytes() + graph.data.tobytes() + str(graph.recall).encode())
+        print(metric, n, found.hexdigest()[:12])
+        if metric == "euclidean":
+            clustering = affinity_propagation(graph, max_iter=60, n_jobs=n_jobs)
+            tree = hierarchy(graph, n_jobs=n_jobs)
+            found.update(clustering.labels.tobytes() + repr(clustering.net_similarity).encode())
+            found.update(b"".join(tree.labels_at(level).tobytes() for level in range(tree.n_levels)))
+            print("labels and tree", found.hexdigest()[:12])
+"""
+# Features of numpy are named in one way up to numpy 2.3, in another from then on; unknown names are ignored.
+OLDER = {
+    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX2 FMA3 AVX512F AVX512_SKX AVX512_ICL",
+    "OPENBLAS_CORETYPE": "Nehalem",
+    "NUMBA_CPU_NAME": "generic",
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F",
+}
+
+
+def bits_of(tmp_path: Any, environment: dict[str, str], n_jobs: int) -> str:
+    command = [sys.executable, "-W", "ignore", "-c", SAME_BITS, str(n_jobs)]
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path)} if environment else {}
+    done = subprocess.run(
+        command, env=os.environ | environment | cache, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_points_to_tree_are_the_same_on_an_older_processor_and_any_threads(tmp_path: Any) -> None:
+    here = bits_of(tmp_path, {}, 2)
+    assert bits_of(tmp_path, {}, 1) == bits_of(tmp_path, {}, 8) == here
+    assert bits_of(tmp_path, OLDER, 2) == here
