@@ -14,7 +14,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import FloatArray
 from sparse_ap.storage.masks import is_masked
 
-__all__ = ["METRICS", "Neighbours", "PointLayout", "checked_metric", "checked_points"]
+__all__ = ["METRICS", "Neighbours", "PointLayout", "checked_metric", "checked_points", "require_no_mask"]
 
 METRICS = ("euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto")
 
@@ -57,12 +57,17 @@ def checked_points(X: ArrayLike, metric: str) -> NDArray[Any]:
     return _bits(points) if metric == "tanimoto" else _floats(points)
 
 
-def _table(X: ArrayLike) -> NDArray[Any]:
+def require_no_mask(X: Any) -> None:
+    """Refuse masked coordinates."""
     if is_masked(X):
         raise InvalidInputError(
             "X is a masked array, whose mask would be lost; finite coordinates are needed. Drop these rows, "
             "or fill them in: X.filled(value)."
         )
+
+
+def _table(X: ArrayLike) -> NDArray[Any]:
+    require_no_mask(X)
     try:
         points = np.asarray(X)
         # Data frames with columns of different dtypes become arrays of objects.
