@@ -313,6 +313,8 @@ def test_sparse_features_that_are_refused() -> None:
         AffinityPropagation(metric="chebyshev").fit(given)
     with pytest.raises(ValueError, match="Input X contains NaN"):
         AffinityPropagation().fit(given * np.nan)
+    with pytest.raises(InvalidInputError, match=r"^X reaches 9\.\d*e\+299, whose square float64 cannot hold"):
+        AffinityPropagation().fit(given * 1e300)
     given.data = np.ma.masked_array(given.data, given.data < 0.5)
     with pytest.raises(InvalidInputError, match="X is a masked array, whose mask would be lost"):
         AffinityPropagation().fit(given)

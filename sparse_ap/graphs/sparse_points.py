@@ -24,6 +24,8 @@ from sparse_ap.storage.validation import as_float, require_ids, require_structur
 
 __all__ = ["checked_rows", "nearest_of_rows", "neighbours_of_rows"]
 
+# Squares of larger features, and their sums, would leave the range of float64.
+_LARGEST = 1e150
 _METRICS = ("euclidean", "manhattan", "cosine")
 
 
@@ -53,6 +55,11 @@ def checked_rows(X: Any, metric: str) -> Any:
         data = as_float(rows.data)
     except InvalidInputError as error:
         raise InvalidInputError(f"X cannot be read as sparse rows of features: {error}") from error
+    largest = float(np.abs(data).max(initial=0))
+    if _LARGEST < largest < np.inf:
+        raise InvalidInputError(
+            f"X reaches {largest:g}, whose square float64 cannot hold. Divide the features by one number."
+        )
     # Made anew, since scipy remembers of a matrix how its entries once were.
     rows = scipy.sparse.csr_array((data, rows.indices, rows.indptr), rows.shape)
     if rows.has_canonical_format:
