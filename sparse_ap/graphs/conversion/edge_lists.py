@@ -118,7 +118,9 @@ def _of_names(database: Database, n_edges: int) -> RowBlocks:
     # One join at a time, and the sort by itself: together they need more memory than a small limit leaves.
     database.run(
         "CREATE TABLE half AS SELECT number AS r, b, s FROM raw JOIN names ON name = a WHERE a <> b; "
-        "DROP TABLE raw; CREATE TABLE numbered AS SELECT r, number AS c, s FROM half JOIN names ON name = b; DROP TABLE half"
+        "DROP TABLE raw; "
+        "CREATE TABLE numbered AS SELECT r, number AS c, s FROM half JOIN names ON name = b; "
+        "DROP TABLE half"
     )
     edges = database.arrays("SELECT r, c, s FROM numbered ORDER BY r")
     names = (batch[0] for batch in database.arrays("SELECT name FROM names ORDER BY number"))
