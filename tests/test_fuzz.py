@@ -248,12 +248,12 @@ def test_wrong_points_and_options_of_their_graph(name: str, value: Any) -> None:
 
 PARAMETERS = {
     "affinity": ["nearest_neighbors", "euclidean", "precomputed", "precomputed_nearest_neighbors"],
-    "n_neighbors": [1, 2, 15, np.int64(3)],
+    "n_neighbors": [1, 2, 15, np.int64(3), None],
     "similarity": ["-d**2", "-d", "1-d"],
 }
 WRONG_PARAMETERS = {
     "affinity": ["cosine", None, 1, [], np.array(["euclidean"] * 2)],
-    "n_neighbors": [0, -1, 2.5, "3", None, [1]],
+    "n_neighbors": [0, -1, 2.5, "3", [1]],
     "similarity": ["cosine", [], 3],
 }
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from sparse_ap.arguments import require_count
+from sparse_ap.arguments import is_positive_integer, require_count
 from sparse_ap.clustering.continuation import (
     Continuation,
     Solution,
@@ -31,7 +31,7 @@ from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.propagation.settings import Options
 
-__all__ = ["Trial", "next_cost", "options_for", "with_n_clusters"]
+__all__ = ["Trial", "neighbours_for", "next_cost", "options_for", "with_n_clusters"]
 
 # First short runs until the number is within 10 %, then whole runs until it is within 3 %; at most so many of
 # each. The few clusters still missing or too many are opened or closed at the end (`exact_k`).
@@ -39,6 +39,20 @@ _SHORT_RUNS, _ABOUT = 10, 0.1
 _WHOLE_RUNS, _NEARLY = 3, 0.03
 # If twice the cost has not lowered the number by this factor, still higher costs will hardly lower it.
 _FLAT = 1.1
+# Neighbours of each point where nothing else is asked for; most edges where large clusters need more.
+_NEIGHBOURS, _MOST_EDGES = 15, 10_000_000
+
+
+def neighbours_for(n_points: int, n_clusters: int | None) -> int:
+    """Return how many neighbours of each point make a graph that can be so many clusters.
+
+    A cluster holds points that have its exemplar among their neighbours: twice the mean size of a cluster,
+    where that is more than usual and the graph does not get too large. (What is no number is refused later.)
+    """
+    if not is_positive_integer(n_clusters):
+        return _NEIGHBOURS
+    assert n_clusters is not None
+    return max(_NEIGHBOURS, min(-(-2 * n_points // n_clusters), _MOST_EDGES // n_points))
 
 
 def options_for(n_clusters: object, options: Options) -> Options:

@@ -12,7 +12,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.neighbours.bits import BIT_METRICS
 from sparse_ap.storage.masks import is_masked
 
-__all__ = ["METRICS", "checked_metric", "checked_points"]
+__all__ = ["METRICS", "checked_metric", "checked_points", "require_no_mask"]
 
 METRICS = ("euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming")
 
@@ -55,12 +55,17 @@ def checked_points(X: ArrayLike, metric: str) -> NDArray[Any]:
     return _bits(points, metric) if metric in BIT_METRICS else _floats(points)
 
 
-def _table(X: ArrayLike) -> NDArray[Any]:
+def require_no_mask(X: Any) -> None:
+    """Refuse masked coordinates."""
     if is_masked(X):
         raise InvalidInputError(
             "X is a masked array, whose mask would be lost; finite coordinates are needed. Drop these rows, "
             "or fill them in: X.filled(value)."
         )
+
+
+def _table(X: ArrayLike) -> NDArray[Any]:
+    require_no_mask(X)
     try:
         points = np.asarray(X)
         # Data frames with columns of different dtypes become arrays of objects.

@@ -115,9 +115,13 @@ def _of_names(database: Database, n_edges: int) -> RowBlocks:
         "FROM (SELECT a AS name FROM raw UNION SELECT b FROM raw)"
     )
     n_points = database.run("SELECT count(*) FROM names")[0][0]
-    edges = database.arrays(
-        "SELECT x.number AS r, y.number, s FROM raw JOIN names x ON x.name = a JOIN names y ON y.name = b "
-        "WHERE a <> b ORDER BY r"
+    # One join at a time, and the sort by itself: together they need more memory than a small limit leaves.
+    database.run(
+        "CREATE TABLE half AS SELECT number AS r, b, s FROM raw JOIN names ON name = a WHERE a <> b; "
+        "DROP TABLE raw; "
+        "CREATE TABLE numbered AS SELECT r, number AS c, s FROM half JOIN names ON name = b; "
+        "DROP TABLE half"
     )
+    edges = database.arrays("SELECT r, c, s FROM numbered ORDER BY r")
     names = (batch[0] for batch in database.arrays("SELECT name FROM names ORDER BY number"))
     return RowBlocks(n_points, rows_of(edges, n_points), n_edges, ids=names)

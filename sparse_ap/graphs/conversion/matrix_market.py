@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,15 @@ import scipy.io
 import scipy.sparse
 
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.conversion.matrix_market_lines import FIELDS, are_right
 from sparse_ap.graphs.conversion.text_file import BLOCK, blocks_of
 
 __all__ = ["read_matrix_market"]
 
-# Where Fortran writes its exponent of double precision, D.
-_FORTRAN = re.compile(rb"(?<=[0-9.])[dD](?=[+-]?[0-9])")
-# A sign before a positive number is right, though scipy refuses it.
-_PLUS = re.compile(rb"(?<=[ \t])\+(?=[0-9.])")
-_NUMBER = rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:inf|infinity|nan))"
-# A comment, an empty line, or two numbers and perhaps a third: sizes, or an entry.
-_LINE = re.compile(
-    rb"(?:%.*|[ \t]*|[ \t]*[0-9]+[ \t]+[0-9]+(?:[ \t]+NUMBER)?[ \t]*)\n".replace(b"NUMBER", _NUMBER)
-)
-_LINES = re.compile(rb"(?:" + _LINE.pattern + rb")*")
-
-# Of lines with these bytes alone, simple searches find nearly all that are right, ten times as fast.
-_OF_NUMBERS = b"0123456789.eE+- \n"
-# A point that is not in the last number, or not the only one; an exponent without digits, or before a blank.
-_ODD = tuple(map(re.compile, (rb"\.[0-9eE+-]*[. ]", rb"e(?![+-]?[0-9]+\n)", rb"E(?![+-]?[0-9]+\n)")))
-_SIGNS = (b" -", b"e-", b"E-", b"e+", b"E+")
+# The first line, comments and empty lines, and a line of sizes.
+_HEAD = re.compile(rb"[^\n]*\n(?:[ \t]*\n|%[^\n]*\n)*[ \t]*[^ \t%\n][^\n]*\n")
+# Fortran writes the exponent of double precision as D.
+_EXPONENTS = bytes.maketrans(b"dD", b"eE")
 
 
 def read_matrix_market(path: Path) -> Any:
@@ -43,6 +33,7 @@ def read_matrix_market(path: Path) -> Any:
         The file is damaged, a line is no entry, or the matrix is dense.
     """
     try:
+        # scipy asks for the next block while it parses the last one, on threads of its own.
         matrix = scipy.io.mmread(io.BufferedReader(_Blocks(_checked(path)), BLOCK))
     except (ValueError, OverflowError) as error:
         if isinstance(error, InvalidInputError):
@@ -57,45 +48,55 @@ def read_matrix_market(path: Path) -> Any:
 
 def _checked(path: Path) -> Iterator[bytes]:
     """Yield blocks of lines, with every number as scipy reads it."""
-    number = 1
-    coordinates = False
-    for block in blocks_of(path):
-        if number == 1:
-            # Complex matrices have a fourth number, and are refused later.
-            banner = block.partition(b"\n")[0].lower()
-            coordinates = b"coordinate" in banner and b"complex" not in banner
-        if _are_plain(block):
-            number += block.count(b"\n")
+    blocks = blocks_of(path)
+    text, head = _with_head(blocks)
+    words = text.partition(b"\n")[0].lower().split()
+    # Dense and complex matrices are refused later, and what is no Matrix Market file by scipy.
+    field = words[3].decode(errors="replace") if len(words) > 3 and words[2] == b"coordinate" else ""
+    yield text[:head]
+    for block in chain([text[head:]], blocks):
+        if field not in FIELDS:
             yield block
+        elif are_right(block, field):
+            yield _as_scipy_reads(block)
+        else:
+            raise InvalidInputError(f"{path}: {_first_wrong(path, field)} is no entry; {FIELDS[field]}.")
+
+
+def _with_head(blocks: Iterator[bytes]) -> tuple[bytes, int]:
+    """Return the first blocks, and where in them the entries begin: after comments and the sizes."""
+    text = b""
+    for block in blocks:
+        text += block
+        found = _HEAD.match(text)
+        if found:
+            return text, found.end()
+    return text, len(text)
+
+
+def _first_wrong(path: Path, field: str) -> str:
+    """Describe the first line that is no entry."""
+    blocks = blocks_of(path)
+    text, head = _with_head(blocks)
+    number = text.count(b"\n", 0, head)
+    for block in chain([text[head:]], blocks):
+        if are_right(block, field):
+            number += block.count(b"\n")
             continue
-        block = _PLUS.sub(b"", _FORTRAN.sub(b"e", block))
-        end = _end_of_right_lines(block)
-        if coordinates and end < len(block):
-            line = block[end:].partition(b"\n")[0].decode(errors="replace")
-            wrong = number + block.count(b"\n", 0, end)
-            raise InvalidInputError(
-                f"{path}: line {wrong} ({line!r}) is no entry; a row, a column "
-                "and a number with a point for the decimals are needed."
-            )
-        number += block.count(b"\n")
-        yield block
+        for line in io.BytesIO(block):
+            number += 1
+            if not are_right(line, field):
+                text = line.removesuffix(b"\n")
+                return f"line {number} ({text.decode(errors='replace')!r})"
+    raise AssertionError("the file has changed while it was read")
 
 
-def _end_of_right_lines(block: bytes) -> int:
-    found = _LINES.match(block)
-    return found.end() if found else 0
-
-
-def _are_plain(block: bytes) -> bool:
-    """Return whether lines, but for comments before them, are three numbers with single blanks."""
-    start = 0
-    while block.startswith(b"%", start):
-        start = block.index(b"\n", start) + 1
-    lines = block[start:]
-    if lines.translate(None, _OF_NUMBERS) or b"  " in lines or lines.count(b" ") != 2 * lines.count(b"\n"):
-        return False
-    signs = lines.count(b"-") + lines.count(b"+")
-    return signs == sum(map(lines.count, _SIGNS)) and not any(odd.search(lines) for odd in _ODD)
+def _as_scipy_reads(lines: bytes) -> bytes:
+    """Return lines that are right with the numbers written as scipy needs them."""
+    if b"+" in lines:
+        lines = lines.replace(b" +", b" ").replace(b"\t+", b"\t")
+    # Besides, d occurs in comments alone.
+    return lines.translate(_EXPONENTS) if b"d" in lines or b"D" in lines else lines
 
 
 class _Blocks(io.RawIOBase):
