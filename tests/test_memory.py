@@ -106,7 +106,9 @@ def test_the_search_takes_no_more_for_each_point_than_is_promised(tmp_path: Path
     """
     sizes = (1000, N_POINTS // 4, N_POINTS)
     for n_points in sizes:
-        disk.write_arrays(tmp_path / f"{n_points}.zarr", made_up(n_points), (n_points, n_points), chunks=1 << 16)
+        disk.write_arrays(
+            tmp_path / f"{n_points}.zarr", made_up(n_points), (n_points, n_points), chunks=1 << 16
+        )
     _, few, many = (run(tmp_path / f"{n}.zarr", "2GB", "streamed", n_perturbations=2) for n in sizes)
     assert many["peak"] <= many["promised"]
     assert many["peak"] - few["peak"] <= many["promised"] - few["promised"]
