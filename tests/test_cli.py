@@ -119,7 +119,8 @@ def test_info_of_odd_graphs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        ("graph.txt", b"", "graph.txt ends in '.txt'; graphs are read from .npz files and zarr folders."),
+        ("graph.txt", b"", "graph.txt has no edges; lines of two points and their similarity are needed."),
+        ("graph.pdf", b"", "graph.pdf ends in '.pdf'; graphs are read from .npz, .mtx, .h5ad, zarr folders"),
         ("graph.npz", b"no zip", "graph.npz is no .npz file, or a damaged one"),
         ("graph.npz", b"", "graph.npz is no .npz file, or a damaged one"),
     ],

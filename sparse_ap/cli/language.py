@@ -1,13 +1,20 @@
-"""From the language of Python, in which errors are written, to that of the command line."""
+"""From the language of Python, in which errors and warnings are written, to that of the command line."""
 
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import click
 
-__all__ = ["as_typed"]
+from sparse_ap.cli.streams import with_sources_named
+from sparse_ap.errors import PositiveSimilarityWarning
+from sparse_ap.propagation.result import Outcome
+
+__all__ = ["as_typed", "printed_warnings"]
 
 # What has no counterpart of the same name.
 _PHRASES = {
@@ -24,6 +31,7 @@ _TWICE = re.compile(r"\b(?P<name>\w+) \((?P<option>--[\w-]+)\)")
 
 def as_typed(text: str, command: click.Command) -> str:
     """Return a message with the arguments of a function written as the options of a command."""
+    text = with_sources_named(text)
     for phrase, instead in _PHRASES.items():
         text = text.replace(phrase, instead)
     text = _BOTH.sub(
@@ -53,3 +61,24 @@ def _with_value(option: str, value: str) -> str:
         return option
     # click would take a value that begins with a dash for an option.
     return f"{option}={value}" if value.startswith("-") else f"{option} {value}"
+
+
+@contextmanager
+def printed_warnings(quiet: bool = False) -> Iterator[None]:
+    """Print each warning in one line, except those that the summary or the exit code expresses.
+
+    With ``quiet`` the question whether similarities are distances is not asked either.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        # Of files that Ctrl-C has left open, while Python imported from them.
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            yield
+        finally:
+            for warning in caught:
+                if quiet and issubclass(warning.category, PositiveSimilarityWarning):
+                    continue
+                if str(warning.message) not in {outcome.value for outcome in Outcome}:
+                    said = as_typed(str(warning.message), click.get_current_context().command)
+                    click.echo(f"Warning: {said}", err=True)

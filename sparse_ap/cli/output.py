@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sparse_ap.cli.language import as_typed
+from sparse_ap.cli.streams import STDOUT
 from sparse_ap.cli.tables import require_writable
-from sparse_ap.errors import InvalidInputError, PositiveSimilarityWarning
+from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import StoredGraph
-from sparse_ap.propagation.result import Outcome
 
-__all__ = ["names_of", "printed_warnings", "require_other", "require_output"]
+__all__ = ["names_of", "require_other", "require_output", "summarise"]
 
 
 def names_of(graph: Any) -> Any:
     """Read the names of a graph's points; None if it has none."""
     return graph.names() if isinstance(graph, StoredGraph) else None
-
-
-@contextmanager
-def printed_warnings(quiet: bool = False) -> Iterator[None]:
-    """Print each warning in one line, except those that the summary or the exit code expresses.
-
-    With ``quiet`` the question whether similarities are distances is not asked either.
-    """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        # Of files that Ctrl-C has left open, while Python imported from them.
-        warnings.simplefilter("ignore", ResourceWarning)
-        try:
-            yield
-        finally:
-            for warning in caught:
-                if quiet and issubclass(warning.category, PositiveSimilarityWarning):
-                    continue
-                if str(warning.message) not in {outcome.value for outcome in Outcome}:
-                    said = as_typed(str(warning.message), click.get_current_context().command)
-                    click.echo(f"Warning: {said}", err=True)
 
 
 def require_output(
@@ -90,7 +66,14 @@ def require_other(output: Path, source: Path) -> None:
     InvalidInputError
         The output and the input are the same file or folder.
     """
-    if output.exists() and output.samefile(source):
+    # Both standard streams may be the same terminal.
+    if output != STDOUT and output.exists() and source.exists() and output.samefile(source):
         raise InvalidInputError(
             f"{output} is what the command reads, so it is not written to. Give the output another name."
         )
+
+
+def summarise(lines: Iterable[str], output: Path | None) -> None:
+    """Print a summary, line by line; to standard error if the result is on standard output."""
+    for line in lines:
+        click.echo(line, err=output == STDOUT)

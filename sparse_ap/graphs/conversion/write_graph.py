@@ -190,7 +190,9 @@ def _opened(
 ) -> RowBlocks:
     """Return the source as canonical row blocks, with similarities of the wanted dtype."""
     path = Path(source) if isinstance(source, str | Path) else None
-    if path is not None and path.is_file() and kind_of(path) in ENDINGS:
+    edges = path is not None and path.is_file() and kind_of(path) in ENDINGS
+    _require_for_edges(path, edges, key, column, ids, n_points)
+    if path is not None and edges:
         distances = similarity is not None
         graph = read_edges(
             path,
@@ -203,8 +205,6 @@ def _opened(
         )
         if similarity is not None:
             graph = replace(graph, blocks=map(partial(converted, similarity), graph.blocks))
-    elif column is not None:
-        raise InvalidInputError(f"column={column!r} is for edge lists; the source is none.")
     elif path is not None:
         graph = from_file(path, key, similarity, scratch.held)
     else:
@@ -216,6 +216,20 @@ def _opened(
     if graph.by_columns:
         return sorted_graph(graph, transposed(triplets(graph.blocks)), graph.n_edges, scratch)
     return graph
+
+
+def _require_for_edges(
+    path: Path | None, edges: bool, key: str | None, column: str | int | None, ids: Ids, n_points: int | None
+) -> None:
+    """Refuse options for a kind of source that is not given."""
+    if edges and key is not None:
+        raise InvalidInputError(f"key={key!r} is for .h5ad files and zarr stores; {path} is neither.")
+    of_edges = {"column": column, "ids": None if ids == "auto" else ids}
+    if path is not None:
+        of_edges["n_points"] = n_points
+    for name, value in of_edges.items():
+        if value is not None and not edges:
+            raise InvalidInputError(f"{name}={value!r} is for edge lists; {path or 'the source'} is none.")
 
 
 def _watched(graph: RowBlocks, verbose: bool) -> Iterator[Block]:
