@@ -338,3 +338,100 @@ def test_one_similarity_for_all_is_said(tmp_path: Path) -> None:
     path = written(tmp_path, "e.csv", "".join(f"{i},{i + 1},7\n" for i in range(20)))
     with pytest.warns(UserWarning, match=r"all 20 edges have the similarity 7\. If another column was meant"):
         edges_in(path)
+
+
+# Folders of parquet parts
+
+
+def in_parts(folder: Path, *names: str, tables: list[pd.DataFrame] | None = None) -> Path:
+    """Write a row of the table into each of several files."""
+    for i, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        part = TABLE.iloc[[i]] if tables is None else tables[i]
+        part.to_parquet(folder / name, index=False)
+    return folder
+
+
+def test_parts_as_spark_writes_them(tmp_path: Path) -> None:
+    folder = in_parts(
+        tmp_path / "edges.parquet",
+        "part-00000-7f2c-c000.snappy.parquet",
+        "part-00001-7f2c-c000.snappy.parquet",
+    )
+    for name in ("_SUCCESS", "._SUCCESS.crc", ".part-00000-7f2c-c000.snappy.parquet.crc"):
+        (folder / name).write_bytes(b"crc")
+    assert edges_in(folder) == TWO
+    assert edges_in(in_parts(tmp_path / "other name [1]", "part[0].pq", "part*.pq")) == TWO
+
+
+def test_parts_as_dask_writes_them(tmp_path: Path) -> None:
+    """With a summary of all parts, in which pyarrow repeats their schema."""
+    table, folder = pa.Table.from_pandas(TABLE, preserve_index=False), tmp_path / "edges"
+    collected: list[Any] = []
+    pyarrow.parquet.write_to_dataset(table, folder, metadata_collector=collected)
+    pyarrow.parquet.write_metadata(table.schema, folder / "_metadata", metadata_collector=collected)
+    pyarrow.parquet.write_metadata(table.schema, folder / "_common_metadata")
+    assert edges_in(folder) == TWO
+
+
+def test_names_of_partitions_are_no_columns(tmp_path: Path) -> None:
+    tables = [TABLE.iloc[[i]].assign(k=[k]) for i, k in enumerate((3.0, 4.0))]
+    folder = in_parts(tmp_path / "edges", "k=15/part.0.parquet", "k=15/s=7/part.0.parquet", tables=tables)
+    assert edges_in(folder, column="s") == TWO
+    assert edges_in(folder, column="k") == {("A", "B"): 3, ("B", "C"): 4}
+    assert edges_in(folder / "k=15", column="k") == {("A", "B"): 3, ("B", "C"): 4}
+
+
+def test_partitions_by_what_no_file_has(tmp_path: Path) -> None:
+    folder = in_parts(tmp_path / "edges", "metric=x/0.parquet", "metric=y/0.parquet")
+    with pytest.warns(UserWarning, match=r"has folders of 2 values of 'metric' \(x, y\), which no column"):
+        assert edges_in(folder) == TWO
+    assert edges_in(folder / "metric=x") == ONE
+    table = pa.table({"source": ["A", "B"], "target": ["B", "C"], "weight": [0.5, 0.25]})
+    pyarrow.parquet.write_to_dataset(table, tmp_path / "by source", partition_cols=["source"])
+    with pytest.raises(InvalidInputError, match=r"in the names of its folders \(source\)"):
+        edges_in(tmp_path / "by source")
+
+
+def test_parts_whose_columns_differ(tmp_path: Path) -> None:
+    """A column of whole numbers in the first part does not cut the fractions of the second."""
+    second = pd.DataFrame({"s": [0.25], "b": ["C"], "a": ["B"]})
+    folder = in_parts(
+        tmp_path / "edges", "0.parquet", "1.parquet", tables=[TABLE.iloc[[0]].assign(s=[1]), second]
+    )
+    assert edges_in(folder) == {("A", "B"): 1, ("B", "C"): 0.25}
+    in_parts(folder, "2.parquet", tables=[TABLE.drop(columns="s")])
+    with pytest.raises(InvalidInputError, match=r"The first: all of 2\.parquet, which has no column \"s\""):
+        edges_in(folder)
+
+
+def test_a_wrong_edge_is_named_with_its_part(tmp_path: Path) -> None:
+    folder = in_parts(
+        tmp_path / "edges", "0.parquet", "1.parquet", tables=[TABLE, TABLE.assign(s=[1.0, float("nan")])]
+    )
+    with pytest.raises(
+        InvalidInputError, match=r"edges: 1 edges are wrong. The first: 1\.parquet, row 1 \(B, C, None\)"
+    ):
+        edges_in(folder)
+
+
+@pytest.mark.parametrize(
+    ("beside", "text"),
+    [
+        ("_delta_log", "is a table of Delta Lake, which lists the files that count in _delta_log"),
+        (".hoodie", "is a table of Hudi"),
+        ("_temporary", "as while Spark writes, or after it failed: parts may be missing"),
+    ],
+)
+def test_folders_of_which_not_all_files_count(beside: str, text: str, tmp_path: Path) -> None:
+    folder = in_parts(tmp_path / "edges", "0.parquet", "1.parquet")
+    (folder / beside).mkdir()
+    with pytest.raises(InvalidInputError, match=text):
+        edges_in(folder)
+
+
+def test_a_folder_without_parts_is_none(tmp_path: Path) -> None:
+    (tmp_path / "edges" / "_hidden").mkdir(parents=True)
+    TABLE.to_parquet(tmp_path / "edges" / "_hidden" / "e.parquet")
+    with pytest.raises(InvalidInputError, match="There is no zarr group or array"):
+        edges_in(tmp_path / "edges")

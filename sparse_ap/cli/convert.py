@@ -49,7 +49,7 @@ INPUT is one of:
   .m8                        BLAST's or MMseqs2's table of hits (12 columns)
   .abc                       MCL's: two labels and a similarity
   .tsv .csv .txt .parquet    two points and a similarity: by headings, as source, target, weight, or else
-                             in the first three columns
+                             in the first three columns; or a folder of .parquet files
   .npz                       a scipy sparse matrix, or neighbour lists (indices, distances)
   .mtx                       Matrix Market
   .h5ad, AnnData zarr        a graph of its obsp

@@ -13,7 +13,7 @@ from sparse_ap.cli.language import printed_warnings
 from sparse_ap.cli.streams import regular_file, temporary_folder
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import StoredGraph, from_knn, open_graph
-from sparse_ap.graphs.conversion.edge_lists import Ids
+from sparse_ap.graphs.conversion.edge_lists import Ids, holds_edges
 from sparse_ap.graphs.conversion.text_file import kind_of
 from sparse_ap.graphs.conversion.write_graph import write_graph
 from sparse_ap.graphs.distances import Similarity
@@ -101,7 +101,7 @@ def load_graph(
         The file has no such form, or an option is for another form.
     """
     path = regular_file(path)
-    if path.is_dir() and reading.key is None:
+    if path.is_dir() and reading.key is None and not holds_edges(path):
         _require_no_conversion(path, reading)
         return replace(open_graph(path), loadable=True)
     if kind_of(path) == "npz":

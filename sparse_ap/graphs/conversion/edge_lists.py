@@ -9,6 +9,7 @@ import numpy as np
 
 from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.graphs.conversion.database import Database
+from sparse_ap.graphs.conversion.parquet_parts import PARQUET, is_folder_of_parts
 from sparse_ap.graphs.conversion.parquet_scan import scan_of_parquet
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks
 from sparse_ap.graphs.conversion.scan import EdgeTest, Scan
@@ -16,15 +17,19 @@ from sparse_ap.graphs.conversion.text_file import kind_of
 from sparse_ap.graphs.conversion.text_scan import scan_of_text
 from sparse_ap.graphs.conversion.transforms import rows_of
 
-__all__ = ["ENDINGS", "Ids", "read_edges"]
+__all__ = ["Ids", "holds_edges", "read_edges"]
 
-PARQUET = ("parquet", "pq")
-ENDINGS = (*PARQUET, "tsv", "csv", "txt", "m8", "abc")
+_TEXT = ("tsv", "csv", "txt", "m8", "abc")
 
 Ids = Literal["auto", "integer", "string"]
 
 # Edges of one similarity that are worth a warning.
 _MANY = 10
+
+
+def holds_edges(path: Path) -> bool:
+    """Return whether a path is that of a table of edges: a file by its ending, or parquet files."""
+    return kind_of(path) in (*PARQUET, *_TEXT) if path.is_file() else is_folder_of_parts(path)
 
 
 def read_edges(
@@ -42,7 +47,8 @@ def read_edges(
     Parameters
     ----------
     path : Path
-        ``.parquet``, or text (``.tsv``, ``.csv``, ``.txt``, ``.m8``, ``.abc``), also ``.gz``.
+        ``.parquet`` or a folder of such; text (``.tsv``, ``.csv``, ``.txt``, ``.m8``, ``.abc``), also
+        compressed.
     database : Database
     column, ids, n_points
         As for `write_graph`.
@@ -55,7 +61,8 @@ def read_edges(
     InvalidInputError
         The file is damaged or empty, or an edge is wrong; the message names the line.
     """
-    scan = (scan_of_parquet if kind_of(path) in PARQUET else scan_of_text)(path, database, column)
+    is_text = path.is_file() and kind_of(path) in _TEXT
+    scan = (scan_of_text if is_text else scan_of_parquet)(path, database, column)
     if ids == "auto" and scan.fractions:
         raise InvalidInputError(
             f"{path} has numbers with fractions where points are looked for: it is a matrix, or these are "

@@ -13,10 +13,9 @@ import numpy as np
 
 from sparse_ap.arguments import available, bytes_of, progress_bar
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.conversion.edge_lists import ENDINGS, Ids, read_edges
+from sparse_ap.graphs.conversion.edge_lists import Ids, holds_edges, read_edges
 from sparse_ap.graphs.conversion.inputs import from_file, from_object
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, checked_canonical, converted, narrowed
-from sparse_ap.graphs.conversion.text_file import kind_of
 from sparse_ap.graphs.conversion.transforms import (
     Scratch,
     TransformOptions,
@@ -86,7 +85,8 @@ def write_graph(
     source : path, sparse matrix, pair or iterable
         A file: ``.npz`` (a scipy sparse matrix, or neighbour lists), ``.mtx``, ``.h5ad``; a folder: a zarr
         group by rows or columns, or an AnnData store; an edge list: ``.parquet``, ``.tsv``, ``.csv``,
-        ``.txt``, ``.m8`` (BLAST, MMseqs2), ``.abc`` (MCL), also ``.gz``, ``.bz2``, ``.xz``, ``.zst``.
+        ``.txt``, ``.m8`` (BLAST, MMseqs2), ``.abc`` (MCL), also ``.gz``, ``.bz2``, ``.xz``, ``.zst``; or a
+        folder of parquet files that are one table.
         A scipy sparse matrix. A pair (indices, distances) of tables of shape (n_points, k), memory-mapped or
         not, as for `from_knn`. A pandas DataFrame of edges: the columns source, target and weight, or the
         first three. An iterable of row blocks: scipy sparse matrices of shape (rows, n_points), or (degrees,
@@ -190,7 +190,7 @@ def _opened(
 ) -> RowBlocks:
     """Return the source as canonical row blocks, with similarities of the wanted dtype."""
     path = Path(source) if isinstance(source, str | Path) else None
-    edges = path is not None and path.is_file() and kind_of(path) in ENDINGS
+    edges = path is not None and holds_edges(path)
     _require_for_edges(path, edges, key, column, ids, n_points)
     if path is not None and edges:
         distances = similarity is not None
