@@ -138,6 +138,10 @@ RIGHT: dict[str, tuple[str, str | bytes, Edges]] = {
 }  # fmt: skip
 
 
+GAPS = pytest.mark.filterwarnings("ignore:.*they are taken for names")
+
+
+@GAPS
 @pytest.mark.parametrize("case", sorted(RIGHT))
 def test_what_is_read_is_right(case: str, tmp_path: Path) -> None:
     name, content, expected = RIGHT[case]
@@ -271,6 +275,7 @@ def test_parquet_by_its_headings(index: bool, tmp_path: Path) -> None:
     assert edges_in(tmp_path / "e.pq") == TWO
 
 
+@GAPS
 def test_parquet_with_the_index_first(tmp_path: Path) -> None:
     table = pa.table({"__index_level_0__": [0, 1], "a": [10, 20], "b": [20, 30], "s": [0.5, 0.25]})
     pyarrow.parquet.write_table(table, tmp_path / "e.parquet")
@@ -435,3 +440,69 @@ def test_a_folder_without_parts_is_none(tmp_path: Path) -> None:
     TABLE.to_parquet(tmp_path / "edges" / "_hidden" / "e.parquet")
     with pytest.raises(InvalidInputError, match="There is no zarr group or array"):
         edges_in(tmp_path / "edges")
+
+
+# Whole numbers with gaps
+
+
+GENES = "672\t7157\t.5\n7157\t4609\t.25\n"
+GENE_EDGES = {("672", "7157"): 0.5, ("7157", "4609"): 0.25}
+
+
+def points_in(folder: Path) -> list[str]:
+    """Return the names of the points of the graph that was read last; none for numbers."""
+    group = zarr.open_group(folder / "read.zarr", mode="r")
+    return [str(name) for name in group["ids"][:]] if "ids" in group else []
+
+
+def test_numbers_with_gaps_are_names(tmp_path: Path) -> None:
+    path = written(tmp_path, "e.tsv", GENES)
+    with pytest.warns(UserWarning, match=r"from 0 to 7,157 only 3 occur.*7,155 points have no edge then"):
+        assert edges_in(path) == GENE_EDGES
+    assert points_in(tmp_path) == ["672", "4609", "7157"]
+    pd.read_csv(path, sep="\t", header=None).set_axis(["a", "b", "s"], axis=1).to_parquet(
+        tmp_path / "e.parquet"
+    )
+    with pytest.warns(UserWarning, match="only 3 occur"):
+        assert edges_in(tmp_path / "e.parquet") == GENE_EDGES
+    assert points_in(tmp_path) == ["672", "4609", "7157"]
+
+
+@pytest.mark.parametrize("options", [{"ids": "integer"}, {"n_points": 7158}])
+def test_numbers_with_gaps_are_numbers_if_that_is_said(options: Any, tmp_path: Path) -> None:
+    assert edges_in(written(tmp_path, "e.tsv", GENES), **options) == GENE_EDGES
+    assert points_in(tmp_path) == []
+    assert read_graph(tmp_path / "read.zarr").shape == (7158, 7158)
+
+
+def test_few_gaps_leave_numbers_and_are_told(tmp_path: Path) -> None:
+    """Such as numbers from 1: point 0 has no edge."""
+    with pytest.warns(UserWarning, match=r"the numbers from 0 to 3, of which 1 have no edge"):
+        assert edges_in(written(tmp_path, "e.tsv", "1\t2\t.5\n2\t3\t.25\n")) == {
+            ("1", "2"): 0.5,
+            ("2", "3"): 0.25,
+        }
+    assert points_in(tmp_path) == []
+    assert edges_in(written(tmp_path, "e.tsv", "0\t1\t.5\n"), ids="auto") == {("0", "1"): 0.5}
+
+
+@pytest.mark.parametrize("late", ["007", "00", "123456789012345678901234567890", "3000000000"])
+def test_a_late_id_that_is_no_number_of_a_point(late: str, tmp_path: Path) -> None:
+    """Beyond the first lines, from which the kind of ids is found: 007 and 7 are two names."""
+    lines = [f"{i}\t{i + 1}\t.5\n" for i in range(150)]
+    path = written(tmp_path, "e.tsv", "".join([*lines, f"7\t{late}\t.25\n"]))
+    with pytest.warns(UserWarning, match="some with zeros before them or larger than the number of a point"):
+        edges = edges_in(path)
+    assert edges[("7", late)] == 0.25
+    assert len(edges) == 151
+    names = points_in(tmp_path)
+    assert names == sorted(names, key=lambda name: (int(name), name))
+    assert set(names) == {*map(str, range(151)), late}
+
+
+def test_names_that_are_numbers_are_sorted_as_such(tmp_path: Path) -> None:
+    content = "10 9 .5\n100 9 .25\n"
+    edges_in(written(tmp_path, "e.abc", content))
+    assert points_in(tmp_path) == ["9", "10", "100"]
+    edges_in(written(tmp_path, "e.abc", content), ids="string")
+    assert points_in(tmp_path) == ["10", "100", "9"]

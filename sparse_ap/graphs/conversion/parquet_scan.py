@@ -18,8 +18,10 @@ _WHOLE_NUMBERS |= {"INTEGER", "UINTEGER"}
 _NUMBERS = {*_WHOLE_NUMBERS, "FLOAT", "DOUBLE"}
 
 
-def scan_of_parquet(path: Path, database: Database, column: str | int | None) -> Scan:
-    """Return the scan of a parquet file of edges, or of a folder of such files."""
+def scan_of_parquet(
+    path: Path, database: Database, column: str | int | None, named: Path | None = None
+) -> Scan:
+    """Return the scan of a parquet file of edges, called ``named``, or of a folder of such files."""
     parts = parts_of(path) if path.is_dir() else [path]
     links = [quoted(database.link(part)) for part in parts]
     table = _table(*links)
@@ -30,7 +32,7 @@ def scan_of_parquet(path: Path, database: Database, column: str | int | None) ->
     names = [name for name, _ in described]
     if path.is_dir():
         require_no_partitioned_column(path, parts, names)
-    columns = columns_by_name(path, names, column, "parquet")
+    columns = columns_by_name(named or path, names, column, "parquet")
     others = [
         i
         for i, (_, kind) in enumerate(described)
@@ -39,7 +41,7 @@ def scan_of_parquet(path: Path, database: Database, column: str | int | None) ->
         and not names[i].startswith("__")
     ]
     if others and not columns.given:
-        warn_of_choice(path, names, columns.similarity, others)
+        warn_of_choice(named or path, names, columns.similarity, others)
     a, b, s = (_identifier(names[i]) for i in (*columns.points, columns.similarity))
     edges = f"{a} AS a, {b} AS b, {s}::DOUBLE AS s"
     digits = all(described[i][1] in _WHOLE_NUMBERS for i in columns.points)

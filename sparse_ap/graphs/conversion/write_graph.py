@@ -16,6 +16,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.edge_lists import Ids, holds_edges, read_edges
 from sparse_ap.graphs.conversion.inputs import from_file, from_object
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, checked_canonical, converted, narrowed
+from sparse_ap.graphs.conversion.tables import parquet_of
 from sparse_ap.graphs.conversion.transforms import (
     Scratch,
     TransformOptions,
@@ -88,8 +89,8 @@ def write_graph(
         ``.txt``, ``.m8`` (BLAST, MMseqs2), ``.abc`` (MCL), also ``.gz``, ``.bz2``, ``.xz``, ``.zst``; or a
         folder of parquet files that are one table.
         A scipy sparse matrix. A pair (indices, distances) of tables of shape (n_points, k), memory-mapped or
-        not, as for `from_knn`. A pandas DataFrame of edges: the columns source, target and weight, or the
-        first three. An iterable of row blocks: scipy sparse matrices of shape (rows, n_points), or (degrees,
+        not, as for `from_knn`. A table of edges of pandas, polars or pyarrow, which is read as a parquet
+        file is. An iterable of row blocks: scipy sparse matrices of shape (rows, n_points), or (degrees,
         indices, data).
     target : path
         A folder that does not exist, usually ``something.zarr``.
@@ -105,8 +106,10 @@ def write_graph(
         columns headed source and target, from and to, query and subject or the like; else in the first two.
     ids : {"auto", "integer", "string"}
         Whether the points of an edge list are numbers from 0, or names. Names are numbered in the order of
-        their bytes, and stored beside the graph. "auto": numbers if the first edges have numbers; but names
-        in ``.m8`` and ``.abc``.
+        their bytes, or as numbers if they are whole numbers and this is "auto"; they are stored beside the
+        graph. "auto": numbers if the first edges have numbers, and at least half of the numbers from 0 to the
+        largest occur; otherwise names, of which zeros before a number are part. A warning says what was
+        assumed, and how many points have no edge. ``.m8`` and ``.abc`` have names.
     n_points : int, optional
         Number of points of an edge list with numbers, by default the largest plus one; or of row blocks.
     min_similarity : float, optional
@@ -190,18 +193,19 @@ def _opened(
 ) -> RowBlocks:
     """Return the source as canonical row blocks, with similarities of the wanted dtype."""
     path = Path(source) if isinstance(source, str | Path) else None
-    edges = path is not None and holds_edges(path)
-    _require_for_edges(path, edges, key, column, ids, n_points)
-    if path is not None and edges:
+    table = path if path is not None and holds_edges(path) else parquet_of(source, scratch.scratch)
+    _require_for_edges(path, table is not None, key, column, ids, n_points)
+    if table is not None:
         distances = similarity is not None
         graph = read_edges(
-            path,
+            table,
             scratch.database(),
             column=column,
             ids=ids,
             n_points=n_points,
             dtype=np.dtype(np.float64) if distances else scratch.dtype,
             distances=distances,
+            named=None if path else Path("The table of edges"),
         )
         if similarity is not None:
             graph = replace(graph, blocks=map(partial(converted, similarity), graph.blocks))
