@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 import sparse_ap
 from sparse_ap.cli.inputs import Reading, load_graph
@@ -20,9 +21,10 @@ from sparse_ap.cli.options import (
     graph_argument,
     jobs_option,
     missing_option,
+    names_options,
     reading_options,
 )
-from sparse_ap.cli.output import names_of, require_other, require_output, summarise
+from sparse_ap.cli.output import require_other, require_output, summarise
 from sparse_ap.cli.streams import OutputPath, said
 from sparse_ap.cli.tables import write_clustering
 from sparse_ap.execution.dask.client import connected
@@ -120,6 +122,7 @@ same, every label is valid); 130 interrupted.
 @click.option("--quantile", type=float, help="Take this quantile of the similarities as preference.")
 @click.option("--n-clusters", type=int, help="Exactly so many clusters, by whatever preference.")
 @reading_options
+@names_options
 @click.option("--damping", type=float, help="0.5 to 1; more against oscillation.  [default: by the graph]")
 @click.option("--max-iter", type=int, default=200, show_default=True, help="Sweeps at most.")
 @click.option(
@@ -153,8 +156,8 @@ same, every label is valid); 130 interrupted.
 @click.option("--quiet", is_flag=True, help="No progress, no summary, no asking about distances.")
 def cluster(
     graph: Path, output: Path | None, report: Path | None, obs: str | None, force: bool,
-    reading: Reading, quantile: float | None, refine: str, seed: int, memory_limit: str | None,
-    scheduler: str | None, dask_workers: int | None, quiet: bool, **options: Any,
+    reading: Reading, names: NDArray[Any] | None, quantile: float | None, refine: str, seed: int,
+    memory_limit: str | None, scheduler: str | None, dask_workers: int | None, quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write the exemplar of each point."""
     require_output(output, obs, [f"{obs}", f"{obs}_similarity"], force, graph)
@@ -163,10 +166,12 @@ def cluster(
         require_other(report, graph)
     # Before the graph is opened: the seconds reported are those of the whole command.
     start = time.perf_counter()
-    opened = load_graph(graph, reading, quiet=quiet, memory_limit=memory_limit, shared=scheduler is None)
+    given = load_graph(
+        graph, reading, names=names, quiet=quiet, memory_limit=memory_limit, shared=scheduler is None
+    )
     with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
         clustering = sparse_ap.affinity_propagation(
-            opened,
+            given.graph,
             preference_quantile=quantile,
             random_state=seed,
             memory_limit=memory_limit,
@@ -175,16 +180,16 @@ def cluster(
             verbose=not quiet,
             **options,
         )
-    names = names_of(opened)
+    ids = given.names()
     if output is not None and obs is not None:
         from sparse_ap.cli.anndata import write_column
 
         write_column(clustering, output, obs, force)
     elif output is not None:
-        write_clustering(clustering, output, names)
+        write_clustering(clustering, output, ids)
     seconds = time.perf_counter() - start
     if report is not None:
-        _report_run(clustering, report, opened, names, seconds)
+        _report_run(clustering, report, given.graph, ids, seconds)
     if not quiet:
         _report(clustering, seconds, output, report)
     if not clustering.converged:

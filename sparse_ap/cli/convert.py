@@ -12,7 +12,7 @@ import click
 
 from sparse_ap.cli.inputs import Reading, require_writable_graph, save_graph
 from sparse_ap.cli.language import printed_warnings
-from sparse_ap.cli.options import reading_options
+from sparse_ap.cli.options import names_options, reading_options
 from sparse_ap.cli.output import require_other
 from sparse_ap.cli.streams import InputPath, regular_file
 from sparse_ap.errors import InvalidInputError
@@ -77,6 +77,7 @@ Examples:
     help="The folder to write, as graph.zarr; or an .npz file, if the graph fits into memory.",
 )  # fmt: skip
 @reading_options
+@names_options
 @click.option("--min-similarity", type=float, help="Leave out edges with this similarity or a smaller one.")
 @click.option(
     "--symmetrise", is_flag=True, help="Store edges in both directions, with the larger similarity."

@@ -28,7 +28,7 @@ def info(graph: Path, reading: Reading, missing: Literal["nan"] | None, n_jobs: 
     """Show a summary of a graph."""
     from sparse_ap.clustering.graph_summary import inspect_graph
 
-    for line in _summary_lines(inspect_graph(load_graph(graph, reading), n_jobs, missing)):
+    for line in _summary_lines(inspect_graph(load_graph(graph, reading).graph, n_jobs, missing)):
         click.echo(line)
 
 

@@ -8,19 +8,21 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import NDArray
 
 from sparse_ap.cli.language import printed_warnings
 from sparse_ap.cli.streams import regular_file, temporary_folder
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import StoredGraph, from_knn, open_graph
 from sparse_ap.graphs.conversion.edge_lists import Ids, holds_edges
+from sparse_ap.graphs.conversion.names import checked_names
 from sparse_ap.graphs.conversion.text_file import kind_of
 from sparse_ap.graphs.conversion.write_graph import write_graph
 from sparse_ap.graphs.distances import Similarity
 from sparse_ap.graphs.npz import damage_told, read_npz
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
-__all__ = ["Reading", "load_graph", "read_points", "require_writable_graph", "save_graph"]
+__all__ = ["GivenGraph", "Reading", "load_graph", "read_points", "require_writable_graph", "save_graph"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,51 @@ class Reading:
             )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class GivenGraph:
+    """A graph that a command was given.
+
+    Attributes
+    ----------
+    graph : csr_array or StoredGraph
+    given : ndarray of str objects or None
+        Names of the points that do not lie on disk beside the graph.
+    """
+
+    graph: scipy.sparse.csr_array | StoredGraph
+    given: NDArray[Any] | None = None
+
+    def names(self) -> NDArray[Any] | None:
+        """Return the names of the points; None if they have none."""
+        if self.given is not None or not isinstance(self.graph, StoredGraph):
+            return self.given
+        return self.graph.names()
+
+    def with_names(self, names: NDArray[Any] | None) -> GivenGraph:
+        """Return the graph with the names of its points given.
+
+        Raises
+        ------
+        InvalidInputError
+            As in `checked_names`.
+        """
+        if names is None:
+            return self
+        have_names = self.given is not None or (
+            isinstance(self.graph, StoredGraph) and getattr(self.graph.store, "ids", None) is not None
+        )
+        return replace(self, given=checked_names(names, self.graph.shape[0], have_names))
+
+
 def load_graph(
-    path: Path, reading: Reading, *, quiet: bool = False, memory_limit: str | None = None, shared: bool = True
-) -> scipy.sparse.csr_array | StoredGraph:
+    path: Path,
+    reading: Reading,
+    *,
+    names: NDArray[Any] | None = None,
+    quiet: bool = False,
+    memory_limit: str | None = None,
+    shared: bool = True,
+) -> GivenGraph:
     """Read a similarity graph from a file, or open a graph on disk.
 
     Parameters
@@ -88,6 +132,8 @@ def load_graph(
         zarr's format, which is opened but not read. Anything else that `write_graph` takes is converted to
         a graph in a temporary folder, which is removed when the command ends.
     reading : Reading
+    names : ndarray of str objects, optional
+        Names of the points, which the input numbers.
     quiet : bool
         Whether to show no progress.
     memory_limit : str, optional
@@ -103,9 +149,9 @@ def load_graph(
     path = regular_file(path)
     if path.is_dir() and reading.key is None and not holds_edges(path):
         _require_no_conversion(path, reading)
-        return replace(open_graph(path), loadable=True)
+        return GivenGraph(replace(open_graph(path), loadable=True)).with_names(names)
     if kind_of(path) == "npz":
-        return _from_archive(path, reading)
+        return GivenGraph(_from_archive(path, reading)).with_names(names)
     if not shared:
         raise InvalidInputError(
             f"{path} is converted in this machine's folder for temporary files, which the workers of "
@@ -115,9 +161,14 @@ def load_graph(
     folder = temporary_folder()
     with printed_warnings(quiet):
         written = write_graph(
-            path, folder / "graph.zarr", memory_limit=memory_limit, verbose=not quiet, **reading.options()
+            path,
+            folder / "graph.zarr",
+            names=names,
+            memory_limit=memory_limit,
+            verbose=not quiet,
+            **reading.options(),
         )
-    return replace(open_graph(written.path), loadable=True)
+    return GivenGraph(replace(open_graph(written.path), loadable=True))
 
 
 def _from_archive(path: Path, reading: Reading) -> scipy.sparse.csr_array:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
 
 from sparse_ap.cli.inputs import Reading
 from sparse_ap.cli.streams import InputPath
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.conversion.names import read_names
 from sparse_ap.graphs.distances import SIMILARITIES
 
 __all__ = [
@@ -20,6 +23,7 @@ __all__ = [
     "graph_argument",
     "jobs_option",
     "missing_option",
+    "names_options",
     "reading_options",
 ]
 
@@ -89,3 +93,24 @@ _READING = (
     click.option("--n-points", type=int, help="Of a table with numbers.  [default: the largest, plus 1]"),
     click.option("--float64", is_flag=True, help="Hold similarities in 64 bits."),
 )
+
+
+def names_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options for the names of points; the command gets them as one argument, ``names``."""
+
+    @wraps(command)
+    def named(names: Path | None, names_column: str | None, **given: Any) -> Any:
+        if names is None and names_column is not None:
+            raise InvalidInputError("--names-column names a column, but not of what: give --names, a file.")
+        return command(names=None if names is None else read_names(names, names_column), **given)
+
+    file = click.option(
+        "--names",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Names of points that are numbers: one a line, or a column of a .csv, .tsv or .parquet file.",
+    )
+    column = click.option(
+        "--names-column", metavar="COLUMN", help="Heading of the names, if there are headings."
+    )
+    return file(column(named))

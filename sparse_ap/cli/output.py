@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from sparse_ap.cli.streams import STDOUT
 from sparse_ap.cli.tables import require_writable
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs import StoredGraph
 
-__all__ = ["names_of", "require_other", "require_output", "summarise"]
-
-
-def names_of(graph: Any) -> Any:
-    """Read the names of a graph's points; None if it has none."""
-    return graph.names() if isinstance(graph, StoredGraph) else None
+__all__ = ["require_other", "require_output", "summarise"]
 
 
 def require_output(

@@ -74,11 +74,11 @@ def path(
     """Show the number of clusters at several preferences."""
     numbers = None if preferences is None else _numbers(preferences)
     _require_outputs(graph, output, plot)
-    opened = load_graph(graph, reading, quiet=quiet, memory_limit=memory_limit, shared=scheduler is None)
+    given = load_graph(graph, reading, quiet=quiet, memory_limit=memory_limit, shared=scheduler is None)
     # All outputs have been checked before: no result is lost to a wrong path.
     with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
         found = preference_path(
-            opened,
+            given.graph,
             numbers,
             missing=missing,
             random_state=seed,

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from sparse_ap.arguments import require_count
 from sparse_ap.cli.anndata import level_columns, write_levels
@@ -20,9 +21,10 @@ from sparse_ap.cli.options import (
     graph_argument,
     jobs_option,
     missing_option,
+    names_options,
     reading_options,
 )
-from sparse_ap.cli.output import names_of, require_output, summarise
+from sparse_ap.cli.output import require_output, summarise
 from sparse_ap.cli.streams import OutputPath, said
 from sparse_ap.cli.tables import write_hierarchy
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
@@ -75,6 +77,7 @@ Examples:
 )  # fmt: skip
 @click.option("--max-levels", type=int, help="Levels at most.  [default: until nothing is merged]")
 @reading_options
+@names_options
 @missing_option
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
 @cluster_options
@@ -84,15 +87,17 @@ Examples:
 def tree(
     graph: Path, output: Path | None, obs: str | None, force: bool, preference: float | None,
     level_preference: float, n_clusters: tuple[int, ...], max_levels: int | None,
-    reading: Reading, missing: str | None, memory_limit: str | None, scheduler: str | None,
-    dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
+    reading: Reading, names: NDArray[Any] | None, missing: str | None, memory_limit: str | None,
+    scheduler: str | None, dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Cluster a graph, then its clusters, and so on."""
     for number in n_clusters:
         require_count("n_clusters", number)
     columns = level_columns(str(obs), max_levels or _MOST_LEVELS, n_clusters)
     require_output(output, obs, columns, force, graph)
-    opened = load_graph(graph, reading, quiet=quiet, memory_limit=memory_limit, shared=scheduler is None)
+    given = load_graph(
+        graph, reading, names=names, quiet=quiet, memory_limit=memory_limit, shared=scheduler is None
+    )
     with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
         resources = {
             "missing": missing, "n_jobs": n_jobs, "memory_limit": memory_limit, "client": client,
@@ -100,9 +105,9 @@ def tree(
         }  # fmt: skip
         first = None
         if preference is not None:
-            first = affinity_propagation(opened, preference=preference, random_state=seed, **resources)  # type: ignore[arg-type]
+            first = affinity_propagation(given.graph, preference=preference, random_state=seed, **resources)  # type: ignore[arg-type]
         found = hierarchy(
-            opened,
+            given.graph,
             clustering=first,
             level_preference=level_preference,
             max_levels=max_levels,
@@ -110,14 +115,14 @@ def tree(
             **resources,  # type: ignore[arg-type]
         )
         exact, refused = _cut(found, n_clusters, n_jobs)
-    names = names_of(opened)
+    ids = given.names()
     if output is not None and obs is not None:
         write_levels(found, output, obs, exact, force)
     elif output is not None:
-        write_hierarchy(found, output, names, exact)
+        write_hierarchy(found, output, ids, exact)
     if not quiet:
         written = f"written to {said(output)}" if output else "not written: give --output to keep the tree"
-        summarise([*_tree_lines(found, names, exact), written], output)
+        summarise([*_tree_lines(found, ids, exact), written], output)
     if refused:
         # Raised last, so that all results obtained are written.
         raise refused[0]

@@ -76,8 +76,9 @@ def read_edges(
     integers = ids == "integer" or (ids == "auto" and scan.digits)
     if n_points is not None and not integers:
         raise InvalidInputError(
-            f"n_points={n_points} was given, but the ids of {path} are text, and are counted. Leave it "
-            "out, or say that they are numbers: ids='integer' (--ids integer)."
+            f"n_points={n_points} was given, or so many names, but the ids of {path} are text: they are "
+            "names, and are counted. Leave it out, or say that they are numbers: ids='integer' (--ids "
+            "integer)."
         )
     largest = float(np.finfo(dtype).max)
     test = EdgeTest(integers, n_points, largest, distances, integers and ids == "auto" and n_points is None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparse_ap.arguments import available, bytes_of, progress_bar
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.edge_lists import Ids, holds_edges, read_edges
 from sparse_ap.graphs.conversion.inputs import from_file, from_object
+from sparse_ap.graphs.conversion.names import checked_names
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, checked_canonical, converted, narrowed
 from sparse_ap.graphs.conversion.tables import parquet_of
 from sparse_ap.graphs.conversion.transforms import (
@@ -26,6 +28,7 @@ from sparse_ap.graphs.conversion.transforms import (
     triplets,
 )
 from sparse_ap.graphs.distances import Similarity
+from sparse_ap.graphs.foreign import table_kind
 from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.kernels.block import Block
 from sparse_ap.storage.atomic_files import replacing_folder
@@ -68,6 +71,7 @@ def write_graph(
     column: str | int | None = None,
     ids: Ids = "auto",
     n_points: int | None = None,
+    names: Sequence[str] | NDArray[Any] | None = None,
     min_similarity: float | None = None,
     symmetrise: bool = False,
     top_k: int | None = None,
@@ -112,6 +116,8 @@ def write_graph(
         assumed, and how many points have no edge. ``.m8`` and ``.abc`` have names.
     n_points : int, optional
         Number of points of an edge list with numbers, by default the largest plus one; or of row blocks.
+    names : sequence of str, shape (n_points,), optional
+        Names of the points, for a source in which they are numbers; stored beside the graph.
     min_similarity : float, optional
         Leave out edges with this similarity or less. The bound is stored with the graph, which is then
         refused at preferences below it.
@@ -162,7 +168,11 @@ def write_graph(
     scratch = Scratch(bytes_of(memory_limit) if memory_limit is not None else available(), _float(dtype))
     with replacing_folder(Path(target), overwrite) as workspace, ExitStack() as held:
         scratch.use(workspace.scratch, held)
+        if names is not None and n_points is None and _is_table(source):
+            n_points = len(names)
         graph = _opened(source, scratch, similarity, key, column, ids, n_points)
+        if names is not None:
+            graph = replace(graph, ids=[checked_names(names, graph.n_points, graph.ids is not None)])
         graph = reshaped(graph, options, scratch)
         written = write_csr(
             workspace.result,
@@ -220,6 +230,11 @@ def _opened(
     if graph.by_columns:
         return sorted_graph(graph, transposed(triplets(graph.blocks)), graph.n_edges, scratch)
     return graph
+
+
+def _is_table(source: Any) -> bool:
+    """Return whether a source is a table of edges, which does not say how many points there are."""
+    return holds_edges(Path(source)) if isinstance(source, str | Path) else table_kind(source) is not None
 
 
 def _require_for_edges(
