@@ -339,7 +339,10 @@ def test_knn_refuses_an_output_before_it_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("points.txt", "points.txt ends in '.txt'; points are read from .npy or .npz files."),
+        (
+            "points.txt",
+            "points.txt ends in '.txt'; points are read from .npy, .npz, .csv, .tsv or .parquet files.",
+        ),
         ("points.npy", "points.npy is no .npy file, or a damaged one"),
         (
             "two.npz",

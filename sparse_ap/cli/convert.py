@@ -111,7 +111,7 @@ def convert(source: Path, output: Path, reading: Reading, force: bool, quiet: bo
 
 
 def _archived(source: Path, output: Path, force: bool, options: dict[str, Any]) -> WrittenGraph:
-    """Write a graph to an ``.npz`` file, as a scipy sparse matrix, without the names of points."""
+    """Write a graph to an ``.npz`` file, as a scipy sparse matrix."""
     require_writable_graph(output)
     if output.exists() and not force:
         raise InvalidInputError(
@@ -119,9 +119,7 @@ def _archived(source: Path, output: Path, force: bool, options: dict[str, Any]) 
         )
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.absolute().parent) as folder:
         written = write_graph(source, Path(folder) / "graph.zarr", **options)
-        if open_graph(written.path).names() is not None:
-            click.echo("Warning: an .npz file has no names of points; a .zarr folder keeps them.", err=True)
-        save_graph(read_graph(written.path), output)
+        save_graph(read_graph(written.path), output, open_graph(written.path).names())
     return replace(written, path=output)
 
 

@@ -1,4 +1,4 @@
-"""Graphs and points from the files that a command is given, and graphs to files."""
+"""Graphs from the files that a command is given, and graphs to files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
@@ -19,10 +18,10 @@ from sparse_ap.graphs.conversion.names import checked_names
 from sparse_ap.graphs.conversion.text_file import kind_of
 from sparse_ap.graphs.conversion.write_graph import write_graph
 from sparse_ap.graphs.distances import Similarity
-from sparse_ap.graphs.npz import damage_told, read_npz
+from sparse_ap.graphs.npz import add_names, names_in_npz, read_npz
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
-__all__ = ["GivenGraph", "Reading", "load_graph", "read_points", "require_writable_graph", "save_graph"]
+__all__ = ["GivenGraph", "Reading", "load_graph", "require_writable_graph", "save_graph"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ def load_graph(
         _require_no_conversion(path, reading)
         return GivenGraph(replace(open_graph(path), loadable=True)).with_names(names)
     if kind_of(path) == "npz":
-        return GivenGraph(_from_archive(path, reading)).with_names(names)
+        return _from_archive(path, reading).with_names(names)
     if not shared:
         raise InvalidInputError(
             f"{path} is converted in this machine's folder for temporary files, which the workers of "
@@ -171,13 +170,13 @@ def load_graph(
     return GivenGraph(replace(open_graph(written.path), loadable=True))
 
 
-def _from_archive(path: Path, reading: Reading) -> scipy.sparse.csr_array:
+def _from_archive(path: Path, reading: Reading) -> GivenGraph:
     reading.require_for_tables(path)
     graph = read_npz(path)
     if isinstance(graph, tuple):
-        return from_knn(*graph, similarity=reading.similarity or "-d")
+        return GivenGraph(from_knn(*graph, similarity=reading.similarity or "-d"))
     _require_no_conversion(path, reading)
-    return graph
+    return GivenGraph(graph, names_in_npz(path, graph.shape[0]))
 
 
 def _require_no_conversion(path: Path, reading: Reading) -> None:
@@ -188,30 +187,6 @@ def _require_no_conversion(path: Path, reading: Reading) -> None:
             f"{reading.similarity!r}. That is for neighbour lists, the arrays 'indices' and 'distances', and "
             "for tables; leave it out."
         )
-
-
-def read_points(path: Path) -> Any:
-    """Read a table of points: an ``.npy`` file, memory-mapped, or an ``.npz`` file with one array.
-
-    Raises
-    ------
-    InvalidInputError
-        The file has no such form.
-    """
-    if path.suffix not in (".npy", ".npz"):
-        raise InvalidInputError(f"{path} ends in {path.suffix!r}; points are read from .npy or .npz files.")
-    with damage_told(path):
-        if path.suffix == ".npy":
-            # Mapped, since the table of points may be the largest object of the command.
-            return np.lib.format.open_memmap(path, mode="r")
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            names = arrays.files
-            if len(names) == 1:
-                return arrays[names[0]]
-    raise InvalidInputError(
-        f"{path} holds the arrays {', '.join(sorted(names)) or '(none)'}; exactly one is needed, the table "
-        "of points. Write it alone, with numpy.save."
-    )
 
 
 def require_writable_graph(path: Path) -> None:
@@ -227,7 +202,13 @@ def require_writable_graph(path: Path) -> None:
     require_folder(path)
 
 
-def save_graph(graph: scipy.sparse.csr_array, path: Path) -> None:
-    """Write a graph as ``scipy.sparse.save_npz`` does; the file appears complete or not at all."""
-    with replacing(path) as part, part.open("wb") as file:
-        scipy.sparse.save_npz(file, graph, compressed=False)
+def save_graph(graph: scipy.sparse.csr_array, path: Path, names: NDArray[Any] | None = None) -> None:
+    """Write a graph as ``scipy.sparse.save_npz`` does, and the names of its points as one more array.
+
+    The file appears complete or not at all.
+    """
+    with replacing(path) as part:
+        with part.open("wb") as file:
+            scipy.sparse.save_npz(file, graph, compressed=False)
+        if names is not None:
+            add_names(part, names)
