@@ -160,8 +160,8 @@ def test_what_is_no_store(tmp_path: Path, graph: Path) -> None:
     (tmp_path / "cells.h5ad").write_bytes(b"\x89HDF")
     for name, text in (
         ("array.zarr", "is no AnnData store: there is no group 'obs' in it"),
-        ("cells.h5ad", "is no folder; --obs adds columns to an AnnData store"),
-        ("none.zarr", "is no folder; --obs adds columns to an AnnData store"),
+        ("cells.h5ad", "cannot be read as HDF5; give the .h5ad file that AnnData.write_h5ad has written"),
+        ("none.zarr", "does not exist; --obs adds columns to what AnnData has written"),
     ):
         refused(run("cluster", graph, "--obs", "x", "-o", tmp_path / name), f"{tmp_path / name} {text}")
     refused(

@@ -114,7 +114,9 @@ same, every label is valid); 130 interrupted.
     "- for a table on standard output.",
 )
 @_report_option
-@click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add this column to its obs.")
+@click.option(
+    "--obs", metavar="COLUMN", help="OUTPUT is an AnnData store or .h5ad file: add this column to its obs."
+)
 @force_option
 @click.option(
     "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"

@@ -62,7 +62,9 @@ Examples:
     help="Where to: .parquet, .csv or .zarr (point, and its exemplar on each level), or .npz (everything); "
     "- for a table on standard output.",
 )
-@click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add COLUMN_0, ... to its obs.")
+@click.option(
+    "--obs", metavar="COLUMN", help="OUTPUT is an AnnData store or .h5ad file: add COLUMN_0, ... to its obs."
+)
 @force_option
 @click.option(
     "--preference", type=float, help="Of the points, for the finest level.  [default: the median similarity]"
