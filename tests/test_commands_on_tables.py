@@ -26,7 +26,7 @@ from samples import knn_similarity
 
 from sparse_ap.cli.commands import main
 
-GRAPH = knn_similarity(60, 6, 2, seed=0, dtype=np.float64)
+GRAPH = knn_similarity(60, 6, 2, seed=0)
 NAMES = np.array([f"p{point:02}" for point in range(60)])
 EDGES = pd.DataFrame(
     {"source": NAMES[GRAPH.tocoo().coords[0]], "target": NAMES[GRAPH.tocoo().coords[1]], "weight": GRAPH.data}
@@ -103,7 +103,7 @@ def test_every_command_reads_tables(tmp_path: Path) -> None:
 
 def test_options_for_reading_are_those_of_convert(tmp_path: Path) -> None:
     EDGES.assign(distance=-EDGES["weight"], weight=1.0).to_csv(tmp_path / "d.csv", index=False)
-    options = ["--column", "distance", "--similarity=-d", "--float64"]
+    options = ["--column", "distance", "--similarity=-d"]
     done = run("cluster", tmp_path / "d.csv", *options, *KEPT, "-o", tmp_path / "a.csv")
     assert done.exit_code == 0, done.output
     scipy.sparse.save_npz(tmp_path / "g.npz", GRAPH)
@@ -226,15 +226,17 @@ import sparse_ap
 from sparse_ap.cli.commands import main
 
 def interrupted(*arguments, **options):
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.{which})
 
 sparse_ap.affinity_propagation = interrupted
 main()
 """
 
 
-def test_ctrl_c_removes_the_temporary_graph(tmp_path: Path, temporary: Path) -> None:
-    command = [sys.executable, "-c", INTERRUPTED, "cluster", str(written(tmp_path, "e.tsv"))]
+@pytest.mark.parametrize("which", ["SIGINT", "SIGTERM"])
+def test_an_interruption_removes_the_temporary_graph(which: str, tmp_path: Path, temporary: Path) -> None:
+    program = INTERRUPTED.replace("{which}", which)
+    command = [sys.executable, "-c", program, "cluster", str(written(tmp_path, "e.tsv"))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 128 + signal.SIGINT, done.stderr
     assert "Interrupted." in done.stderr

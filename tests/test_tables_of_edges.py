@@ -9,6 +9,7 @@ import bz2
 import codecs
 import gzip
 import lzma
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,9 @@ RIGHT: dict[str, tuple[str, str | bytes, Edges]] = {
     "xz": ("E.CSV.XZ", lzma.compress(b"A,B,.5\nB,C,.25\n"), TWO),
     "capitals": ("e.TSV", "A\tB\t.5\nB\tC\t.25\n", TWO),
     "Matrix Market": ("e.MTX", "%%MatrixMarket matrix coordinate real general\n3 3 1\n1 2 5.0D-1\n", {("0", "1"): 0.5}),
+    "Matrix Market, bzip2": (
+        "E.MTX.BZ2", bz2.compress(b"%%MatrixMarket matrix coordinate real general\n2 2 1\n1 2 .5\n"), {("0", "1"): 0.5},
+    ),
     "Matrix Market, gzip": (
         "e.mtx.gz", gzip.compress(b"%%MatrixMarket matrix coordinate real general\n2 2 1\n1 2 +.5d0\n"), {("0", "1"): 0.5},
     ),
@@ -337,6 +341,32 @@ def test_which_column_was_taken_is_said(tmp_path: Path) -> None:
     assert edges_in(path, column="fusion") == {("9606.A", "9606.B"): 7, ("9606.B", "9606.C"): 8}
     with pytest.warns(UserWarning, match="from the column 3; numbers are also in 4"):
         edges_in(written(tmp_path, "e.csv", "A,B,.5,7\nB,C,.25,8\n"))
+
+
+def test_a_constant_column_among_several_is_said(tmp_path: Path) -> None:
+    lines = "".join(f"p{i} p{i + 1} 0 {i}\n" for i in range(20))
+    path = written(tmp_path, "e.txt", "protein1 protein2 neighborhood fusion\n" + lines)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        edges_in(path)
+    said = " ".join(str(warning.message) for warning in warned)
+    assert "from the column 'neighborhood'; numbers are also in 'fusion'" in said
+    assert "all 20 edges have the similarity 0. If another column was meant" in said
+    assert len(edges_in(path, column="fusion")) == 20
+
+
+def test_matrix_market_in_zstd(tmp_path: Path) -> None:
+    with pa.CompressedOutputStream(str(tmp_path / "e.mtx.zst"), "zstd") as file:
+        file.write(b"%%MatrixMarket matrix coordinate real general\n2 2 1\n1 2 .5\n")
+    assert edges_in(tmp_path / "e.mtx.zst") == {("0", "1"): 0.5}
+
+
+@pytest.mark.parametrize("name", ["e.parquet.gz", "e.pq.zst", "e.h5ad.gz", "e.npz.gz"])
+def test_binary_files_that_are_compressed_once_more(name: str, tmp_path: Path) -> None:
+    TABLE.to_parquet(tmp_path / "e.parquet")
+    path = written(tmp_path, name, gzip.compress((tmp_path / "e.parquet").read_bytes()))
+    with pytest.raises(InvalidInputError, match=rf"{name} is compressed; decompress it first"):
+        edges_in(path)
 
 
 def test_one_similarity_for_all_is_said(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import click
 import scipy.sparse
 from numpy.typing import NDArray
 
@@ -158,6 +160,8 @@ def load_graph(
             f"{path} -o graph.zarr"
         )
     folder = temporary_folder()
+    if not quiet and sys.stderr.isatty():
+        click.echo(f"{path} is converted to a temporary graph; sparse-ap convert keeps one.", err=True)
     with printed_warnings(quiet):
         written = write_graph(
             path,

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import click
 
+from sparse_ap.cli.interrupts import terminated_as_interrupted
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.text_file import compression_of, lines_of
 
@@ -64,8 +65,9 @@ def said(path: Path | None) -> str:
 
 
 def temporary_folder() -> Path:
-    """Return a new folder, which is removed when the present command ends, however it ends."""
+    """Return a new folder, which is removed when the present command ends, but by a kill."""
     context = click.get_current_context()
+    context.with_resource(terminated_as_interrupted())
     return Path(context.with_resource(tempfile.TemporaryDirectory(prefix="sparse-ap-")))
 
 

@@ -14,11 +14,11 @@ from sparse_ap.graphs.conversion.parquet_parts import PARQUET, is_folder_of_part
 from sparse_ap.graphs.conversion.parquet_scan import scan_of_parquet
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks
 from sparse_ap.graphs.conversion.scan import EdgeTest, Scan
-from sparse_ap.graphs.conversion.text_file import kind_of
+from sparse_ap.graphs.conversion.text_file import is_compressed, kind_of
 from sparse_ap.graphs.conversion.text_scan import scan_of_text
 from sparse_ap.graphs.conversion.transforms import rows_of
 
-__all__ = ["Ids", "holds_edges", "read_edges"]
+__all__ = ["Ids", "holds_edges", "read_edges", "require_no_compressed_binary"]
 
 _TEXT = ("tsv", "csv", "txt", "m8", "abc")
 
@@ -31,6 +31,20 @@ _MANY = 10
 def holds_edges(path: Path) -> bool:
     """Return whether a path is that of a table of edges: a file by its ending, or parquet files."""
     return kind_of(path) in (*PARQUET, *_TEXT) if path.is_file() else is_folder_of_parts(path)
+
+
+def require_no_compressed_binary(path: Path) -> None:
+    """Refuse files that only text may be: compressed ones.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    if path.is_file() and is_compressed(path) and kind_of(path) in (*PARQUET, "h5ad", "npz", "npy"):
+        raise InvalidInputError(
+            f"{path} is compressed; decompress it first. Of what is compressed text is read: .tsv, .csv, "
+            ".txt, .m8, .abc, .mtx."
+        )
 
 
 def read_edges(

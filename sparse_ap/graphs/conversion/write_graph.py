@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.arguments import available, bytes_of, progress_bar
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.conversion.edge_lists import Ids, holds_edges, read_edges
+from sparse_ap.graphs.conversion.edge_lists import Ids, holds_edges, read_edges, require_no_compressed_binary
 from sparse_ap.graphs.conversion.inputs import from_file, from_object
 from sparse_ap.graphs.conversion.names import checked_names
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, checked_canonical, converted, narrowed
@@ -203,6 +203,8 @@ def _opened(
 ) -> RowBlocks:
     """Return the source as canonical row blocks, with similarities of the wanted dtype."""
     path = Path(source) if isinstance(source, str | Path) else None
+    if path is not None:
+        require_no_compressed_binary(path)
     table = path if path is not None and holds_edges(path) else parquet_of(source, scratch.scratch)
     _require_for_edges(path, table is not None, key, column, ids, n_points)
     if table is not None:
