@@ -386,7 +386,7 @@ def test_a_column_needs_a_store(tmp_path: Path, graph_file: Path) -> None:
     assert "--obs names a column, but not where: give --output, the AnnData store." in done.output
     done = run("cluster", graph_file, "--obs", "exemplar", "-o", tmp_path / "no")
     assert done.exit_code == 2
-    assert "is no folder; --obs adds columns to an AnnData store" in done.output
+    assert "does not exist; --obs adds columns to what AnnData has written" in done.output
 
 
 @pytest.mark.parametrize("command", ["info", "cluster", "path", "tree"])

@@ -11,9 +11,8 @@ from typing import Any
 import click
 
 from sparse_ap.cli.inputs import Reading, require_writable_graph, save_graph
-from sparse_ap.cli.language import printed_warnings
 from sparse_ap.cli.options import names_options, reading_options
-from sparse_ap.cli.output import require_other
+from sparse_ap.cli.output import printed_warnings, require_other
 from sparse_ap.cli.streams import InputPath, regular_file
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import open_graph, read_graph

@@ -11,7 +11,7 @@ import click
 import scipy.sparse
 from numpy.typing import NDArray
 
-from sparse_ap.cli.language import printed_warnings
+from sparse_ap.cli.output import printed_warnings
 from sparse_ap.cli.streams import regular_file, temporary_folder
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import StoredGraph, from_knn, open_graph

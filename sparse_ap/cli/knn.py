@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from sparse_ap.cli.inputs import require_writable_graph, save_graph
-from sparse_ap.cli.language import printed_warnings
-from sparse_ap.cli.output import require_other
+from sparse_ap.cli.output import printed_warnings, require_other
 from sparse_ap.cli.points import read_points
 from sparse_ap.graphs.distances import SIMILARITIES
 from sparse_ap.graphs.metrics import METRICS

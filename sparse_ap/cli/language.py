@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import click
 
-from sparse_ap.cli.streams import with_sources_named
-from sparse_ap.errors import PositiveSimilarityWarning
-from sparse_ap.propagation.result import Outcome
+__all__ = ["as_typed", "name_copy"]
 
-__all__ = ["as_typed", "printed_warnings"]
+# Key in the context of a command: what temporary copies are called in messages.
+_COPIES = "sparse_ap.names_of_copies"
 
 # What has no counterpart of the same name.
 _PHRASES = {
@@ -31,7 +28,7 @@ _TWICE = re.compile(r"\b(?P<name>\w+) \((?P<option>--[\w-]+)\)")
 
 def as_typed(text: str, command: click.Command) -> str:
     """Return a message with the arguments of a function written as the options of a command."""
-    text = with_sources_named(text)
+    text = _with_sources_named(text)
     for phrase, instead in _PHRASES.items():
         text = text.replace(phrase, instead)
     text = _BOTH.sub(
@@ -63,22 +60,15 @@ def _with_value(option: str, value: str) -> str:
     return f"{option}={value}" if value.startswith("-") else f"{option} {value}"
 
 
-@contextmanager
-def printed_warnings(quiet: bool = False) -> Iterator[None]:
-    """Print each warning in one line, except those that the summary or the exit code expresses.
+def name_copy(copy: Path, name: str) -> None:
+    """Let messages of the present command name a file, or standard input, instead of its temporary copy."""
+    click.get_current_context().meta.setdefault(_COPIES, {})[str(copy)] = name
 
-    With ``quiet`` the question whether similarities are distances is not asked either.
-    """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        # Of files that Ctrl-C has left open, while Python imported from them.
-        warnings.simplefilter("ignore", ResourceWarning)
-        try:
-            yield
-        finally:
-            for warning in caught:
-                if quiet and issubclass(warning.category, PositiveSimilarityWarning):
-                    continue
-                if str(warning.message) not in {outcome.value for outcome in Outcome}:
-                    said = as_typed(str(warning.message), click.get_current_context().command)
-                    click.echo(f"Warning: {said}", err=True)
+
+def _with_sources_named(text: str) -> str:
+    context = click.get_current_context(silent=True)
+    names = {} if context is None else context.meta.get(_COPIES, {})
+    for copy, name in names.items():
+        # The copy's ending is none of the user's.
+        text = name.join(re.split(re.escape(copy) + r"(?:\.[a-z0-9]+)*", text))
+    return text

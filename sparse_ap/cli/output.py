@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from sparse_ap.cli.language import as_typed
 from sparse_ap.cli.streams import STDOUT
 from sparse_ap.cli.tables import require_writable
-from sparse_ap.errors import InvalidInputError
+from sparse_ap.errors import InvalidInputError, PositiveSimilarityWarning
+from sparse_ap.propagation.result import Outcome
 
-__all__ = ["require_other", "require_output", "summarise"]
+__all__ = ["printed_warnings", "require_other", "require_output", "summarise"]
+
+
+@contextmanager
+def printed_warnings(quiet: bool = False) -> Iterator[None]:
+    """Print each warning in one line, except those that the summary or the exit code expresses.
+
+    With ``quiet`` the question whether similarities are distances is not asked either.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        # Of files that Ctrl-C has left open, while Python imported from them.
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            yield
+        finally:
+            for warning in caught:
+                if quiet and issubclass(warning.category, PositiveSimilarityWarning):
+                    continue
+                if str(warning.message) not in {outcome.value for outcome in Outcome}:
+                    said = as_typed(str(warning.message), click.get_current_context().command)
+                    click.echo(f"Warning: {said}", err=True)
 
 
 def require_output(

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import click
 
 from sparse_ap.cli.inputs import Reading, load_graph
-from sparse_ap.cli.language import printed_warnings
 from sparse_ap.cli.options import (
     INPUT_HELP,
     cluster_options,
@@ -19,7 +18,7 @@ from sparse_ap.cli.options import (
     missing_option,
     reading_options,
 )
-from sparse_ap.cli.output import require_other, summarise
+from sparse_ap.cli.output import printed_warnings, require_other, summarise
 from sparse_ap.cli.streams import STDOUT, OutputPath
 from sparse_ap.clustering.preference_path import PreferencePath, preference_path
 from sparse_ap.errors import InvalidInputError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from typing import IO, Any
 import click
 
 from sparse_ap.cli.interrupts import terminated_as_interrupted
+from sparse_ap.cli.language import name_copy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.text_file import compression_of, lines_of
 
@@ -22,7 +22,6 @@ __all__ = [
     "regular_file",
     "said",
     "temporary_folder",
-    "with_sources_named",
 ]
 
 STDIN = Path("/dev/stdin")
@@ -33,8 +32,6 @@ _MAGIC = {b"PAR1": ".parquet", b"\x89HDF": ".h5ad", b"PK\x03\x04": ".npz", b"\x9
 _MATRIX_MARKET = b"%%MatrixMarket"
 # The longest of the marks.
 _LONGEST = 16
-# Key in the context of a command: what temporary copies are called in messages.
-_NAMES = "sparse_ap.names_of_copies"
 
 
 class InputPath(click.Path):
@@ -86,7 +83,7 @@ def regular_file(path: Path) -> Path:
     name = "standard input" if path == STDIN else str(path)
     copy = temporary_folder() / "input"
     # Before anything is read, so that errors while reading name it too.
-    click.get_current_context().meta.setdefault(_NAMES, {})[str(copy)] = name
+    name_copy(copy, name)
     if path == STDIN:
         begin = _copied(sys.stdin.buffer, copy)
     else:
@@ -95,16 +92,6 @@ def regular_file(path: Path) -> Path:
     if not begin:
         raise InvalidInputError(f"Nothing came in from {name}; a table of edges is needed.")
     return copy.rename(copy.with_name(copy.name + _ending_of(copy, begin)))
-
-
-def with_sources_named(text: str) -> str:
-    """Return a message that names standard input, or a pipe, instead of its temporary copy."""
-    context = click.get_current_context(silent=True)
-    names = {} if context is None else context.meta.get(_NAMES, {})
-    for copy, name in names.items():
-        # The copy's ending is none of the user's.
-        text = name.join(re.split(re.escape(copy) + r"(?:\.[a-z0-9]+)*", text))
-    return text
 
 
 def _copied(stream: IO[bytes], copy: Path) -> bytes:

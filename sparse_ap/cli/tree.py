@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sparse_ap.arguments import require_count
 from sparse_ap.cli.anndata import level_columns, write_levels
 from sparse_ap.cli.inputs import Reading, load_graph
-from sparse_ap.cli.language import printed_warnings
 from sparse_ap.cli.options import (
     INPUT_HELP,
     cluster_options,
@@ -24,7 +23,7 @@ from sparse_ap.cli.options import (
     names_options,
     reading_options,
 )
-from sparse_ap.cli.output import require_output, summarise
+from sparse_ap.cli.output import printed_warnings, require_output, summarise
 from sparse_ap.cli.streams import OutputPath, said
 from sparse_ap.cli.tables import write_hierarchy
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
