@@ -119,7 +119,8 @@ def test_info_of_odd_graphs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        ("graph.txt", b"", "graph.txt ends in '.txt'; graphs are read from .npz files and zarr folders."),
+        ("graph.txt", b"", "graph.txt has no edges; lines of two points and their similarity are needed."),
+        ("graph.pdf", b"", "graph.pdf ends in '.pdf'; graphs are read from .npz, .mtx, .h5ad, zarr folders"),
         ("graph.npz", b"no zip", "graph.npz is no .npz file, or a damaged one"),
         ("graph.npz", b"", "graph.npz is no .npz file, or a damaged one"),
     ],
@@ -338,7 +339,10 @@ def test_knn_refuses_an_output_before_it_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("points.txt", "points.txt ends in '.txt'; points are read from .npy or .npz files."),
+        (
+            "points.txt",
+            "points.txt ends in '.txt'; points are read from .npy, .npz, .csv, .tsv or .parquet files.",
+        ),
         ("points.npy", "points.npy is no .npy file, or a damaged one"),
         (
             "two.npz",
@@ -382,7 +386,7 @@ def test_a_column_needs_a_store(tmp_path: Path, graph_file: Path) -> None:
     assert "--obs names a column, but not where: give --output, the AnnData store." in done.output
     done = run("cluster", graph_file, "--obs", "exemplar", "-o", tmp_path / "no")
     assert done.exit_code == 2
-    assert "is no folder; --obs adds columns to an AnnData store" in done.output
+    assert "does not exist; --obs adds columns to what AnnData has written" in done.output
 
 
 @pytest.mark.parametrize("command", ["info", "cluster", "path", "tree"])

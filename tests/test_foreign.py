@@ -8,11 +8,13 @@ from typing import Any
 import anndata
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import scipy.sparse
+import zarr
 
 from sparse_ap import InvalidInputError, affinity_propagation
-from sparse_ap.graphs import from_knn, read_graph, write_graph
+from sparse_ap.graphs import from_knn, open_graph, read_graph, write_graph
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.storage import dask_collections
 
@@ -45,8 +47,52 @@ def test_points_without_edges_and_distances(tmp_path: Path) -> None:
     graph = read_graph(tmp_path / "graph.zarr")
     assert graph.shape == (5, 5)
     assert graph.toarray()[:3, :3].tolist() == EXPECTED
-    with pytest.raises(InvalidInputError, match="names point 2, but n_points=2 was given"):
+    with pytest.raises(InvalidInputError, match="the id '2' is no whole number from 0 to 1"):
         write_graph(EDGES, tmp_path / "two.zarr", n_points=2)
+
+
+def test_a_table_of_names_is_written_with_them(tmp_path: Path) -> None:
+    named = pd.DataFrame({"weight": [0.5, 0.25], "to": ["b", "c"], "from": ["a", "b"]}, index=[7, 7])
+    for table in (named, pa.Table.from_pandas(named), named.astype({"from": "category", "to": "string"})):
+        write_graph(table, tmp_path / "graph.zarr", overwrite=True)
+        names = open_graph(tmp_path / "graph.zarr").names()
+        assert names is not None
+        assert names.tolist() == ["a", "b", "c"]
+        assert read_graph(tmp_path / "graph.zarr").toarray().tolist() == [
+            [0, 0.5, 0],
+            [0, 0, 0.25],
+            [0, 0, 0],
+        ]
+    with pytest.raises(InvalidInputError, match=r"write_graph\(table, 'graph\.zarr'\), which takes names"):
+        affinity_propagation(named.set_axis(["weight", "target", "source"], axis=1))
+    with pytest.raises(InvalidInputError, match="The table of edges cannot be read"):
+        write_graph(named.assign(to=["b", 3]), tmp_path / "mixed.zarr")
+
+
+def test_numbers_with_gaps_are_names_in_tables_too(tmp_path: Path) -> None:
+    """As of genes."""
+    genes = pd.DataFrame({"source": [672, 4609], "target": [4609, 7157], "weight": [0.5, 0.25]})
+    with pytest.warns(UserWarning, match="The table of edges: its points are .* only 3 occur"):
+        written = write_graph(genes, tmp_path / "graph.zarr")
+    assert written.n_points == 3
+    assert write_graph(genes, tmp_path / "many.zarr", n_points=8000).n_points == 8000
+    with pytest.raises(InvalidInputError, match="only 3 occur in the table of edges: they are names"):
+        affinity_propagation(genes)
+
+
+def test_tables_of_arrow_are_graphs() -> None:
+    expected = affinity_propagation(EDGES, preference=-1).labels.tolist()
+    assert affinity_propagation(pa.Table.from_pandas(EDGES), preference=-1).labels.tolist() == expected
+
+
+@pytest.mark.filterwarnings("ignore:zarr v3 autosharding")
+def test_a_sparse_dataset_of_anndata_is_read(tmp_path: Path) -> None:
+    group = zarr.create_group(tmp_path / "graph.zarr")
+    anndata.io.write_elem(group, "graph", scipy.sparse.csr_matrix(EXPECTED))
+    dataset = anndata.io.sparse_dataset(group["graph"])
+    write_graph(dataset, tmp_path / "written.zarr")
+    assert read_graph(tmp_path / "written.zarr").toarray().tolist() == EXPECTED
+    assert affinity_propagation(dataset, preference=-1).n_clusters >= 1
 
 
 @pytest.mark.parametrize(
@@ -54,12 +100,17 @@ def test_points_without_edges_and_distances(tmp_path: Path) -> None:
     [
         (pd.DataFrame(-np.ones((3, 3))), "may be a matrix or a table of edges. Give a matrix"),
         (pd.DataFrame(np.ones((3, 3), int)), "may be a matrix or a table of edges. Give a matrix"),
-        (EDGES[["source", "target"]], "may be a matrix or a table of edges"),
-        (EDGES.assign(source=list("abcd")), "The column 'source' of the table of edges, of dtype object"),
-        (EDGES.assign(source=[0, 1, 2, -1]), "has to number the points from 0"),
-        (EDGES.assign(source=pd.array([0, 1, 2, None], "Int64")), "has to number the points from 0"),
-        (EDGES.assign(weight=list("abcd")), "has dtype object; real numbers are needed"),
-        (EDGES.assign(weight=pd.array([1, 2, None, 4], "Int64")), "NaN"),
+        (EDGES[["source", "target"]], "may be a matrix or a table of edges|of edges has 2 columns"),
+        (
+            EDGES.assign(source=[0, 1, 2, -1]),
+            "has to number the points from 0|'-1' is no whole number",
+        ),
+        (
+            EDGES.assign(source=pd.array([0, 1, 2, None], "Int64")),
+            "has to number the points from 0|The table of edges: 1 edges are wrong. The first: row 3",
+        ),
+        (EDGES.assign(weight=list("abcd")), "has dtype object; real numbers are needed|Could not convert"),
+        (EDGES.assign(weight=pd.array([1, 2, None, 4], "Int64")), "NaN|row 2 .* the similarity is nan"),
     ],
 )
 def test_tables_that_are_no_graph(table: Any, text: str, tmp_path: Path) -> None:

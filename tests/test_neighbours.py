@@ -181,7 +181,7 @@ for metric in ("euclidean", "cosine", "correlation", "tanimoto", "hamming"):
             clustering = affinity_propagation(graph, max_iter=60, n_jobs=n_jobs)
             tree = hierarchy(graph, n_jobs=n_jobs)
             found.update(clustering.labels.tobytes() + repr(clustering.net_similarity).encode())
-            found.update(b"".join(tree.labels_at(level).tobytes() for level in range(tree.n_levels)))
+            found.update(b"".join(tree.labels(level).tobytes() for level in range(tree.n_levels)))
             print("labels and tree", found.hexdigest()[:12])
 """
 # Features of numpy are named in one way up to numpy 2.3, in another from then on; unknown names are ignored.

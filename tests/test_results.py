@@ -152,7 +152,9 @@ def test_rows_without_names_are_told(tmp_path: Path) -> None:
 
 
 def test_where_there_is_no_obs(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="is no folder; --obs adds columns to an AnnData store"):
+    with pytest.raises(
+        InvalidInputError, match="does not exist; --obs adds columns to what AnnData has written"
+    ):
         write_column(clustered(), tmp_path / "none.zarr", "exemplar")
 
 

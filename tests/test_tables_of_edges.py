@@ -9,6 +9,7 @@ import bz2
 import codecs
 import gzip
 import lzma
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,9 @@ RIGHT: dict[str, tuple[str, str | bytes, Edges]] = {
     "xz": ("E.CSV.XZ", lzma.compress(b"A,B,.5\nB,C,.25\n"), TWO),
     "capitals": ("e.TSV", "A\tB\t.5\nB\tC\t.25\n", TWO),
     "Matrix Market": ("e.MTX", "%%MatrixMarket matrix coordinate real general\n3 3 1\n1 2 5.0D-1\n", {("0", "1"): 0.5}),
+    "Matrix Market, bzip2": (
+        "E.MTX.BZ2", bz2.compress(b"%%MatrixMarket matrix coordinate real general\n2 2 1\n1 2 .5\n"), {("0", "1"): 0.5},
+    ),
     "Matrix Market, gzip": (
         "e.mtx.gz", gzip.compress(b"%%MatrixMarket matrix coordinate real general\n2 2 1\n1 2 +.5d0\n"), {("0", "1"): 0.5},
     ),
@@ -138,6 +142,10 @@ RIGHT: dict[str, tuple[str, str | bytes, Edges]] = {
 }  # fmt: skip
 
 
+GAPS = pytest.mark.filterwarnings("ignore:.*they are taken for names")
+
+
+@GAPS
 @pytest.mark.parametrize("case", sorted(RIGHT))
 def test_what_is_read_is_right(case: str, tmp_path: Path) -> None:
     name, content, expected = RIGHT[case]
@@ -271,6 +279,7 @@ def test_parquet_by_its_headings(index: bool, tmp_path: Path) -> None:
     assert edges_in(tmp_path / "e.pq") == TWO
 
 
+@GAPS
 def test_parquet_with_the_index_first(tmp_path: Path) -> None:
     table = pa.table({"__index_level_0__": [0, 1], "a": [10, 20], "b": [20, 30], "s": [0.5, 0.25]})
     pyarrow.parquet.write_table(table, tmp_path / "e.parquet")
@@ -334,7 +343,196 @@ def test_which_column_was_taken_is_said(tmp_path: Path) -> None:
         edges_in(written(tmp_path, "e.csv", "A,B,.5,7\nB,C,.25,8\n"))
 
 
+def test_a_constant_column_among_several_is_said(tmp_path: Path) -> None:
+    lines = "".join(f"p{i} p{i + 1} 0 {i}\n" for i in range(20))
+    path = written(tmp_path, "e.txt", "protein1 protein2 neighborhood fusion\n" + lines)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        edges_in(path)
+    said = " ".join(str(warning.message) for warning in warned)
+    assert "from the column 'neighborhood'; numbers are also in 'fusion'" in said
+    assert "all 20 edges have the similarity 0. If another column was meant" in said
+    assert len(edges_in(path, column="fusion")) == 20
+
+
+def test_matrix_market_in_zstd(tmp_path: Path) -> None:
+    with pa.CompressedOutputStream(str(tmp_path / "e.mtx.zst"), "zstd") as file:
+        file.write(b"%%MatrixMarket matrix coordinate real general\n2 2 1\n1 2 .5\n")
+    assert edges_in(tmp_path / "e.mtx.zst") == {("0", "1"): 0.5}
+
+
+@pytest.mark.parametrize("name", ["e.parquet.gz", "e.pq.zst", "e.h5ad.gz", "e.npz.gz"])
+def test_binary_files_that_are_compressed_once_more(name: str, tmp_path: Path) -> None:
+    TABLE.to_parquet(tmp_path / "e.parquet")
+    path = written(tmp_path, name, gzip.compress((tmp_path / "e.parquet").read_bytes()))
+    with pytest.raises(InvalidInputError, match=rf"{name} is compressed; decompress it first"):
+        edges_in(path)
+
+
 def test_one_similarity_for_all_is_said(tmp_path: Path) -> None:
     path = written(tmp_path, "e.csv", "".join(f"{i},{i + 1},7\n" for i in range(20)))
     with pytest.warns(UserWarning, match=r"all 20 edges have the similarity 7\. If another column was meant"):
         edges_in(path)
+
+
+# Folders of parquet parts
+
+
+def in_parts(folder: Path, *names: str, tables: list[pd.DataFrame] | None = None) -> Path:
+    """Write a row of the table into each of several files."""
+    for i, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        part = TABLE.iloc[[i]] if tables is None else tables[i]
+        part.to_parquet(folder / name, index=False)
+    return folder
+
+
+def test_parts_as_spark_writes_them(tmp_path: Path) -> None:
+    folder = in_parts(
+        tmp_path / "edges.parquet",
+        "part-00000-7f2c-c000.snappy.parquet",
+        "part-00001-7f2c-c000.snappy.parquet",
+    )
+    for name in ("_SUCCESS", "._SUCCESS.crc", ".part-00000-7f2c-c000.snappy.parquet.crc"):
+        (folder / name).write_bytes(b"crc")
+    assert edges_in(folder) == TWO
+    assert edges_in(in_parts(tmp_path / "other name [1]", "part[0].pq", "part*.pq")) == TWO
+
+
+def test_parts_as_dask_writes_them(tmp_path: Path) -> None:
+    """With a summary of all parts, in which pyarrow repeats their schema."""
+    table, folder = pa.Table.from_pandas(TABLE, preserve_index=False), tmp_path / "edges"
+    collected: list[Any] = []
+    pyarrow.parquet.write_to_dataset(table, folder, metadata_collector=collected)
+    pyarrow.parquet.write_metadata(table.schema, folder / "_metadata", metadata_collector=collected)
+    pyarrow.parquet.write_metadata(table.schema, folder / "_common_metadata")
+    assert edges_in(folder) == TWO
+
+
+def test_names_of_partitions_are_no_columns(tmp_path: Path) -> None:
+    tables = [TABLE.iloc[[i]].assign(k=[k]) for i, k in enumerate((3.0, 4.0))]
+    folder = in_parts(tmp_path / "edges", "k=15/part.0.parquet", "k=15/s=7/part.0.parquet", tables=tables)
+    assert edges_in(folder, column="s") == TWO
+    assert edges_in(folder, column="k") == {("A", "B"): 3, ("B", "C"): 4}
+    assert edges_in(folder / "k=15", column="k") == {("A", "B"): 3, ("B", "C"): 4}
+
+
+def test_partitions_by_what_no_file_has(tmp_path: Path) -> None:
+    folder = in_parts(tmp_path / "edges", "metric=x/0.parquet", "metric=y/0.parquet")
+    with pytest.warns(UserWarning, match=r"has folders of 2 values of 'metric' \(x, y\), which no column"):
+        assert edges_in(folder) == TWO
+    assert edges_in(folder / "metric=x") == ONE
+    table = pa.table({"source": ["A", "B"], "target": ["B", "C"], "weight": [0.5, 0.25]})
+    pyarrow.parquet.write_to_dataset(table, tmp_path / "by source", partition_cols=["source"])
+    with pytest.raises(InvalidInputError, match=r"in the names of its folders \(source\)"):
+        edges_in(tmp_path / "by source")
+
+
+def test_parts_whose_columns_differ(tmp_path: Path) -> None:
+    """A column of whole numbers in the first part does not cut the fractions of the second."""
+    second = pd.DataFrame({"s": [0.25], "b": ["C"], "a": ["B"]})
+    folder = in_parts(
+        tmp_path / "edges", "0.parquet", "1.parquet", tables=[TABLE.iloc[[0]].assign(s=[1]), second]
+    )
+    assert edges_in(folder) == {("A", "B"): 1, ("B", "C"): 0.25}
+    in_parts(folder, "2.parquet", tables=[TABLE.drop(columns="s")])
+    with pytest.raises(InvalidInputError, match=r"The first: all of 2\.parquet, which has no column \"s\""):
+        edges_in(folder)
+
+
+def test_a_wrong_edge_is_named_with_its_part(tmp_path: Path) -> None:
+    folder = in_parts(
+        tmp_path / "edges", "0.parquet", "1.parquet", tables=[TABLE, TABLE.assign(s=[1.0, float("nan")])]
+    )
+    with pytest.raises(
+        InvalidInputError, match=r"edges: 1 edges are wrong. The first: 1\.parquet, row 1 \(B, C, None\)"
+    ):
+        edges_in(folder)
+
+
+@pytest.mark.parametrize(
+    ("beside", "text"),
+    [
+        ("_delta_log", "is a table of Delta Lake, which lists the files that count in _delta_log"),
+        (".hoodie", "is a table of Hudi"),
+        ("_temporary", "as while Spark writes, or after it failed: parts may be missing"),
+    ],
+)
+def test_folders_of_which_not_all_files_count(beside: str, text: str, tmp_path: Path) -> None:
+    folder = in_parts(tmp_path / "edges", "0.parquet", "1.parquet")
+    (folder / beside).mkdir()
+    with pytest.raises(InvalidInputError, match=text):
+        edges_in(folder)
+
+
+def test_a_folder_without_parts_is_none(tmp_path: Path) -> None:
+    (tmp_path / "edges" / "_hidden").mkdir(parents=True)
+    TABLE.to_parquet(tmp_path / "edges" / "_hidden" / "e.parquet")
+    with pytest.raises(InvalidInputError, match="There is no zarr group or array"):
+        edges_in(tmp_path / "edges")
+
+
+# Whole numbers with gaps
+
+
+GENES = "672\t7157\t.5\n7157\t4609\t.25\n"
+GENE_EDGES = {("672", "7157"): 0.5, ("7157", "4609"): 0.25}
+
+
+def points_in(folder: Path) -> list[str]:
+    """Return the names of the points of the graph that was read last; none for numbers."""
+    group = zarr.open_group(folder / "read.zarr", mode="r")
+    return [str(name) for name in group["ids"][:]] if "ids" in group else []
+
+
+def test_numbers_with_gaps_are_names(tmp_path: Path) -> None:
+    path = written(tmp_path, "e.tsv", GENES)
+    with pytest.warns(UserWarning, match=r"from 0 to 7,157 only 3 occur.*7,155 points have no edge then"):
+        assert edges_in(path) == GENE_EDGES
+    assert points_in(tmp_path) == ["672", "4609", "7157"]
+    pd.read_csv(path, sep="\t", header=None).set_axis(["a", "b", "s"], axis=1).to_parquet(
+        tmp_path / "e.parquet"
+    )
+    with pytest.warns(UserWarning, match="only 3 occur"):
+        assert edges_in(tmp_path / "e.parquet") == GENE_EDGES
+    assert points_in(tmp_path) == ["672", "4609", "7157"]
+
+
+@pytest.mark.parametrize("options", [{"ids": "integer"}, {"n_points": 7158}])
+def test_numbers_with_gaps_are_numbers_if_that_is_said(options: Any, tmp_path: Path) -> None:
+    assert edges_in(written(tmp_path, "e.tsv", GENES), **options) == GENE_EDGES
+    assert points_in(tmp_path) == []
+    assert read_graph(tmp_path / "read.zarr").shape == (7158, 7158)
+
+
+def test_few_gaps_leave_numbers_and_are_told(tmp_path: Path) -> None:
+    """Such as numbers from 1: point 0 has no edge."""
+    with pytest.warns(UserWarning, match=r"the numbers from 0 to 3, of which 1 have no edge"):
+        assert edges_in(written(tmp_path, "e.tsv", "1\t2\t.5\n2\t3\t.25\n")) == {
+            ("1", "2"): 0.5,
+            ("2", "3"): 0.25,
+        }
+    assert points_in(tmp_path) == []
+    assert edges_in(written(tmp_path, "e.tsv", "0\t1\t.5\n"), ids="auto") == {("0", "1"): 0.5}
+
+
+@pytest.mark.parametrize("late", ["007", "00", "123456789012345678901234567890", "3000000000"])
+def test_a_late_id_that_is_no_number_of_a_point(late: str, tmp_path: Path) -> None:
+    """Beyond the first lines, from which the kind of ids is found: 007 and 7 are two names."""
+    lines = [f"{i}\t{i + 1}\t.5\n" for i in range(150)]
+    path = written(tmp_path, "e.tsv", "".join([*lines, f"7\t{late}\t.25\n"]))
+    with pytest.warns(UserWarning, match="some with zeros before them or larger than the number of a point"):
+        edges = edges_in(path)
+    assert edges[("7", late)] == 0.25
+    assert len(edges) == 151
+    names = points_in(tmp_path)
+    assert names == sorted(names, key=lambda name: (int(name), name))
+    assert set(names) == {*map(str, range(151)), late}
+
+
+def test_names_that_are_numbers_are_sorted_as_such(tmp_path: Path) -> None:
+    content = "10 9 .5\n100 9 .25\n"
+    edges_in(written(tmp_path, "e.abc", content))
+    assert points_in(tmp_path) == ["9", "10", "100"]
+    edges_in(written(tmp_path, "e.abc", content), ids="string")
+    assert points_in(tmp_path) == ["10", "100", "9"]

@@ -1,11 +1,11 @@
-"""Columns in the ``obs`` (the table of the cells) of AnnData zarr stores."""
+"""Columns in the ``obs`` (the table of the cells) of AnnData's zarr stores and ``.h5ad`` files."""
 
 from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.errors import ContainsArrayError
 
+from sparse_ap.cli.h5ad import changed_obs, create_array, create_group, list_columns, opened_obs, values_of
 from sparse_ap.clustering.tree import Cut, Hierarchy, column_names, cut_columns
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.propagation.result import Clustering
@@ -40,16 +41,20 @@ def require_columns(store: Path, *columns: str, force: bool = False) -> None:
     Raises
     ------
     InvalidInputError
-        There is no AnnData zarr store, a name cannot be a column's, or something has that name already.
+        There is no AnnData store, a name cannot be a column's, or something has that name already.
     """
-    obs = _obs_of(store)
+    with opened_obs(store) if store.is_file() else nullcontext(_obs_of(store)) as obs:
+        _require_names(store, obs, columns, force)
+
+
+def _require_names(store: Path, obs: Any, columns: Sequence[str], force: bool) -> None:
     for name in columns:
         if not name or "/" in name or name in (".", "..") or name.startswith("__"):
             raise InvalidInputError(
                 f"--obs {name!r} is no name of a column; give one that is not empty, has no '/' and does not "
                 "begin with '__'."
             )
-        if name in ("_index", obs.attrs["_index"]):
+        if name in ("_index", _index_name(obs)):
             raise InvalidInputError(
                 f"--obs {name!r} is the index of {store}/obs, the names of its rows, which are not replaced. "
                 "Choose another name."
@@ -62,7 +67,7 @@ def require_columns(store: Path, *columns: str, force: bool = False) -> None:
 
 
 def write_column(clustering: Clustering, store: Path, column: str, force: bool = False) -> None:
-    """Add the exemplars to the ``obs`` of an AnnData zarr store, as a categorical of their names.
+    """Add the exemplars to the ``obs`` of an AnnData store, as a categorical of their names.
 
     The column ``<column>_similarity`` gets the similarity of each point to its exemplar. After an error, or
     Ctrl-C, the store is as it was before.
@@ -79,7 +84,7 @@ def write_column(clustering: Clustering, store: Path, column: str, force: bool =
     Raises
     ------
     InvalidInputError
-        There is no AnnData zarr store, it has other points, or the column exists already.
+        There is no AnnData store, it has other points, or the column exists already.
     """
     cut = Cut(clustering.labels, clustering.exemplars)
     numbers = {f"{column}_similarity": clustering.similarities}
@@ -89,7 +94,7 @@ def write_column(clustering: Clustering, store: Path, column: str, force: bool =
 def write_levels(
     tree: Hierarchy, store: Path, column: str, exact: Sequence[Cut] = (), force: bool = False
 ) -> None:
-    """Add the exemplars of each level to the ``obs`` of an AnnData zarr store, as ``<column>_0`` and so on.
+    """Add the exemplars of each level to the ``obs`` of an AnnData store, as ``<column>_0`` and so on.
 
     The exemplars of a cut in ``exact`` with 20 clusters, say, become ``<column>_clusters_20``.
 
@@ -110,23 +115,40 @@ def _write_columns(
 ) -> None:
     """Write categoricals of exemplars' names, and numbers; rename them to their columns at the end."""
     require_columns(store, *cuts, *numbers, force=force)
-    obs = _obs_of(store)
-    names = _index_of(obs, store)
+    if store.is_file():
+        with changed_obs(store) as obs:
+            _put_columns(store, obs, cuts, numbers, str)
+            listed = list(map(_as_text, obs.attrs["column-order"]))
+            new = [column for column in (*cuts, *numbers) if column not in listed]
+            list_columns(obs, [*listed, *new])
+        return
     with named_in_errors(store / "obs"), _put_in_place(store, [*cuts, *numbers]):
-        for column, cut in cuts.items():
-            if names.shape[0] != len(cut.labels):
-                raise InvalidInputError(
-                    f"{store} has {names.shape[0]} rows in obs, and the clustering {len(cut.labels)} points; "
-                    "the store whose points were clustered is needed."
-                )
-            _put_exemplars(store, obs, names, _unfinished(column), cut)
-        for column, values in numbers.items():
-            _put(obs, _unfinished(column), values, {"encoding-type": "array", "encoding-version": "0.2.0"})
+        _put_columns(store, _obs_of(store), cuts, numbers, _unfinished)
     if _is_consolidated(store):
         with warnings.catch_warnings():
             # zarr warns that consolidated metadata are not standardised; this store has them already.
             warnings.simplefilter("ignore", UserWarning)
             zarr.consolidate_metadata(store)
+
+
+def _put_columns(
+    store: Path,
+    obs: Any,
+    cuts: Mapping[str, Cut],
+    numbers: Mapping[str, NDArray[Any]],
+    named: Callable[[str], str],
+) -> None:
+    """Write columns under the names that ``named`` makes of theirs."""
+    names = _index_of(obs, store)
+    for column, cut in cuts.items():
+        if names.shape[0] != len(cut.labels):
+            raise InvalidInputError(
+                f"{store} has {names.shape[0]} rows in obs, and the clustering {len(cut.labels)} points; "
+                "the store whose points were clustered is needed."
+            )
+        _put_exemplars(store, obs, names, named(column), cut)
+    for column, values in numbers.items():
+        _put(obs, named(column), values, {"encoding-type": "array", "encoding-version": "0.2.0"})
 
 
 def _unfinished(column: str) -> str:
@@ -173,7 +195,7 @@ def _restore_replaced(folder: Path) -> None:
             path.rename(column)
 
 
-def _put_exemplars(store: Path, obs: zarr.Group, names: NDArray[Any], name: str, cut: Cut) -> None:
+def _put_exemplars(store: Path, obs: Any, names: NDArray[Any], name: str, cut: Cut) -> None:
     exemplars = names[cut.exemplars]
     if len(set(exemplars)) < len(exemplars):
         raise InvalidInputError(
@@ -181,7 +203,8 @@ def _put_exemplars(store: Path, obs: zarr.Group, names: NDArray[Any], name: str,
             "them so (AnnData.obs_names_make_unique), and write the store again."
         )
     # A run that was killed while it wrote may have left something under this name.
-    group = obs.create_group(name, overwrite=True)
+    is_zarr = isinstance(obs, zarr.Group)
+    group = obs.create_group(name, overwrite=True) if is_zarr else create_group(obs, name)
     # The narrowest signed type, as pandas uses for the codes of a categorical.
     codes = cut.labels.astype(np.min_scalar_type(-max(1, cut.n_clusters)))
     _put(group, "codes", codes, {"encoding-type": "array", "encoding-version": "0.2.0"})
@@ -189,17 +212,26 @@ def _put_exemplars(store: Path, obs: zarr.Group, names: NDArray[Any], name: str,
     group.attrs.update({"encoding-type": "categorical", "encoding-version": "0.2.0", "ordered": False})
 
 
-def _index_of(obs: zarr.Group, store: Path) -> NDArray[Any]:
+def _index_name(obs: Any) -> str:
+    return _as_text(obs.attrs["_index"])
+
+
+def _as_text(attribute: Any) -> str:
+    """Return an attribute as text; older writers of HDF5 stored bytes."""
+    return attribute.decode() if isinstance(attribute, bytes) else str(attribute)
+
+
+def _index_of(obs: Any, store: Path) -> NDArray[Any]:
     """Return the names of the rows as texts, in whichever of AnnData's forms they are stored."""
-    index: Any = obs.get(str(obs.attrs["_index"]))
-    kind = None if index is None else index.attrs.get("encoding-type")
+    index: Any = obs.get(_index_name(obs))
+    kind = None if index is None else _as_text(index.attrs.get("encoding-type", "array"))
     names = None
-    if isinstance(index, zarr.Array) and index.ndim == 1:
-        names = np.asarray(index[:])
+    if getattr(index, "ndim", None) == 1:
+        names = values_of(index)
     elif kind == "categorical" and np.all(index["codes"][:] >= 0):
-        names = np.asarray(index["categories"][:])[index["codes"][:]]
+        names = values_of(index["categories"])[index["codes"][:]]
     elif kind in ("nullable-string-array", "nullable-integer") and not np.any(index["mask"][:]):
-        names = np.asarray(index["values"][:])
+        names = values_of(index["values"])
     if names is None:
         raise InvalidInputError(
             f"The names of the rows of {store} are {'missing' if kind is None else f'of the kind {kind!r}'}, "
@@ -209,10 +241,13 @@ def _index_of(obs: zarr.Group, store: Path) -> NDArray[Any]:
     return names if names.dtype.kind in "OUT" else names.astype(str)
 
 
-def _put(group: zarr.Group, name: str, values: NDArray[Any], attributes: dict[str, Any]) -> None:
-    text = values.dtype.kind in "OUT"
-    array = group.create_array(name, shape=values.shape, dtype=str if text else values.dtype, overwrite=True)
-    array[:] = values
+def _put(group: Any, name: str, values: NDArray[Any], attributes: dict[str, Any]) -> None:
+    if isinstance(group, zarr.Group):
+        kind = str if values.dtype.kind in "OUT" else values.dtype
+        array: Any = group.create_array(name, shape=values.shape, dtype=kind, overwrite=True)
+        array[:] = values
+    else:
+        array = create_array(group, name, values)
     array.attrs.update(attributes)
 
 
@@ -223,8 +258,8 @@ def _is_consolidated(store: Path) -> bool:
 def _obs_of(store: Path) -> zarr.Group:
     if not store.is_dir():
         raise InvalidInputError(
-            f"{store} is no folder; --obs adds columns to an AnnData store, the .zarr folder that "
-            "AnnData.write_zarr has written."
+            f"{store} does not exist; --obs adds columns to what AnnData has written, a .zarr folder or an "
+            ".h5ad file."
         )
     try:
         obs = zarr.open_group(store, mode="r+", use_consolidated=False)["obs"]

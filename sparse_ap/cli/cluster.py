@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 import sparse_ap
-from sparse_ap.cli.inputs import load_graph
+from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
     cluster_options,
@@ -19,9 +20,11 @@ from sparse_ap.cli.options import (
     graph_argument,
     jobs_option,
     missing_option,
-    similarity_option,
+    names_options,
+    reading_options,
 )
-from sparse_ap.cli.output import names_of, printed_warnings, require_other, require_output
+from sparse_ap.cli.output import printed_warnings, require_other, require_output, summarise
+from sparse_ap.cli.streams import OutputPath, said
 from sparse_ap.cli.tables import write_clustering
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.graphs import StoredGraph
@@ -45,6 +48,9 @@ _NO_SETTINGS = {
     "quiet",
 }
 """Parameters of the command that do not affect the clustering, and are not shown among its settings."""
+
+# What nobody has asked for, and matters for tables alone.
+_ANY_IDS = ("ids", "auto")
 
 _report_option = click.option(
     "--report",
@@ -73,7 +79,7 @@ def _settings(parameters: dict[str, Any]) -> dict[str, str]:
     return {
         f"--{name.replace('_', '-')}": "yes" if value is True else str(value)
         for name, value in parameters.items()
-        if name not in _NO_SETTINGS and value is not None and value is not False
+        if name not in _NO_SETTINGS and value is not None and value is not False and (name, value) != _ANY_IDS
     }
 
 
@@ -90,6 +96,8 @@ Examples:
   sparse-ap cluster graph.npz --n-clusters 500 -o labels.parquet --report run.html
   sparse-ap cluster graph.zarr --memory-limit 4GB --checkpoint kept -o labels.parquet
   sparse-ap cluster cells.zarr/obsp/similarities --obs exemplar -o cells.zarr
+  sparse-ap cluster hits.m8 --column evalue --similarity=-d -o labels.csv
+  zcat edges.tsv.gz | sparse-ap cluster - -o - | head
   sparse-ap cluster graph.zarr --scheduler tcp://node1:8786 -o labels.parquet
 
 Exit codes: 0 converged; 2 the input or an option is wrong; 3 not converged (the output is written all the
@@ -100,18 +108,22 @@ same, every label is valid); 130 interrupted.
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
-    help="Where to: .parquet, .csv or .zarr (point, label, exemplar, similarity), or .npz (everything).",
+    type=OutputPath(),
+    help="Where to: .parquet, .csv or .zarr (point, label, exemplar, similarity), or .npz (everything); "
+    "- for a table on standard output.",
 )
 @_report_option
-@click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add this column to its obs.")
+@click.option(
+    "--obs", metavar="COLUMN", help="OUTPUT is an AnnData store or .h5ad file: add this column to its obs."
+)
 @force_option
 @click.option(
     "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"
 )
 @click.option("--quantile", type=float, help="Take this quantile of the similarities as preference.")
 @click.option("--n-clusters", type=int, help="Exactly so many clusters, by whatever preference.")
-@similarity_option
+@reading_options
+@names_options
 @click.option("--damping", type=float, help="0.5 to 1; more against oscillation.  [default: by the graph]")
 @click.option("--max-iter", type=int, default=200, show_default=True, help="Sweeps at most.")
 @click.option(
@@ -145,8 +157,8 @@ same, every label is valid); 130 interrupted.
 @click.option("--quiet", is_flag=True, help="No progress, no summary, no asking about distances.")
 def cluster(
     graph: Path, output: Path | None, report: Path | None, obs: str | None, force: bool,
-    quantile: float | None, similarity: str | None, refine: str, seed: int, scheduler: str | None,
-    dask_workers: int | None, quiet: bool, **options: Any,
+    reading: Reading, names: NDArray[Any] | None, quantile: float | None, refine: str, seed: int,
+    memory_limit: str | None, scheduler: str | None, dask_workers: int | None, quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write the exemplar of each point."""
     require_output(output, obs, [f"{obs}", f"{obs}_similarity"], force, graph)
@@ -155,27 +167,30 @@ def cluster(
         require_other(report, graph)
     # Before the graph is opened: the seconds reported are those of the whole command.
     start = time.perf_counter()
-    opened = load_graph(graph, similarity)
+    given = load_graph(
+        graph, reading, names=names, quiet=quiet, memory_limit=memory_limit, shared=scheduler is None
+    )
     with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
         clustering = sparse_ap.affinity_propagation(
-            opened,
+            given.graph,
             preference_quantile=quantile,
             random_state=seed,
+            memory_limit=memory_limit,
             refine=None if refine == "none" else refine,  # type: ignore[arg-type]
             client=client,
             verbose=not quiet,
             **options,
         )
-    names = names_of(opened)
+    ids = given.names()
     if output is not None and obs is not None:
         from sparse_ap.cli.anndata import write_column
 
         write_column(clustering, output, obs, force)
     elif output is not None:
-        write_clustering(clustering, output, names)
+        write_clustering(clustering, output, ids)
     seconds = time.perf_counter() - start
     if report is not None:
-        _report_run(clustering, report, opened, names, seconds)
+        _report_run(clustering, report, given.graph, ids, seconds)
     if not quiet:
         _report(clustering, seconds, output, report)
     if not clustering.converged:
@@ -186,11 +201,13 @@ def cluster(
 
 
 def _report(clustering: Clustering, seconds: float, output: Path | None, report: Path | None) -> None:
-    for line in _clustering_lines(clustering, seconds):
-        click.echo(line)
-    click.echo(f"written to      {output}" if output else "not written: give --output to keep the labels")
+    lines = _clustering_lines(clustering, seconds)
+    lines.append(
+        f"written to      {said(output)}" if output else "not written: give --output to keep the labels"
+    )
     if report is not None:
-        click.echo(f"report          {report}")
+        lines.append(f"report          {report}")
+    summarise(lines, output)
 
 
 def _clustering_lines(clustering: Clustering, seconds: float) -> list[str]:

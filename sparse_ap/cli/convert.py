@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 
-from sparse_ap.cli.inputs import require_writable_graph, save_graph
+from sparse_ap.cli.inputs import Reading, require_writable_graph, save_graph
+from sparse_ap.cli.options import names_options, reading_options
 from sparse_ap.cli.output import printed_warnings, require_other
+from sparse_ap.cli.streams import InputPath, regular_file
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import open_graph, read_graph
 from sparse_ap.graphs.conversion.write_graph import WrittenGraph, write_graph
-from sparse_ap.graphs.distances import SIMILARITIES
 
 __all__ = ["convert"]
 
@@ -47,11 +48,12 @@ INPUT is one of:
   .m8                        BLAST's or MMseqs2's table of hits (12 columns)
   .abc                       MCL's: two labels and a similarity
   .tsv .csv .txt .parquet    two points and a similarity: by headings, as source, target, weight, or else
-                             in the first three columns
+                             in the first three columns; or a folder of .parquet files
   .npz                       a scipy sparse matrix, or neighbour lists (indices, distances)
   .mtx                       Matrix Market
   .h5ad, AnnData zarr        a graph of its obsp
   zarr group                 a sparse matrix by rows or columns
+  -                          one of these from standard input
 Text may be compressed (.gz .bz2 .xz .zst). Points are numbers from 0, or names, which are kept beside
 the graph.
 
@@ -68,48 +70,35 @@ Examples:
   sparse-ap convert graph.npz -o graph.zarr --order rcm
 """,
 )
-@click.argument("source", metavar="INPUT", type=click.Path(exists=True, path_type=Path))
+@click.argument("source", metavar="INPUT", type=InputPath())
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path),
     help="The folder to write, as graph.zarr; or an .npz file, if the graph fits into memory.",
 )  # fmt: skip
-@click.option("--key", help="Where in an AnnData file the graph is, as obsp/distances.")
-@click.option(
-    "--similarity",
-    type=click.Choice(list(SIMILARITIES)),
-    help="The input holds distances, and how they become similarities. Write --similarity=-d.",
-)
-@click.option(
-    "--column", help="Where the similarity is: a heading, or a number from 3.  [default: bitscore, or 3]"
-)
-@click.option(
-    "--ids",
-    type=click.Choice(["auto", "integer", "string"]),
-    default="auto",
-    show_default=True,
-    help="Whether an edge list's points are numbers or names.",
-)
-@click.option("--n-points", type=int, help="Of an edge list with numbers.  [default: the largest, plus 1]")
+@reading_options
+@names_options
 @click.option("--min-similarity", type=float, help="Leave out edges with this similarity or a smaller one.")
 @click.option(
     "--symmetrise", is_flag=True, help="Store edges in both directions, with the larger similarity."
 )
 @click.option("--top-k", type=int, help="Keep this many edges a point.")
 @click.option("--order", type=click.Choice(["rcm"]), help="Put neighbours near each other: faster sweeps.")
-@click.option("--float64", is_flag=True, help="Store similarities in 64 bits.")
 @click.option("--memory-limit", help="For the whole process, as 2GB.  [default: what there is]")
 @click.option("--force", is_flag=True, help="Replace a graph that is there, once the new one is complete.")
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
-def convert(source: Path, output: Path, float64: bool, force: bool, quiet: bool, **options: Any) -> None:
+def convert(source: Path, output: Path, reading: Reading, force: bool, quiet: bool, **options: Any) -> None:
     """Write a graph to disk."""
     start = time.perf_counter()
     require_other(output, source)
-    options |= {"dtype": "float64" if float64 else "float32", "verbose": not quiet}
+    options |= {**reading.options(), "verbose": not quiet}
+    if output == Path("-"):
+        raise InvalidInputError("-o - is for tables; a graph is written to a folder, or to an .npz file.")
     if output.suffix in _OTHER_FILES:
         raise InvalidInputError(
             f"{output} ends in {output.suffix!r}, and graphs are written to a folder, such as graph.zarr, or "
             "to an .npz file."
         )
+    source = regular_file(source)
     with printed_warnings(quiet):
         if output.suffix == ".npz":
             written = _archived(source, output, force, options)
@@ -121,7 +110,7 @@ def convert(source: Path, output: Path, float64: bool, force: bool, quiet: bool,
 
 
 def _archived(source: Path, output: Path, force: bool, options: dict[str, Any]) -> WrittenGraph:
-    """Write a graph to an ``.npz`` file, as a scipy sparse matrix, without the names of points."""
+    """Write a graph to an ``.npz`` file, as a scipy sparse matrix."""
     require_writable_graph(output)
     if output.exists() and not force:
         raise InvalidInputError(
@@ -129,9 +118,7 @@ def _archived(source: Path, output: Path, force: bool, options: dict[str, Any]) 
         )
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.absolute().parent) as folder:
         written = write_graph(source, Path(folder) / "graph.zarr", **options)
-        if open_graph(written.path).names() is not None:
-            click.echo("Warning: an .npz file has no names of points; a .zarr folder keeps them.", err=True)
-        save_graph(read_graph(written.path), output)
+        save_graph(read_graph(written.path), output, open_graph(written.path).names())
     return replace(written, path=output)
 
 

@@ -7,28 +7,28 @@ from typing import Literal
 
 import click
 
-from sparse_ap.cli.inputs import load_graph
-from sparse_ap.cli.options import INPUT_HELP, graph_argument, jobs_option, missing_option, similarity_option
+from sparse_ap.cli.inputs import Reading, load_graph
+from sparse_ap.cli.options import INPUT_HELP, graph_argument, jobs_option, missing_option, reading_options
 from sparse_ap.clustering.graph_summary import QUANTILES, GraphSummary
 
 __all__ = ["info"]
 
 
 @click.command(
-    epilog="Example: sparse-ap info graph.npz",
+    epilog="Examples: sparse-ap info graph.npz; sparse-ap info edges.tsv --column weight",
     help=f"""Show what a graph is like.
 {INPUT_HELP}
 The whole graph is read, so that damage to a graph on disk is found.""",
 )
 @graph_argument
-@similarity_option
+@reading_options
 @missing_option
 @jobs_option
-def info(graph: Path, similarity: str | None, missing: Literal["nan"] | None, n_jobs: int | None) -> None:
+def info(graph: Path, reading: Reading, missing: Literal["nan"] | None, n_jobs: int | None) -> None:
     """Show a summary of a graph."""
     from sparse_ap.clustering.graph_summary import inspect_graph
 
-    for line in _summary_lines(inspect_graph(load_graph(graph, similarity), n_jobs, missing)):
+    for line in _summary_lines(inspect_graph(load_graph(graph, reading).graph, n_jobs, missing)):
         click.echo(line)
 
 

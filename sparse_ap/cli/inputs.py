@@ -1,23 +1,128 @@
-"""Graphs and points from the files that a command is given, and graphs to files."""
+"""Graphs from the files that a command is given, and graphs to files."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import click
 import scipy.sparse
+from numpy.typing import NDArray
 
+from sparse_ap.cli.output import printed_warnings
+from sparse_ap.cli.streams import regular_file, temporary_folder
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import StoredGraph, from_knn, open_graph
-from sparse_ap.graphs.npz import damage_told, read_npz
+from sparse_ap.graphs.conversion.edge_lists import Ids, holds_edges
+from sparse_ap.graphs.conversion.names import checked_names
+from sparse_ap.graphs.conversion.text_file import kind_of
+from sparse_ap.graphs.conversion.write_graph import write_graph
+from sparse_ap.graphs.distances import Similarity
+from sparse_ap.graphs.npz import add_names, names_in_npz, read_npz
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
-__all__ = ["load_graph", "read_points", "require_writable_graph", "save_graph"]
+__all__ = ["GivenGraph", "Reading", "load_graph", "require_writable_graph", "save_graph"]
 
 
-def load_graph(path: Path, similarity: str | None) -> scipy.sparse.csr_array | StoredGraph:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How files are read: options that all commands share which read graphs.
+
+    Attributes
+    ----------
+    similarity : {"-d", "-d**2", "1-d"} or None
+        Conversion of distances to similarities.
+    key, column, ids, n_points
+        As for `write_graph`.
+    float64 : bool
+        Whether similarities are held in 64 bits.
+    """
+
+    similarity: Similarity | None
+    key: str | None
+    column: str | None
+    ids: Ids
+    n_points: int | None
+    float64: bool
+
+    def options(self) -> dict[str, Any]:
+        """Return the parameters of `write_graph`."""
+        return {
+            "similarity": self.similarity,
+            "key": self.key,
+            "column": self.column,
+            "ids": self.ids,
+            "n_points": self.n_points,
+            "dtype": "float64" if self.float64 else "float32",
+        }
+
+    def require_for_tables(self, path: Path) -> None:
+        """Refuse options that say how a table is read, for a graph that is read as it is.
+
+        Raises
+        ------
+        InvalidInputError
+        """
+        given = {
+            "--key": self.key is not None,
+            "--column": self.column is not None,
+            "--ids": self.ids != "auto",
+            "--n-points": self.n_points is not None,
+            "--float64": self.float64,
+        }
+        for option in (option for option, is_given in given.items() if is_given):
+            raise InvalidInputError(
+                f"{option} is for tables of edges and AnnData files; {path} is read as it is. Leave it out."
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GivenGraph:
+    """A graph that a command was given.
+
+    Attributes
+    ----------
+    graph : csr_array or StoredGraph
+    given : ndarray of str objects or None
+        Names of the points that do not lie on disk beside the graph.
+    """
+
+    graph: scipy.sparse.csr_array | StoredGraph
+    given: NDArray[Any] | None = None
+
+    def names(self) -> NDArray[Any] | None:
+        """Return the names of the points; None if they have none."""
+        if self.given is not None or not isinstance(self.graph, StoredGraph):
+            return self.given
+        return self.graph.names()
+
+    def with_names(self, names: NDArray[Any] | None) -> GivenGraph:
+        """Return the graph with the names of its points given.
+
+        Raises
+        ------
+        InvalidInputError
+            As in `checked_names`.
+        """
+        if names is None:
+            return self
+        have_names = self.given is not None or (
+            isinstance(self.graph, StoredGraph) and getattr(self.graph.store, "ids", None) is not None
+        )
+        return replace(self, given=checked_names(names, self.graph.shape[0], have_names))
+
+
+def load_graph(
+    path: Path,
+    reading: Reading,
+    *,
+    names: NDArray[Any] | None = None,
+    quiet: bool = False,
+    memory_limit: str | None = None,
+    shared: bool = True,
+) -> GivenGraph:
     """Read a similarity graph from a file, or open a graph on disk.
 
     Parameters
@@ -25,59 +130,67 @@ def load_graph(path: Path, similarity: str | None) -> scipy.sparse.csr_array | S
     path : Path
         An ``.npz`` file with a sparse matrix as ``scipy.sparse.save_npz`` writes it, or with neighbour
         lists, the arrays ``indices`` and ``distances`` of shape (n_points, k). Or a folder with a graph in
-        zarr's format, which is opened but not read.
-    similarity : {"-d", "-d**2", "1-d"} or None
-        Conversion of the distances in neighbour lists to similarities; None: "-d".
+        zarr's format, which is opened but not read. Anything else that `write_graph` takes is converted to
+        a graph in a temporary folder, which is removed when the command ends.
+    reading : Reading
+    names : ndarray of str objects, optional
+        Names of the points, which the input numbers.
+    quiet : bool
+        Whether to show no progress.
+    memory_limit : str, optional
+        As for `write_graph`.
+    shared : bool
+        Whether all who read the graph see the folder for temporary files of this machine.
 
     Raises
     ------
     InvalidInputError
-        The file has no such form, or ``similarity`` is given for a graph of similarities.
+        The file has no such form, or an option is for another form.
     """
-    if path.is_dir():
-        _require_no_conversion(path, similarity)
-        return replace(open_graph(path), loadable=True)
-    if path.suffix != ".npz":
+    path = regular_file(path)
+    if path.is_dir() and reading.key is None and not holds_edges(path):
+        _require_no_conversion(path, reading)
+        return GivenGraph(replace(open_graph(path), loadable=True)).with_names(names)
+    if kind_of(path) == "npz":
+        return _from_archive(path, reading).with_names(names)
+    if not shared:
         raise InvalidInputError(
-            f"{path} ends in {path.suffix!r}; graphs are read from .npz files and zarr folders."
+            f"{path} is converted in this machine's folder for temporary files, which the workers of "
+            "--scheduler need not see. Convert it to where all see it: sparse-ap convert "
+            f"{path} -o graph.zarr"
         )
+    folder = temporary_folder()
+    if not quiet and sys.stderr.isatty():
+        click.echo(f"{path} is converted to a temporary graph; sparse-ap convert keeps one.", err=True)
+    with printed_warnings(quiet):
+        written = write_graph(
+            path,
+            folder / "graph.zarr",
+            names=names,
+            memory_limit=memory_limit,
+            verbose=not quiet,
+            **reading.options(),
+        )
+    return GivenGraph(replace(open_graph(written.path), loadable=True))
+
+
+def _from_archive(path: Path, reading: Reading) -> GivenGraph:
+    reading.require_for_tables(path)
     graph = read_npz(path)
     if isinstance(graph, tuple):
-        return from_knn(*graph, similarity=similarity or "-d")
-    _require_no_conversion(path, similarity)
-    return graph
+        return GivenGraph(from_knn(*graph, similarity=reading.similarity or "-d"))
+    _require_no_conversion(path, reading)
+    return GivenGraph(graph, names_in_npz(path, graph.shape[0]))
 
 
-def _require_no_conversion(path: Path, similarity: str | None) -> None:
-    if similarity is not None:
+def _require_no_conversion(path: Path, reading: Reading) -> None:
+    reading.require_for_tables(path)
+    if reading.similarity is not None:
         raise InvalidInputError(
-            f"{path} holds no distances, but how to turn them into similarities was given: {similarity!r}. "
-            "That is for neighbour lists, the arrays 'indices' and 'distances'; leave it out."
+            f"{path} holds no distances, but how to turn them into similarities was given: "
+            f"{reading.similarity!r}. That is for neighbour lists, the arrays 'indices' and 'distances', and "
+            "for tables; leave it out."
         )
-
-
-def read_points(path: Path) -> Any:
-    """Read a table of points: an ``.npy`` file, memory-mapped, or an ``.npz`` file with one array.
-
-    Raises
-    ------
-    InvalidInputError
-        The file has no such form.
-    """
-    if path.suffix not in (".npy", ".npz"):
-        raise InvalidInputError(f"{path} ends in {path.suffix!r}; points are read from .npy or .npz files.")
-    with damage_told(path):
-        if path.suffix == ".npy":
-            # Mapped, since the table of points may be the largest object of the command.
-            return np.lib.format.open_memmap(path, mode="r")
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            names = arrays.files
-            if len(names) == 1:
-                return arrays[names[0]]
-    raise InvalidInputError(
-        f"{path} holds the arrays {', '.join(sorted(names)) or '(none)'}; exactly one is needed, the table "
-        "of points. Write it alone, with numpy.save."
-    )
 
 
 def require_writable_graph(path: Path) -> None:
@@ -93,7 +206,13 @@ def require_writable_graph(path: Path) -> None:
     require_folder(path)
 
 
-def save_graph(graph: scipy.sparse.csr_array, path: Path) -> None:
-    """Write a graph as ``scipy.sparse.save_npz`` does; the file appears complete or not at all."""
-    with replacing(path) as part, part.open("wb") as file:
-        scipy.sparse.save_npz(file, graph, compressed=False)
+def save_graph(graph: scipy.sparse.csr_array, path: Path, names: NDArray[Any] | None = None) -> None:
+    """Write a graph as ``scipy.sparse.save_npz`` does, and the names of its points as one more array.
+
+    The file appears complete or not at all.
+    """
+    with replacing(path) as part:
+        with part.open("wb") as file:
+            scipy.sparse.save_npz(file, graph, compressed=False)
+        if names is not None:
+            add_names(part, names)

@@ -1,12 +1,18 @@
-"""The handling of Ctrl-C: it ends the program at once during imports, and raises an error in a command."""
+"""The handling of Ctrl-C: it ends the program at once during imports, and raises an error in a command.
+
+So does SIGTERM where something is to be removed.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["INTERRUPTED", "end_at_once", "raise_an_error"]
+__all__ = ["INTERRUPTED", "end_at_once", "raise_an_error", "terminated_as_interrupted"]
 
 #: The exit code after Ctrl-C: 128 plus the number of the signal, as in shells.
 INTERRUPTED = 130
@@ -28,6 +34,20 @@ def raise_an_error() -> None:
     """Let Ctrl-C raise ``KeyboardInterrupt`` again, so that open files and processes are closed."""
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, _raise)
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM, with which batch systems end programs, raise what Ctrl-C raises, unless it is handled."""
+    before = signal.getsignal(signal.SIGTERM)
+    if before is not signal.SIG_DFL or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTERM, _raise)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _end(which: int, frame: FrameType | None) -> None:

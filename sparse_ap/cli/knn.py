@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from sparse_ap.cli.inputs import read_points, require_writable_graph, save_graph
-from sparse_ap.cli.output import require_other
+from sparse_ap.cli.inputs import require_writable_graph, save_graph
+from sparse_ap.cli.output import printed_warnings, require_other
+from sparse_ap.cli.points import read_points
 from sparse_ap.graphs.distances import SIMILARITIES
 from sparse_ap.graphs.metrics import METRICS
 
@@ -19,8 +20,9 @@ __all__ = ["knn"]
 @click.command(
     help="""Link every point with its nearest neighbours, and write the graph.
 
-POINTS is an .npy file holding a table, one row a point, or an .npz file holding one such array. For the
-metric tanimoto the table holds bits: bool, or uint8 as numpy.packbits(X, axis=1) makes it.
+POINTS is an .npy file holding a table, one row a point, or an .npz file holding one such array; or a .csv,
+.tsv or .parquet table of numbers, whose first column may be text: the names of the points. For the metric
+tanimoto the table holds bits: bool, or uint8 as numpy.packbits(X, axis=1) makes it.
 
 \b
 Examples:
@@ -63,12 +65,14 @@ def knn(
     require_other(output, points)
     require_writable_graph(output)
     start = time.perf_counter()
-    table = read_points(points)
+    with printed_warnings(quiet):
+        given = read_points(points)
+    table = given.table
     graph = knn_graph(
         table, n_neighbors, metric=metric, similarity=similarity, recall=recall, n_jobs=n_jobs,
         random_state=seed, verbose=not quiet,
     )  # fmt: skip
-    save_graph(graph, output)
+    save_graph(graph, output, given.names)
     if not quiet:
         click.echo(f"points      {graph.shape[0]:,}")
         click.echo(f"edges       {graph.nnz:,}")

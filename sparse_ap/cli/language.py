@@ -1,13 +1,17 @@
-"""From the language of Python, in which errors are written, to that of the command line."""
+"""From the language of Python, in which errors and warnings are written, to that of the command line."""
 
 from __future__ import annotations
 
 import re
 from functools import partial
+from pathlib import Path
 
 import click
 
-__all__ = ["as_typed"]
+__all__ = ["as_typed", "name_copy"]
+
+# Key in the context of a command: what temporary copies are called in messages.
+_COPIES = "sparse_ap.names_of_copies"
 
 # What has no counterpart of the same name.
 _PHRASES = {
@@ -24,6 +28,7 @@ _TWICE = re.compile(r"\b(?P<name>\w+) \((?P<option>--[\w-]+)\)")
 
 def as_typed(text: str, command: click.Command) -> str:
     """Return a message with the arguments of a function written as the options of a command."""
+    text = _with_sources_named(text)
     for phrase, instead in _PHRASES.items():
         text = text.replace(phrase, instead)
     text = _BOTH.sub(
@@ -53,3 +58,17 @@ def _with_value(option: str, value: str) -> str:
         return option
     # click would take a value that begins with a dash for an option.
     return f"{option}={value}" if value.startswith("-") else f"{option} {value}"
+
+
+def name_copy(copy: Path, name: str) -> None:
+    """Let messages of the present command name a file, or standard input, instead of its temporary copy."""
+    click.get_current_context().meta.setdefault(_COPIES, {})[str(copy)] = name
+
+
+def _with_sources_named(text: str) -> str:
+    context = click.get_current_context(silent=True)
+    names = {} if context is None else context.meta.get(_COPIES, {})
+    for copy, name in names.items():
+        # The copy's ending is none of the user's.
+        text = name.join(re.split(re.escape(copy) + r"(?:\.[a-z0-9]+)*", text))
+    return text

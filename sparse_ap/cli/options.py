@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sparse_ap.cli.inputs import Reading
+from sparse_ap.cli.streams import InputPath
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.conversion.names import read_names
 from sparse_ap.graphs.distances import SIMILARITIES
 
 __all__ = [
@@ -17,21 +23,19 @@ __all__ = [
     "graph_argument",
     "jobs_option",
     "missing_option",
-    "similarity_option",
+    "names_options",
+    "reading_options",
 ]
 
 INPUT_HELP = """
 GRAPH is an .npz file: a sparse matrix as scipy.sparse.save_npz writes it, entry (i, k) saying how well k
 would represent i (larger is better); or neighbour lists, the arrays `indices` and `distances`
 of shape (points, neighbours). Or it is a zarr folder, as `graph.zarr`, which need not fit into memory.
+Or a table of edges, .mtx or .h5ad, as `sparse-ap convert` reads them: it is converted to a temporary graph;
+- is a table from standard input.
 """
 
-graph_argument = click.argument("graph", type=click.Path(exists=True, path_type=Path))
-similarity_option = click.option(
-    "--similarity",
-    type=click.Choice(list(SIMILARITIES)),
-    help="How the distances of neighbour lists become similarities.  [default: -d]",
-)
+graph_argument = click.argument("graph", type=InputPath())
 missing_option = click.option(
     "--missing", type=click.Choice(["nan"]), help="nan: an entry that is NaN is no edge."
 )
@@ -52,3 +56,61 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--dask-workers", type=int, metavar="N", help="Do the work in N worker processes on this machine."
     )
     return existing(local(command))
+
+
+def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options for reading files; the command gets them as one argument, ``reading``."""
+    names = [field.name for field in fields(Reading)]
+
+    @wraps(command)
+    def collected(**given: Any) -> Any:
+        return command(reading=Reading(**{name: given.pop(name) for name in names}), **given)
+
+    for option in reversed(_READING):
+        collected = option(collected)
+    return collected
+
+
+_READING = (
+    click.option("--key", help="Where in an AnnData file the graph is, as obsp/distances."),
+    click.option(
+        "--similarity",
+        type=click.Choice(list(SIMILARITIES)),
+        help="The input holds distances, and how they become similarities. Write --similarity=-d.  "
+        "[default: -d for neighbour lists]",
+    ),
+    click.option(
+        "--column",
+        help="Of a table: where the similarity is, a heading or a number from 3.  [default: bitscore, or 3]",
+    ),
+    click.option(
+        "--ids",
+        type=click.Choice(["auto", "integer", "string"]),
+        default="auto",
+        show_default=True,
+        help="Whether a table's points are numbers or names.",
+    ),
+    click.option("--n-points", type=int, help="Of a table with numbers.  [default: the largest, plus 1]"),
+    click.option("--float64", is_flag=True, help="Hold similarities in 64 bits."),
+)
+
+
+def names_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options for the names of points; the command gets them as one argument, ``names``."""
+
+    @wraps(command)
+    def named(names: Path | None, names_column: str | None, **given: Any) -> Any:
+        if names is None and names_column is not None:
+            raise InvalidInputError("--names-column names a column, but not of what: give --names, a file.")
+        return command(names=None if names is None else read_names(names, names_column), **given)
+
+    file = click.option(
+        "--names",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Names of points that are numbers: one a line, or a column of a .csv, .tsv or .parquet file.",
+    )
+    column = click.option(
+        "--names-column", metavar="COLUMN", help="Heading of the names, if there are headings."
+    )
+    return file(column(named))

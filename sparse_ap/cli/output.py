@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
 from sparse_ap.cli.language import as_typed
+from sparse_ap.cli.streams import STDOUT
 from sparse_ap.cli.tables import require_writable
 from sparse_ap.errors import InvalidInputError, PositiveSimilarityWarning
-from sparse_ap.graphs import StoredGraph
 from sparse_ap.propagation.result import Outcome
 
-__all__ = ["names_of", "printed_warnings", "require_other", "require_output"]
-
-
-def names_of(graph: Any) -> Any:
-    """Read the names of a graph's points; None if it has none."""
-    return graph.names() if isinstance(graph, StoredGraph) else None
+__all__ = ["printed_warnings", "require_other", "require_output", "summarise"]
 
 
 @contextmanager
@@ -90,7 +84,14 @@ def require_other(output: Path, source: Path) -> None:
     InvalidInputError
         The output and the input are the same file or folder.
     """
-    if output.exists() and output.samefile(source):
+    # Both standard streams may be the same terminal.
+    if output != STDOUT and output.exists() and source.exists() and output.samefile(source):
         raise InvalidInputError(
             f"{output} is what the command reads, so it is not written to. Give the output another name."
         )
+
+
+def summarise(lines: Iterable[str], output: Path | None) -> None:
+    """Print a summary, line by line; to standard error if the result is on standard output."""
+    for line in lines:
+        click.echo(line, err=output == STDOUT)

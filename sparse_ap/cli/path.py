@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from sparse_ap.cli.inputs import load_graph
+from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
     cluster_options,
     graph_argument,
     jobs_option,
     missing_option,
-    similarity_option,
+    reading_options,
 )
-from sparse_ap.cli.output import printed_warnings, require_other
+from sparse_ap.cli.output import printed_warnings, require_other, summarise
+from sparse_ap.cli.streams import STDOUT, OutputPath
 from sparse_ap.clustering.preference_path import PreferencePath, preference_path
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import connected
@@ -48,12 +50,15 @@ Examples:
     help="Numbers, with commas between.  [default: ten, around that of the median similarity]",
 )
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A .csv table to write."
+    "-o",
+    "--output",
+    type=OutputPath(dir_okay=False),
+    help="A .csv table to write; - for standard output.",
 )
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="A picture to write: .png, .pdf."
 )
-@similarity_option
+@reading_options
 @missing_option
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
 @cluster_options
@@ -61,18 +66,18 @@ Examples:
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no table, no asking about distances.")
 def path(
-    graph: Path, preferences: str | None, output: Path | None, plot: Path | None, similarity: str | None,
+    graph: Path, preferences: str | None, output: Path | None, plot: Path | None, reading: Reading,
     missing: Literal["nan"] | None, memory_limit: str | None, scheduler: str | None,
     dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Show the number of clusters at several preferences."""
     numbers = None if preferences is None else _numbers(preferences)
     _require_outputs(graph, output, plot)
-    opened = load_graph(graph, similarity)
+    given = load_graph(graph, reading, quiet=quiet, memory_limit=memory_limit, shared=scheduler is None)
     # All outputs have been checked before: no result is lost to a wrong path.
     with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
         found = preference_path(
-            opened,
+            given.graph,
             numbers,
             missing=missing,
             random_state=seed,
@@ -82,7 +87,7 @@ def path(
             verbose=not quiet,
         )
     if not quiet:
-        click.echo("\n".join(_path_lines(found)))
+        summarise(_path_lines(found), output)
     if output is not None:
         _write(found, output)
     if plot is not None:
@@ -104,7 +109,7 @@ def _require_outputs(graph: Path, output: Path | None, plot: Path | None) -> Non
     for path in (output, plot):
         if path is not None:
             require_other(path, graph)
-    if output is not None:
+    if output is not None and output != STDOUT:
         if output.suffix != ".csv":
             raise InvalidInputError(f"{output} ends in {output.suffix!r}; a table is written to a .csv file.")
         require_folder(output)
@@ -125,18 +130,24 @@ def _require_picture(plot: Path) -> None:
 
 
 def _write(found: PreferencePath, output: Path) -> None:
+    if output == STDOUT:
+        _write_rows(found, csv.writer(sys.stdout, lineterminator="\n"))
+        return
     with replacing(output) as part, part.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["preference", "clusters", "net_similarity", "data_similarity"])
-        table.writerows(
-            zip(
-                found.preferences.tolist(),
-                found.n_clusters.tolist(),
-                found.net_similarities.tolist(),
-                found.data_similarities.tolist(),
-                strict=True,
-            )
+        _write_rows(found, csv.writer(file))
+
+
+def _write_rows(found: PreferencePath, table: Any) -> None:
+    table.writerow(["preference", "clusters", "net_similarity", "data_similarity"])
+    table.writerows(
+        zip(
+            found.preferences.tolist(),
+            found.n_clusters.tolist(),
+            found.net_similarities.tolist(),
+            found.data_similarities.tolist(),
+            strict=True,
         )
+    )
 
 
 def _path_lines(path: PreferencePath) -> list[str]:

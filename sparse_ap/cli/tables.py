@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparse_ap.cli.streams import STDOUT
 from sparse_ap.clustering.tree import Cut, Hierarchy, cut_columns
 from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.propagation.result import Clustering
@@ -56,6 +58,8 @@ def require_writable(path: Path) -> None:
     MissingDependencyError
         The format needs a package that is not installed.
     """
+    if path == STDOUT:
+        return
     if path.suffix not in _WRITERS:
         raise InvalidInputError(f"{path} ends in {path.suffix!r}; one of {', '.join(_WRITERS)} is needed.")
     if path.suffix == ".zarr" and path.exists():
@@ -112,6 +116,10 @@ def _exemplars_in(cut: Cut, named: Callable[[NDArray[Any]], NDArray[Any]], rows:
 
 
 def _write(result: _Result, path: Path) -> None:
+    if path == STDOUT:
+        # As Unix ends its lines, for the programs that read on.
+        _write_rows(result, csv.writer(sys.stdout, lineterminator="\n"))
+        return
     with replacing(path) as part:
         _WRITERS[path.suffix](result, part)
 
@@ -125,10 +133,13 @@ def _pieces(result: _Result) -> Iterator[dict[str, NDArray[Any]]]:
 
 def _write_csv(result: _Result, path: Path) -> None:
     with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(result.columns)
-        for piece in _pieces(result):
-            writer.writerows(zip(*(values.tolist() for values in piece.values()), strict=True))
+        _write_rows(result, csv.writer(file))
+
+
+def _write_rows(result: _Result, writer: Any) -> None:
+    writer.writerow(result.columns)
+    for piece in _pieces(result):
+        writer.writerows(zip(*(values.tolist() for values in piece.values()), strict=True))
 
 
 def _write_parquet(result: _Result, path: Path) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from sparse_ap.arguments import require_count
 from sparse_ap.cli.anndata import level_columns, write_levels
-from sparse_ap.cli.inputs import load_graph
+from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
     cluster_options,
@@ -19,9 +20,11 @@ from sparse_ap.cli.options import (
     graph_argument,
     jobs_option,
     missing_option,
-    similarity_option,
+    names_options,
+    reading_options,
 )
-from sparse_ap.cli.output import names_of, printed_warnings, require_output
+from sparse_ap.cli.output import printed_warnings, require_output, summarise
+from sparse_ap.cli.streams import OutputPath, said
 from sparse_ap.cli.tables import write_hierarchy
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
@@ -54,10 +57,13 @@ Examples:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
-    help="Where to: .parquet, .csv or .zarr (point, and its exemplar on each level), or .npz (everything).",
+    type=OutputPath(),
+    help="Where to: .parquet, .csv or .zarr (point, and its exemplar on each level), or .npz (everything); "
+    "- for a table on standard output.",
 )
-@click.option("--obs", metavar="COLUMN", help="OUTPUT is an AnnData store: add COLUMN_0, ... to its obs.")
+@click.option(
+    "--obs", metavar="COLUMN", help="OUTPUT is an AnnData store or .h5ad file: add COLUMN_0, ... to its obs."
+)
 @force_option
 @click.option(
     "--preference", type=float, help="Of the points, for the finest level.  [default: the median similarity]"
@@ -71,7 +77,8 @@ Examples:
     help="Also exactly so many clusters, between two levels: a column clusters_K. Can be given again.",
 )  # fmt: skip
 @click.option("--max-levels", type=int, help="Levels at most.  [default: until nothing is merged]")
-@similarity_option
+@reading_options
+@names_options
 @missing_option
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
 @cluster_options
@@ -81,15 +88,17 @@ Examples:
 def tree(
     graph: Path, output: Path | None, obs: str | None, force: bool, preference: float | None,
     level_preference: float, n_clusters: tuple[int, ...], max_levels: int | None,
-    similarity: str | None, missing: str | None, memory_limit: str | None, scheduler: str | None,
-    dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
+    reading: Reading, names: NDArray[Any] | None, missing: str | None, memory_limit: str | None,
+    scheduler: str | None, dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Cluster a graph, then its clusters, and so on."""
     for number in n_clusters:
         require_count("n_clusters", number)
     columns = level_columns(str(obs), max_levels or _MOST_LEVELS, n_clusters)
     require_output(output, obs, columns, force, graph)
-    opened = load_graph(graph, similarity)
+    given = load_graph(
+        graph, reading, names=names, quiet=quiet, memory_limit=memory_limit, shared=scheduler is None
+    )
     with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
         resources = {
             "missing": missing, "n_jobs": n_jobs, "memory_limit": memory_limit, "client": client,
@@ -97,9 +106,9 @@ def tree(
         }  # fmt: skip
         first = None
         if preference is not None:
-            first = affinity_propagation(opened, preference=preference, random_state=seed, **resources)  # type: ignore[arg-type]
+            first = affinity_propagation(given.graph, preference=preference, random_state=seed, **resources)  # type: ignore[arg-type]
         found = hierarchy(
-            opened,
+            given.graph,
             clustering=first,
             level_preference=level_preference,
             max_levels=max_levels,
@@ -107,14 +116,14 @@ def tree(
             **resources,  # type: ignore[arg-type]
         )
         exact, refused = _cut(found, n_clusters, n_jobs)
-    names = names_of(opened)
+    ids = given.names()
     if output is not None and obs is not None:
         write_levels(found, output, obs, exact, force)
     elif output is not None:
-        write_hierarchy(found, output, names, exact)
+        write_hierarchy(found, output, ids, exact)
     if not quiet:
-        click.echo("\n".join(_tree_lines(found, names, exact)))
-        click.echo(f"written to {output}" if output else "not written: give --output to keep the tree")
+        written = f"written to {said(output)}" if output else "not written: give --output to keep the tree"
+        summarise([*_tree_lines(found, ids, exact), written], output)
     if refused:
         # Raised last, so that all results obtained are written.
         raise refused[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.storage.validation import require_ids_fit
 
-__all__ = ["graph_of"]
+__all__ = ["graph_of", "refuse_table", "table_kind"]
 
 _NAMED = ("source", "target", "weight")
 
@@ -21,9 +22,20 @@ _LINES = {
     "of list(graph)",
     ("igraph", "Graph"): "graph.get_adjacency_sparse('weight'), its points in the order of graph.vs",
     ("anndata", "AnnData"): "sparse_ap.graphs.from_anndata(adata), for the graph of scanpy.pp.neighbors",
-    ("polars", "DataFrame"): "edges.to_pandas(), a table with the columns source, target, weight",
-    ("pyarrow", "Table"): "edges.to_pandas(), a table with the columns source, target, weight",
 }
+
+
+# The classes of tables, by their libraries.
+_TABLES = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "Table"}
+
+
+def table_kind(given: Any) -> str | None:
+    """Return the library of a table in memory; None for anything else."""
+    return next((library for library, name in _kinds(given) if _TABLES.get(library) == name), None)
+
+
+def _kinds(given: Any) -> set[tuple[str, str]]:
+    return {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(given).__mro__}
 
 
 def graph_of(given: Any, n_points: int | None = None) -> Any:
@@ -32,7 +44,8 @@ def graph_of(given: Any, n_points: int | None = None) -> Any:
     Parameters
     ----------
     given : object
-        Taken are a pandas DataFrame of edges, an xarray DataArray in memory, and matrices of pydata/sparse.
+        Taken are a table of edges of pandas, polars or pyarrow, an xarray DataArray in memory, matrices of
+        pydata/sparse, and AnnData's sparse datasets on disk.
     n_points : int, optional
         Number of points of a table of edges; None: the largest number plus one.
 
@@ -41,15 +54,18 @@ def graph_of(given: Any, n_points: int | None = None) -> Any:
     InvalidInputError
         The object can be read in several ways; the message says what to write.
     """
-    kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(given).__mro__}
+    kinds = _kinds(given)
     line = next((_LINES[kind] for kind in kinds if kind in _LINES), None)
     if line is not None:
         raise InvalidInputError(
             f"A {type(given).__name__} of {type(given).__module__.partition('.')[0]} was given; a matrix of "
             f"similarities is needed. Give {line}."
         )
-    if ("pandas", "DataFrame") in kinds:
-        return _matrix_of_edges(given, n_points)
+    library = table_kind(given)
+    if library is not None:
+        return _matrix_of_edges(given if library == "pandas" else given.to_pandas(), n_points)
+    if ("anndata", "BaseCompressedSparseDataset") in kinds:
+        return given.to_memory()
     if ("xarray", "DataArray") in kinds and given.chunks is None:
         return given.values
     return given.to_scipy_sparse() if ("sparse", "SparseArray") in kinds else given
@@ -60,6 +76,8 @@ def _matrix_of_edges(table: Any, n_points: int | None) -> scipy.sparse.coo_array
     ids = [_points_of(table[name]) for name in names[:2]]
     largest = max((int(points.max(initial=-1)) for points in ids), default=-1)
     n = largest + 1 if n_points is None else n_points
+    if n_points is None:
+        _require_few_gaps(ids, n)
     require_ids_fit(n)
     if largest >= n:
         raise InvalidInputError(f"The table of edges names point {largest}, but n_points={n} was given.")
@@ -82,14 +100,31 @@ def _columns_of_edges(table: Any) -> list[Any]:
     # A square table may be a matrix of similarities.
     edges = len(names) >= 3 and len(names) != len(table) and all(k.kind in "iu" for k in table.dtypes[:2])
     if not edges or len(set(names)) < len(names):
-        raise InvalidInputError(
-            f"A DataFrame with the columns {', '.join(map(repr, names[:5]))}{', ...' * (len(names) > 5)} was "
-            "given, which may be a matrix or a table of edges. Give a matrix of similarities as "
-            "table.to_numpy(); edges between points numbered from 0 as table.set_axis(['source', 'target', "
-            "'weight'], axis=1). Named points: numbers, names = pandas.factorize(...) of both columns "
-            "together; or write them to a file, for sparse-ap convert."
-        )
+        raise refuse_table(names)
     return names[:3]
+
+
+def refuse_table(names: Sequence[Any]) -> InvalidInputError:
+    """Return the error for a table that may be a matrix or a list of edges."""
+    return InvalidInputError(
+        f"A DataFrame with the columns {', '.join(map(repr, names[:5]))}{', ...' * (len(names) > 5)} was "
+        "given, which may be a matrix or a table of edges. Give a matrix of similarities as "
+        "table.to_numpy(); edges between points numbered from 0 as table.set_axis(['source', 'target', "
+        "'weight'], axis=1). Named points: numbers, names = pandas.factorize(...) of both columns "
+        "together; or write them to a file, for sparse-ap convert."
+    )
+
+
+def _require_few_gaps(ids: Sequence[NDArray[Any]], n_points: int) -> None:
+    """Refuse whole numbers of which fewer than half occur: they are names, which a matrix cannot hold."""
+    n_used = len(np.unique(np.concatenate(ids)))
+    if 2 * n_used < n_points:
+        raise InvalidInputError(
+            f"Of the numbers from 0 to {n_points - 1:,} only {n_used:,} occur in the table of edges: they "
+            "are names. Write a graph with names, sparse_ap.graphs.write_graph(table, 'graph.zarr'), and "
+            "give its path. If they number the points: scipy.sparse.coo_array((weight, (source, target)), "
+            "shape=(n, n))."
+        )
 
 
 def _points_of(column: Any) -> NDArray[Any]:
@@ -97,7 +132,8 @@ def _points_of(column: Any) -> NDArray[Any]:
         raise InvalidInputError(
             f"The column {column.name!r} of the table of edges, of dtype {column.dtype}, has to number the "
             "points from 0. Named points: numbers, names = pandas.factorize(...) of both columns together; "
-            "or write them to a file, for sparse-ap convert."
+            "or sparse_ap.graphs.write_graph(table, 'graph.zarr'), "
+            "which takes names."
         )
     points: NDArray[Any] = column.to_numpy(dtype=np.int64)
     return points

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.storage.atomic_files import DAMAGE, require_archive
 
-__all__ = ["damage_told", "read_npz"]
+__all__ = ["add_names", "damage_told", "names_in_npz", "read_npz"]
 
+# The names of the points, beside the arrays that scipy.sparse.save_npz writes.
+_NAMES = "ids"
 _LISTS = ("indices", "distances")
 
 
@@ -39,6 +43,22 @@ def read_npz(path: Path) -> Any:
         f"{path} holds the arrays {', '.join(sorted(names)) or '(none)'}; needed is a sparse matrix as "
         "scipy.sparse.save_npz writes it, or neighbour lists: the arrays 'indices' and 'distances'."
     )
+
+
+def names_in_npz(path: Path, n_points: int) -> NDArray[Any] | None:
+    """Return the names of points that `add_names` has written, as objects; None if there are none."""
+    with damage_told(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        names = arrays[_NAMES] if _NAMES in arrays.files else None
+    if names is None or names.dtype.kind != "U" or names.shape != (n_points,):
+        return None
+    as_objects: NDArray[Any] = names.astype(object)
+    return as_objects
+
+
+def add_names(path: Path, names: NDArray[Any]) -> None:
+    """Add the names of points to an ``.npz`` file, which scipy reads as before."""
+    with zipfile.ZipFile(path, "a") as archive, archive.open(f"{_NAMES}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array(file, names.astype(str), allow_pickle=False)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ _POINTS = (
     ("qaccver", "saccver"), ("qacc", "sacc"), ("sourceid", "targetid"), ("src", "dst"), ("node1", "node2"),
     ("protein1", "protein2"), ("gene1", "gene2"), ("item1", "item2"), ("id1", "id2"), ("i", "j"),
     ("row", "col"), ("row", "column"), ("u", "v"), ("fromnode", "tonode"), ("fromnodeid", "tonodeid"),
+    ("point", "exemplar"),
 )  # fmt: skip
 # Names of similarities; the first that a table has is taken.
 _SIMILARITIES = ("weight", "similarity", "combinedscore", "score", "bitscore", "sim")

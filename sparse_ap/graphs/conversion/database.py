@@ -46,7 +46,7 @@ class Database:
     def __init__(self, scratch: Path, memory_limit: int) -> None:
         purpose = "Reading edge lists, or sorting graphs on disk,"
         self._duckdb, self._arrow = optional_modules(purpose, "edges", "duckdb", "pyarrow")
-        self._scratch, self._n_tables = scratch, 0
+        self._scratch, self._n_tables, self._n_links = scratch, 0, 0
         memory = _share_of(memory_limit)
         self._connection = self._duckdb.connect(str(scratch / "edges.duckdb"))
         self.run(f"SET memory_limit = '{memory}B'")
@@ -122,7 +122,8 @@ class Database:
 
     def link(self, path: Path) -> Path:
         """Return another name of a file, in which duckdb finds no pattern of names."""
-        link = self._scratch / f"source{path.suffix}"
+        self._n_links += 1
+        link = self._scratch / f"source-{self._n_links}{path.suffix}"
         link.symlink_to(path.absolute())
         # Folders above may have such names too.
         return Path(re.sub(r"[\[*?]", r"[\g<0>]", str(link)))

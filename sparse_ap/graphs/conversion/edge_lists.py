@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,22 +10,41 @@ import numpy as np
 
 from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.graphs.conversion.database import Database
+from sparse_ap.graphs.conversion.parquet_parts import PARQUET, is_folder_of_parts
 from sparse_ap.graphs.conversion.parquet_scan import scan_of_parquet
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks
 from sparse_ap.graphs.conversion.scan import EdgeTest, Scan
-from sparse_ap.graphs.conversion.text_file import kind_of
+from sparse_ap.graphs.conversion.text_file import is_compressed, kind_of
 from sparse_ap.graphs.conversion.text_scan import scan_of_text
 from sparse_ap.graphs.conversion.transforms import rows_of
 
-__all__ = ["ENDINGS", "Ids", "read_edges"]
+__all__ = ["Ids", "holds_edges", "read_edges", "require_no_compressed_binary"]
 
-PARQUET = ("parquet", "pq")
-ENDINGS = (*PARQUET, "tsv", "csv", "txt", "m8", "abc")
+_TEXT = ("tsv", "csv", "txt", "m8", "abc")
 
 Ids = Literal["auto", "integer", "string"]
 
 # Edges of one similarity that are worth a warning.
 _MANY = 10
+
+
+def holds_edges(path: Path) -> bool:
+    """Return whether a path is that of a table of edges: a file by its ending, or parquet files."""
+    return kind_of(path) in (*PARQUET, *_TEXT) if path.is_file() else is_folder_of_parts(path)
+
+
+def require_no_compressed_binary(path: Path) -> None:
+    """Refuse files that only text may be: compressed ones.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    if path.is_file() and is_compressed(path) and kind_of(path) in (*PARQUET, "h5ad", "npz", "npy"):
+        raise InvalidInputError(
+            f"{path} is compressed; decompress it first. Of what is compressed text is read: .tsv, .csv, "
+            ".txt, .m8, .abc, .mtx."
+        )
 
 
 def read_edges(
@@ -36,26 +56,32 @@ def read_edges(
     n_points: int | None,
     dtype: np.dtype[Any],
     distances: bool,
+    named: Path | None = None,
 ) -> RowBlocks:
     """Read a file of edges, and number its points.
 
     Parameters
     ----------
     path : Path
-        ``.parquet``, or text (``.tsv``, ``.csv``, ``.txt``, ``.m8``, ``.abc``), also ``.gz``.
+        ``.parquet`` or a folder of such; text (``.tsv``, ``.csv``, ``.txt``, ``.m8``, ``.abc``), also
+        compressed.
     database : Database
     column, ids, n_points
         As for `write_graph`.
     dtype : float32 or float64
     distances : bool
         Whether the values are distances: -inf is no distance, inf no similarity.
+    named : Path, optional
+        What a parquet file is called in messages; None: its path.
 
     Raises
     ------
     InvalidInputError
         The file is damaged or empty, or an edge is wrong; the message names the line.
     """
-    scan = (scan_of_parquet if kind_of(path) in PARQUET else scan_of_text)(path, database, column)
+    is_text = path.is_file() and kind_of(path) in _TEXT
+    scan = scan_of_text(path, database, column) if is_text else scan_of_parquet(path, database, column, named)
+    path = named or path
     if ids == "auto" and scan.fractions:
         raise InvalidInputError(
             f"{path} has numbers with fractions where points are looked for: it is a matrix, or these are "
@@ -64,11 +90,28 @@ def read_edges(
     integers = ids == "integer" or (ids == "auto" and scan.digits)
     if n_points is not None and not integers:
         raise InvalidInputError(
-            f"n_points={n_points} was given, but the ids of {path} are text, and are counted. Leave it "
-            "out, or say that they are numbers: ids='integer' (--ids integer)."
+            f"n_points={n_points} was given, or so many names, but the ids of {path} are text: they are "
+            "names, and are counted. Leave it out, or say that they are numbers: ids='integer' (--ids "
+            "integer)."
         )
     largest = float(np.finfo(dtype).max)
-    test = EdgeTest(integers, n_points, largest, distances)
+    test = EdgeTest(integers, n_points, largest, distances, integers and ids == "auto" and n_points is None)
+    n_edges = _read(path, database, scan, test)
+    if test.perhaps_names and _are_names(path, database):
+        if _are_all_plain(database):
+            return _of_names(database, n_edges, "name")
+        database.run("DROP TABLE raw")
+        database.run("DROP TABLE IF EXISTS points")
+        _read(path, database, scan, replace(test, integers=False))
+        integers = False
+    if integers:
+        return _of_numbers(database, n_points, n_edges)
+    _gather_points(database)
+    return _of_names(database, n_edges, _order_of_names(database, ids))
+
+
+def _read(path: Path, database: Database, scan: Scan, test: EdgeTest) -> int:
+    """Read the edges into the table ``raw``; return their number."""
     try:
         scan.run(
             f"CREATE TABLE raw AS SELECT {test.id_sql('a')} AS a, {test.id_sql('b')} AS b, "
@@ -79,8 +122,7 @@ def read_edges(
         if first is None and str(error).startswith(str(path)):
             raise
         raise InvalidInputError(f"{path}: {first or error}.") from error
-    n_edges = _number_of_edges(path, database, scan, test)
-    return _of_numbers(database, n_points, n_edges) if integers else _of_names(database, n_edges)
+    return _number_of_edges(path, database, scan, test)
 
 
 def _number_of_edges(path: Path, database: Database, scan: Scan, test: EdgeTest) -> int:
@@ -101,6 +143,41 @@ def _number_of_edges(path: Path, database: Database, scan: Scan, test: EdgeTest)
     return int(n_edges)
 
 
+def _are_all_plain(database: Database) -> bool:
+    return not database.run("SELECT count(*) FROM raw WHERE a < 0 OR b < 0")[0][0]
+
+
+def _are_names(path: Path, database: Database) -> bool:
+    """Return whether whole numbers are names rather than numbers of points, and warn of what is assumed.
+
+    They are if fewer than half of the numbers from 0 to the largest occur, if one is too large, or if zeros
+    before them tell them apart.
+    """
+    if not _are_all_plain(database):
+        warn(
+            f"{path}: its points are whole numbers, some with zeros before them or larger than the number of "
+            "a point can be: they are taken for names. If zeros do not count: ids='integer' (--ids integer)."
+        )
+        return True
+    _gather_points(database)
+    [(n_used, largest)] = database.run("SELECT count(*), max(name) FROM points")
+    n_points = largest + 1
+    if 2 * n_used < n_points:
+        warn(
+            f"{path}: its points are whole numbers, and of those from 0 to {largest:,} only {n_used:,} "
+            "occur: they are taken for names. If they number the points, say so: ids='integer' (--ids "
+            f"integer); {n_points - n_used:,} points have no edge then."
+        )
+        return True
+    if n_used < n_points:
+        warn(
+            f"{path}: its points are taken for the numbers from 0 to {largest:,}, of which "
+            f"{n_points - n_used:,} have no edge. If they are names, say so: ids='string' (--ids string); if "
+            "not: ids='integer' (--ids integer)."
+        )
+    return False
+
+
 def _of_numbers(database: Database, n_points: int | None, n_edges: int) -> RowBlocks:
     if n_points is None:
         n_points = database.run("SELECT max(greatest(a, b)) + 1 FROM raw")[0][0]
@@ -108,11 +185,23 @@ def _of_numbers(database: Database, n_points: int | None, n_edges: int) -> RowBl
     return RowBlocks(n_points, rows_of(edges, n_points), n_edges)
 
 
-def _of_names(database: Database, n_edges: int) -> RowBlocks:
-    # SQL compares text by its bytes in any locale, so the numbers are the same everywhere.
+def _gather_points(database: Database) -> None:
+    database.run("CREATE TABLE points AS SELECT a AS name FROM raw UNION SELECT b FROM raw")
+
+
+def _order_of_names(database: Database, ids: Ids) -> str:
+    """Return the order of names, as SQL: that of their bytes, or that of the numbers that they all are."""
+    # SQL compares text by its bytes in any locale, so the numbers of points are the same everywhere.
+    if ids == "string":
+        return "name"
+    [(numbers,)] = database.run("SELECT bool_and(regexp_full_match(name, '[0-9]+')) FROM points")
+    return "length(ltrim(name, '0')), ltrim(name, '0'), name" if numbers else "name"
+
+
+def _of_names(database: Database, n_edges: int, order: str) -> RowBlocks:
     database.run(
-        "CREATE TABLE names AS SELECT name, (row_number() OVER (ORDER BY name) - 1)::INTEGER AS number "
-        "FROM (SELECT a AS name FROM raw UNION SELECT b FROM raw)"
+        f"CREATE TABLE names AS SELECT name, (row_number() OVER (ORDER BY {order}) - 1)::INTEGER AS number "
+        "FROM points"
     )
     n_points = database.run("SELECT count(*) FROM names")[0][0]
     # One join at a time, and the sort by itself: together they need more memory than a small limit leaves.
@@ -123,5 +212,5 @@ def _of_names(database: Database, n_edges: int) -> RowBlocks:
         "DROP TABLE half"
     )
     edges = database.arrays("SELECT r, c, s FROM numbered ORDER BY r")
-    names = (batch[0] for batch in database.arrays("SELECT name FROM names ORDER BY number"))
+    names = (batch[0] for batch in database.arrays("SELECT name::VARCHAR FROM names ORDER BY number"))
     return RowBlocks(n_points, rows_of(edges, n_points), n_edges, ids=names)

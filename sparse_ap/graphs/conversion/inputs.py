@@ -20,7 +20,7 @@ from sparse_ap.graphs.conversion.text_file import kind_of
 from sparse_ap.graphs.distances import Similarity, similarities_of
 from sparse_ap.graphs.foreign import graph_of
 from sparse_ap.graphs.neighbour_lists import checked_lists, edges_by_rows, look_at_some_rows
-from sparse_ap.graphs.npz import read_npz
+from sparse_ap.graphs.npz import names_in_npz, read_npz
 from sparse_ap.kernels.block import Block
 from sparse_ap.storage.encoding import is_by_columns, noted_shape
 from sparse_ap.storage.memory import MemoryStore
@@ -58,14 +58,16 @@ def from_file(path: Path, key: str | None, similarity: Similarity | None, open_f
     """Return the row blocks of a file or folder other than an edge list."""
     if not path.exists():
         raise InvalidInputError(f"{path} does not exist.")
-    if path.suffix == ".h5ad":
+    if kind_of(path) == "h5ad":
         return _from_h5ad(path, key, similarity, open_files)
     if path.is_dir():
         return _from_zarr(path, key, similarity)
     if key is not None:
         raise InvalidInputError(f"key={key!r} is for .h5ad files and zarr stores; {path} is neither.")
-    if path.suffix == ".npz":
-        return from_object(read_npz(path), similarity, None)
+    if kind_of(path) == "npz":
+        source = from_object(read_npz(path), similarity, None)
+        names = names_in_npz(path, source.n_points)
+        return source if names is None else replace(source, ids=[names])
     if kind_of(path) == "mtx":
         return _from_matrix(read_matrix_market(path), similarity)
     raise InvalidInputError(

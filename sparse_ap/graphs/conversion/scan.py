@@ -56,12 +56,16 @@ class EdgeTest:
         Largest absolute value of a finite similarity.
     distances : bool
         Whether the values are distances: then inf is allowed and -inf is not.
+    perhaps_names : bool
+        Whether whole numbers may turn out to be names. Those that are no number of a point, or are written
+        with zeros before them, are -1 then.
     """
 
     integers: bool
     n_points: int | None
     largest: float
     distances: bool
+    perhaps_names: bool = False
 
     def id_sql(self, name: str) -> str:
         """Return SQL for an id, with NULL for a wrong one."""
@@ -70,6 +74,12 @@ class EdgeTest:
         whole = f"regexp_full_match(trim({name}::VARCHAR), '[0-9]{{1,10}}')"
         last = _LARGEST_ID if self.n_points is None else self.n_points - 1
         number = f"TRY_CAST({name} AS BIGINT)"
+        if self.perhaps_names:
+            digits = f"regexp_full_match(trim({name}::VARCHAR), '[0-9]+')"
+            plain = f"regexp_full_match(trim({name}::VARCHAR), '0|[1-9][0-9]{{0,9}}')"
+            return (
+                f"CASE WHEN {plain} AND {number} <= {last} THEN {number}::INTEGER WHEN {digits} THEN -1 END"
+            )
         return f"CASE WHEN {whole} AND {number} <= {last} THEN {number}::INTEGER END"
 
     def similarity_sql(self) -> str:
@@ -89,7 +99,7 @@ class EdgeTest:
             return None if text else "an id is empty"
         text = text.strip()
         last = _LARGEST_ID if self.n_points is None else self.n_points - 1
-        if text.isascii() and text.isdigit() and int(text) <= last:
+        if text.isascii() and text.isdigit() and (self.perhaps_names or int(text) <= last):
             return None
         return (
             f"the id {text!r} is no whole number from 0 to {last}. For any other ids take ids='string' "

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from sparse_ap.errors import InvalidInputError, optional_modules
 
-__all__ = ["BLOCK", "blocks_of", "kind_of", "lines_of"]
+__all__ = ["BLOCK", "blocks_of", "compression_of", "is_compressed", "kind_of", "lines_of"]
 
 # Bytes that are read at a time.
 BLOCK = 2**22
@@ -45,6 +45,11 @@ _OTHER_ENDS = re.compile(rb"\r\n?")
 def kind_of(path: Path) -> str:
     """Return the ending that names the format, in small letters, without that of compression."""
     return path.name.lower().removesuffix(_compression(path)).rpartition(".")[2]
+
+
+def is_compressed(path: Path) -> bool:
+    """Return whether the name of a file says that it is compressed."""
+    return bool(_compression(path))
 
 
 def _compression(path: Path) -> str:
@@ -137,13 +142,18 @@ def _decompressed(path: Path) -> Iterator[bytes]:
         ) from error
 
 
+def compression_of(block: bytes) -> str:
+    """Return the ending of files that are compressed as one that begins with these bytes; "" for none."""
+    return next((ending for magic, ending in _MAGIC.items() if block.startswith(magic)), "")
+
+
 def _require_no_magic(path: Path, block: bytes) -> None:
-    for magic, ending in _MAGIC.items():
-        if block.startswith(magic):
-            raise InvalidInputError(
-                f"{path} is compressed, as {ending} files are, and its name does not say so. Decompress it"
-                + ("." if ending == ".zip" else f", or name it {path.name}{ending}.")
-            )
+    ending = compression_of(block)
+    if ending:
+        raise InvalidInputError(
+            f"{path} is compressed, as {ending} files are, and its name does not say so. Decompress it"
+            + ("." if ending == ".zip" else f", or name it {path.name}{ending}.")
+        )
 
 
 def _opened(path: Path, compression: str) -> IO[bytes] | Any:

@@ -18,12 +18,11 @@ __all__ = ["scan_of_text"]
 
 
 def scan_of_text(path: Path, database: Database, column: str | int | None) -> Scan:
-    """Return the scan of a text file of edges, whose lines are read once."""
+    """Return the scan of a text file of edges, whose lines are read once in each run."""
     layout = layout_of(path, column)
-    schema, batches = _batches(layout)
     return Scan(
         f"SELECT a, b, {'1::DOUBLE' if layout.similarity is None else 's'} AS s FROM incoming",
-        lambda sql: database.stored_stream(sql, schema, batches),
+        lambda sql: database.stored_stream(sql, *_batches(layout)),
         layout.digits,
         partial(_first_wrong_line, layout),
         layout.fractions,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparse_ap.arguments import available, bytes_of, progress_bar
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.conversion.edge_lists import ENDINGS, Ids, read_edges
+from sparse_ap.graphs.conversion.edge_lists import Ids, holds_edges, read_edges, require_no_compressed_binary
 from sparse_ap.graphs.conversion.inputs import from_file, from_object
+from sparse_ap.graphs.conversion.names import checked_names
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, checked_canonical, converted, narrowed
-from sparse_ap.graphs.conversion.text_file import kind_of
+from sparse_ap.graphs.conversion.tables import parquet_of
 from sparse_ap.graphs.conversion.transforms import (
     Scratch,
     TransformOptions,
@@ -26,6 +28,7 @@ from sparse_ap.graphs.conversion.transforms import (
     triplets,
 )
 from sparse_ap.graphs.distances import Similarity
+from sparse_ap.graphs.foreign import table_kind
 from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.kernels.block import Block
 from sparse_ap.storage.atomic_files import replacing_folder
@@ -68,6 +71,7 @@ def write_graph(
     column: str | int | None = None,
     ids: Ids = "auto",
     n_points: int | None = None,
+    names: Sequence[str] | NDArray[Any] | None = None,
     min_similarity: float | None = None,
     symmetrise: bool = False,
     top_k: int | None = None,
@@ -86,10 +90,11 @@ def write_graph(
     source : path, sparse matrix, pair or iterable
         A file: ``.npz`` (a scipy sparse matrix, or neighbour lists), ``.mtx``, ``.h5ad``; a folder: a zarr
         group by rows or columns, or an AnnData store; an edge list: ``.parquet``, ``.tsv``, ``.csv``,
-        ``.txt``, ``.m8`` (BLAST, MMseqs2), ``.abc`` (MCL), also ``.gz``, ``.bz2``, ``.xz``, ``.zst``.
+        ``.txt``, ``.m8`` (BLAST, MMseqs2), ``.abc`` (MCL), also ``.gz``, ``.bz2``, ``.xz``, ``.zst``; or a
+        folder of parquet files that are one table.
         A scipy sparse matrix. A pair (indices, distances) of tables of shape (n_points, k), memory-mapped or
-        not, as for `from_knn`. A pandas DataFrame of edges: the columns source, target and weight, or the
-        first three. An iterable of row blocks: scipy sparse matrices of shape (rows, n_points), or (degrees,
+        not, as for `from_knn`. A table of edges of pandas, polars or pyarrow, which is read as a parquet
+        file is. An iterable of row blocks: scipy sparse matrices of shape (rows, n_points), or (degrees,
         indices, data).
     target : path
         A folder that does not exist, usually ``something.zarr``.
@@ -105,10 +110,14 @@ def write_graph(
         columns headed source and target, from and to, query and subject or the like; else in the first two.
     ids : {"auto", "integer", "string"}
         Whether the points of an edge list are numbers from 0, or names. Names are numbered in the order of
-        their bytes, and stored beside the graph. "auto": numbers if the first edges have numbers; but names
-        in ``.m8`` and ``.abc``.
+        their bytes, or as numbers if they are whole numbers and this is "auto"; they are stored beside the
+        graph. "auto": numbers if the first edges have numbers, and at least half of the numbers from 0 to the
+        largest occur; otherwise names, of which zeros before a number are part. A warning says what was
+        assumed, and how many points have no edge. ``.m8`` and ``.abc`` have names.
     n_points : int, optional
         Number of points of an edge list with numbers, by default the largest plus one; or of row blocks.
+    names : sequence of str, shape (n_points,), optional
+        Names of the points, for a source in which they are numbers; stored beside the graph.
     min_similarity : float, optional
         Leave out edges with this similarity or less. The bound is stored with the graph, which is then
         refused at preferences below it.
@@ -159,7 +168,11 @@ def write_graph(
     scratch = Scratch(bytes_of(memory_limit) if memory_limit is not None else available(), _float(dtype))
     with replacing_folder(Path(target), overwrite) as workspace, ExitStack() as held:
         scratch.use(workspace.scratch, held)
+        if names is not None and n_points is None and _is_table(source):
+            n_points = len(names)
         graph = _opened(source, scratch, similarity, key, column, ids, n_points)
+        if names is not None:
+            graph = replace(graph, ids=[checked_names(names, graph.n_points, graph.ids is not None)])
         graph = reshaped(graph, options, scratch)
         written = write_csr(
             workspace.result,
@@ -190,21 +203,24 @@ def _opened(
 ) -> RowBlocks:
     """Return the source as canonical row blocks, with similarities of the wanted dtype."""
     path = Path(source) if isinstance(source, str | Path) else None
-    if path is not None and path.is_file() and kind_of(path) in ENDINGS:
+    if path is not None:
+        require_no_compressed_binary(path)
+    table = path if path is not None and holds_edges(path) else parquet_of(source, scratch.scratch)
+    _require_for_edges(path, table is not None, key, column, ids, n_points)
+    if table is not None:
         distances = similarity is not None
         graph = read_edges(
-            path,
+            table,
             scratch.database(),
             column=column,
             ids=ids,
             n_points=n_points,
             dtype=np.dtype(np.float64) if distances else scratch.dtype,
             distances=distances,
+            named=None if path else Path("The table of edges"),
         )
         if similarity is not None:
             graph = replace(graph, blocks=map(partial(converted, similarity), graph.blocks))
-    elif column is not None:
-        raise InvalidInputError(f"column={column!r} is for edge lists; the source is none.")
     elif path is not None:
         graph = from_file(path, key, similarity, scratch.held)
     else:
@@ -216,6 +232,25 @@ def _opened(
     if graph.by_columns:
         return sorted_graph(graph, transposed(triplets(graph.blocks)), graph.n_edges, scratch)
     return graph
+
+
+def _is_table(source: Any) -> bool:
+    """Return whether a source is a table of edges, which does not say how many points there are."""
+    return holds_edges(Path(source)) if isinstance(source, str | Path) else table_kind(source) is not None
+
+
+def _require_for_edges(
+    path: Path | None, edges: bool, key: str | None, column: str | int | None, ids: Ids, n_points: int | None
+) -> None:
+    """Refuse options for a kind of source that is not given."""
+    if edges and key is not None:
+        raise InvalidInputError(f"key={key!r} is for .h5ad files and zarr stores; {path} is neither.")
+    of_edges = {"column": column, "ids": None if ids == "auto" else ids}
+    if path is not None:
+        of_edges["n_points"] = n_points
+    for name, value in of_edges.items():
+        if value is not None and not edges:
+            raise InvalidInputError(f"{name}={value!r} is for edge lists; {path or 'the source'} is none.")
 
 
 def _watched(graph: RowBlocks, verbose: bool) -> Iterator[Block]:

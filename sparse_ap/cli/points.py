@@ -1,0 +1,219 @@
+"""Points from the files that a command is given: a table of numbers, and their names if it has them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.errors import InvalidInputError, optional_modules, warn
+from sparse_ap.graphs.conversion.dialect import is_number
+from sparse_ap.graphs.conversion.text_file import blocks_of, kind_of
+from sparse_ap.graphs.npz import damage_told
+
+__all__ = ["Points", "read_points"]
+
+_TEXT = {"csv": ",;\t", "tsv": "\t,;"}
+# Headings of a first column that is no feature: the number of the row, or the name of the point.
+_INDEX = ("", "unnamed: 0", "index")
+_NAME = ("id", "name", "point", "key", "barcode")
+# Bytes in which the first lines are looked for.
+_SAMPLE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """Points, and their names.
+
+    Attributes
+    ----------
+    table : ndarray, shape (n_points, n_features)
+    names : ndarray of str objects, shape (n_points,), or None
+    """
+
+    table: Any
+    names: NDArray[Any] | None = None
+
+
+def read_points(path: Path) -> Points:
+    """Read points from ``.npy``, memory-mapped, ``.npz`` with one array, ``.csv``, ``.tsv`` or ``.parquet``.
+
+    Every column of a table is a feature, but for a first one of text, or an index, which names the points.
+
+    Raises
+    ------
+    InvalidInputError
+        The file has no such form, or a column may be a feature or not.
+    """
+    kind = kind_of(path)
+    if kind in _TEXT:
+        return _from_text(path, _TEXT[kind])
+    if kind in ("parquet", "pq"):
+        return _from_parquet(path)
+    if path.suffix not in (".npy", ".npz"):
+        raise InvalidInputError(
+            f"{path} ends in {path.suffix!r}; points are read from .npy, .npz, .csv, .tsv or .parquet files."
+        )
+    return Points(_array_in(path))
+
+
+def _array_in(path: Path) -> Any:
+    with damage_told(path):
+        if path.suffix == ".npy":
+            # Mapped, since the table of points may be the largest object of the command.
+            return np.lib.format.open_memmap(path, mode="r")
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            names = arrays.files
+            if len(names) == 1:
+                return arrays[names[0]]
+    raise InvalidInputError(
+        f"{path} holds the arrays {', '.join(sorted(names)) or '(none)'}; exactly one is needed, the table "
+        "of points. Write it alone, with numpy.save."
+    )
+
+
+def _from_text(path: Path, delimiters: str) -> Points:
+    arrow, reader = optional_modules("Reading .csv", "parquet", "pyarrow", "pyarrow.csv")
+    content = b"".join(blocks_of(path))
+    lines = [line for line in content[:_SAMPLE].decode(errors="replace").splitlines() if line.strip()][:20]
+    delimiter = _delimiter_of(path, lines, delimiters)
+    rows = list(csv.reader(lines, delimiter=delimiter))
+    n_headings = int(_has_headings(path, rows)) if rows else 0
+    if len(rows) == n_headings:
+        raise InvalidInputError(f"{path} has no points; a line of numbers for each is needed.")
+    first = rows[n_headings]
+    # R gives no heading to the column with the names of rows.
+    headings = [""] * (len(first) - len(rows[0])) + rows[0] if n_headings else []
+    text = len(first) > 1 and (not is_number(first[0]) or _is_no_feature(headings))
+    kinds = {str(i): arrow.string() if text and i == 0 else arrow.float64() for i in range(len(first))}
+    try:
+        table = reader.read_csv(
+            arrow.BufferReader(content),
+            reader.ReadOptions(column_names=list(kinds), skip_rows=n_headings, use_threads=False),
+            reader.ParseOptions(delimiter=delimiter),
+            # What is missing is refused with its row.
+            reader.ConvertOptions(column_types=kinds, null_values=[]),
+        )
+    except arrow.ArrowInvalid as error:
+        raise InvalidInputError(
+            f"{path}: {str(error).splitlines()[0]}. Needed are numbers in every column but the first, which "
+            "may name the points."
+        ) from error
+    return _points_of(path, headings, [column.to_numpy() for column in table.columns])
+
+
+def _is_no_feature(headings: Sequence[str]) -> bool:
+    """Return whether the heading of the first column is that of an index, or of names."""
+    return bool(headings) and headings[0].lower() in (*_INDEX, *_NAME)
+
+
+def _delimiter_of(path: Path, lines: Sequence[str], delimiters: str) -> str:
+    """Return the delimiter: the only one that there is."""
+    bare = re.sub(r'"[^"]*"', "", "\n".join(lines))
+    found = [delimiter for delimiter in delimiters if delimiter in bare]
+    if len(found) > 1:
+        raise InvalidInputError(
+            f"{path} has {' and '.join(map(repr, found))} in its first lines, so what is between two numbers "
+            "is not plain. Write it with one of them, and a point for the decimals."
+        )
+    return found[0] if found else delimiters[0]
+
+
+def _has_headings(path: Path, rows: Sequence[Sequence[str]]) -> bool:
+    first = rows[0]
+    counted = [str(i) for i in range(len(first))]
+    if list(first[1:]) == counted[:-1] and first[0] in _INDEX:
+        return True
+    if len(first) > 1 and list(first) == counted:
+        raise InvalidInputError(
+            f"{path} begins with the line {','.join(first)}, which is a point or pandas' numbers of the "
+            "columns. Give the columns names, or write none (header=False)."
+        )
+    return not all(map(is_number, first[1:] or first))
+
+
+def _from_parquet(path: Path) -> Points:
+    arrow, parquet = optional_modules("Reading .parquet", "parquet", "pyarrow", "pyarrow.parquet")
+    try:
+        table = parquet.ParquetFile(path).read()
+    except arrow.ArrowInvalid as error:
+        raise InvalidInputError(f"{path} cannot be read as parquet: {error}") from error
+    headings = list(table.column_names)
+    # pandas notes which columns were the index; it puts them last.
+    noted = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+    index = [name for name in noted if isinstance(name, str) and name in headings]
+    if len(index) > 1:
+        raise InvalidInputError(
+            f"{path} has an index of {len(index)} columns; one that names the points is needed."
+        )
+    headings = [*index, *(name for name in headings if name not in index)]
+    for name in headings:
+        kind = table.schema.field(name).type
+        if table[name].null_count:
+            raise InvalidInputError(
+                f"{path}: in the column {name!r} {table[name].null_count:,} values are missing."
+            )
+        plain = arrow.types.is_integer(kind) or arrow.types.is_floating(kind) or arrow.types.is_boolean(kind)
+        if not plain and name != headings[0]:
+            raise _no_number(path, name, kind)
+    columns = [table[name].to_numpy() for name in headings]
+    return _points_of(path, ["" if name in index else name for name in headings], columns)
+
+
+def _points_of(path: Path, headings: Sequence[str], columns: list[NDArray[Any]]) -> Points:
+    """Return the features and the names that the columns hold, of which the first may be names."""
+    first = columns[0]
+    counts = len(first) > 2 and _counts(first)
+    if len(columns) > 1 and _is_no_feature(headings):
+        if headings[0].lower() in _INDEX and counts:
+            # A row's number is no name.
+            return Points(_together(path, columns[1:]))
+        if first.dtype.kind in "iuf" or all(map(is_number, first)):
+            warn(f"{path}: the first column is taken for the names of the points, and is no feature.")
+        return Points(_together(path, columns[1:]), _distinct(path, first))
+    if first.dtype.kind not in "biuf":
+        return Points(_together(path, columns[1:]), _distinct(path, first))
+    if counts and len(columns) > 1:
+        raise InvalidInputError(
+            f"{path}: the first column counts the rows: it is a feature, or the number of the point. Leave "
+            "it out, or write the features as an array (numpy.save)."
+        )
+    return Points(_together(path, columns))
+
+
+def _counts(values: NDArray[Any]) -> bool:
+    """Return whether values are the numbers from 0, or from 1."""
+    numbers = [np.arange(len(values)) + k for k in (0, 1)]
+    if values.dtype.kind == "O":
+        return any(values.tolist() == list(map(str, counted.tolist())) for counted in numbers)
+    return any(np.array_equal(values, counted) for counted in numbers)
+
+
+def _distinct(path: Path, names: NDArray[Any]) -> NDArray[Any]:
+    texts = np.array([str(name) for name in names], object)
+    if len(set(texts)) < len(texts):
+        raise InvalidInputError(
+            f"{path}: the first column has equal values in several rows, so it does not name the points. "
+            "Leave it out, or put one before it that does."
+        )
+    return texts
+
+
+def _together(path: Path, columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    if not columns:
+        raise InvalidInputError(f"{path} has no column of numbers; a column for each feature is needed.")
+    return np.stack(columns, axis=1)
+
+
+def _no_number(path: Path, name: str, kind: Any) -> InvalidInputError:
+    return InvalidInputError(
+        f"{path}: the column {name!r} holds {kind}; each but the first, which may name the points, needs "
+        "numbers. Leave it out. Of lists make a table: numpy.save('points.npy', numpy.stack(table[column]))."
+    )

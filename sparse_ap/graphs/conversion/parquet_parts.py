@@ -1,0 +1,87 @@
+"""Folders of parquet files that are one table, as Spark, dask, polars and pyarrow write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sparse_ap.errors import InvalidInputError, warn
+from sparse_ap.graphs.conversion.columns import names_points
+from sparse_ap.graphs.conversion.text_file import kind_of
+
+__all__ = ["PARQUET", "is_folder_of_parts", "parts_of", "require_no_partitioned_column"]
+
+PARQUET = ("parquet", "pq")
+
+_ZARR = ("zarr.json", ".zgroup", ".zarray")
+# Folders in which files are listed that count: others beside them may be of earlier versions.
+_LISTED = {"_delta_log": "Delta Lake", ".hoodie": "Hudi"}
+# Where Spark keeps what is not complete.
+_UNFINISHED = "_temporary"
+
+
+def is_folder_of_parts(path: Path) -> bool:
+    """Return whether a folder holds parquet files, and is no zarr store."""
+    if not path.is_dir() or any((path / name).exists() for name in _ZARR):
+        return False
+    return next(_parts(path), None) is not None
+
+
+def parts_of(folder: Path) -> list[Path]:
+    """Return the parquet files in a folder and those below, but no hidden ones.
+
+    Raises
+    ------
+    InvalidInputError
+        Not all the files are part of the table, or more are to come.
+    """
+    for name, program in _LISTED.items():
+        if (folder / name).is_dir():
+            raise InvalidInputError(
+                f"{folder} is a table of {program}, which lists the files that count in {name}; others may "
+                "lie beside them. Read it with that program, and write one parquet file of two points and "
+                "their similarity."
+            )
+    if (folder / _UNFINISHED).is_dir():
+        raise InvalidInputError(
+            f"{folder} holds {_UNFINISHED}, as while Spark writes, or after it failed: parts may be missing. "
+            "Wait, or write it again."
+        )
+    return sorted(_parts(folder))
+
+
+def _parts(folder: Path) -> Iterator[Path]:
+    """Yield the files whose names, and those of whose folders, begin with neither _ nor a point."""
+    for path in folder.rglob("*"):
+        inside = path.relative_to(folder).parts
+        hidden = any(name.startswith(("_", ".")) for name in inside)
+        if kind_of(path) in PARQUET and not hidden and path.is_file():
+            yield path
+
+
+def require_no_partitioned_column(folder: Path, parts: Sequence[Path], names: Sequence[str]) -> None:
+    """Refuse, or warn of, columns whose values are in the names of folders alone, as in ``k=15``.
+
+    Raises
+    ------
+    InvalidInputError
+        A point is in the names of folders.
+    """
+    values: dict[str, set[str]] = {}
+    for part in parts:
+        for name in part.relative_to(folder).parts[:-1]:
+            key, is_partition, value = name.partition("=")
+            if is_partition and key not in names:
+                values.setdefault(key, set()).add(value)
+    if values and not names_points(names) and names_points([*names, *values]):
+        raise InvalidInputError(
+            f"{folder} has the points, or one of them, in the names of its folders ({', '.join(values)}), "
+            f"and its files have the columns {', '.join(names)}. Write them without partitions."
+        )
+    for key, found in values.items():
+        if len(found) > 1:
+            warn(
+                f"{folder} has folders of {len(found)} values of {key!r} ({', '.join(sorted(found)[:3])}"
+                f"{', ...' * (len(found) > 3)}), which no column holds: the edges of all of them make one "
+                "graph. For a graph of one value give its folder."
+            )
