@@ -162,8 +162,6 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         InvalidInputError
             A `ValueError`: ``affinity`` or ``metric`` is unknown, ``metric`` is not Euclidean for
             "euclidean", or `affinity_propagation` or `sparse_ap.graphs.knn_graph` refuses the input.
-        MissingDependencyError
-            The search for neighbours needs usearch, which is not installed.
         """
         known = isinstance(self.affinity, str) and self.affinity in _AFFINITIES
         require("affinity", self.affinity, known, f"one of {', '.join(_AFFINITIES)}")

@@ -14,7 +14,6 @@ import scipy.sparse
 from scipy.spatial.distance import cdist
 
 from sparse_ap import InvalidInputError
-from sparse_ap.errors import MissingDependencyError
 from sparse_ap.graphs import knn_graph
 
 RNG = np.random.default_rng(5)
@@ -131,16 +130,6 @@ def test_similarity_by_default(metric: str, exponent: int) -> None:
     )
 
 
-def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "usearch.index", None)
-    text = "knn_graph of so many points needs usearch, which is not installed: pip install 'sparse-ap[knn]'"
-    with pytest.raises(MissingDependencyError, match=f"^{re.escape(text)}$"):
-        knn_graph(HARD, 3)
-    text = "metric='tanimoto' needs usearch, which is not installed: pip install 'sparse-ap[knn]'"
-    with pytest.raises(MissingDependencyError, match=f"^{re.escape(text)}$"):
-        knn_graph(BITS, 3, metric="tanimoto")
-
-
 @pytest.mark.parametrize(
     ("X", "options", "text"),
     [
@@ -173,8 +162,8 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             POINTS,
             {"metric": "dtw"},
-            "metric='dtw'; one of 'euclidean', 'manhattan', 'chebyshev', 'cosine', 'correlation', 'tanimoto' "
-            "is needed. For any other distance build neighbour lists with a library that has it, and give "
+            "metric='dtw'; one of 'euclidean', 'manhattan', 'chebyshev', 'cosine', 'correlation', 'tanimoto', "
+            "'hamming' is needed. For any other distance build neighbour lists with a library that has it, and give "
             "them to sparse_ap.graphs.from_knn.",
         ),
         (
@@ -199,10 +188,11 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             HARD,
             {"metric": "manhattan"},
             "metric='manhattan' was given for more than 10,000 points of more than 8 features, among which "
-            "neighbours are searched by 'euclidean', 'cosine', 'correlation', 'tanimoto' only. Build "
-            "neighbour lists with a library that has it, such as pynndescent, and give them to "
-            "sparse_ap.graphs.from_knn.",
+            "neighbours are searched approximately, by 'euclidean', 'cosine', 'correlation', 'tanimoto' and "
+            "'hamming' only. Pass recall=1 to compare all pairs; or build neighbour lists with a library that "
+            "has it, such as pynndescent, and give them to sparse_ap.graphs.from_knn.",
         ),
+        (POINTS, {"recall": 0}, "recall=0; it must be a number above 0, and at most 1."),
         (
             np.ma.masked_array(POINTS, POINTS > 4),
             {},

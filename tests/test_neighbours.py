@@ -74,6 +74,9 @@ def texts(n: int) -> Any:
 def sets() -> dict[str, tuple[Any, str]]:
     n = 11_000
     blobs = RNG.normal(size=(40, 24))[RNG.integers(0, 40, n)] + 0.3 * RNG.normal(size=(n, 24))
+    equal = np.vstack([np.tile(blobs[:1], (n // 2, 1)), blobs[: n // 2 + 1]])
+    some_empty = np.vstack([np.zeros((300, 300), np.float32), texts(n)])
+    bits = (RNG.random((n, 500)) < 0.1) | (RNG.random((20, 500)) < 0.1)[RNG.integers(0, 20, n)]
     return {
         "blobs": (blobs, "euclidean"),
         "far from the origin": (blobs + 1e9, "euclidean"),
@@ -82,11 +85,11 @@ def sets() -> dict[str, tuple[Any, str]]:
         "no clusters": (RNG.random((n, 30)), "euclidean"),
         "constant features": (np.hstack([blobs, np.ones((n, 40))]), "correlation"),
         "texts": (texts(n), "cosine"),
-        "texts, some empty": (np.vstack([np.zeros((300, 300), np.float32), texts(n)]), "cosine"),
-        "half of them equal": (np.vstack([np.tile(blobs[:1], (n // 2, 1)), blobs[: n // 2 + 1]]), "euclidean"),
-        "bits": ((RNG.random((n, 500)) < 0.1) | (RNG.random((20, 500)) < 0.1)[RNG.integers(0, 20, n)], "tanimoto"),
+        "texts, some empty": (some_empty, "cosine"),
+        "half of them equal": (equal, "euclidean"),
+        "bits": (bits, "tanimoto"),
         "few bits": (RNG.random((n, 24)) < 0.3, "hamming"),
-    }  # fmt: skip
+    }
 
 
 SETS = sets()

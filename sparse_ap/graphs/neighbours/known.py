@@ -38,7 +38,9 @@ def known_neighbours(space: Space, k: int) -> tuple[NDArray[np.int64], NDArray[n
     lost, remote = space.directionless(), space.remote()
     apart = np.concatenate([lost, remote])
     crowds = [crowd for crowd in _equal_points(space, k + 2) if crowd[0] not in apart]
-    searched = np.setdiff1d(np.arange(space.n), np.concatenate([apart, *(crowd[k + 1 :] for crowd in crowds)]))
+    searched = np.setdiff1d(
+        np.arange(space.n), np.concatenate([apart, *(crowd[k + 1 :] for crowd in crowds)])
+    )
     if len(searched) == space.n:
         return searched, np.empty((space.n, 0), np.int32)
     known = np.full((space.n, max(k, len(remote))), -1, np.int32)
@@ -58,7 +60,7 @@ def _nearest_to(space: Space, point: int, k: int) -> NDArray[np.int64]:
     """Return the k nearest points of one, by its distances to all others."""
     others = np.delete(np.arange(space.n, dtype=np.int32), point)
     distances = space.taken(np.array([point])).distances(space, 0, others, np.array([0, len(others)]))
-    return others[np.argsort(distances, kind="stable")[:k]]
+    return others[np.argsort(distances, kind="stable")[:k]].astype(np.int64)
 
 
 def _first_others(points: NDArray[np.int64], k: int) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
 """Vectors as whole numbers, whose products are exact in floating point, in any order of summation.
 
 Coordinates become whole numbers, so small that no part of the sum q·b - |b|²/2, in any order of summation,
-has more digits than a float: for |q|, |b| ≤ r it is at most 1.5 r². So matrix products give the same bits with
-every library and on every processor, with or without fused multiplication.
+has more digits than a float: for |q|, |b| ≤ r it is at most 1.5 r². So matrix products give the same bits
+with every library and on every processor, with or without fused multiplication.
 """
 
 from __future__ import annotations
