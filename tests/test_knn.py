@@ -162,9 +162,9 @@ def test_similarity_by_default(metric: str, exponent: int) -> None:
         (
             POINTS,
             {"metric": "dtw"},
-            "metric='dtw'; one of 'euclidean', 'manhattan', 'chebyshev', 'cosine', 'correlation', 'tanimoto', "
-            "'hamming' is needed. For any other distance build neighbour lists with a library that has it, and give "
-            "them to sparse_ap.graphs.from_knn.",
+            "metric='dtw'; one of 'euclidean', 'manhattan', 'chebyshev', 'cosine', 'correlation', "
+            "'tanimoto', 'hamming' is needed. For any other distance build neighbour lists with a library that "
+            "has it, and give them to sparse_ap.graphs.from_knn.",
         ),
         (
             POINTS,
@@ -189,8 +189,8 @@ def test_similarity_by_default(metric: str, exponent: int) -> None:
             {"metric": "manhattan"},
             "metric='manhattan' was given for more than 10,000 points of more than 8 features, among which "
             "neighbours are searched approximately, by 'euclidean', 'cosine', 'correlation', 'tanimoto' and "
-            "'hamming' only. Pass recall=1 to compare all pairs; or build neighbour lists with a library that "
-            "has it, such as pynndescent, and give them to sparse_ap.graphs.from_knn.",
+            "'hamming' only. Pass recall=1 to compare all pairs; or build neighbour lists with a library "
+            "that has it, such as pynndescent, and give them to sparse_ap.graphs.from_knn.",
         ),
         (POINTS, {"recall": 0}, "recall=0; it must be a number above 0, and at most 1."),
         (

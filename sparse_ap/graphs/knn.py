@@ -139,8 +139,8 @@ def _require_cells(metric: str) -> None:
     raise InvalidInputError(
         f"metric={metric!r} was given for more than 10,000 points of more than 8 features, among which "
         "neighbours are searched approximately, by 'euclidean', 'cosine', 'correlation', 'tanimoto' and "
-        "'hamming' only. Pass recall=1 to compare all pairs; or build neighbour lists with a library that has "
-        "it, such as pynndescent, and give them to sparse_ap.graphs.from_knn."
+        "'hamming' only. Pass recall=1 to compare all pairs; or build neighbour lists with a library that "
+        "has it, such as pynndescent, and give them to sparse_ap.graphs.from_knn."
     )
 
 

@@ -32,8 +32,8 @@ def nearest_cells(
     columns : object
         The centres of all cells, from `Points.columns`.
     cuts : sequence of int
-        Rising, at least 1: the cells nearest to a query stand before the first cut, the next before the second,
-        and so on; equally near ones by number.
+        Rising, at least 1: the cells nearest to a query stand before the first cut, the next before the
+        second, and so on; equally near ones by number.
 
     Returns
     -------

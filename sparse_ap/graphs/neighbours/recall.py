@@ -40,7 +40,7 @@ class Recall:
     n_rows: int
 
     def __str__(self) -> str:
-        """The estimate, for people."""
+        """Write the estimate for people."""
         if not self.n_rows:
             return "1, exact"
         return f"{self.value:.3f} ± {self.half_width:.3f}, estimated on {self.n_rows:,} points"
