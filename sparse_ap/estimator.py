@@ -22,7 +22,7 @@ from sparse_ap.graphs.distances import from_distances, similarities_between
 from sparse_ap.graphs.knn import knn_graph
 from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.neighbours.search import nearest_of
-from sparse_ap.graphs.sparse_points import checked_rows, nearest_of_rows, neighbours_of_rows
+from sparse_ap.graphs.sparse_points import checked_rows
 from sparse_ap.storage.masks import array_of, filled, is_masked
 
 __all__ = ["AffinityPropagation"]
@@ -54,7 +54,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         cluster holds at most its exemplar and the points that have the exemplar among their neighbours.
         None: 15; with ``n_clusters`` twice the mean size of a cluster where that is more, as long as the
         graph has at most 10 million edges.
-    metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto"}
+    metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming"}
         The distance for "nearest_neighbors", as for `sparse_ap.graphs.knn_graph`.
     similarity : {"-d**2", "-d", "1-d"} or callable, optional
         Conversion of a distance to a similarity, for the two neighbour affinities. None: "-d**2" for
@@ -150,7 +150,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         X : array-like or sparse matrix
             Points of shape (n_samples, n_features), or a matrix of shape (n_samples, n_samples), as
             ``affinity`` says. In a sparse matrix of points, such as TF-IDF, a feature that is not stored
-            is 0; such points are compared by "euclidean", "manhattan" or "cosine".
+            is 0; such points are compared by "euclidean" or "cosine".
         y : ignored
 
         Returns
@@ -234,12 +234,12 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return labels
 
     def _nearest_exemplars(self, X: Any) -> NDArray[np.int64]:
-        if scipy.sparse.issparse(X) or scipy.sparse.issparse(self.cluster_centers_):
-            return nearest_of_rows(X, self.cluster_centers_, self.metric)
-        new = checked_points(X, self.metric)
-        exemplars = checked_points(self.cluster_centers_, self.metric)
-        threads = usable_threads(self.n_jobs)
-        return nearest_of(new, exemplars, self.metric, threads)
+        tables = (X, self.cluster_centers_)
+        if any(map(scipy.sparse.issparse, tables)):
+            new, exemplars = (checked_rows(scipy.sparse.csr_array(table), self.metric) for table in tables)
+        else:
+            new, exemplars = (checked_points(table, self.metric) for table in tables)
+        return nearest_of(new, exemplars, self.metric, usable_threads(self.n_jobs))
 
     @property
     def _of_distance(self) -> Any:
@@ -278,8 +278,6 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             n_neighbors = min(self.n_neighbors or neighbours_for(n_points, self.n_clusters), n_points - 1)
             if n_points == 1:
                 return scipy.sparse.csr_array((1, 1))
-            if scipy.sparse.issparse(X):
-                return neighbours_of_rows(X, n_neighbors, self.metric, self.similarity)
             return knn_graph(
                 X,
                 n_neighbors,

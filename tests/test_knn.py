@@ -135,9 +135,9 @@ def test_similarity_by_default(metric: str, exponent: int) -> None:
     [
         (
             scipy.sparse.eye_array(4),
-            {},
-            "X is a sparse matrix; a dense table is needed. Build neighbour lists with "
-            "sklearn.neighbors.NearestNeighbors and give them to sparse_ap.graphs.from_knn.",
+            {"metric": "tanimoto"},
+            "metric='tanimoto' was given a sparse matrix of features; with it the rows must be dense: "
+            "X.toarray(). Sparse rows are compared by 'euclidean', 'cosine'.",
         ),
         ([1.0, 2.0], {}, "X has shape (2,); a table is needed, one row a point, one column a feature."),
         (

@@ -111,6 +111,34 @@ def test_the_recall_asked_for_is_reached_and_the_estimate_is_true(name: str) -> 
     assert (graph.missing_at_most is None) == searched
 
 
+def test_the_recall_asked_for_is_reached_among_sparse_rows() -> None:
+    dense = texts(11_000)
+    dense[:20] = 0
+    dense[20:60] = dense[20]
+    idf = np.log(len(dense) / np.maximum(1, (dense > 0).sum(axis=0)))
+    rows = scipy.sparse.csr_array(dense * idf)
+    graph = knn_graph(rows, 10, metric="cosine", recall=0.9)
+    assert (np.diff(graph.indptr) == 10).all()
+    exact = knn_graph(rows, 10, metric="cosine", recall=1)
+    found = (graph.data.reshape(-1, 10) >= exact.data.reshape(-1, 10)[:, -1:]).mean()
+    assert found >= 0.9
+    assert abs(found - graph.recall.value) <= 3 * graph.recall.half_width + 0.01
+    assert (graph.data.reshape(-1, 10)[:20] == -1).all()
+    assert (graph.data.reshape(-1, 10)[20:60] == 0).all()
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("kind", ["words", "tied", "signs"])
+def test_sparse_rows_have_the_neighbours_of_dense_ones(metric: str, kind: str) -> None:
+    dense = RNG.poisson(0.3, (80, 40)) * {"words": RNG.random((80, 40)), "tied": 1.0, "signs": -0.5}[kind]
+    dense[7] = 0
+    sparse, full = (
+        knn_graph(X, 9, metric=metric, similarity="-d") for X in (scipy.sparse.csr_array(dense), dense)
+    )
+    np.testing.assert_allclose(sparse.data, full.data, atol=1e-7)
+    assert kind != "words" or (sparse.indices == full.indices).all()
+
+
 def test_a_higher_recall_is_reached_too() -> None:
     X, metric = SETS["no clusters"]
     low, high = (knn_graph(X, 10, metric=metric, recall=recall) for recall in (0.6, 0.99))

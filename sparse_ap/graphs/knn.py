@@ -17,6 +17,7 @@ from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.graphs.neighbour_lists import from_knn
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.graphs.neighbours.search import nearest_neighbours, search_for
+from sparse_ap.graphs.sparse_points import checked_rows
 from sparse_ap.kernels.block import FloatArray
 
 __all__ = ["KNNGraph", "knn_graph"]
@@ -67,9 +68,10 @@ def knn_graph(
 
     Parameters
     ----------
-    X : array-like, shape (n_points, n_features)
-        The points, finite real numbers. For "tanimoto" and "hamming", bits: bool, or uint8 from
-        ``numpy.packbits(X, axis=1)``.
+    X : array-like or sparse matrix, shape (n_points, n_features)
+        The points, finite real numbers. Sparse rows for "euclidean", which compares all pairs, and "cosine",
+        whose approximate search begins with features that few points have. For "tanimoto" and "hamming",
+        bits: bool, or uint8 from ``numpy.packbits(X, axis=1)``.
     n_neighbors : int
         Number of neighbours of each point, not counting itself: from 1 to n_points - 1.
     metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming"}
@@ -114,8 +116,9 @@ def knn_graph(
            [-1.,  0.,  0.],
            [ 0., -4.,  0.]], dtype=float32)
     """
-    points = checked_points(X, checked_metric(metric))
-    n, right = len(points), is_positive_integer(n_neighbors) and n_neighbors < len(points)
+    check = checked_rows if scipy.sparse.issparse(X) else checked_points
+    points = check(X, checked_metric(metric))
+    n, right = points.shape[0], is_positive_integer(n_neighbors) and n_neighbors < points.shape[0]
     needed = f"a whole number from 1 to {n - 1} for {n} points: a point is not its own neighbour"
     require("n_neighbors", n_neighbors, right, needed)
     require("recall", recall, isinstance(recall, Real) and 0 < recall <= 1, "a number above 0, and at most 1")

@@ -43,10 +43,7 @@ def checked_points(X: ArrayLike, metric: str) -> NDArray[Any]:
         ``X`` is not a table of finite numbers, or of bits for a metric of bits.
     """
     if scipy.sparse.issparse(X):
-        raise InvalidInputError(
-            "X is a sparse matrix; a dense table is needed. Build neighbour lists with "
-            "sklearn.neighbors.NearestNeighbors and give them to sparse_ap.graphs.from_knn."
-        )
+        raise InvalidInputError("X is a sparse matrix; a dense table is needed: X.toarray().")
     points = _table(X)
     if points.ndim != 2 or not points.shape[1]:
         raise InvalidInputError(

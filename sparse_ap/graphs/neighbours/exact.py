@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.lists import CandidateLists
 from sparse_ap.graphs.neighbours.points import Points
-from sparse_ap.graphs.neighbours.space import Space
+from sparse_ap.graphs.neighbours.space import Rankable, Space
 from sparse_ap.graphs.neighbours.vectors import WIDE
 
 __all__ = ["exact_neighbours", "ranked"]
@@ -56,7 +56,7 @@ def exact_neighbours(
 
 
 def ranked(
-    queries: Space, points: Space, numbers: NDArray[np.int32], k: int, pool: ThreadPoolExecutor
+    queries: Rankable, points: Rankable, numbers: NDArray[np.int32], k: int, pool: ThreadPoolExecutor
 ) -> CandidateLists:
     """Return the k nearest of each query's candidates, shape (n_queries, m); -1 stands for none."""
     lists = CandidateLists.empty(queries.n, k, np.float64)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.lists import CandidateLists
-from sparse_ap.graphs.neighbours.points import Points
+from sparse_ap.graphs.neighbours.points import ListedPoints
 from sparse_ap.kernels.compilation import kernel
 
 __all__ = ["improved"]
@@ -26,7 +26,7 @@ _FAN = 10
 
 
 def improved(
-    points: Points, lists: CandidateLists, pool: ThreadPoolExecutor
+    points: ListedPoints, lists: CandidateLists, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[int, CandidateLists]]:
     """Yield a number of points that are done now, and the better lists, complete at the end.
 

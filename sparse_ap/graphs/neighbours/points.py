@@ -9,24 +9,26 @@ from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.lists import GROUP
 
-__all__ = ["Points", "padded"]
+__all__ = ["ListedPoints", "Points", "padded"]
 
 
-class Points(Protocol):
-    """Points in a form in which they are compared; a higher score means nearer.
-
-    Attributes
-    ----------
-    n : int
-        Number of points.
-    score_type : dtype
-        Of the scores, which are exact.
-    """
+class ListedPoints(Protocol):
+    """Points that can be compared pair by pair; a higher score means nearer."""
 
     @property
     def n(self) -> int:
         """Number of points."""
         ...
+
+    def listed_scores(
+        self, start: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
+    ) -> NDArray[Any]:
+        """Return the scores of the candidates ``indptr[r]:indptr[r + 1]`` for point ``start + r``."""
+        ...
+
+
+class Points(ListedPoints, Protocol):
+    """Points in a form in which all can be compared with all, by exact scores."""
 
     @property
     def score_type(self) -> np.dtype[Any]:
@@ -55,12 +57,6 @@ class Points(Protocol):
         ndarray of score_type, shape (m, padded(stop - start))
             The last columns, without a point, are minus infinity.
         """
-        ...
-
-    def listed_scores(
-        self, start: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
-    ) -> NDArray[Any]:
-        """Return the scores of the candidates ``indptr[r]:indptr[r + 1]`` for point ``start + r``."""
         ...
 
     def centres(self, labels: NDArray[np.int32], before: Self) -> Self:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sparse_ap.graphs.neighbours.cells import Cells
 from sparse_ap.graphs.neighbours.exact import exact_neighbours, ranked
 from sparse_ap.graphs.neighbours.lists import CandidateLists
-from sparse_ap.graphs.neighbours.space import Space
+from sparse_ap.graphs.neighbours.space import Rankable, Space
 
-__all__ = ["EXACT", "ExactSample", "Recall"]
+__all__ = ["EXACT", "ExactSample", "Recall", "sampled_rows"]
 
 # Points whose neighbours are searched exactly: at most, at least, and as a share of all.
 _MOST, _LEAST, _SHARE = 1000, 500, 200
@@ -55,6 +55,12 @@ class Recall:
 EXACT = Recall(1.0, 0.0, 0)
 
 
+def sampled_rows(n: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Draw the points on which the recall is estimated, shape (n_rows,), rising."""
+    n_rows = min(n, max(_LEAST, min(_MOST, n // _SHARE)))
+    return np.sort(generator.choice(n, n_rows, replace=False))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ExactSample:
     """Some points and their exact neighbours.
@@ -68,7 +74,7 @@ class ExactSample:
         Of k neighbours.
     """
 
-    space: Space
+    space: Rankable
     rows: NDArray[np.int64]
     lists: CandidateLists
 
@@ -77,8 +83,7 @@ class ExactSample:
         cls, space: Space, k: int, generator: np.random.Generator, pool: ThreadPoolExecutor
     ) -> ExactSample:
         """Draw a sample and search its neighbours."""
-        n_rows = min(space.n, max(_LEAST, min(_MOST, space.n // _SHARE)))
-        rows = np.sort(generator.choice(space.n, n_rows, replace=False))
+        rows = sampled_rows(space.n, generator)
         return cls(space, rows, exact_neighbours(space.taken(rows), space, k, rows, pool))
 
     @property

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -17,6 +18,8 @@ from sparse_ap.graphs.neighbours.known import known_neighbours
 from sparse_ap.graphs.neighbours.lists import CandidateLists
 from sparse_ap.graphs.neighbours.recall import EXACT, Recall
 from sparse_ap.graphs.neighbours.space import space_of
+from sparse_ap.graphs.neighbours.sparse_search import exact_sparse_neighbours, sparse_neighbours
+from sparse_ap.graphs.neighbours.sparse_space import SparseSpace
 from sparse_ap.graphs.neighbours.tree_search import MINKOWSKI, tree_neighbours
 
 __all__ = ["nearest_neighbours", "nearest_of", "search_for"]
@@ -28,22 +31,25 @@ _EXACT_POINTS = 10_000
 _POINTS_A_NEIGHBOUR = 50
 
 
-def search_for(X: NDArray[Any], k: int, metric: str, recall: float) -> str:
+def search_for(X: Any, k: int, metric: str, recall: float) -> str:
     """Return the name of the search for the k neighbours of these points."""
     n, n_features = X.shape
+    few = recall == 1 or n <= max(_EXACT_POINTS, _POINTS_A_NEIGHBOUR * k)
+    if scipy.sparse.issparse(X):
+        return "all pairs" if few or metric == "euclidean" else "inverted index"
     if metric in MINKOWSKI and n_features <= _TREE_FEATURES:
         return "k-d tree"
-    return "all pairs" if recall == 1 or n <= max(_EXACT_POINTS, _POINTS_A_NEIGHBOUR * k) else "cells"
+    return "all pairs" if few else "cells"
 
 
 def nearest_neighbours(
-    X: NDArray[Any], k: int, metric: str, *, recall: float, seed: int, n_threads: int, verbose: bool
+    X: Any, k: int, metric: str, *, recall: float, seed: int, n_threads: int, verbose: bool
 ) -> tuple[CandidateLists, Recall]:
     """Return the k nearest neighbours of each point; the scores are minus the distances.
 
     Parameters
     ----------
-    X : ndarray, shape (n, n_features)
+    X : ndarray or csr_array, shape (n, n_features)
         Checked points.
     k : int
         From 1 to n - 1.
@@ -57,6 +63,11 @@ def nearest_neighbours(
     """
     search = search_for(X, k, metric, recall)
     with _threads(n_threads) as pool:
+        if search == "inverted index":
+            return sparse_neighbours(SparseSpace.of(X, metric), k, recall, seed, pool, verbose=verbose)
+        if scipy.sparse.issparse(X):
+            rows = SparseSpace.of(X, metric)
+            return exact_sparse_neighbours(rows, rows, k, np.arange(rows.n), pool), EXACT
         if search == "k-d tree":
             return tree_neighbours(X, k, metric, pool), EXACT
         space = space_of(X, metric)
@@ -76,9 +87,16 @@ def nearest_neighbours(
     return lists, reached
 
 
-def nearest_of(queries: NDArray[Any], X: NDArray[Any], metric: str, n_threads: int) -> NDArray[np.int64]:
-    """Return the number of each query's nearest point, of equally near ones the first; shape (n_queries,)."""
+def nearest_of(queries: Any, X: Any, metric: str, n_threads: int) -> NDArray[np.int64]:
+    """Return the number of each query's nearest point, of equally near ones the first; shape (n_queries,).
+
+    Both are checked tables, or both checked sparse rows.
+    """
     with _threads(n_threads) as pool:
+        if scipy.sparse.issparse(X):
+            rows, others = SparseSpace.of(X, metric).beside(queries)
+            nobody = np.full(others.n, -1)
+            return exact_sparse_neighbours(others, rows, 1, nobody, pool).numbers[:, 0].astype(np.int64)
         points, asked = space_of(X, metric).beside(queries)
         nobody = np.full(asked.n, -1)
         return exact_neighbours(asked, points, 1, nobody, pool).numbers[:, 0].astype(np.int64)

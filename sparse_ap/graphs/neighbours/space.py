@@ -12,16 +12,11 @@ from sparse_ap.graphs.neighbours.points import Points
 from sparse_ap.graphs.neighbours.vector_space import VectorSpace
 from sparse_ap.graphs.neighbours.vectors import Codes
 
-__all__ = ["Space", "space_of"]
+__all__ = ["Rankable", "Space", "space_of"]
 
 
-class Space(Protocol):
-    """Points under a metric."""
-
-    @property
-    def metric(self) -> str:
-        """Name of the metric."""
-        ...
+class Rankable(Protocol):
+    """Points whose distances can be computed, pair by pair."""
 
     @property
     def n(self) -> int:
@@ -30,6 +25,21 @@ class Space(Protocol):
 
     def taken(self, rows: NDArray[np.int64] | slice) -> Self:
         """Return some of the points, in this order."""
+        ...
+
+    def distances(
+        self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return the distances of listed pairs; see `VectorSpace.distances`."""
+        ...
+
+
+class Space(Rankable, Protocol):
+    """Points under a metric, in a form in which all can be compared with all."""
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric."""
         ...
 
     def beside(self, X: NDArray[Any]) -> tuple[Self, Self]:
@@ -58,12 +68,6 @@ class Space(Protocol):
 
     def directionless(self) -> NDArray[np.int64]:
         """Return the points at distance 1 from all others."""
-        ...
-
-    def distances(
-        self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Return the distances of listed pairs; see `VectorSpace.distances`."""
         ...
 
 
