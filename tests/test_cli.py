@@ -317,7 +317,8 @@ def test_knn_writes_a_graph(tmp_path: Path, ending: str) -> None:
     assert (scipy.sparse.load_npz(output) != expected).nnz == 0
     lines = result.output.splitlines()
     assert lines[:3] == ["points      300", "edges       1,800", "search      all pairs, cosine"]
-    assert lines[4:] == [f"written to  {output}", f"next        sparse-ap info {output}"]
+    assert lines[3] == "recall      1, exact"
+    assert lines[5:] == [f"written to  {output}", f"next        sparse-ap info {output}"]
     assert not list(tmp_path.glob(".*part"))
     assert run("knn", path, "-o", output, "--quiet").output == ""
     assert run("cluster", output, "--preference", -3).exit_code == 0

@@ -145,6 +145,7 @@ def test_a_higher_recall_is_reached_too() -> None:
     assert low.recall.value < 0.97 < 0.99 <= high.recall.value
 
 
+@pytest.mark.slow
 def test_many_neighbours_are_searched_among_all_pairs() -> None:
     X = RNG.normal(size=(10_500, 9)).astype(np.float32)
     graph = knn_graph(X, 300, similarity="-d")
