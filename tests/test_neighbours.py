@@ -93,9 +93,12 @@ def sets() -> dict[str, tuple[Any, str]]:
 
 
 SETS = sets()
+QUICK = ("far from the origin", "texts, some empty", "half of them equal", "bits")
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in SETS]
+)
 def test_the_recall_asked_for_is_reached_and_the_estimate_is_true(name: str) -> None:
     X, metric = SETS[name]
     graph = knn_graph(X, 10, metric=metric, similarity="-d", recall=0.9)
@@ -137,6 +140,16 @@ def test_sparse_rows_have_the_neighbours_of_dense_ones(metric: str, kind: str) -
     )
     np.testing.assert_allclose(sparse.data, full.data, atol=1e-7)
     assert kind != "words" or (sparse.indices == full.indices).all()
+
+
+def test_a_recall_that_is_not_reached_is_told() -> None:
+    X = 1e12 * RNG.integers(0, 9, (11_000, 12)).astype(float)[RNG.integers(0, 90, 11_000)]
+    X += RNG.random((11_000, 12))
+    with pytest.warns(
+        UserWarning, match=r"^recall=0.9 was asked for, but the recall is 0\.\d+ ± .* all pairs\.$"
+    ):
+        graph = knn_graph(X, 10, recall=0.9)
+    assert graph.recall.value < 0.9
 
 
 def test_a_higher_recall_is_reached_too() -> None:

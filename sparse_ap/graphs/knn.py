@@ -10,7 +10,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.arguments import is_positive_integer, require, seed_of, usable_threads
-from sparse_ap.errors import InvalidInputError
+from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.graphs.distances import Similarity, similarity_function
 from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.narrowing import Narrowing
@@ -90,7 +90,12 @@ def knn_graph(
     random_state : int, RandomState, Generator or None
         Seed of the approximate search: of the cells and of the sample on which the recall is estimated.
     verbose : bool
-        Whether to show the progress of the approximate search, if standard error is a terminal.
+        Whether to show the progress of the search, if standard error is a terminal.
+
+    Warns
+    -----
+    UserWarning
+        The recall stays below ``recall``: points are millions of times as far apart as neighbours.
 
     Returns
     -------
@@ -130,6 +135,11 @@ def knn_graph(
     lists, reached = nearest_neighbours(
         points, n_neighbors, metric, recall=recall, seed=seed, n_threads=n_threads, verbose=verbose
     )
+    if reached.value < recall:
+        warn(
+            f"recall={recall} was asked for, but the recall is {reached}: neighbours are so close, beside "
+            "the distances of other points, that the search mixes them up. recall=1 compares all pairs."
+        )
     graph = KNNGraph(_graph_of(lists.numbers, -lists.scores, chosen))
     graph.recall, graph.missing_at_most = reached, _missing_at_most(graph, n_neighbors, reached)
     return graph

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparse_ap.arguments import progress_bar
 from sparse_ap.graphs.neighbours.lists import CandidateLists
 from sparse_ap.graphs.neighbours.points import Points
 from sparse_ap.graphs.neighbours.space import Rankable, Space
@@ -23,7 +25,13 @@ _RANKED, _PAIRS = 1024, 1 << 20
 
 
 def exact_neighbours(
-    queries: Space, points: Space, k: int, itself: NDArray[np.int64], pool: ThreadPoolExecutor
+    queries: Space,
+    points: Space,
+    k: int,
+    itself: NDArray[np.int64],
+    pool: ThreadPoolExecutor,
+    *,
+    verbose: bool = False,
 ) -> CandidateLists:
     """Return the k nearest points of each query, equally near ones by number.
 
@@ -36,6 +44,8 @@ def exact_neighbours(
     itself : ndarray of int64, shape (n_queries,)
         The point that each query is, which is not its own neighbour; -1 for none.
     pool : ThreadPoolExecutor
+    verbose : bool
+        Whether to show progress.
 
     Returns
     -------
@@ -45,7 +55,8 @@ def exact_neighbours(
     if queries.metric in ("manhattan", "chebyshev"):
         return _by_all_distances(queries, points, k, itself, pool)
     asked = queries.coded(WIDE)
-    found = _candidates(asked, points, min(points.n, k + _EXTRA), itself, pool)
+    with progress_bar(verbose, points.n, "neighbours: all pairs", unit="point") as bar:
+        found = _candidates(asked, points, min(points.n, k + _EXTRA), itself, pool, bar)
     lists = ranked(queries, points, found.numbers, k, pool)
     complete = found.numbers[:, -1] < 0
     proven = complete | (queries.beyond(asked, found.scores[:, -1]) > -lists.scores[:, -1])
@@ -74,7 +85,12 @@ def ranked(
 
 
 def _candidates(
-    queries: Points, points: Space, length: int, itself: NDArray[np.int64], pool: ThreadPoolExecutor
+    queries: Points,
+    points: Space,
+    length: int,
+    itself: NDArray[np.int64],
+    pool: ThreadPoolExecutor,
+    bar: Any,
 ) -> CandidateLists:
     """Return the points of the highest scores for each query, among all points."""
     lists = CandidateLists.empty(queries.n, length, queries.score_type)
@@ -91,6 +107,7 @@ def _candidates(
 
         for _ in pool.map(compare, range(0, queries.n, _QUERIES)):
             pass
+        bar.update(slab.n)
     return lists
 
 

@@ -59,7 +59,7 @@ def nearest_neighbours(
     seed : int
     n_threads : int
     verbose : bool
-        Whether to show the progress of the search in cells, if standard error is a terminal.
+        Whether to show progress, if standard error is a terminal.
     """
     search = search_for(X, k, metric, recall)
     with _threads(n_threads) as pool:
@@ -77,7 +77,8 @@ def nearest_neighbours(
         if length < 1:
             lists, reached = CandidateLists.empty(len(searched), 0, np.float64), EXACT
         elif search == "all pairs" or rest.n <= _EXACT_POINTS:
-            lists, reached = exact_neighbours(rest, rest, length, np.arange(rest.n), pool), EXACT
+            itself, reached = np.arange(rest.n), EXACT
+            lists = exact_neighbours(rest, rest, length, itself, pool, verbose=verbose)
         else:
             lists, reached = approximate_neighbours(rest, length, recall, seed, pool, verbose=verbose)
         if known.shape[1]:
