@@ -26,6 +26,7 @@ _EXTRA = 2
 _FIRST_MISSES, _AIM = 5.0, 0.95
 # A round over neighbours' neighbours is no help if it leaves more than this share of what was missed.
 _STALLED = 0.9
+# Share missed by the cells alone that is not told from none.
 _LEAST_MISSES = 1e-6
 
 

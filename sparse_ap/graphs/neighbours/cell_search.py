@@ -51,8 +51,8 @@ def search_cells(
     def fill(start: int) -> int:
         queries = np.arange(start, min(cells.points.n, start + tile))
         probes = nearest_cells(cells.points, queries, columns, cuts)
-        for start, stop in pairwise([ranks.start, *(cut for cut in cuts if cut > ranks.start)]):
-            _offer_cells(cells, queries, probes[:, start:stop], lists)
+        for nearer, farther in pairwise([ranks.start, *(cut for cut in cuts if cut > ranks.start)]):
+            _offer_cells(cells, queries, probes[:, nearer:farther], lists)
         return len(queries)
 
     yield from pool.map(fill, range(0, cells.points.n, tile))

@@ -68,7 +68,7 @@ class CandidateLists:
     def offer_listed(
         self, values: NDArray[Any], candidates: NDArray[np.int32], indptr: NDArray[np.int64], first: int
     ) -> None:
-        """Offer the candidates ``indptr[r]:indptr[r + 1]`` to list ``first + r``; none is in it yet."""
+        """Offer the candidates ``indptr[r]:indptr[r + 1]`` to list ``first + r``."""
         _offer_listed(values, candidates, indptr, first, self.worst, self.scores, self.numbers)
 
 
