@@ -420,8 +420,11 @@ def test_duplicate_points_are_not_their_own_neighbours() -> None:
         (np.eye(5), 5, "n_neighbors=5; it must be a whole number from 1 to 4 for 5 points"),
         (np.eye(5), 1.5, "n_neighbors=1.5; it must be a whole number from 1 to 4 for 5 points"),
         (np.arange(5), 2, "X has shape (5,); a table is needed"),
-        ([[1.0, np.nan], [0.0, 1.0]], 1, "X has 1 rows with NaN or infinite entries, the first being row 0"),
-        (scipy.sparse.eye_array(5), 2, "X is a sparse matrix; a dense table is needed."),
+        (
+            [[1.0, np.nan], [0.0, 1.0]],
+            1,
+            "X has 1 rows with NaN or infinite entries, the first in row 0, column 1",
+        ),
     ],
 )
 def test_points_without_neighbours(X: Any, n_neighbors: Any, text: str) -> None:

@@ -148,10 +148,10 @@ def test_similarity_by_default(metric: str, exponent: int) -> None:
         ([["a"], ["b"]], {}, "X has dtype <U1; real numbers are needed."),
         ([[1j], [2j]], {}, "X has dtype complex128; real numbers are needed."),
         (
-            [[0.0], [np.nan], [np.inf]],
+            [[0.0, 1.0], [0.0, np.nan], [np.inf, 0.0]],
             {},
-            "X has 2 rows with NaN or infinite entries, the first being row 1; finite coordinates are "
-            "needed. Drop these rows, or fill them in.",
+            "X has 2 rows with NaN or infinite entries, the first in row 1, column 1; finite coordinates "
+            "are needed. Drop these rows, or fill them in.",
         ),
         (
             POINTS,

@@ -142,6 +142,12 @@ def test_sparse_rows_have_the_neighbours_of_dense_ones(metric: str, kind: str) -
     assert kind != "words" or (sparse.indices == full.indices).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int8])
+def test_types_of_numbers_do_not_matter(dtype: Any) -> None:
+    X = RNG.integers(-50, 50, (300, 12))
+    assert (knn_graph(X.astype(dtype), 8) != knn_graph(X.astype(float), 8)).nnz == 0
+
+
 def test_a_recall_that_is_not_reached_is_told() -> None:
     X = 1e12 * RNG.integers(0, 9, (11_000, 12)).astype(float)[RNG.integers(0, 90, 11_000)]
     X += RNG.random((11_000, 12))

@@ -94,8 +94,9 @@ def _floats(points: NDArray[Any]) -> NDArray[Any]:
             points = points.astype(np.float32 if small else np.float64)
     wrong = np.flatnonzero(~np.isfinite(points).all(axis=1))
     if len(wrong):
+        column = int(np.argmin(np.isfinite(points[wrong[0]])))
         raise InvalidInputError(
-            f"X has {len(wrong)} rows with NaN or infinite entries, the first being row {wrong[0]}; finite "
-            "coordinates are needed. Drop these rows, or fill them in."
+            f"X has {len(wrong)} rows with NaN or infinite entries, the first in row {wrong[0]}, column "
+            f"{column}; finite coordinates are needed. Drop these rows, or fill them in."
         )
     return points
