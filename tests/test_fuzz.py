@@ -183,7 +183,7 @@ def test_wrong_similarities_of_distances(similarity: Any) -> None:
 ROWS = np.arange(6.0).reshape(3, 2)
 TABLES = {
     "X": [None, "ab", [[1.0], [2.0, 3.0]], np.zeros(3), np.zeros((2, 2, 2)), ROWS * np.nan, ROWS * 1j, {},
-          [["a"], ["b"]], ROWS.astype("M8[s]"), scipy.sparse.eye_array(3), [[10**400], [1]],
+          [["a"], ["b"]], ROWS.astype("M8[s]"), scipy.sparse.coo_array(np.zeros(4)), [[10**400], [1]],
           np.ma.masked_array(ROWS, ROWS > 2)],
     "n_neighbors": [0, -1, 3, "1", None, 1.5, [1], np.nan, np.array([1, 1])],
     "similarity": [similarity for similarity in WRONG_SIMILARITIES if similarity is not None],

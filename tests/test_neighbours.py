@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import knn_graph
 from sparse_ap.graphs.neighbours.search import nearest_of
 from sparse_ap.graphs.neighbours.vectors import NARROW, WIDE, Vectors
@@ -208,6 +209,19 @@ def test_a_graph_of_neighbours_is_a_matrix_for_scipy() -> None:
     assert graph.missing_at_most is not None
     assert (graph.missing_at_most == -np.inf).all()
     assert (graph + graph.T).shape == (30, 30)
+
+
+def test_what_is_missing_is_no_better_than_similarities_of_minus_infinity() -> None:
+    X = np.arange(6.0)[:, None] ** 2
+    graph = knn_graph(X, 2, similarity=lambda d: np.where(d > 6, -np.inf, -d))
+    assert graph.missing_at_most.tolist() == [-4, -3, -4, -np.inf, -np.inf, -np.inf]
+
+
+def test_distances_beyond_any_float_are_refused() -> None:
+    with pytest.raises(
+        InvalidInputError, match=r"^The distances reach inf, .* Divide the points by one number\.$"
+    ):
+        knn_graph([[1.3e159], [-1.3e159], [6e159]], 1, similarity="1-d")
 
 
 SAME_BITS = """

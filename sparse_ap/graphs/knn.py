@@ -22,6 +22,9 @@ from sparse_ap.kernels.block import FloatArray
 
 __all__ = ["KNNGraph", "knn_graph"]
 
+_OUT_OF_RANGE = (
+    "The distances reach {:g}, which leaves the range of float32. Divide the points by one number."
+)
 _OTHERWISE = (
     "Divide the points by one number; or give distances of float64, as neighbour lists, to "
     "sparse_ap.graphs.from_knn."
@@ -176,6 +179,8 @@ def _graph_of(
     indices: NDArray[np.int32], distances: NDArray[np.float64], similarity: Similarity
 ) -> scipy.sparse.csr_array:
     """Return the graph of neighbour lists, with similarities of float32."""
+    if not np.isfinite(distances).all():
+        raise InvalidInputError(_OUT_OF_RANGE.format(np.inf))
     if not callable(similarity) and similarity != "1-d":
         return from_knn(indices, _as_float32(distances), similarity=similarity)
     # Other functions can map distances that are equal in float32 to different similarities.
@@ -187,8 +192,5 @@ def _graph_of(
 def _as_float32(distances: FloatArray) -> NDArray[np.float32]:
     largest = distances.max(initial=0, where=~np.isnan(distances))
     if largest > np.finfo(np.float32).max:
-        raise InvalidInputError(
-            f"The distances reach {largest:g}, which leaves the range of float32. Divide the points by one "
-            "number."
-        )
+        raise InvalidInputError(_OUT_OF_RANGE.format(largest))
     return distances.astype(np.float32)
