@@ -86,7 +86,8 @@ def _checked(given: InputGraph, graph: BlockedGraph, options: Options) -> tuple[
 def _dense_median(matrix: Any) -> float | None:
     """Return scikit-learn's default preference: the median of all entries, the diagonal included."""
     # In half precision the mean of the two middle numbers would be rounded.
-    with np.errstate(invalid="ignore"):  # The mean of inf and -inf.
+    # Of the two middle numbers one can be inf, the other -inf; or their sum leaves the range of float64.
+    with np.errstate(invalid="ignore", over="ignore"):
         median = float(np.median(as_float(matrix))) if matrix.size else 0.0
     return median if np.isfinite(median) else None
 
