@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from sparse_ap import Clustering
+
+# What makes numpy, OpenBLAS, numba and the C library compute as on an older processor. Features of numpy are
+# named in one way up to numpy 2.3, in another from then on; unknown names are ignored.
+OLDER = {
+    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX2 FMA3 AVX512F AVX512_SKX AVX512_ICL",
+    "OPENBLAS_CORETYPE": "Nehalem",
+    "NUMBA_CPU_NAME": "generic",
+    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F",
+}
 
 
 def bits(result: Clustering) -> tuple[Any, ...]:
@@ -18,3 +31,12 @@ def bits(result: Clustering) -> tuple[Any, ...]:
         result.outcome,
         result.history,
     )
+
+
+def printed_by(script: str, *arguments: object, older: Path | None = None) -> str:
+    """Run a script in a process of its own; on an older processor, with a folder for the kernels of that."""
+    environment = {} if older is None else OLDER | {"NUMBA_CACHE_DIR": str(older)}
+    command = [sys.executable, "-W", "ignore", "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -2,12 +2,14 @@
 
 import csv
 import itertools
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from same_bits import printed_by
 
 from sparse_ap import Hierarchy, hierarchy
 from sparse_ap.cli.demo import (
@@ -21,7 +23,7 @@ from sparse_ap.cli.demo import (
 from sparse_ap.cli.demo import run as demo_run
 from sparse_ap.cli.demo.labels import Box, place_labels
 from sparse_ap.cli.demo.map import HEIGHT, WIDTH, Caption, blank_map
-from sparse_ap.cli.demo.places import Places
+from sparse_ap.cli.demo.places import GRID, Places, arcs_over
 from sparse_ap.cli.demo.projection import CENTRAL_MERIDIAN, equal_earth, relative_longitude
 from sparse_ap.cli.demo.regions import COLUMNS, Regions
 from sparse_ap.cli.demo.tree_map import RING, Sheet, continent_level, draw_names, draw_tree
@@ -90,7 +92,33 @@ def test_take_keeps_a_place_together(places: Places) -> None:
 def test_unit_vectors_have_length_one(places: Places) -> None:
     vectors = unit_vectors(places)
     assert vectors.shape == (171_075, 3)
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, rtol=1e-14)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, rtol=GRID)
+
+
+def test_no_place_is_near_the_middle_between_two_positions(places: Places) -> None:
+    """Within 64 units in the last place of numbers near 1, where no sine or cosine is off by more than 4."""
+    latitude, longitude = np.radians(places.latitude), np.radians(places.longitude)
+    x, y = np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude)
+    exact = np.column_stack([x, y, np.sin(latitude)]) / GRID
+    vectors = unit_vectors(places) / GRID
+    assert (vectors == np.round(vectors)).all()
+    assert np.abs(exact - vectors).max() < 0.5 - 64 * 2.0**-53 / GRID
+
+
+def test_straight_distances_between_positions_are_exact(places: Places) -> None:
+    """Squares of whole numbers up to 2**25, whose sums of three stay below 2**53."""
+    vectors = unit_vectors(places)[:: len(places) // 1000]
+    whole = (vectors / GRID).astype(np.int64)
+    expected = ((whole[:, None] - whole) ** 2).sum(axis=2)
+    squares = ((vectors[:, None] - vectors) ** 2).sum(axis=2)
+    assert (squares / GRID**2 == expected).all()
+    assert ((2 / GRID) ** 2) * 3 < 2**53
+
+
+def test_lengths_of_arcs() -> None:
+    chords = np.concatenate([np.geomspace(1e-9, 2.0, 5_000), [0.0, 2.0 + 1e-15]])
+    expected = 2 * np.arcsin(np.minimum(chords / 2, 1))
+    np.testing.assert_allclose(arcs_over(chords), expected, rtol=1e-11)
 
 
 def test_unit_vectors_point_along_the_axes() -> None:
@@ -322,3 +350,33 @@ def test_demonstration_of_one_country(places: Places, tmp_path: Path) -> None:
     assert f"the {len(figures.continents):<12} {', '.join(figures.continents)}" in figures.lines()
     assert "1,425 places" in lines[0]
     assert f"exemplars        {figures.n_exemplars}" in figures.lines()
+
+
+THE_DEMO = """
+import hashlib, sys
+from pathlib import Path
+from sparse_ap import affinity_propagation, hierarchy
+from sparse_ap.cli.demo import load_places
+from sparse_ap.cli.demo.run import EXEMPLAR_COST_KM, N_NEIGHBORS, great_circle_graph
+
+graph = great_circle_graph(load_places(), N_NEIGHBORS)
+clustering = affinity_propagation(graph, preference=-EXEMPLAR_COST_KM)
+tree = hierarchy(graph, clustering=clustering)
+print(*tree.n_clusters)
+for arrays in ([graph.indices, graph.data], map(tree.labels, range(tree.n_levels))):
+    print(hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest())
+print(repr(clustering.net_similarity))
+"""
+
+
+@pytest.mark.slow
+def test_the_readme_has_the_figures_of_every_processor(tmp_path: Path) -> None:
+    here = printed_by(THE_DEMO)
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    found = re.search(
+        r"Lines join ([\d,]+) exemplars to (\d+) of them, these to (\d+), these to (\d+)", readme
+    )
+    assert found is not None
+    figures = [figure.replace(",", "") for figure in found.groups()]
+    assert here.split()[: len(figures)] == figures
+    assert printed_by(THE_DEMO, older=tmp_path) == here

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.sparse
+from same_bits import printed_by
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import knn_graph
@@ -249,27 +247,10 @@ for metric in ("euclidean", "cosine", "correlation", "tanimoto", "hamming"):
             found.update(b"".join(tree.labels(level).tobytes() for level in range(tree.n_levels)))
             print("labels and tree", found.hexdigest()[:12])
 """
-# Features of numpy are named in one way up to numpy 2.3, in another from then on; unknown names are ignored.
-OLDER = {
-    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX2 FMA3 AVX512F AVX512_SKX AVX512_ICL",
-    "OPENBLAS_CORETYPE": "Nehalem",
-    "NUMBA_CPU_NAME": "generic",
-    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F",
-}
-
-
-def bits_of(tmp_path: Any, environment: dict[str, str], n_jobs: int) -> str:
-    command = [sys.executable, "-W", "ignore", "-c", SAME_BITS, str(n_jobs)]
-    cache = {"NUMBA_CACHE_DIR": str(tmp_path)} if environment else {}
-    done = subprocess.run(
-        command, env=os.environ | environment | cache, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.slow
 def test_points_to_tree_are_the_same_on_an_older_processor_and_any_threads(tmp_path: Any) -> None:
-    here = bits_of(tmp_path, {}, 2)
-    assert bits_of(tmp_path, {}, 1) == bits_of(tmp_path, {}, 8) == here
-    assert bits_of(tmp_path, OLDER, 2) == here
+    here = printed_by(SAME_BITS, 2)
+    assert printed_by(SAME_BITS, 1) == printed_by(SAME_BITS, 8) == here
+    assert printed_by(SAME_BITS, 2, older=tmp_path) == here

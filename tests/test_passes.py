@@ -19,7 +19,9 @@ from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
 from sparse_ap.execution.renumbering import reordered
 from sparse_ap.kernels.assignment import EvaluationPass, ExemplarVectors
 from sparse_ap.kernels.block import RowCut
+from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass
+from sparse_ap.kernels.elementary import exponential, logarithm
 from sparse_ap.kernels.entry_statistics import StatisticsPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 from sparse_ap.kernels.quantiles import order_statistics, quantiles
@@ -202,3 +204,21 @@ def test_weights_are_what_the_damping_leaves(damping: float) -> None:
         assert weights.damping == damping
         assert 1 - weights.before == pytest.approx(damping**n, abs=1e-13)
         assert 1 - weights.after == pytest.approx(damping ** (n + 1), abs=1e-13)
+
+
+@kernel
+def logarithms(values: Any, room: Any) -> None:
+    for i in range(len(values)):
+        room[i] = logarithm(values[i])
+
+
+def test_logarithms_and_exponentials_are_those_of_mathematics() -> None:
+    values = np.concatenate([np.geomspace(1e-300, 1e300, 2001), 1 + np.linspace(-0.6, 1, 2001), [5e-324]])
+    found = np.array([logarithm(x) for x in values.tolist()])
+    np.testing.assert_allclose(found, np.log(values), rtol=2e-15)
+    compiled = np.empty(len(values))
+    logarithms(values, compiled)
+    assert (compiled == found).all()
+    assert logarithm(1.0) == 0 == exponential(0.0) - 1
+    for x in np.linspace(-700, 700, 2001):
+        assert exponential(float(x)) == pytest.approx(math.exp(x), rel=1e-15 * (1 + abs(x)), abs=0)

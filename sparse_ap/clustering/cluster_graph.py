@@ -21,6 +21,7 @@ from sparse_ap.graphs.edges import keep_top_k
 from sparse_ap.kernels.block import Block, Float64Array, Int32Array, Int64Array, starts_of
 from sparse_ap.kernels.coarsening import ClusterVectors, CoarseningPass, Links
 from sparse_ap.kernels.compilation import helper, kernel
+from sparse_ap.kernels.elementary import logarithm
 from sparse_ap.kernels.sorting import ascending
 from sparse_ap.storage.csr import csr_graph
 
@@ -231,9 +232,8 @@ def _keep_most_alike(
         order = room[ascending(kept[:n_kept], room)]
         for place in order[:n_kept]:
             indices[begin] = kept[place]
-            # Rounded roots can give an overlap above 1. The logarithm is rounded to float32, which hides the
-            # platform's last digit of float64.
-            similarity[begin] = np.log(min(overlap[place], 1.0))
+            # Rounded roots can give an overlap above 1.
+            similarity[begin] = logarithm(min(overlap[place], 1.0))
             begin += 1
         indptr[a + 1] = begin
 

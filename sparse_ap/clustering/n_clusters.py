@@ -5,7 +5,6 @@ docs/design/0014-number-of-clusters.md has the method and the measurements behin
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, NoReturn
@@ -26,6 +25,7 @@ from sparse_ap.clustering.continuation import (
 from sparse_ap.clustering.input import local_problem
 from sparse_ap.clustering.solver import Solver
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.kernels.elementary import exponential, logarithm
 from sparse_ap.propagation.preferences import require_kept_edges
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.result import Clustering
@@ -175,7 +175,7 @@ def _bracketed(
         tries.append(found)
         near = abs(found.n_clusters - n_clusters) <= within
         if near or flat or len(tries) == n_times or found.cost >= highest_cost(problem):
-            return min(tries, key=lambda t: abs(math.log(t.n_clusters / n_clusters))), tries
+            return min(tries, key=lambda t: abs(logarithm(t.n_clusters / n_clusters))), tries
         cost = next_cost([Trial(t.cost, t.n_clusters) for t in tries], n_clusters)
         problem = at_cost(problem, min(highest_cost(problem), cost))
 
@@ -192,7 +192,7 @@ def _refuse(n_clusters: int, least: int) -> NoReturn:
 # and the largest step away from the tried costs, in logarithm.
 _POWER = 1.0
 _LEAST_POWER = 0.05
-_FARTHEST = math.log(4.0)
+_FARTHEST = logarithm(4.0)
 # Smallest distance of the next cost from the ends of the bracket, as a share of the bracket.
 _MARGIN = 0.1
 
@@ -224,16 +224,16 @@ def next_cost(tries: Sequence[Trial], n_clusters: float) -> float:
         same_side = len({t.n_clusters > n_clusters for t in tries[-2:]}) == 1
         return _between(max(too_many), min(too_few), n_clusters, halved=same_side)
     nearest = max(too_many) if too_many else min(too_few)
-    away = math.log(nearest.n_clusters / n_clusters) / _power(tries, nearest)
-    return nearest.cost * math.exp(max(-_FARTHEST, min(_FARTHEST, away)))
+    away = logarithm(nearest.n_clusters / n_clusters) / _power(tries, nearest)
+    return nearest.cost * exponential(max(-_FARTHEST, min(_FARTHEST, away)))
 
 
 def _between(low: Trial, high: Trial, n_clusters: float, halved: bool) -> float:
     """Interpolate between the logarithms of two costs, away from both ends; if ``halved``, at the middle."""
-    fall = math.log(low.n_clusters / high.n_clusters)
-    share = 0.5 if halved else math.log(low.n_clusters / n_clusters) / fall
+    fall = logarithm(low.n_clusters / high.n_clusters)
+    share = 0.5 if halved else logarithm(low.n_clusters / n_clusters) / fall
     share = max(_MARGIN, min(1.0 - _MARGIN, share))
-    return float(low.cost * (high.cost / low.cost) ** share)
+    return low.cost * exponential(share * logarithm(high.cost / low.cost))
 
 
 def _power(tries: Sequence[Trial], nearest: Trial) -> float:
@@ -241,6 +241,6 @@ def _power(tries: Sequence[Trial], nearest: Trial) -> float:
     others = [t for t in tries if t.cost != nearest.cost and t.n_clusters != nearest.n_clusters]
     if not others:
         return _POWER
-    other = min(others, key=lambda t: abs(math.log(t.cost / nearest.cost)))
-    fall = math.log(other.n_clusters / nearest.n_clusters) / math.log(nearest.cost / other.cost)
-    return max(_LEAST_POWER, fall)
+    other = min(others, key=lambda t: abs(logarithm(t.cost / nearest.cost)))
+    fall = logarithm(other.n_clusters / nearest.n_clusters) / logarithm(nearest.cost / other.cost)
+    return max(_LEAST_POWER, float(fall))

@@ -137,7 +137,8 @@ class Hierarchy:
     def nearest_level(self, n_clusters: int) -> int:
         """Return the level whose number of clusters has the smallest ratio to this one; of two, the finer."""
         require_count("n_clusters", n_clusters)
-        return int(np.abs(np.log(np.maximum(1, self.n_clusters) / n_clusters)).argmin())
+        counts = np.maximum(1, self.n_clusters)
+        return int(np.maximum(counts / n_clusters, n_clusters / counts).argmin())
 
     def cut(self, n_clusters: int) -> Cut:
         """Return the level with the number of clusters nearest to the one given.

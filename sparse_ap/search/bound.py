@@ -22,6 +22,7 @@ import numpy as np
 from sparse_ap.kernels.block import Block, Float64Array, FloatArray
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
+from sparse_ap.kernels.elementary import exponential, logarithm
 from sparse_ap.kernels.exact_sum import Grid, exact_sum, grid_sum, on_grid
 from sparse_ap.propagation.problem import Problem, trivial_bound
 from sparse_ap.propagation.progress import reading_progress
@@ -110,7 +111,7 @@ def _descended(
     """Return improved dual variables, by accelerated gradient steps at falling widths."""
     at, ahead, momentum = dual, dual, 1.0
     for step in range(_STEPS):
-        width = scale * _FIRST_WIDTH * (_LAST_WIDTH / _FIRST_WIDTH) ** (step / _STEPS)
+        width = scale * _FIRST_WIDTH * exponential(step / _STEPS * logarithm(_LAST_WIDTH / _FIRST_WIDTH))
         slope = _SmoothedDual(problem, width, on_reading).slope(ahead)
         reached = ahead - (_STEP * width) * slope
         # The step went uphill: restart the momentum (O'Donoghue & Candes 2015).

@@ -10,13 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EARTH_RADIUS_KM", "Places", "great_circle_km", "load_places", "unit_vectors"]
+__all__ = ["EARTH_RADIUS_KM", "GRID", "Places", "arcs_over", "great_circle_km", "load_places", "unit_vectors"]
 
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius of the Earth (IUGG)."""
 
 _UNITS_PER_DEGREE = 100_000
 """Coordinates are stored as integers in units of 1e-5 degrees (about a metre), GeoNames' precision."""
+
+GRID = 2.0**-24
+"""Positions on the unit sphere are multiples of this: 38 cm on the Earth, less than the coordinates tell."""
+
+# The arcsine's series at 0: coefficients of x, x³, x⁵, ...
+_ARCSINE = (1.0, 1 / 6, 3 / 40, 5 / 112, 35 / 1152, 63 / 2816, 231 / 13312)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +80,7 @@ def load_places() -> Places:
 
 
 def unit_vectors(places: Places) -> NDArray[np.float64]:
-    """Return the position of each place on the unit sphere.
+    """Return the position of each place on the unit sphere, in multiples of `GRID`.
 
     Parameters
     ----------
@@ -85,10 +91,17 @@ def unit_vectors(places: Places) -> NDArray[np.float64]:
     -------
     ndarray of float64, shape (n_places, 3)
         x towards 0° N 0° E, y towards 0° N 90° E, z towards the north pole.
+
+    Notes
+    -----
+    The last bits of sines and cosines depend on the processor. Rounding hides them, since no coordinate of
+    the 171,075 places is near the middle between two multiples (a test shows it). Squares of straight
+    distances between multiples are exact, so these are the same in every order and on every machine, too.
     """
     latitude, longitude = np.radians(places.latitude), np.radians(places.longitude)
     parallel = np.cos(latitude)
-    return np.column_stack([parallel * np.cos(longitude), parallel * np.sin(longitude), np.sin(latitude)])
+    exact = np.column_stack([parallel * np.cos(longitude), parallel * np.sin(longitude), np.sin(latitude)])
+    return np.asarray(np.rint(exact / GRID) * GRID)
 
 
 def great_circle_km(start: NDArray[np.float64], stop: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -105,6 +118,28 @@ def great_circle_km(start: NDArray[np.float64], stop: NDArray[np.float64]) -> ND
         Distances in kilometres.
     """
     # From the chord, not the dot product: the arc cosine loses distances below a few hundred metres.
-    chord = np.linalg.norm(start - stop, axis=-1)
-    arc: NDArray[np.float64] = 2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2.0, 1.0))
-    return arc
+    return EARTH_RADIUS_KM * arcs_over(np.linalg.norm(start - stop, axis=-1))
+
+
+def arcs_over(chords: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the lengths of the arcs, on a circle of radius 1, whose ends are so far apart.
+
+    Parameters
+    ----------
+    chords : ndarray of float64
+        Straight distances, from 0 to 2; what rounding leaves above 2 counts as 2.
+
+    Returns
+    -------
+    ndarray of float64, of the same shape
+        From 0 to π, with a relative error below 1e-11, and the same bits on every machine: numpy's arcsin
+        has not the same ones.
+    """
+    sine = np.minimum(chords / 2, 1.0)
+    # Sines of a half, a quarter and an eighth of the angle, at most sin(π / 16); then the series.
+    for _ in range(3):
+        sine = sine / np.sqrt(2 + 2 * np.sqrt(1 - sine * sine))
+    square, sums = sine * sine, np.full_like(sine, _ARCSINE[-1])
+    for coefficient in _ARCSINE[-2::-1]:
+        sums = coefficient + square * sums
+    return np.asarray(16 * sine * sums)

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sparse_ap import affinity_propagation, hierarchy
 from sparse_ap.cli.demo.map import Caption, draw_map
-from sparse_ap.cli.demo.places import EARTH_RADIUS_KM, Places, load_places, unit_vectors
+from sparse_ap.cli.demo.places import EARTH_RADIUS_KM, Places, arcs_over, load_places, unit_vectors
 from sparse_ap.cli.demo.regions import Regions, measure_regions, write_table
 from sparse_ap.cli.demo.tree_map import continent_level, draw_tree, largest_first, tree_caption
 from sparse_ap.clustering.tree import Hierarchy
@@ -22,15 +21,18 @@ from sparse_ap.graphs import knn_graph
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.propagation.result import Clustering, SweepReport
 
-__all__ = ["N_NEIGHBORS", "DemoFigures", "demonstrate", "great_circle_graph", "run_demo"]
+__all__ = ["EXEMPLAR_COST_KM", "N_NEIGHBORS", "DemoFigures", "demonstrate", "great_circle_graph", "run_demo"]
 
 N_NEIGHBORS = 200
 """Edges from each place. A place can represent only places that have it among these, which limits regions."""
 
-_EXEMPLAR_COST_KM = 10_000.0
+EXEMPLAR_COST_KM = 10_000.0
 """Distance that an exemplar must save the other places: that from the equator to a pole."""
 
 _SWEEPS_BETWEEN_REPORTS = 25
+
+# Edges whose distances are converted at a time: a copy of all would double the peak memory.
+_EDGES_AT_A_TIME = 2**18
 
 _Echo = Callable[[str], object]
 T = TypeVar("T")
@@ -104,7 +106,7 @@ class DemoFigures:
 def run_demo(
     output: Path,
     n_neighbors: int = N_NEIGHBORS,
-    preference: float = -_EXEMPLAR_COST_KM,
+    preference: float = -EXEMPLAR_COST_KM,
     n_jobs: int | None = None,
     echo: _Echo = print,
 ) -> DemoFigures:
@@ -181,10 +183,11 @@ def great_circle_graph(places: Places, n_neighbors: int, n_jobs: int | None = No
     csr_matrix of float32, shape (n_places, n_places)
         The similarity s(i, k) is minus the distance from i to k along the Earth's surface, in km.
     """
-    positions = EARTH_RADIUS_KM * unit_vectors(places)
-    graph = knn_graph(positions, n_neighbors, similarity="-d**2", n_jobs=n_jobs)
+    graph = knn_graph(unit_vectors(places), n_neighbors, similarity="-d", n_jobs=n_jobs)
     # Neighbours by straight distance are those along the surface, so only the values need converting.
-    _squared_chords_to_arcs(graph.data)
+    for start in range(0, graph.nnz, _EDGES_AT_A_TIME):
+        some = graph.data[start : start + _EDGES_AT_A_TIME]
+        some[:] = -EARTH_RADIUS_KM * arcs_over(-some.astype(np.float64))
     return graph
 
 
@@ -222,16 +225,6 @@ def peak_memory() -> int | None:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
-
-
-def _squared_chords_to_arcs(similarity: NDArray[np.float32]) -> None:
-    """Turn minus squared straight distances into minus distances along the surface, in km, in place."""
-    # In place, step by step: a copy of the graph would double the peak memory.
-    diameter = np.float32(2.0 * EARTH_RADIUS_KM)
-    np.sqrt(np.abs(similarity, out=similarity), out=similarity)
-    np.divide(similarity, diameter, out=similarity)
-    np.arcsin(np.minimum(similarity, np.float32(1.0), out=similarity), out=similarity)
-    np.multiply(similarity, -diameter, out=similarity)
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:
