@@ -317,7 +317,8 @@ def test_knn_writes_a_graph(tmp_path: Path, ending: str) -> None:
     assert (scipy.sparse.load_npz(output) != expected).nnz == 0
     lines = result.output.splitlines()
     assert lines[:3] == ["points      300", "edges       1,800", "search      all pairs, cosine"]
-    assert lines[4:] == [f"written to  {output}", f"next        sparse-ap info {output}"]
+    assert lines[3] == "recall      1, exact"
+    assert lines[5:] == [f"written to  {output}", f"next        sparse-ap info {output}"]
     assert not list(tmp_path.glob(".*part"))
     assert run("knn", path, "-o", output, "--quiet").output == ""
     assert run("cluster", output, "--preference", -3).exit_code == 0
@@ -327,7 +328,7 @@ def test_knn_refuses_an_output_before_it_reads(tmp_path: Path) -> None:
     path = tmp_path / "points.npy"
     path.write_bytes(b"not read")
     for output, text in [
-        ("graph.txt", "graph.txt ends in '.txt'; a graph is written to an .npz file."),
+        ("graph.txt", "graph.txt ends in '.txt'; a graph is written to an .npz file or a .zarr folder."),
         ("nowhere/graph.npz", "nowhere does not exist; make it first."),
     ]:
         result = run("knn", path, "-o", tmp_path / output)

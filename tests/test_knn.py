@@ -163,8 +163,8 @@ def test_similarity_by_default(metric: str, exponent: int) -> None:
             POINTS,
             {"metric": "dtw"},
             "metric='dtw'; one of 'euclidean', 'manhattan', 'chebyshev', 'cosine', 'correlation', "
-            "'tanimoto', 'hamming' is needed. For any other distance build neighbour lists with a library that "
-            "has it, and give them to sparse_ap.graphs.from_knn.",
+            "'tanimoto', 'hamming' is needed. For any other distance build neighbour lists with a library "
+            "that has it, and give them to sparse_ap.graphs.from_knn.",
         ),
         (
             POINTS,

@@ -22,7 +22,7 @@ from sparse_ap.graphs.conversion.text_file import kind_of
 from sparse_ap.graphs.conversion.write_graph import write_graph
 from sparse_ap.graphs.distances import Similarity
 from sparse_ap.graphs.neighbours.recall import Recall
-from sparse_ap.graphs.npz import add_names, names_in_npz, read_npz
+from sparse_ap.graphs.npz import names_in_npz, read_npz, write_npz
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
 __all__ = ["GivenGraph", "Reading", "load_graph", "require_writable_graph", "save_graph"]
@@ -229,20 +229,27 @@ def require_writable_graph(path: Path) -> None:
     Raises
     ------
     InvalidInputError
-        The path does not end in ``.npz``, its folder does not exist, or is not writable.
+        The path ends in neither ``.npz`` nor ``.zarr``, its folder does not exist, or is not writable, or a
+        ``.zarr`` folder exists already.
     """
-    if path.suffix != ".npz":
-        raise InvalidInputError(f"{path} ends in {path.suffix!r}; a graph is written to an .npz file.")
+    if path.suffix not in (".npz", ".zarr"):
+        raise InvalidInputError(
+            f"{path} ends in {path.suffix!r}; a graph is written to an .npz file or a .zarr folder."
+        )
+    if path.suffix == ".zarr" and path.exists():
+        raise InvalidInputError(
+            f"{path} exists, and folders are not replaced. Choose another name, or remove it."
+        )
     require_folder(path)
 
 
 def save_graph(graph: scipy.sparse.csr_array, path: Path, names: NDArray[Any] | None = None) -> None:
-    """Write a graph as ``scipy.sparse.save_npz`` does, and the names of its points as one more array.
+    """Write a graph, the names of its points and what is known of its search to an ``.npz`` or zarr file.
 
-    The file appears complete or not at all.
+    It appears complete or not at all.
     """
+    if path.suffix == ".zarr":
+        write_graph(graph, path, names=names)
+        return
     with replacing(path) as part:
-        with part.open("wb") as file:
-            scipy.sparse.save_npz(file, graph, compressed=False)
-        if names is not None:
-            add_names(part, names)
+        write_npz(part, graph, names)

@@ -28,7 +28,7 @@ tanimoto or hamming the table holds bits: bool, or uint8 as numpy.packbits(X, ax
 \b
 Examples:
   sparse-ap knn points.npy -o graph.npz
-  sparse-ap knn vectors.npy -o graph.npz -k 30 --metric cosine
+  sparse-ap knn vectors.npy -o graph.zarr -k 30 --metric cosine
 
 More than 10,000 points of more than 8 features are searched approximately, until an estimate of the share of
 neighbours that are found reaches --recall. The graph is the same on every machine.
@@ -36,8 +36,8 @@ neighbours that are found reaches --recall. The graph is the same on every machi
 )
 @click.argument("points", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
-    help="The .npz file to write.",
+    "-o", "--output", type=click.Path(path_type=Path), required=True,
+    help="The .npz file to write, or a .zarr folder that does not exist.",
 )  # fmt: skip
 @search_options(15)
 @similarity_option("How distances become similarities.  [default: -d**2 for euclidean, else -d]")

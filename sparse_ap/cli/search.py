@@ -15,7 +15,7 @@ from sparse_ap.graphs.distances import Similarity
 from sparse_ap.graphs.npz import damage_told
 
 if TYPE_CHECKING:
-    from sparse_ap.graphs.knn import KNNGraph
+    from sparse_ap.graphs.missing_edges import KNNGraph
 
 __all__ = ["Search", "points_in", "refuse_array"]
 
