@@ -93,9 +93,9 @@ def write_graph(
         ``.txt``, ``.m8`` (BLAST, MMseqs2), ``.abc`` (MCL), also ``.gz``, ``.bz2``, ``.xz``, ``.zst``; or a
         folder of parquet files that are one table.
         A scipy sparse matrix; what is known of a `KNNGraph` is stored with it. A pair (indices, distances) of
-        tables of shape (n_points, k), memory-mapped or not, as for `from_knn`. A table of edges of pandas, polars or pyarrow, which is read as a parquet
-        file is. An iterable of row blocks: scipy sparse matrices of shape (rows, n_points), or (degrees,
-        indices, data).
+        tables of shape (n_points, k), memory-mapped or not, as for `from_knn`. A table of edges of pandas,
+        polars or pyarrow, which is read as a parquet file is. An iterable of row blocks: scipy sparse
+        matrices of shape (rows, n_points), or (degrees, indices, data).
     target : path
         A folder that does not exist, usually ``something.zarr``.
     similarity : {"-d", "-d**2", "1-d"} or callable, optional
