@@ -21,12 +21,16 @@ from sparse_ap.execution.dask.client import active_client
 from sparse_ap.graphs.distances import from_distances, similarities_between
 from sparse_ap.graphs.knn import knn_graph
 from sparse_ap.graphs.metrics import checked_metric, checked_points
+from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.neighbours.search import nearest_of
 from sparse_ap.graphs.sparse_points import checked_rows
 from sparse_ap.storage.masks import array_of, filled, is_masked
 
 __all__ = ["AffinityPropagation"]
 
+# Parameters that are passed on as they are.
+_OPTIONS = ("preference", "preference_quantile", "n_clusters", "damping", "max_iter", "convergence_iter",
+            "tol", "scheme", "refine", "reorder")  # fmt: skip
 _AFFINITIES = ("nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean")
 
 
@@ -59,12 +63,17 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     similarity : {"-d**2", "-d", "1-d"} or callable, optional
         Conversion of a distance to a similarity, for the two neighbour affinities. None: "-d**2" for
         Euclidean and precomputed distances, "-d" for other metrics.
+    recall : float
+        Share of the nearest neighbours that an approximate search must find, for "nearest_neighbors" and
+        dense points, as for `sparse_ap.graphs.knn_graph`: above 0 and at most 1, which is an exact search.
     n_levels : int or None
         Number of levels of a hierarchy that starts from the clusters; see `sparse_ap.hierarchy`. None:
         until no clusters are merged.
     tol : float in [0, 1), optional
-    scheme, refine, reorder, random_state, n_jobs, verbose
-        As for `affinity_propagation`.
+    scheme, refine, reorder, random_state, n_jobs
+        As for `affinity_propagation`; the last two are for the search for neighbours too.
+    verbose : bool
+        Whether to show the progress of the search and of the clustering, if standard error is a terminal.
 
     Attributes
     ----------
@@ -76,6 +85,10 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         The exemplars' points; only if ``fit`` was given points.
     affinity_matrix_ : csr_array or ndarray, shape (n_samples, n_samples)
         The similarities that were clustered.
+    recall_ : Recall or None
+        Share of the nearest neighbours that the search has found: ``value``, the ``half_width`` of its 95 %
+        confidence interval, and ``n_rows``, the points on which it was estimated; 1, 0 and 0 for an exact
+        search. None for affinities other than "nearest_neighbors", which search nothing.
     clustering_ : Clustering
         The full result, with net similarity, outcome and history.
     hierarchy_ : Hierarchy
@@ -115,6 +128,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_neighbors: int | None = None,
         metric: str = "euclidean",
         similarity: Any = None,
+        recall: float = 0.95,
         tol: float | None = None,
         scheme: str = "auto",
         refine: str | None = "auto",
@@ -134,6 +148,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.n_neighbors = n_neighbors
         self.metric = metric
         self.similarity = similarity
+        self.recall = recall
         self.tol = tol
         self.scheme = scheme
         self.refine = refine
@@ -175,22 +190,14 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             )
         X = self._validated(X, reset=True)
         self.affinity_matrix_ = self._similarities(X)
+        searched = self.affinity == "nearest_neighbors"
+        # Rows of features are compared with all others.
+        self.recall_ = getattr(self.affinity_matrix_, "recall", EXACT) if searched else None
         client = active_client() if self._runs_on_clusters else None
         means: dict[str, Any] = {"client": client, "n_jobs": self.n_jobs if client is None else None}
         means |= {"random_state": self.random_state, "verbose": self.verbose}
         self.clustering_ = affinity_propagation(
-            self.affinity_matrix_,
-            preference=self.preference,
-            preference_quantile=self.preference_quantile,
-            n_clusters=self.n_clusters,
-            damping=self.damping,
-            max_iter=self.max_iter,
-            convergence_iter=self.convergence_iter,
-            tol=self.tol,
-            scheme=self.scheme,  # type: ignore[arg-type]
-            refine=self.refine,  # type: ignore[arg-type]
-            reorder=self.reorder,  # type: ignore[arg-type]
-            **means,
+            self.affinity_matrix_, **{name: getattr(self, name) for name in _OPTIONS}, **means
         )
         if levels != 1:
             self.hierarchy_ = hierarchy(
@@ -279,14 +286,9 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             if n_points == 1:
                 return scipy.sparse.csr_array((1, 1))
             return knn_graph(
-                X,
-                n_neighbors,
-                metric=self.metric,
-                similarity=self.similarity,
-                n_jobs=self.n_jobs,
-                random_state=self.random_state,
-                verbose=self.verbose,
-            )
+                X, n_neighbors, metric=self.metric, similarity=self.similarity, recall=self.recall,
+                n_jobs=self.n_jobs, random_state=self.random_state, verbose=self.verbose,
+            )  # fmt: skip
         if self.affinity == "euclidean":
             # Overflows to inf are reported as invalid similarities afterwards.
             with np.errstate(over="ignore", invalid="ignore"):
@@ -294,6 +296,10 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if self.affinity == "precomputed_nearest_neighbors":
             return from_distances(X, similarity=self._of_distance)
         return X
+
+    def __setstate__(self, state: Any) -> None:
+        """Take the state in a pickle; parameters that were not known then have their defaults."""
+        super().__setstate__(type(self)().get_params() | state)
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags for the input that ``fit`` accepts."""

@@ -143,16 +143,16 @@ def test_other_files_are_never_said_to_be_pickles(command: str, tmp_path: Path) 
 
 
 def test_arrays_that_are_no_graph(tmp_path: Path) -> None:
-    np.savez(tmp_path / "points.npz", points=np.zeros((3, 2)))
-    result = run("cluster", tmp_path / "points.npz")
+    np.savez(tmp_path / "two.npz", a=np.zeros((3, 2)), b=np.zeros((3, 2)))
+    result = run("cluster", tmp_path / "two.npz")
     assert result.exit_code == 2
-    assert "points.npz holds the arrays points; needed is a sparse matrix" in result.stderr
+    assert "two.npz holds the arrays a, b; needed is a sparse matrix" in result.stderr
 
 
 @pytest.mark.parametrize(
     "arrays",
     [
-        {"points": [[0.0]]},
+        {"points": [[0.0]], "names": ["a"]},
         {"indices": [[7], [0]], "distances": [[1.0], [1.0]]},
         {"indices": [[1], [0]], "distances": [[np.nan], [1.0]]},
         {"indices": [[1], [0]], "distances": [["a"], ["b"]]},
@@ -328,7 +328,7 @@ def test_knn_refuses_an_output_before_it_reads(tmp_path: Path) -> None:
     path = tmp_path / "points.npy"
     path.write_bytes(b"not read")
     for output, text in [
-        ("graph.txt", "graph.txt ends in '.txt'; a graph is written to an .npz file."),
+        ("graph.txt", "graph.txt ends in '.txt'; a graph is written to an .npz file or a .zarr folder."),
         ("nowhere/graph.npz", "nowhere does not exist; make it first."),
     ]:
         result = run("knn", path, "-o", tmp_path / output)

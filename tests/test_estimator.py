@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import sklearn.cluster
+import tqdm
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
@@ -22,6 +23,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sparse_ap import AffinityPropagation, InvalidInputError, affinity_propagation
 from sparse_ap.graphs import knn_graph
+from sparse_ap.graphs.neighbours import search
+from sparse_ap.graphs.neighbours.recall import EXACT
 
 X, TRUE_LABELS = make_blobs(400, 3, centers=5, cluster_std=0.5, random_state=4)
 
@@ -53,6 +56,54 @@ def failing(estimator: Any) -> dict[str, str]:
 @pytest.mark.filterwarnings("ignore:All samples have mutually equal:UserWarning")
 def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
     check(estimator)
+
+
+@pytest.mark.parametrize("recall", [0.5, 0.9, 1])
+def test_the_recall_is_asked_for_and_told(recall: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_EXACT_POINTS", 100)
+    wide = np.random.default_rng(5).normal(size=(300, 9))
+    found = AffinityPropagation(n_neighbors=5, recall=recall, random_state=3).fit(wide)
+    expected = knn_graph(wide, 5, recall=recall, random_state=3)
+    assert (found.affinity_matrix_ != expected).nnz == 0
+    assert found.recall_ == expected.recall
+    assert found.recall_.value >= recall
+    assert (found.recall_.n_rows == 0) == (recall == 1)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_what_searches_nothing_has_no_recall() -> None:
+    assert AffinityPropagation(affinity="euclidean").fit(X).recall_ is None
+    assert AffinityPropagation(affinity="precomputed").fit(knn_graph(X, 60)).recall_ is None
+    distances = KNeighborsTransformer(n_neighbors=60).fit_transform(X)
+    assert AffinityPropagation(affinity="precomputed_nearest_neighbors").fit(distances).recall_ is None
+    assert AffinityPropagation(n_neighbors=60).fit(scipy.sparse.csr_array(X)).recall_ == EXACT
+    assert AffinityPropagation().fit(X[:1]).recall_ == EXACT
+
+
+def test_a_recall_out_of_range_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match=r"recall=1.5; it must be a number above 0, and at most 1"):
+        AffinityPropagation(recall=1.5).fit(X)
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+def test_progress_of_both_halves(verbose: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search and the sweeps have a bar each, which is shown if that is asked for."""
+    monkeypatch.setattr(search, "_EXACT_POINTS", 100)
+    bars: list[tuple[str, bool | None]] = []
+
+    class Recorded(tqdm.tqdm):  # type: ignore[type-arg]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            bars.append((options["desc"], options["disable"]))
+            super().__init__(*args, **options)
+
+    monkeypatch.setattr(tqdm, "tqdm", Recorded)
+    wide = np.random.default_rng(5).normal(size=(300, 9))
+    AffinityPropagation(n_neighbors=5, verbose=verbose).fit(wide)
+    # None: shown on a terminal.
+    assert {disable for _, disable in bars} == {None if verbose else True}
+    said = [description for description, _ in bars]
+    assert said[0].startswith("neighbours: ")
+    assert not said[-1].startswith("neighbours")
 
 
 def test_neighbours_are_found_and_clustered() -> None:

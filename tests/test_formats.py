@@ -226,6 +226,7 @@ def test_a_pickled_estimator_predicts(name: str, results: set[str]) -> None:
     if name == "neighbours":
         assert (found.hierarchy_.labels(0) == found.labels_).all()
     repr(found)
+    assert found.get_params()["recall"] == 0.95
 
 
 def changed(path: Path, target: Path, without: str = "", **others: Any) -> Path:

@@ -136,9 +136,8 @@ INEXACT = re.compile(
     "a?(sin|cos|tan|rcsin|rccos|rctan)h?2?|exp2?|expm1|log|log2|log10|log1p|pow|power|float_power|cbrt|hypot"
     "|l?gamma|erfc?"
 )
-# Pictures; positions that are rounded (a test of the demo shows that rounding hides the last bits); and, to
-# become math.sqrt, square roots as powers.
-ALLOWED = ("plotting/", "cli/demo/", "graphs/neighbours/")
+# Pictures; and positions that are rounded (a test of the demo shows that rounding hides the last bits).
+ALLOWED = ("plotting/", "cli/demo/")
 
 
 def inexact(tree: ast.AST) -> Iterator[str]:

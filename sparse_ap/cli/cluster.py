@@ -22,12 +22,16 @@ from sparse_ap.cli.options import (
     missing_option,
     names_options,
     reading_options,
+    search_options,
+    seed_option,
 )
 from sparse_ap.cli.output import printed_warnings, require_other, require_output, summarise
+from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath, said
 from sparse_ap.cli.tables import write_clustering
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.graphs import StoredGraph
+from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting.html_report import require_report, write_report
 from sparse_ap.propagation.result import Clustering
 
@@ -97,6 +101,7 @@ Examples:
   sparse-ap cluster graph.zarr --memory-limit 4GB --checkpoint kept -o labels.parquet
   sparse-ap cluster cells.zarr/obsp/similarities --obs exemplar -o cells.zarr
   sparse-ap cluster hits.m8 --column evalue --similarity=-d -o labels.csv
+  sparse-ap cluster points.npy -k 15 -o labels.csv
   zcat edges.tsv.gz | sparse-ap cluster - -o - | head
   sparse-ap cluster graph.zarr --scheduler tcp://node1:8786 -o labels.parquet
 
@@ -122,6 +127,7 @@ same, every label is valid); 130 interrupted.
 )
 @click.option("--quantile", type=float, help="Take this quantile of the similarities as preference.")
 @click.option("--n-clusters", type=int, help="Exactly so many clusters, by whatever preference.")
+@search_options()
 @reading_options
 @names_options
 @click.option("--damping", type=float, help="0.5 to 1; more against oscillation.  [default: by the graph]")
@@ -152,13 +158,14 @@ same, every label is valid); 130 interrupted.
 )
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint; begin where there is none.")
 @cluster_options
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
+@seed_option
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary, no asking about distances.")
 def cluster(
     graph: Path, output: Path | None, report: Path | None, obs: str | None, force: bool,
-    reading: Reading, names: NDArray[Any] | None, quantile: float | None, refine: str, seed: int,
-    memory_limit: str | None, scheduler: str | None, dask_workers: int | None, quiet: bool, **options: Any,
+    reading: Reading, search: Search, names: NDArray[Any] | None, quantile: float | None, refine: str,
+    seed: int, n_jobs: int | None, memory_limit: str | None, scheduler: str | None,
+    dask_workers: int | None, quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write the exemplar of each point."""
     require_output(output, obs, [f"{obs}", f"{obs}_similarity"], force, graph)
@@ -168,13 +175,15 @@ def cluster(
     # Before the graph is opened: the seconds reported are those of the whole command.
     start = time.perf_counter()
     given = load_graph(
-        graph, reading, names=names, quiet=quiet, memory_limit=memory_limit, shared=scheduler is None
-    )
+        graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
+        memory_limit=memory_limit, shared=scheduler is None,
+    )  # fmt: skip
     with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
         clustering = sparse_ap.affinity_propagation(
             given.graph,
             preference_quantile=quantile,
             random_state=seed,
+            n_jobs=n_jobs,
             memory_limit=memory_limit,
             refine=None if refine == "none" else refine,  # type: ignore[arg-type]
             client=client,
@@ -192,7 +201,7 @@ def cluster(
     if report is not None:
         _report_run(clustering, report, given.graph, ids, seconds)
     if not quiet:
-        _report(clustering, seconds, output, report)
+        _report(clustering, given.recall, seconds, output, report)
     if not clustering.converged:
         if quiet:
             click.echo(clustering.outcome.value, err=True)
@@ -200,8 +209,10 @@ def cluster(
         sys.exit(_NOT_CONVERGED)
 
 
-def _report(clustering: Clustering, seconds: float, output: Path | None, report: Path | None) -> None:
-    lines = _clustering_lines(clustering, seconds)
+def _report(
+    clustering: Clustering, recall: Recall | None, seconds: float, output: Path | None, report: Path | None
+) -> None:
+    lines = _clustering_lines(clustering, recall, seconds)
     lines.append(
         f"written to      {said(output)}" if output else "not written: give --output to keep the labels"
     )
@@ -210,13 +221,14 @@ def _report(clustering: Clustering, seconds: float, output: Path | None, report:
     summarise(lines, output)
 
 
-def _clustering_lines(clustering: Clustering, seconds: float) -> list[str]:
+def _clustering_lines(clustering: Clustering, recall: Recall | None, seconds: float) -> list[str]:
     """Return the summary of a run, line by line."""
     n = len(clustering.labels)
     sizes = clustering.sizes if n else np.zeros(1, np.int64)
     bound = clustering.net_similarity_bound
     lines = [
         f"points          {n:,}",
+        *([] if recall is None else [f"recall          {recall}"]),
         f"exemplars       {clustering.n_clusters:,}",
         *([] if clustering.preference is None else [f"preference      {clustering.preference:.8g}"]),
         f"cluster sizes   median {np.median(sizes):g}, largest {sizes.max():,}, alone {np.sum(sizes == 1):,}",

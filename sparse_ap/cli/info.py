@@ -8,36 +8,53 @@ from typing import Literal
 import click
 
 from sparse_ap.cli.inputs import Reading, load_graph
-from sparse_ap.cli.options import INPUT_HELP, graph_argument, jobs_option, missing_option, reading_options
+from sparse_ap.cli.options import (
+    INPUT_HELP,
+    graph_argument,
+    jobs_option,
+    missing_option,
+    reading_options,
+    search_options,
+    seed_option,
+)
+from sparse_ap.cli.search import Search
 from sparse_ap.clustering.graph_summary import QUANTILES, GraphSummary
+from sparse_ap.graphs.neighbours.recall import Recall
 
 __all__ = ["info"]
 
 
 @click.command(
-    epilog="Examples: sparse-ap info graph.npz; sparse-ap info edges.tsv --column weight",
+    epilog="Examples: sparse-ap info graph.npz; sparse-ap info edges.tsv --column weight; "
+    "sparse-ap info points.npy -k 15",
     help=f"""Show what a graph is like.
 {INPUT_HELP}
 The whole graph is read, so that damage to a graph on disk is found.""",
 )
 @graph_argument
+@search_options()
 @reading_options
 @missing_option
+@seed_option
 @jobs_option
-def info(graph: Path, reading: Reading, missing: Literal["nan"] | None, n_jobs: int | None) -> None:
+def info(
+    graph: Path, reading: Reading, search: Search, missing: Literal["nan"] | None, seed: int,
+    n_jobs: int | None,
+) -> None:  # fmt: skip
     """Show a summary of a graph."""
     from sparse_ap.clustering.graph_summary import inspect_graph
 
-    for line in _summary_lines(inspect_graph(load_graph(graph, reading).graph, n_jobs, missing)):
+    given = load_graph(graph, reading, search, seed=seed, n_jobs=n_jobs)
+    for line in _summary_lines(inspect_graph(given.graph, n_jobs, missing), given.recall):
         click.echo(line)
 
 
-def _summary_lines(summary: GraphSummary) -> list[str]:
+def _summary_lines(summary: GraphSummary, recall: Recall | None) -> list[str]:
     """Return the summary of a graph, line by line."""
-    return [*_shape_lines(summary), "", *_similarity_lines(summary)]
+    return [*_shape_lines(summary, recall), "", *_similarity_lines(summary)]
 
 
-def _shape_lines(summary: GraphSummary) -> list[str]:
+def _shape_lines(summary: GraphSummary, recall: Recall | None) -> list[str]:
     entries = summary.entries
     ignored = {
         "on the diagonal": entries.n_diagonal,
@@ -50,6 +67,7 @@ def _shape_lines(summary: GraphSummary) -> list[str]:
         f"points             {summary.n_points:,}",
         f"edges              {summary.n_edges:,}",
         *(f"ignored entries    {count:,} {what}" for what, count in ignored.items() if count),
+        *([] if recall is None else [f"recall             {recall}"]),
         f"edges from a point {least:g} to {most:g}, median {median:g}",
         f"edges to a point   {least_in:g} to {most_in:g}, median {median_in:g}",
         f"without any edge   {summary.n_without_edges:,} points: nobody else can represent them",

@@ -12,6 +12,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.cli.output import printed_warnings
+from sparse_ap.cli.search import Search, points_in, refuse_array
 from sparse_ap.cli.streams import regular_file, temporary_folder
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import StoredGraph, from_knn, open_graph
@@ -20,7 +21,8 @@ from sparse_ap.graphs.conversion.names import checked_names
 from sparse_ap.graphs.conversion.text_file import kind_of
 from sparse_ap.graphs.conversion.write_graph import write_graph
 from sparse_ap.graphs.distances import Similarity
-from sparse_ap.graphs.npz import add_names, names_in_npz, read_npz
+from sparse_ap.graphs.neighbours.recall import Recall
+from sparse_ap.graphs.npz import names_in_npz, read_npz, write_npz
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
 __all__ = ["GivenGraph", "Reading", "load_graph", "require_writable_graph", "save_graph"]
@@ -59,7 +61,7 @@ class Reading:
         }
 
     def require_for_tables(self, path: Path) -> None:
-        """Refuse options that say how a table is read, for a graph that is read as it is.
+        """Refuse options that say how a table of edges is read, for what is read as it is.
 
         Raises
         ------
@@ -92,6 +94,11 @@ class GivenGraph:
     graph: scipy.sparse.csr_array | StoredGraph
     given: NDArray[Any] | None = None
 
+    @property
+    def recall(self) -> Recall | None:
+        """The recall of the search that the graph comes from; None if that is not known."""
+        return getattr(self.graph, "recall", None)
+
     def names(self) -> NDArray[Any] | None:
         """Return the names of the points; None if they have none."""
         if self.given is not None or not isinstance(self.graph, StoredGraph):
@@ -117,13 +124,16 @@ class GivenGraph:
 def load_graph(
     path: Path,
     reading: Reading,
+    search: Search,
     *,
+    seed: int = 0,
+    n_jobs: int | None = None,
     names: NDArray[Any] | None = None,
     quiet: bool = False,
     memory_limit: str | None = None,
     shared: bool = True,
 ) -> GivenGraph:
-    """Read a similarity graph from a file, or open a graph on disk.
+    """Read a similarity graph from a file, open a graph on disk, or make the graph of points.
 
     Parameters
     ----------
@@ -133,6 +143,10 @@ def load_graph(
         zarr's format, which is opened but not read. Anything else that `write_graph` takes is converted to
         a graph in a temporary folder, which is removed when the command ends.
     reading : Reading
+    search : Search
+        With a number of neighbours the file holds points, which are linked with their neighbours.
+    seed, n_jobs : int
+        Of the search.
     names : ndarray of str objects, optional
         Names of the points, which the input numbers.
     quiet : bool
@@ -148,11 +162,16 @@ def load_graph(
         The file has no such form, or an option is for another form.
     """
     path = regular_file(path)
+    if search.n_neighbors is not None:
+        return _from_points(path, reading, search, seed, n_jobs, quiet).with_names(names)
+    search.require_unused()
     if path.is_dir() and reading.key is None and not holds_edges(path):
         _require_no_conversion(path, reading)
         return GivenGraph(replace(open_graph(path), loadable=True)).with_names(names)
     if kind_of(path) == "npz":
         return _from_archive(path, reading).with_names(names)
+    if kind_of(path) == "npy":
+        refuse_array(path)
     if not shared:
         raise InvalidInputError(
             f"{path} is converted in this machine's folder for temporary files, which the workers of "
@@ -174,8 +193,19 @@ def load_graph(
     return GivenGraph(replace(open_graph(written.path), loadable=True))
 
 
+def _from_points(
+    path: Path, reading: Reading, search: Search, seed: int, n_jobs: int | None, quiet: bool
+) -> GivenGraph:
+    reading.require_for_tables(path)
+    with printed_warnings(quiet):
+        points = points_in(path)
+        graph = search.graph_of(points, reading.similarity, seed, n_jobs, not quiet)
+    return GivenGraph(graph, points.names)
+
+
 def _from_archive(path: Path, reading: Reading) -> GivenGraph:
     reading.require_for_tables(path)
+    refuse_array(path)
     graph = read_npz(path)
     if isinstance(graph, tuple):
         return GivenGraph(from_knn(*graph, similarity=reading.similarity or "-d"))
@@ -199,20 +229,27 @@ def require_writable_graph(path: Path) -> None:
     Raises
     ------
     InvalidInputError
-        The path does not end in ``.npz``, its folder does not exist, or is not writable.
+        The path ends in neither ``.npz`` nor ``.zarr``, its folder does not exist, or is not writable, or a
+        ``.zarr`` folder exists already.
     """
-    if path.suffix != ".npz":
-        raise InvalidInputError(f"{path} ends in {path.suffix!r}; a graph is written to an .npz file.")
+    if path.suffix not in (".npz", ".zarr"):
+        raise InvalidInputError(
+            f"{path} ends in {path.suffix!r}; a graph is written to an .npz file or a .zarr folder."
+        )
+    if path.suffix == ".zarr" and path.exists():
+        raise InvalidInputError(
+            f"{path} exists, and folders are not replaced. Choose another name, or remove it."
+        )
     require_folder(path)
 
 
 def save_graph(graph: scipy.sparse.csr_array, path: Path, names: NDArray[Any] | None = None) -> None:
-    """Write a graph as ``scipy.sparse.save_npz`` does, and the names of its points as one more array.
+    """Write a graph, the names of its points and what is known of its search to an ``.npz`` or zarr file.
 
-    The file appears complete or not at all.
+    It appears complete or not at all.
     """
+    if path.suffix == ".zarr":
+        write_graph(graph, path, names=names)
+        return
     with replacing(path) as part:
-        with part.open("wb") as file:
-            scipy.sparse.save_npz(file, graph, compressed=False)
-        if names is not None:
-            add_names(part, names)
+        write_npz(part, graph, names)

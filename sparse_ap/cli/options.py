@@ -11,10 +11,12 @@ from typing import Any
 import click
 
 from sparse_ap.cli.inputs import Reading
+from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import InputPath
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.names import read_names
 from sparse_ap.graphs.distances import SIMILARITIES
+from sparse_ap.graphs.metrics import METRICS
 
 __all__ = [
     "INPUT_HELP",
@@ -25,6 +27,9 @@ __all__ = [
     "missing_option",
     "names_options",
     "reading_options",
+    "search_options",
+    "seed_option",
+    "similarity_option",
 ]
 
 INPUT_HELP = """
@@ -33,6 +38,7 @@ would represent i (larger is better); or neighbour lists, the arrays `indices` a
 of shape (points, neighbours). Or it is a zarr folder, as `graph.zarr`, which need not fit into memory.
 Or a table of edges, .mtx or .h5ad, as `sparse-ap convert` reads them: it is converted to a temporary graph;
 - is a table from standard input.
+With -k it is points instead, as `sparse-ap knn` reads them, which are first linked with their neighbours.
 """
 
 graph_argument = click.argument("graph", type=InputPath())
@@ -41,6 +47,13 @@ missing_option = click.option(
 )
 force_option = click.option(
     "--force", is_flag=True, help="With --obs: replace columns of that name, once the new ones are complete."
+)
+seed_option = click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Of the differences that break ties, and of the search for neighbours.",
 )
 jobs_option = click.option("--n-jobs", type=int, help="Threads.  [default: one a processor]")
 
@@ -58,6 +71,54 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return existing(local(command))
 
 
+def search_options(default: int | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds the options for a search; the command gets them as ``search``.
+
+    Parameters
+    ----------
+    default : int or None
+        Number of neighbours if none is given; None: the input is then a graph.
+    """
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def searching(n_neighbors: int | None, metric: str | None, recall: float | None, **given: Any) -> Any:
+            return command(search=Search(n_neighbors, metric, recall), **given)
+
+        for option in reversed(_search_options(default)):
+            searching = option(searching)
+        return searching
+
+    return decorated
+
+
+def _search_options(default: int | None) -> list[Callable[..., Any]]:
+    about = "" if default else "The input is points: link each with so many neighbours first, such as 15."
+    return [
+        click.option(
+            "-k",
+            "--n-neighbors",
+            type=int,
+            default=default,
+            show_default=True,
+            help=about or "Neighbours of each point.",
+        ),
+        click.option(
+            "--metric", type=click.Choice(METRICS), help="Distance of points.  [default: euclidean]"
+        ),
+        click.option(
+            "--recall",
+            type=click.FloatRange(0, 1, min_open=True),
+            help="Share of the neighbours that an approximate search must find; 1: exact.  [default: 0.95]",
+        ),
+    ]
+
+
+def similarity_option(about: str) -> Callable[..., Any]:
+    """Return the option for the conversion of distances to similarities."""
+    return click.option("--similarity", type=click.Choice(list(SIMILARITIES)), help=about)
+
+
 def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options for reading files; the command gets them as one argument, ``reading``."""
     names = [field.name for field in fields(Reading)]
@@ -73,11 +134,9 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 _READING = (
     click.option("--key", help="Where in an AnnData file the graph is, as obsp/distances."),
-    click.option(
-        "--similarity",
-        type=click.Choice(list(SIMILARITIES)),
-        help="The input holds distances, and how they become similarities. Write --similarity=-d.  "
-        "[default: -d for neighbour lists]",
+    similarity_option(
+        "The input holds distances, or points, and how distances become similarities. Write "
+        "--similarity=-d.  [default: -d for neighbour lists; with -k as for knn]"
     ),
     click.option(
         "--column",

@@ -13,9 +13,10 @@ from sparse_ap.cli.language import as_typed
 from sparse_ap.cli.streams import STDOUT
 from sparse_ap.cli.tables import require_writable
 from sparse_ap.errors import InvalidInputError, PositiveSimilarityWarning
+from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.propagation.result import Outcome
 
-__all__ = ["printed_warnings", "require_other", "require_output", "summarise"]
+__all__ = ["printed_warnings", "recall_lines", "require_other", "require_output", "summarise"]
 
 
 @contextmanager
@@ -89,6 +90,11 @@ def require_other(output: Path, source: Path) -> None:
         raise InvalidInputError(
             f"{output} is what the command reads, so it is not written to. Give the output another name."
         )
+
+
+def recall_lines(recall: Recall | None) -> list[str]:
+    """Return the line of a summary about the search that a graph comes from, if that is known."""
+    return [] if recall is None else [f"recall  {recall}"]
 
 
 def summarise(lines: Iterable[str], output: Path | None) -> None:

@@ -17,8 +17,11 @@ from sparse_ap.cli.options import (
     jobs_option,
     missing_option,
     reading_options,
+    search_options,
+    seed_option,
 )
-from sparse_ap.cli.output import printed_warnings, require_other, summarise
+from sparse_ap.cli.output import printed_warnings, recall_lines, require_other, summarise
+from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import STDOUT, OutputPath
 from sparse_ap.clustering.preference_path import PreferencePath, preference_path
 from sparse_ap.errors import InvalidInputError
@@ -40,6 +43,7 @@ preference.
 Examples:
   sparse-ap path graph.npz
   sparse-ap path graph.npz --plot path.png -o path.csv
+  sparse-ap path points.npy -k 15
   sparse-ap path graph.npz --preferences=-1,-2,-5,-10
 """
 )
@@ -58,22 +62,26 @@ Examples:
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="A picture to write: .png, .pdf."
 )
+@search_options()
 @reading_options
 @missing_option
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
 @cluster_options
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
+@seed_option
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no table, no asking about distances.")
 def path(
     graph: Path, preferences: str | None, output: Path | None, plot: Path | None, reading: Reading,
-    missing: Literal["nan"] | None, memory_limit: str | None, scheduler: str | None,
+    search: Search, missing: Literal["nan"] | None, memory_limit: str | None, scheduler: str | None,
     dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Show the number of clusters at several preferences."""
     numbers = None if preferences is None else _numbers(preferences)
     _require_outputs(graph, output, plot)
-    given = load_graph(graph, reading, quiet=quiet, memory_limit=memory_limit, shared=scheduler is None)
+    given = load_graph(
+        graph, reading, search, seed=seed, n_jobs=n_jobs, quiet=quiet, memory_limit=memory_limit,
+        shared=scheduler is None,
+    )  # fmt: skip
     # All outputs have been checked before: no result is lost to a wrong path.
     with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
         found = preference_path(
@@ -87,7 +95,7 @@ def path(
             verbose=not quiet,
         )
     if not quiet:
-        summarise(_path_lines(found), output)
+        summarise([*_path_lines(found), *recall_lines(given.recall)], output)
     if output is not None:
         _write(found, output)
     if plot is not None:

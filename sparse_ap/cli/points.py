@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError, optional_modules, warn
+from sparse_ap.graphs.conversion.columns import names_points
 from sparse_ap.graphs.conversion.dialect import is_number
 from sparse_ap.graphs.conversion.text_file import blocks_of, kind_of
 from sparse_ap.graphs.npz import damage_told
 
-__all__ = ["Points", "read_points"]
+__all__ = ["Points", "array_in", "read_points"]
 
 _TEXT = {"csv": ",;\t", "tsv": "\t,;"}
 # Headings of a first column that is no feature: the number of the row, or the name of the point.
@@ -61,10 +62,17 @@ def read_points(path: Path) -> Points:
         raise InvalidInputError(
             f"{path} ends in {path.suffix!r}; points are read from .npy, .npz, .csv, .tsv or .parquet files."
         )
-    return Points(_array_in(path))
+    return Points(array_in(path))
 
 
-def _array_in(path: Path) -> Any:
+def array_in(path: Path) -> Any:
+    """Return the array of an ``.npy`` file, memory-mapped, or the only one of an ``.npz`` file.
+
+    Raises
+    ------
+    InvalidInputError
+        The file has several arrays, or is damaged.
+    """
     with damage_told(path):
         if path.suffix == ".npy":
             # Mapped, since the table of points may be the largest object of the command.
@@ -169,6 +177,12 @@ def _from_parquet(path: Path) -> Points:
 
 def _points_of(path: Path, headings: Sequence[str], columns: list[NDArray[Any]]) -> Points:
     """Return the features and the names that the columns hold, of which the first may be names."""
+    if len(columns) > 2 and names_points(headings):
+        raise InvalidInputError(
+            f"{path} has the columns {', '.join(map(repr, headings[:3]))}: a table of edges, which is a "
+            "graph. A graph needs no search for neighbours. If they are features of points, name them "
+            "otherwise."
+        )
     first = columns[0]
     counts = len(first) > 2 and _counts(first)
     if len(columns) > 1 and _is_no_feature(headings):

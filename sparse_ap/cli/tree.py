@@ -22,8 +22,11 @@ from sparse_ap.cli.options import (
     missing_option,
     names_options,
     reading_options,
+    search_options,
+    seed_option,
 )
-from sparse_ap.cli.output import printed_warnings, require_output, summarise
+from sparse_ap.cli.output import printed_warnings, recall_lines, require_output, summarise
+from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath, said
 from sparse_ap.cli.tables import write_hierarchy
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
@@ -49,6 +52,7 @@ Examples:
   sparse-ap tree graph.npz
   sparse-ap tree graph.npz -o tree.parquet
   sparse-ap tree graph.npz -o tree.parquet --n-clusters 20 --n-clusters 100
+  sparse-ap tree points.npy -k 15 -o tree.parquet
   sparse-ap tree graph.zarr --memory-limit 4GB -o tree.npz
   sparse-ap tree cells.zarr/obsp/similarities --obs exemplar -o cells.zarr
 """
@@ -77,19 +81,21 @@ Examples:
     help="Also exactly so many clusters, between two levels: a column clusters_K. Can be given again.",
 )  # fmt: skip
 @click.option("--max-levels", type=int, help="Levels at most.  [default: until nothing is merged]")
+@search_options()
 @reading_options
 @names_options
 @missing_option
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
 @cluster_options
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the differences that break ties.")
+@seed_option
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no table, no asking about distances.")
 def tree(
     graph: Path, output: Path | None, obs: str | None, force: bool, preference: float | None,
     level_preference: float, n_clusters: tuple[int, ...], max_levels: int | None,
-    reading: Reading, names: NDArray[Any] | None, missing: str | None, memory_limit: str | None,
-    scheduler: str | None, dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
+    reading: Reading, search: Search, names: NDArray[Any] | None, missing: str | None,
+    memory_limit: str | None, scheduler: str | None, dask_workers: int | None, seed: int,
+    n_jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Cluster a graph, then its clusters, and so on."""
     for number in n_clusters:
@@ -97,8 +103,9 @@ def tree(
     columns = level_columns(str(obs), max_levels or _MOST_LEVELS, n_clusters)
     require_output(output, obs, columns, force, graph)
     given = load_graph(
-        graph, reading, names=names, quiet=quiet, memory_limit=memory_limit, shared=scheduler is None
-    )
+        graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
+        memory_limit=memory_limit, shared=scheduler is None,
+    )  # fmt: skip
     with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
         resources = {
             "missing": missing, "n_jobs": n_jobs, "memory_limit": memory_limit, "client": client,
@@ -123,7 +130,7 @@ def tree(
         write_hierarchy(found, output, ids, exact)
     if not quiet:
         written = f"written to {said(output)}" if output else "not written: give --output to keep the tree"
-        summarise([*_tree_lines(found, ids, exact), written], output)
+        summarise([*_tree_lines(found, ids, exact), *recall_lines(given.recall), written], output)
     if refused:
         # Raised last, so that all results obtained are written.
         raise refused[0]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.arguments import require, require_count
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.missing_edges import inherited
 from sparse_ap.kernels.block import Int64Array, starts_of
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.sorting import ascending, room_for_rows
@@ -36,6 +37,9 @@ def symmetrise(similarity: Any, *, how: str = "max") -> scipy.sparse.csr_array:
     -------
     csr_array of float32 or float64, shape (n_points, n_points)
         Canonical: without diagonal, -inf and duplicates (the largest counts); columns ascending.
+        Of a `KNNGraph` a `KNNGraph`: the similarity of two points is taken to be the same from either side,
+        as that of a distance is, so that each row's ``missing_at_most`` stays true with "max"; with "min" it
+        is raised to the largest similarity that the row loses.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def symmetrise(similarity: Any, *, how: str = "max") -> scipy.sparse.csr_array:
     n_edges = 2 * there.nnz if how == "max" else there.nnz
     indices, data = np.empty(n_edges, there.indices.dtype), np.empty(n_edges, there.data.dtype)
     (_union if how == "max" else _intersection)(*arrays, indptr, indices, data)
-    return csr_graph(indptr, indices[: indptr[-1]], data[: indptr[-1]])
+    return inherited(similarity, there, csr_graph(indptr, indices[: indptr[-1]], data[: indptr[-1]]))
 
 
 def top_k(similarity: Any, k: int) -> scipy.sparse.csr_array:
@@ -81,6 +85,8 @@ def top_k(similarity: Any, k: int) -> scipy.sparse.csr_array:
     -------
     csr_array of float32 or float64, shape (n_points, n_points)
         Canonical: without diagonal, -inf and duplicates (the largest counts); columns ascending.
+        Of a `KNNGraph` a `KNNGraph`, with ``missing_at_most`` raised to the largest similarity that each row
+        loses.
 
     Raises
     ------
@@ -98,7 +104,8 @@ def top_k(similarity: Any, k: int) -> scipy.sparse.csr_array:
     """
     require_count("k", k)
     graph = _canonical(similarity)
-    return csr_graph(*largest_of_rows(graph.indptr, graph.indices, graph.data, k))
+    kept = csr_graph(*largest_of_rows(graph.indptr, graph.indices, graph.data, k))
+    return inherited(similarity, graph, kept)
 
 
 def largest_of_rows(

@@ -13,6 +13,7 @@ from sparse_ap.arguments import is_positive_integer, require, seed_of, usable_th
 from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.graphs.distances import Similarity, similarity_function
 from sparse_ap.graphs.metrics import checked_metric, checked_points
+from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.graphs.neighbour_lists import from_knn
 from sparse_ap.graphs.neighbours.recall import Recall
@@ -20,7 +21,7 @@ from sparse_ap.graphs.neighbours.search import nearest_neighbours, search_for
 from sparse_ap.graphs.sparse_points import checked_rows
 from sparse_ap.kernels.block import FloatArray
 
-__all__ = ["KNNGraph", "knn_graph"]
+__all__ = ["knn_graph"]
 
 _OUT_OF_RANGE = (
     "The distances reach {:g}, which leaves the range of float32. Divide the points by one number."
@@ -29,25 +30,6 @@ _OTHERWISE = (
     "Divide the points by one number; or give distances of float64, as neighbour lists, to "
     "sparse_ap.graphs.from_knn."
 )
-
-
-class KNNGraph(scipy.sparse.csr_array):  # type: ignore[misc]
-    """The graph from each point to its nearest neighbours, and how good it is.
-
-    It is a csr_array; what scipy computes from it is none of these, but a plain one.
-
-    Attributes
-    ----------
-    recall : Recall
-        The share of true neighbours among those found, ``value``, with the ``half_width`` of its 95 %
-        confidence interval, estimated on ``n_rows`` points; 1 for an exact search.
-    missing_at_most : ndarray of float32, shape (n_points,), or None
-        The largest similarity that an edge which is not in the graph can have, for each row; minus infinity
-        for a full row. None after an approximate search.
-    """
-
-    recall: Recall
-    missing_at_most: NDArray[np.float32] | None
 
 
 def knn_graph(

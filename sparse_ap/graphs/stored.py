@@ -9,6 +9,9 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.missing_edges import KNNGraph
+from sparse_ap.graphs.neighbours.recall import Recall
+from sparse_ap.kernels.block import FloatArray
 from sparse_ap.storage.csr import csr_graph
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.zarr_csr import ZarrStore
@@ -50,6 +53,21 @@ class StoredGraph:
         """Read the names of the points; None for a graph whose points have no names."""
         ids = getattr(self.store, "ids", None)
         return None if ids is None else read_all(ids).astype(object)
+
+    @property
+    def recall(self) -> Recall | None:
+        """The recall of the search that the graph comes from, as of a `KNNGraph`; None if not known."""
+        noted = getattr(self.store, "recall", None)
+        return None if noted is None else Recall(*noted)
+
+    @property
+    def missing_at_most(self) -> FloatArray | None:
+        """The largest similarity that an edge of each point which is not stored can have, as of a `KNNGraph`.
+
+        It is read from the disk, in the user's order, shape (n_points,); None if it is not known.
+        """
+        missing = getattr(self.store, "missing", None)
+        return None if missing is None else read_all(missing)
 
     def __repr__(self) -> str:
         """Return the size and the dtype of the graph."""
@@ -114,9 +132,14 @@ def read_graph(location: Any, **options: Any) -> scipy.sparse.csr_array:
     Returns
     -------
     csr_array, shape (n_points, n_points)
-        The graph in the user's order, whatever the order on disk.
+        The graph in the user's order, whatever the order on disk. A `KNNGraph` if the recall of its search is
+        stored with it.
     """
-    store = open_graph(location, **options).store
+    stored = open_graph(location, **options)
+    return KNNGraph.of(_in_memory(stored.store), stored.recall, stored.missing_at_most)
+
+
+def _in_memory(store: ZarrStore | ZarrDenseStore) -> scipy.sparse.csr_array:
     if isinstance(store, ZarrDenseStore):
         raise InvalidInputError("The graph is a dense array; read it with zarr: zarr.open(location)[:].")
     held = store.in_memory()

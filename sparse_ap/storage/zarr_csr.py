@@ -39,6 +39,10 @@ class ZarrStore:
     origin : Origin
     ids : zarr.Array or None, shape (n_points,)
         The user's names of the points, in the user's order.
+    recall : tuple of (float, float, int), or None
+        Of the search that the graph comes from: the value, the half width, and the number of rows.
+    missing : zarr.Array or None, shape (n_points,)
+        The largest similarity that an edge of each point which is not stored can have, in the user's order.
     """
 
     indptr: Int64Array
@@ -48,6 +52,8 @@ class ZarrStore:
     fingerprints: tuple[int, int]
     origin: Origin = AS_GIVEN
     ids: zarr.Array[Any] | None = None
+    recall: tuple[float, float, int] | None = None
+    missing: zarr.Array[Any] | None = None
 
     divisions: ClassVar[None] = None
     holding: ClassVar[None] = None

@@ -22,7 +22,7 @@ from sparse_ap.storage.validation import float_dtype, n_points_of, require_indpt
 from sparse_ap.storage.zarr_csr import ZarrStore
 from sparse_ap.storage.zarr_dense import ZarrDenseStore
 from sparse_ap.storage.zarr_reader import fingerprint_of, name_of, read_all
-from sparse_ap.storage.zarr_writer import FORMAT_VERSION
+from sparse_ap.storage.zarr_writer import FORMAT_VERSION, MISSING, RECALL
 
 __all__ = ["SparseGroup", "open_sparse", "open_zarr", "paths_of_graphs"]
 
@@ -128,7 +128,7 @@ def _open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
     data, indices, indptr = (_array(group, name) for name in ("data", "indices", "indptr"))
     for array in (data, indices, indptr):
         _require_chunks(array, missing_chunks if array is not indices else None)
-    for name in ("order", "ids"):
+    for name in ("order", "ids", MISSING):
         if name in group:
             _require_chunks(_array(group, name), None)
     n_points = n_points_of(noted_shape(group.attrs, _length(indptr) - 1))
@@ -140,10 +140,12 @@ def _open_csr(group: zarr.Group, missing_chunks: str | None) -> ZarrStore:
         # (docs/design/0009-disk.md).
         data = _telling(data, np.nan)
     ids = _array(group, "ids") if "ids" in group else None
-    origin = _origin(group, n_points)
+    origin, missing = _origin(group, n_points), _missing(group, n_points)
     fingerprints = fingerprint_of(indices), fingerprint_of(data)
     starts = starts.astype(np.int64, copy=False)
-    return ZarrStore(starts, indptr, _telling(indices, -1), data, fingerprints, origin, ids)
+    return ZarrStore(
+        starts, indptr, _telling(indices, -1), data, fingerprints, origin, ids, _recall(group), missing
+    )
 
 
 def _telling(array: zarr.Array[Any], fill: float) -> zarr.Array[Any]:
@@ -161,6 +163,28 @@ def _origin(group: zarr.Group, n_points: int) -> Origin:
         raise DamagedGraphError.of(f"{name_of(group)}/order does not number the {n_points} points")
     floor = _noted(group).get("min_similarity")
     return Origin(order, -np.inf if floor is None else float(floor))
+
+
+def _recall(group: zarr.Group) -> tuple[float, float, int] | None:
+    """Return the note about the search that a graph comes from."""
+    noted = _noted(group).get("recall")
+    try:
+        return noted if noted is None else tuple(kind(noted[name]) for name, kind in RECALL.items())
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedGraphError.of(
+            f"The note 'recall' of {name_of(group)} is {noted!r}, without {', '.join(RECALL)} as numbers"
+        ) from error
+
+
+def _missing(group: zarr.Group, n_points: int) -> zarr.Array[Any] | None:
+    if MISSING not in group:
+        return None
+    array = _array(group, MISSING)
+    if array.shape != (n_points,) or array.dtype.kind != "f":
+        raise DamagedGraphError.of(
+            f"{name_of(array)} has {_length(array)} entries of {array.dtype}; {n_points} floats are needed"
+        )
+    return array
 
 
 def _noted(group: zarr.Group) -> Any:
@@ -199,7 +223,7 @@ def _require_chunks(array: zarr.Array[Any], missing_chunks: str | None) -> None:
         raise DamagedGraphError.of(
             f"Of the {len(expected)} chunks of {name_of(array)} {len(absent)} {are} missing, the first being "
             f"{absent[0]}",
-            "" if array.basename in ("indices", "order", "ids") else _ZEROS,
+            "" if array.basename in ("indices", "order", "ids", MISSING) else _ZEROS,
         )
 
 

@@ -16,9 +16,12 @@ from zarr.codecs import Crc32cCodec
 from sparse_ap.kernels.block import Block
 from sparse_ap.storage.store import Origin
 
-__all__ = ["FORMAT_VERSION", "WrittenEdges", "write_csr"]
+__all__ = ["FORMAT_VERSION", "MISSING", "RECALL", "WrittenEdges", "write_csr"]
 
 FORMAT_VERSION = 1
+# The array of what edges that are not stored can be, and the parts of the note on the search.
+MISSING = "missing_at_most"
+RECALL = {"value": float, "half_width": float, "n_rows": int}
 
 # Entries in a chunk: 4 MB of float32. Larger chunks cost more to read, smaller ones more to look up.
 _CHUNK = 2**20
@@ -66,6 +69,8 @@ def write_csr(
     origin: Origin,
     *,
     ids: Iterable[NDArray[Any]] | None = None,
+    recall: tuple[float, float, int] | None = None,
+    missing: NDArray[Any] | None = None,
     n_edges: int | None = None,
 ) -> WrittenEdges:
     """Write a graph as a new zarr group.
@@ -81,6 +86,11 @@ def write_csr(
         Renumbering of the points, and the edges left out.
     ids : iterable of arrays of str, optional
         The user's names of the points, in the user's order, in pieces of any size.
+    recall : tuple of (float, float, int), optional
+        Of the search that the graph comes from: the value, the half width, and the number of rows.
+    missing : ndarray of ``dtype``, shape (n_points,), optional
+        The largest similarity that an edge of each point which is not stored can have, in the user's order;
+        it may change until the last block has been read.
     n_edges : int, optional
         Upper bound on the number of edges, for messages.
 
@@ -97,7 +107,9 @@ def write_csr(
             _write(group, "order", "<i4", [origin.order])
         if ids is not None:
             _write_ids(group, ids)
-        group.attrs.update(_attributes(written, origin, ids is not None))
+        if missing is not None:
+            _write(group, MISSING, np.dtype(dtype), [missing])
+        group.attrs.update(_attributes(written, origin, ids is not None, recall))
     except OSError as error:
         # Other errors have messages of their own that say enough.
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -121,7 +133,7 @@ def _write_edges(group: zarr.Group, blocks: Iterable[Block], dtype: Any, written
         array.finish()
 
 
-def _write(group: zarr.Group, name: str, dtype: str, pieces: Iterable[NDArray[Any]]) -> None:
+def _write(group: zarr.Group, name: str, dtype: Any, pieces: Iterable[NDArray[Any]]) -> None:
     array = _GrowingArray(group, name, np.dtype(dtype))
     for piece in pieces:
         array.append(piece)
@@ -178,7 +190,10 @@ def _write_ids(group: zarr.Group, pieces: Iterable[NDArray[Any]]) -> None:
     array.note(**{"encoding-type": "string-array", "encoding-version": "0.2.0"})
 
 
-def _attributes(written: WrittenEdges, origin: Origin, has_ids: bool) -> dict[str, Any]:
+def _attributes(
+    written: WrittenEdges, origin: Origin, has_ids: bool, recall: tuple[float, float, int] | None
+) -> dict[str, Any]:
+    searched = {} if recall is None else {"recall": dict(zip(RECALL, recall, strict=True))}
     floor = None if origin.floor == -np.inf else origin.floor
     return {
         "encoding-type": "csr_matrix",
@@ -195,6 +210,7 @@ def _attributes(written: WrittenEdges, origin: Origin, has_ids: bool) -> dict[st
             "min_similarity": floor,
             "reordered": origin.order is not None,
             "has_ids": has_ids,
+            **searched,
         },
     }
 

@@ -19,13 +19,16 @@ from sparse_ap.graphs.conversion.row_blocks import RowBlocks, converted, cuts, f
 from sparse_ap.graphs.conversion.text_file import kind_of
 from sparse_ap.graphs.distances import Similarity, similarities_of
 from sparse_ap.graphs.foreign import graph_of
+from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.neighbour_lists import checked_lists, edges_by_rows, look_at_some_rows
+from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.graphs.npz import names_in_npz, read_npz
 from sparse_ap.kernels.block import Block
 from sparse_ap.storage.encoding import is_by_columns, noted_shape
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.validation import n_points_of, require_indptr
 from sparse_ap.storage.zarr_groups import open_sparse, paths_of_graphs
+from sparse_ap.storage.zarr_reader import read_all
 
 __all__ = ["from_file", "from_object"]
 
@@ -51,7 +54,10 @@ def _from_matrix(matrix: Any, similarity: Similarity | None) -> RowBlocks:
     store = MemoryStore.from_sparse(matrix)
     n = len(store.indptr) - 1
     blocks = from_arrays(store.indptr, store.indices, store.data, n)
-    return _as_asked(RowBlocks(n, blocks, len(store.data)), similarity)
+    source = RowBlocks(n, blocks, len(store.data))
+    if isinstance(matrix, KNNGraph):
+        source = replace(source, recall=matrix.recall, missing=matrix.missing_at_most)
+    return _as_asked(source, similarity)
 
 
 def from_file(path: Path, key: str | None, similarity: Similarity | None, open_files: ExitStack) -> RowBlocks:
@@ -80,7 +86,9 @@ def _as_asked(source: RowBlocks, similarity: Similarity | None) -> RowBlocks:
     """Convert the entries from distances to similarities if a conversion is given."""
     if similarity is None:
         return source
-    return replace(source, blocks=map(partial(converted, similarity), source.blocks))
+    # What was known of other numbers is not known of these.
+    blocks = map(partial(converted, similarity), source.blocks)
+    return replace(source, blocks=blocks, recall=None, missing=None)
 
 
 def _from_zarr(path: Path, key: str | None, similarity: Similarity | None) -> RowBlocks:
@@ -94,6 +102,9 @@ def _from_zarr(path: Path, key: str | None, similarity: Similarity | None) -> Ro
         n, store.read(cuts(store.indptr)), int(store.indptr[-1]), group.by_columns, store.origin
     )
     source = replace(source, ids=group.names())
+    if not group.by_columns and store.recall is not None:
+        missing = None if store.missing is None else read_all(store.missing)
+        source = replace(source, recall=Recall(*store.recall), missing=missing)
     return _as_asked(source, _similarity_of(key or path.name, similarity))
 
 

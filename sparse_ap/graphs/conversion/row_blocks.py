@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.distances import Similarity, similarities_between
 from sparse_ap.graphs.edges import largest_of_rows
+from sparse_ap.graphs.missing_edges import largest_dropped
 from sparse_ap.graphs.narrowing import Narrowing
+from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.kernels.block import Block, FloatArray, Int64Array, RowCut, starts_of
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.rows import canonical_block
@@ -56,6 +58,11 @@ class RowBlocks:
         Earlier renumbering of the points, and edges left out earlier.
     ids : iterable of arrays of str, or None
         The user's names of the points.
+    recall : Recall or None
+        Of the search that the graph comes from.
+    missing : ndarray, shape (n_points,), or None
+        The largest similarity that a missing edge of each point can have, in the user's order; raised as the
+        blocks are read.
     """
 
     n_points: int
@@ -64,6 +71,25 @@ class RowBlocks:
     by_columns: bool = False
     origin: Origin = field(default_factory=Origin)
     ids: Iterable[NDArray[Any]] | None = None
+    recall: Recall | None = None
+    missing: FloatArray | None = None
+
+    def changed(self, change: Callable[[Block], Block]) -> RowBlocks:
+        """Return the graph with some edges dropped, or its rows completed before, from canonical blocks."""
+        return replace(self, blocks=self._changed(change))
+
+    def _changed(self, change: Callable[[Block], Block]) -> Iterator[Block]:
+        for block in self.blocks:
+            after = change(block)
+            if self.missing is not None:
+                order = self.origin.order
+                rows = block.rows
+                points = np.arange(rows.start, rows.stop) if order is None else rows.of(order)
+                dropped = largest_dropped(*block.csr, after.indptr, after.indices)
+                bound = np.maximum(self.missing[points], dropped)
+                bound[np.diff(after.indptr) == self.n_points - 1] = -np.inf
+                self.missing[points] = bound
+            yield after
 
 
 def cuts(indptr: Int64Array, n_edges: int = _EDGES_AT_A_TIME) -> Iterator[RowCut]:

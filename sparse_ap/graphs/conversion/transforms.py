@@ -102,10 +102,12 @@ def reshaped(graph: RowBlocks, options: TransformOptions, scratch: Scratch) -> R
     if options.symmetrise:
         n_edges = None if graph.n_edges is None else 2 * graph.n_edges
         graph = sorted_graph(graph, _mirrored(triplets(graph.blocks)), n_edges, scratch)
+        # Rows may be full now.
+        graph = graph.changed(lambda block: block)
     if options.top_k is not None:
         k = int(options.top_k)
         n_edges = graph.n_points * k if graph.n_edges is None else min(graph.n_edges, graph.n_points * k)
-        graph = replace(graph, blocks=map(partial(largest, k), graph.blocks), n_edges=n_edges)
+        graph = replace(graph.changed(partial(largest, k)), n_edges=n_edges)
     if options.order is not None:
         graph = _reordered(graph, options.order, scratch)
     return graph
@@ -113,7 +115,7 @@ def reshaped(graph: RowBlocks, options: TransformOptions, scratch: Scratch) -> R
 
 def _without_low(graph: RowBlocks, floor: float) -> RowBlocks:
     origin = replace(graph.origin, floor=max(graph.origin.floor, float(floor)))
-    return replace(graph, blocks=map(partial(above, floor), graph.blocks), origin=origin)
+    return replace(graph.changed(partial(above, floor)), origin=origin)
 
 
 def sorted_graph(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -92,10 +92,10 @@ def write_graph(
         group by rows or columns, or an AnnData store; an edge list: ``.parquet``, ``.tsv``, ``.csv``,
         ``.txt``, ``.m8`` (BLAST, MMseqs2), ``.abc`` (MCL), also ``.gz``, ``.bz2``, ``.xz``, ``.zst``; or a
         folder of parquet files that are one table.
-        A scipy sparse matrix. A pair (indices, distances) of tables of shape (n_points, k), memory-mapped or
-        not, as for `from_knn`. A table of edges of pandas, polars or pyarrow, which is read as a parquet
-        file is. An iterable of row blocks: scipy sparse matrices of shape (rows, n_points), or (degrees,
-        indices, data).
+        A scipy sparse matrix; what is known of a `KNNGraph` is stored with it. A pair (indices, distances) of
+        tables of shape (n_points, k), memory-mapped or not, as for `from_knn`. A table of edges of pandas,
+        polars or pyarrow, which is read as a parquet file is. An iterable of row blocks: scipy sparse
+        matrices of shape (rows, n_points), or (degrees, indices, data).
     target : path
         A folder that does not exist, usually ``something.zarr``.
     similarity : {"-d", "-d**2", "1-d"} or callable, optional
@@ -180,6 +180,8 @@ def write_graph(
             scratch.dtype,
             graph.origin,
             ids=graph.ids,
+            recall=None if graph.recall is None else astuple(graph.recall),
+            missing=graph.missing,
             n_edges=graph.n_edges,
         )
     return WrittenGraph(Path(target), **asdict(written))
@@ -229,6 +231,9 @@ def _opened(
     narrowing = Narrowing(scratch.dtype, "Ask for dtype='float64' (--float64).")
     blocks = map(partial(narrowed, narrowing), graph.blocks)
     graph = replace(graph, blocks=map(checked_canonical, blocks))
+    if graph.missing is not None:
+        # A copy, which is raised while edges are dropped.
+        graph = replace(graph, missing=graph.missing.astype(scratch.dtype))
     if graph.by_columns:
         return sorted_graph(graph, transposed(triplets(graph.blocks)), graph.n_edges, scratch)
     return graph

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -68,7 +69,7 @@ class Cells:
 
 def number_of_cells(n_points: int) -> int:
     """Return the number of cells for so many points."""
-    return max(1, min(int(_CELLS_PER_ROOT * n_points**0.5), n_points // _LEAST_POINTS_A_CELL))
+    return max(1, min(int(_CELLS_PER_ROOT * math.sqrt(n_points)), n_points // _LEAST_POINTS_A_CELL))
 
 
 def _k_means(
@@ -85,7 +86,9 @@ def _k_means(
 
 def _along_a_line(centres: Points, generator: np.random.Generator, pool: ThreadPoolExecutor) -> Points:
     """Give centres near each other nearby numbers, so that points that probe the same cells are together."""
-    few = centres.taken(np.sort(generator.choice(centres.n, max(1, int(centres.n**0.5)), replace=False)))
+    few = centres.taken(
+        np.sort(generator.choice(centres.n, max(1, int(math.sqrt(centres.n))), replace=False))
+    )
     return centres.taken(np.argsort(_labels(centres, few, pool), kind="stable"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,10 +62,10 @@ def _guess(block: NDArray[Any], wanted: int) -> tuple[NDArray[Any], int]:
     stride = max(1, block.shape[1] // _SAMPLED)
     sample = block[:, ::stride]
     expected = wanted / block.shape[1] * sample.shape[1]
-    place = int(expected + 2 * expected**0.5) + 2
+    place = int(expected + 2 * math.sqrt(expected)) + 2
     if place >= sample.shape[1]:
         return np.full(len(block), -np.inf, block.dtype), block.shape[1]
-    room = min(block.shape[1], int(stride * (place + 4 * place**0.5 + 4)))
+    room = min(block.shape[1], int(stride * (place + 4 * math.sqrt(place) + 4)))
     return np.partition(sample, -place, axis=1)[:, -place], room
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -94,9 +95,11 @@ class ExactSample:
     def recall(self, numbers: NDArray[np.int32], pool: ThreadPoolExecutor) -> Recall:
         """Estimate the recall of lists from the candidates of the sampled rows, shape (n_rows, m)."""
         found = ranked(self.space.taken(self.rows), self.space, numbers, self.k, pool)
-        shares = (found.scores >= self.lists.scores[:, -1:]).mean(axis=1)
-        half_width = _Z * float(shares.std()) / len(shares) ** 0.5
-        return Recall(float(shares.mean()), half_width, len(shares))
+        counts = (found.scores >= self.lists.scores[:, -1:]).sum(axis=1)
+        # In whole numbers, since the search stops or goes on by the estimate.
+        n, total, squares = len(counts), int(counts.sum()), int((counts**2).sum())
+        variance = (n * squares - total**2) / (n * self.k) ** 2
+        return Recall(total / (n * self.k), _Z * math.sqrt(variance / n), n)
 
     def curve(self, cells: Cells) -> NDArray[np.float64]:
         """Return the share of exact neighbours in the p nearest cells of each point, for p = 1, 2, ..."""

@@ -105,7 +105,7 @@ class VectorSpace:
 
         Rounding moves the difference of two points by √(d / 6) units, on average over d features.
         """
-        moved = self.unit(NARROW) * (self.X.shape[1] / 6) ** 0.5
+        moved = self.unit(NARROW) * math.sqrt(self.X.shape[1] / 6)
         return NARROW if np.median(self._laid_out(distances)) >= _TIMES_THE_ROUNDING * moved else WIDE
 
     def beyond(self, points: Vectors, worst: NDArray[Any]) -> NDArray[np.float64]:
@@ -116,7 +116,7 @@ class VectorSpace:
         unit, n_features = self.unit(points.codes), self.X.shape[1]
         lengths = np.sqrt(np.maximum(2 * (points.halves - worst), 0)) * unit
         # Laying out rounds too, by less than 2^-52 in each feature; and so do the lines above.
-        lengths = np.maximum(lengths * (1 - 1e-12) - n_features**0.5 * (unit + 2.0**-51), 0)
+        lengths = np.maximum(lengths * (1 - 1e-12) - math.sqrt(n_features) * (unit + 2.0**-51), 0)
         return np.asarray(lengths**2 / 2 if self.metric in DIRECTIONS else lengths / self.factors[:1])
 
     def _laid_out(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
