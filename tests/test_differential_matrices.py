@@ -266,8 +266,9 @@ def old_encoding(path: Path, name: str, style: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:Element '/obsp/likeness' was written without encoding")
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["h5ad", "zarr 2", "zarr 3"])
-@examples(100, quick=5)
+@examples(60, quick=5)
 @given(data=st.data())
 def test_layouts_of_anndata(
     store: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -73,8 +73,14 @@ OPERATIONS: dict[str, Callable[[Any, Path], Any]] = {
 }
 
 
+# Each step of "disk-all" by itself.
+SLOW = ("disk-floor", "disk-union", "disk-largest", "disk-moved", "disk-twice")
+
+
 @pytest.mark.parametrize("k", [6, N - 1])
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(
+    "operation", [pytest.param(o, marks=[pytest.mark.slow] * (o in SLOW)) for o in OPERATIONS]
+)
 def test_no_missing_edge_is_larger(operation: str, k: int, tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
     graph = knn_graph(POINTS, k)

@@ -209,10 +209,11 @@ def test_a_graph_of_neighbours_is_a_matrix_for_scipy() -> None:
     assert (graph + graph.T).shape == (30, 30)
 
 
-def test_what_is_missing_is_no_better_than_similarities_of_minus_infinity() -> None:
+def test_a_function_of_the_distance_may_put_the_farthest_first() -> None:
     X = np.arange(6.0)[:, None] ** 2
-    graph = knn_graph(X, 2, similarity=lambda d: np.where(d > 6, -np.inf, -d))
-    assert graph.missing_at_most.tolist() == [-4, -3, -4, -np.inf, -np.inf, -np.inf]
+    graph = knn_graph(X, 2, similarity=lambda d: d)
+    assert (graph.recall.value, graph.missing_at_most) == (1, None)
+    assert knn_graph(X, 2).missing_at_most.tolist() == [-16, -9, -16, -49, -81, -256]
 
 
 def test_distances_beyond_any_float_are_refused() -> None:

@@ -16,7 +16,7 @@ from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.graphs.neighbour_lists import from_knn
-from sparse_ap.graphs.neighbours.recall import Recall
+from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.neighbours.search import nearest_neighbours, search_for
 from sparse_ap.graphs.sparse_points import checked_rows
 from sparse_ap.kernels.block import FloatArray
@@ -126,7 +126,10 @@ def knn_graph(
             "the distances of other points, that the search mixes them up. recall=1 compares all pairs."
         )
     graph = KNNGraph(_graph_of(lists.numbers, -lists.scores, chosen))
-    graph.recall, graph.missing_at_most = reached, _missing_at_most(graph, n_neighbors, reached)
+    graph.recall = reached
+    # A function may give larger similarities to farther points.
+    if reached == EXACT and not callable(chosen):
+        graph.missing_at_most = _missing_at_most(graph, n_neighbors)
     return graph
 
 
@@ -142,11 +145,9 @@ def _require_cells(metric: str) -> None:
     )
 
 
-def _missing_at_most(graph: Any, n_neighbors: int, recall: Recall) -> NDArray[np.float32] | None:
-    """Return the similarity of each row's last neighbour, if the lists are exact."""
+def _missing_at_most(graph: Any, n_neighbors: int) -> NDArray[np.float32]:
+    """Return the similarity of each row's last neighbour; the lists are exact."""
     n = graph.shape[0]
-    if recall.value < 1 or recall.n_rows:
-        return None
     if n_neighbors == n - 1:
         return np.full(n, -np.inf, np.float32)
     return np.asarray(graph.data.reshape(n, n_neighbors).min(axis=1))

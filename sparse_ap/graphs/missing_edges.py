@@ -28,7 +28,7 @@ class KNNGraph(scipy.sparse.csr_array):  # type: ignore[misc]
         95 % confidence interval, estimated on ``n_rows`` points; 1 for an exact search.
     missing_at_most : ndarray of the graph's dtype, shape (n_points,), or None
         The largest similarity that an edge which is not in the graph can have, for each row; minus infinity
-        for a full row. None after an approximate search.
+        for a full row. None after an approximate search, and if the similarity is a function.
     """
 
     recall: Recall | None = None
