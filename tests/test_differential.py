@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 import pytest
@@ -32,9 +33,9 @@ from hypothesis import strategies as st
 from sparse_ap import InvalidInputError
 from sparse_ap.graphs import read_graph, write_graph
 
-WRITERS = ["pandas", "csv", "pyarrow", "duckdb", "R", "R.csv"]
+WRITERS = ["pandas", "polars", "csv", "pyarrow", "duckdb", "R", "R.csv"]
 # 2,000 for all writers together.
-TRIED = settings(examples(334, quick=5), suppress_health_check=[HealthCheck.function_scoped_fixture])
+TRIED = settings(examples(286, quick=5), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 # What was read, and what was refused for which reason: counted over all examples of a writer.
 ANSWERS: Counter[str] = Counter()
@@ -167,6 +168,15 @@ def by_pyarrow(table: pd.DataFrame, dialect: Dialect) -> str:
     return file.getvalue().decode()
 
 
+def by_polars(table: pd.DataFrame, dialect: Dialect) -> str:
+    styles = {"all": "always", "none": "never", "minimal": "necessary", "text": "non_numeric"}
+    return pl.from_pandas(table).write_csv(
+        include_header=dialect.heading,
+        separator=dialect.delimiter,
+        quote_style=styles[dialect.quoting],  # type: ignore[arg-type]
+    )
+
+
 def by_duckdb(table: pd.DataFrame, dialect: Dialect, folder: Path) -> str:
     connection = duckdb.connect()
     connection.register("edges", table)
@@ -198,7 +208,9 @@ def text_of(table: pd.DataFrame, dialect: Dialect, folder: Path) -> str:
         return by_r(table, dialect)
     if dialect.writer == "duckdb":
         return by_duckdb(table, dialect, folder)
-    return {"csv": by_csv, "pandas": by_pandas, "pyarrow": by_pyarrow}[dialect.writer](table, dialect)
+    return {"csv": by_csv, "pandas": by_pandas, "polars": by_polars, "pyarrow": by_pyarrow}[dialect.writer](
+        table, dialect
+    )
 
 
 def with_comments(text: str, dialect: Dialect) -> str:
@@ -228,7 +240,7 @@ def by_pandas_told(
     )
     lines = [line for line in text.splitlines(keepends=True) if not (comments and line.startswith("# "))]
     # R and duckdb quote what needs it.
-    unquoted = dialect.quoting == "none" and dialect.writer in ("pandas", "csv", "pyarrow")
+    unquoted = dialect.quoting == "none" and dialect.writer in ("pandas", "polars", "csv", "pyarrow")
     names = (["the index"] if dialect.index else []) + written
     table = pd.read_csv(
         io.StringIO("".join(lines)), sep=dialect.delimiter, skiprows=int(dialect.heading), header=None, names=names,

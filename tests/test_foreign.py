@@ -8,6 +8,7 @@ from typing import Any
 import anndata
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse
@@ -53,7 +54,8 @@ def test_points_without_edges_and_distances(tmp_path: Path) -> None:
 
 def test_a_table_of_names_is_written_with_them(tmp_path: Path) -> None:
     named = pd.DataFrame({"weight": [0.5, 0.25], "to": ["b", "c"], "from": ["a", "b"]}, index=[7, 7])
-    for table in (named, pa.Table.from_pandas(named), named.astype({"from": "category", "to": "string"})):
+    text = named.astype({"from": "category", "to": "string"})
+    for table in (named, pa.Table.from_pandas(named), text, pl.from_pandas(named), pl.from_pandas(text)):
         write_graph(table, tmp_path / "graph.zarr", overwrite=True)
         names = open_graph(tmp_path / "graph.zarr").names()
         assert names is not None
@@ -80,9 +82,10 @@ def test_numbers_with_gaps_are_names_in_tables_too(tmp_path: Path) -> None:
         affinity_propagation(genes)
 
 
-def test_tables_of_arrow_are_graphs() -> None:
+@pytest.mark.parametrize("of", [pa.Table.from_pandas, pl.from_pandas])
+def test_tables_of_arrow_and_polars_are_graphs(of: Any) -> None:
     expected = affinity_propagation(EDGES, preference=-1).labels.tolist()
-    assert affinity_propagation(pa.Table.from_pandas(EDGES), preference=-1).labels.tolist() == expected
+    assert affinity_propagation(of(EDGES), preference=-1).labels.tolist() == expected
 
 
 @pytest.mark.filterwarnings("ignore:zarr v3 autosharding")
