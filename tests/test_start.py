@@ -154,6 +154,7 @@ def interrupted(command: list[str], seconds: float) -> tuple[int, str]:
         said = process.communicate(timeout=60)[1]
     finally:
         process.kill()
+        process.communicate()
     return process.returncode, said
 
 
@@ -199,6 +200,31 @@ def test_ctrl_c_ends_with_one_line(endless: list[str]) -> None:
 @pytest.mark.slow
 def test_ctrl_c_ends_with_one_line_at_any_moment(endless: list[str]) -> None:
     check_moments(endless, np.arange(0, 2, 0.02).tolist(), at_a_time=4)
+
+
+SWALLOWED = """
+import os, signal, time
+from sparse_ap.cli.interrupts import end_at_once, raise_an_error
+
+class Pressed:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+
+end_at_once()
+raise_an_error()
+try:
+    Pressed()
+    time.sleep(20)
+    print("lost")
+except KeyboardInterrupt:
+    print("ended")
+"""
+
+
+def test_ctrl_c_where_python_swallows_errors_is_not_lost() -> None:
+    done = subprocess.run([sys.executable, "-c", SWALLOWED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")
 
 
 def test_no_more_threads_than_processors(monkeypatch: pytest.MonkeyPatch) -> None:

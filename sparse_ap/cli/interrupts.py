@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 __all__ = ["INTERRUPTED", "end_at_once", "raise_an_error", "terminated_as_interrupted"]
 
@@ -34,6 +36,7 @@ def raise_an_error() -> None:
     """Let Ctrl-C raise ``KeyboardInterrupt`` again, so that open files and processes are closed."""
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, _raise)
+        sys.unraisablehook = _after_a_swallowed_error
 
 
 @contextmanager
@@ -58,10 +61,22 @@ def _end(which: int, frame: FrameType | None) -> None:
 
 def _raise(which: int, frame: FrameType | None) -> None:
     if _is_called_by_llvm(frame):
-        signal.signal(signal.SIGALRM, _raise)
-        signal.setitimer(signal.ITIMER_REAL, _SOON)
+        _raise_soon()
         return
     raise KeyboardInterrupt
+
+
+def _raise_soon() -> None:
+    signal.signal(signal.SIGALRM, _raise)
+    signal.setitimer(signal.ITIMER_REAL, _SOON)
+
+
+def _after_a_swallowed_error(unraisable: Any) -> None:
+    """Raise again what Python swallowed: Ctrl-C within ``__del__`` or the callback of a weak reference."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        _raise_soon()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _is_called_by_llvm(frame: FrameType | None) -> bool:
