@@ -80,7 +80,7 @@ class _Search:
             done = max(done, wanted)
             found = reached = self._recall(lists)
             if found.lower < recall:
-                lists = self._improved(lists)
+                lists = improved(cells.points, lists, self.pool, verbose=self.verbose)
                 reached = self._recall(lists)
             if reached.lower >= recall or done == cells.n_cells or stalled:
                 return self._numbers(lists, np.arange(cells.points.n)), reached
@@ -96,14 +96,6 @@ class _Search:
         with progress_bar(self.verbose, self.cells.points.n, what, unit="point") as bar:
             for n in search_cells(self.cells, ranks, lists, self.pool):
                 bar.update(n)
-
-    def _improved(self, lists: CandidateLists) -> CandidateLists:
-        better = lists
-        with progress_bar(self.verbose, self.cells.points.n, "neighbours' neighbours", unit="point") as bar:
-            for n, lists_so_far in improved(self.cells.points, lists, self.pool):
-                bar.update(n)
-                better = lists_so_far
-        return better
 
     def _recall(self, lists: CandidateLists) -> Recall:
         return self.sample.recall(self._numbers(lists, self.sample.rows), self.pool)

@@ -8,12 +8,12 @@ nearest neighbours and followers. All come from the lists before the round, so t
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparse_ap.arguments import progress_bar
 from sparse_ap.graphs.neighbours.lists import CandidateLists
 from sparse_ap.graphs.neighbours.points import ListedPoints
 from sparse_ap.kernels.compilation import kernel
@@ -26,9 +26,9 @@ _FAN = 10
 
 
 def improved(
-    points: ListedPoints, lists: CandidateLists, pool: ThreadPoolExecutor
-) -> Iterator[tuple[int, CandidateLists]]:
-    """Yield a number of points that are done now, and the better lists, complete at the end.
+    points: ListedPoints, lists: CandidateLists, pool: ThreadPoolExecutor, *, verbose: bool
+) -> CandidateLists:
+    """Return lists with what is better among neighbours' neighbours.
 
     Parameters
     ----------
@@ -36,6 +36,8 @@ def improved(
     lists : CandidateLists
         Of all points; they stay as they are.
     pool : ThreadPoolExecutor
+    verbose : bool
+        Whether to show progress.
     """
     better, fan = lists.copy(), min(_FAN, lists.numbers.shape[1])
     starts, followers = _followers(lists.numbers)
@@ -52,8 +54,10 @@ def improved(
         better.offer_listed(points.listed_scores(start, found, indptr), found, indptr, start)
         return stop - start
 
-    for n in pool.map(improve, range(0, points.n, _ROWS)):
-        yield n, better
+    with progress_bar(verbose, points.n, "neighbours' neighbours", unit="point") as bar:
+        for n in pool.map(improve, range(0, points.n, _ROWS)):
+            bar.update(n)
+    return better
 
 
 def _followers(numbers: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

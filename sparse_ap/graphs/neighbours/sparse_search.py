@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.arguments import progress_bar
 from sparse_ap.graphs.neighbours.exact import ranked
 from sparse_ap.graphs.neighbours.lists import CandidateLists
 from sparse_ap.graphs.neighbours.neighbour_pass import improved
@@ -30,8 +29,7 @@ def exact_sparse_neighbours(
     queries: SparseSpace, points: SparseSpace, k: int, itself: NDArray[np.int64], pool: ThreadPoolExecutor
 ) -> CandidateLists:
     """Return the k nearest points of each query, equally near ones by number; see `exact_neighbours`."""
-    found = _candidates(queries, points, Postings.of(points), points.n, k, itself, pool)
-    return _ranked(queries, points, found.numbers, k, itself, pool)
+    return _exact(queries, points, Postings.of(points), k, itself, pool)
 
 
 def sparse_neighbours(
@@ -62,15 +60,12 @@ def sparse_neighbours(
             lists = _candidates(space, space, postings, longest, k, itself, pool)
             # From here on the scores are minus the distances.
             lists = ranked(space, space, lists.numbers, lists.numbers.shape[1], pool)
-            with progress_bar(verbose, space.n, "neighbours' neighbours", unit="point") as bar:
-                for n, better in improved(space, lists, pool):
-                    bar.update(n)
-                    lists = better
+            lists = improved(space, lists, pool, verbose=verbose)
             reached = sample.recall(lists.numbers[sample.rows], pool)
             if reached.lower >= recall:
                 return _ranked(space, space, lists.numbers, k, itself, pool), reached
         longest *= _STEP
-    return exact_sparse_neighbours(space, space, k, itself, pool), EXACT
+    return _exact(space, space, postings, k, itself, pool), EXACT
 
 
 def _exact_sample(
@@ -78,9 +73,16 @@ def _exact_sample(
 ) -> ExactSample:
     """Draw some rows and search their neighbours."""
     rows = sampled_rows(space.n, np.random.default_rng(seed % 2**64))
-    few = space.taken(rows)
-    found = _candidates(few, space, postings, space.n, k, rows, pool)
-    return ExactSample(space, rows, _ranked(few, space, found.numbers, k, rows, pool))
+    return ExactSample(space, rows, _exact(space.taken(rows), space, postings, k, rows, pool))
+
+
+def _exact(
+    queries: SparseSpace, points: SparseSpace, postings: Postings, k: int, itself: NDArray[np.int64],
+    pool: ThreadPoolExecutor,
+) -> CandidateLists:  # fmt: skip
+    """Return the k nearest points of each query, by the products over all features."""
+    found = _candidates(queries, points, postings, points.n, k, itself, pool)
+    return _ranked(queries, points, found.numbers, k, itself, pool)
 
 
 def _candidates(
