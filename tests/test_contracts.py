@@ -54,15 +54,9 @@ from sparse_ap.propagation.repair import (
     RepairGainPass,
     UncoveredVectors,
 )
-from sparse_ap.search.bound import (
-    CoverPass,
-    CoverRows,
-    DualRows,
-    OpenVectors,
-    ProvenGainPass,
-    SmoothGainPass,
-)
+from sparse_ap.search.bound import DualRows, ProvenGainPass
 from sparse_ap.search.crossover import ComponentPass, ComponentRows, ComponentVectors
+from sparse_ap.search.dual_descent import DualStepPass, DualStepRows, OpenVectors
 from sparse_ap.search.moves import (
     ConflictPass,
     ConflictRows,
@@ -434,8 +428,11 @@ def _reordering() -> ReorderingPass:
 
 #: How each pass is made (some keep state of their own), and what it is given.
 CASES: dict[str, Any] = {
-    "SmoothGainPass": (lambda: SmoothGainPass(0.01, GRID), (), DualRows(PREFERENCE)),
-    "CoverPass": (lambda: CoverPass(0.01, GRID), OpenVectors(SUPPORT), CoverRows(PREFERENCE, np.zeros(500))),
+    "DualStepPass": (
+        lambda: DualStepPass(0.01, 0.009, 0.4, GRID, GRID, GRID),
+        OpenVectors(SUPPORT),
+        DualStepRows(PREFERENCE, VALUE, 1.0 + SUPPORT, np.zeros(500)),
+    ),
     "ProvenGainPass": (lambda: ProvenGainPass(GRID), (), DualRows(PREFERENCE)),
     "EvaluationPass": (lambda: EvaluationPass(GRID), ExemplarVectors(EXEMPLAR), PreferenceRows(PREFERENCE)),
     "AssignmentPass": (

@@ -146,7 +146,7 @@ same, every label is valid); 130 interrupted.
     "--refine", type=click.Choice(["auto", "search", "medoid", "none"]), default="auto", show_default=True,
     help="After the last sweep: a local search, a medoid pass, or nothing.",
 )  # fmt: skip
-@click.option("--certify", is_flag=True, help="Prove how much better a clustering could be; 122 more passes.")
+@click.option("--certify", is_flag=True, help="Prove how much better a clustering could be; 130 more passes.")
 @missing_option
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
 @click.option(

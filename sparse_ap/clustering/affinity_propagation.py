@@ -115,8 +115,8 @@ def affinity_propagation(
         graphs with finite entries, valid column ids, no diagonal and no duplicates, such as
         `sparse_ap.graphs` makes; a graph that breaks this promise may crash the process.
     certify : bool
-        Also compute ``net_similarity_bound``, which no clustering of the graph exceeds, by 122 more passes
-        over the edges. With ``n_clusters`` the bound holds at the preference found.
+        Also compute ``net_similarity_bound``, which no clustering of the graph exceeds, by up to 130 more
+        passes over the edges. With ``n_clusters`` the bound holds at the preference found.
     random_state : int, RandomState, Generator or None
         Seed of the tiny differences between preferences that break ties, and of the search's perturbations.
         None: a new seed for each call.
@@ -220,7 +220,7 @@ def affinity_propagation(
         else:
             problem, clustering = clustered(solver, problem, row_best)
         if certify:
-            # The bound takes 122 readings: a small graph is fetched from a cluster first.
+            # The bound takes up to 130 readings: a small graph is fetched from a cluster first.
             clustering = with_bound(local_problem(problem), clustering, verbose)
     warn_of(clustering.outcome)
     return clustering
