@@ -431,7 +431,7 @@ CASES: dict[str, Any] = {
     "DualStepPass": (
         lambda: DualStepPass(0.01, 0.009, 0.4, GRID, GRID, GRID),
         OpenVectors(SUPPORT),
-        DualStepRows(PREFERENCE, VALUE, 1.0 + SUPPORT, np.zeros(500)),
+        DualStepRows(PREFERENCE, VALUE, 1.0 + SUPPORT, np.zeros(500), VALUE - 0.01),
     ),
     "ProvenGainPass": (lambda: ProvenGainPass(GRID), (), DualRows(PREFERENCE)),
     "EvaluationPass": (lambda: EvaluationPass(GRID), ExemplarVectors(EXEMPLAR), PreferenceRows(PREFERENCE)),

@@ -147,6 +147,11 @@ same, every label is valid); 130 interrupted.
     help="After the last sweep: a local search, a medoid pass, or nothing.",
 )  # fmt: skip
 @click.option("--certify", is_flag=True, help="Prove how much better a clustering could be; 130 more passes.")
+@click.option(
+    "--certify-complete",
+    is_flag=True,
+    help="The same with all edges that the graph lacks, if it knows of them.",
+)
 @missing_option
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
 @click.option(
@@ -165,7 +170,7 @@ def cluster(
     graph: Path, output: Path | None, report: Path | None, obs: str | None, force: bool,
     reading: Reading, search: Search, names: NDArray[Any] | None, quantile: float | None, refine: str,
     seed: int, n_jobs: int | None, memory_limit: str | None, scheduler: str | None,
-    dask_workers: int | None, quiet: bool, **options: Any,
+    dask_workers: int | None, quiet: bool, certify: bool, certify_complete: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write the exemplar of each point."""
     require_output(output, obs, [f"{obs}", f"{obs}_similarity"], force, graph)
@@ -186,6 +191,7 @@ def cluster(
             n_jobs=n_jobs,
             memory_limit=memory_limit,
             refine=None if refine == "none" else refine,  # type: ignore[arg-type]
+            certify="complete" if certify_complete else certify,
             client=client,
             verbose=not quiet,
             **options,
@@ -221,6 +227,11 @@ def _report(
     summarise(lines, output)
 
 
+def _proven(clustering: Clustering) -> str:
+    of_what = " for the complete graph" if clustering.bound_is_complete else ""
+    return f"proven{of_what}; {clustering.optimality_gap:.2%} more"
+
+
 def _clustering_lines(clustering: Clustering, recall: Recall | None, seconds: float) -> list[str]:
     """Return the summary of a run, line by line."""
     n = len(clustering.labels)
@@ -234,11 +245,7 @@ def _clustering_lines(clustering: Clustering, recall: Recall | None, seconds: fl
         f"cluster sizes   median {np.median(sizes):g}, largest {sizes.max():,}, alone {np.sum(sizes == 1):,}",
         f"net similarity  {clustering.net_similarity:.8g}  (data {clustering.data_similarity:.8g}, "
         f"preferences {clustering.exemplar_preference:.8g})",
-        *(
-            []
-            if bound is None
-            else [f"at most         {bound:.8g}  (proven; {clustering.optimality_gap:.2%} more)"]
-        ),
+        *([] if bound is None else [f"at most         {bound:.8g}  ({_proven(clustering)})"]),
         f"sweeps          {clustering.n_iter}",
         f"unsettled       {clustering.n_unsettled:,}",
         f"promoted        {clustering.n_promoted:,}  (for points with no edge to an exemplar)",

@@ -44,7 +44,8 @@ def affinity_propagation(
     reorder: bool | Literal["auto"] = "auto",
     missing: Literal["nan"] | None = None,
     check_finite: bool = True,
-    certify: bool = False,
+    certify: bool | Literal["complete"] = False,
+    missing_at_most: ArrayLike | None = None,
     random_state: int | np.random.RandomState | np.random.Generator | None = 0,
     n_jobs: int | None = None,
     memory_limit: int | str | None = None,
@@ -116,7 +117,13 @@ def affinity_propagation(
         `sparse_ap.graphs` makes; a graph that breaks this promise may crash the process.
     certify : bool
         Also compute ``net_similarity_bound``, which no clustering of the graph exceeds, by up to 130 more
-        passes over the edges. With ``n_clusters`` the bound holds at the preference found.
+        passes over the edges. With ``n_clusters`` the bound holds at the preference found. "complete":
+        the bound that no clustering of the *complete* graph exceeds, whatever edges are missing from this one
+        (``bound_is_complete``). It needs to be known what those can be: a `KNNGraph`, or a graph on disk,
+        that holds ``missing_at_most``; or that parameter; or a graph of all pairs.
+    missing_at_most : float or array of shape (n_points,), optional
+        With ``certify="complete"``: no similarity s(i, k) that is not an edge of the graph exceeds that of
+        row i. *Not* the smallest stored similarity of the row. None: what the graph knows.
     random_state : int, RandomState, Generator or None
         Seed of the tiny differences between preferences that break ties, and of the search's perturbations.
         None: a new seed for each call.
@@ -205,6 +212,7 @@ def affinity_propagation(
         missing=missing,
         check_finite=check_finite,
         certify=certify,
+        missing_at_most=missing_at_most,
         random_state=random_state,
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
@@ -212,6 +220,13 @@ def affinity_propagation(
         callback=callback,
     )
     resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
+    clustering = _run(similarity, n_clusters, options, resources)
+    warn_of(clustering.outcome)
+    return clustering
+
+
+def _run(similarity: Any, n_clusters: int | None, options: Options, resources: Resources) -> Clustering:
+    """Return the clustering, with its bound if that is asked for."""
     if n_clusters is not None:
         options = options_for(n_clusters, options)
     with open_problem(similarity, options, resources) as (solver, problem, row_best):
@@ -219,11 +234,10 @@ def affinity_propagation(
             problem, clustering = with_n_clusters(solver, problem, int(n_clusters))
         else:
             problem, clustering = clustered(solver, problem, row_best)
-        if certify:
+        if options.certify:
             # The bound takes up to 130 readings: a small graph is fetched from a cluster first.
-            clustering = with_bound(local_problem(problem), clustering, verbose)
-    warn_of(clustering.outcome)
-    return clustering
+            clustering = with_bound(local_problem(problem), clustering, resources.verbose)
+        return clustering
 
 
 def clustered(solver: Solver, problem: Problem, row_best: Float64Array) -> tuple[Problem, Clustering]:

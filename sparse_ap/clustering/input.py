@@ -24,6 +24,7 @@ from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
 from sparse_ap.execution.plans import InputGraph
 from sparse_ap.execution.renumbering import reordered
 from sparse_ap.graphs.foreign import graph_of
+from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.neighbour_lists import from_knn
 from sparse_ap.graphs.npz import read_npz
 from sparse_ap.graphs.stored import StoredGraph, open_graph
@@ -125,7 +126,12 @@ def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGra
         chunked = open_collection(similarity, cluster.client, cluster.fetch)
         return InputGraph(chunked, stored=False, loadable=False)
     dense = _array_of(similarity) if _is_dense(similarity) else None
-    return InputGraph(_memory_store(similarity, dense), stored=False, loadable=True, dense=dense)
+    store = _memory_store(similarity, dense)
+    if isinstance(similarity, KNNGraph):
+        return InputGraph(
+            store, stored=False, loadable=True, missing_at_most=lambda: similarity.missing_at_most
+        )
+    return InputGraph(store, stored=False, loadable=True, dense=dense)
 
 
 def _is_archive(similarity: Any) -> bool:
@@ -155,7 +161,8 @@ def _stored(graph: StoredGraph, cluster: DaskExecutor | None) -> InputGraph:
             "with sparse_ap.graphs.write_graph to where all workers can open it, and give its path; or give "
             "it as a matrix, whose rows are sent to the workers."
         )
-    return InputGraph(store, stored=True, loadable=graph.loadable and isinstance(store, ZarrStore))
+    loadable = graph.loadable and isinstance(store, ZarrStore)
+    return InputGraph(store, stored=True, loadable=loadable, missing_at_most=lambda: graph.missing_at_most)
 
 
 def _is_dense(similarity: Any) -> bool:

@@ -64,7 +64,48 @@ def prepared(
     # A stride of 0 means one number for all points, which needs no reordering.
     elif preferences.strides != (0,):
         preferences = preferences[user_id]
-    return Problem(graph, user_id, preferences, edges), row_best
+    missing = _missing_at_most(given, options, edges.n_edges) if options.complete else None
+    if missing is not None:
+        missing = missing[user_id]
+    return Problem(graph, user_id, preferences, edges, missing), row_best
+
+
+def _missing_at_most(given: InputGraph, options: Options, n_edges: int) -> Float64Array:
+    """Return the largest similarity that a missing edge of each point can have, in the user's order.
+
+    Raises
+    ------
+    InvalidInputError
+        It is not known, or what was given are no such numbers.
+    """
+    n_points = len(given.store.indptr) - 1
+    known = given.missing_at_most() if options.missing_at_most is None else options.missing_at_most
+    if known is None and n_edges == n_points * (n_points - 1):
+        known = -np.inf
+    if known is None:
+        raise InvalidInputError(
+            "certify='complete' (--certify-complete) bounds the clusterings of all pairs of points, and "
+            "nothing is known of the pairs that are not edges of this graph. Graphs from an exact "
+            "sparse_ap.graphs.knn_graph know the most that their similarity can be, and keep it through "
+            "symmetrise, top_k and write_graph; or give missing_at_most, one number a row that no missing "
+            "similarity exceeds (which is not the smallest stored one). Or give certify=True (--certify) for "
+            "the clusterings of this graph."
+        )
+    return _numbers_a_row(known, n_points)
+
+
+def _numbers_a_row(known: Any, n_points: int) -> Float64Array:
+    needed = f"a number below infinity, or {n_points:,} of them, one a row,"
+    try:
+        missing = np.asarray(known, np.float64)
+    except (TypeError, ValueError) as error:
+        kind = type(known).__name__
+        raise InvalidInputError(f"missing_at_most is a {kind} of no numbers; {needed} is needed.") from error
+    if missing.shape not in ((), (n_points,)):
+        raise InvalidInputError(f"missing_at_most has the shape {missing.shape}; {needed} is needed.")
+    if not (missing < np.inf).all():
+        raise InvalidInputError(f"missing_at_most has NaN or +inf in it; {needed} is needed.")
+    return np.broadcast_to(missing, n_points)
 
 
 def _checked(given: InputGraph, graph: BlockedGraph, options: Options) -> tuple[BlockedGraph, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,12 +50,16 @@ class InputGraph:
         Whether the edges may be read into memory.
     dense : ndarray or None
         The matrix with its diagonal, if the user gave a dense matrix.
+    missing_at_most : callable
+        Returns, or reads, the largest similarity that an edge of each point which is not in the graph can
+        have, in the user's order; None if the graph does not know.
     """
 
     store: Store
     stored: bool
     loadable: bool
     dense: NDArray[Any] | None = None
+    missing_at_most: Callable[[], NDArray[Any] | None] = lambda: None
 
     def plans(self, reorder: bool | str, n_threads: int) -> list[Plan]:
         """Return the possible plans, the fastest first."""

@@ -74,12 +74,16 @@ class Problem:
     preference : ndarray of float64, shape (n_points,)
         p_k in the order of the graph; may be a read-only view of one number.
     edges : EdgeSummary
+    missing_at_most : ndarray of float64, shape (n_points,), or None
+        The largest similarity that a missing edge of each point can have, in the order of the graph, if the
+        complete graph is to be bounded.
     """
 
     graph: BlockedGraph
     user_id: Int32Array
     preference: Float64Array
     edges: EdgeSummary
+    missing_at_most: Float64Array | None = None
 
     def at(self, preference: float) -> Problem:
         """Return the problem with one preference for all points."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -113,6 +113,8 @@ class Clustering:
         evaluated, repaired and refined; their number may differ from the last report's.
     net_similarity_bound : float or None
         A number that no clustering of this graph exceeds; None without ``certify``.
+    bound_is_complete : bool
+        Whether no clustering of the complete graph exceeds it, either: with ``certify="complete"``.
     preference : float or None
         The preference that all points share, given or found; None if preferences differ.
     """
@@ -133,6 +135,7 @@ class Clustering:
     history: tuple[SweepReport, ...]
     net_similarity_bound: float | None = None
     preference: float | None = None
+    bound_is_complete: bool = False
 
     @property
     def n_clusters(self) -> int:
@@ -201,6 +204,8 @@ class Clustering:
             "history": history_table(self.history),
             "net_similarity_bound": _or_nan(self.net_similarity_bound),
             "preference": _or_nan(self.preference),
+            # Not there where it is false: files are then what earlier versions wrote.
+            **({"bound_is_complete": True} if self.bound_is_complete else {}),
         }
 
     @classmethod
@@ -221,7 +226,15 @@ class Clustering:
             history=history_in(arrays["history"]),
             net_similarity_bound=_number_in(arrays, "net_similarity_bound"),
             preference=_number_in(arrays, "preference"),
+            bound_is_complete="bound_is_complete" in arrays and arrays["bound_is_complete"].item(),
         )
+
+    def __setstate__(self, state: list[Any]) -> None:
+        """Take the attributes of a pickle; those that its version did not have yet get their defaults."""
+        known = fields(self)
+        missing = [field.default for field in known[len(state) :]]
+        for field, value in zip(known, [*state, *missing], strict=True):
+            object.__setattr__(self, field.name, value)
 
     def __repr__(self) -> str:
         """Return the numbers of points and exemplars, the net similarity, and the outcome."""

@@ -62,7 +62,8 @@ class Options:
     reorder: bool | str = "auto"
     missing: str | None = None
     check_finite: bool = True
-    certify: bool = False
+    certify: bool | str = False
+    missing_at_most: ArrayLike | None = None
     random_state: Any = 0
     checkpoint: str | Path | None = None
     checkpoint_every: int = 25
@@ -82,7 +83,17 @@ class Options:
         self._require_word("reorder", "True, False or 'auto'", True, False, "auto")
         self._require_word("missing", "'nan' or None", "nan", None)
         self._require_word("check_finite", "True or False", True, False)
-        self._require_word("certify", "True or False", True, False)
+        self._require_word("certify", "True, False or 'complete'", True, False, "complete")
+        if self.missing_at_most is not None and not self.complete:
+            raise InvalidInputError(
+                f"missing_at_most was given with certify={self.certify!r}. It is for certify='complete', the "
+                "bound on clusterings of the complete graph; give that, or leave missing_at_most out."
+            )
+
+    @property
+    def complete(self) -> bool:
+        """Whether the complete graph is to be bounded."""
+        return isinstance(self.certify, str) and self.certify == "complete"
 
     def _require(self, name: str, needed: str, right: Callable[[Any], bool]) -> None:
         """Refuse a value that is not right; None is right where it is the default."""

@@ -7,6 +7,9 @@ It is the Lagrangian dual of the problem, as in uncapacitated facility location.
 is at least the net similarity of every clustering; a better u gives a smaller L. `dual_start` makes a u of
 the clustering found, `dual_descent` improves it. At the end L itself is evaluated, every operation rounded
 upward (docs/design/0011-certificate.md).
+
+If no missing similarity of any row i exceeds u_i, then missing edges add nothing, and L(u) is the same for
+the complete graph.
 """
 
 from __future__ import annotations
@@ -48,7 +51,8 @@ def with_bound(problem: Problem, clustering: Clustering, verbose: bool) -> Clust
     """Return a clustering with its proven bound; show progress if ``verbose``."""
     with reading_progress("proof", 1 + _STEPS, verbose) as on_reading:
         bound = upper_bound(problem, clustering, on_reading)
-    return replace(clustering, net_similarity_bound=bound.value)
+    complete = problem.missing_at_most is not None
+    return replace(clustering, net_similarity_bound=bound.value, bound_is_complete=complete)
 
 
 def upper_bound(problem: Problem, clustering: Clustering, on_reading: Callable[[], object]) -> DualBound:
@@ -57,6 +61,7 @@ def upper_bound(problem: Problem, clustering: Clustering, on_reading: Callable[[
     Parameters
     ----------
     problem : Problem
+        With ``missing_at_most``, no clustering of the complete graph exceeds the bound either.
     clustering : Clustering
         The clustering that the descent starts from; the better it is, the tighter the bound.
     on_reading : callable
@@ -65,6 +70,9 @@ def upper_bound(problem: Problem, clustering: Clustering, on_reading: Callable[[
     start, found = dual_start(problem, clustering), clustering.net_similarity
     # Where each point offers the most that it can have, L is the sum of that, which nothing exceeds.
     most = np.maximum(best_of_rows(problem.graph), problem.preference)
+    if problem.missing_at_most is not None:
+        np.maximum(most, problem.missing_at_most, out=most)
+        np.maximum(start.dual, problem.missing_at_most, out=start.dual)
     least = _smaller(proven(problem, most), proven(problem, start.dual))
     if least.value - found <= _PROVEN_OPTIMAL * abs(found):
         return least

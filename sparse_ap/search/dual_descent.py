@@ -49,17 +49,22 @@ class DualStepRows(NamedTuple):
         The bound on the curvature of each row, times the width: read, and renewed.
     uphill : ndarray of float64
         Written: the product of slope and move, positive where the step led uphill.
+    floor : ndarray of float64
+        Least value of each dual variable, read; without an element: none has one.
     """
 
     at: Float64Array
     ahead: Float64Array
     curvature: Float64Array
     uphill: Float64Array
+    floor: Float64Array
 
     @classmethod
-    def from_start(cls, dual: Float64Array) -> DualStepRows:
+    def from_start(cls, dual: Float64Array, floor: Float64Array | None) -> DualStepRows:
         """Return the rows before the first step."""
-        return cls(dual.copy(), dual.copy(), np.full_like(dual, _LEAST_CURVATURE), np.zeros_like(dual))
+        curvature = np.full_like(dual, _LEAST_CURVATURE)
+        floor = np.empty(0) if floor is None else floor
+        return cls(dual.copy(), dual.copy(), curvature, np.zeros_like(dual), floor)
 
 
 def descent(
@@ -80,7 +85,8 @@ def descent(
     if not start.mean_share * _LAST_WIDTH > narrowest:
         return
     widths = [start.mean_share * factor for factor in _width_factors(n_steps)]
-    rows, opened = DualStepRows.from_start(start.dual), np.zeros_like(start.dual)
+    rows = DualStepRows.from_start(start.dual, problem.missing_at_most)
+    opened = np.zeros_like(start.dual)
     momentum, speed, width = 1.0, 0.0, 0.0
     for next_width in [*widths, widths[-1]]:
         step = DualStepPass.of(problem, rows, width, next_width, speed)
@@ -143,7 +149,7 @@ class DualStepPass(PlainPass):
     counts: Grid
 
     column_reductions = (EXACT_SUM, EXACT_SUM)
-    reads = ("at", "ahead", "curvature")
+    reads = ("at", "ahead", "curvature", "floor")
     writes = ("at", "ahead", "curvature", "uphill")
 
     @classmethod
@@ -174,10 +180,16 @@ class DualStepPass(PlainPass):
 
 def _lowest_after(rows: DualStepRows, width: float, speed: float) -> float:
     """Return a lower bound on where the momentum leads to after a step: slopes are 1 at most."""
-    if not len(rows.at):
-        return np.inf
-    reached = rows.ahead - width / _LEAST_CURVATURE
-    return float((reached + speed * np.minimum(reached - rows.at, 0.0)).min())
+    return float(_lowest(rows.at, rows.ahead, width / _LEAST_CURVATURE, speed))
+
+
+@kernel
+def _lowest(at: Any, ahead: Any, farthest: float, speed: float) -> float:
+    lowest = np.inf
+    for i in range(len(at)):
+        reached = ahead[i] - farthest
+        lowest = min(lowest, reached + speed * min(reached - at[i], 0.0))
+    return lowest
 
 
 @kernel
@@ -185,6 +197,7 @@ def _move(
     start: int, indptr: Any, indices: Any, data: Any, opened: Any, rows: Any, width: float, speed: float,
     shift: float,
 ) -> None:  # fmt: skip
+    floored = len(rows.floor) > 0
     for i in range(len(rows.at)):
         dual, own, cover = rows.ahead[i], opened[start + i], 0.0
         curve = 0.5 if 0.0 < own < 1.0 else 0.0
@@ -203,11 +216,14 @@ def _move(
         # What the row covers is on the grid, and so the same in any order; its own openness is added once.
         slope = 1.0 - (own + cover)
         curvature = max(curve, _LEAST_CURVATURE, _MEMORY * rows.curvature[i])
-        move = dual - width * slope / curvature - rows.at[i]
-        rows.uphill[i] = slope * move
-        rows.curvature[i] = curvature
-        rows.at[i] += move
-        rows.ahead[i] = rows.at[i] + speed * move
+        reached = dual - width * slope / curvature
+        if floored and reached < rows.floor[i]:
+            # The slope counts as far as the step can follow it.
+            reached = rows.floor[i]
+            slope = (dual - reached) * curvature / width
+        move = reached - rows.at[i]
+        rows.uphill[i], rows.curvature[i], rows.at[i] = slope * move, curvature, reached
+        rows.ahead[i] = max(reached + speed * move, rows.floor[i]) if floored else reached + speed * move
 
 
 @kernel

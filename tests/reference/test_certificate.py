@@ -3,6 +3,7 @@
 import itertools
 import math
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import engine
@@ -18,7 +19,10 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from soundness import cluster
 
 from sparse_ap import Outcome, affinity_propagation
+from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
+from sparse_ap.graphs import knn_graph, open_graph, symmetrise, top_k, write_graph
+from sparse_ap.graphs.npz import write_npz
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.search.dual_descent import DualStepPass, DualStepRows, OpenVectors
 
@@ -201,7 +205,9 @@ def test_no_sum_leaves_its_grid() -> None:
     graph = knn_similarity(200, 9, 2, seed=4)
     problem = engine.problem_of(graph, np.full(200, -0.01))
     start = rng.normal(size=200) * 0.01
-    rows = DualStepRows(start, start + 0.01 * rng.normal(size=200), np.full(200, 0.5), np.empty(200))
+    rows = DualStepRows(
+        start, start + 0.01 * rng.normal(size=200), np.full(200, 0.5), np.empty(200), np.empty(0)
+    )
     cuts = [RowCut(first, first + 20) for first in range(0, 200, 20)]
     step = DualStepPass.of(problem, rows, 0.02, 0.01, 0.9)
     seen = []
@@ -214,6 +220,88 @@ def test_no_sum_leaves_its_grid() -> None:
             assert count.max() <= step.counts.limit
             seen.append([values.tobytes() for values in (gain, count, *moved)])
     assert seen[0] == seen[1] == seen[2]
+
+
+CUTS: dict[str, Any] = {
+    "directed": lambda graph: graph,
+    "symmetrised": symmetrise,
+    "cut": lambda graph: top_k(symmetrise(graph), 2),
+    "intersected": lambda graph: symmetrise(graph, how="min"),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_no_clustering_of_the_complete_graph_is_better(cut: str) -> None:
+    """The graph knows what it lacks. Its smallest similarities do not tell, and the test would see it."""
+    n_wrong, n_useful = 0, 0
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        points = rng.normal(size=(8, 2)) * (1 + 9 * (rng.random((8, 1)) < 0.3))
+        full = knn_graph(points, 7)
+        graph = CUTS[cut](knn_graph(points, 3))
+        preference = float(np.median(full.data)) * 2.0 ** rng.integers(-4, 2)
+        dense = np.full((8, 8), -np.inf)
+        dense[full.tocoo().coords] = full.data
+        optimum = optimum_of(Graph(dense, np.full(8, preference)))
+        clustering = cluster(graph, preference, certify="complete")
+        assert clustering.bound_is_complete
+        assert clustering.net_similarity_bound >= optimum - 1e-9 * abs(optimum)
+        n_useful += clustering.net_similarity_bound <= optimum + 0.01 * abs(optimum)
+        smallest = np.minimum.reduceat(graph.data, graph.indptr[:-1]) if np.diff(graph.indptr).all() else None
+        if smallest is not None:
+            other = cluster(graph, preference, certify="complete", missing_at_most=smallest)
+            n_wrong += other.net_similarity_bound < optimum - 1e-6 * abs(optimum)
+    # An intersection lacks much.
+    assert n_useful > 0 or cut == "intersected"
+    assert n_wrong > 0 or cut != "symmetrised"
+
+
+def test_the_complete_bound_is_the_same_from_disk_and_in_any_order(tmp_path: Path) -> None:
+    graph = symmetrise(knn_graph(np.random.default_rng(3).normal(size=(300, 2)), 25))
+    write_graph(graph, tmp_path / "graph.zarr", order="rcm")
+    write_npz(tmp_path / "graph.npz", graph)
+    options: dict[str, Any] = {"preference": -0.1, "certify": "complete", "refine": "medoid"}
+    ways = [
+        affinity_propagation(given, reorder=reorder, **options)
+        for given, reorder in (
+            (graph, False),
+            (graph, True),
+            (tmp_path / "graph.zarr", False),
+            (open_graph(tmp_path / "graph.zarr"), False),
+            (tmp_path / "graph.npz", False),
+        )
+    ]
+    assert len({found.net_similarity_bound for found in ways}) == 1
+    of_graph = affinity_propagation(graph, **{**options, "certify": True})
+    assert of_graph.net_similarity_bound <= ways[0].net_similarity_bound
+    assert not of_graph.bound_is_complete
+
+
+def test_a_graph_of_all_pairs_lacks_nothing() -> None:
+    graph = np.random.default_rng(0).normal(size=(9, 9))
+    whole = cluster(graph, -1.0, certify="complete")
+    assert whole.net_similarity_bound == cluster(graph, -1.0, certify=True).net_similarity_bound
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"certify": "complete"}, "nothing is known of the pairs that are not edges of this graph"),
+        (
+            {"certify": True, "missing_at_most": -1.0},
+            "missing_at_most was given with certify=True. It is for",
+        ),
+        (
+            {"certify": "complete", "missing_at_most": [1.0, 2.0]},
+            r"missing_at_most has the shape \(2,\); a number",
+        ),
+        ({"certify": "complete", "missing_at_most": np.nan}, r"missing_at_most has NaN or \+inf in it"),
+        ({"certify": "complete", "missing_at_most": "much"}, "missing_at_most is a str of no numbers"),
+    ],
+)
+def test_what_the_graph_lacks_must_be_known(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(InvalidInputError, match=text):
+        affinity_propagation(knn_similarity(30, 4, 2, seed=0), **options)
 
 
 def test_where_all_are_alike_the_bound_is_the_answer() -> None:
