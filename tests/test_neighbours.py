@@ -11,6 +11,7 @@ from same_bits import printed_by
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import knn_graph
+from sparse_ap.graphs.neighbours.all_pairs import squared_distances
 from sparse_ap.graphs.neighbours.search import nearest_of
 from sparse_ap.graphs.neighbours.vectors import NARROW, WIDE, Vectors
 
@@ -220,13 +221,40 @@ def test_distances_beyond_any_float_are_refused() -> None:
     with pytest.raises(
         InvalidInputError, match=r"^The distances reach inf, .* Divide the points by one number\.$"
     ):
+        knn_graph([[1.7e308], [-1.7e308], [0.0]], 2, similarity="1-d")
+    with pytest.raises(InvalidInputError, match=r"^A similarity is -2\.6e\+159, which float32 cannot hold\."):
         knn_graph([[1.3e159], [-1.3e159], [6e159]], 1, similarity="1-d")
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "whole", "tiny", "sparse"])
+def test_squares_of_all_pairs_are_symmetric_and_those_of_loops(kind: str) -> None:
+    X = RNG.normal(size=(70, 6)) * (1e-150 if kind == "tiny" else 1)
+    X = (
+        np.rint(3 * X)
+        if kind in ("whole", "sparse")
+        else X.astype(np.float32 if kind == "float32" else float)
+    )
+    given = scipy.sparse.csr_array(X) if kind == "sparse" else X
+    squares = squared_distances(given, 2)
+    expected = np.array([[((a - b) ** 2).sum() for b in X.astype(float)] for a in X.astype(float)])
+    np.testing.assert_allclose(squares, expected, rtol=0 if kind in ("whole", "sparse") else 1e-6)
+    assert squares.dtype == X.dtype
+    assert (squares == squares.T).all()
+    assert (squares == squared_distances(given, 1)).all()
+    assert not np.diag(squares).any()
+
+
+def test_squares_beyond_any_float_are_infinite() -> None:
+    assert np.isinf(squared_distances(np.array([[1e160], [-1e160]]), 1)).tolist() == [
+        [False, True],
+        [True, False],
+    ]
 
 
 SAME_BITS = """
 import hashlib, sys, warnings
 import numpy as np
-from sparse_ap import affinity_propagation, hierarchy
+from sparse_ap import AffinityPropagation, affinity_propagation, hierarchy
 from sparse_ap.graphs import knn_graph
 
 warnings.simplefilter("ignore")
@@ -247,6 +275,8 @@ for metric in ("euclidean", "cosine", "correlation", "tanimoto", "hamming"):
             found.update(clustering.labels.tobytes() + repr(clustering.net_similarity).encode())
             found.update(b"".join(tree.labels(level).tobytes() for level in range(tree.n_levels)))
             print("labels and tree", found.hexdigest()[:12])
+dense = AffinityPropagation(affinity="euclidean", max_iter=60, n_jobs=n_jobs).fit(X[:400])
+print("dense", hashlib.sha256(dense.affinity_matrix_.tobytes() + dense.labels_.tobytes()).hexdigest()[:12])
 """
 
 
