@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from same_bits import printed_by
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import knn_graph
 from sparse_ap.graphs.neighbours.all_pairs import squared_distances
-from sparse_ap.graphs.neighbours.search import nearest_of
+from sparse_ap.graphs.neighbours.exact import exact_neighbours
+from sparse_ap.graphs.neighbours.search import nearest_neighbours, nearest_of
+from sparse_ap.graphs.neighbours.space import space_of
 from sparse_ap.graphs.neighbours.vectors import NARROW, WIDE, Vectors
 
 RNG = np.random.default_rng(3)
@@ -224,6 +227,23 @@ def test_distances_beyond_any_float_are_refused() -> None:
         knn_graph([[1.7e308], [-1.7e308], [0.0]], 2, similarity="1-d")
     with pytest.raises(InvalidInputError, match=r"^A similarity is -2\.6e\+159, which float32 cannot hold\."):
         knn_graph([[1.3e159], [-1.3e159], [6e159]], 1, similarity="1-d")
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "chebyshev"])
+@pytest.mark.parametrize("kind", ["normal", "grid", "copies", "rounded", "huge", "tiny"])
+def test_ties_in_the_tree_go_by_number(kind: str, metric: str) -> None:
+    points = RNG.normal(size=(200, 2))
+    grid = np.stack(np.meshgrid(np.arange(14.0), np.arange(14.0)), axis=-1).reshape(-1, 2)
+    X = {"normal": points, "grid": RNG.permutation(grid), "copies": np.repeat(points[:5], 40, axis=0)}.get(
+        kind, np.round(points, 1) * {"huge": 2.0**500, "tiny": 2.0**-900}.get(kind, 1)
+    )
+    for k in (1, 4, 15, len(X) - 1):
+        found = nearest_neighbours(X, k, metric, recall=0.95, seed=0, n_threads=2, verbose=False)[0]
+        space, itself = space_of(X, metric), np.arange(len(X))
+        with ThreadPoolExecutor(1) as pool:
+            expected = exact_neighbours(space, space, k, itself, pool)
+        assert (found.numbers == expected.numbers).all()
+        assert (found.scores == expected.scores).all()
 
 
 @pytest.mark.parametrize("kind", ["float64", "float32", "whole", "tiny", "sparse"])

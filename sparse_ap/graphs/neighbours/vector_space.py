@@ -70,6 +70,10 @@ class VectorSpace:
         """Number of points."""
         return len(self.X)
 
+    def scaled(self) -> NDArray[np.float64]:
+        """Return the points in units of a power of two, in which all coordinates are below 1."""
+        return np.asarray(self.X, np.float64) * self.factors[:1]
+
     def row_words(self) -> NDArray[Any]:
         """Return the rows as whole numbers, equal if the points are."""
         # 0 is added since -0.0 is equal to 0.0.
