@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.metrics import euclidean_distances
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparse_ap.arguments import require, require_count, usable_threads
@@ -21,6 +20,7 @@ from sparse_ap.execution.dask.client import active_client
 from sparse_ap.graphs.distances import from_distances, similarities_between
 from sparse_ap.graphs.knn import knn_graph
 from sparse_ap.graphs.metrics import checked_metric, checked_points
+from sparse_ap.graphs.neighbours.all_pairs import squared_distances
 from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.neighbours.search import nearest_of
 from sparse_ap.graphs.sparse_points import checked_rows
@@ -291,8 +291,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             )  # fmt: skip
         if self.affinity == "euclidean":
             # Overflows to inf are reported as invalid similarities afterwards.
-            with np.errstate(over="ignore", invalid="ignore"):
-                return -euclidean_distances(X, squared=True)
+            check = checked_rows if scipy.sparse.issparse(X) else checked_points
+            return -squared_distances(check(X, self.metric), usable_threads(self.n_jobs))
         if self.affinity == "precomputed_nearest_neighbors":
             return from_distances(X, similarity=self._of_distance)
         return X

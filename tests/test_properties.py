@@ -132,8 +132,8 @@ def test_relabelling_the_points_relabels_the_answer() -> None:
     graph.data *= np.random.default_rng(5).uniform(0.9, 1.1, graph.nnz)
     order = np.random.default_rng(3).permutation(300)
     shuffled = graph[order][:, order]
-    one = affinity_propagation(graph, preference=-0.05, scheme="classic", damping=0.9, max_iter=500)
-    two = affinity_propagation(shuffled, preference=-0.05, scheme="classic", damping=0.9, max_iter=500)
+    options: Any = {"preference": -0.05, "scheme": "classic", "damping": 0.9, "max_iter": 500}
+    one, two = (affinity_propagation(g, refine="medoid", **options) for g in (graph, shuffled))
     assert one.converged
     assert (one.exemplars[one.labels][order] == order[two.exemplars[two.labels]]).all()
 
@@ -148,6 +148,7 @@ def test_two_islands_cluster_as_each_alone() -> None:
         "damping": 0.9,
         "max_iter": 2000,
         "convergence_iter": 200,
+        "refine": "medoid",
     }
     alone = [affinity_propagation(island, **options) for island in islands]
     both = affinity_propagation(scipy.sparse.block_diag(islands, format="csr"), **options)

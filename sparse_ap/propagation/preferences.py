@@ -143,16 +143,30 @@ def message_preference(
     Returns
     -------
     preference : ndarray of float64, shape (n_points,)
-    gap : ndarray of float32, shape (n_points,)
-        Each point's gap, as `gaps` returns it, rounded to float32.
+    gap : ndarray of float32 or float64, shape (n_points,)
+        Each point's gap, as `gaps` returns it; rounded to float32 unless most gaps are out of its range.
     """
     preference = clipped_preferences(problem)
     gap = gaps(preference, row_best)
-    with np.errstate(over="ignore"):
-        # float32 saves 4 bytes per point; the limit of a bias needs no more digits.
-        kept = gap.astype(np.float32)
-    np.minimum(kept, np.finfo(np.float32).max, out=kept)
+    kept = _kept(gap)
     return break_ties(preference, gap, problem.user_id, seed, strength), kept
+
+
+# Typical gaps for which float32 will do: far from its smallest and largest numbers.
+_LEAST_GAP, _MOST_GAP = 1e-30, 1e30
+
+
+def _kept(gap: Float64Array) -> FloatArray:
+    """Return a copy in float32, or in float64 where float32 has no such numbers.
+
+    float32 saves 4 bytes per point; the limit of a bias, which the gap decides, needs no more digits.
+    """
+    # The smallest gap is the typical one.
+    if len(gap) and not _LEAST_GAP <= gap.min() <= _MOST_GAP:
+        return gap.copy()
+    with np.errstate(over="ignore"):
+        kept = gap.astype(np.float32)
+    return np.minimum(kept, np.finfo(np.float32).max, out=kept)
 
 
 def clipped_preferences(problem: Problem) -> Float64Array:

@@ -12,7 +12,11 @@ from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.repair import repair
 from sparse_ap.propagation.result import Clustering, Outcome
 
-__all__ = ["all_equal", "clustering_of", "degenerate_clustering", "read_out"]
+__all__ = ["all_equal", "better_than_rounding", "clustering_of", "degenerate_clustering", "read_out"]
+
+# Differences of the net similarity up to this share of its terms' sizes are rounding errors of the input,
+# such as s(i,k) and s(k,i) computed in two ways.
+_ROUNDING = 1e-12
 
 
 def read_out(problem: Problem, propagation: Propagation, refine: Refinement | None) -> Clustering:
@@ -93,6 +97,12 @@ def degenerate_clustering(problem: Problem) -> Clustering:
         history=(),
         preference=p,
     )
+
+
+def better_than_rounding(problem: Problem, found: Assignment, old: Assignment) -> bool:
+    """Whether an assignment has a larger net similarity than another one, by more than rounding errors."""
+    sizes = exact_sum(np.abs(old.similarity)) + exact_sum(np.abs(problem.preference[old.exemplar]))
+    return sum(_value(problem, found)) - sum(_value(problem, old)) > _ROUNDING * sizes
 
 
 def _value(problem: Problem, assignment: Assignment) -> tuple[float, float]:

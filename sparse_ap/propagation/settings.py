@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Defaults:
 
 DEFAULTS = {
     "compact": Defaults(damping=None, convergence_iter=31, tol=1e-4, tie_strength=1e-3, refine="search"),
-    "classic": Defaults(damping=0.5, convergence_iter=15, tol=0.0, tie_strength=1e-12, refine="medoid"),
+    "classic": Defaults(damping=0.5, convergence_iter=15, tol=0.0, tie_strength=1e-12, refine="search"),
 }
 # Damping of the column totals in the compact scheme: 0003-damping.md.
 TOTAL_DAMPING = 0.5
@@ -161,6 +161,14 @@ class Settings:
     refine: str | None
     reorder: bool | str
     seed: int
+
+    def of_compact(self) -> Settings:
+        """Return the settings of a run with the compact scheme in its defaults, otherwise as this one."""
+        compact = DEFAULTS["compact"]
+        stop = StopRule(self.stop.max_iter, compact.convergence_iter, compact.tol)
+        return replace(
+            self, scheme="compact", damping=compact.damping, tie_strength=compact.tie_strength, stop=stop
+        )
 
 
 def _is_one_of(value: object, *allowed: object) -> bool:

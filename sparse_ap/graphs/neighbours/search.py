@@ -21,6 +21,7 @@ from sparse_ap.graphs.neighbours.space import space_of
 from sparse_ap.graphs.neighbours.sparse_search import exact_sparse_neighbours, sparse_neighbours
 from sparse_ap.graphs.neighbours.sparse_space import SparseSpace
 from sparse_ap.graphs.neighbours.tree_search import MINKOWSKI, tree_neighbours
+from sparse_ap.graphs.neighbours.vector_space import VectorSpace
 
 __all__ = ["nearest_neighbours", "nearest_of", "search_for"]
 
@@ -68,14 +69,15 @@ def nearest_neighbours(
         if scipy.sparse.issparse(X):
             rows = SparseSpace.of(X, metric)
             return exact_sparse_neighbours(rows, rows, k, np.arange(rows.n), pool), EXACT
-        if search == "k-d tree":
-            return tree_neighbours(X, k, metric, pool), EXACT
         space = space_of(X, metric)
         searched, known = known_neighbours(space, k)
         rest = space if len(searched) == space.n else space_of(X[searched], metric)
         length = min(k, len(searched) - 1)
         if length < 1:
             lists, reached = CandidateLists.empty(len(searched), 0, np.float64), EXACT
+        elif search == "k-d tree":
+            assert isinstance(rest, VectorSpace)
+            lists, reached = tree_neighbours(rest, length, pool), EXACT
         elif search == "all pairs" or rest.n <= _EXACT_POINTS:
             itself, reached = np.arange(rest.n), EXACT
             lists = exact_neighbours(rest, rest, length, itself, pool, verbose=verbose)

@@ -70,6 +70,10 @@ class VectorSpace:
         """Number of points."""
         return len(self.X)
 
+    def scaled(self) -> NDArray[np.float64]:
+        """Return the points in units of a power of two, in which all coordinates are below 1."""
+        return np.asarray(self.X, np.float64) * self.factors[:1]
+
     def row_words(self) -> NDArray[Any]:
         """Return the rows as whole numbers, equal if the points are."""
         # 0 is added since -0.0 is equal to 0.0.
@@ -160,7 +164,19 @@ class VectorSpace:
             rows = np.arange(first, first + len(indptr) - 1).repeat(np.diff(indptr))
             lost = (self.factors[rows] == 0) | (others.factors[candidates] == 0)
             return np.where(lost, 1.0, values / 2)
-        return (np.sqrt(values) if compare is _squares else values) / self.factors[:1]
+        with np.errstate(over="ignore"):
+            return (np.sqrt(values) if compare is _squares else values) / self.factors[:1]
+
+    def squares(
+        self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return the squared Euclidean distances of listed pairs; see `distances`."""
+        values = np.empty(len(candidates))
+        one, two = (self.X, self.shifts, self.factors), (others.X, others.shifts, others.factors)
+        _squares(*one, *two, first, candidates, indptr, values)
+        with np.errstate(over="ignore"):
+            # One after the other: the square of the factor can leave the range of float64.
+            return values / self.factors[:1] / self.factors[:1]
 
 
 def _power_of_two(X: NDArray[Any]) -> float:
