@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from sparse_ap.estimator import AffinityPropagation
     from sparse_ap.plotting.html_report import write_report
+    from sparse_ap.propagation.prediction import Prediction
     from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
 else:
     # Modules are imported at the first use of one of their names: numba, scipy and sklearn take a second.
@@ -56,6 +57,7 @@ else:
             ],
             "estimator": ["AffinityPropagation"],
             "plotting.html_report": ["write_report"],
+            "propagation.prediction": ["Prediction"],
             "propagation.result": ["Clustering", "Outcome", "SweepReport"],
         },
     )
@@ -73,6 +75,7 @@ __all__ = [
     "MissingDependencyError",
     "Outcome",
     "PositiveSimilarityWarning",
+    "Prediction",
     "PreferencePath",
     "PreferenceRange",
     "RunInterrupted",

@@ -113,6 +113,7 @@ _SUMMARIES = {
     "info": "Show what a graph is like.",
     "knn": "Link every point with its nearest neighbours, and write the graph.",
     "path": "Show how the number of clusters depends on the preference.",
+    "predict": "Assign new points to the exemplars of a result.",
     "radius": "Link all pairs of points that are similar enough, and write the graph.",
     "tree": "Cluster a graph, then its clusters, and so on: a tree of exemplars.",
 }

@@ -14,13 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from sparse_ap.arguments import available, bytes_of, usable_threads
 from sparse_ap.errors import InvalidInputError, MemoryLimitError
 from sparse_ap.graphs.edges import symmetrise
-from sparse_ap.graphs.knn import default_similarity
 from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.pairs.found import NearPairs
 from sparse_ap.graphs.pairs.search import near_pairs
-from sparse_ap.graphs.pairs.threshold import Threshold
+from sparse_ap.graphs.pairs.threshold import Threshold, checked_conversion
 from sparse_ap.graphs.sparse_points import checked_rows
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ def radius_graph(
     """
     check = checked_rows if scipy.sparse.issparse(X) else checked_points
     points = check(X, checked_metric(metric))
-    threshold = Threshold.of(min_similarity, default_similarity(metric) if similarity is None else similarity)
+    threshold = Threshold.of(min_similarity, checked_conversion(similarity, metric))
     limit = available() if memory_limit is None else bytes_of(memory_limit)
     pairs = near_pairs(points, metric, threshold, usable_threads(n_jobs), verbose=verbose)
     if output is not None:

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import FloatArray, Int64Array
 from sparse_ap.storage.atomic_files import arrays_in, write_arrays
+
+if TYPE_CHECKING:
+    from sparse_ap.propagation.prediction import Prediction
 
 __all__ = ["Clustering", "Outcome", "SweepReport", "history_in", "history_table"]
 
@@ -151,6 +154,59 @@ class Clustering:
             return None
         missing = self.net_similarity_bound - self.net_similarity
         return missing / abs(self.net_similarity) if self.net_similarity else missing
+
+    def predict(
+        self,
+        X: Any,
+        points: Any = None,
+        *,
+        metric: str | None = None,
+        similarity: str | None = None,
+        min_similarity: float | None = None,
+        n_jobs: int | None = None,
+    ) -> Prediction:
+        """Assign new points to their most similar exemplars.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix
+            Similarities of shape (n_new, n_points) to the points of this clustering; an entry that is not
+            stored, or -inf, means that k cannot represent i. With ``points``: new points, of shape (n_new,
+            n_features).
+        points : array-like or sparse matrix, shape (n_points, n_features) or (n_clusters, n_features)
+            The points of this clustering, or those of its exemplars; None: ``X`` holds similarities.
+        metric : str, optional
+            For points: the distance, as for `sparse_ap.graphs.knn_graph`; None: "euclidean".
+        similarity : {"-d", "-d**2", "1-d"}, optional
+            For points: conversion of a distance to a similarity, as for `sparse_ap.graphs.knn_graph`.
+        min_similarity : float, optional
+            New points that are less similar to every exemplar are labelled -1. It is rounded to the dtype of
+            the similarities, and one that is equal to it stays.
+        n_jobs : int, optional
+            For points: number of threads; None or -1: one per processor.
+
+        Returns
+        -------
+        Prediction
+            Of equally similar exemplars the first. For the points of the clustering itself use ``labels``.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Without ``min_similarity``: there are new points without an entry for any exemplar, labelled -1.
+
+        Raises
+        ------
+        InvalidInputError
+            A shape does not fit, an entry is NaN, or an option is wrong, or for the other kind of ``X``.
+        """
+        # Imported here, since it imports the search for neighbours.
+        from sparse_ap.propagation.prediction import predicted
+
+        return predicted(
+            X, points, self.exemplars, len(self.labels), metric=metric, similarity=similarity,
+            min_similarity=min_similarity, n_jobs=n_jobs,
+        )  # fmt: skip
 
     def save(self, path: str | Path) -> None:
         """Write the clustering to an uncompressed ``.npz`` file: one array per attribute, and a version.

@@ -18,7 +18,7 @@ from sparse_ap.graphs.neighbours.tree_search import MINKOWSKI
 from sparse_ap.graphs.pairs.found import NearPairs, Pairs, PairSearch
 from sparse_ap.graphs.pairs.products import AllDistances, Products
 from sparse_ap.graphs.pairs.sharing import SharedFeatures
-from sparse_ap.graphs.pairs.threshold import Threshold
+from sparse_ap.graphs.pairs.threshold import Threshold, falling
 from sparse_ap.graphs.pairs.tree import TreeSearch
 
 __all__ = ["near_pairs", "pair_search_for"]
@@ -65,7 +65,7 @@ def near_pairs(
         for search in searches:
             for one, other, distances in _in_order(search, pool, _AHEAD * n_threads):
                 bar.update()
-                yield NearPairs(one, other, narrowing(threshold.similarities(distances)))
+                yield NearPairs(one, other, narrowing(falling(threshold.similarity, distances)))
 
 
 def _searches(X: Any, metric: str, reach: float) -> list[PairSearch]:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sparse_ap.arguments import require
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.distances import SIMILARITIES
+from sparse_ap.graphs.knn import default_similarity
 
-__all__ = ["Threshold"]
+__all__ = ["Threshold", "checked_conversion", "falling"]
 
 # The bits of positive floats, as whole numbers, rise with them.
 _INFINITY = int(np.array(np.inf).view(np.int64))
@@ -37,25 +38,17 @@ class Threshold:
     reach: float
 
     @classmethod
-    def of(cls, min_similarity: Any, similarity: Any) -> Self:
-        """Return the threshold of checked arguments.
+    def of(cls, min_similarity: Any, similarity: str) -> Self:
+        """Return the threshold for a checked conversion.
 
         Raises
         ------
         InvalidInputError
-            ``min_similarity`` is no number of float32's range, is above every similarity, or ``similarity``
-            is unknown, or a function.
+            ``min_similarity`` is no number of float32's range, or above every similarity.
         """
-        if callable(similarity):
-            raise InvalidInputError(
-                "similarity is a function, which need not fall with the distance; for a graph of all pairs "
-                f"one of {', '.join(map(repr, SIMILARITIES))} is needed."
-            )
-        known = isinstance(similarity, str) and similarity in SIMILARITIES
-        require("similarity", similarity, known, f"one of {', '.join(map(repr, SIMILARITIES))}")
         least = _narrow(min_similarity)
         require("min_similarity", min_similarity, bool(np.isfinite(least)), "a number that float32 can hold")
-        highest = _similarities(similarity, np.zeros(1))[0]
+        highest = falling(similarity, np.zeros(1))[0]
         if least > highest:
             raise InvalidInputError(
                 f"min_similarity={min_similarity} is above every similarity: similarity={similarity!r} makes "
@@ -69,10 +62,6 @@ class Threshold:
         """The largest similarity below the threshold: what an edge that is missing can have."""
         return np.float32(np.nextafter(self.least, np.float32(-np.inf)))
 
-    def similarities(self, distances: NDArray[np.float64]) -> NDArray[Any]:
-        """Return the similarities of distances, to be narrowed to float32."""
-        return _similarities(self.similarity, distances)
-
 
 _OF_D = {"-d": "-d", "-d**2": "-d**2", "1-d": "1 - d"}
 
@@ -85,8 +74,28 @@ def _narrow(number: Any) -> np.float32:
         return np.float32(float(number))
 
 
-def _similarities(similarity: str, distances: NDArray[np.float64]) -> NDArray[Any]:
-    """Convert distances as `knn_graph` does: by way of float32, but for "1-d"."""
+def checked_conversion(similarity: Any, metric: str) -> str:
+    """Return the name of a conversion that falls with the distance; the default of the metric for None.
+
+    Raises
+    ------
+    InvalidInputError
+        ``similarity`` is unknown, or a function.
+    """
+    if similarity is None:
+        return default_similarity(metric)
+    names = ", ".join(map(repr, SIMILARITIES))
+    if callable(similarity):
+        raise InvalidInputError(
+            f"similarity is a function, which need not fall with the distance; one of {names} is needed."
+        )
+    known = isinstance(similarity, str) and similarity in SIMILARITIES
+    require("similarity", similarity, known, f"one of {names}")
+    return str(similarity)
+
+
+def falling(similarity: str, distances: NDArray[np.float64]) -> NDArray[Any]:
+    """Convert distances as `knn_graph` does, by way of float32 but for "1-d"; to be narrowed to float32."""
     if similarity != "1-d":
         with np.errstate(over="ignore"):
             distances = distances.astype(np.float32).astype(np.float64)
@@ -100,6 +109,6 @@ def _farthest(similarity: str, least: np.float32) -> float:
         middle = (near + far) // 2
         distance = np.array([middle]).view(np.float64)
         with np.errstate(over="ignore"):
-            within = _similarities(similarity, distance).astype(np.float32)[0] >= least
+            within = falling(similarity, distance).astype(np.float32)[0] >= least
         near, far = (middle, far) if within else (near, middle)
     return float(np.array(near).view(np.float64))
