@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sparse_ap import graphs as graphs
     from sparse_ap import plotting as plotting
     from sparse_ap.clustering.affinity_propagation import affinity_propagation
+    from sparse_ap.clustering.cover import cover
     from sparse_ap.clustering.hierarchy import hierarchy
     from sparse_ap.clustering.preference_path import PreferencePath, preference_path
     from sparse_ap.clustering.preference_range import PreferenceRange, preference_range
@@ -39,6 +40,7 @@ else:
         __name__,
         ["errors", "graphs", "plotting"],
         {
+            "clustering.cover": ["cover"],
             "clustering.affinity_propagation": ["affinity_propagation"],
             "clustering.hierarchy": ["hierarchy"],
             "clustering.preference_path": ["PreferencePath", "preference_path"],
@@ -82,6 +84,7 @@ __all__ = [
     "SparseAPError",
     "SweepReport",
     "affinity_propagation",
+    "cover",
     "hierarchy",
     "preference_path",
     "preference_range",

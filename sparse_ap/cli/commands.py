@@ -109,6 +109,7 @@ def main() -> None:
 _SUMMARIES = {
     "cluster": "Cluster a graph, and write whom each point is represented by.",
     "convert": "Write a graph to disk, to be clustered from there, however large it is.",
+    "cover": "Find few exemplars to which every point is similar enough.",
     "demo": "Find the places that stand for the world, and draw them.",
     "info": "Show what a graph is like.",
     "knn": "Link every point with its nearest neighbours, and write the graph.",

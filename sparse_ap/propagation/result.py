@@ -118,6 +118,8 @@ class Clustering:
         A number that no clustering of this graph exceeds; None without ``certify``.
     preference : float or None
         The preference that all points share, given or found; None if preferences differ.
+    n_clusters_bound : int or None
+        Of `cover` with ``certify``: no set of fewer exemplars covers the graph. Else None.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -136,6 +138,7 @@ class Clustering:
     history: tuple[SweepReport, ...]
     net_similarity_bound: float | None = None
     preference: float | None = None
+    n_clusters_bound: int | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -257,6 +260,7 @@ class Clustering:
             "history": history_table(self.history),
             "net_similarity_bound": _or_nan(self.net_similarity_bound),
             "preference": _or_nan(self.preference),
+            "n_clusters_bound": _or_nan(self.n_clusters_bound),
         }
 
     @classmethod
@@ -277,6 +281,7 @@ class Clustering:
             history=history_in(arrays["history"]),
             net_similarity_bound=_number_in(arrays, "net_similarity_bound"),
             preference=_number_in(arrays, "preference"),
+            n_clusters_bound=_count_in(arrays, "n_clusters_bound"),
         )
 
     def __repr__(self) -> str:
@@ -295,3 +300,9 @@ def _number_in(arrays: Mapping[str, Any], name: str) -> float | None:
     """Return a number from a file; None if it is missing or NaN."""
     value: float = arrays[name].item() if name in arrays else np.nan
     return None if np.isnan(value) else value
+
+
+def _count_in(arrays: Mapping[str, Any], name: str) -> int | None:
+    """Return a whole number from a file; None if it is missing or NaN."""
+    value = _number_in(arrays, name)
+    return None if value is None else int(value)
