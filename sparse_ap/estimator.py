@@ -14,7 +14,6 @@ from sparse_ap.arguments import require, require_count, usable_threads
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.clustering.n_clusters import neighbours_for
-from sparse_ap.clustering.prediction import most_similar, warn_of_unreached
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import active_client
 from sparse_ap.graphs.distances import from_distances, similarities_between
@@ -24,6 +23,7 @@ from sparse_ap.graphs.neighbours.all_pairs import squared_distances
 from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.neighbours.search import nearest_of
 from sparse_ap.graphs.sparse_points import checked_rows
+from sparse_ap.propagation.prediction import most_similar, warn_of_unreached
 from sparse_ap.storage.masks import array_of, filled, is_masked
 
 __all__ = ["AffinityPropagation"]
@@ -236,7 +236,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if self._takes_points:
             return self._nearest_exemplars(X)
         similarity = X if self.affinity == "precomputed" else similarities_between(X, self._of_distance)
-        labels = most_similar(similarity, self.cluster_centers_indices_)
+        labels, _ = most_similar(similarity, self.cluster_centers_indices_)
         warn_of_unreached(labels)
         return labels
 
@@ -246,7 +246,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             new, exemplars = (checked_rows(scipy.sparse.csr_array(table), self.metric) for table in tables)
         else:
             new, exemplars = (checked_points(table, self.metric) for table in tables)
-        return nearest_of(new, exemplars, self.metric, usable_threads(self.n_jobs))
+        return nearest_of(new, exemplars, self.metric, usable_threads(self.n_jobs))[0]
 
     @property
     def _of_distance(self) -> Any:

@@ -26,9 +26,9 @@ from sparse_ap.cli.options import (
     seed_option,
 )
 from sparse_ap.cli.output import printed_warnings, require_other, require_output, summarise
+from sparse_ap.cli.results.tables import write_clustering
 from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath, said
-from sparse_ap.cli.tables import write_clustering
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.graphs import StoredGraph
 from sparse_ap.graphs.neighbours.recall import Recall
@@ -198,7 +198,7 @@ def cluster(
         )
     ids = given.names()
     if output is not None and obs is not None:
-        from sparse_ap.cli.anndata import write_column
+        from sparse_ap.cli.results.anndata import write_column
 
         write_column(clustering, output, obs, force)
     elif output is not None:

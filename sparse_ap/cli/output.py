@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from sparse_ap.cli.language import as_typed
+from sparse_ap.cli.results.tables import require_writable
 from sparse_ap.cli.streams import STDOUT
-from sparse_ap.cli.tables import require_writable
 from sparse_ap.errors import InvalidInputError, PositiveSimilarityWarning
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.propagation.result import Outcome
@@ -69,7 +69,7 @@ def require_output(
         if not obs:
             raise InvalidInputError("--obs '' is no name of a column; give one that is not empty.")
         # Imported here, since it imports zarr.
-        from sparse_ap.cli.anndata import require_columns
+        from sparse_ap.cli.results.anndata import require_columns
 
         require_columns(output, *columns, force=force)
     elif output is not None:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.arguments import require_count
-from sparse_ap.cli.anndata import level_columns, write_levels
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
@@ -26,9 +25,10 @@ from sparse_ap.cli.options import (
     seed_option,
 )
 from sparse_ap.cli.output import printed_warnings, recall_lines, require_output, summarise
+from sparse_ap.cli.results.anndata import level_columns, write_levels
+from sparse_ap.cli.results.tables import write_hierarchy
 from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath, said
-from sparse_ap.cli.tables import write_hierarchy
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.clustering.tree import Cut, Hierarchy

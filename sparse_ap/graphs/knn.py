@@ -21,7 +21,7 @@ from sparse_ap.graphs.neighbours.search import nearest_neighbours, search_for
 from sparse_ap.graphs.sparse_points import checked_rows
 from sparse_ap.kernels.block import FloatArray
 
-__all__ = ["knn_graph"]
+__all__ = ["default_similarity", "knn_graph"]
 
 _OUT_OF_RANGE = (
     "The distances reach {:g}, which leaves the range of float32. Divide the points by one number."
@@ -112,7 +112,7 @@ def knn_graph(
     needed = f"a whole number from 1 to {n - 1} for {n} points: a point is not its own neighbour"
     require("n_neighbors", n_neighbors, right, needed)
     require("recall", recall, isinstance(recall, Real) and 0 < recall <= 1, "a number above 0, and at most 1")
-    chosen = _default_similarity(metric) if similarity is None else similarity
+    chosen = default_similarity(metric) if similarity is None else similarity
     similarity_function(chosen)
     n_threads, seed = usable_threads(n_jobs), seed_of(random_state)
     if search_for(points, n_neighbors, metric, recall) == "cells":
@@ -153,7 +153,7 @@ def _missing_at_most(graph: Any, n_neighbors: int) -> NDArray[np.float32]:
     return np.asarray(graph.data.reshape(n, n_neighbors).min(axis=1))
 
 
-def _default_similarity(metric: str) -> str:
+def default_similarity(metric: str) -> str:
     """Return the default conversion of distances: negative squares for Euclidean ones, as in the paper."""
     return "-d**2" if metric == "euclidean" else "-d"
 

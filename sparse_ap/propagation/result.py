@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import FloatArray, Int64Array
 from sparse_ap.storage.atomic_files import arrays_in, write_arrays
+
+if TYPE_CHECKING:
+    from sparse_ap.propagation.prediction import Prediction
 
 __all__ = ["Clustering", "Outcome", "SweepReport", "history_in", "history_table"]
 
@@ -117,6 +120,8 @@ class Clustering:
         Whether no clustering of the complete graph exceeds it, either: with ``certify="complete"``.
     preference : float or None
         The preference that all points share, given or found; None if preferences differ.
+    n_clusters_bound : int or None
+        Of `cover` with ``certify``: no set of fewer exemplars covers the graph. Else None.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -136,6 +141,7 @@ class Clustering:
     net_similarity_bound: float | None = None
     preference: float | None = None
     bound_is_complete: bool = False
+    n_clusters_bound: int | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -154,6 +160,59 @@ class Clustering:
             return None
         missing = self.net_similarity_bound - self.net_similarity
         return missing / abs(self.net_similarity) if self.net_similarity else missing
+
+    def predict(
+        self,
+        X: Any,
+        points: Any = None,
+        *,
+        metric: str | None = None,
+        similarity: str | None = None,
+        min_similarity: float | None = None,
+        n_jobs: int | None = None,
+    ) -> Prediction:
+        """Assign new points to their most similar exemplars.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix
+            Similarities of shape (n_new, n_points) to the points of this clustering; an entry that is not
+            stored, or -inf, means that k cannot represent i. With ``points``: new points, of shape (n_new,
+            n_features).
+        points : array-like or sparse matrix, shape (n_points, n_features) or (n_clusters, n_features)
+            The points of this clustering, or those of its exemplars; None: ``X`` holds similarities.
+        metric : str, optional
+            For points: the distance, as for `sparse_ap.graphs.knn_graph`; None: "euclidean".
+        similarity : {"-d", "-d**2", "1-d"}, optional
+            For points: conversion of a distance to a similarity, as for `sparse_ap.graphs.knn_graph`.
+        min_similarity : float, optional
+            New points that are less similar to every exemplar are labelled -1. It is rounded to the dtype of
+            the similarities, and one that is equal to it stays.
+        n_jobs : int, optional
+            For points: number of threads; None or -1: one per processor.
+
+        Returns
+        -------
+        Prediction
+            Of equally similar exemplars the first. For the points of the clustering itself use ``labels``.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Without ``min_similarity``: there are new points without an entry for any exemplar, labelled -1.
+
+        Raises
+        ------
+        InvalidInputError
+            A shape does not fit, an entry is NaN, or an option is wrong, or for the other kind of ``X``.
+        """
+        # Imported here, since it imports the search for neighbours.
+        from sparse_ap.propagation.prediction import predicted
+
+        return predicted(
+            X, points, self.exemplars, len(self.labels), metric=metric, similarity=similarity,
+            min_similarity=min_similarity, n_jobs=n_jobs,
+        )  # fmt: skip
 
     def save(self, path: str | Path) -> None:
         """Write the clustering to an uncompressed ``.npz`` file: one array per attribute, and a version.
@@ -206,6 +265,7 @@ class Clustering:
             "preference": _or_nan(self.preference),
             # Not there where it is false: files are then what earlier versions wrote.
             **({"bound_is_complete": True} if self.bound_is_complete else {}),
+            "n_clusters_bound": _or_nan(self.n_clusters_bound),
         }
 
     @classmethod
@@ -227,6 +287,7 @@ class Clustering:
             net_similarity_bound=_number_in(arrays, "net_similarity_bound"),
             preference=_number_in(arrays, "preference"),
             bound_is_complete="bound_is_complete" in arrays and arrays["bound_is_complete"].item(),
+            n_clusters_bound=_count_in(arrays, "n_clusters_bound"),
         )
 
     def __setstate__(self, state: list[Any]) -> None:
@@ -252,3 +313,9 @@ def _number_in(arrays: Mapping[str, Any], name: str) -> float | None:
     """Return a number from a file; None if it is missing or NaN."""
     value: float = arrays[name].item() if name in arrays else np.nan
     return None if np.isnan(value) else value
+
+
+def _count_in(arrays: Mapping[str, Any], name: str) -> int | None:
+    """Return a whole number from a file; None if it is missing or NaN."""
+    value = _number_in(arrays, name)
+    return None if value is None else int(value)

@@ -90,19 +90,21 @@ def nearest_neighbours(
     return lists, reached
 
 
-def nearest_of(queries: Any, X: Any, metric: str, n_threads: int) -> NDArray[np.int64]:
-    """Return the number of each query's nearest point, of equally near ones the first; shape (n_queries,).
+def nearest_of(
+    queries: Any, X: Any, metric: str, n_threads: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return each query's nearest point, of equally near ones the first, and its distance.
 
     Both are checked tables, or both checked sparse rows.
     """
     with _threads(n_threads) as pool:
         if scipy.sparse.issparse(X):
             rows, others = SparseSpace.of(X, metric).beside(queries)
-            nobody = np.full(others.n, -1)
-            return exact_sparse_neighbours(others, rows, 1, nobody, pool).numbers[:, 0].astype(np.int64)
-        points, asked = space_of(X, metric).beside(queries)
-        nobody = np.full(asked.n, -1)
-        return exact_neighbours(asked, points, 1, nobody, pool).numbers[:, 0].astype(np.int64)
+            lists = exact_sparse_neighbours(others, rows, 1, np.full(others.n, -1), pool)
+        else:
+            points, asked = space_of(X, metric).beside(queries)
+            lists = exact_neighbours(asked, points, 1, np.full(asked.n, -1), pool)
+    return lists.numbers[:, 0].astype(np.int64), -lists.scores[:, 0]
 
 
 @contextmanager

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from sparse_ap.cli.streams import STDOUT
 from sparse_ap.clustering.tree import Cut, Hierarchy, cut_columns
 from sparse_ap.errors import InvalidInputError, optional_modules
+from sparse_ap.propagation.prediction import Prediction
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
-__all__ = ["require_writable", "write_clustering", "write_hierarchy"]
+__all__ = ["require_writable", "write_clustering", "write_hierarchy", "write_prediction"]
 
 # Rows converted at a time: this bounds the memory for the columns of the table.
 _ROWS_AT_A_TIME = 1 << 20
@@ -87,6 +88,30 @@ def write_clustering(clustering: Clustering, path: Path, ids: NDArray[Any] | Non
     }
     attributes = {"net_similarity": clustering.net_similarity, "outcome": clustering.outcome.name}
     _write(_Result(len(clustering.labels), columns, clustering.save, attributes), path)
+
+
+def write_prediction(
+    found: Prediction, path: Path, new_ids: NDArray[Any] | None, ids: NDArray[Any] | None
+) -> None:
+    """Write the exemplars of new points; the file appears complete or not at all.
+
+    As `write_clustering`, with a row per new point, ``new_ids`` their names. Where the label is -1, the
+    exemplar is -1 too, or no name, and the similarity NaN. ``.npz`` holds the arrays of the `Prediction`.
+    """
+    labelled = found.labels >= 0
+    exemplars = found.exemplars if ids is None else np.where(labelled, ids[found.exemplars], "")
+    columns = {
+        "point": lambda rows: _named(new_ids, np.arange(rows.start, rows.stop)),
+        "label": lambda rows: found.labels[rows],
+        "exemplar": lambda rows: exemplars[rows],
+        "similarity": lambda rows: found.similarities[rows],
+    }
+
+    def save(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez(file, labels=found.labels, exemplars=found.exemplars, similarities=found.similarities)
+
+    _write(_Result(len(found.labels), columns, save, {}), path)
 
 
 def write_hierarchy(
