@@ -8,18 +8,16 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.metrics import euclidean_distances
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparse_ap.arguments import require, require_count, usable_threads
+from sparse_ap.clustering.affinities import conversion_of, similarities_of
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
-from sparse_ap.clustering.n_clusters import neighbours_for
 from sparse_ap.clustering.prediction import most_similar, warn_of_unreached
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import active_client
-from sparse_ap.graphs.distances import from_distances, similarities_between
-from sparse_ap.graphs.knn import knn_graph
+from sparse_ap.graphs.distances import similarities_between
 from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.neighbours.search import nearest_of
@@ -29,8 +27,8 @@ from sparse_ap.storage.masks import array_of, filled, is_masked
 __all__ = ["AffinityPropagation"]
 
 # Parameters that are passed on as they are.
-_OPTIONS = ("preference", "preference_quantile", "n_clusters", "damping", "max_iter", "convergence_iter",
-            "tol", "scheme", "refine", "reorder")  # fmt: skip
+_OPTIONS = ("preference", "preference_quantile", "candidates", "unrepresented", "n_clusters", "damping",
+            "max_iter", "convergence_iter", "tol", "scheme", "refine", "reorder")  # fmt: skip
 _AFFINITIES = ("nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean")
 
 
@@ -45,6 +43,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     convergence_iter : int, optional
     preference : float or array-like of shape (n_samples,), optional
     preference_quantile : float in [0, 1], optional
+    candidates : array-like of bool, shape (n_samples,), or of int, optional
+    unrepresented : {"error", "label"}
     n_clusters : int, optional
         Exact number of clusters; the search for its preference then starts from ``preference``.
     affinity : {"nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean"}
@@ -78,7 +78,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     labels_ : ndarray of int64, shape (n_samples,)
-        Cluster of each sample; never negative.
+        Cluster of each sample; -1, with ``unrepresented="label"``, for one that nobody can represent.
     cluster_centers_indices_ : ndarray of int64, shape (n_clusters,)
         Sample numbers of the exemplars.
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
@@ -122,6 +122,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         convergence_iter: int | None = None,
         preference: ArrayLike | None = None,
         preference_quantile: float | None = None,
+        candidates: ArrayLike | None = None,
+        unrepresented: str = "error",
         n_clusters: int | None = None,
         n_levels: int | None = 1,
         affinity: str = "nearest_neighbors",
@@ -142,6 +144,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.convergence_iter = convergence_iter
         self.preference = preference
         self.preference_quantile = preference_quantile
+        self.candidates = candidates
+        self.unrepresented = unrepresented
         self.n_clusters = n_clusters
         self.n_levels = n_levels
         self.affinity = affinity
@@ -189,7 +193,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 "affinity='nearest_neighbors'."
             )
         X = self._validated(X, reset=True)
-        self.affinity_matrix_ = self._similarities(X)
+        self.affinity_matrix_ = similarities_of(X, self.affinity, self)
         searched = self.affinity == "nearest_neighbors"
         # Rows of features are compared with all others.
         self.recall_ = getattr(self.affinity_matrix_, "recall", EXACT) if searched else None
@@ -250,7 +254,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def _of_distance(self) -> Any:
-        return "-d**2" if self.similarity is None else self.similarity
+        return conversion_of(self.similarity)
 
     @property
     def _runs_on_clusters(self) -> bool:
@@ -276,26 +280,6 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return validate_data(
             self, X, reset=reset, accept_sparse=True, ensure_all_finite=finite, dtype="numeric"
         )
-
-    def _similarities(self, X: Any) -> Any:
-        """Return the similarities of the input, by ``affinity``."""
-        if self.affinity == "nearest_neighbors":
-            require_count("n_neighbors", self.n_neighbors, or_none=True)
-            n_points = X.shape[0]
-            n_neighbors = min(self.n_neighbors or neighbours_for(n_points, self.n_clusters), n_points - 1)
-            if n_points == 1:
-                return scipy.sparse.csr_array((1, 1))
-            return knn_graph(
-                X, n_neighbors, metric=self.metric, similarity=self.similarity, recall=self.recall,
-                n_jobs=self.n_jobs, random_state=self.random_state, verbose=self.verbose,
-            )  # fmt: skip
-        if self.affinity == "euclidean":
-            # Overflows to inf are reported as invalid similarities afterwards.
-            with np.errstate(over="ignore", invalid="ignore"):
-                return -euclidean_distances(X, squared=True)
-        if self.affinity == "precomputed_nearest_neighbors":
-            return from_distances(X, similarity=self._of_distance)
-        return X
 
     def __setstate__(self, state: Any) -> None:
         """Take the state in a pickle; parameters that were not known then have their defaults."""

@@ -21,11 +21,13 @@ from sparse_ap.cli.options import (
     jobs_option,
     missing_option,
     names_options,
+    point_columns_options,
     reading_options,
     search_options,
     seed_option,
 )
-from sparse_ap.cli.output import printed_warnings, require_other, require_output, summarise
+from sparse_ap.cli.output import named_points, printed_warnings, require_other, require_output, summarise
+from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath, said
 from sparse_ap.cli.tables import write_clustering
@@ -126,6 +128,11 @@ same, every label is valid); 130 interrupted.
     "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"
 )
 @click.option("--quantile", type=float, help="Take this quantile of the similarities as preference.")
+@point_columns_options
+@click.option(
+    "--unrepresented", type=click.Choice(["error", "label"]), default="error", show_default=True,
+    help="Points that no point which may be an exemplar can represent: refused, or labelled -1.",
+)  # fmt: skip
 @click.option("--n-clusters", type=int, help="Exactly so many clusters, by whatever preference.")
 @search_options()
 @reading_options
@@ -163,12 +170,14 @@ same, every label is valid); 130 interrupted.
 @click.option("--quiet", is_flag=True, help="No progress, no summary, no asking about distances.")
 def cluster(
     graph: Path, output: Path | None, report: Path | None, obs: str | None, force: bool,
-    reading: Reading, search: Search, names: NDArray[Any] | None, quantile: float | None, refine: str,
+    reading: Reading, search: Search, names: NDArray[Any] | None, point_columns: PointColumns,
+    quantile: float | None, refine: str,
     seed: int, n_jobs: int | None, memory_limit: str | None, scheduler: str | None,
     dask_workers: int | None, quiet: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write the exemplar of each point."""
     require_output(output, obs, [f"{obs}", f"{obs}_similarity"], force, graph)
+    point_columns.require_usable(options["preference"], quantile)
     if report is not None:
         require_report(report, "--report")
         require_other(report, graph)
@@ -178,7 +187,9 @@ def cluster(
         graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
         memory_limit=memory_limit, shared=scheduler is None,
     )  # fmt: skip
-    with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
+    ids = given.names()
+    options |= point_columns.values(given.graph.shape[0], ids)
+    with printed_warnings(quiet), named_points(ids), connected(scheduler, dask_workers) as client:
         clustering = sparse_ap.affinity_propagation(
             given.graph,
             preference_quantile=quantile,
@@ -190,13 +201,7 @@ def cluster(
             verbose=not quiet,
             **options,
         )
-    ids = given.names()
-    if output is not None and obs is not None:
-        from sparse_ap.cli.anndata import write_column
-
-        write_column(clustering, output, obs, force)
-    elif output is not None:
-        write_clustering(clustering, output, ids)
+    _write(clustering, output, obs, force, ids)
     seconds = time.perf_counter() - start
     if report is not None:
         _report_run(clustering, report, given.graph, ids, seconds)
@@ -207,6 +212,18 @@ def cluster(
             click.echo(clustering.outcome.value, err=True)
         # At the very end: the output is written all the same.
         sys.exit(_NOT_CONVERGED)
+
+
+def _write(
+    clustering: Clustering, output: Path | None, obs: str | None, force: bool, ids: NDArray[Any] | None
+) -> None:
+    """Write the result to where it is wanted, if anywhere."""
+    if output is not None and obs is not None:
+        from sparse_ap.cli.anndata import write_column
+
+        write_column(clustering, output, obs, force)
+    elif output is not None:
+        write_clustering(clustering, output, ids)
 
 
 def _report(
@@ -226,8 +243,10 @@ def _clustering_lines(clustering: Clustering, recall: Recall | None, seconds: fl
     n = len(clustering.labels)
     sizes = clustering.sizes if n else np.zeros(1, np.int64)
     bound = clustering.net_similarity_bound
+    lost = clustering.n_unrepresented
     lines = [
         f"points          {n:,}",
+        *([f"unrepresented   {lost:,}  (labelled -1)"] if lost else []),
         *([] if recall is None else [f"recall          {recall}"]),
         f"exemplars       {clustering.n_clusters:,}",
         *([] if clustering.preference is None else [f"preference      {clustering.preference:.8g}"]),

@@ -20,7 +20,7 @@ from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.readout import all_equal, degenerate_clustering
 from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
 from sparse_ap.propagation.settings import Options
-from sparse_ap.search.bound import with_bound
+from sparse_ap.search.certificate import certified
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -34,6 +34,8 @@ def affinity_propagation(
     *,
     preference: ArrayLike | None = None,
     preference_quantile: float | None = None,
+    candidates: ArrayLike | None = None,
+    unrepresented: Literal["error", "label"] = "error",
     n_clusters: int | None = None,
     damping: float | None = None,
     max_iter: int = 200,
@@ -75,9 +77,17 @@ def affinity_propagation(
         ``client`` the active one is taken.
     preference : float, array-like of shape (n_points,), or None
         How much each point gains by being an exemplar: larger means more clusters. None: the median
-        of the stored similarities (of an ndarray, scikit-learn's: all its entries).
+        of the stored similarities (of an ndarray, scikit-learn's: all its entries). inf: the point is always
+        an exemplar, and adds nothing to ``exemplar_preference``; -inf: it never is one. Both need
+        ``scheme="compact"``, which then is the default.
     preference_quantile : float in [0, 1], optional
         Take this quantile of the stored similarities off the diagonal as preference.
+    candidates : array-like of bool, shape (n_points,), or of int, optional
+        Points that may be exemplars: True for these, or their numbers. All others are as with a preference of
+        -inf.
+    unrepresented : {"error", "label"}
+        What happens with points that may not be exemplars and have no edge to any that may. "error": they are
+        refused. "label": they get the label -1 and a similarity of NaN, and add nothing to any sum or bound.
     n_clusters : int, optional
         Return exactly this many clusters. Several runs search for one preference, common to all points, that
         leads there, starting from ``preference``; they cost one and a half to four times as much as one
@@ -193,25 +203,17 @@ def affinity_propagation(
     (array([1, 4]), array([0, 0, 0, 1, 1, 1]))
     """
     options = Options(
-        preference=preference,
-        preference_quantile=preference_quantile,
-        damping=damping,
-        max_iter=max_iter,
-        convergence_iter=convergence_iter,
-        tol=tol,
-        scheme=scheme,
-        refine=refine,
-        reorder=reorder,
-        missing=missing,
-        check_finite=check_finite,
-        certify=certify,
-        random_state=random_state,
-        checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every,
-        resume=resume,
-        callback=callback,
-    )
+        preference=preference, preference_quantile=preference_quantile, candidates=candidates,
+        unrepresented=unrepresented, damping=damping, max_iter=max_iter, convergence_iter=convergence_iter,
+        tol=tol, scheme=scheme, refine=refine, reorder=reorder, missing=missing, check_finite=check_finite,
+        certify=certify, random_state=random_state, checkpoint=checkpoint, checkpoint_every=checkpoint_every,
+        resume=resume, callback=callback,
+    )  # fmt: skip
     resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
+    return _run(similarity, n_clusters, options, resources)
+
+
+def _run(similarity: Any, n_clusters: int | None, options: Options, resources: Resources) -> Clustering:
     if n_clusters is not None:
         options = options_for(n_clusters, options)
     with open_problem(similarity, options, resources) as (solver, problem, row_best):
@@ -219,9 +221,9 @@ def affinity_propagation(
             problem, clustering = with_n_clusters(solver, problem, int(n_clusters))
         else:
             problem, clustering = clustered(solver, problem, row_best)
-        if certify:
+        if options.certify:
             # The bound takes 122 readings: a small graph is fetched from a cluster first.
-            clustering = with_bound(local_problem(problem), clustering, verbose)
+            clustering = certified(local_problem(problem), clustering, resources.verbose)
     warn_of(clustering.outcome)
     return clustering
 

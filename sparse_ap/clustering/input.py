@@ -32,6 +32,8 @@ from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.storage.masks import array_of, filled
 from sparse_ap.storage.memory import MemoryStore
+from sparse_ap.storage.parts import ChangedStore
+from sparse_ap.storage.selection import Selection
 from sparse_ap.storage.store import Store
 from sparse_ap.storage.zarr_csr import ZarrStore
 
@@ -49,6 +51,7 @@ __all__ = [
     "open_executor",
     "open_input",
     "renumbered",
+    "selected",
 ]
 
 
@@ -211,6 +214,14 @@ def local_problem(problem: Problem) -> Problem:
 def renumbered(graph: BlockedGraph, order: Int32Array) -> BlockedGraph:
     """Return a copy of a graph in memory in which point ``order[j]`` has the number j."""
     return blocked_graph(MemoryStore(*reordered(graph, order)), graph.executor)
+
+
+def selected(graph: BlockedGraph, selection: Selection) -> BlockedGraph:
+    """Return a graph without the edges that a selection drops: a copy in memory, or as it is read."""
+    store = graph.store
+    if isinstance(store, MemoryStore):
+        return blocked_graph(store.changed(selection), graph.executor)
+    return blocked_graph(ChangedStore(store, selection), graph.executor)
 
 
 def _memory_store(similarity: Any, dense: NDArray[Any] | None) -> MemoryStore:

@@ -8,13 +8,15 @@ from typing import Any, NoReturn
 import numpy as np
 
 from sparse_ap.clustering.input import blocked_graph, renumbered
+from sparse_ap.clustering.restriction import SummarisedGraph, similar_enough, with_roles
 from sparse_ap.errors import InvalidInputError, warn_of_positive_similarities
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import InputGraph
 from sparse_ap.kernels.block import Float64Array, RowCut
 from sparse_ap.kernels.entry_statistics import EntryStatistics, StatisticsPass
 from sparse_ap.propagation.preferences import require_kept_edges, resolve_preference
-from sparse_ap.propagation.problem import Problem, summarise_edges
+from sparse_ap.propagation.problem import Problem
+from sparse_ap.propagation.roles import Roles
 from sparse_ap.propagation.settings import Options
 from sparse_ap.storage.csr import locality_order
 from sparse_ap.storage.store import block_of
@@ -44,27 +46,53 @@ def prepared(
         Each point's largest similarity.
     """
     graph, no_distances = _checked(given, graph, options)
+    at = SummarisedGraph.of(graph)
+    if 0 <= at.edges.smallest < at.edges.largest and not no_distances:
+        warn_of_positive_similarities(at.edges.largest)
+    least = options.min_similarity
+    if least is not None:
+        at = similar_enough(at, least)
+    preferences = _preferences(given, at, options)
+    # Edges weaker than the user wants do not matter.
+    if least is None or least <= graph.store.origin.floor:
+        require_kept_edges(preferences, graph.store.origin)
+    # Released: what follows may be on a copy.
+    del graph
+    at, roles = with_roles(at, preferences, options)
+    return _problem(at, preferences, roles, least, renumber)
+
+
+def _preferences(given: InputGraph, at: SummarisedGraph, options: Options) -> Float64Array:
     preference, quantile = options.preference, options.preference_quantile
-    if preference is None and quantile is None and given.dense is not None:
+    if preference is None and quantile is None and given.dense is not None and not options.selects_edges:
         # The median with the diagonal is scikit-learn's default, so that results agree.
         preference = _dense_median(given.dense)
-    edges, row_best = summarise_edges(graph)
-    if 0 <= edges.smallest < edges.largest and not no_distances:
-        warn_of_positive_similarities(edges.largest)
-    preferences = resolve_preference(preference, quantile, graph, edges.n_edges)
-    require_kept_edges(preferences, graph.store.origin)
+    return resolve_preference(preference, quantile, at.graph, at.edges.n_edges)
+
+
+def _problem(
+    at: SummarisedGraph,
+    preferences: Float64Array,
+    roles: Roles | None,
+    min_similarity: float | None,
+    renumber: bool,
+) -> tuple[Problem, Float64Array]:
+    """Return the problem, renumbered if asked to; preferences are in the user's order."""
+    graph, edges, row_best = at
     user_id = graph.store.origin.order
     if renumber:
         order = locality_order(*block_of(graph.store, RowCut(0, graph.n_points)).csr[:2])
         graph = renumbered(graph, order)
         row_best = row_best[order]
         user_id = order if user_id is None else user_id[order]
+        roles = None if roles is None else roles.renumbered(order)
     if user_id is None:
         user_id = np.arange(graph.n_points, dtype=np.int32)
     # A stride of 0 means one number for all points, which needs no reordering.
     elif preferences.strides != (0,):
         preferences = preferences[user_id]
-    return Problem(graph, user_id, preferences, edges), row_best
+    problem = Problem(graph, user_id, preferences, edges, roles, min_similarity)
+    return (problem if roles is None else problem.under(preferences)), row_best
 
 
 def _checked(given: InputGraph, graph: BlockedGraph, options: Options) -> tuple[BlockedGraph, bool]:

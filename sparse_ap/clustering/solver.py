@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sparse_ap.clustering.input import loaded, local_problem, open_cluster, open_executor, open_input
@@ -103,11 +103,23 @@ class Solver:
             points = start.under(preference)
         identity = identity_of(problem, preference, settings.damping, settings.stop, self.renumbered)
         checkpoints = self.checkpoint_config.checkpoints(identity)
+        lost = problem.n_unrepresented
         with (
             sweep_progress(settings.stop.max_iter, self.callback, self.verbose) as told,
             checkpoints.signals_deferred(),
         ):
-            done = propagate(problem.graph, scheme, points, gap, settings.stop, incumbent, told, checkpoints)
+            done = propagate(
+                problem.graph,
+                scheme,
+                points,
+                gap,
+                settings.stop,
+                incumbent,
+                _without(lost, told),
+                checkpoints,
+            )
+        if lost:
+            done = replace(done, history=tuple(report.without(lost) for report in done.history))
         return done, points
 
     def read_out(self, problem: Problem, propagation: Propagation) -> Clustering:
@@ -125,6 +137,11 @@ class Solver:
         """Return a better assignment, found by local search."""
         with reading_progress("search", effort.n_readings, self.verbose) as told:
             return search(problem, assignment, effort, self.settings.seed, told)
+
+
+def _without(n_unrepresented: int, told: Callable[[SweepReport], object]) -> Callable[[SweepReport], object]:
+    """Return the function with the points that nobody represents left out of its reports."""
+    return (lambda report: told(report.without(n_unrepresented))) if n_unrepresented else told
 
 
 def _scheme(
@@ -166,6 +183,8 @@ def open_problem(
     checkpoints = checkpoint_config(options.checkpoint, options.checkpoint_every, options.resume)
     cluster = open_cluster(resources.client, similarity)
     given = open_input(similarity, cluster)
+    if options.selects_edges:
+        given = replace(given, selected=True)
     settings = options.settings(given.dense is not None)
     choose = choose_plan if cluster is None else cluster_plan
     # The saved state is in the order of the run that wrote it, which overrides the option.

@@ -38,6 +38,9 @@ _SWEEPING_WIDER = 16
 # order (30), the user's numbers (4), the assignment before the search (9).
 _SEARCHING = 94
 _SEARCHING_WIDER = 4
+# Additional bytes per point where points are always or never exemplars: roles (3), their union and the
+# candidates (2), and preferences of all points, even if one number was given (8).
+_SELECTING = 13
 # Bytes per point and thread: each thread adds up the columns in arrays of its own.
 _SWEEPING_THREAD = 8
 _SEARCHING_THREAD = 16
@@ -74,6 +77,8 @@ class GraphSize:
         Bytes of state that the scheme keeps for each edge.
     searching : bool
         Whether a local search follows the sweeps.
+    selected : bool
+        Whether the run is on a copy with fewer edges.
     """
 
     n_points: int
@@ -82,6 +87,7 @@ class GraphSize:
     block_edges: int
     edge_state: int
     searching: bool
+    selected: bool = False
 
     @property
     def graph_bytes(self) -> int:
@@ -127,7 +133,7 @@ class Plan:
     def extra_bytes(self, size: GraphSize) -> int:
         """Return the bytes that this plan needs beyond those the process holds already."""
         # Renumbering copies the graph, and so does making it canonical; never both at a time.
-        graphs = self.load + (not self.streaming)
+        graphs = self.load + (not self.streaming) * (1 + size.selected)
         n_blocks = self.streaming * self._n_readers * _COPIES_OF_A_BLOCK + self.load * _BLOCKS_WHILE_LOADING
         return (
             self._a_point(size) * size.n_points
@@ -151,7 +157,7 @@ class Plan:
         exchange = _SENT_AND_FETCHED * self.on_cluster
         sweeping = _SWEEPING + wide * _SWEEPING_WIDER + self._n_readers * _SWEEPING_THREAD
         searching = _SEARCHING + wide * _SEARCHING_WIDER + self._n_readers * _SEARCHING_THREAD
-        return exchange + max(sweeping, size.searching * searching)
+        return exchange + size.selected * _SELECTING + max(sweeping, size.searching * searching)
 
 
 def candidates_kept(n_points: int, n_edges: int) -> int:

@@ -70,6 +70,10 @@ def identity_of(
         "number of edges": str(edges.n_edges),
         "checksum of the graph": f"{edges.checksum:016x}",
         "checksum of preferences and seed": f"{zlib.crc32(preference.tobytes()):08x}",
+        "checksum of candidates": "none"
+        if problem.roles is None
+        else f"{problem.roles.checksum(problem.user_id):08x}",
+        "min_similarity": str(problem.min_similarity),
         "damping": str(damping),
         "tol": str(stop.tol),
         "convergence_iter": str(stop.convergence_iter),

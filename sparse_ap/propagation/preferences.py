@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.blocking import BlockedGraph
-from sparse_ap.kernels.block import Float64Array, FloatArray, Int32Array, Int64Array
+from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array, Int64Array
 from sparse_ap.kernels.hashing import hashed
 from sparse_ap.kernels.quantiles import HistogramPass, quantiles
-from sparse_ap.propagation.problem import Problem, require_summable
+from sparse_ap.propagation.problem import Problem, limits_of, require_summable
 from sparse_ap.storage.store import Origin
 
 __all__ = [
@@ -45,13 +45,14 @@ def resolve_preference(
     Returns
     -------
     ndarray of float64, shape (n_points,)
-        A read-only view of one number if all preferences are the same.
+        A read-only view of one number if all preferences are the same. +inf: the point is always an
+        exemplar; -inf: it never is.
 
     Raises
     ------
     InvalidInputError
-        Both ``preference`` and ``quantile`` are given, the shape is wrong, or a preference is not finite or
-        too large.
+        Both ``preference`` and ``quantile`` are given, the shape is wrong, or a preference is NaN or too
+        large.
     """
     if preference is not None and quantile is not None:
         raise InvalidInputError(
@@ -72,15 +73,20 @@ def resolve_preference(
         raise InvalidInputError(
             f"preference has shape {given.shape}; one number is needed, or one for each of the {n} points."
         )
-    wrong = np.flatnonzero(~np.isfinite(np.atleast_1d(given)))
+    wrong = np.flatnonzero(np.isnan(np.atleast_1d(given)))
     if len(wrong):
         plural = "s" if len(wrong) > 1 else ""
         raise InvalidInputError(
-            f"preference is not finite at {len(wrong)} position{plural}, the first being {wrong[0]}: "
-            f"{np.atleast_1d(given)[wrong[0]]}. Every point needs a finite preference; to keep a point "
-            "from becoming an exemplar give it a very low one."
+            f"preference is NaN at {len(wrong)} position{plural}, the first being {wrong[0]}. Every point "
+            "needs a number; inf for a point that is always an exemplar, -inf for one that never is."
         )
-    require_summable(float(np.abs(given).max(initial=0)), graph.dtype)
+    if given.shape != (n,) and np.isinf(given).any():
+        raise InvalidInputError(
+            f"preference={float(given.ravel()[0])} was given for all points. inf is for points that are "
+            "always exemplars, -inf for those that never are: give one number for each point."
+        )
+    finite = given[np.isfinite(given)]
+    require_summable(float(np.abs(finite).max(initial=0)), graph.dtype)
     return np.broadcast_to(given, (n,))
 
 
@@ -95,7 +101,7 @@ def require_kept_edges(preference: Float64Array, origin: Origin) -> None:
     InvalidInputError
         A preference is below the graph's ``min_similarity``.
     """
-    lowest = float(preference.min(initial=np.inf))
+    lowest = float(preference.min(initial=np.inf, where=preference > -np.inf))
     if lowest < origin.floor:
         raise InvalidInputError(
             f"The preference is as low as {lowest:g}, but the graph was written without edges of similarity "
@@ -147,7 +153,8 @@ def message_preference(
         Each point's gap, as `gaps` returns it, rounded to float32.
     """
     preference = clipped_preferences(problem)
-    gap = gaps(preference, row_best)
+    fixed = None if problem.roles is None else problem.roles.fixed
+    gap = gaps(preference, row_best, fixed)
     with np.errstate(over="ignore"):
         # float32 saves 4 bytes per point; the limit of a bias needs no more digits.
         kept = gap.astype(np.float32)
@@ -156,24 +163,21 @@ def message_preference(
 
 
 def clipped_preferences(problem: Problem) -> Float64Array:
-    """Return the preferences, with extreme values clipped.
+    """Return the preferences, with extreme values clipped, and such that pinned points are exemplars.
 
     A point with a preference below (above) some limit is never (always) an exemplar, whatever the value.
     Values beyond are clipped to that limit: the grid of exact sums would otherwise have to cover them, and be
     too coarse for all other points.
     """
-    preference, edges = problem.preference, problem.edges
+    preference, edges, roles = problem.preference, problem.edges, problem.roles
     if not edges.n_edges:
         return preference
-    typical = float(np.median(preference)) if preference.strides != (0,) else float(preference[0])
-    low, high = min(typical, edges.smallest), max(typical, edges.largest)
-    # One exemplar changes the similarity of at most max_in_degree other points and its own point, each by at
-    # most high - low.
-    reach = (1 + edges.max_in_degree) * (high - low)
-    return np.clip(preference, low - reach, high + reach)
+    limits = limits_of(problem.free_preference, edges)
+    clipped = np.clip(preference, limits.low, limits.high)
+    return clipped if roles is None else roles.preferences(clipped, limits.always, limits.never)
 
 
-def gaps(preference: Float64Array, row_best: Float64Array) -> Float64Array:
+def gaps(preference: Float64Array, row_best: Float64Array, fixed: BoolArray | None = None) -> Float64Array:
     """Return each point's gap, the scale of its choice: |largest similarity - preference|.
 
     The gap is at least the median of all gaps, a scale that outliers elsewhere in the graph do not change.
@@ -183,14 +187,19 @@ def gaps(preference: Float64Array, row_best: Float64Array) -> Float64Array:
     preference : ndarray of float64, shape (n_points,)
     row_best : ndarray of float64, shape (n_points,)
         Each point's largest similarity; overwritten by the result.
+    fixed : ndarray of bool, shape (n_points,), optional
+        Points without a choice, which have no gap: neither bias nor ties may give them one.
     """
     gap = row_best
     gap[np.isneginf(gap)] = 0.0
     gap -= preference
     np.abs(gap, out=gap)
-    typical = float(np.median(gap)) if len(gap) else 0.0
+    choosing = gap if fixed is None else gap[~fixed]
+    typical = float(np.median(choosing)) if len(choosing) else 0.0
     # If most gaps are 0 any scale will do, but ties must still be broken.
     np.maximum(gap, typical or 1.0, out=gap)
+    if fixed is not None:
+        gap[fixed] = 0.0
     return gap
 
 

@@ -28,6 +28,9 @@ def read_out(problem: Problem, propagation: Propagation, refine: Refinement | No
     assignment, n_promoted = repair(problem, propagation.exemplar)
     if refine:
         refined = refine(problem, assignment)
+        if problem.roles is not None:
+            # A search that ended too early can leave a forbidden point on its own.
+            refined, _ = repair(problem, refined.exemplar)
         # The better of the two; of equals the refined one, which does not depend on how ties were broken.
         assignment = max((refined, assignment), key=lambda a: sum(_value(problem, a)))
     return clustering_of(problem, propagation, assignment, n_promoted)
@@ -49,7 +52,7 @@ def clustering_of(
         exemplar_preference=exemplar_preference,
         n_iter=last.sweep,
         converged=propagation.converged,
-        outcome=_outcome(propagation),
+        outcome=_outcome(problem, propagation),
         n_unsettled=last.n_unsettled,
         n_promoted=n_promoted,
         history=propagation.history,
@@ -57,10 +60,11 @@ def clustering_of(
     )
 
 
-def _outcome(propagation: Propagation) -> Outcome:
+def _outcome(problem: Problem, propagation: Propagation) -> Outcome:
     if propagation.converged:
         return Outcome.CONVERGED
-    return Outcome.MAX_ITER_REACHED if propagation.exemplar.any() else Outcome.NO_EXEMPLARS
+    n_exemplars = np.count_nonzero(propagation.exemplar) - problem.n_unrepresented
+    return Outcome.MAX_ITER_REACHED if n_exemplars > 0 else Outcome.NO_EXEMPLARS
 
 
 def all_equal(problem: Problem) -> bool:
@@ -68,6 +72,7 @@ def all_equal(problem: Problem) -> bool:
     n, preference = problem.graph.n_points, problem.preference
     return (
         n > 1
+        and problem.roles is None
         and problem.edges.n_edges == n * (n - 1)
         and problem.edges.smallest == problem.edges.largest
         and bool((preference == preference[0]).all())
@@ -102,9 +107,13 @@ def _value(problem: Problem, assignment: Assignment) -> tuple[float, float]:
 
 def _in_user_order(problem: Problem, assignment: Assignment) -> tuple[Int64Array, Int64Array, FloatArray]:
     """Return labels, exemplars (ascending) and similarities in the user's numbering."""
-    exemplars = np.sort(problem.user_id[assignment.exemplar]).astype(np.int64)
+    lost = None if problem.roles is None else problem.roles.unrepresented
+    chosen = assignment.exemplar if lost is None else assignment.exemplar & ~lost
+    exemplars = np.sort(problem.user_id[chosen]).astype(np.int64)
     labels = np.empty(len(assignment.chosen), np.int64)
     labels[problem.user_id] = np.searchsorted(exemplars, problem.user_id[assignment.chosen])
     similarities = np.empty_like(assignment.similarity)
     similarities[problem.user_id] = assignment.similarity
+    if lost is not None:
+        labels[problem.user_id[lost]], similarities[problem.user_id[lost]] = -1, np.nan
     return labels, exemplars, similarities

@@ -38,6 +38,10 @@ class SweepReport(NamedTuple):
     n_changed: int
     n_unsettled: int
 
+    def without(self, n_exemplars: int) -> SweepReport:
+        """Return the report with so many exemplars fewer."""
+        return self._replace(n_exemplars=self.n_exemplars - n_exemplars)
+
 
 SweepReport.__module__ = "sparse_ap"
 
@@ -85,15 +89,16 @@ class Clustering:
     Attributes
     ----------
     labels : ndarray of int64, shape (n_points,)
-        ``exemplars[labels[i]]`` represents point i. Never negative: a point with no edge to any
-        exemplar is an exemplar itself.
+        ``exemplars[labels[i]]`` represents point i. -1: nobody can represent the point, which only occurs
+        with ``unrepresented="label"``; without, a point with no edge to any exemplar is an exemplar itself.
     exemplars : ndarray of int64, shape (n_clusters,)
         The exemplars' indices, ascending.
     similarities : ndarray of float32 or float64, shape (n_points,)
-        s(i, c_i) of each point to its exemplar; 0 for the exemplars.
+        s(i, c_i) of each point to its exemplar; 0 for the exemplars, NaN for points that nobody represents.
     net_similarity : float
         The objective of affinity propagation: the sum of s(i, c_i) over points that are not exemplars, plus
-        the preferences of the exemplars. Computed from the labels, in float64.
+        the preferences of the exemplars. Computed from the labels, in float64. Preferences of +inf, and
+        points that nobody represents, add nothing to it.
     data_similarity : float
         The first of these two sums.
     exemplar_preference : float
@@ -114,7 +119,8 @@ class Clustering:
     net_similarity_bound : float or None
         A number that no clustering of this graph exceeds; None without ``certify``.
     preference : float or None
-        The preference that all points share, given or found; None if preferences differ.
+        The preference that all points share which are not always or never exemplars, given or found; None
+        if preferences differ.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -142,7 +148,12 @@ class Clustering:
     @property
     def sizes(self) -> Int64Array:
         """Points in each cluster, shape (n_clusters,)."""
-        return np.bincount(self.labels, minlength=self.n_clusters)
+        return np.bincount(self.labels[self.labels >= 0], minlength=self.n_clusters)
+
+    @property
+    def n_unrepresented(self) -> int:
+        """Number of points that nobody represents, with the label -1."""
+        return int(np.count_nonzero(self.labels < 0))
 
     @property
     def optimality_gap(self) -> float | None:
