@@ -27,8 +27,9 @@ from sparse_ap.storage.masks import array_of, filled, is_masked
 __all__ = ["AffinityPropagation"]
 
 # Parameters that are passed on as they are.
-_OPTIONS = ("preference", "preference_quantile", "candidates", "unrepresented", "n_clusters", "damping",
-            "max_iter", "convergence_iter", "tol", "scheme", "refine", "reorder")  # fmt: skip
+_OPTIONS = ("preference", "preference_quantile", "candidates", "unrepresented", "min_similarity",
+            "n_clusters", "damping", "max_iter", "convergence_iter", "tol", "scheme", "refine",
+            "reorder")  # fmt: skip
 _AFFINITIES = ("nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean")
 
 
@@ -45,6 +46,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     preference_quantile : float in [0, 1], optional
     candidates : array-like of bool, shape (n_samples,), or of int, optional
     unrepresented : {"error", "label"}
+    min_similarity : float, optional
     n_clusters : int, optional
         Exact number of clusters; the search for its preference then starts from ``preference``.
     affinity : {"nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean"}
@@ -124,6 +126,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         preference_quantile: float | None = None,
         candidates: ArrayLike | None = None,
         unrepresented: str = "error",
+        min_similarity: float | None = None,
         n_clusters: int | None = None,
         n_levels: int | None = 1,
         affinity: str = "nearest_neighbors",
@@ -146,6 +149,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.preference_quantile = preference_quantile
         self.candidates = candidates
         self.unrepresented = unrepresented
+        self.min_similarity = min_similarity
         self.n_clusters = n_clusters
         self.n_levels = n_levels
         self.affinity = affinity

@@ -276,3 +276,95 @@ def test_rows_in_order_must_be_as_many_as_points(tmp_path: Path) -> None:
     pd.DataFrame({"p": PREFERENCE[1:]}).to_csv(tmp_path / "t.csv", index=False)
     done = run("cluster", tmp_path / "g.npz", "--table", tmp_path / "t.csv", "--preference-column", "p")
     assert "has 599 rows, and the graph 600 points, which have no names" in done.output
+
+
+# Never further than.
+
+LEAST = float(np.quantile(GRAPH.data, 0.4))
+NEAR = {"min_similarity": LEAST, "preference": -0.02, "max_iter": 40}
+
+
+def without_weaker(least: float) -> Any:
+    coo = GRAPH.tocoo()
+    kept = coo.data >= np.float32(least)
+    pairs = (coo.row[kept], coo.col[kept])
+    return scipy.sparse.csr_array(scipy.sparse.coo_array((coo.data[kept], pairs), shape=coo.shape))
+
+
+def test_a_threshold_is_a_graph_without_weaker_edges(tmp_path: Path, cluster: RunningCluster) -> None:
+    path = disk.write(tmp_path / "g.zarr", GRAPH, chunks=500)
+    options = {k: v for k, v in NEAR.items() if k != "min_similarity"}
+    wanted = bits(affinity_propagation(without_weaker(LEAST), **options))
+    assert wanted != bits(affinity_propagation(GRAPH, **options))
+    for graph in (GRAPH, path, open_graph(path)):
+        for more in ({"n_jobs": 1}, {"n_jobs": 2}):
+            assert bits(affinity_propagation(graph, **NEAR, **more)) == wanted
+    for graph in (GRAPH, str(path)):
+        assert bits(affinity_propagation(graph, **NEAR, client=cluster.client)) == wanted
+    assert bits(affinity_propagation(GRAPH, **NEAR, reorder=True)) == wanted
+
+
+@pytest.mark.parametrize("scheme", ["classic", "compact"])
+def test_the_default_preference_is_the_median_of_what_is_left(scheme: Any) -> None:
+    options: dict[str, Any] = {"scheme": scheme, "max_iter": 40}
+    one = affinity_propagation(GRAPH, min_similarity=LEAST, **options)
+    assert bits(one) == bits(affinity_propagation(without_weaker(LEAST), **options))
+    assert one.preference == np.median(without_weaker(LEAST).data)
+
+
+def test_just_as_similar_is_enough_in_the_precision_of_the_graph() -> None:
+    pair = np.array([[0, -0.6], [-0.6, 0]], np.float32)
+    assert float(np.float32(-0.6)) < -0.6
+    graph = scipy.sparse.csr_array(pair)
+    assert affinity_propagation(graph, preference=[-9, -8], min_similarity=-0.6, max_iter=300).n_clusters == 1
+    assert (
+        affinity_propagation(graph, preference=[-9, -8], min_similarity=-0.5999, max_iter=300).n_clusters == 2
+    )
+    double = scipy.sparse.csr_array(pair.astype(float))
+    assert (
+        affinity_propagation(double, preference=[-9, -8], min_similarity=-0.6, max_iter=300).n_clusters == 2
+    )
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, "0.5", True + 1j])
+def test_a_threshold_is_a_finite_number(wrong: Any) -> None:
+    with pytest.raises(InvalidInputError, match=r"min_similarity=.*; it must be a finite number, or None"):
+        affinity_propagation(GRAPH, min_similarity=wrong)
+
+
+def test_a_checkpoint_is_of_its_threshold(tmp_path: Path) -> None:
+    options = NEAR | {"checkpoint": tmp_path, "checkpoint_every": 5}
+    affinity_propagation(GRAPH, **options | {"max_iter": 11})
+    wanted = bits(affinity_propagation(GRAPH, **NEAR))
+    assert bits(affinity_propagation(GRAPH, **options, resume=True)) == wanted
+    with pytest.raises(CheckpointError, match=r"another run: min_similarity was .* and is None[.]"):
+        affinity_propagation(GRAPH, **options | {"min_similarity": None}, resume=True)
+
+
+def test_edges_that_were_left_out_do_not_matter_below_the_threshold(tmp_path: Path) -> None:
+    write_graph(GRAPH, tmp_path / "g.zarr", min_similarity=LEAST)
+    with pytest.raises(InvalidInputError, match="Write the graph again"):
+        affinity_propagation(tmp_path / "g.zarr", preference=-1, min_similarity=LEAST)
+    higher = LEAST / 2
+    found = affinity_propagation(tmp_path / "g.zarr", preference=-1, min_similarity=higher, max_iter=40)
+    wanted = affinity_propagation(GRAPH, preference=-1, min_similarity=higher, max_iter=40)
+    assert bits(found) == bits(wanted)
+    exactly = affinity_propagation(tmp_path / "g.zarr", n_clusters=250, min_similarity=higher)
+    assert exactly.n_clusters == 250
+
+
+def test_whom_nobody_similar_enough_can_represent() -> None:
+    with pytest.raises(InvalidInputError, match=f"no edge of similarity {LEAST:g} or more to any"):
+        affinity_propagation(GRAPH, candidates=CANDIDATES, min_similarity=LEAST)
+
+
+def test_the_options_of_the_threshold(tmp_path: Path) -> None:
+    scipy.sparse.save_npz(tmp_path / "g.npz", scipy.sparse.csr_matrix(GRAPH))
+    given = [tmp_path / "g.npz", f"--min-similarity={LEAST!r}", "--quiet"]
+    run("cluster", *given, "-o", tmp_path / "c.npz")
+    found = Clustering.load(tmp_path / "c.npz")
+    assert bits(found) == bits(affinity_propagation(GRAPH, min_similarity=LEAST))
+    run("tree", *given, "-o", tmp_path / "t.npz")
+    assert bits(sparse_ap.Hierarchy.load(tmp_path / "t.npz").clusterings[0]) == bits(found)
+    model = AffinityPropagation(affinity="precomputed", min_similarity=LEAST).fit(GRAPH)
+    assert bits(model.clustering_) == bits(found)

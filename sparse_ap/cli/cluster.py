@@ -19,6 +19,7 @@ from sparse_ap.cli.options import (
     force_option,
     graph_argument,
     jobs_option,
+    min_similarity_option,
     missing_option,
     names_options,
     point_columns_options,
@@ -134,6 +135,7 @@ same, every label is valid); 130 interrupted.
     help="Points that no point which may be an exemplar can represent: refused, or labelled -1.",
 )  # fmt: skip
 @click.option("--n-clusters", type=int, help="Exactly so many clusters, by whatever preference.")
+@min_similarity_option
 @search_options()
 @reading_options
 @names_options

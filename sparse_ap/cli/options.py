@@ -25,6 +25,7 @@ __all__ = [
     "force_option",
     "graph_argument",
     "jobs_option",
+    "min_similarity_option",
     "missing_option",
     "names_options",
     "point_columns_options",
@@ -46,6 +47,11 @@ With -k it is points instead, as `sparse-ap knn` reads them, which are first lin
 graph_argument = click.argument("graph", type=InputPath())
 missing_option = click.option(
     "--missing", type=click.Choice(["nan"]), help="nan: an entry that is NaN is no edge."
+)
+min_similarity_option = click.option(
+    "--min-similarity",
+    type=float,
+    help="Nobody is represented by an exemplar less similar than this; just this similar is enough.",
 )
 force_option = click.option(
     "--force", is_flag=True, help="With --obs: replace columns of that name, once the new ones are complete."

@@ -36,6 +36,7 @@ def affinity_propagation(
     preference_quantile: float | None = None,
     candidates: ArrayLike | None = None,
     unrepresented: Literal["error", "label"] = "error",
+    min_similarity: float | None = None,
     n_clusters: int | None = None,
     damping: float | None = None,
     max_iter: int = 200,
@@ -88,6 +89,11 @@ def affinity_propagation(
     unrepresented : {"error", "label"}
         What happens with points that may not be exemplars and have no edge to any that may. "error": they are
         refused. "label": they get the label -1 and a similarity of NaN, and add nothing to any sum or bound.
+    min_similarity : float, optional
+        Nobody is represented by an exemplar less similar than this; an edge of just this similarity, rounded
+        to the precision of the graph, stays. The default ``preference`` is then the median of the edges that
+        are left, and the clustering that of a graph without the others. (`write_graph`, which has a parameter
+        of this name too, leaves out edges of just this similarity as well.)
     n_clusters : int, optional
         Return exactly this many clusters. Several runs search for one preference, common to all points, that
         leads there, starting from ``preference``; they cost one and a half to four times as much as one
@@ -204,10 +210,10 @@ def affinity_propagation(
     """
     options = Options(
         preference=preference, preference_quantile=preference_quantile, candidates=candidates,
-        unrepresented=unrepresented, damping=damping, max_iter=max_iter, convergence_iter=convergence_iter,
-        tol=tol, scheme=scheme, refine=refine, reorder=reorder, missing=missing, check_finite=check_finite,
-        certify=certify, random_state=random_state, checkpoint=checkpoint, checkpoint_every=checkpoint_every,
-        resume=resume, callback=callback,
+        unrepresented=unrepresented, min_similarity=min_similarity, damping=damping, max_iter=max_iter,
+        convergence_iter=convergence_iter, tol=tol, scheme=scheme, refine=refine, reorder=reorder,
+        missing=missing, check_finite=check_finite, certify=certify, random_state=random_state,
+        checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume, callback=callback,
     )  # fmt: skip
     resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
     return _run(similarity, n_clusters, options, resources)
