@@ -64,16 +64,17 @@ def identity_of(
     renumbered : bool
         Whether points are in another order than the user's.
     """
-    edges = problem.edges
-    return {
+    edges, roles = problem.edges, problem.roles
+    # Named only where they are given: other runs have the identity that they always had.
+    given = {
+        "checksum of candidates": None if roles is None else f"{roles.checksum(problem.user_id):08x}",
+        "min_similarity": problem.min_similarity,
+    }
+    return {name: str(value) for name, value in given.items() if value is not None} | {
         "number of points": str(problem.graph.n_points),
         "number of edges": str(edges.n_edges),
         "checksum of the graph": f"{edges.checksum:016x}",
         "checksum of preferences and seed": f"{zlib.crc32(preference.tobytes()):08x}",
-        "checksum of candidates": "none"
-        if problem.roles is None
-        else f"{problem.roles.checksum(problem.user_id):08x}",
-        "min_similarity": str(problem.min_similarity),
         "damping": str(damping),
         "tol": str(stop.tol),
         "convergence_iter": str(stop.convergence_iter),

@@ -160,7 +160,7 @@ _SUMMED = {
     "checksum of preferences and seed": "preference, preference_quantile or random_state (--seed) is another",
     "checksum of candidates": "candidates, or the points with a preference of inf or -inf, are others",
 }
-# What runs had whose checkpoints do not say so.
+# What runs have whose identity does not say so.
 _UNSAID = {"checksum of candidates": "none", "min_similarity": "None"}
 
 
@@ -170,7 +170,7 @@ _FOLLOWING = ("number of edges", "checksum of the graph", "checksum of preferenc
 
 def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Describe what differs between the identities of two runs."""
-    before = {**_UNSAID, **before}
+    before, now = {**_UNSAID, **before}, {**_UNSAID, **now}
     names = [name for name, value in now.items() if before.get(name) != value]
     # These change the graph, too: they are the reason.
     reasons = [name for name in names if name in _UNSAID]
