@@ -165,7 +165,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: Any, y: object = None) -> Self:
+    def fit(self, X: Any, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Cluster the samples.
 
         Parameters
@@ -175,6 +175,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             ``affinity`` says. In a sparse matrix of points, such as TF-IDF, a feature that is not stored
             is 0; such points are compared by "euclidean" or "cosine".
         y : ignored
+        sample_weight : array-like of float, shape (n_samples,), optional
+            Above 0; as ``weights`` for `affinity_propagation`.
 
         Returns
         -------
@@ -204,9 +206,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         client = active_client() if self._runs_on_clusters else None
         means: dict[str, Any] = {"client": client, "n_jobs": self.n_jobs if client is None else None}
         means |= {"random_state": self.random_state, "verbose": self.verbose}
-        self.clustering_ = affinity_propagation(
-            self.affinity_matrix_, **{name: getattr(self, name) for name in _OPTIONS}, **means
-        )
+        options = {name: getattr(self, name) for name in _OPTIONS} | {"weights": sample_weight}
+        self.clustering_ = affinity_propagation(self.affinity_matrix_, **options, **means)
         if levels != 1:
             self.hierarchy_ = hierarchy(
                 self.affinity_matrix_, clustering=self.clustering_, max_levels=levels, **means

@@ -253,6 +253,7 @@ def _clustering_lines(clustering: Clustering, recall: Recall | None, seconds: fl
         f"exemplars       {clustering.n_clusters:,}",
         *([] if clustering.preference is None else [f"preference      {clustering.preference:.8g}"]),
         f"cluster sizes   median {np.median(sizes):g}, largest {sizes.max():,}, alone {np.sum(sizes == 1):,}",
+        *_weights_line(clustering),
         f"net similarity  {clustering.net_similarity:.8g}  (data {clustering.data_similarity:.8g}, "
         f"preferences {clustering.exemplar_preference:.8g})",
         *(
@@ -266,3 +267,10 @@ def _clustering_lines(clustering: Clustering, recall: Recall | None, seconds: fl
         f"seconds         {seconds:.1f}",
     ]
     return lines if clustering.converged else [*lines, f"outcome         {clustering.outcome.value}"]
+
+
+def _weights_line(clustering: Clustering) -> list[str]:
+    sizes = clustering.weighted_sizes
+    if sizes is None:
+        return []
+    return [f"weights         {sizes.sum():.8g} in all, largest cluster {sizes.max(initial=0):.8g}"]

@@ -204,5 +204,6 @@ def point_columns_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 _POINT_COLUMNS = {
     "preference": "Of --table: each point's preference; inf: always an exemplar, -inf: never one.",
+    "weights": "Of --table: how often each point's similarity to its exemplar counts, above 0.",
     "candidates": "Of --table: whether each point may be an exemplar, true or false.",
 }

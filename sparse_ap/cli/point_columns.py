@@ -1,4 +1,4 @@
-"""Columns of a table beside the graph, with a number for each point: preferences, candidates."""
+"""Columns of a table beside the graph, with a number for each point: preferences, weights, candidates."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class PointColumns:
             raise InvalidInputError(f"--{name}-column names a column, but not of what: give --table, a file.")
         if self.table is not None and not self.headings:
             raise InvalidInputError(
-                f"--table {self.table} was given, and no column of it: name one by --preference-column or "
-                "--candidates-column."
+                f"--table {self.table} was given, and no column of it: name one by --preference-column, "
+                "--weights-column or --candidates-column."
             )
         if "preference" in self.headings and (preference is not None or quantile is not None):
             other = "--quantile" if preference is None else "--preference"
@@ -191,5 +191,6 @@ def _converted(path: Path, heading: str, row: int, value: Any, convert: Callable
 
 _KINDS: dict[str, Callable[[Path, str, Sequence[Any]], NDArray[Any]]] = {
     "preference": _numbers,
+    "weights": _numbers,
     "candidates": _truths,
 }

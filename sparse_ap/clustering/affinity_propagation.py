@@ -37,6 +37,7 @@ def affinity_propagation(
     candidates: ArrayLike | None = None,
     unrepresented: Literal["error", "label"] = "error",
     min_similarity: float | None = None,
+    weights: ArrayLike | None = None,
     n_clusters: int | None = None,
     damping: float | None = None,
     max_iter: int = 200,
@@ -94,6 +95,11 @@ def affinity_propagation(
         to the precision of the graph, stays. The default ``preference`` is then the median of the edges that
         are left, and the clustering that of a graph without the others. (`write_graph`, which has a parameter
         of this name too, leaves out edges of just this similarity as well.)
+    weights : array-like of float, shape (n_points,), optional
+        How often each point's similarity to its exemplar counts, above 0. An exemplar's preference counts
+        once, whatever it weighs. So a point of weight 3 is like three equal points whose similarity to each
+        other is 0. The default ``preference`` is the median without weights. A run with weights is in 64
+        bits, on a copy of the similarities if they are in memory.
     n_clusters : int, optional
         Return exactly this many clusters. Several runs search for one preference, common to all points, that
         leads there, starting from ``preference``; they cost one and a half to four times as much as one
@@ -210,10 +216,11 @@ def affinity_propagation(
     """
     options = Options(
         preference=preference, preference_quantile=preference_quantile, candidates=candidates,
-        unrepresented=unrepresented, min_similarity=min_similarity, damping=damping, max_iter=max_iter,
-        convergence_iter=convergence_iter, tol=tol, scheme=scheme, refine=refine, reorder=reorder,
-        missing=missing, check_finite=check_finite, certify=certify, random_state=random_state,
-        checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume, callback=callback,
+        unrepresented=unrepresented, min_similarity=min_similarity, weights=weights, damping=damping,
+        max_iter=max_iter, convergence_iter=convergence_iter, tol=tol, scheme=scheme, refine=refine,
+        reorder=reorder, missing=missing, check_finite=check_finite, certify=certify,
+        random_state=random_state, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume,
+        callback=callback,
     )  # fmt: skip
     resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
     return _run(similarity, n_clusters, options, resources)

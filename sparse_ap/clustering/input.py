@@ -217,11 +217,12 @@ def renumbered(graph: BlockedGraph, order: Int32Array) -> BlockedGraph:
 
 
 def selected(graph: BlockedGraph, selection: Selection) -> BlockedGraph:
-    """Return a graph without the edges that a selection drops: a copy in memory, or as it is read."""
+    """Return a graph without the edges that a selection drops, weighted: a copy, or changed as it is read."""
     store = graph.store
     if isinstance(store, MemoryStore):
         return blocked_graph(store.changed(selection), graph.executor)
-    return blocked_graph(ChangedStore(store, selection), graph.executor)
+    changed = ChangedStore(store, selection, selection.dtype_of(store.dtype))
+    return blocked_graph(changed, graph.executor)
 
 
 def _memory_store(similarity: Any, dense: NDArray[Any] | None) -> MemoryStore:

@@ -164,7 +164,9 @@ def with_n_clusters(solver: Solver, problem: Problem, n_clusters: int) -> tuple[
         _refuse(n_clusters, found.n_clusters)
     least, origin = problem.min_similarity, problem.graph.store.origin
     if least is None or least <= origin.floor:
-        require_kept_edges(found.problem.free_preference, origin)
+        weights = None if problem.weighting is None else problem.weighting.weights
+        # All with a choice have one preference.
+        require_kept_edges(found.problem.free_preference[:1], origin, weights)
     return found.problem, found.clustering()
 
 

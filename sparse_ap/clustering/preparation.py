@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
 
 from sparse_ap.clustering.input import blocked_graph, renumbered
-from sparse_ap.clustering.restriction import SummarisedGraph, similar_enough, with_roles
+from sparse_ap.clustering.restriction import SummarisedGraph, similar_enough, weighted, with_roles
 from sparse_ap.errors import InvalidInputError, warn_of_positive_similarities
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import InputGraph
 from sparse_ap.kernels.block import Float64Array, RowCut
 from sparse_ap.kernels.entry_statistics import EntryStatistics, StatisticsPass
-from sparse_ap.propagation.preferences import require_kept_edges, resolve_preference
-from sparse_ap.propagation.problem import Problem
+from sparse_ap.propagation.preferences import require_kept_edges, resolve_preference, weights_of
+from sparse_ap.propagation.problem import Problem, Weighting
 from sparse_ap.propagation.roles import Roles
 from sparse_ap.propagation.settings import Options
 from sparse_ap.storage.csr import locality_order
@@ -53,18 +54,24 @@ def prepared(
     if least is not None:
         at = similar_enough(at, least)
     preferences = _preferences(given, at, options)
+    weights = weights_of(options.weights, graph.n_points)
     # Edges weaker than the user wants do not matter.
     if least is None or least <= graph.store.origin.floor:
-        require_kept_edges(preferences, graph.store.origin)
+        require_kept_edges(preferences, graph.store.origin, weights)
     # Released: what follows may be on a copy.
     del graph
     at, roles = with_roles(at, preferences, options)
-    return _problem(at, preferences, roles, least, renumber)
+    weighting = None
+    if weights is not None:
+        weighting = Weighting(weights, at.graph)
+        at = weighted(at, weights)
+    problem, row_best = _problem(at, preferences, roles, renumber)
+    return replace(problem, min_similarity=least, weighting=weighting), row_best
 
 
 def _preferences(given: InputGraph, at: SummarisedGraph, options: Options) -> Float64Array:
     preference, quantile = options.preference, options.preference_quantile
-    if preference is None and quantile is None and given.dense is not None and not options.selects_edges:
+    if preference is None and quantile is None and given.dense is not None and not options.drops_edges:
         # The median with the diagonal is scikit-learn's default, so that results agree.
         preference = _dense_median(given.dense)
     return resolve_preference(preference, quantile, at.graph, at.edges.n_edges)
@@ -74,7 +81,6 @@ def _problem(
     at: SummarisedGraph,
     preferences: Float64Array,
     roles: Roles | None,
-    min_similarity: float | None,
     renumber: bool,
 ) -> tuple[Problem, Float64Array]:
     """Return the problem, renumbered if asked to; preferences are in the user's order."""
@@ -91,7 +97,7 @@ def _problem(
     # A stride of 0 means one number for all points, which needs no reordering.
     elif preferences.strides != (0,):
         preferences = preferences[user_id]
-    problem = Problem(graph, user_id, preferences, edges, roles, min_similarity)
+    problem = Problem(graph, user_id, preferences, edges, roles)
     return (problem if roles is None else problem.under(preferences)), row_best
 
 

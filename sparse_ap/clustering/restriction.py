@@ -16,7 +16,7 @@ from sparse_ap.propagation.roles import Roles, candidate_mask, listed
 from sparse_ap.propagation.settings import Options
 from sparse_ap.storage.selection import Selection
 
-__all__ = ["SummarisedGraph", "UnrepresentedError", "similar_enough", "with_roles"]
+__all__ = ["SummarisedGraph", "UnrepresentedError", "similar_enough", "weighted", "with_roles"]
 
 
 class UnrepresentedError(InvalidInputError):
@@ -67,6 +67,13 @@ def similar_enough(given: SummarisedGraph, least: float) -> SummarisedGraph:
     with np.errstate(over="ignore"):
         narrow = float(given.graph.dtype.type(least))
     return SummarisedGraph.of(selected(given.graph, Selection(least=narrow)))
+
+
+def weighted(given: SummarisedGraph, weights: Float64Array) -> SummarisedGraph:
+    """Return a graph whose similarities are multiplied by the weights, in the user's order, of their rows."""
+    order = given.graph.store.origin.order
+    weight = weights if order is None else weights[order]
+    return SummarisedGraph.of(selected(given.graph, Selection(weight=weight)))
 
 
 def with_roles(

@@ -183,8 +183,7 @@ def open_problem(
     checkpoints = checkpoint_config(options.checkpoint, options.checkpoint_every, options.resume)
     cluster = open_cluster(resources.client, similarity)
     given = open_input(similarity, cluster)
-    if options.selects_edges:
-        given = replace(given, selected=True)
+    given = replace(given, selected=options.drops_edges, weighted=options.weights is not None)
     settings = options.settings(given.dense is not None)
     choose = choose_plan if cluster is None else cluster_plan
     # The saved state is in the order of the run that wrote it, which overrides the option.

@@ -51,6 +51,8 @@ class InputGraph:
         The matrix with its diagonal, if the user gave a dense matrix.
     selected : bool
         Whether the run is on a copy with fewer edges.
+    weighted : bool
+        Whether the run is on a copy with other similarities, in 64 bits.
     """
 
     store: Store
@@ -58,6 +60,7 @@ class InputGraph:
     loadable: bool
     dense: NDArray[Any] | None = None
     selected: bool = False
+    weighted: bool = False
 
     def size(self, scheme: str, refine: str | None) -> GraphSize:
         """Return the quantities that determine the memory of a run."""
@@ -67,7 +70,16 @@ class InputGraph:
         # classic keeps a responsibility and an availability in float64 for each edge.
         edge_state = 16 if scheme == "classic" else 0
         searching = refine == "search"
-        return GraphSize(n_points, n_edges, store.dtype.itemsize, block, edge_state, searching, self.selected)
+        return GraphSize(
+            n_points,
+            n_edges,
+            store.dtype.itemsize,
+            block,
+            edge_state,
+            searching,
+            self.selected,
+            self.weighted,
+        )
 
     def plans(self, reorder: bool | str, n_threads: int) -> list[Plan]:
         """Return the possible plans, the fastest first."""

@@ -69,6 +69,9 @@ def identity_of(
     given = {
         "checksum of candidates": None if roles is None else f"{roles.checksum(problem.user_id):08x}",
         "min_similarity": problem.min_similarity,
+        "checksum of weights": None
+        if problem.weighting is None
+        else f"{zlib.crc32(problem.weighting.weights.tobytes()):08x}",
     }
     return {name: str(value) for name, value in given.items() if value is not None} | {
         "number of points": str(problem.graph.n_points),

@@ -158,10 +158,11 @@ class Checkpoints:
 _SUMMED = {
     "checksum of the graph": "the graph has as many points and edges, but other ones or other similarities",
     "checksum of preferences and seed": "preference, preference_quantile or random_state (--seed) is another",
+    "checksum of weights": "weights are others",
     "checksum of candidates": "candidates, or the points with a preference of inf or -inf, are others",
 }
 # What runs have whose identity does not say so.
-_UNSAID = {"checksum of candidates": "none", "min_similarity": "None"}
+_UNSAID = {"checksum of candidates": "none", "checksum of weights": "none", "min_similarity": "None"}
 
 
 # What may differ because candidates or a threshold do.

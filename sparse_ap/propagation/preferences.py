@@ -23,6 +23,7 @@ __all__ = [
     "require_kept_edges",
     "resolve_preference",
     "similarity_quantiles",
+    "weights_of",
 ]
 
 
@@ -90,23 +91,26 @@ def resolve_preference(
     return np.broadcast_to(given, (n,))
 
 
-def require_kept_edges(preference: Float64Array, origin: Origin) -> None:
+def require_kept_edges(preference: Float64Array, origin: Origin, weights: Float64Array | None = None) -> None:
     """Refuse preferences at which edges matter that were left out when the graph was written.
 
-    At preference p, a point gains by joining another one only along an edge of similarity above p. So edges
-    below the lowest preference may be missing, and no others.
+    At preference p, a point of weight w gains by joining another one only along an edge of similarity above
+    p / w. So edges below the lowest of these may be missing, and no others.
 
     Raises
     ------
     InvalidInputError
-        A preference is below the graph's ``min_similarity``.
+        A preference, divided by the weight of its point, is below the graph's ``min_similarity``.
     """
+    if weights is not None:
+        preference = preference / weights
     lowest = float(preference.min(initial=np.inf, where=preference > -np.inf))
     if lowest < origin.floor:
+        by_weight = "" if weights is None else " divided by the weight"
         raise InvalidInputError(
-            f"The preference is as low as {lowest:g}, but the graph was written without edges of similarity "
-            f"{origin.floor:g} or less (min_similarity), which may matter at preferences below that. Write "
-            "the graph again with a lower min_similarity, or raise the preference."
+            f"The preference{by_weight} is as low as {lowest:g}, but the graph was written without edges of "
+            f"similarity {origin.floor:g} or less (min_similarity), which may matter at preferences below "
+            "that. Write the graph again with a lower min_similarity, or raise the preference."
         )
 
 
@@ -120,6 +124,33 @@ def _numbers(preference: ArrayLike) -> Float64Array:
     raise InvalidInputError(
         f"preference={preference!r}; real numbers are needed, or None for the median similarity."
     ) from reason
+
+
+def weights_of(weights: ArrayLike | None, n_points: int) -> Float64Array | None:
+    """Return the weights of the points; None if all are 1, which changes nothing.
+
+    Raises
+    ------
+    InvalidInputError
+        There is not one for each point, or one is not finite, or not above 0.
+    """
+    if weights is None:
+        return None
+    try:
+        given = np.asarray(weights, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(f"weights={weights!r}; a number for each point is needed.") from error
+    if given.shape != (n_points,):
+        raise InvalidInputError(
+            f"weights has shape {given.shape}; one number for each of the {n_points} points is needed."
+        )
+    wrong = np.flatnonzero(~((given > 0) & (given < np.inf)))
+    if len(wrong):
+        raise InvalidInputError(
+            f"weights is zero or less, or not finite, at {len(wrong)} of {n_points} points, the first being "
+            f"{wrong[0]}: {given[wrong[0]]}. Leave out points that have no weight."
+        )
+    return None if (given == 1).all() else given
 
 
 def similarity_quantiles(graph: BlockedGraph, n_edges: int, at: list[float]) -> Float64Array:

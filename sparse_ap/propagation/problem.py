@@ -19,6 +19,7 @@ __all__ = [
     "EdgeSummary",
     "Limits",
     "Problem",
+    "Weighting",
     "best_of_rows",
     "limits_of",
     "require_summable",
@@ -65,6 +66,22 @@ class EdgeSummary:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Weighting:
+    """The weights of the points, and the graph before its similarities were multiplied by them.
+
+    Attributes
+    ----------
+    weights : ndarray of float64, shape (n_points,)
+        In the user's order; above 0.
+    graph : BlockedGraph
+        As it was given: not renumbered.
+    """
+
+    weights: Float64Array
+    graph: BlockedGraph
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Problem:
     """A graph and its preferences, ready for the loop; its points may be renumbered.
 
@@ -82,6 +99,8 @@ class Problem:
         Points that are always or never exemplars; None: there are none.
     min_similarity : float or None
         The smallest similarity of an edge that the user allowed; the graph has no others.
+    weighting : Weighting or None
+        The graph's similarities are multiplied by these weights, row by row; None: they are as given.
     """
 
     graph: BlockedGraph
@@ -90,6 +109,7 @@ class Problem:
     edges: EdgeSummary
     roles: Roles | None = None
     min_similarity: float | None = None
+    weighting: Weighting | None = None
 
     def at(self, preference: float) -> Problem:
         """Return the problem with one preference for all points that are not always or never exemplars."""

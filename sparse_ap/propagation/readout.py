@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from sparse_ap.kernels.block import FloatArray, Int64Array
+from sparse_ap.kernels.block import Float64Array, FloatArray, Int32Array, Int64Array
 from sparse_ap.kernels.exact_sum import exact_sum
-from sparse_ap.propagation.assignment import Assignment, Refinement
+from sparse_ap.propagation.assignment import Assignment, Refinement, assign
 from sparse_ap.propagation.loop import Propagation
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.repair import repair
@@ -57,7 +59,17 @@ def clustering_of(
         n_promoted=n_promoted,
         history=propagation.history,
         preference=problem.common_preference,
+        weighted_sizes=_weighted_sizes(problem, labels, len(exemplars)),
     )
+
+
+def _weighted_sizes(problem: Problem, labels: Int64Array, n_clusters: int) -> Float64Array | None:
+    """Return the weight of each cluster; None without weights. Sums are in the order of the points."""
+    if problem.weighting is None:
+        return None
+    there = labels >= 0
+    sizes = np.bincount(labels[there], weights=problem.weighting.weights[there], minlength=n_clusters)
+    return sizes.astype(np.float64, copy=False)
 
 
 def _outcome(problem: Problem, propagation: Propagation) -> Outcome:
@@ -73,6 +85,7 @@ def all_equal(problem: Problem) -> bool:
     return (
         n > 1
         and problem.roles is None
+        and problem.weighting is None
         and problem.edges.n_edges == n * (n - 1)
         and problem.edges.smallest == problem.edges.largest
         and bool((preference == preference[0]).all())
@@ -110,10 +123,23 @@ def _in_user_order(problem: Problem, assignment: Assignment) -> tuple[Int64Array
     lost = None if problem.roles is None else problem.roles.unrepresented
     chosen = assignment.exemplar if lost is None else assignment.exemplar & ~lost
     exemplars = np.sort(problem.user_id[chosen]).astype(np.int64)
-    labels = np.empty(len(assignment.chosen), np.int64)
-    labels[problem.user_id] = np.searchsorted(exemplars, problem.user_id[assignment.chosen])
-    similarities = np.empty_like(assignment.similarity)
-    similarities[problem.user_id] = assignment.similarity
+    given, user_id = _as_given(problem, assignment)
+    labels = np.empty(len(given.chosen), np.int64)
+    labels[user_id] = np.searchsorted(exemplars, user_id[given.chosen])
+    similarities = np.empty_like(given.similarity)
+    similarities[user_id] = given.similarity
     if lost is not None:
         labels[problem.user_id[lost]], similarities[problem.user_id[lost]] = -1, np.nan
     return labels, exemplars, similarities
+
+
+def _as_given(problem: Problem, assignment: Assignment) -> tuple[Assignment, Int32Array]:
+    """Return the assignment in the similarities that were given, and the user's numbers of its points."""
+    if problem.weighting is None:
+        return assignment, problem.user_id
+    graph = problem.weighting.graph
+    order = graph.store.origin.order
+    user_id = np.arange(graph.n_points, dtype=np.int32) if order is None else order
+    exemplar = np.empty(graph.n_points, np.bool_)
+    exemplar[problem.user_id] = assignment.exemplar
+    return assign(replace(problem, graph=graph, user_id=user_id), exemplar[user_id]), user_id

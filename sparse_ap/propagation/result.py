@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.kernels.block import FloatArray, Int64Array
+from sparse_ap.kernels.block import Float64Array, FloatArray, Int64Array
 from sparse_ap.storage.atomic_files import arrays_in, write_arrays
 
 __all__ = ["Clustering", "Outcome", "SweepReport", "history_in", "history_table"]
@@ -98,7 +98,8 @@ class Clustering:
     net_similarity : float
         The objective of affinity propagation: the sum of s(i, c_i) over points that are not exemplars, plus
         the preferences of the exemplars. Computed from the labels, in float64. Preferences of +inf, and
-        points that nobody represents, add nothing to it.
+        points that nobody represents, add nothing to it. With weights, each similarity counts as often as
+        its point weighs.
     data_similarity : float
         The first of these two sums.
     exemplar_preference : float
@@ -121,6 +122,8 @@ class Clustering:
     preference : float or None
         The preference that all points share which are not always or never exemplars, given or found; None
         if preferences differ.
+    weighted_sizes : ndarray of float64, shape (n_clusters,), or None
+        The weights of the points in each cluster, added up; None without ``weights``.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -139,6 +142,7 @@ class Clustering:
     history: tuple[SweepReport, ...]
     net_similarity_bound: float | None = None
     preference: float | None = None
+    weighted_sizes: Float64Array | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -212,6 +216,7 @@ class Clustering:
             "history": history_table(self.history),
             "net_similarity_bound": _or_nan(self.net_similarity_bound),
             "preference": _or_nan(self.preference),
+            **({} if self.weighted_sizes is None else {"weighted_sizes": self.weighted_sizes}),
         }
 
     @classmethod
@@ -232,7 +237,16 @@ class Clustering:
             history=history_in(arrays["history"]),
             net_similarity_bound=_number_in(arrays, "net_similarity_bound"),
             preference=_number_in(arrays, "preference"),
+            weighted_sizes=arrays.get("weighted_sizes"),
         )
+
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        """Take the state in a pickle; attributes that were not known then have their defaults."""
+        known = fields(self)
+        for attribute, value in zip(known, state, strict=False):
+            object.__setattr__(self, attribute.name, value)
+        for attribute in known[len(state) :]:
+            object.__setattr__(self, attribute.name, attribute.default)
 
     def __repr__(self) -> str:
         """Return the numbers of points and exemplars, the net similarity, and the outcome."""

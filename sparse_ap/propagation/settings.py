@@ -57,6 +57,7 @@ class Options:
     candidates: ArrayLike | None = None
     unrepresented: str = "error"
     min_similarity: float | None = None
+    weights: ArrayLike | None = None
     damping: float | None = None
     max_iter: int = 200
     convergence_iter: int | None = None
@@ -100,7 +101,7 @@ class Options:
         require(name, value, _is_one_of(value, *allowed), needed)
 
     @property
-    def selects_edges(self) -> bool:
+    def drops_edges(self) -> bool:
         """Whether the run is on a copy of the graph, without the edges that some options rule out."""
         return self.min_similarity is not None or has_roles(self.preference, self.candidates)
 

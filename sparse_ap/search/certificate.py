@@ -1,4 +1,4 @@
-"""The proven bound of clusterings in which some points are always or never exemplars."""
+"""The proven bound of clusterings with weights, or in which some points are always or never exemplars."""
 
 from __future__ import annotations
 
@@ -22,7 +22,16 @@ def certified(problem: Problem, clustering: Clustering, verbose: bool) -> Cluste
     low preference for points that never are exemplars allows more clusterings, so it holds all the more.
     Points that nobody represents have no edges, and a preference of 0.
     """
-    roles = problem.roles
+    roles, weighting = problem.roles, problem.weighting
+    if weighting is not None:
+        # The graph's similarities are weighted; so are those that the descent starts from.
+        start = replace(clustering, similarities=weighting.weights * clustering.similarities)
+        proven = certified(replace(problem, weighting=None), start, verbose)
+        assert proven.net_similarity_bound is not None
+        # Each product is rounded once, by at most half of this.
+        rounding = 2.0**-52 * problem.edges.magnitude * problem.graph.n_points
+        bound = float(np.nextafter(proven.net_similarity_bound + rounding, np.inf))
+        return replace(clustering, net_similarity_bound=bound)
     if roles is None:
         return with_bound(problem, clustering, verbose)
     highest = limits_of(problem.free_preference, problem.edges).always

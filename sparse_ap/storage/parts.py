@@ -84,15 +84,18 @@ class ChangedStore:
     store : Store
     change : callable
         Function from a block to a changed copy, whose every entry is an edge of its own.
+    precision : dtype or None
+        Dtype of the similarities after the change; None: that of the store.
     """
 
     store: Store
     change: Change = canonical_block
+    precision: np.dtype[Any] | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the similarities."""
-        return self.store.dtype
+        return self.store.dtype if self.precision is None else self.precision
 
     @property
     def indptr(self) -> Int64Array:

@@ -1,4 +1,4 @@
-"""The edges of a graph along which points may be represented: those to candidates, and similar enough."""
+"""The edges of a graph along which points may be represented: to candidates, similar enough, weighted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sparse_ap.kernels.block import Block, BoolArray
+from sparse_ap.kernels.block import Block, BoolArray, Float64Array
 from sparse_ap.kernels.compilation import kernel
 
 __all__ = ["Selection"]
@@ -15,7 +15,7 @@ __all__ = ["Selection"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """A change of blocks that drops edges.
+    """A change of blocks that drops edges, or weighs them.
 
     Attributes
     ----------
@@ -23,12 +23,29 @@ class Selection:
         Points that may be exemplars, in the order of the graph; edges to others are dropped.
     least : float
         Smallest similarity of an edge, in the precision of the similarities; -inf: no edge is too weak.
+    weight : ndarray of float64, shape (n_points,), or None
+        Factors of the similarities of each row, in the order of the graph; products are float64.
     """
 
     candidate: BoolArray | None = None
     least: float = -np.inf
+    weight: Float64Array | None = None
+
+    def dtype_of(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """Return the dtype of the similarities after the change."""
+        return dtype if self.weight is None else np.dtype(np.float64)
 
     def __call__(self, block: Block) -> Block:
+        """Return a changed copy of a block."""
+        if self.candidate is not None or self.least > -np.inf:
+            block = self._kept(block)
+        if self.weight is None:
+            return block
+        data = np.empty(len(block.data), np.float64)
+        _weigh(block.indptr, block.data, block.rows.of(self.weight), data)
+        return replace(block, data=data)
+
+    def _kept(self, block: Block) -> Block:
         """Return a copy of a block without the edges dropped; its ``indptr`` begins at 0."""
         indptr = np.zeros(len(block.indptr), np.int64)
         indices, data = np.empty_like(block.indices), np.empty_like(block.data)
@@ -72,3 +89,10 @@ def _copy_to_candidates(
                 to_indices[to], to_data[to] = indices[edge], data[edge]
                 to += 1
         to_indptr[row + 1] = to
+
+
+@kernel
+def _weigh(indptr: Any, data: Any, weight: Any, to_data: Any) -> None:
+    for row in range(len(indptr) - 1):
+        for edge in range(indptr[row] - indptr[0], indptr[row + 1] - indptr[0]):
+            to_data[edge] = weight[row] * np.float64(data[edge])
