@@ -189,9 +189,8 @@ def cluster(
         graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
         memory_limit=memory_limit, shared=scheduler is None,
     )  # fmt: skip
-    ids = given.names()
-    options |= point_columns.values(given.graph.shape[0], ids)
-    with printed_warnings(quiet), named_points(ids), connected(scheduler, dask_workers) as client:
+    options |= point_columns.values(given.graph.shape[0], given.names)
+    with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
         clustering = sparse_ap.affinity_propagation(
             given.graph,
             preference_quantile=quantile,
@@ -203,6 +202,8 @@ def cluster(
             verbose=not quiet,
             **options,
         )
+    # Read now: names can be larger than the run.
+    ids = given.names()
     _write(clustering, output, obs, force, ids)
     seconds = time.perf_counter() - start
     if report is not None:

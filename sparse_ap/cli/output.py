@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,13 @@ def printed_warnings(quiet: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def named_points(names: NDArray[Any] | None) -> Iterator[None]:
+def named_points(names: Callable[[], NDArray[Any] | None]) -> Iterator[None]:
     """Name the points in an error about those that nobody can represent, where they have names."""
     try:
         yield
     except UnrepresentedError as error:
-        raise error if names is None else error.named(names) from error
+        known = names()
+        raise error if known is None else error.named(known) from error
 
 
 def require_output(

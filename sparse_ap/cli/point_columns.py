@@ -63,14 +63,14 @@ class PointColumns:
                 "one of them."
             )
 
-    def values(self, n_points: int, names: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
+    def values(self, n_points: int, names: Callable[[], NDArray[Any] | None]) -> dict[str, NDArray[Any]]:
         """Read the columns, in the order of the points, by the parameters that they are for.
 
         Parameters
         ----------
         n_points : int
-        names : ndarray of str objects, shape (n_points,), or None
-            The names of the points, if they have any.
+        names : callable
+            Function that reads the names of the points, shape (n_points,); None if they have none.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class PointColumns:
                     f"{self.table} has the columns {', '.join(columns)}, and none named {heading!r} "
                     f"(--{parameter}-column). Name one that is there."
                 )
-        order = self._order(columns, n_points, names)
+        order = self._order(columns, n_points, names())
         return {
             parameter: _KINDS[parameter](self.table, heading, columns[heading])[order]
             for parameter, heading in self.headings.items()
