@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
-from clusters import RunningCluster
 from same_bits import bits
 from samples import knn_similarity
 
@@ -75,12 +74,6 @@ def test_the_same_bits_from_disk(found: Clustering, tmp_path: Path) -> None:
     moved = tmp_path / "moved.zarr"
     write_graph(GRAPH, moved, order="rcm")
     assert bits(affinity_propagation(open_graph(moved), **OPTIONS)) == bits(found)
-
-
-def test_the_same_bits_on_two_workers(found: Clustering, tmp_path: Path, cluster: RunningCluster) -> None:
-    path = disk.write(tmp_path / "g.zarr", GRAPH, chunks=500)
-    for graph in (GRAPH, str(path)):
-        assert bits(affinity_propagation(graph, **OPTIONS, client=cluster.client)) == bits(found)
 
 
 def test_a_dense_matrix_takes_the_compact_scheme() -> None:
@@ -268,7 +261,7 @@ def test_columns_need_a_table_and_a_table_columns(named: Path) -> None:
     done = run("cluster", named / "g.zarr", *COLUMNS)
     assert "--preference-column names a column, but not of what: give --table, a file." in done.output
     done = run("cluster", named / "g.zarr", "--table", named / "t.csv")
-    assert "no column of it: name one by --preference-column or --candidates-column" in done.output
+    assert "no column of it: name one by --preference-column, --weights-column" in done.output
 
 
 def test_rows_in_order_must_be_as_many_as_points(tmp_path: Path) -> None:
@@ -291,7 +284,7 @@ def without_weaker(least: float) -> Any:
     return scipy.sparse.csr_array(scipy.sparse.coo_array((coo.data[kept], pairs), shape=coo.shape))
 
 
-def test_a_threshold_is_a_graph_without_weaker_edges(tmp_path: Path, cluster: RunningCluster) -> None:
+def test_a_threshold_is_a_graph_without_weaker_edges(tmp_path: Path) -> None:
     path = disk.write(tmp_path / "g.zarr", GRAPH, chunks=500)
     options = {k: v for k, v in NEAR.items() if k != "min_similarity"}
     wanted = bits(affinity_propagation(without_weaker(LEAST), **options))
@@ -299,8 +292,6 @@ def test_a_threshold_is_a_graph_without_weaker_edges(tmp_path: Path, cluster: Ru
     for graph in (GRAPH, path, open_graph(path)):
         for more in ({"n_jobs": 1}, {"n_jobs": 2}):
             assert bits(affinity_propagation(graph, **NEAR, **more)) == wanted
-    for graph in (GRAPH, str(path)):
-        assert bits(affinity_propagation(graph, **NEAR, client=cluster.client)) == wanted
     assert bits(affinity_propagation(GRAPH, **NEAR, reorder=True)) == wanted
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
-from clusters import RunningCluster
 from same_bits import bits
 from samples import knn_similarity
 
@@ -39,7 +38,10 @@ def all_of(found: Clustering) -> Any:
     return bits(found), found.weighted_sizes.tobytes(), found.similarities.tobytes()
 
 
-@pytest.fixture(scope="module", params=[OPTIONS, MORE], ids=["alone", "with all"])
+ALONE = pytest.param(OPTIONS, marks=pytest.mark.slow, id="alone")
+
+
+@pytest.fixture(scope="module", params=[ALONE, pytest.param(MORE, id="with all")])
 def given(request: pytest.FixtureRequest) -> tuple[dict[str, Any], Any]:
     return request.param, all_of(affinity_propagation(GRAPH, **request.param))
 
@@ -72,13 +74,6 @@ def test_the_same_bits_from_disk(given: Any, tmp_path: Path) -> None:
     write_graph(GRAPH, tmp_path / "moved.zarr", order="rcm")
     for graph in (path, open_graph(path), open_graph(tmp_path / "moved.zarr")):
         assert all_of(affinity_propagation(graph, **options)) == wanted
-
-
-def test_the_same_bits_on_two_workers(given: Any, tmp_path: Path, cluster: RunningCluster) -> None:
-    options, wanted = given
-    path = disk.write(tmp_path / "g.zarr", GRAPH, chunks=500)
-    for graph in (GRAPH, str(path)):
-        assert all_of(affinity_propagation(graph, **options, client=cluster.client)) == wanted
 
 
 def test_weights_of_one_change_nothing() -> None:

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from soundness import cluster
 
+# Of the 500 graphs the quick tests take the first 100.
+PARTS = [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 5))]
+
 
 class Given(NamedTuple):
     """A small graph with -inf for no edge, preferences, and weights."""
@@ -70,7 +73,7 @@ def assert_adds_up(given: Given, found: Any) -> None:
         assert found.weighted_sizes == pytest.approx(wanted)
 
 
-@pytest.mark.parametrize("part", range(5))
+@pytest.mark.parametrize("part", PARTS)
 def test_the_best_clustering_is_found_and_none_exceeds_the_bound(part: int) -> None:
     n_optimal = 0
     for seed in range(100 * part, 100 * part + 100):
@@ -88,7 +91,7 @@ def test_the_best_clustering_is_found_and_none_exceeds_the_bound(part: int) -> N
 @pytest.mark.parametrize("scheme", ["classic", "compact"])
 @pytest.mark.parametrize("refine", [None, "medoid", "search"])
 def test_every_way_adds_up(scheme: str, refine: Any) -> None:
-    for seed in range(40):
+    for seed in range(15):
         given = drawn(seed)
         assert_adds_up(given, clustered(given, scheme=scheme, refine=refine))
 
@@ -111,7 +114,7 @@ def repeated(given: Given) -> tuple[Any, Any]:
     return s, given.preference[rows]
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", PARTS[:4])
 def test_a_weight_is_as_many_equal_points(part: int) -> None:
     for seed in range(50 * part, 50 * part + 50):
         rng = np.random.default_rng(seed)
