@@ -70,7 +70,7 @@ from sparse_ap.search.moves import (
 from sparse_ap.search.similarity_table import GatherPass, PlaceVectors, TableRows
 from sparse_ap.storage.dask_collections import open_collection
 from sparse_ap.storage.memory import MemoryStore
-from sparse_ap.storage.parts import CanonicalStore, StreamedPart
+from sparse_ap.storage.parts import ChangedStore, StreamedPart
 from sparse_ap.storage.store import HeldPart, block_of
 
 GRAPH = knn_similarity(500, 7, 2, seed=11)
@@ -237,14 +237,14 @@ def untidy() -> Any:
 class TestUntidyPartOnDisk(UntidyParts):
     def store(self, folder: Path, client: Client) -> Any:
         store = open_graph(disk.write(folder / "graph.zarr", untidy(), chunks=100)).store
-        return CanonicalStore(store)
+        return ChangedStore(store)
 
 
 class TestUntidyPartInMemory(UntidyParts):
     always_held = True
 
     def store(self, folder: Path, client: Client) -> Any:
-        return CanonicalStore(MemoryStore.from_sparse(untidy()))
+        return ChangedStore(MemoryStore.from_sparse(untidy()))
 
 
 class InChunks:
@@ -279,7 +279,7 @@ class TestPartOfChunks(ChunkedParts):
 
 class TestUntidyPartOfChunks(ChunkedParts, UntidyParts):
     def store(self, folder: Path, client: Client) -> Any:
-        return CanonicalStore(self.chunked(untidy(), client))
+        return ChangedStore(self.chunked(untidy(), client))
 
 
 class InDegrees(NamedTuple):
@@ -484,12 +484,12 @@ CASES: dict[str, Any] = {
     "ReorderingPass": (_reordering, (), ()),
     "RepairGainPass": (
         lambda: RepairGainPass(GRID),
-        UncoveredVectors(UNCOVERED),
+        UncoveredVectors(UNCOVERED, UNCOVERED),
         PreferenceRows(PREFERENCE),
     ),
     "NominationPass": (
         NominationPass,
-        NominationVectors(UNCOVERED, SUPPORT, USER_ID),
+        NominationVectors(UNCOVERED, UNCOVERED, SUPPORT, USER_ID),
         NominationRows(PREFERENCE, np.zeros(500, np.int32)),
     ),
     "StatisticsPass": (StatisticsPass, (), ()),

@@ -240,11 +240,13 @@ def test_a_file_is_replaced_when_the_new_one_is_complete(
         c.save(tmp_path / "nowhere" / "result.npz")
 
 
-def test_saving_keeps_everything(knn: Any, tmp_path: Any) -> None:
-    c = affinity_propagation(knn, preference=-0.02)
+@pytest.mark.parametrize("weights", [None, np.linspace(0.5, 1.5, 3000)])
+def test_saving_keeps_everything(weights: Any, knn: Any, tmp_path: Any) -> None:
+    c = affinity_propagation(knn, preference=-0.02, weights=weights)
     c.save(tmp_path / "result.npz")
     with np.load(tmp_path / "result.npz") as saved:
-        assert set(saved.files) == {*Clustering.__dataclass_fields__, "clustering_version"}
+        absent = {"weighted_sizes"} if weights is None else set()
+        assert set(saved.files) == {*Clustering.__dataclass_fields__, "clustering_version"} - absent
         assert (saved["labels"] == c.labels).all()
-        assert saved["outcome"] == "CONVERGED"
+        assert saved["outcome"] == c.outcome.name
         assert [tuple(row) for row in saved["history"]] == [tuple(report) for report in c.history]

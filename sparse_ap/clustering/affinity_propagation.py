@@ -20,7 +20,7 @@ from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.readout import all_equal, degenerate_clustering
 from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
 from sparse_ap.propagation.settings import Options
-from sparse_ap.search.bound import with_bound
+from sparse_ap.search.certificate import certified
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -34,6 +34,10 @@ def affinity_propagation(
     *,
     preference: ArrayLike | None = None,
     preference_quantile: float | None = None,
+    candidates: ArrayLike | None = None,
+    unrepresented: Literal["error", "label"] = "error",
+    min_similarity: float | None = None,
+    weights: ArrayLike | None = None,
     n_clusters: int | None = None,
     damping: float | None = None,
     max_iter: int = 200,
@@ -76,9 +80,27 @@ def affinity_propagation(
         ``client`` the active one is taken.
     preference : float, array-like of shape (n_points,), or None
         How much each point gains by being an exemplar: larger means more clusters. None: the median
-        of the stored similarities (of an ndarray, scikit-learn's: all its entries).
+        of the stored similarities (of an ndarray, scikit-learn's: all its entries). inf: the point is always
+        an exemplar, and adds nothing to ``exemplar_preference``; -inf: it never is one. Both need
+        ``scheme="compact"``, which then is the default.
     preference_quantile : float in [0, 1], optional
         Take this quantile of the stored similarities off the diagonal as preference.
+    candidates : array-like of bool, shape (n_points,), or of int, optional
+        Points that may be exemplars: True for these, or their numbers. All others are as with a preference of
+        -inf.
+    unrepresented : {"error", "label"}
+        What happens with points that may not be exemplars and have no edge to any that may. "error": they are
+        refused. "label": they get the label -1 and a similarity of NaN, and add nothing to any sum or bound.
+    min_similarity : float, optional
+        Nobody is represented by an exemplar less similar than this; an edge of just this similarity, rounded
+        to the precision of the graph, stays. The default ``preference`` is then the median of the edges that
+        are left, and the clustering that of a graph without the others. (`write_graph`, which has a parameter
+        of this name too, leaves out edges of just this similarity as well.)
+    weights : array-like of float, shape (n_points,), optional
+        How often each point's similarity to its exemplar counts, above 0. An exemplar's preference counts
+        once, whatever it weighs. So a point of weight 3 is like three equal points whose similarity to each
+        other is 0. The default ``preference`` is the median without weights. A run with weights is in 64
+        bits, on a copy of the similarities if they are in memory.
     n_clusters : int, optional
         Return exactly this many clusters. Several runs search for one preference, common to all points, that
         leads there, starting from ``preference``; they cost one and a half to four times as much as one
@@ -203,25 +225,13 @@ def affinity_propagation(
     (array([1, 4]), array([0, 0, 0, 1, 1, 1]))
     """
     options = Options(
-        preference=preference,
-        preference_quantile=preference_quantile,
-        damping=damping,
-        max_iter=max_iter,
-        convergence_iter=convergence_iter,
-        tol=tol,
-        scheme=scheme,
-        refine=refine,
-        reorder=reorder,
-        missing=missing,
-        check_finite=check_finite,
-        certify=certify,
-        missing_at_most=missing_at_most,
-        random_state=random_state,
-        checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every,
-        resume=resume,
-        callback=callback,
-    )
+        preference=preference, preference_quantile=preference_quantile, candidates=candidates,
+        unrepresented=unrepresented, min_similarity=min_similarity, weights=weights, damping=damping,
+        max_iter=max_iter, convergence_iter=convergence_iter, tol=tol, scheme=scheme, refine=refine,
+        reorder=reorder, missing=missing, check_finite=check_finite, certify=certify,
+        missing_at_most=missing_at_most, random_state=random_state, checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every, resume=resume, callback=callback,
+    )  # fmt: skip
     resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
     clustering = _run(similarity, n_clusters, options, resources)
     warn_of(clustering.outcome)
@@ -239,7 +249,7 @@ def _run(similarity: Any, n_clusters: int | None, options: Options, resources: R
             problem, clustering = clustered(solver, problem, row_best)
         if options.certify:
             # The bound takes up to 130 readings: a small graph is fetched from a cluster first.
-            clustering = with_bound(local_problem(problem), clustering, resources.verbose)
+            clustering = certified(local_problem(problem), clustering, resources.verbose)
         return clustering
 
 

@@ -171,6 +171,11 @@ def _require_clustering(clustering: object) -> None:
             f"clustering is a {type(clustering).__name__}; a Clustering is needed, as affinity_propagation "
             "returns it and Clustering.load reads it."
         )
+    if clustering is not None and clustering.n_unrepresented:
+        raise InvalidInputError(
+            f"clustering has the label -1 for {clustering.n_unrepresented} points, which nobody represents; "
+            "a hierarchy needs a cluster for each point. Cluster the graph without these points."
+        )
 
 
 def _require_same_number(given: str, n_given: int, n_points: int, remedy: str) -> None:

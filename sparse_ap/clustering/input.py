@@ -33,6 +33,8 @@ from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.storage.masks import array_of, filled
 from sparse_ap.storage.memory import MemoryStore
+from sparse_ap.storage.parts import ChangedStore
+from sparse_ap.storage.selection import Selection
 from sparse_ap.storage.store import Store
 from sparse_ap.storage.zarr_csr import ZarrStore
 
@@ -50,6 +52,7 @@ __all__ = [
     "open_executor",
     "open_input",
     "renumbered",
+    "selected",
 ]
 
 
@@ -218,6 +221,15 @@ def local_problem(problem: Problem) -> Problem:
 def renumbered(graph: BlockedGraph, order: Int32Array) -> BlockedGraph:
     """Return a copy of a graph in memory in which point ``order[j]`` has the number j."""
     return blocked_graph(MemoryStore(*reordered(graph, order)), graph.executor)
+
+
+def selected(graph: BlockedGraph, selection: Selection) -> BlockedGraph:
+    """Return a graph without the edges that a selection drops, weighted: a copy, or changed as it is read."""
+    store = graph.store
+    if isinstance(store, MemoryStore):
+        return blocked_graph(store.changed(selection), graph.executor)
+    changed = ChangedStore(store, selection, selection.dtype_of(store.dtype))
+    return blocked_graph(changed, graph.executor)
 
 
 def _memory_store(similarity: Any, dense: NDArray[Any] | None) -> MemoryStore:

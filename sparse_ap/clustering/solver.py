@@ -106,11 +106,15 @@ class Solver:
             points = start.under(preference, gap.dtype)
         identity = identity_of(problem, preference, settings.damping, settings.stop, self.renumbered)
         checkpoints = self.checkpoint_config.checkpoints(identity)
+        lost = problem.n_unrepresented
         with (
             sweep_progress(settings.stop.max_iter, self.callback, self.verbose) as told,
             checkpoints.signals_deferred(),
         ):
+            told = _without(lost, told)
             done = propagate(problem.graph, scheme, points, gap, stop, incumbent, told, checkpoints)
+        if lost:
+            done = replace(done, history=tuple(report.without(lost) for report in done.history))
         return done, points
 
     def read_out(self, problem: Problem, propagation: Propagation) -> Clustering:
@@ -143,6 +147,11 @@ class Solver:
             if better_than_rounding(problem, found, best):
                 best = found
         return best
+
+
+def _without(n_unrepresented: int, told: Callable[[SweepReport], object]) -> Callable[[SweepReport], object]:
+    """Return the function with the points that nobody represents left out of its reports."""
+    return (lambda report: told(report.without(n_unrepresented))) if n_unrepresented else told
 
 
 def _scheme(
@@ -184,6 +193,7 @@ def open_problem(
     checkpoints = checkpoint_config(options.checkpoint, options.checkpoint_every, options.resume)
     cluster = open_cluster(resources.client, similarity)
     given = open_input(similarity, cluster)
+    given = replace(given, selected=options.drops_edges, weighted=options.weights is not None)
     settings = options.settings(given.dense is not None)
     choose = choose_plan if cluster is None else cluster_plan
     # The saved state is in the order of the run that wrote it, which overrides the option.

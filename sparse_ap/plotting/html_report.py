@@ -138,6 +138,7 @@ def _figures(clustering: Clustering, n_stored: int | None) -> str:
     of_what = " (for the complete graph)" if clustering.bound_is_complete else ""
     figures = {
         "points": f"{len(clustering.labels):,}",
+        "represented by nobody": f"{clustering.n_unrepresented:,}" if clustering.n_unrepresented else None,
         "stored entries": None if n_stored is None else f"{n_stored:,}",
         "clusters": f"{clustering.n_clusters:,}",
         "preference": None if clustering.preference is None else f"{clustering.preference:,.8g}",

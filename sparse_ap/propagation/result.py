@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.kernels.block import FloatArray, Int64Array
+from sparse_ap.kernels.block import Float64Array, FloatArray, Int64Array
 from sparse_ap.storage.atomic_files import arrays_in, write_arrays
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ class SweepReport(NamedTuple):
     n_exemplars: int
     n_changed: int
     n_unsettled: int
+
+    def without(self, n_exemplars: int) -> SweepReport:
+        """Return the report with so many exemplars fewer."""
+        return self._replace(n_exemplars=self.n_exemplars - n_exemplars)
 
 
 SweepReport.__module__ = "sparse_ap"
@@ -88,15 +92,17 @@ class Clustering:
     Attributes
     ----------
     labels : ndarray of int64, shape (n_points,)
-        ``exemplars[labels[i]]`` represents point i. Never negative: a point with no edge to any
-        exemplar is an exemplar itself.
+        ``exemplars[labels[i]]`` represents point i. -1: nobody can represent the point, which only occurs
+        with ``unrepresented="label"``; without, a point with no edge to any exemplar is an exemplar itself.
     exemplars : ndarray of int64, shape (n_clusters,)
         The exemplars' indices, ascending.
     similarities : ndarray of float32 or float64, shape (n_points,)
-        s(i, c_i) of each point to its exemplar; 0 for the exemplars.
+        s(i, c_i) of each point to its exemplar; 0 for the exemplars, NaN for points that nobody represents.
     net_similarity : float
         The objective of affinity propagation: the sum of s(i, c_i) over points that are not exemplars, plus
-        the preferences of the exemplars. Computed from the labels, in float64.
+        the preferences of the exemplars. Computed from the labels, in float64. Preferences of +inf, and
+        points that nobody represents, add nothing to it. With weights, each similarity counts as often as
+        its point weighs.
     data_similarity : float
         The first of these two sums.
     exemplar_preference : float
@@ -119,9 +125,12 @@ class Clustering:
     bound_is_complete : bool
         Whether no clustering of the complete graph exceeds it, either: with ``certify="complete"``.
     preference : float or None
-        The preference that all points share, given or found; None if preferences differ.
+        The preference that all points share which are not always or never exemplars, given or found; None
+        if preferences differ.
     n_clusters_bound : int or None
         Of `cover` with ``certify``: no set of fewer exemplars covers the graph. Else None.
+    weighted_sizes : ndarray of float64, shape (n_clusters,), or None
+        The weights of the points in each cluster, added up; None without ``weights``.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -142,6 +151,7 @@ class Clustering:
     preference: float | None = None
     bound_is_complete: bool = False
     n_clusters_bound: int | None = None
+    weighted_sizes: Float64Array | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -151,7 +161,12 @@ class Clustering:
     @property
     def sizes(self) -> Int64Array:
         """Points in each cluster, shape (n_clusters,)."""
-        return np.bincount(self.labels, minlength=self.n_clusters)
+        return np.bincount(self.labels[self.labels >= 0], minlength=self.n_clusters)
+
+    @property
+    def n_unrepresented(self) -> int:
+        """Number of points that nobody represents, with the label -1."""
+        return int(np.count_nonzero(self.labels < 0))
 
     @property
     def optimality_gap(self) -> float | None:
@@ -266,6 +281,7 @@ class Clustering:
             # Not there where it is false: files are then what earlier versions wrote.
             **({"bound_is_complete": True} if self.bound_is_complete else {}),
             "n_clusters_bound": _or_nan(self.n_clusters_bound),
+            **({} if self.weighted_sizes is None else {"weighted_sizes": self.weighted_sizes}),
         }
 
     @classmethod
@@ -288,14 +304,16 @@ class Clustering:
             preference=_number_in(arrays, "preference"),
             bound_is_complete="bound_is_complete" in arrays and arrays["bound_is_complete"].item(),
             n_clusters_bound=_count_in(arrays, "n_clusters_bound"),
+            weighted_sizes=arrays.get("weighted_sizes"),
         )
 
-    def __setstate__(self, state: list[Any]) -> None:
-        """Take the attributes of a pickle; those that its version did not have yet get their defaults."""
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        """Take the state in a pickle; attributes that were not known then have their defaults."""
         known = fields(self)
-        missing = [field.default for field in known[len(state) :]]
-        for field, value in zip(known, [*state, *missing], strict=True):
-            object.__setattr__(self, field.name, value)
+        for attribute, value in zip(known, state, strict=False):
+            object.__setattr__(self, attribute.name, value)
+        for attribute in known[len(state) :]:
+            object.__setattr__(self, attribute.name, attribute.default)
 
     def __repr__(self) -> str:
         """Return the numbers of points and exemplars, the net similarity, and the outcome."""

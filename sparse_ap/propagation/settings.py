@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from sparse_ap.arguments import is_positive_integer, require, seed_of
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.propagation.result import SweepReport
+from sparse_ap.propagation.roles import has_roles
 from sparse_ap.propagation.stopping import StopRule
 
 __all__ = ["DEFAULTS", "EVALUATE_EVERY", "TOTAL_DAMPING", "Defaults", "Options", "Settings"]
@@ -53,6 +54,10 @@ class Options:
 
     preference: ArrayLike | None = None
     preference_quantile: float | None = None
+    candidates: ArrayLike | None = None
+    unrepresented: str = "error"
+    min_similarity: float | None = None
+    weights: ArrayLike | None = None
     damping: float | None = None
     max_iter: int = 200
     convergence_iter: int | None = None
@@ -78,6 +83,8 @@ class Options:
         self._require("damping", "0.5 or more and less than 1", lambda value: _within(value, 0.5))
         for name in ("max_iter", "convergence_iter", "checkpoint_every"):
             self._require(name, "at least 1, a whole number", is_positive_integer)
+        self._require_word("unrepresented", "'error' or 'label'", "error", "label")
+        self._require("min_similarity", "a finite number, or None", _is_finite)
         self._require("tol", share, lambda value: _within(value, 0.0))
         self._require_word("refine", "'auto', 'search', 'medoid' or None", "auto", "search", "medoid", None)
         self._require_word("reorder", "True, False or 'auto'", True, False, "auto")
@@ -104,15 +111,29 @@ class Options:
         value = getattr(self, name)
         require(name, value, _is_one_of(value, *allowed), needed)
 
+    @property
+    def drops_edges(self) -> bool:
+        """Whether the run is on a copy of the graph, without the edges that some options rule out."""
+        return self.min_similarity is not None or has_roles(self.preference, self.candidates)
+
     def settings(self, dense: bool) -> Settings:
         """Fill in the defaults of the scheme; "auto" means "classic" for dense matrices, else "compact".
+
+        Where points are always or never exemplars, it means "compact" for all.
 
         Raises
         ------
         InvalidInputError
-            Checkpoints are asked for with the scheme "classic".
+            Checkpoints are asked for with the scheme "classic", or points that are always or never exemplars.
         """
-        scheme = ("classic" if dense else "compact") if self.scheme == "auto" else self.scheme
+        roles = has_roles(self.preference, self.candidates)
+        scheme = ("classic" if dense and not roles else "compact") if self.scheme == "auto" else self.scheme
+        if scheme == "classic" and roles:
+            what = "a preference of inf or -inf" if self.candidates is None else "candidates"
+            raise InvalidInputError(
+                f"scheme='classic' was given with {what}; points that are always or never exemplars are for "
+                "scheme='compact'. Leave out the scheme."
+            )
         if scheme == "classic" and self.checkpoint is not None:
             raise InvalidInputError(
                 "checkpoint was given with scheme='classic', which keeps two numbers for each edge; it is "
@@ -174,6 +195,11 @@ class Settings:
 def _is_one_of(value: object, *allowed: object) -> bool:
     """Whether a value is one of the allowed words, truth values or None; other types, arrays say, are not."""
     return isinstance(value, str | bool | np.bool_ | None) and value in allowed
+
+
+def _is_finite(value: Any) -> bool:
+    # Compared as it is: float() fails for integers beyond the range of float64.
+    return isinstance(value, Real) and -np.inf < value < np.inf  # type: ignore[operator]
 
 
 def _within(value: Any, least: float) -> bool:

@@ -77,13 +77,14 @@ def write_clustering(clustering: Clustering, path: Path, ids: NDArray[Any] | Non
 
     ``.npz`` holds everything (`Clustering.save`). ``.parquet``, ``.csv`` and ``.zarr`` are tables with a row
     per point: ``point``, ``label``, ``exemplar`` (its point), and ``similarity`` to the exemplar, 0 for
-    exemplars. ``ids`` are names of the points, written in place of their numbers.
+    exemplars. ``ids`` are names of the points, written in place of their numbers. Of points that nobody
+    represents, the label is -1, the similarity NaN, and the exemplar -1, or without a name.
     """
     named = partial(_named, ids)
-    columns = {
+    columns: dict[str, Callable[[slice], NDArray[Any]]] = {
         "point": lambda rows: named(np.arange(rows.start, rows.stop)),
         "label": lambda rows: clustering.labels[rows],
-        "exemplar": lambda rows: named(clustering.exemplars[clustering.labels[rows]]),
+        "exemplar": partial(_exemplars_in, Cut(clustering.labels, clustering.exemplars), named),
         "similarity": lambda rows: clustering.similarities[rows],
     }
     attributes = {"net_similarity": clustering.net_similarity, "outcome": clustering.outcome.name}
@@ -137,7 +138,12 @@ def _named(ids: NDArray[Any] | None, points: NDArray[Any]) -> NDArray[Any]:
 
 
 def _exemplars_in(cut: Cut, named: Callable[[NDArray[Any]], NDArray[Any]], rows: slice) -> NDArray[Any]:
-    return named(cut.exemplars[cut.labels[rows]])
+    labels = cut.labels[rows]
+    lost = labels < 0
+    if not lost.any():
+        return named(cut.exemplars[labels])
+    names = named(cut.exemplars[np.where(lost, 0, labels)])
+    return np.where(lost, -1 if names.dtype.kind == "i" else "", names)
 
 
 def _write(result: _Result, path: Path) -> None:

@@ -119,8 +119,9 @@ def write_graph(
     names : sequence of str, shape (n_points,), optional
         Names of the points, for a source in which they are numbers; stored beside the graph.
     min_similarity : float, optional
-        Leave out edges with this similarity or less. The bound is stored with the graph, which is then
-        refused at preferences below it.
+        Leave out edges with this similarity or less. (With the parameter of this name of
+        `affinity_propagation`, edges of just this similarity stay.) The bound is stored with the graph, which
+        is then refused at preferences below it.
     symmetrise : bool
         Whether to store every edge in both directions, with the larger of the two similarities.
     top_k : int, optional
