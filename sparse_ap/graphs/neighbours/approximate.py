@@ -23,7 +23,7 @@ __all__ = ["approximate_neighbours"]
 _EXTRA = 2
 # The first search in cells may miss so many times the neighbours that may be missed in the end: a round over
 # neighbours' neighbours finds many of them. Later searches aim for a little more than is needed.
-_FIRST_MISSES, _AIM = 5.0, 0.95
+_FIRST_MISSES, _AIM = 5.0, 0.9
 # A round over neighbours' neighbours is no help if it leaves more than this share of what was missed.
 _STALLED = 0.9
 # Share missed by the cells alone that is not told from none.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.cells import Cells
 from sparse_ap.graphs.neighbours.lists import CandidateLists
-from sparse_ap.graphs.neighbours.nearest_cells import nearest_cells
+from sparse_ap.graphs.neighbours.nearest_cells import Shortlists
 
 __all__ = ["search_cells"]
 
@@ -21,6 +21,9 @@ _LEAST, _MOST, _TILES = 8_192, 32_768, 16
 _QUERIES = 1024
 # Nearest cells that come first, since their points raise the thresholds.
 _FIRST = 4
+# Centres among which a point's nearest are chosen: those nearest to the centre of its own cell, so many times
+# as many as are wanted, and at least so many. Where that is more than this share of all, it is all of them.
+_TIMES, _LEAST_LISTED, _SHARE = 32, 256, 8
 
 
 def search_cells(
@@ -46,16 +49,25 @@ def search_cells(
         return
     tile = max(_LEAST, min(_MOST, -(-cells.points.n // _TILES)))
     cuts = sorted({cut for cut in (ranks.start, _FIRST, ranks.stop) if 0 < cut <= ranks.stop})
-    columns = cells.centres.columns(0, cells.n_cells)
+    shortlists = _shortlists(cells, ranks.stop)
 
     def fill(start: int) -> int:
         queries = np.arange(start, min(cells.points.n, start + tile))
-        probes = nearest_cells(cells.points, queries, columns, cuts)
+        homes = np.searchsorted(cells.starts, queries, side="right") - 1
+        probes = shortlists.nearest(cells.points, queries, homes, cuts)
         for nearer, farther in pairwise([ranks.start, *(cut for cut in cuts if cut > ranks.start)]):
             _offer_cells(cells, queries, probes[:, nearer:farther], lists)
         return len(queries)
 
     yield from pool.map(fill, range(0, cells.points.n, tile))
+
+
+def _shortlists(cells: Cells, wanted: int) -> Shortlists:
+    """Return the centres among which the wanted nearest ones of each point are chosen."""
+    length = max(_LEAST_LISTED, _TIMES * wanted)
+    return Shortlists.of(
+        cells.centres, cells.centres, length if _SHARE * length <= cells.n_cells else cells.n_cells
+    )
 
 
 def _offer_cells(

@@ -52,6 +52,8 @@ def exact_neighbours(
     CandidateLists
         The scores are minus the distances.
     """
+    if not queries.n:
+        return CandidateLists.empty(0, k, np.float64)
     if queries.metric in ("manhattan", "chebyshev"):
         return _by_all_distances(queries, points, k, itself, pool)
     asked = queries.coded(WIDE)

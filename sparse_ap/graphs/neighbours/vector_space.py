@@ -98,7 +98,9 @@ class VectorSpace:
 
     def coded(self, codes: Codes) -> Vectors:
         """Return the points as whole numbers."""
-        return Vectors.rounded(self._rows, self.n, self.X.shape[1], codes, self.unit(codes))
+        coordinates = np.empty(self.X.shape, codes.kept)
+        _round(self.X, self.shifts, self.factors, self.centre, self.unit(codes), coordinates)
+        return Vectors.of(coordinates, codes)
 
     def codes_for(self, distances: NDArray[np.float64]) -> Codes:
         """Return the shortest codes that tell apart points at such distances.
@@ -122,10 +124,6 @@ class VectorSpace:
     def _laid_out(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return distances between laid out points from those of the metric."""
         return np.sqrt(2 * distances) if self.metric in DIRECTIONS else distances * self.factors[:1]
-
-    def _rows(self, part: slice) -> NDArray[np.float64]:
-        shifts, factors = self.shifts[part, None], self.factors[part, None]
-        return (self.X[part] - shifts) * factors - self.centre
 
     def _lengths_of_rows(self) -> NDArray[np.float64]:
         lengths = np.empty(self.n)
@@ -205,6 +203,13 @@ def _column_sums(X, shifts, factors, totals):  # type: ignore[no-untyped-def]
     for r in range(X.shape[0]):
         for f in range(X.shape[1]):
             totals[f] += (X[r, f] - shifts[r]) * factors[r]
+
+
+@kernel
+def _round(X, shifts, factors, centre, unit, coordinates):  # type: ignore[no-untyped-def]
+    for r in range(X.shape[0]):
+        for f in range(X.shape[1]):
+            coordinates[r, f] = np.rint(((X[r, f] - shifts[r]) * factors[r] - centre[f]) / unit)
 
 
 @kernel

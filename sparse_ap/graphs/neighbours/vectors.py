@@ -7,7 +7,6 @@ with every library and on every processor, with or without fused multiplication.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -18,8 +17,6 @@ from sparse_ap.graphs.neighbours.points import padded
 from sparse_ap.kernels.compilation import kernel
 
 __all__ = ["NARROW", "WIDE", "Codes", "Vectors"]
-
-_ROWS_AT_A_TIME = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +64,6 @@ class Vectors:
         halves = np.empty(len(coordinates), codes.computed)
         _half_squares(coordinates, halves)
         return cls(codes, coordinates, halves)
-
-    @classmethod
-    def rounded(
-        cls, rows: Callable[[slice], NDArray[np.float64]], n: int, n_features: int, codes: Codes, unit: float
-    ) -> Self:
-        """Return vectors in units of ``unit``; ``rows`` returns a slice of them as floats."""
-        coordinates = np.empty((n, n_features), codes.kept)
-        for start in range(0, n, _ROWS_AT_A_TIME):
-            part = slice(start, start + _ROWS_AT_A_TIME)
-            coordinates[part] = np.rint(rows(part) / unit)
-        return cls.of(coordinates, codes)
 
     @property
     def n(self) -> int:
