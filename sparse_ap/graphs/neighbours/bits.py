@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from llvmlite import ir
@@ -49,6 +49,8 @@ class Bits:
         Numbers of bits set.
     """
 
+    ROWS: ClassVar[tuple[str, ...]] = ("words", "counts")
+
     metric: str
     n_bits: int
     words: NDArray[np.uint64]
@@ -77,7 +79,7 @@ class Bits:
         """Type of the scores."""
         return self.counts.dtype
 
-    def taken(self, rows: NDArray[np.int64]) -> Self:
+    def taken(self, rows: NDArray[np.int64] | slice) -> Self:
         """Return some of the points, in this order."""
         return replace(self, words=self.words[rows], counts=self.counts[rows])
 

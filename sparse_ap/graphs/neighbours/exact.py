@@ -12,14 +12,15 @@ from sparse_ap.arguments import progress_bar
 from sparse_ap.graphs.neighbours.lists import CandidateLists
 from sparse_ap.graphs.neighbours.points import Points
 from sparse_ap.graphs.neighbours.space import Rankable, Space
+from sparse_ap.graphs.neighbours.stages import slabs
 from sparse_ap.graphs.neighbours.vectors import WIDE
 
 __all__ = ["exact_neighbours", "ranked"]
 
 # Candidates beyond those wanted: distances of float64 decide between them.
 _EXTRA = 8
-# Points that are laid out at a time, and the size of a block of scores.
-_SLAB, _QUERIES, _POINTS = 16_384, 256, 1024
+# Size of a block of scores.
+_QUERIES, _POINTS = 256, 1024
 # Queries whose candidates are ranked at a time, and pairs compared at a time if all are.
 _RANKED, _PAIRS = 1024, 1 << 20
 
@@ -96,8 +97,8 @@ def _candidates(
 ) -> CandidateLists:
     """Return the points of the highest scores for each query, among all points."""
     lists = CandidateLists.empty(queries.n, length, queries.score_type)
-    for start in range(0, points.n, _SLAB):
-        slab = points.taken(slice(start, start + _SLAB)).coded(WIDE)
+    for part in slabs(points.n):
+        start, slab = part.start, points.taken(part).coded(WIDE)
         blocks = {
             first: slab.columns(first, min(slab.n, first + _POINTS)) for first in range(0, slab.n, _POINTS)
         }

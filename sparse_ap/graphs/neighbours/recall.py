@@ -14,6 +14,7 @@ from sparse_ap.graphs.neighbours.cells import Cells
 from sparse_ap.graphs.neighbours.exact import exact_neighbours, ranked
 from sparse_ap.graphs.neighbours.lists import CandidateLists
 from sparse_ap.graphs.neighbours.space import Rankable, Space
+from sparse_ap.graphs.neighbours.stages import Stages
 
 __all__ = ["EXACT", "ExactSample", "Recall", "sampled_rows"]
 
@@ -80,12 +81,16 @@ class ExactSample:
     lists: CandidateLists
 
     @classmethod
-    def of(
-        cls, space: Space, k: int, generator: np.random.Generator, pool: ThreadPoolExecutor
-    ) -> ExactSample:
+    def of(cls, space: Space, k: int, generator: np.random.Generator, stages: Stages) -> ExactSample:
         """Draw a sample and search its neighbours."""
         rows = sampled_rows(space.n, generator)
-        return cls(space, rows, exact_neighbours(space.taken(rows), space, k, rows, pool))
+
+        def found() -> tuple[NDArray[Any], NDArray[Any]]:
+            lists = exact_neighbours(space.taken(rows), space, k, rows, stages.pool)
+            return lists.scores, lists.numbers
+
+        scores, numbers = stages.kept("sample", found)
+        return cls(space, rows, CandidateLists(scores, numbers, scores[:, -1]))
 
     @property
     def k(self) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparse_ap.graphs.neighbours.stages import slabs
 from sparse_ap.graphs.neighbours.vectors import NARROW, WIDE, Codes, Vectors
 from sparse_ap.kernels.compilation import helper, kernel
 
@@ -41,6 +42,8 @@ class VectorSpace:
         A length that no row exceeds.
     """
 
+    ROWS: ClassVar[tuple[str, ...]] = ("X", "shifts", "factors")
+
     X: NDArray[Any]
     metric: str
     shifts: NDArray[np.float64]
@@ -53,7 +56,8 @@ class VectorSpace:
         """Lay out checked points."""
         shifts, factors = _layout(X, metric, _power_of_two(X))
         totals = np.zeros(X.shape[1])
-        _column_sums(X, shifts, factors, totals)
+        for part in slabs(len(X)):
+            _column_sums(X[part], shifts[part], factors[part], totals)
         space = cls(X, metric, shifts, factors, totals / max(1, len(X)), 0.0)
         return replace(space, longest=float(space._lengths_of_rows().max(initial=0)))
 
@@ -127,7 +131,8 @@ class VectorSpace:
 
     def _lengths_of_rows(self) -> NDArray[np.float64]:
         lengths = np.empty(self.n)
-        _lengths(self.X, self.shifts, self.factors, self.centre, lengths)
+        for part in slabs(self.n):
+            _lengths(self.X[part], self.shifts[part], self.factors[part], self.centre, lengths[part])
         return lengths
 
     def distances(
@@ -163,7 +168,9 @@ class VectorSpace:
 
 def _power_of_two(X: NDArray[Any]) -> float:
     """Return a power of two that brings all coordinates below 1, so that squares stay in range."""
-    reach = max(float(X.max(initial=0)), -float(X.min(initial=0)))
+    reach = 0.0
+    for part in slabs(len(X)):
+        reach = max(reach, float(X[part].max(initial=0)), -float(X[part].min(initial=0)))
     # The bound keeps the factor finite if all coordinates are tiny or 0.
     return 2.0 ** -max(math.frexp(reach)[1], -1000)
 
@@ -172,7 +179,8 @@ def _layout(X: NDArray[Any], metric: str, scale: float) -> tuple[NDArray[Any], N
     """Return the shifts and factors of the rows."""
     shifts, factors = np.zeros(len(X)), np.full(len(X), scale)
     if metric in DIRECTIONS:
-        _find_directions(X, metric == "correlation", shifts, factors)
+        for part in slabs(len(X)):
+            _find_directions(X[part], metric == "correlation", shifts[part], factors[part])
     return shifts, factors
 
 

@@ -8,7 +8,7 @@ with every library and on every processor, with or without fused multiplication.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,8 @@ class Vectors:
         Half the squared lengths, rounded down.
     """
 
+    ROWS: ClassVar[tuple[str, ...]] = ("coordinates", "halves")
+
     codes: Codes
     coordinates: NDArray[Any]
     halves: NDArray[Any]
@@ -75,7 +77,7 @@ class Vectors:
         """Type of the scores."""
         return self.codes.computed
 
-    def taken(self, rows: NDArray[np.int64]) -> Self:
+    def taken(self, rows: NDArray[np.int64] | slice) -> Self:
         """Return some of the vectors, in this order."""
         return type(self)(self.codes, self.coordinates[rows], self.halves[rows])
 
