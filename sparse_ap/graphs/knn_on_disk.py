@@ -31,13 +31,13 @@ __all__ = ["AskedGraph", "graph_on_disk", "kept_distances", "require_cells"]
 _OUT_OF_RANGE = (
     "The distances reach {:g}, which leaves the range of float32. Divide the points by one number."
 )
-# Edges that are read at a time, and that are written at a time.
-_READ, _WRITTEN = 1 << 23, 1 << 21
+# Edges that are written at a time; and bytes of each edge that is read, of which a tenth of the memory may be.
+_WRITTEN, _AN_EDGE, _READ = 1 << 19, 40, 0.1
 # Bytes that a search needs besides pages of files: for the program; for each point; for each thread, and for
 # each point once more in each thread.
-_PROGRAM, _A_POINT, _A_THREAD, _A_POINT_AND_THREAD = 300_000_000, 60, 100_000_000, 4
-# Share of the limit at which pages of files are given back.
-_SHARE = 0.8
+_PROGRAM, _A_POINT, _A_THREAD, _A_POINT_AND_THREAD = 450_000_000, 60, 50_000_000, 4
+# Bytes below the limit at which pages of files are given back: so many may be read before it is looked again.
+_MARGIN = 200_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,13 +97,13 @@ def graph_on_disk(
     with ExitStack() as held:
         folder = held.enter_context(search_folder(output, asked.noted(), overwrite))
         held.callback(hold_at_most, float("inf"))
-        hold_at_most(_SHARE * limit)
+        hold_at_most(limit - _MARGIN)
         pool = held.enter_context(threads(n_threads))
         workers = ThreadWorkers(pool) if client is None else DaskWorkers(client, folder)
         asked = replace(asked, points=points_on_disk(asked.points, asked.metric, folder))
         found, reached = asked.neighbours(FileStages(folder, pool, workers, verbose))
         return write_graph(
-            _pieces(found, reached, asked.similarity),
+            _pieces(found, reached, asked.similarity, limit),
             output,
             n_points=found.shape[0],
             memory_limit=memory_limit,
@@ -122,13 +122,14 @@ def _require_memory(n: int, limit: int, n_threads: int) -> None:
         )
 
 
-def _pieces(found: Neighbours, reached: Recall, similarity: Similarity) -> Iterator[KNNGraph]:
+def _pieces(found: Neighbours, reached: Recall, similarity: Similarity, limit: int) -> Iterator[KNNGraph]:
     """Yield the rows of the graph, some at a time."""
     n, k = found.shape
-    for start in range(0, n, max(1, _READ // k)):
-        numbers, distances = found.rows(slice(start, min(n, start + max(1, _READ // k))))
-        for first in range(0, len(numbers), max(1, _WRITTEN // k)):
-            some = slice(first, first + max(1, _WRITTEN // k))
+    read, written = (max(1, int(edges) // k) for edges in (_READ * limit / _AN_EDGE, _WRITTEN))
+    for start in range(0, n, read):
+        numbers, distances = found.rows(slice(start, min(n, start + read)))
+        for first in range(0, len(numbers), written):
+            some = slice(first, first + written)
             kept = kept_distances(distances[some].ravel(), similarity)
             yield _piece(numbers[some], similarities_of(kept, similarity), n, reached)
 

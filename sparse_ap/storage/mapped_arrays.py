@@ -16,6 +16,8 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from sparse_ap.storage.atomic_files import replacing
+
 __all__ = ["MappedArray", "created_array", "flush_mapped", "hold_at_most", "mapped_array", "relieve"]
 
 _PROCESS = psutil.Process()
@@ -47,8 +49,8 @@ class MappedArray(np.ndarray[Any, Any]):
 def created_array(path: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """Return the array of a file, which is created with zeros unless it exists."""
     if not path.exists():
-        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-        array.flush()
+        with replacing(path) as part:
+            np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape).flush()
     return mapped_array(path)
 
 

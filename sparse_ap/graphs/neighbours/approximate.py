@@ -105,7 +105,7 @@ class _Search:
         after = CandidateLists.kept(self.stages, name, points.n, self.sample.k + _EXTRA, points.score_type)
         search_cells(self.cells, ranks, before, after, self.stages)
         if ranks.start:
-            self.stages.drop(f"*after {ranks.start}.*")
+            self.stages.drop(f"lists after {ranks.start}.*", f"round after {ranks.start}.*")
         return after
 
     def _improved(self, before: CandidateLists, name: str) -> CandidateLists:

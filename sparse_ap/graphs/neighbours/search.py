@@ -78,7 +78,9 @@ def nearest_neighbours(
         return _searched(space, k, search, recall, seed, stages)
     rest = stages.filled("searched", partial(_rows_of, X, searched), len(searched)).X
     length = min(k, len(searched) - 1)
-    found, reached = _searched(laid_out(rest, metric, "searched", stages), length, search, recall, seed, stages)
+    found, reached = _searched(
+        laid_out(rest, metric, "searched", stages), length, search, recall, seed, stages
+    )
     return _WithKnown(space, searched, known, found, k, stages.pool), reached
 
 

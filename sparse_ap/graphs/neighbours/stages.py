@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.arguments import progress_bar
+from sparse_ap.storage.atomic_files import replacing
 from sparse_ap.storage.mapped_arrays import created_array, flush_mapped, mapped_array, relieve
 
 __all__ = [
@@ -164,7 +165,8 @@ class FileStages:
             arrays = compute()
             for i, array in enumerate(arrays):
                 np.save(self.folder / f"{name}.{i}.npy", np.asarray(array))
-            note.write_text(str(len(arrays)))
+            with replacing(note) as part:
+                part.write_text(str(len(arrays)))
         n_arrays = int(note.read_text())
         return [mapped_array(self.folder / f"{name}.{i}.npy") for i in range(n_arrays)]
 
