@@ -94,6 +94,6 @@ def _require_memory(output: Path, given: Points, memory_limit: str | None, clien
     option = "--memory-limit" if client is None else "--scheduler or --dask-workers"
     reason = f"{output} is an .npz file" if output.suffix == ".npz" else "the points have names"
     raise InvalidInputError(
-        f"{option} is for a search in files, among the points of an .npy file or a zarr array, for a graph in "
-        f"a .zarr folder; here {reason}, so the search is in memory."
+        f"{option} is for a search in files, among points of an .npy file or a zarr array, for a graph in a "
+        f".zarr folder; here {reason}, so the search is in memory."
     )

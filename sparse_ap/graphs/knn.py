@@ -12,6 +12,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.arguments import bytes_of, is_positive_integer, require, seed_of, usable_threads
+from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.write_graph import WrittenGraph, write_graph
 from sparse_ap.graphs.distances import Similarity, similarity_function
 from sparse_ap.graphs.knn_on_disk import AskedGraph, graph_on_disk, kept_distances, require_cells
@@ -94,12 +95,18 @@ def knn_graph(
     [1]_, until an estimate of the recall reaches ``recall`` (docs/design/0017-cells.md). The graph is the
     same, to the bit, for any number of threads and on any processor.
 
+    With ``output`` the approximate search keeps its arrays in files, in a hidden folder beside the output,
+    and the points need not fit into memory. After an error, Ctrl-C, or a kill the same call goes on from
+    there; the folder is removed once the graph is written.
+
     Parameters
     ----------
     X : array-like or sparse matrix, shape (n_points, n_features)
-        The points, finite real numbers. Sparse rows for "euclidean", which compares all pairs, and "cosine",
-        whose approximate search begins with features that few points have. For "tanimoto" and "hamming",
-        bits: bool, or uint8 from ``numpy.packbits(X, axis=1)``.
+        The points, finite real numbers. With ``output`` also a mapped array (``numpy.load(path,
+        mmap_mode="r")``), a zarr array, or any array whose rows can be read by slices. Sparse rows
+        for "euclidean", which compares all pairs, and "cosine", whose approximate search begins with features
+        that few points have. For "tanimoto" and "hamming", bits: bool, or uint8 from ``numpy.packbits(X,
+        axis=1)``.
     n_neighbors : int
         Number of neighbours of each point, not counting itself: from 1 to n_points - 1.
     metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming"}
@@ -113,6 +120,16 @@ def knn_graph(
     recall : float
         The share of the nearest neighbours that an approximate search must find, above 0 and at most 1; 1
         for an exact search. More takes longer. The share that was found is the result's ``recall``.
+    output : str or Path, optional
+        The zarr folder to which the graph is written. Exact searches are in memory all the same.
+    memory_limit : int or str, optional
+        With ``output``: bytes that the process may hold, such as "2GB": at least .45 GB, and some 70 bytes a
+        point. None: most of the free memory.
+    client : distributed.Client, optional
+        With ``output``: a dask cluster whose workers do the search. They need to see the output's folder,
+        and the file of mapped points, under the same names.
+    overwrite : bool
+        With ``output``: whether to replace a graph that is there, once the new one is complete.
     n_jobs : int, optional
         Number of threads; None or -1: one per processor, and never more.
     random_state : int, RandomState, Generator or None
@@ -129,12 +146,18 @@ def knn_graph(
     -------
     KNNGraph of float32, shape (n_points, n_points)
         A csr_array of rows of ``n_neighbors`` edges, nearest first, with ``recall`` and ``missing_at_most``.
+        With ``output`` a `WrittenGraph`: its size, range and recall; `open_graph` opens it.
 
     Raises
     ------
     InvalidInputError
         ``X`` is invalid, a number is out of range, a name is unknown, the approximate search lacks the
-        metric, or the distances leave the range of float32.
+        metric, the distances leave the range of float32, ``output`` exists, or a search for something else
+        was interrupted there.
+    MemoryLimitError
+        The search does not fit into ``memory_limit``.
+    ClusterError
+        A worker does not see the files.
 
     References
     ----------
@@ -149,6 +172,11 @@ def knn_graph(
            [-1.,  0.,  0.],
            [ 0., -4.,  0.]], dtype=float32)
     """
+    if output is None and (memory_limit is not None or client is not None or overwrite):
+        raise InvalidInputError(
+            "memory_limit, client and overwrite are for a graph that is written to disk: give output too, or "
+            "leave them out."
+        )
     asked = _checked(X, n_neighbors, metric, similarity, recall, seed_of(random_state))
     n_threads = usable_threads(n_jobs)
     if output is not None and search_for(asked.points, n_neighbors, metric, recall) == "cells":

@@ -31,7 +31,7 @@ __all__ = ["AskedGraph", "graph_on_disk", "kept_distances", "require_cells"]
 _OUT_OF_RANGE = (
     "The distances reach {:g}, which leaves the range of float32. Divide the points by one number."
 )
-# Edges that are written at a time; and bytes of each edge that is read, of which a tenth of the memory may be.
+# Edges that are written at a time; bytes of an edge that is read; share of the memory that these may have.
 _WRITTEN, _AN_EDGE, _READ = 1 << 19, 40, 0.1
 # Bytes that a search needs besides pages of files: for the program; for each point; for each thread, and for
 # each point once more in each thread.

@@ -171,12 +171,7 @@ def _prefix(target: Path) -> str:
 
 
 def require_free(target: Path, overwrite: bool) -> None:
-    """Refuse a target that exists and must not be replaced, or whose folder does not exist.
-
-    Raises
-    ------
-    InvalidInputError
-    """
+    """Refuse, by an InvalidInputError, a target that must not be replaced, or whose folder does not exist."""
     if not target.parent.is_dir():
         raise InvalidInputError(f"The folder {target.parent} does not exist; make it first.")
     if not target.exists():

@@ -183,7 +183,7 @@ class FileStages:
     def run(self, name: str, step: Callable[[], Step], n: int, size: int, title: str) -> None:
         """Do a step for all rows that are not yet on record as done."""
         parts = tiles_of(n, size)
-        done = created_array(self.folder / f"{name}.done.npy", (len(parts),), np.uint8)
+        done = created_array(self.folder / f"done {name}.npy", (len(parts),), np.uint8)
         left = np.flatnonzero(np.asarray(done) == 0).tolist()
         if not left:
             return
