@@ -36,8 +36,9 @@ _WRITTEN, _AN_EDGE, _READ = 1 << 19, 40, 0.1
 # Bytes that a search needs besides pages of files: for the program; for each point; for each thread, and for
 # each point once more in each thread.
 _PROGRAM, _A_POINT, _A_THREAD, _A_POINT_AND_THREAD = 450_000_000, 60, 50_000_000, 4
-# Bytes below the limit at which pages of files are given back: so many may be read before it is looked again.
-_MARGIN = 200_000_000
+# Bytes below the limit, and share of it, at which pages of files are given back: so much may be read before
+# it is looked again.
+_MARGIN, _SHARE = 200_000_000, 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +98,7 @@ def graph_on_disk(
     with ExitStack() as held:
         folder = held.enter_context(search_folder(output, asked.noted(), overwrite))
         held.callback(hold_at_most, float("inf"))
-        hold_at_most(limit - _MARGIN)
+        hold_at_most(limit - max(_MARGIN, _SHARE * limit))
         pool = held.enter_context(threads(n_threads))
         workers = ThreadWorkers(pool) if client is None else DaskWorkers(client, folder)
         asked = replace(asked, points=points_on_disk(asked.points, asked.metric, folder))

@@ -6,7 +6,9 @@ process that has a limit gives these pages back when it comes near to it: their 
 
 from __future__ import annotations
 
+import math
 import mmap
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,15 @@ from numpy.typing import NDArray
 
 from sparse_ap.storage.atomic_files import replacing
 
-__all__ = ["MappedArray", "created_array", "flush_mapped", "hold_at_most", "mapped_array", "relieve"]
+__all__ = [
+    "MappedArray",
+    "created_array",
+    "flush_mapped",
+    "gathered",
+    "hold_at_most",
+    "mapped_array",
+    "relieve",
+]
 
 _PROCESS = psutil.Process()
 # All mapped files of this process, and the bytes that it may hold.
@@ -34,6 +44,7 @@ class MappedArray(np.ndarray[Any, Any]):
 
     path: str | None
     writable: bool
+    offset: int
 
     def __array_finalize__(self, parent: Any) -> None:
         """Forget the file: this is another array."""
@@ -63,8 +74,27 @@ def mapped_array(path: str | Path, *, writable: bool = True) -> NDArray[Any]:
         return np.load(path)  # type: ignore[no-any-return]
     _maps.add(mapped._mmap)  # type: ignore[attr-defined]
     array = mapped.view(MappedArray)
-    array.path, array.writable = str(path), writable
+    array.path, array.writable, array.offset = str(path), writable, mapped.offset
     return array
+
+
+def gathered(array: NDArray[Any], rows: NDArray[np.int64] | slice) -> NDArray[Any]:
+    """Return some rows of an array, in this order.
+
+    Rows of a mapped file are read one by one, unless all of it fits into what the process may hold: around a
+    row that is touched the system counts up to 2 MB as the process's.
+    """
+    if isinstance(rows, slice) or not isinstance(array, MappedArray) or array.path is None:
+        return np.asarray(array[rows])
+    if _PROCESS.memory_info().rss + array.nbytes < _most:
+        return np.asarray(array[rows])
+    size = array.itemsize * math.prod(array.shape[1:])
+    lines = bytearray(len(rows) * size)
+    with Path(array.path).open("rb", buffering=0) as file, memoryview(lines) as view:
+        for place, row in enumerate(rows.tolist()):
+            part = view[place * size : (place + 1) * size]
+            os.preadv(file.fileno(), [part], array.offset + row * size)
+    return np.frombuffer(lines, array.dtype).reshape(len(rows), *array.shape[1:])
 
 
 def hold_at_most(n_bytes: float) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sparse_ap.graphs.neighbours.points import padded
 from sparse_ap.graphs.neighbours.vectors import NARROW, Codes
 from sparse_ap.kernels.compilation import kernel
+from sparse_ap.storage.mapped_arrays import gathered
 
 __all__ = ["BIT_METRICS", "Bits"]
 
@@ -81,7 +82,7 @@ class Bits:
 
     def taken(self, rows: NDArray[np.int64] | slice) -> Self:
         """Return some of the points, in this order."""
-        return replace(self, words=self.words[rows], counts=self.counts[rows])
+        return replace(self, words=gathered(self.words, rows), counts=gathered(self.counts, rows))
 
     def columns(self, start: int, stop: int) -> _Columns:
         """Return points one a column, which processors compare several at a time."""

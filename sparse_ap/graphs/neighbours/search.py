@@ -24,6 +24,7 @@ from sparse_ap.graphs.neighbours.sparse_search import exact_sparse_neighbours, s
 from sparse_ap.graphs.neighbours.sparse_space import SparseSpace
 from sparse_ap.graphs.neighbours.stages import Stages
 from sparse_ap.graphs.neighbours.tree_search import MINKOWSKI, tree_neighbours
+from sparse_ap.storage.mapped_arrays import gathered
 
 __all__ = ["Neighbours", "nearest_neighbours", "nearest_of", "search_for", "threads"]
 
@@ -159,7 +160,7 @@ class _Table:
 
 
 def _rows_of(X: NDArray[Any], numbers: NDArray[np.int64], rows: slice) -> _Table:
-    return _Table(X[numbers[rows]])
+    return _Table(gathered(X, numbers[rows]))
 
 
 def nearest_of(queries: Any, X: Any, metric: str, n_threads: int) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sparse_ap.graphs.neighbours.stages import slabs
 from sparse_ap.graphs.neighbours.vectors import NARROW, WIDE, Codes, Vectors
 from sparse_ap.kernels.compilation import helper, kernel
+from sparse_ap.storage.mapped_arrays import gathered
 
 __all__ = ["DIRECTIONS", "VectorSpace"]
 
@@ -93,7 +94,8 @@ class VectorSpace:
 
     def taken(self, rows: NDArray[np.int64] | slice) -> Self:
         """Return some of the points, in this order."""
-        return replace(self, X=self.X[rows], shifts=self.shifts[rows], factors=self.factors[rows])
+        X, shifts, factors = (gathered(array, rows) for array in (self.X, self.shifts, self.factors))
+        return replace(self, X=X, shifts=shifts, factors=factors)
 
     def unit(self, codes: Codes) -> float:
         """Return the distance of two whole numbers next to each other."""

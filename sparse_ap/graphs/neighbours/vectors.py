@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.points import padded
 from sparse_ap.kernels.compilation import kernel
+from sparse_ap.storage.mapped_arrays import gathered
 
 __all__ = ["NARROW", "WIDE", "Codes", "Vectors"]
 
@@ -79,7 +80,7 @@ class Vectors:
 
     def taken(self, rows: NDArray[np.int64] | slice) -> Self:
         """Return some of the vectors, in this order."""
-        return type(self)(self.codes, self.coordinates[rows], self.halves[rows])
+        return type(self)(self.codes, gathered(self.coordinates, rows), gathered(self.halves, rows))
 
     def columns(self, start: int, stop: int) -> NDArray[Any]:
         """Return vectors and their halves, one a column; those of the padding are never near."""
