@@ -140,7 +140,7 @@ def _of_missing(missing: Float64Array, weights: Any, roles: Roles | None) -> Flo
     if roles is not None and roles.n_unrepresented:
         raise InvalidInputError(
             f"certify='complete' (--certify-complete) was given, but {roles.n_unrepresented:,} points are "
-            "left without an exemplar, which they may have in the complete graph. Give certify=True (--certify)."
+            "left without an exemplar, and may have one in the complete graph. Give certify=True (--certify)."
         )
     if weights is None:
         return missing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from llvmlite import ir
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sparse_ap.graphs.neighbours.points import padded
 from sparse_ap.graphs.neighbours.vectors import NARROW, Codes
 from sparse_ap.kernels.compilation import helper, kernel
+from sparse_ap.storage.mapped_arrays import gathered
 
 __all__ = ["BIT_METRICS", "Bits", "count_common"]
 
@@ -49,6 +50,8 @@ class Bits:
         Numbers of bits set.
     """
 
+    ROWS: ClassVar[tuple[str, ...]] = ("words", "counts")
+
     metric: str
     n_bits: int
     words: NDArray[np.uint64]
@@ -77,9 +80,9 @@ class Bits:
         """Type of the scores."""
         return self.counts.dtype
 
-    def taken(self, rows: NDArray[np.int64]) -> Self:
+    def taken(self, rows: NDArray[np.int64] | slice) -> Self:
         """Return some of the points, in this order."""
-        return replace(self, words=self.words[rows], counts=self.counts[rows])
+        return replace(self, words=gathered(self.words, rows), counts=gathered(self.counts, rows))
 
     def columns(self, start: int, stop: int) -> _Columns:
         """Return points one a column, which processors compare several at a time."""
