@@ -6,8 +6,8 @@ A sixth argument, dask, has two worker processes find the graph once more, and c
 
 A point is a word vector plus half another one, turned into 32 numbers by one random matrix: clustered, as
 texts are, and of the dimension of a common projection. The search runs in a process of its own, on two
-threads, and is killed once, some seconds after it has begun to look into the cells. The recall is by distance, on 300 points drawn by
-another seed, against all points in float64.
+threads, and is killed once, some seconds after it has begun to look into the cells. The recall is by
+distance, on 300 points drawn by another seed, against all points in float64.
 """
 
 from __future__ import annotations
