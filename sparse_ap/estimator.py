@@ -21,7 +21,7 @@ from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.neighbours.search import nearest_of
 from sparse_ap.graphs.sparse_points import checked_rows
-from sparse_ap.propagation.prediction import most_similar, warn_of_unreached
+from sparse_ap.propagation.prediction import Prediction, most_similar, predicted, warn_of_unreached
 from sparse_ap.storage.masks import array_of, filled, is_masked
 
 __all__ = ["AffinityPropagation"]
@@ -233,7 +233,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         ndarray of int64, shape (n_new,)
-            Labels; -1, with a warning, for samples without an entry for any exemplar.
+            Labels; -1 for samples less similar to every exemplar than ``min_similarity``, and, with a
+            warning, for those without an entry for any.
 
         Raises
         ------
@@ -245,11 +246,20 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if self._takes_points:
             return self._nearest_exemplars(X)
         similarity = X if self.affinity == "precomputed" else similarities_between(X, self._of_distance)
-        labels, _ = most_similar(similarity, self.cluster_centers_indices_)
+        labels, values = most_similar(similarity, self.cluster_centers_indices_)
         warn_of_unreached(labels)
-        return labels
+        if self.min_similarity is None:
+            return labels
+        least = values.dtype.type(self.min_similarity)
+        return Prediction.of(labels, values, self.cluster_centers_indices_, least).labels
 
     def _nearest_exemplars(self, X: Any) -> NDArray[np.int64]:
+        if self.min_similarity is not None:
+            return predicted(
+                X, self.cluster_centers_, self.cluster_centers_indices_, len(self.labels_),
+                metric=self.metric, similarity=None if self.affinity == "euclidean" else self.similarity,
+                min_similarity=self.min_similarity, n_jobs=self.n_jobs,
+            ).labels  # fmt: skip
         tables = (X, self.cluster_centers_)
         if any(map(scipy.sparse.issparse, tables)):
             new, exemplars = (checked_rows(scipy.sparse.csr_array(table), self.metric) for table in tables)

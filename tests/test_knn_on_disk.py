@@ -82,6 +82,9 @@ def given(form: str, points: Any, folder: Path) -> Any:
         )
         array[:] = points
         return array
+    if form == "first rows of a file":
+        np.save(folder / "points.npy", np.concatenate([points, points]))
+        return np.memmap(folder / "points.npy", np.float32, "r", 128, points.shape)
     if form == "columns first":
         points = np.asfortranarray(points)
     np.save(folder / "points.npy", points.astype(np.float16) if form == "half precision" else points)
@@ -89,7 +92,15 @@ def given(form: str, points: Any, folder: Path) -> Any:
     return mapped[::2] if form == "every second row" else mapped
 
 
-FORMS = ["mapped", "zarr array", "columns first", "half precision", "copy on write", "every second row"]
+FORMS = [
+    "mapped",
+    "zarr array",
+    "columns first",
+    "half precision",
+    "copy on write",
+    "every second row",
+    "first rows of a file",
+]
 
 
 @pytest.mark.usefixtures("few_are_searched_exactly")
@@ -152,6 +163,10 @@ def test_a_search_for_something_else_is_not_gone_on_with(
         knn_graph(points, K, recall=0.9, output=path)
     with pytest.raises(InvalidInputError, match=r"points=[0-9]+, and now [0-9]+"):
         knn_graph(points + 1, K, output=path)
+    changed = points.copy()
+    changed[1_234, 5] += 1
+    with pytest.raises(InvalidInputError, match="The points are not those of the search that did not end"):
+        knn_graph(changed, K, output=path)
     lock = os.open(folder, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     with pytest.raises(InvalidInputError, match="Another process is searching"):
@@ -160,7 +175,22 @@ def test_a_search_for_something_else_is_not_gone_on_with(
     knn_graph(points, K, output=path)
     with pytest.raises(InvalidInputError, match="exists"):
         knn_graph(points, K, output=path)
-    assert knn_graph(points, K - 1, output=path, overwrite=True).n_edges == 3_000 * (K - 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(FileStages, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            knn_graph(points, K, output=path, overwrite=True)
+    # What was asked for before is not wanted any more.
+    assert knn_graph(points, np.int64(K - 1), output=path, overwrite=True).n_edges == 3_000 * (K - 1)
+
+
+@pytest.mark.usefixtures("few_are_searched_exactly")
+def test_a_folder_of_the_users_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / ".graph.zarr.search"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(InvalidInputError, match="is no folder of a search"):
+        knn_graph(some_points("plain"), K, output=tmp_path / "graph.zarr")
+    assert (folder / "mine.txt").read_text() == "mine"
 
 
 @pytest.mark.usefixtures("few_are_searched_exactly")
@@ -173,6 +203,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
     points[2_500, 3] = np.nan
     with pytest.raises(InvalidInputError, match="first in row 2500, column 3"):
         knn_graph(points, K, output=path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_exact_graphs_are_written_too(tmp_path: Path) -> None:
@@ -182,6 +213,10 @@ def test_exact_graphs_are_written_too(tmp_path: Path) -> None:
     require_same(tmp_path / "graph.zarr", expected)
     assert str(written.recall) == "1, exact"
     np.testing.assert_array_equal(read_graph(written.path).missing_at_most, expected.missing_at_most)
+    with pytest.raises(InvalidInputError, match="exists"):
+        knn_graph(points, K, output=tmp_path / "graph.zarr")
+    with pytest.raises(InvalidInputError, match="memory_limit, client and overwrite are for a graph"):
+        knn_graph(points, K, memory_limit="2GB")
 
 
 @pytest.mark.usefixtures("few_are_searched_exactly")

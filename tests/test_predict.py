@@ -234,3 +234,16 @@ def test_inputs_that_do_not_fit_are_refused(clustering: Clustering, tmp_path: Pa
     done = run(tmp_path / "labels.npz", tmp_path / "new.npy", "-o", tmp_path / "labels.npz")
     assert "labels.npz is what the command reads" in done.stderr
     assert Clustering.load(tmp_path / "labels.npz").n_clusters == clustering.n_clusters
+
+
+@pytest.mark.parametrize("affinity", ["nearest_neighbors", "euclidean", "precomputed"])
+def test_the_estimator_predicts_nobody_for_points_that_are_far_from_all(affinity: str) -> None:
+    points = np.random.default_rng(1).normal(size=(60, 3))
+    new = np.concatenate([points[:4] + 0.01, [[50.0, 50, 50]]])
+    if affinity == "precomputed":
+        new = -((new[:, None] - points) ** 2).sum(axis=2)
+        points = -((points[:, None] - points) ** 2).sum(axis=2)
+    estimator = AffinityPropagation(affinity=affinity, min_similarity=-20, n_neighbors=10).fit(points)
+    labels = estimator.predict(new)
+    assert labels[-1] == -1
+    assert (labels[:4] >= 0).all()

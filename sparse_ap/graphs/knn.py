@@ -12,7 +12,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.arguments import bytes_of, is_positive_integer, require, seed_of, usable_threads
-from sparse_ap.errors import InvalidInputError
+from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.graphs.conversion.write_graph import WrittenGraph, write_graph
 from sparse_ap.graphs.distances import Similarity, similarity_function
 from sparse_ap.graphs.knn_on_disk import AskedGraph, graph_on_disk, kept_distances, require_cells
@@ -24,6 +24,7 @@ from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.neighbours.search import search_for, threads
 from sparse_ap.graphs.neighbours.stages import MemoryStages
 from sparse_ap.graphs.sparse_points import checked_rows
+from sparse_ap.storage.atomic_files import require_free
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -182,6 +183,10 @@ def knn_graph(
     if output is not None and search_for(asked.points, n_neighbors, metric, recall) == "cells":
         limit = None if memory_limit is None else bytes_of(memory_limit)
         return graph_on_disk(asked, Path(output), limit, client, overwrite, n_threads, verbose)
+    if output is not None:
+        require_free(Path(output).absolute(), overwrite)
+    if client is not None:
+        warn("client is for an approximate search; this one is exact, and done in this process.")
     graph = _graph_in_memory(asked, n_threads, verbose)
     if output is None:
         return graph
@@ -200,7 +205,7 @@ def _checked(
     require("recall", recall, isinstance(recall, Real) and 0 < recall <= 1, "a number above 0, and at most 1")
     chosen = default_similarity(metric) if similarity is None else similarity
     similarity_function(chosen)
-    return AskedGraph(points, n_neighbors, metric, chosen, recall, seed)
+    return AskedGraph(points, int(n_neighbors), metric, chosen, float(recall), seed)
 
 
 def _graph_in_memory(asked: AskedGraph, n_threads: int, verbose: bool) -> KNNGraph:

@@ -78,8 +78,9 @@ class AskedGraph:
 
     def noted(self) -> dict[str, Any]:
         """Return what the neighbours depend on, as a search that goes on from another compares it."""
-        names = ("n_neighbors", "metric", "recall", "seed")
-        return {name: getattr(self, name) for name in names} | {"points": digest_of(self.points)}
+        names = ("n_neighbors", "metric", "recall")
+        asked = {name: getattr(self, name) for name in names}
+        return asked | {"random_state": self.seed, "points": digest_of(self.points)}
 
 
 def graph_on_disk(

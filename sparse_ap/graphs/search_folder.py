@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,10 @@ from sparse_ap.storage.mapped_arrays import created_array, mapped_array, relieve
 
 __all__ = ["digest_of", "points_on_disk", "search_folder"]
 
-# Rows that tell whether points are those of the search before.
+# Rows that are looked at before all are.
 _LOOKED_AT = 1000
+# Files of what is asked for, and of the points' checksum.
+_NOTE, _CHECKSUM = "search.json", "points.crc"
 
 
 @contextmanager
@@ -55,28 +57,51 @@ def search_folder(target: Path, asked: dict[str, Any], overwrite: bool) -> Itera
     if lock is None:
         raise InvalidInputError(f"Another process is searching for {target}. Wait, or give another name.")
     try:
-        _require_same(folder, target, asked)
-        yield folder
+        _require_same(folder, target, asked, overwrite)
+        try:
+            yield folder
+        except BaseException:
+            if not _begun(folder):
+                shutil.rmtree(folder)
+            raise
         shutil.rmtree(folder)
     finally:
         os.close(lock)
 
 
-def _require_same(folder: Path, target: Path, asked: dict[str, Any]) -> None:
-    """Note what is asked for; refuse to go on from a search for something else."""
-    note = folder / "search.json"
+def _begun(folder: Path) -> bool:
+    """Return whether there is anything to go on from."""
+    return any(folder.glob("*.kept")) or any(folder.glob("done *.npy"))
+
+
+def _require_same(folder: Path, target: Path, asked: dict[str, Any], overwrite: bool) -> None:
+    """Note what is asked for; refuse to go on from a search for something else, unless it may be replaced."""
+    note = folder / _NOTE
     if not note.exists():
-        with replacing(note) as part:
-            part.write_text(json.dumps(asked))
-        return
-    before = json.loads(note.read_text())
-    changed = [f"{name}={before.get(name)!r}, and now {value!r}" for name, value in asked.items()]
-    changed = [text for text, name in zip(changed, asked, strict=True) if before.get(name) != asked[name]]
-    if changed:
-        raise InvalidInputError(
-            f"A search for {target} did not end, and was asked for something else: {'; '.join(changed)}. Ask "
-            f"for the same to go on from it; or remove the folder {folder}, or give another name."
-        )
+        if any(path.name != f".{_NOTE}.part" for path in folder.iterdir()):
+            raise InvalidInputError(
+                f"{folder} is no folder of a search, and the search for {target} would need this name. Move "
+                "it, or give the graph another name."
+            )
+    else:
+        before = json.loads(note.read_text())
+        changed = [
+            f"{name}={before.get(name)!r}, and now {value!r}"
+            for name, value in asked.items()
+            if before.get(name) != value
+        ]
+        if not changed:
+            return
+        if not overwrite:
+            raise InvalidInputError(
+                f"A search for {target} did not end, and was asked for something else: {'; '.join(changed)}. "
+                "Ask for the same to go on from it (a random_state of None is another one each time); give "
+                f"overwrite=True to begin anew, or another name; or remove the folder {folder}."
+            )
+        for path in folder.iterdir():
+            path.unlink()
+    with replacing(note) as part:
+        part.write_text(json.dumps(asked))
 
 
 def points_on_disk(X: Any, metric: str, folder: Path) -> NDArray[Any]:
@@ -88,15 +113,30 @@ def points_on_disk(X: Any, metric: str, folder: Path) -> NDArray[Any]:
         ``X`` is no table of finite numbers, or of bits for a metric of bits.
     """
     mapped = _users_file(X)
+    n = X.shape[0] if mapped is None else len(mapped)
+    _require_unchanged(folder, lambda part: _checked(X if mapped is None else mapped, metric, part), n)
     if mapped is not None:
-        for part in slabs(len(mapped)):
-            _checked(mapped, metric, part)
         return mapped
     first = checked_points(np.asarray(X[:1]), metric)
-    copy = created_array(folder / "points.npy", (X.shape[0], *first.shape[1:]), first.dtype)
-    for part in slabs(X.shape[0]):
+    copy = created_array(folder / "points.npy", (n, *first.shape[1:]), first.dtype)
+    for part in slabs(n):
         copy[part] = _checked(X, metric, part)
     return copy
+
+
+def _require_unchanged(folder: Path, rows_of: Callable[[slice], NDArray[Any]], n: int) -> None:
+    """Check all points; refuse those that have changed since the search that did not end."""
+    checksum = 0
+    for part in slabs(n):
+        checksum = zlib.crc32(rows_of(part).tobytes(), checksum)
+    note = folder / _CHECKSUM
+    if not note.exists():
+        with replacing(note) as new:
+            new.write_text(str(checksum))
+    elif note.read_text() != str(checksum):
+        raise InvalidInputError(
+            f"The points are not those of the search that did not end. To begin anew, remove {folder}."
+        )
 
 
 def _checked(X: Any, metric: str, part: slice) -> NDArray[Any]:
@@ -116,7 +156,9 @@ def _users_file(X: Any) -> NDArray[Any] | None:
     whole = X.mode in ("r", "r+", "w+") and not isinstance(X.base, np.ndarray)
     usable = X.dtype in (np.float32, np.float64, np.uint8, np.bool_) and X.dtype.isnative
     if whole and usable and X.flags.c_contiguous and Path(X.filename).suffix == ".npy":
-        return mapped_array(X.filename, writable=False)
+        mapped: Any = mapped_array(X.filename, writable=False)
+        same = mapped.shape == X.shape and mapped.dtype == X.dtype and mapped.offset == X.offset
+        return mapped if same else None
     return None
 
 

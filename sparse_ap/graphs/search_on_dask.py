@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -43,10 +44,9 @@ class DaskWorkers:
         """Do a step for some tiles, one a task, and yield the number of each once it is done."""
         from distributed import as_completed
 
-        file = self.folder / "step.pickle"
+        file = self.folder / f"step-{uuid.uuid4().hex}.pickle"
         file.write_bytes(pickle.dumps(step))
-        # The time tells a worker that the file is another step.
-        asked = [(str(file), file.stat().st_mtime_ns, part.start, part.stop) for part in parts]
+        asked = [(str(file), part.start, part.stop) for part in parts]
         futures = self.client.map(_do, asked, pure=False, key="sparse-ap-search")
         numbers = {future.key: number for number, future in enumerate(futures)}
         try:
@@ -55,17 +55,18 @@ class DaskWorkers:
                 yield numbers[future.key]
         finally:
             self.client.cancel(futures)
+            file.unlink(missing_ok=True)
 
 
-def _do(asked: tuple[str, int, int, int]) -> None:
+def _do(asked: tuple[str, int, int]) -> None:
     """Do a tile of a step on a worker."""
     from distributed import get_worker
 
-    path, stamp, start, stop = asked
+    path, start, stop = asked
     limit = get_worker().memory_manager.memory_limit
     hold_at_most(_SHARE * limit if limit else float("inf"))
     try:
-        step = _step_in(path, stamp)
+        step = _step_in(path)
     except FileNotFoundError as error:
         raise ClusterError(
             f"The worker on {os.uname().nodename} does not see {error.filename}. The graph is searched in a "
@@ -78,5 +79,5 @@ def _do(asked: tuple[str, int, int, int]) -> None:
 
 
 @lru_cache(maxsize=1)
-def _step_in(path: str, stamp: int) -> Any:
+def _step_in(path: str) -> Any:
     return pickle.loads(Path(path).read_bytes())

@@ -30,7 +30,8 @@ class DualStart(NamedTuple):
 def dual_start(problem: Problem, clustering: Clustering) -> DualStart:
     """Return what each point has in a clustering, less its share in the cost of its exemplar.
 
-    A member has its similarity, an exemplar as much as its closest member. What the exemplars then have
+    A member has its similarity, an exemplar as much as its closest member, or as its preference if that is
+    more; a point that nobody represents has no part in any cluster. What the exemplars then have
     beyond their preferences is their cost, which their clusters share. No share exceeds what its point would
     lose without the exemplar, as far as the cost can be covered so; the rest is shared equally. The sum of
     the dual variables is the net similarity.
@@ -44,10 +45,11 @@ def dual_start(problem: Problem, clustering: Clustering) -> DualStart:
     fallback = _fallbacks(problem, exemplar)
     have = clustering.similarities.astype(np.float64)
     closest = np.full(clustering.n_clusters, -np.inf)
-    np.maximum.at(closest, labels[~exemplar], have[~exemplar])
+    members = ~exemplar & (labels >= 0)
+    np.maximum.at(closest, labels[members], have[members])
     costs = preference[clustering.exemplars]
-    # An exemplar on its own pays its cost itself, whatever it has.
-    have[clustering.exemplars] = np.where(closest > -np.inf, closest, np.maximum(costs, 0.0))
+    # An exemplar on its own, or with a preference above all that its members have, pays its cost itself.
+    have[clustering.exemplars] = np.maximum(costs, np.where(closest > -np.inf, closest, 0.0))
     costs = have[clustering.exemplars] - costs
     caps = np.maximum(have - np.maximum(fallback, preference), 0.0)
     share = np.empty(len(labels))
@@ -74,12 +76,14 @@ def _share_costs(labels: Any, caps: Any, costs: Any, room: Any, share: Any) -> N
     for c in range(len(costs)):
         high[c] = max(costs[c], 0.0)
     for i in range(len(labels)):
-        size[labels[i]] += 1.0
+        if labels[i] >= 0:
+            size[labels[i]] += 1.0
     for _ in range(_BISECTIONS):
         for c in range(len(costs)):
             height[c], total[c] = 0.5 * (low[c] + high[c]), 0.0
         for i in range(len(labels)):
-            total[labels[i]] += min(caps[i], height[labels[i]])
+            if labels[i] >= 0:
+                total[labels[i]] += min(caps[i], height[labels[i]])
         for c in range(len(costs)):
             if total[c] < costs[c]:
                 low[c] = height[c]
@@ -87,7 +91,10 @@ def _share_costs(labels: Any, caps: Any, costs: Any, room: Any, share: Any) -> N
                 high[c] = height[c]
     total[:] = 0.0
     for i in range(len(labels)):
-        share[i] = min(caps[i], high[labels[i]])
-        total[labels[i]] += share[i]
+        share[i] = 0.0
+        if labels[i] >= 0:
+            share[i] = min(caps[i], high[labels[i]])
+            total[labels[i]] += share[i]
     for i in range(len(labels)):
-        share[i] += (costs[labels[i]] - total[labels[i]]) / size[labels[i]]
+        if labels[i] >= 0:
+            share[i] += (costs[labels[i]] - total[labels[i]]) / size[labels[i]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import threading
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ __all__ = [
 _PROCESS = psutil.Process()
 # All mapped files of this process, and the bytes that it may hold.
 _maps: WeakSet[mmap.mmap] = WeakSet()
+_lock = threading.Lock()
 _most = float("inf")
 
 
@@ -72,7 +74,8 @@ def mapped_array(path: str | Path, *, writable: bool = True) -> NDArray[Any]:
     except ValueError:
         # An empty array has nothing to be mapped.
         return np.load(path)  # type: ignore[no-any-return]
-    _maps.add(mapped._mmap)  # type: ignore[attr-defined]
+    with _lock:
+        _maps.add(mapped._mmap)  # type: ignore[attr-defined]
     array = mapped.view(MappedArray)
     array.path, array.writable, array.offset = str(path), writable, mapped.offset
     return array
@@ -106,11 +109,16 @@ def hold_at_most(n_bytes: float) -> None:
 def relieve() -> None:
     """Give the pages of mapped files back if the process holds more than it should."""
     if _maps and _PROCESS.memory_info().rss > _most:
-        for mapped in list(_maps):
+        for mapped in _mapped_files():
             mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def flush_mapped() -> None:
     """Wait until all that was written to mapped files is on the disk."""
-    for mapped in list(_maps):
+    for mapped in _mapped_files():
         mapped.flush()
+
+
+def _mapped_files() -> list[mmap.mmap]:
+    with _lock:
+        return list(_maps)
