@@ -6,9 +6,10 @@ This is the one module that knows every store and every executor.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,12 @@ from sparse_ap.graphs.foreign import graph_of
 from sparse_ap.graphs.neighbour_lists import from_knn
 from sparse_ap.graphs.npz import read_npz
 from sparse_ap.graphs.stored import StoredGraph, open_graph
-from sparse_ap.kernels.block import Int32Array
+from sparse_ap.kernels.block import Block, Int32Array, RowCut, starts_of
 from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.storage.masks import array_of, filled
 from sparse_ap.storage.memory import MemoryStore
-from sparse_ap.storage.store import Store
+from sparse_ap.storage.store import AS_GIVEN, Store
 from sparse_ap.storage.zarr_csr import ZarrStore
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "blocked_graph",
+    "kept_rows",
     "loaded",
     "local_problem",
     "open_cluster",
@@ -191,6 +193,54 @@ def blocked_graph(store: Store, executor: Executor) -> BlockedGraph:
     if cuts is None:
         cuts = cut_rows(store.indptr, executor.n_threads, store.chunk_edges)
     return BlockedGraph(store, cuts, executor)
+
+
+def kept_rows(
+    parts: Iterable[scipy.sparse.csr_array],
+    n_rows: int,
+    dtype: Any,
+    folder: Path,
+    most: int,
+    executor: Executor,
+) -> BlockedGraph:
+    """Keep the rows of a graph that is made here: in memory up to ``most`` entries, else in ``folder``.
+
+    Parameters
+    ----------
+    parts : iterable of csr_array
+        The rows, one range after the other.
+    n_rows : int
+    dtype : float32 or float64
+    folder : Path
+        Where to write; it must not exist.
+    most : int
+    executor : Executor
+    """
+    held: list[Block] = []
+    n_held, blocks = 0, _blocks_of(parts, n_rows, dtype)
+    for block in blocks:
+        held.append(block)
+        n_held += len(block.data)
+        if n_held > most:
+            # Imported here: only graphs that do not fit need zarr.
+            from sparse_ap.storage.zarr_groups import open_zarr
+            from sparse_ap.storage.zarr_writer import write_csr
+
+            first = iter([held.pop(0) for _ in range(len(held))])
+            write_csr(folder, chain(first, blocks), dtype, AS_GIVEN)
+            return blocked_graph(open_zarr(folder), executor)
+    degrees = np.concatenate([np.diff(block.indptr) for block in held])
+    indices, data = (np.concatenate([getattr(block, of) for block in held]) for of in ("indices", "data"))
+    return blocked_graph(MemoryStore(starts_of(degrees), indices, data), executor)
+
+
+def _blocks_of(parts: Iterable[scipy.sparse.csr_array], n_rows: int, dtype: Any) -> Iterator[Block]:
+    start = 0
+    for part in parts:
+        cut = RowCut(start, start + part.shape[0])
+        indptr = part.indptr.astype(np.int64)
+        yield Block(cut, n_rows, indptr, part.indices.astype(np.int32), part.data.astype(dtype))
+        start = cut.stop
 
 
 def local_problem(problem: Problem) -> Problem:
