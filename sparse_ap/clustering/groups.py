@@ -2,8 +2,8 @@
 
 A move of a node, a part of a group, or a whole cluster is to the group c with the largest gain
 W(i, c) − γ vol_i vol_c / 2m: the links there, less γ times those expected by chance (Newman & Girvan,
-Physical Review E 69, 2004; γ: Reichardt & Bornholdt, Physical Review E 74, 2006). A quarter of the nodes at a time
-moves at once, with all groups as they are: no order of nodes, threads or blocks can change the result.
+Physical Review E 69, 2004; γ: Reichardt & Bornholdt, Physical Review E 74, 2006). A quarter of the nodes
+at a time moves at once, with all groups as they are: no order of nodes, threads or blocks can change the result.
 """
 
 from __future__ import annotations
@@ -53,15 +53,17 @@ def moved(
     """
     n = graph.n_nodes
     group, inside = compact_labels(label)[0].astype(np.int32), part.astype(np.int32)
+    # After its turn a node waits until one that it is linked with has moved.
+    unsettled = np.ones(n, bool)
     for sweep in range(n_sweeps):
         turns = (hashed(np.arange(n), seed * n_sweeps + sweep) * _N_TURNS).astype(np.int8)
-        n_moved = 0
         for turn in range(_N_TURNS):
             total = sums(group, graph.volume, n)
-            rows = MoveRows(graph.volume, turns == turn, np.empty(n, np.int32))
-            n_moved += graph.graph.run(MovePass(rate), GroupVectors(group, inside, total), rows)[1]
+            rows = MoveRows(graph.volume, unsettled & (turns == turn), np.empty(n, np.int32))
+            (touched,), _ = graph.graph.run(MovePass(rate), GroupVectors(group, inside, total), rows)
             group = rows.moved
-        if not n_moved:
+            unsettled = (unsettled & ~rows.turn) | (touched > 0)
+        if not unsettled.any():
             break
     return compact_labels(group)[0]
 

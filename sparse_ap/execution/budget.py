@@ -56,6 +56,9 @@ _BLOCKS_WHILE_LOADING = 12
 # Bytes per pair of clusters while edges are counted (in each thread, merged, and as rows); least number of
 # pairs; and bytes per cluster for its shares meanwhile.
 _COUNTING_A_PAIR, _LEAST_PAIRS, _SHARES = 256, 1 << 16, 200
+# Largest number of pairs counted in one reading for a graph of links: more would take more memory, hardly less
+# time.
+_MOST_PAIRS = 1 << 23
 # Bytes that must be free for each entry of a graph of links kept in memory: in pieces and as one (24),
 # a contraction beside it, and what is counted meanwhile.
 _KEPT_ROW = 64
@@ -229,7 +232,8 @@ def pairs_counted(memory_limit: int | str | None, n_clusters: int) -> int:
 def rows_fit(limit: int) -> tuple[int, int]:
     """Return how many entries of a graph of links fit into memory, and pairs that are counted at a time."""
     left = limit - psutil.Process().memory_info().rss
-    return max(0, int(left) // _KEPT_ROW), max(_LEAST_PAIRS, int(left) // (2 * _COUNTING_A_PAIR))
+    n_pairs = min(_MOST_PAIRS, max(_LEAST_PAIRS, int(left) // (2 * _COUNTING_A_PAIR)))
+    return max(0, int(left) // _KEPT_ROW), n_pairs
 
 
 def _text(n_bytes: int) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
 from sparse_ap.kernels.coarsening import ClusterVectors, Links
 from sparse_ap.kernels.compilation import kernel
-from sparse_ap.kernels.edge_pass import BasePass, Columns, PlainPass
+from sparse_ap.kernels.edge_pass import LARGEST, BasePass, Columns, PlainPass
 
 __all__ = [
     "ContractionPass",
@@ -59,10 +59,13 @@ class MovePass(PlainPass):
     """Find the group in which each node whose turn it is gains most, with all groups as they are.
 
     The gain of node i in group c is W(i, c) − rate · volume(i) · volume(c), the latter without i itself. Of
-    equal gains the smallest label counts. The tally is the number of nodes that move.
+    equal gains the smallest label counts. The tally is the number of nodes that move; the column marks, by 1,
+    the nodes that are linked with one that leaves or comes, and are not in the group it goes to.
     """
 
     rate: float
+
+    column_reductions = (LARGEST,)
 
     reads = ("volume", "turn")
     writes = ("moved",)
@@ -71,7 +74,7 @@ class MovePass(PlainPass):
         """Move the nodes of one block; return how many change their group."""
         weight = np.zeros(block.n_points)
         met = np.empty(np.diff(block.indptr).max(initial=0), np.int32)
-        return int(_move(block.rows.start, *block.csr, vectors, rows, self.rate, weight, met))
+        return int(_move(block.rows.start, *block.csr, vectors, rows, self.rate, weight, met, columns[0]))
 
 
 class InnerRows(NamedTuple):
@@ -100,13 +103,11 @@ class ContractionPass(BasePass):
 
     def __call__(self, block: Block, vectors: ClusterVectors, rows: tuple[()], columns: Columns) -> Links:
         """Add up the weights of one block."""
-        start, stop = block.rows
-        row = np.repeat(np.arange(start, stop), np.diff(block.indptr))
-        once = np.flatnonzero(row <= block.indices)
-        row, column = row[once], block.indices[once]
-        # The diagonal is even: it holds every weight inside twice.
-        weight = block.data[once].astype(np.int64) // (1 + (row == column))
-        return self.nothing.with_edges(vectors.label[row], vectors.label[column], weight)
+        n_edges = len(block.indices)
+        own, other, weight = np.empty(n_edges, np.int32), np.empty(n_edges, np.int32), np.empty(n_edges)
+        room, met = np.zeros(block.n_points), np.empty(np.diff(block.indptr).max(initial=0), np.int32)
+        n = _add_up(block.rows.start, *block.csr, vectors.label, room, met, own, other, weight)
+        return self.nothing.with_edges(own[:n], other[:n], weight[:n].astype(np.int64))
 
 
 class InnerShares(NamedTuple):
@@ -148,9 +149,9 @@ class InsidePass(BasePass):
 @kernel
 def _move(
     start: int, indptr: Any, indices: Any, data: Any, vectors: Any, rows: Any, rate: float, weight: Any,
-    met: Any,
+    met: Any, touched: Any,
 ) -> int:  # fmt: skip
-    """Fill in the next groups; ``weight``, by label, is all 0 before and after."""
+    """Fill in the next groups, and mark whom that touches; ``weight``, by label, is all 0 before and after."""
     label, part, total = vectors
     n_moved = 0
     for i in range(len(rows.turn)):
@@ -177,9 +178,43 @@ def _move(
                 best, most = c, gain
         for k in range(n_met):
             weight[met[k]] = 0.0
+        if best == own:
+            continue
         rows.moved[i] = best
-        n_moved += best != own
+        n_moved += 1
+        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+            if label[indices[edge]] != best:
+                touched[indices[edge]] = 1
     return n_moved
+
+
+@kernel
+def _add_up(
+    start: int, indptr: Any, indices: Any, data: Any, label: Any, room: Any, met: Any, own: Any, other: Any,
+    weight: Any,
+) -> int:  # fmt: skip
+    """Add up each row's weights by the group they lead to, of every pair in one of its two rows only.
+
+    ``room``, by label, is all 0 before and after. Returns the number of pairs written.
+    """
+    n = 0
+    for i in range(len(indptr) - 1):
+        here, n_met = label[start + i], 0
+        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+            j = indices[edge]
+            c = label[j]
+            if c < here or (c == here and j > start + i):
+                continue
+            if room[c] == 0.0:
+                met[n_met] = c
+                n_met += 1
+            # The diagonal is even: it holds every weight inside twice.
+            room[c] += data[edge] / 2 if j == start + i else data[edge]
+        for k in range(n_met):
+            own[n], other[n], weight[n] = here, met[k], room[met[k]]
+            room[met[k]] = 0.0
+            n += 1
+    return n
 
 
 @kernel
