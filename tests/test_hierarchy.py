@@ -564,3 +564,10 @@ def test_a_dense_matrix_has_levels_too() -> None:
     model = AffinityPropagation(affinity="euclidean", n_levels=None).fit(points)
     require_nested(model.hierarchy_)
     assert model.hierarchy_.n_clusters[-1] == 1
+
+
+def test_a_number_that_edges_forbid_is_had_by_the_tree(graph_file: Path) -> None:
+    done = run("cluster", graph_file, "--n-clusters", 5)
+    assert done.exit_code == 2
+    assert done.stderr.endswith("or group clusters into so few: sparse-ap tree --n-clusters 5.\n")
+    assert hierarchy(GRAPH).cut_exactly(5).n_clusters == 5

@@ -3,7 +3,8 @@
 A move of a node, a part of a group, or a whole cluster is to the group c with the largest gain
 W(i, c) − γ vol_i vol_c / 2m: the links there, less γ times those expected by chance (Newman & Girvan,
 Physical Review E 69, 2004; γ: Reichardt & Bornholdt, Physical Review E 74, 2006). A quarter of the nodes
-at a time moves at once, with all groups as they are: no order of nodes, threads or blocks can change the result.
+at a time moves at once, with all groups as they are: no order of nodes, threads or blocks can change the
+result.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -20,7 +20,7 @@ from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import arrays_in, write_arrays
 from sparse_ap.storage.csr import csr_graph
 
-__all__ = ["Cut", "Hierarchy", "column_names", "cut_columns"]
+__all__ = ["Cut", "Hierarchy"]
 
 # Names of the arrays in saved files too: changing them breaks old files.
 _GRAPH_ARRAYS = ("indptr", "indices", "data")
@@ -269,6 +269,11 @@ class Hierarchy:
             resolutions = arrays.get("resolutions")
             return cls(clusterings, graphs, n_inner_edges, n_edges, resolutions)
 
+    def __setstate__(self, state: Any) -> None:
+        """Restore a pickle; those of earlier versions hold no resolutions."""
+        for field, value in zip(fields(self), [*state, None], strict=False):
+            object.__setattr__(self, field.name, value)
+
     def _checked(self, level: int) -> int:
         """Return the level counted from the finest; refuse one that does not exist."""
         if not isinstance(level, Integral) or not -self.n_levels <= level < self.n_levels:
@@ -297,14 +302,3 @@ def _part(arrays: Mapping[str, Any], level: int) -> dict[str, Any]:
 
 def _graph_in(part: Mapping[str, Any]) -> scipy.sparse.csr_array:
     return csr_graph(*(part[f"graph.{name}"] for name in _GRAPH_ARRAYS))
-
-
-def column_names(level: str, clusters: str, n_levels: int, numbers: Iterable[int]) -> list[str]:
-    """Return the names of table columns: ``<level>_0`` and so on for levels, ``<clusters>_<k>`` for cuts."""
-    return [*(f"{level}_{which}" for which in range(n_levels)), *(f"{clusters}_{k}" for k in numbers)]
-
-
-def cut_columns(tree: Hierarchy, level: str, clusters: str, exact: Sequence[Cut]) -> dict[str, Cut]:
-    """Return the clustering for each column of a table, by the names of `column_names`."""
-    names = column_names(level, clusters, tree.n_levels, (cut.n_clusters for cut in exact))
-    return dict(zip(names, [*map(tree.level, range(tree.n_levels)), *exact], strict=True))

@@ -56,7 +56,7 @@ _BLOCKS_WHILE_LOADING = 12
 # Bytes per pair of clusters while edges are counted (in each thread, merged, and as rows); least number of
 # pairs; and bytes per cluster for its shares meanwhile.
 _COUNTING_A_PAIR, _LEAST_PAIRS, _SHARES = 256, 1 << 16, 200
-# Largest number of pairs counted in one reading for a graph of links: more would take more memory, hardly less
+# Largest number of pairs counted in one reading for a graph of links: more takes more memory, hardly less
 # time.
 _MOST_PAIRS = 1 << 23
 # Bytes that must be free for each entry of a graph of links kept in memory: in pieces and as one (24),

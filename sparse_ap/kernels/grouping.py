@@ -151,7 +151,7 @@ def _move(
     start: int, indptr: Any, indices: Any, data: Any, vectors: Any, rows: Any, rate: float, weight: Any,
     met: Any, touched: Any,
 ) -> int:  # fmt: skip
-    """Fill in the next groups, and mark whom that touches; ``weight``, by label, is all 0 before and after."""
+    """Fill in the next groups, mark whom that touches; ``weight``, by label, is 0 before and after."""
     label, part, total = vectors
     n_moved = 0
     for i in range(len(rows.turn)):
