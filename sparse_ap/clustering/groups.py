@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparse_ap.clustering.link_graph import LinkGraph, compact_labels, sums
+from sparse_ap.clustering.link_graph import Contraction, LinkGraph, compact_labels, sums
 from sparse_ap.kernels.block import Int64Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
 from sparse_ap.kernels.hashing import hashed
@@ -29,10 +29,16 @@ _ROUNDS = 5
 _LEAST_GAIN = 1e-4
 """Rounds end when the quality grows by less."""
 
+_LEAST_MOVED = 1e-3
+"""Rounds end when a smaller share of the nodes has moved."""
+
+_ROUGH = 0.05
+"""Parts of groups are found roughly: sweeps end when a smaller share of the nodes moves."""
+
 
 def moved(
     graph: LinkGraph, label: Int64Array, part: Int64Array, rate: float, *, n_sweeps: int = _NODE_SWEEPS,
-    seed: int = 0,
+    seed: int = 0, least: float = 0.0,
 ) -> Int64Array:  # fmt: skip
     """Move each node to the group where it gains most, until none moves or after ``n_sweeps`` sweeps.
 
@@ -46,6 +52,8 @@ def moved(
     rate : float
         γ / 2m.
     n_sweeps, seed : int
+    least : float
+        Sweeps end, too, when a smaller share of the nodes moves in one.
 
     Returns
     -------
@@ -58,38 +66,35 @@ def moved(
     unsettled = np.ones(n, bool)
     for sweep in range(n_sweeps):
         turns = (hashed(np.arange(n), seed * n_sweeps + sweep) * _N_TURNS).astype(np.int8)
+        n_moved = 0
         for turn in range(_N_TURNS):
             total = sums(group, graph.volume, n)
             rows = MoveRows(graph.volume, unsettled & (turns == turn), np.empty(n, np.int32))
-            (touched,), _ = graph.graph.run(MovePass(rate), GroupVectors(group, inside, total), rows)
-            group = rows.moved
+            (touched,), n_changed = graph.graph.run(MovePass(rate), GroupVectors(group, inside, total), rows)
+            group, n_moved = rows.moved, n_moved + n_changed
             unsettled = (unsettled & ~rows.turn) | (touched > 0)
-        if not unsettled.any():
+        if n_moved < least * n or not unsettled.any():
             break
     return compact_labels(group)[0]
 
 
-def merged_upward(
-    graph: LinkGraph, label: Int64Array, part: Int64Array, rate: float
-) -> tuple[Int64Array, float]:
-    """Join the groups given, and move the joined nodes, until nothing merges.
+def merged_upward(joined: Contraction, part: Int64Array, rate: float) -> Contraction:
+    """Move joined nodes, and join again, until nothing merges.
 
-    Returns
-    -------
-    label : ndarray of int64, shape (n_nodes,)
-    quality : float
-        That of the groups, at the resolution of the rate.
+    Parameters
+    ----------
+    joined : Contraction
+    part : ndarray of int64
+        As of `moved`, of each node of the first graph.
+    rate : float
     """
-    resolution = rate * float(graph.volume.sum())
     while True:
-        joined = graph.contract(label)
-        label, contracted = joined.key, joined.graph
-        of_node = np.zeros(contracted.n_nodes, np.int64)
-        of_node[label] = part
-        merged = moved(contracted, np.arange(contracted.n_nodes), of_node, rate)
-        if merged.max(initial=-1) + 1 == contracted.n_nodes:
-            return label, contracted.quality(resolution)
-        label = merged[label]
+        n = joined.graph.n_nodes
+        merged = moved(joined.graph, np.arange(n), _at(joined.key, part), rate)
+        if merged.max(initial=-1) + 1 == n:
+            return joined
+        again = joined.graph.contract(merged)
+        joined = Contraction(again.key[joined.key], again.graph)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,10 +106,18 @@ class Grouping:
     graph : LinkGraph
     clusters : sequence of ndarray of int64, each of shape (n_nodes,)
         Clusters that also move as wholes, the finest first; each is a union of those before.
+    joined : Contraction
+        The graph contracted along the finest.
     """
 
     graph: LinkGraph
     clusters: Sequence[Int64Array]
+    joined: Contraction
+
+    @classmethod
+    def of(cls, graph: LinkGraph, clusters: Sequence[Int64Array]) -> Grouping:
+        """Return the search; the finest clusters are numbered from 0, without gaps."""
+        return cls(graph, clusters, graph.contract(clusters[0]))
 
     def at(self, resolution: float, part: Int64Array | None = None, *, nodes_move: bool = True) -> Int64Array:
         """Return the groups at a resolution, found inside given parts.
@@ -119,17 +132,21 @@ class Grouping:
             Whether single nodes move, or only clusters as wholes.
         """
         graph = self.graph
-        part = np.zeros(graph.n_nodes, np.int64) if part is None else part
         rate = resolution / max(1.0, float(graph.volume.sum()))
-        start = compact_labels(self.clusters[0], part)[0]
-        best, most = merged_upward(graph, start, part, rate)
+        start = self.joined if part is None else graph.contract(self.clusters[0], part)
+        part = np.zeros(graph.n_nodes, np.int64) if part is None else part
+        joined = merged_upward(start, part, rate)
+        best, most = joined.key, joined.graph.quality(resolution)
         for k in range(_ROUNDS if nodes_move else 1):
             label = best
             if nodes_move:
                 label = moved(graph, label, part, rate, n_sweeps=_POINT_SWEEPS, seed=k)
+                if k and np.count_nonzero(label != best) < _LEAST_MOVED * len(label):
+                    break
                 if k % 2 == 0:
                     label = self._parts_moved(label, part, rate)
-            label, quality = self._clusters_moved(label, part, rate)
+            label, groups = self._clusters_moved(label, part, rate)
+            quality = groups.quality(resolution)
             gain = quality - most
             # What moves at once can lose together what each alone would gain.
             if gain > 0:
@@ -140,11 +157,13 @@ class Grouping:
 
     def _parts_moved(self, label: Int64Array, part: Int64Array, rate: float) -> Int64Array:
         """Find groups anew inside each group, and move these as wholes."""
-        inside, _ = merged_upward(self.graph, np.arange(self.graph.n_nodes), label, rate)
-        joined = self.graph.contract(inside, label)
+        inside = moved(self.graph, np.arange(self.graph.n_nodes), label, rate, least=_ROUGH)
+        joined = merged_upward(self.graph.contract(inside), label, rate)
         return moved(joined.graph, _at(joined.key, label), _at(joined.key, part), rate)[joined.key]
 
-    def _clusters_moved(self, label: Int64Array, part: Int64Array, rate: float) -> tuple[Int64Array, float]:
+    def _clusters_moved(
+        self, label: Int64Array, part: Int64Array, rate: float
+    ) -> tuple[Int64Array, LinkGraph]:
         """Move the clusters, each cut by the groups, as wholes; then merge groups."""
         finest = self.graph.contract(self.clusters[0], label)
         # All further steps are on the contracted graph, since coarser clusters are unions of the finest.
@@ -153,8 +172,8 @@ class Grouping:
         for clusters in self.clusters[1:]:
             joined = finest.graph.contract(_at(finest.key, clusters), group)
             group = moved(joined.graph, _at(joined.key, group), _at(joined.key, within), rate)[joined.key]
-        group, quality = merged_upward(finest.graph, group, within, rate)
-        return group[finest.key], quality
+        groups = merged_upward(finest.graph.contract(group), within, rate)
+        return groups.key[finest.key], groups.graph
 
 
 def _at(key: Int64Array, values: Int64Array) -> Int64Array:

@@ -156,7 +156,7 @@ def hierarchy(
             )
             workshop = held.enter_context(Workshop.open(resources, n_points, n_edges))
             levels += islice(
-                _levels_above(clustering, second, overlap, graph, workshop.of_points(graph, n_points)),
+                _levels_above(clustering, second, overlap, graph, workshop),
                 max_levels,
             )
         clusterings, graphs, inner, resolutions = zip(*levels[:max_levels], strict=True)
@@ -186,15 +186,19 @@ def _levels_above(
     second: Clustering,
     overlap: scipy.sparse.csr_array,
     links: LinkedGraph,
-    points: LinkGraph,
+    workshop: Workshop,
 ) -> Iterator[_Level]:
     """Yield the levels above the first, with exemplars elected from those of the level below."""
-    clusters = points.contract(first.labels).graph
+    # Neighbours get numbers near each other: points are numbered cluster by cluster.
+    order = np.lexsort((first.labels, second.labels[first.labels]))
+    number, cluster = np.argsort(order), first.labels[order]
+    points = workshop.of_points(links, number)
+    clusters = points.contract(cluster)
     label, exemplars = np.arange(first.n_clusters), first.exemplars
-    for level in levels_above(points, first.labels, second.labels):
+    for level in levels_above(points, clusters, second.labels):
         group = np.zeros(len(exemplars), np.int64)
         group[label] = level.label
-        weight = points.inner(level.label[first.labels])[exemplars]
+        weight = points.inner(level.label[cluster])[number[exemplars]]
         if np.isnan(level.resolution):
             # Those that affinity propagation chose remain.
             weight[second.exemplars] = np.inf
@@ -207,7 +211,7 @@ def _levels_above(
             np.sort(elected),
             exemplars[np.sort(elected)],
         )
-        joined = clusters.contract(label).graph
+        joined = clusters.graph.contract(label).graph
         if np.isnan(level.resolution):
             clustering = _as_found(second, overlap, group, elected)
         else:

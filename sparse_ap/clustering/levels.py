@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparse_ap.clustering.groups import Grouping, merged_upward
-from sparse_ap.clustering.link_graph import LinkGraph, compact_labels
+from sparse_ap.clustering.groups import Grouping, merged_upward, moved
+from sparse_ap.clustering.link_graph import Contraction, LinkGraph, compact_labels
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
 
@@ -50,29 +50,31 @@ class Level:
         return int(self.label.max(initial=-1)) + 1
 
 
-def levels_above(points: LinkGraph, first: Int64Array, second: Int64Array) -> list[Level]:
+def levels_above(points: LinkGraph, joined: Contraction, second: Int64Array) -> list[Level]:
     """Return the levels above the first, the finest first; each has fewer groups than the one before.
 
     Parameters
     ----------
     points : LinkGraph
         Links between the points.
-    first : ndarray of int64, shape (n_points,)
-        The cluster of each point on the first level.
+    joined : Contraction
+        These links along the clusters of the first level.
     second : ndarray of int64, shape (n_clusters,)
         The cluster of each of these, found by affinity propagation.
     """
-    grouping = Grouping(points, [first, second[first]])
+    first, clusters = joined.key, joined.graph
+    grouping = Grouping(points, [first, second[first]], joined)
     coarse = grouping.at(_FREE[0])
     natural = grouping.at(_FREE[1], coarse)
-    # Points moved freely; now each cluster goes whole to the group that has most of it.
-    natural_of = mostly(first, natural)
-    coarse_of_natural = np.zeros(int(natural.max(initial=-1)) + 1, np.int64)
-    coarse_of_natural[natural] = coarse
-    clusters = points.contract(first).graph
-    levels = [Level(compact_labels(natural_of)[0], _NATURAL)]
-    levels += _thinned(levels[0], _coarser(clusters, coarse_of_natural[natural_of]))
-    finer = Grouping(clusters, [np.arange(clusters.n_nodes), second])
+    # Points moved freely; now each cluster goes whole to the group that has most of it, and on from there.
+    rate = 1 / max(1.0, float(clusters.volume.sum()))
+    coarse_of = moved(
+        clusters, mostly(first, coarse), np.zeros(clusters.n_nodes, np.int64), _FREE[0] * rate
+    )
+    begun = compact_labels(mostly(first, natural), coarse_of)[0]
+    levels = [Level(moved(clusters, begun, coarse_of, _NATURAL * rate), _NATURAL)]
+    levels += _thinned(levels[0], _coarser(clusters, coarse_of))
+    finer = Grouping.of(clusters, [np.arange(clusters.n_nodes), second])
     levels = [*_finer(finer, levels[0], int(second.max(initial=-1)) + 1)[::-1], *levels]
     sizes = np.bincount(first, minlength=clusters.n_nodes).astype(float)
     levels = [Level(nested(clusters, second, levels[0].label, sizes), np.nan), *levels]
@@ -98,8 +100,9 @@ def _coarser(clusters: LinkGraph, coarse: Int64Array) -> Iterator[Level]:
     while resolution > _LEAST_RESOLUTION and joined.graph.n_nodes > 1:
         resolution /= _STEP
         n = joined.graph.n_nodes
-        merged, _ = merged_upward(joined.graph, np.arange(n), np.zeros(n, np.int64), resolution / total)
-        label = merged[joined.key]
+        each = Contraction(np.arange(n), joined.graph)
+        merged = merged_upward(each, np.zeros(n, np.int64), resolution / total)
+        label = merged.key[joined.key]
         joined = clusters.contract(label)
         if joined.graph.volume.max() > _MOST_OF_ALL * total:
             return

@@ -18,7 +18,7 @@ import scipy.sparse
 
 from sparse_ap.arguments import usable_threads
 from sparse_ap.clustering.cluster_graph import LinkedGraph, LinkRows, counted
-from sparse_ap.clustering.input import kept_rows, open_executor
+from sparse_ap.clustering.input import blocked_graph, kept_rows, open_executor
 from sparse_ap.execution.blocking import BlockedGraph, most_blocks
 from sparse_ap.execution.budget import rows_fit
 from sparse_ap.execution.executor import Executor
@@ -27,7 +27,9 @@ from sparse_ap.kernels.block import Float64Array, Int32Array, Int64Array
 from sparse_ap.kernels.coarsening import ClusterVectors
 from sparse_ap.kernels.grouping import ContractionPass, InnerPass, InnerRows
 from sparse_ap.kernels.rows import CollectPass
+from sparse_ap.kernels.symmetry import linked_pairs
 from sparse_ap.storage.csr import csr_graph
+from sparse_ap.storage.memory import MemoryStore
 
 __all__ = ["Contraction", "LinkGraph", "Workshop", "compact_labels", "sums"]
 
@@ -130,24 +132,43 @@ class Workshop:
         """Return how many pairs can be counted in one reading."""
         return rows_fit(self.resources.limit())[1]
 
-    def of_points(self, links: LinkedGraph, n_points: int) -> LinkGraph:
-        """Return the graph of links between points; without given weights each linked pair weighs 1."""
-        numbers, links = np.arange(n_points), replace(links, most_pairs=self.most_pairs)
-        once = links.weigh is None
-        parts = (_once(part) if once else part for part in links.parts(numbers, n_points))
+    def of_points(self, links: LinkedGraph, number: Int64Array) -> LinkGraph:
+        """Return the graph of links between points; without given weights each linked pair weighs 1.
+
+        Parameters
+        ----------
+        links : LinkedGraph
+        number : ndarray of int64, shape (n_points,)
+            The number that each point shall have, in the user's order.
+        """
+        n_points, once = len(number), links.weigh is None
+        store = links.graph.store
+        if once and isinstance(store, MemoryStore) and 2 * len(store.indices) <= self.most_entries():
+            return self._linked_once(store, number if links.user_id is None else number[links.user_id])
+        links = replace(links, most_pairs=self.most_pairs)
+        parts = (_once(part) if once else part for part in links.parts(number, n_points))
         return self.graph(parts, n_points, np.float32 if once else np.float64, None)
+
+    def most_entries(self) -> int:
+        """Return how many entries of a graph fit into memory."""
+        return rows_fit(self.resources.limit())[0]
+
+    def _linked_once(self, store: MemoryStore, number: Int64Array) -> LinkGraph:
+        indptr, indices = linked_pairs(store.indptr, store.indices, number.astype(np.int32))
+        kept = MemoryStore(indptr, indices, np.ones(len(indices), np.float32))
+        return LinkGraph(blocked_graph(kept, self.executor), np.diff(indptr).astype(np.float64), self)
 
     def graph(
         self, parts: Iterable[LinkRows], n_nodes: int, dtype: Any, volume: Float64Array | None
     ) -> LinkGraph:
         """Keep rows, and return their graph."""
         place = self.folder / f"{next(self.numbers)}"
-        fits = rows_fit(self.resources.limit())[0]
-        graph = kept_rows((part.rows for part in parts), n_nodes, dtype, place, fits, self.executor)
+        rows = (part.rows for part in parts)
+        graph = kept_rows(rows, n_nodes, dtype, place, self.most_entries(), self.executor)
         if volume is None:
-            rows = InnerRows(np.empty(n_nodes))
-            graph.run(InnerPass(), ClusterVectors(np.zeros(n_nodes, np.int32)), rows)
-            volume = rows.inner
+            sums_of = InnerRows(np.empty(n_nodes))
+            graph.run(InnerPass(), ClusterVectors(np.zeros(n_nodes, np.int32)), sums_of)
+            volume = sums_of.inner
         made = LinkGraph(graph, volume, self)
         if place.exists():
             weakref.finalize(made, shutil.rmtree, place, ignore_errors=True)

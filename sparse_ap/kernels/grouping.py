@@ -199,21 +199,24 @@ def _add_up(
     """
     n = 0
     for i in range(len(indptr) - 1):
-        here, n_met = label[start + i], 0
+        here, n_met, again = label[start + i], 0, 0.0
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
             j = indices[edge]
             c = label[j]
-            if c < here or (c == here and j > start + i):
-                continue
             if room[c] == 0.0:
                 met[n_met] = c
                 n_met += 1
-            # The diagonal is even: it holds every weight inside twice.
-            room[c] += data[edge] / 2 if j == start + i else data[edge]
+            room[c] += data[edge]
+            # Without a branch, which is badly predicted: of a pair inside, the second row; of the diagonal,
+            # which holds every weight inside twice, half.
+            again += data[edge] * ((c == here) * (0.5 * (j <= start + i) + 0.5 * (j < start + i)))
         for k in range(n_met):
-            own[n], other[n], weight[n] = here, met[k], room[met[k]]
-            room[met[k]] = 0.0
-            n += 1
+            c = met[k]
+            total = room[c] - (again if c == here else 0.0)
+            if c >= here and total > 0.0:
+                own[n], other[n], weight[n] = here, c, total
+                n += 1
+            room[c] = 0.0
     return n
 
 
