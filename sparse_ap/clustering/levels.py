@@ -68,9 +68,7 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Int64Array) -> 
     natural = grouping.at(_FREE[1], coarse)
     # Points moved freely; now each cluster goes whole to the group that has most of it, and on from there.
     rate = 1 / max(1.0, float(clusters.volume.sum()))
-    coarse_of = moved(
-        clusters, mostly(first, coarse), np.zeros(clusters.n_nodes, np.int64), _FREE[0] * rate
-    )
+    coarse_of = moved(clusters, mostly(first, coarse), np.zeros(clusters.n_nodes, np.int64), _FREE[0] * rate)
     begun = compact_labels(mostly(first, natural), coarse_of)[0]
     levels = [Level(moved(clusters, begun, coarse_of, _NATURAL * rate), _NATURAL)]
     levels += _thinned(levels[0], _coarser(clusters, coarse_of))
