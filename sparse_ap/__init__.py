@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sparse_ap import graphs as graphs
     from sparse_ap import plotting as plotting
     from sparse_ap.clustering.affinity_propagation import affinity_propagation
+    from sparse_ap.clustering.cover import cover
     from sparse_ap.clustering.hierarchy import hierarchy
     from sparse_ap.clustering.preference_path import PreferencePath, preference_path
     from sparse_ap.clustering.preference_range import PreferenceRange, preference_range
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     )
     from sparse_ap.estimator import AffinityPropagation
     from sparse_ap.plotting.html_report import write_report
+    from sparse_ap.propagation.prediction import Prediction
     from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
 else:
     # Modules are imported at the first use of one of their names: numba, scipy and sklearn take a second.
@@ -38,6 +40,7 @@ else:
         __name__,
         ["errors", "graphs", "plotting"],
         {
+            "clustering.cover": ["cover"],
             "clustering.affinity_propagation": ["affinity_propagation"],
             "clustering.hierarchy": ["hierarchy"],
             "clustering.preference_path": ["PreferencePath", "preference_path"],
@@ -56,6 +59,7 @@ else:
             ],
             "estimator": ["AffinityPropagation"],
             "plotting.html_report": ["write_report"],
+            "propagation.prediction": ["Prediction"],
             "propagation.result": ["Clustering", "Outcome", "SweepReport"],
         },
     )
@@ -73,12 +77,14 @@ __all__ = [
     "MissingDependencyError",
     "Outcome",
     "PositiveSimilarityWarning",
+    "Prediction",
     "PreferencePath",
     "PreferenceRange",
     "RunInterrupted",
     "SparseAPError",
     "SweepReport",
     "affinity_propagation",
+    "cover",
     "hierarchy",
     "preference_path",
     "preference_range",

@@ -8,29 +8,28 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.metrics import euclidean_distances
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparse_ap.arguments import require, require_count, usable_threads
+from sparse_ap.clustering.affinities import conversion_of, similarities_of
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
-from sparse_ap.clustering.n_clusters import neighbours_for
-from sparse_ap.clustering.prediction import most_similar, warn_of_unreached
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import active_client
-from sparse_ap.graphs.distances import from_distances, similarities_between
-from sparse_ap.graphs.knn import knn_graph
+from sparse_ap.graphs.distances import similarities_between
 from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.neighbours.search import nearest_of
 from sparse_ap.graphs.sparse_points import checked_rows
+from sparse_ap.propagation.prediction import most_similar, warn_of_unreached
 from sparse_ap.storage.masks import array_of, filled, is_masked
 
 __all__ = ["AffinityPropagation"]
 
 # Parameters that are passed on as they are.
-_OPTIONS = ("preference", "preference_quantile", "n_clusters", "damping", "max_iter", "convergence_iter",
-            "tol", "scheme", "refine", "reorder")  # fmt: skip
+_OPTIONS = ("preference", "preference_quantile", "candidates", "unrepresented", "min_similarity",
+            "n_clusters", "damping", "max_iter", "convergence_iter", "tol", "scheme", "refine",
+            "reorder")  # fmt: skip
 _AFFINITIES = ("nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean")
 
 
@@ -45,6 +44,9 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     convergence_iter : int, optional
     preference : float or array-like of shape (n_samples,), optional
     preference_quantile : float in [0, 1], optional
+    candidates : array-like of bool, shape (n_samples,), or of int, optional
+    unrepresented : {"error", "label"}
+    min_similarity : float, optional
     n_clusters : int, optional
         Exact number of clusters; the search for its preference then starts from ``preference``.
     affinity : {"nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean"}
@@ -78,7 +80,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     labels_ : ndarray of int64, shape (n_samples,)
-        Cluster of each sample; never negative.
+        Cluster of each sample; -1, with ``unrepresented="label"``, for one that nobody can represent.
     cluster_centers_indices_ : ndarray of int64, shape (n_clusters,)
         Sample numbers of the exemplars.
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
@@ -122,6 +124,9 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         convergence_iter: int | None = None,
         preference: ArrayLike | None = None,
         preference_quantile: float | None = None,
+        candidates: ArrayLike | None = None,
+        unrepresented: str = "error",
+        min_similarity: float | None = None,
         n_clusters: int | None = None,
         n_levels: int | None = 1,
         affinity: str = "nearest_neighbors",
@@ -142,6 +147,9 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.convergence_iter = convergence_iter
         self.preference = preference
         self.preference_quantile = preference_quantile
+        self.candidates = candidates
+        self.unrepresented = unrepresented
+        self.min_similarity = min_similarity
         self.n_clusters = n_clusters
         self.n_levels = n_levels
         self.affinity = affinity
@@ -157,7 +165,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: Any, y: object = None) -> Self:
+    def fit(self, X: Any, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Cluster the samples.
 
         Parameters
@@ -167,6 +175,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             ``affinity`` says. In a sparse matrix of points, such as TF-IDF, a feature that is not stored
             is 0; such points are compared by "euclidean" or "cosine".
         y : ignored
+        sample_weight : array-like of float, shape (n_samples,), optional
+            Above 0; as ``weights`` for `affinity_propagation`.
 
         Returns
         -------
@@ -189,16 +199,15 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 "affinity='nearest_neighbors'."
             )
         X = self._validated(X, reset=True)
-        self.affinity_matrix_ = self._similarities(X)
+        self.affinity_matrix_ = similarities_of(X, self.affinity, self)
         searched = self.affinity == "nearest_neighbors"
         # Rows of features are compared with all others.
         self.recall_ = getattr(self.affinity_matrix_, "recall", EXACT) if searched else None
         client = active_client() if self._runs_on_clusters else None
         means: dict[str, Any] = {"client": client, "n_jobs": self.n_jobs if client is None else None}
         means |= {"random_state": self.random_state, "verbose": self.verbose}
-        self.clustering_ = affinity_propagation(
-            self.affinity_matrix_, **{name: getattr(self, name) for name in _OPTIONS}, **means
-        )
+        options = {name: getattr(self, name) for name in _OPTIONS} | {"weights": sample_weight}
+        self.clustering_ = affinity_propagation(self.affinity_matrix_, **options, **means)
         if levels != 1:
             self.hierarchy_ = hierarchy(
                 self.affinity_matrix_, clustering=self.clustering_, max_levels=levels, **means
@@ -236,7 +245,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if self._takes_points:
             return self._nearest_exemplars(X)
         similarity = X if self.affinity == "precomputed" else similarities_between(X, self._of_distance)
-        labels = most_similar(similarity, self.cluster_centers_indices_)
+        labels, _ = most_similar(similarity, self.cluster_centers_indices_)
         warn_of_unreached(labels)
         return labels
 
@@ -246,11 +255,11 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             new, exemplars = (checked_rows(scipy.sparse.csr_array(table), self.metric) for table in tables)
         else:
             new, exemplars = (checked_points(table, self.metric) for table in tables)
-        return nearest_of(new, exemplars, self.metric, usable_threads(self.n_jobs))
+        return nearest_of(new, exemplars, self.metric, usable_threads(self.n_jobs))[0]
 
     @property
     def _of_distance(self) -> Any:
-        return "-d**2" if self.similarity is None else self.similarity
+        return conversion_of(self.similarity)
 
     @property
     def _runs_on_clusters(self) -> bool:
@@ -276,26 +285,6 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return validate_data(
             self, X, reset=reset, accept_sparse=True, ensure_all_finite=finite, dtype="numeric"
         )
-
-    def _similarities(self, X: Any) -> Any:
-        """Return the similarities of the input, by ``affinity``."""
-        if self.affinity == "nearest_neighbors":
-            require_count("n_neighbors", self.n_neighbors, or_none=True)
-            n_points = X.shape[0]
-            n_neighbors = min(self.n_neighbors or neighbours_for(n_points, self.n_clusters), n_points - 1)
-            if n_points == 1:
-                return scipy.sparse.csr_array((1, 1))
-            return knn_graph(
-                X, n_neighbors, metric=self.metric, similarity=self.similarity, recall=self.recall,
-                n_jobs=self.n_jobs, random_state=self.random_state, verbose=self.verbose,
-            )  # fmt: skip
-        if self.affinity == "euclidean":
-            # Overflows to inf are reported as invalid similarities afterwards.
-            with np.errstate(over="ignore", invalid="ignore"):
-                return -euclidean_distances(X, squared=True)
-        if self.affinity == "precomputed_nearest_neighbors":
-            return from_distances(X, similarity=self._of_distance)
-        return X
 
     def __setstate__(self, state: Any) -> None:
         """Take the state in a pickle; parameters that were not known then have their defaults."""

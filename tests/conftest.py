@@ -18,7 +18,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 register_profiles()
 
 # Files that start processes of dask: one after the other, so that no two clusters share the processors.
-ON_CLUSTERS = ("test_cluster_faults.py", "test_cluster.py", "test_cluster_input.py", "test_hierarchy.py")
+ON_CLUSTERS = (
+    "test_cluster_faults.py",
+    "test_cluster.py",
+    "test_cluster_input.py",
+    "test_edges_on_clusters.py",
+    "test_hierarchy.py",
+)
 # Files that begin early since they take long, in order; of the rest those that fill the gaps at the end.
 FIRST = (*ON_CLUSTERS, "test_memory.py", "test_libraries.py", "test_documentation.py", "test_number.py")
 LAST = ("test_knn.py", "test_write_graph.py", "test_same_bits.py", "test_fuzz.py", "test_properties.py")

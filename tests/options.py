@@ -64,7 +64,9 @@ CHOICES = {
         [None, "nan", "nan", np.str_("nan")], ["NaN", NAN, 0, True, [], np.array(["nan", "nan"])], []
     ),
     "check_finite": Choices([True, np.bool_(True)], ["no", 2, [], np.array([True, True])], [1, None]),
-    "certify": Choices([False, True, np.bool_(True)], ["no", 2, [], np.array([True, True])], [1, None]),
+    "certify": Choices(
+        [False, True, np.bool_(True)], ["no", "Complete", 2, [], np.array([True, True])], [1, None]
+    ),
     "random_state": Choices(
         [0, -1, 2**40, 10**30, np.int64(5), np.uint8(3), np.random.RandomState(0), np.random.default_rng(0)],
         ["abc", 1.5, [1], NAN, {}, np.array([1, 2])],

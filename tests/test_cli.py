@@ -217,6 +217,17 @@ def test_a_bound_is_told(graph_file: Path, knn: Any) -> None:
     assert f"at most         {bound:.8g}  (proven; {gap:.2%} more)" in lines
 
 
+def test_the_complete_graph_is_bounded_if_it_is_known(graph_file: Path, tmp_path: Path) -> None:
+    points = tmp_path / "points.npy"
+    np.save(points, np.random.default_rng(0).normal(size=(60, 2)))
+    options = ["-k", 20, "--preference", -0.5, "--certify-complete"]
+    assert "(proven for the complete graph; " in run("cluster", points, *options).output
+    refused = run("cluster", graph_file, "--certify-complete")
+    assert refused.exit_code == 2
+    assert "--certify-complete bounds the clusterings of all pairs of points" in refused.output
+    assert "or give --certify for the clusterings of this graph" in " ".join(refused.output.split()).lower()
+
+
 def test_positive_similarities_are_told(graph_file: Path, tmp_path: Path) -> None:
     scipy.sparse.save_npz(tmp_path / "d.npz", -scipy.sparse.load_npz(graph_file))
     result = run("cluster", tmp_path / "d.npz")

@@ -285,7 +285,7 @@ def test_tasks_have_names(workers: RunningCluster, tmp_path: Path) -> None:
         scored(graph, preference=-0.01, client=workers.client)
     names = workers.client.run_on_scheduler(clusters.prefixes_of_tasks)
     assert {
-        *("open-part", "canonical-part", "join-blocks", "chunk-to-block", "edges-to-block", "row-lengths"),
+        *("open-part", "changed-part", "join-blocks", "chunk-to-block", "edges-to-block", "row-lengths"),
         *("last-point", "count-edges", "add-counts", "part", "fetch-rows", "add-columns", "compact-sweep"),
     } <= names
     assert any("check-edges" in name for name in names)

@@ -63,15 +63,9 @@ from sparse_ap.propagation.repair import (
     RepairGainPass,
     UncoveredVectors,
 )
-from sparse_ap.search.bound import (
-    CoverPass,
-    CoverRows,
-    DualRows,
-    OpenVectors,
-    ProvenGainPass,
-    SmoothGainPass,
-)
+from sparse_ap.search.bound import DualRows, ProvenGainPass
 from sparse_ap.search.crossover import ComponentPass, ComponentRows, ComponentVectors
+from sparse_ap.search.dual_descent import DualStepPass, DualStepRows, OpenVectors
 from sparse_ap.search.moves import (
     ConflictPass,
     ConflictRows,
@@ -85,7 +79,7 @@ from sparse_ap.search.moves import (
 from sparse_ap.search.similarity_table import GatherPass, PlaceVectors, TableRows
 from sparse_ap.storage.dask_collections import open_collection
 from sparse_ap.storage.memory import MemoryStore
-from sparse_ap.storage.parts import CanonicalStore, StreamedPart
+from sparse_ap.storage.parts import ChangedStore, StreamedPart
 from sparse_ap.storage.store import HeldPart, block_of
 
 GRAPH = knn_similarity(500, 7, 2, seed=11)
@@ -252,14 +246,14 @@ def untidy() -> Any:
 class TestUntidyPartOnDisk(UntidyParts):
     def store(self, folder: Path, client: Client) -> Any:
         store = open_graph(disk.write(folder / "graph.zarr", untidy(), chunks=100)).store
-        return CanonicalStore(store)
+        return ChangedStore(store)
 
 
 class TestUntidyPartInMemory(UntidyParts):
     always_held = True
 
     def store(self, folder: Path, client: Client) -> Any:
-        return CanonicalStore(MemoryStore.from_sparse(untidy()))
+        return ChangedStore(MemoryStore.from_sparse(untidy()))
 
 
 class InChunks:
@@ -294,7 +288,7 @@ class TestPartOfChunks(ChunkedParts):
 
 class TestUntidyPartOfChunks(ChunkedParts, UntidyParts):
     def store(self, folder: Path, client: Client) -> Any:
-        return CanonicalStore(self.chunked(untidy(), client))
+        return ChangedStore(self.chunked(untidy(), client))
 
 
 class InDegrees(NamedTuple):
@@ -443,8 +437,11 @@ def _reordering() -> ReorderingPass:
 
 #: How each pass is made (some keep state of their own), and what it is given.
 CASES: dict[str, Any] = {
-    "SmoothGainPass": (lambda: SmoothGainPass(0.01, GRID), (), DualRows(PREFERENCE)),
-    "CoverPass": (lambda: CoverPass(0.01, GRID), OpenVectors(SUPPORT), CoverRows(PREFERENCE, np.zeros(500))),
+    "DualStepPass": (
+        lambda: DualStepPass(0.01, 0.009, 0.4, GRID, GRID, GRID),
+        OpenVectors(SUPPORT),
+        DualStepRows(PREFERENCE, VALUE, 1.0 + SUPPORT, np.zeros(500), VALUE - 0.01),
+    ),
     "ProvenGainPass": (lambda: ProvenGainPass(GRID), (), DualRows(PREFERENCE)),
     "EvaluationPass": (lambda: EvaluationPass(GRID), ExemplarVectors(EXEMPLAR), PreferenceRows(PREFERENCE)),
     "AssignmentPass": (
@@ -508,12 +505,12 @@ CASES: dict[str, Any] = {
     "ReorderingPass": (_reordering, (), ()),
     "RepairGainPass": (
         lambda: RepairGainPass(GRID),
-        UncoveredVectors(UNCOVERED),
+        UncoveredVectors(UNCOVERED, UNCOVERED),
         PreferenceRows(PREFERENCE),
     ),
     "NominationPass": (
         NominationPass,
-        NominationVectors(UNCOVERED, SUPPORT, USER_ID),
+        NominationVectors(UNCOVERED, UNCOVERED, SUPPORT, USER_ID),
         NominationRows(PREFERENCE, np.zeros(500, np.int32)),
     ),
     "StatisticsPass": (StatisticsPass, (), ()),

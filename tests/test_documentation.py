@@ -228,6 +228,7 @@ def test_public_name_is_in_the_reference_and_has_a_docstring(module: str, public
         sparse_ap.graphs.from_knn,
         sparse_ap.graphs.knn_graph,
         sparse_ap.graphs.open_graph,
+        sparse_ap.graphs.radius_graph,
         sparse_ap.graphs.symmetrise,
         sparse_ap.graphs.top_k,
         sparse_ap.plotting.plot_clustering,

@@ -10,7 +10,7 @@ import io
 import pickle
 import re
 import shutil
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +266,17 @@ def test_what_may_be_none_may_be_missing(name: str, tmp_path: Path) -> None:
     path = changed(golden.FOLDER / "tree.npz", tmp_path / "without.npz", without=f"0.{name}")
     first = Hierarchy.load(path).clusterings[0]
     assert golden.in_clustering(first) == expected | {name: None}
+
+
+def test_whether_the_bound_is_complete_is_kept(tmp_path: Path) -> None:
+    """What was pickled or written before there was such a bound has none."""
+    old = Clustering.load(golden.FOLDER / "proven.npz")
+    assert not old.bound_is_complete
+    assert not pickle.loads((golden.FOLDER / "proven.pickle").read_bytes()).bound_is_complete
+    replace(old, bound_is_complete=True).save(tmp_path / "new.npz")
+    new = Clustering.load(tmp_path / "new.npz")
+    assert new.bound_is_complete
+    assert pickle.loads(pickle.dumps(new)).bound_is_complete
 
 
 def test_what_a_later_version_adds_is_passed_over(tmp_path: Path) -> None:

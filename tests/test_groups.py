@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sparse_ap.clustering import link_graph
 from sparse_ap.clustering.cluster_graph import LinkedGraph
-from sparse_ap.clustering.groups import Grouping, merged_upward, moved
-from sparse_ap.clustering.levels import levels_above, mostly, nested
-from sparse_ap.clustering.link_graph import LinkGraph, Workshop, compact_labels
-from sparse_ap.clustering.merging import merged_to
+from sparse_ap.clustering.natural import link_graph
+from sparse_ap.clustering.natural.groups import Grouping, merged_upward, moved
+from sparse_ap.clustering.natural.levels import levels_above, mostly, nested
+from sparse_ap.clustering.natural.link_graph import LinkGraph, Workshop, compact_labels
+from sparse_ap.clustering.natural.merging import merged_to
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.execution.plans import Resources

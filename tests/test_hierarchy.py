@@ -37,8 +37,8 @@ from sparse_ap import (
     hierarchy,
 )
 from sparse_ap.cli.commands import main
-from sparse_ap.clustering import link_graph
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
+from sparse_ap.clustering.natural import link_graph
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.graphs import knn_graph, write_graph

@@ -270,6 +270,7 @@ def test_the_command_writes_a_page(tmp_path: Path) -> None:
     assert settings == {
         "graph": f"{tmp_path / 'graph.npz'}",
         "--preference": "-0.05",
+        "--unrepresented": "error",
         "--max-iter": "200",
         "--scheme": "auto",
         "--refine": "auto",

@@ -260,10 +260,52 @@ def test_complex_and_text_are_refused(graph: Any) -> None:
             "preference has shape (2,); one number is needed, or one for each of the 200 points.",
         ),
         (
-            {"preference": np.r_[np.zeros(150), np.inf, np.zeros(49)]},
-            "preference is not finite at 1 position, the first being 150: inf. Every point needs a finite "
-            "preference; to keep a point from becoming an exemplar give it a very low one.",
+            {"preference": np.r_[np.zeros(150), np.nan, np.zeros(49)]},
+            "preference is NaN at 1 position, the first being 150. Every point needs a number; inf for a "
+            "point that is always an exemplar, -inf for one that never is.",
         ),
+        (
+            {"preference": np.inf},
+            "preference=inf was given for all points. inf is for points that are always exemplars, -inf for "
+            "those that never are: give one number for each point.",
+        ),
+        (
+            {"candidates": np.ones(199, bool)},
+            "candidates has shape (199,) and dtype bool; True or False for each of the 200 points is needed, "
+            "or a list of the numbers of those that may be exemplars.",
+        ),
+        ({"candidates": [0, 200]}, "candidates holds 200; the points have the numbers 0 to 199. Give those."),
+        (
+            {"candidates": [7, 3, 7]},
+            "candidates names 7 2 times; name each point once. (Numbers 0 and 1 for all points are not taken "
+            "for a mask: give an array of bool.)",
+        ),
+        (
+            {"candidates": np.zeros(200, bool)},
+            "None of the 200 points may be an exemplar: each has a preference of -inf, or is not among the "
+            "candidates. Leave at least one that may.",
+        ),
+        (
+            {"candidates": [0, 1, 2], "preference": np.r_[np.full(197, -1.0), [np.inf] * 3]},
+            "3 of the points have a preference of inf, which makes them exemplars always, and are not among "
+            "the candidates: 197, 198, 199. Make them candidates, or give them another preference.",
+        ),
+        (
+            {"candidates": [0], "scheme": "classic"},
+            "scheme='classic' was given with candidates; points that are always or never exemplars are for "
+            "scheme='compact'. Leave out the scheme.",
+        ),
+        (
+            {"candidates": [0, 1, 2], "n_clusters": 4, "unrepresented": "label"},
+            "n_clusters=4, but only 3 points may be exemplars. Ask for fewer clusters, or allow more "
+            "exemplars.",
+        ),
+        (
+            {"preference": np.r_[np.full(197, -1.0), [np.inf] * 3], "n_clusters": 2},
+            "n_clusters=2, but 3 points have a preference of inf, which makes them exemplars always. Ask for "
+            "that many clusters or more, or give fewer points that preference.",
+        ),
+        ({"unrepresented": "drop"}, "unrepresented='drop'; it must be 'error' or 'label'."),
         (
             {"preference": -1, "preference_quantile": 0.5},
             "Both preference and preference_quantile=0.5 were given; they say the same thing in two ways. "
@@ -401,7 +443,8 @@ def test_no_convergence_is_an_outcome_and_a_warning(graph: Any) -> None:
 def test_seeds_only_break_ties(graph: Any) -> None:
     seeds: list[Any] = [0, 1, np.random.RandomState(3), np.random.default_rng(3), None]
     results = [
-        affinity_propagation(graph, preference=-0.05, scheme="classic", random_state=seed) for seed in seeds
+        affinity_propagation(graph, preference=-0.05, scheme="classic", refine="medoid", random_state=seed)
+        for seed in seeds
     ]
     assert len({result.labels.tobytes() for result in results}) == 1
 

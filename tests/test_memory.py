@@ -30,6 +30,12 @@ from sparse_ap.search.refinement import Effort
 warnings.simplefilter("ignore")
 path, limit, kind, n_perturbations = sys.argv[1:]
 given, n_jobs = (open_graph(path), 1) if kind == "streamed" else (path, None)
+options = {}
+if kind == "changed":
+    n = open_graph(path).shape[0]
+    may = np.random.default_rng(2).random(n) < 0.6
+    weights = np.random.default_rng(1).random(n) + 0.5
+    options = {"weights": weights, "candidates": may, "unrepresented": "label"}
 effort = Effort(200 if int(n_perturbations) else 0, int(n_perturbations))
 sparse_ap.clustering.solver.Effort.after = lambda *given: effort
 chosen = []
@@ -39,7 +45,8 @@ def noted(plans, size, limit):
     chosen.extend([plan, psutil.Process().memory_info().rss + plan.extra_bytes(size)])
     return plan
 sparse_ap.execution.plans.first_that_fits = noted
-clustering = affinity_propagation(given, memory_limit=limit, preference=-2.0, max_iter=11, n_jobs=n_jobs)
+options |= {"memory_limit": limit, "preference": -2.0, "max_iter": 11, "n_jobs": n_jobs}
+clustering = affinity_propagation(given, **options)
 plan, promised = chosen
 print(json.dumps({
     # Not getrusage, whose peak a process inherits from the one that started it.
@@ -96,6 +103,15 @@ def test_kernels_that_are_compiled_are_in_the_promise(
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     cold = run(Path(f"{path}-quarter"), "560MB", kind, n_perturbations)
     assert cold["peak"] <= cold["promised"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", ["560MB", "2GB"])
+def test_copies_for_weights_and_candidates_are_in_the_promise(path: Path, limit: str) -> None:
+    run(Path(f"{path}-small"), "2GB", "changed", 2)
+    result = run(path, limit, "changed", 2)
+    assert result["plan"][1] == (limit == "560MB")
+    assert result["peak"] <= result["promised"]
 
 
 @pytest.mark.slow

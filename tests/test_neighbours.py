@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,10 @@ from same_bits import printed_by
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import knn_graph
-from sparse_ap.graphs.neighbours.search import nearest_of
+from sparse_ap.graphs.neighbours.all_pairs import squared_distances
+from sparse_ap.graphs.neighbours.exact import exact_neighbours
+from sparse_ap.graphs.neighbours.search import nearest_neighbours, nearest_of
+from sparse_ap.graphs.neighbours.space import space_of
 from sparse_ap.graphs.neighbours.vectors import NARROW, WIDE, Vectors
 
 RNG = np.random.default_rng(3)
@@ -220,13 +224,57 @@ def test_distances_beyond_any_float_are_refused() -> None:
     with pytest.raises(
         InvalidInputError, match=r"^The distances reach inf, .* Divide the points by one number\.$"
     ):
+        knn_graph([[1.7e308], [-1.7e308], [0.0]], 2, similarity="1-d")
+    with pytest.raises(InvalidInputError, match=r"^A similarity is -2\.6e\+159, which float32 cannot hold\."):
         knn_graph([[1.3e159], [-1.3e159], [6e159]], 1, similarity="1-d")
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "chebyshev"])
+@pytest.mark.parametrize("kind", ["normal", "grid", "copies", "rounded", "huge", "tiny"])
+def test_ties_in_the_tree_go_by_number(kind: str, metric: str) -> None:
+    points = RNG.normal(size=(200, 2))
+    grid = np.stack(np.meshgrid(np.arange(14.0), np.arange(14.0)), axis=-1).reshape(-1, 2)
+    X = {"normal": points, "grid": RNG.permutation(grid), "copies": np.repeat(points[:5], 40, axis=0)}.get(
+        kind, np.round(points, 1) * {"huge": 2.0**500, "tiny": 2.0**-900}.get(kind, 1)
+    )
+    for k in (1, 4, 15, len(X) - 1):
+        found = nearest_neighbours(X, k, metric, recall=0.95, seed=0, n_threads=2, verbose=False)[0]
+        space, itself = space_of(X, metric), np.arange(len(X))
+        with ThreadPoolExecutor(1) as pool:
+            expected = exact_neighbours(space, space, k, itself, pool)
+        assert (found.numbers == expected.numbers).all()
+        assert (found.scores == expected.scores).all()
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "whole", "tiny", "sparse"])
+def test_squares_of_all_pairs_are_symmetric_and_those_of_loops(kind: str) -> None:
+    X = RNG.normal(size=(70, 6)) * (1e-150 if kind == "tiny" else 1)
+    X = (
+        np.rint(3 * X)
+        if kind in ("whole", "sparse")
+        else X.astype(np.float32 if kind == "float32" else float)
+    )
+    given = scipy.sparse.csr_array(X) if kind == "sparse" else X
+    squares = squared_distances(given, 2)
+    expected = np.array([[((a - b) ** 2).sum() for b in X.astype(float)] for a in X.astype(float)])
+    np.testing.assert_allclose(squares, expected, rtol=0 if kind in ("whole", "sparse") else 1e-6)
+    assert squares.dtype == X.dtype
+    assert (squares == squares.T).all()
+    assert (squares == squared_distances(given, 1)).all()
+    assert not np.diag(squares).any()
+
+
+def test_squares_beyond_any_float_are_infinite() -> None:
+    assert np.isinf(squared_distances(np.array([[1e160], [-1e160]]), 1)).tolist() == [
+        [False, True],
+        [True, False],
+    ]
 
 
 SAME_BITS = """
 import hashlib, sys, warnings
 import numpy as np
-from sparse_ap import affinity_propagation, hierarchy
+from sparse_ap import AffinityPropagation, affinity_propagation, hierarchy
 from sparse_ap.graphs import knn_graph
 
 warnings.simplefilter("ignore")
@@ -247,6 +295,8 @@ for metric in ("euclidean", "cosine", "correlation", "tanimoto", "hamming"):
             found.update(clustering.labels.tobytes() + repr(clustering.net_similarity).encode())
             found.update(b"".join(tree.labels(level).tobytes() for level in range(tree.n_levels)))
             print("labels and tree", found.hexdigest()[:12])
+dense = AffinityPropagation(affinity="euclidean", max_iter=60, n_jobs=n_jobs).fit(X[:400])
+print("dense", hashlib.sha256(dense.affinity_matrix_.tobytes() + dense.labels_.tobytes()).hexdigest()[:12])
 """
 
 

@@ -247,8 +247,9 @@ def test_no_points_are_an_empty_picture() -> None:
         ),
         (
             SQUARE,
-            SimpleNamespace(labels=[-1, 0, 0, 1], exemplars=[0, 3]),
-            "The labels run from -1 to 1; positions in the 2 exemplars are needed, from 0 on.",
+            SimpleNamespace(labels=[-2, 0, 0, 1], exemplars=[0, 3]),
+            "The labels run from -2 to 1; positions in the 2 exemplars are needed, from 0 on, or -1 for a "
+            "point that nobody represents.",
         ),
     ],
 )

@@ -15,9 +15,9 @@ import zarr
 from samples import knn_similarity
 
 from sparse_ap import Clustering, Hierarchy, InvalidInputError, affinity_propagation, hierarchy
-from sparse_ap.cli import tables as results
-from sparse_ap.cli.anndata import write_column, write_levels
-from sparse_ap.cli.tables import require_writable, write_clustering, write_hierarchy
+from sparse_ap.cli.results import tables as results
+from sparse_ap.cli.results.anndata import write_column, write_levels
+from sparse_ap.cli.results.tables import require_writable, write_clustering, write_hierarchy
 
 GRAPH = knn_similarity(300, 8, 2, seed=0)
 NAMES = np.array([f"point {i}" for i in range(300)], object)

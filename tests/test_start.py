@@ -131,7 +131,8 @@ def test_modules_of_earlier_pickles_are_there() -> None:
 
 
 def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
-    assert sorted(main.commands) == sorted({"cluster", "convert", "demo", "info", "knn", "path", "tree"})
+    known = {"cluster", "convert", "cover", "demo", "info", "knn", "path", "predict", "radius", "tree"}
+    assert sorted(main.commands) == sorted(known)
     for listed in main.commands.values():
         assert isinstance(listed, ImportedCommand)
         command = listed.load()

@@ -19,16 +19,19 @@ from sparse_ap.cli.options import (
     force_option,
     graph_argument,
     jobs_option,
+    min_similarity_option,
     missing_option,
     names_options,
+    point_columns_options,
     reading_options,
     search_options,
     seed_option,
 )
-from sparse_ap.cli.output import printed_warnings, require_other, require_output, summarise
+from sparse_ap.cli.output import named_points, printed_warnings, require_other, require_output, summarise
+from sparse_ap.cli.point_columns import PointColumns
+from sparse_ap.cli.results.tables import write_clustering
 from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath, said
-from sparse_ap.cli.tables import write_clustering
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.graphs import StoredGraph
 from sparse_ap.graphs.neighbours.recall import Recall
@@ -126,7 +129,13 @@ same, every label is valid); 130 interrupted.
     "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"
 )
 @click.option("--quantile", type=float, help="Take this quantile of the similarities as preference.")
+@point_columns_options
+@click.option(
+    "--unrepresented", type=click.Choice(["error", "label"]), default="error", show_default=True,
+    help="Points that no point which may be an exemplar can represent: refused, or labelled -1.",
+)  # fmt: skip
 @click.option("--n-clusters", type=int, help="Exactly so many clusters, by whatever preference.")
+@min_similarity_option
 @search_options()
 @reading_options
 @names_options
@@ -146,7 +155,12 @@ same, every label is valid); 130 interrupted.
     "--refine", type=click.Choice(["auto", "search", "medoid", "none"]), default="auto", show_default=True,
     help="After the last sweep: a local search, a medoid pass, or nothing.",
 )  # fmt: skip
-@click.option("--certify", is_flag=True, help="Prove how much better a clustering could be; 122 more passes.")
+@click.option("--certify", is_flag=True, help="Prove how much better a clustering could be; 130 more passes.")
+@click.option(
+    "--certify-complete",
+    is_flag=True,
+    help="The same with all edges that the graph lacks, if it knows of them.",
+)
 @missing_option
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
 @click.option(
@@ -163,12 +177,14 @@ same, every label is valid); 130 interrupted.
 @click.option("--quiet", is_flag=True, help="No progress, no summary, no asking about distances.")
 def cluster(
     graph: Path, output: Path | None, report: Path | None, obs: str | None, force: bool,
-    reading: Reading, search: Search, names: NDArray[Any] | None, quantile: float | None, refine: str,
+    reading: Reading, search: Search, names: NDArray[Any] | None, point_columns: PointColumns,
+    quantile: float | None, refine: str,
     seed: int, n_jobs: int | None, memory_limit: str | None, scheduler: str | None,
-    dask_workers: int | None, quiet: bool, **options: Any,
+    dask_workers: int | None, quiet: bool, certify: bool, certify_complete: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write the exemplar of each point."""
     require_output(output, obs, [f"{obs}", f"{obs}_similarity"], force, graph)
+    point_columns.require_usable(options["preference"], quantile)
     if report is not None:
         require_report(report, "--report")
         require_other(report, graph)
@@ -178,7 +194,8 @@ def cluster(
         graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
         memory_limit=memory_limit, shared=scheduler is None,
     )  # fmt: skip
-    with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
+    options |= point_columns.values(given.graph.shape[0], given.names)
+    with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
         clustering = sparse_ap.affinity_propagation(
             given.graph,
             preference_quantile=quantile,
@@ -186,17 +203,14 @@ def cluster(
             n_jobs=n_jobs,
             memory_limit=memory_limit,
             refine=None if refine == "none" else refine,  # type: ignore[arg-type]
+            certify="complete" if certify_complete else certify,
             client=client,
             verbose=not quiet,
             **options,
         )
+    # Read now: names can be larger than the run.
     ids = given.names()
-    if output is not None and obs is not None:
-        from sparse_ap.cli.anndata import write_column
-
-        write_column(clustering, output, obs, force)
-    elif output is not None:
-        write_clustering(clustering, output, ids)
+    _write(clustering, output, obs, force, ids)
     seconds = time.perf_counter() - start
     if report is not None:
         _report_run(clustering, report, given.graph, ids, seconds)
@@ -207,6 +221,18 @@ def cluster(
             click.echo(clustering.outcome.value, err=True)
         # At the very end: the output is written all the same.
         sys.exit(_NOT_CONVERGED)
+
+
+def _write(
+    clustering: Clustering, output: Path | None, obs: str | None, force: bool, ids: NDArray[Any] | None
+) -> None:
+    """Write the result to where it is wanted, if anywhere."""
+    if output is not None and obs is not None:
+        from sparse_ap.cli.results.anndata import write_column
+
+        write_column(clustering, output, obs, force)
+    elif output is not None:
+        write_clustering(clustering, output, ids)
 
 
 def _report(
@@ -221,27 +247,38 @@ def _report(
     summarise(lines, output)
 
 
+def _proven(clustering: Clustering) -> str:
+    of_what = " for the complete graph" if clustering.bound_is_complete else ""
+    return f"proven{of_what}; {clustering.optimality_gap:.2%} more"
+
+
 def _clustering_lines(clustering: Clustering, recall: Recall | None, seconds: float) -> list[str]:
     """Return the summary of a run, line by line."""
     n = len(clustering.labels)
     sizes = clustering.sizes if n else np.zeros(1, np.int64)
     bound = clustering.net_similarity_bound
+    lost = clustering.n_unrepresented
     lines = [
         f"points          {n:,}",
+        *([f"unrepresented   {lost:,}  (labelled -1)"] if lost else []),
         *([] if recall is None else [f"recall          {recall}"]),
         f"exemplars       {clustering.n_clusters:,}",
         *([] if clustering.preference is None else [f"preference      {clustering.preference:.8g}"]),
         f"cluster sizes   median {np.median(sizes):g}, largest {sizes.max():,}, alone {np.sum(sizes == 1):,}",
+        *_weights_line(clustering),
         f"net similarity  {clustering.net_similarity:.8g}  (data {clustering.data_similarity:.8g}, "
         f"preferences {clustering.exemplar_preference:.8g})",
-        *(
-            []
-            if bound is None
-            else [f"at most         {bound:.8g}  (proven; {clustering.optimality_gap:.2%} more)"]
-        ),
+        *([] if bound is None else [f"at most         {bound:.8g}  ({_proven(clustering)})"]),
         f"sweeps          {clustering.n_iter}",
         f"unsettled       {clustering.n_unsettled:,}",
         f"promoted        {clustering.n_promoted:,}  (for points with no edge to an exemplar)",
         f"seconds         {seconds:.1f}",
     ]
     return lines if clustering.converged else [*lines, f"outcome         {clustering.outcome.value}"]
+
+
+def _weights_line(clustering: Clustering) -> list[str]:
+    sizes = clustering.weighted_sizes
+    if sizes is None:
+        return []
+    return [f"weights         {sizes.sum():.8g} in all, largest cluster {sizes.max(initial=0):.8g}"]

@@ -109,10 +109,13 @@ def main() -> None:
 _SUMMARIES = {
     "cluster": "Cluster a graph, and write whom each point is represented by.",
     "convert": "Write a graph to disk, to be clustered from there, however large it is.",
+    "cover": "Find few exemplars to which every point is similar enough.",
     "demo": "Find the places that stand for the world, and draw them.",
     "info": "Show what a graph is like.",
     "knn": "Link every point with its nearest neighbours, and write the graph.",
     "path": "Show how the number of clusters depends on the preference.",
+    "predict": "Assign new points to the exemplars of a result.",
+    "radius": "Link all pairs of points that are similar enough, and write the graph.",
     "tree": "Cluster a graph, then its clusters, and so on: a tree of exemplars.",
 }
 for _name, _summary in _SUMMARIES.items():

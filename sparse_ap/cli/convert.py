@@ -77,7 +77,11 @@ Examples:
 )  # fmt: skip
 @reading_options
 @names_options
-@click.option("--min-similarity", type=float, help="Leave out edges with this similarity or a smaller one.")
+@click.option(
+    "--min-similarity",
+    type=float,
+    help="Leave out edges with this similarity or a smaller one (for `cluster` one of just this is enough).",
+)
 @click.option(
     "--symmetrise", is_flag=True, help="Store edges in both directions, with the larger similarity."
 )

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from sparse_ap.cli.inputs import Reading
+from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import InputPath
 from sparse_ap.errors import InvalidInputError
@@ -24,8 +25,10 @@ __all__ = [
     "force_option",
     "graph_argument",
     "jobs_option",
+    "min_similarity_option",
     "missing_option",
     "names_options",
+    "point_columns_options",
     "reading_options",
     "search_options",
     "seed_option",
@@ -44,6 +47,11 @@ With -k it is points instead, as `sparse-ap knn` reads them, which are first lin
 graph_argument = click.argument("graph", type=InputPath())
 missing_option = click.option(
     "--missing", type=click.Choice(["nan"]), help="nan: an entry that is NaN is no edge."
+)
+min_similarity_option = click.option(
+    "--min-similarity",
+    type=float,
+    help="Nobody is represented by an exemplar less similar than this; just this similar is enough.",
 )
 force_option = click.option(
     "--force", is_flag=True, help="With --obs: replace columns of that name, once the new ones are complete."
@@ -173,3 +181,29 @@ def names_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--names-column", metavar="COLUMN", help="Heading of the names, if there are headings."
     )
     return file(column(named))
+
+
+def point_columns_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options for columns of a table beside the graph; the command gets them as ``point_columns``."""
+
+    @wraps(command)
+    def collected(table: Path | None, **given: Any) -> Any:
+        columns = {name: given.pop(f"{name}_column") for name in _POINT_COLUMNS}
+        headings = {name: heading for name, heading in columns.items() if heading is not None}
+        return command(point_columns=PointColumns(table, headings), **given)
+
+    for name, about in reversed(_POINT_COLUMNS.items()):
+        collected = click.option(f"--{name}-column", metavar="COLUMN", help=about)(collected)
+    return click.option(
+        "--table",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="A .csv, .tsv or .parquet file with a row a point: by names in its first column, or in order.",
+    )(collected)
+
+
+_POINT_COLUMNS = {
+    "preference": "Of --table: each point's preference; inf: always an exemplar, -inf: never one.",
+    "weights": "Of --table: how often each point's similarity to its exemplar counts, above 0.",
+    "candidates": "Of --table: whether each point may be an exemplar, true or false.",
+}

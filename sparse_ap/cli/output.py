@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
+from numpy.typing import NDArray
 
 from sparse_ap.cli.language import as_typed
+from sparse_ap.cli.results.tables import require_writable
 from sparse_ap.cli.streams import STDOUT
-from sparse_ap.cli.tables import require_writable
+from sparse_ap.clustering.restriction import UnrepresentedError
 from sparse_ap.errors import InvalidInputError, PositiveSimilarityWarning
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.propagation.result import Outcome
 
-__all__ = ["printed_warnings", "recall_lines", "require_other", "require_output", "summarise"]
+__all__ = ["named_points", "printed_warnings", "recall_lines", "require_other", "require_output", "summarise"]
 
 
 @contextmanager
@@ -38,6 +41,16 @@ def printed_warnings(quiet: bool = False) -> Iterator[None]:
                 if str(warning.message) not in {outcome.value for outcome in Outcome}:
                     said = as_typed(str(warning.message), click.get_current_context().command)
                     click.echo(f"Warning: {said}", err=True)
+
+
+@contextmanager
+def named_points(names: Callable[[], NDArray[Any] | None]) -> Iterator[None]:
+    """Name the points in an error about those that nobody can represent, where they have names."""
+    try:
+        yield
+    except UnrepresentedError as error:
+        known = names()
+        raise error if known is None else error.named(known) from error
 
 
 def require_output(
@@ -69,7 +82,7 @@ def require_output(
         if not obs:
             raise InvalidInputError("--obs '' is no name of a column; give one that is not empty.")
         # Imported here, since it imports zarr.
-        from sparse_ap.cli.anndata import require_columns
+        from sparse_ap.cli.results.anndata import require_columns
 
         require_columns(output, *columns, force=force)
     elif output is not None:

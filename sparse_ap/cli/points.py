@@ -44,7 +44,9 @@ class Points:
 
 
 def read_points(path: Path) -> Points:
-    """Read points from ``.npy``, memory-mapped, ``.npz`` with one array, ``.csv``, ``.tsv`` or ``.parquet``.
+    """Read points from ``.npy`` or a zarr array, neither of which is loaded, or from a table.
+
+    Tables are ``.csv``, ``.tsv``, ``.parquet``, and ``.npz`` with one array.
 
     Every column of a table is a feature, but for a first one of text, or an index, which names the points.
 
@@ -54,6 +56,8 @@ def read_points(path: Path) -> Points:
         The file has no such form, or a column may be a feature or not.
     """
     kind = kind_of(path)
+    if path.is_dir():
+        return Points(_zarr_array(path))
     if kind in _TEXT:
         return _from_text(path, _TEXT[kind])
     if kind in ("parquet", "pq"):
@@ -63,6 +67,18 @@ def read_points(path: Path) -> Points:
             f"{path} ends in {path.suffix!r}; points are read from .npy, .npz, .csv, .tsv or .parquet files."
         )
     return Points(array_in(path))
+
+
+def _zarr_array(path: Path) -> Any:
+    import zarr
+
+    try:
+        return zarr.open_array(path, mode="r")
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInputError(
+            f"{path} is a folder, but no zarr array of points, one a row. A graph in a zarr folder needs no "
+            "search for neighbours."
+        ) from error
 
 
 def array_in(path: Path) -> Any:

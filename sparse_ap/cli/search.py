@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.text_file import kind_of
 from sparse_ap.graphs.distances import Similarity
 from sparse_ap.graphs.npz import damage_told
-
-if TYPE_CHECKING:
-    from sparse_ap.graphs.missing_edges import KNNGraph
 
 __all__ = ["Search", "points_in", "refuse_array"]
 
@@ -55,9 +52,25 @@ class Search:
                 )
 
     def graph_of(
-        self, points: Points, similarity: Similarity | None, seed: int, n_jobs: int | None, verbose: bool
-    ) -> KNNGraph:
-        """Return the graph from each point to its neighbours, by `knn_graph`."""
+        self,
+        points: Points,
+        similarity: Similarity | None,
+        seed: int,
+        n_jobs: int | None,
+        verbose: bool,
+        **where: Any,
+    ) -> Any:
+        """Return the graph from each point to its neighbours, by `knn_graph`.
+
+        Parameters
+        ----------
+        points : Points
+        similarity : str or callable, optional
+        seed, n_jobs : int
+        verbose : bool
+        **where : Any
+            Where it is to be written, if it is not to be in memory.
+        """
         from sparse_ap.graphs.knn import knn_graph
 
         k, metric, recall = self._chosen()
@@ -70,6 +83,7 @@ class Search:
             n_jobs=n_jobs,
             random_state=seed,
             verbose=verbose,
+            **where,
         )
 
     def name_for(self, points: Points) -> str:

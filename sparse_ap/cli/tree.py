@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.arguments import require_count
-from sparse_ap.cli.anndata import level_columns, write_levels
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
@@ -19,6 +18,7 @@ from sparse_ap.cli.options import (
     force_option,
     graph_argument,
     jobs_option,
+    min_similarity_option,
     missing_option,
     names_options,
     reading_options,
@@ -26,9 +26,10 @@ from sparse_ap.cli.options import (
     seed_option,
 )
 from sparse_ap.cli.output import printed_warnings, recall_lines, require_output, summarise
+from sparse_ap.cli.results.anndata import level_columns, write_levels
+from sparse_ap.cli.results.tables import write_hierarchy
 from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath, said
-from sparse_ap.cli.tables import write_hierarchy
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.clustering.tree import Cut, Hierarchy
@@ -80,6 +81,7 @@ Examples:
     "--n-clusters", type=int, multiple=True,
     help="Also exactly so many clusters, between two levels: a column clusters_K. Can be given again.",
 )  # fmt: skip
+@min_similarity_option
 @click.option("--max-levels", type=int, help="Levels at most.  [default: until nothing is merged]")
 @search_options()
 @reading_options
@@ -95,7 +97,7 @@ def tree(
     level_preference: float, n_clusters: tuple[int, ...], max_levels: int | None,
     reading: Reading, search: Search, names: NDArray[Any] | None, missing: str | None,
     memory_limit: str | None, scheduler: str | None, dask_workers: int | None, seed: int,
-    n_jobs: int | None, quiet: bool,
+    n_jobs: int | None, min_similarity: float | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Cluster a graph, then its clusters, and so on."""
     for number in n_clusters:
@@ -112,8 +114,14 @@ def tree(
             "verbose": not quiet,
         }  # fmt: skip
         first = None
-        if preference is not None:
-            first = affinity_propagation(given.graph, preference=preference, random_state=seed, **resources)  # type: ignore[arg-type]
+        if preference is not None or min_similarity is not None:
+            first = affinity_propagation(
+                given.graph,
+                preference=preference,
+                min_similarity=min_similarity,
+                random_state=seed,
+                **resources,  # type: ignore[arg-type]
+            )
         found = hierarchy(
             given.graph,
             clustering=first,

@@ -20,7 +20,7 @@ from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.readout import all_equal, degenerate_clustering
 from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
 from sparse_ap.propagation.settings import Options
-from sparse_ap.search.bound import with_bound
+from sparse_ap.search.certificate import certified
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -34,6 +34,10 @@ def affinity_propagation(
     *,
     preference: ArrayLike | None = None,
     preference_quantile: float | None = None,
+    candidates: ArrayLike | None = None,
+    unrepresented: Literal["error", "label"] = "error",
+    min_similarity: float | None = None,
+    weights: ArrayLike | None = None,
     n_clusters: int | None = None,
     damping: float | None = None,
     max_iter: int = 200,
@@ -44,7 +48,8 @@ def affinity_propagation(
     reorder: bool | Literal["auto"] = "auto",
     missing: Literal["nan"] | None = None,
     check_finite: bool = True,
-    certify: bool = False,
+    certify: bool | Literal["complete"] = False,
+    missing_at_most: ArrayLike | None = None,
     random_state: int | np.random.RandomState | np.random.Generator | None = 0,
     n_jobs: int | None = None,
     memory_limit: int | str | None = None,
@@ -75,9 +80,27 @@ def affinity_propagation(
         ``client`` the active one is taken.
     preference : float, array-like of shape (n_points,), or None
         How much each point gains by being an exemplar: larger means more clusters. None: the median
-        of the stored similarities (of an ndarray, scikit-learn's: all its entries).
+        of the stored similarities (of an ndarray, scikit-learn's: all its entries). inf: the point is always
+        an exemplar, and adds nothing to ``exemplar_preference``; -inf: it never is one. Both need
+        ``scheme="compact"``, which then is the default.
     preference_quantile : float in [0, 1], optional
         Take this quantile of the stored similarities off the diagonal as preference.
+    candidates : array-like of bool, shape (n_points,), or of int, optional
+        Points that may be exemplars: True for these, or their numbers. All others are as with a preference of
+        -inf.
+    unrepresented : {"error", "label"}
+        What happens with points that may not be exemplars and have no edge to any that may. "error": they are
+        refused. "label": they get the label -1 and a similarity of NaN, and add nothing to any sum or bound.
+    min_similarity : float, optional
+        Nobody is represented by an exemplar less similar than this; an edge of just this similarity, rounded
+        to the precision of the graph, stays. The default ``preference`` is then the median of the edges that
+        are left, and the clustering that of a graph without the others. (`write_graph`, which has a parameter
+        of this name too, leaves out edges of just this similarity as well.)
+    weights : array-like of float, shape (n_points,), optional
+        How often each point's similarity to its exemplar counts, above 0. An exemplar's preference counts
+        once, whatever it weighs. So a point of weight 3 is like three equal points whose similarity to each
+        other is 0. The default ``preference`` is the median without weights. A run with weights is in 64
+        bits, on a copy of the similarities if they are in memory.
     n_clusters : int, optional
         Return exactly this many clusters. Several runs search for one preference, common to all points, that
         leads there, starting from ``preference``; they cost one and a half to four times as much as one
@@ -90,20 +113,23 @@ def affinity_propagation(
         Largest number of sweeps.
     convergence_iter : int, optional
         The run ends when few points, or none, have changed in this many sweeps; ``max_iter`` must be larger
-        for that to happen. Default 31 for "compact"; 15 for "classic", as in scikit-learn.
+        for that to happen. Sweeps count from the one after which messages have nine tenths of their size:
+        the 22nd at ``damping=0.9``, the 45th at 0.95. Default 31 for "compact"; 15 for "classic", as in
+        scikit-learn.
     tol : float in [0, 1), optional
         Share of the points that may be unsettled when the run ends. Default 1e-4 for "compact", 0 for
         "classic", scikit-learn's rule. With "compact" also the share that may have no edge to an
         exemplar.
     scheme : {"auto", "compact", "classic"}
         "compact" keeps no state on the edges and is the one for large graphs; "classic" is the
-        paper's update, message by message, for reference. "auto": "classic" for an ndarray,
-        "compact" for everything else.
+        paper's update, message by message, whose answer is scikit-learn's unless there is a better one.
+        "auto": "classic" for an ndarray, "compact" for everything else.
     refine : {"auto", "search", "medoid"} or None
         How to improve the exemplars after the last sweep; the net similarity never falls. "search": a local
         search that opens, closes and swaps exemplars, and in large graphs reads the edges up to half as
-        often as the sweeps did. "medoid": move each exemplar once to the medoid of its cluster, as
-        scikit-learn does. "auto": "medoid" for "classic", "search" for "compact".
+        often as the sweeps did; with "classic" it starts from the medoids and from the answer of
+        "compact", and where neither leads to a larger net similarity the medoids stay. "medoid": move each
+        exemplar once to the medoid of its cluster, as scikit-learn does. "auto": "search".
     reorder : bool or "auto"
         Work on a copy whose points are renumbered so that neighbours lie near each other: sweeps are
         about twice as fast, for the memory of the copy. The result is the same to the bit.
@@ -115,8 +141,14 @@ def affinity_propagation(
         graphs with finite entries, valid column ids, no diagonal and no duplicates, such as
         `sparse_ap.graphs` makes; a graph that breaks this promise may crash the process.
     certify : bool
-        Also compute ``net_similarity_bound``, which no clustering of the graph exceeds, by 122 more passes
-        over the edges. With ``n_clusters`` the bound holds at the preference found.
+        Also compute ``net_similarity_bound``, which no clustering of the graph exceeds, by up to 130 more
+        passes over the edges. With ``n_clusters`` the bound holds at the preference found. "complete":
+        the bound that no clustering of the *complete* graph exceeds, whatever edges are missing from this one
+        (``bound_is_complete``). It needs to be known what those can be: a `KNNGraph`, or a graph on disk,
+        that holds ``missing_at_most``; or that parameter; or a graph of all pairs.
+    missing_at_most : float or array of shape (n_points,), optional
+        With ``certify="complete"``: no similarity s(i, k) that is not an edge of the graph exceeds that of
+        row i. *Not* the smallest stored similarity of the row. None: what the graph knows.
     random_state : int, RandomState, Generator or None
         Seed of the tiny differences between preferences that break ties, and of the search's perturbations.
         None: a new seed for each call.
@@ -193,25 +225,21 @@ def affinity_propagation(
     (array([1, 4]), array([0, 0, 0, 1, 1, 1]))
     """
     options = Options(
-        preference=preference,
-        preference_quantile=preference_quantile,
-        damping=damping,
-        max_iter=max_iter,
-        convergence_iter=convergence_iter,
-        tol=tol,
-        scheme=scheme,
-        refine=refine,
-        reorder=reorder,
-        missing=missing,
-        check_finite=check_finite,
-        certify=certify,
-        random_state=random_state,
-        checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every,
-        resume=resume,
-        callback=callback,
-    )
+        preference=preference, preference_quantile=preference_quantile, candidates=candidates,
+        unrepresented=unrepresented, min_similarity=min_similarity, weights=weights, damping=damping,
+        max_iter=max_iter, convergence_iter=convergence_iter, tol=tol, scheme=scheme, refine=refine,
+        reorder=reorder, missing=missing, check_finite=check_finite, certify=certify,
+        missing_at_most=missing_at_most, random_state=random_state, checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every, resume=resume, callback=callback,
+    )  # fmt: skip
     resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
+    clustering = _run(similarity, n_clusters, options, resources)
+    warn_of(clustering.outcome)
+    return clustering
+
+
+def _run(similarity: Any, n_clusters: int | None, options: Options, resources: Resources) -> Clustering:
+    """Return the clustering, with its bound if that is asked for."""
     if n_clusters is not None:
         options = options_for(n_clusters, options)
     with open_problem(similarity, options, resources) as (solver, problem, row_best):
@@ -219,11 +247,10 @@ def affinity_propagation(
             problem, clustering = with_n_clusters(solver, problem, int(n_clusters))
         else:
             problem, clustering = clustered(solver, problem, row_best)
-        if certify:
-            # The bound takes 122 readings: a small graph is fetched from a cluster first.
-            clustering = with_bound(local_problem(problem), clustering, verbose)
-    warn_of(clustering.outcome)
-    return clustering
+        if options.certify:
+            # The bound takes up to 130 readings: a small graph is fetched from a cluster first.
+            clustering = certified(local_problem(problem), clustering, resources.verbose)
+        return clustering
 
 
 def clustered(solver: Solver, problem: Problem, row_best: Float64Array) -> tuple[Problem, Clustering]:

@@ -62,8 +62,8 @@ class Solution(NamedTuple):
 
     @property
     def n_clusters(self) -> int:
-        """Number of exemplars."""
-        return int(np.count_nonzero(self.exemplar))
+        """Number of exemplars, without the points that nobody represents."""
+        return int(np.count_nonzero(self.exemplar)) - self.problem.n_unrepresented
 
     @property
     def cost(self) -> float:
@@ -174,7 +174,8 @@ def with_exactly(
     start = [f.exemplar for f in others] or [found.exemplar]
     at_most = found.effort.n_readings
     with reading_progress("moves", at_most, solver.verbose) as on_reading:
-        return found._replace(exemplar=exact_k(found.problem, start, n_clusters, at_most, on_reading))
+        n_exemplars = n_clusters + found.problem.n_unrepresented
+        return found._replace(exemplar=exact_k(found.problem, start, n_exemplars, at_most, on_reading))
 
 
 def first_cost(problem: Problem) -> float:
@@ -195,4 +196,4 @@ def at_cost(problem: Problem, cost: float) -> Problem:
 
 
 def _cost_of(problem: Problem) -> float:
-    return problem.edges.largest_or_zero - float(next(iter(problem.preference), 0.0))
+    return problem.edges.largest_or_zero - float(next(iter(problem.free_preference), 0.0))

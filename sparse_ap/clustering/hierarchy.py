@@ -17,8 +17,8 @@ from sparse_ap.arguments import require, require_count
 from sparse_ap.clustering.affinity_propagation import clustered, warn_of
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.clustering.input import local_problem
-from sparse_ap.clustering.levels import levels_above
-from sparse_ap.clustering.link_graph import LinkGraph, Workshop
+from sparse_ap.clustering.natural.levels import levels_above
+from sparse_ap.clustering.natural.link_graph import LinkGraph, Workshop
 from sparse_ap.clustering.solver import open_links, open_problem
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
@@ -268,6 +268,11 @@ def _require_clustering(clustering: object) -> None:
         raise InvalidInputError(
             f"clustering is a {type(clustering).__name__}; a Clustering is needed, as affinity_propagation "
             "returns it and Clustering.load reads it."
+        )
+    if clustering is not None and clustering.n_unrepresented:
+        raise InvalidInputError(
+            f"clustering has the label -1 for {clustering.n_unrepresented} points, which nobody represents; "
+            "a hierarchy needs a cluster for each point. Cluster the graph without these points."
         )
 
 

@@ -6,10 +6,9 @@ This is the one module that knows every store and every executor.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +24,18 @@ from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
 from sparse_ap.execution.plans import InputGraph
 from sparse_ap.execution.renumbering import reordered
 from sparse_ap.graphs.foreign import graph_of
+from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.neighbour_lists import from_knn
 from sparse_ap.graphs.npz import read_npz
 from sparse_ap.graphs.stored import StoredGraph, open_graph
-from sparse_ap.kernels.block import Block, Int32Array, RowCut, starts_of
+from sparse_ap.kernels.block import FloatArray, Int32Array, Int64Array
 from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.storage.masks import array_of, filled
 from sparse_ap.storage.memory import MemoryStore
-from sparse_ap.storage.store import AS_GIVEN, Store
+from sparse_ap.storage.parts import ChangedStore
+from sparse_ap.storage.selection import Selection
+from sparse_ap.storage.store import Store
 from sparse_ap.storage.zarr_csr import ZarrStore
 
 if TYPE_CHECKING:
@@ -44,13 +46,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "blocked_graph",
-    "kept_rows",
+    "held_rows",
+    "in_memory",
     "loaded",
     "local_problem",
     "open_cluster",
     "open_executor",
     "open_input",
     "renumbered",
+    "selected",
 ]
 
 
@@ -127,7 +131,12 @@ def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGra
         chunked = open_collection(similarity, cluster.client, cluster.fetch)
         return InputGraph(chunked, stored=False, loadable=False)
     dense = _array_of(similarity) if _is_dense(similarity) else None
-    return InputGraph(_memory_store(similarity, dense), stored=False, loadable=True, dense=dense)
+    store = _memory_store(similarity, dense)
+    if isinstance(similarity, KNNGraph):
+        return InputGraph(
+            store, stored=False, loadable=True, missing_at_most=lambda: similarity.missing_at_most
+        )
+    return InputGraph(store, stored=False, loadable=True, dense=dense)
 
 
 def _is_archive(similarity: Any) -> bool:
@@ -157,7 +166,8 @@ def _stored(graph: StoredGraph, cluster: DaskExecutor | None) -> InputGraph:
             "with sparse_ap.graphs.write_graph to where all workers can open it, and give its path; or give "
             "it as a matrix, whose rows are sent to the workers."
         )
-    return InputGraph(store, stored=True, loadable=graph.loadable and isinstance(store, ZarrStore))
+    loadable = graph.loadable and isinstance(store, ZarrStore)
+    return InputGraph(store, stored=True, loadable=loadable, missing_at_most=lambda: graph.missing_at_most)
 
 
 def _is_dense(similarity: Any) -> bool:
@@ -195,52 +205,15 @@ def blocked_graph(store: Store, executor: Executor) -> BlockedGraph:
     return BlockedGraph(store, cuts, executor)
 
 
-def kept_rows(
-    parts: Iterable[scipy.sparse.csr_array],
-    n_rows: int,
-    dtype: Any,
-    folder: Path,
-    most: int,
-    executor: Executor,
-) -> BlockedGraph:
-    """Keep the rows of a graph that is made here: in memory up to ``most`` entries, else in ``folder``.
-
-    Parameters
-    ----------
-    parts : iterable of csr_array
-        The rows, one range after the other.
-    n_rows : int
-    dtype : float32 or float64
-    folder : Path
-        Where to write; it must not exist.
-    most : int
-    executor : Executor
-    """
-    held: list[Block] = []
-    n_held, blocks = 0, _blocks_of(parts, n_rows, dtype)
-    for block in blocks:
-        held.append(block)
-        n_held += len(block.data)
-        if n_held > most:
-            # Imported here: only graphs that do not fit need zarr.
-            from sparse_ap.storage.zarr_groups import open_zarr
-            from sparse_ap.storage.zarr_writer import write_csr
-
-            first = iter([held.pop(0) for _ in range(len(held))])
-            write_csr(folder, chain(first, blocks), dtype, AS_GIVEN)
-            return blocked_graph(open_zarr(folder), executor)
-    degrees = np.concatenate([np.diff(block.indptr) for block in held])
-    indices, data = (np.concatenate([getattr(block, of) for block in held]) for of in ("indices", "data"))
-    return blocked_graph(MemoryStore(starts_of(degrees), indices, data), executor)
+def held_rows(graph: BlockedGraph) -> tuple[Int64Array, Int32Array] | None:
+    """Return the row starts and columns of a graph that this process holds in memory; None of any other."""
+    store = graph.store
+    return (store.indptr, store.indices) if isinstance(store, MemoryStore) else None
 
 
-def _blocks_of(parts: Iterable[scipy.sparse.csr_array], n_rows: int, dtype: Any) -> Iterator[Block]:
-    start = 0
-    for part in parts:
-        cut = RowCut(start, start + part.shape[0])
-        indptr = part.indptr.astype(np.int64)
-        yield Block(cut, n_rows, indptr, part.indices.astype(np.int32), part.data.astype(dtype))
-        start = cut.stop
+def in_memory(indptr: Int64Array, indices: Int32Array, data: FloatArray, executor: Executor) -> BlockedGraph:
+    """Return the graph of CSR arrays in this process's memory."""
+    return blocked_graph(MemoryStore(indptr, indices, data), executor)
 
 
 def local_problem(problem: Problem) -> Problem:
@@ -261,6 +234,15 @@ def local_problem(problem: Problem) -> Problem:
 def renumbered(graph: BlockedGraph, order: Int32Array) -> BlockedGraph:
     """Return a copy of a graph in memory in which point ``order[j]`` has the number j."""
     return blocked_graph(MemoryStore(*reordered(graph, order)), graph.executor)
+
+
+def selected(graph: BlockedGraph, selection: Selection) -> BlockedGraph:
+    """Return a graph without the edges that a selection drops, weighted: a copy, or changed as it is read."""
+    store = graph.store
+    if isinstance(store, MemoryStore):
+        return blocked_graph(store.changed(selection), graph.executor)
+    changed = ChangedStore(store, selection, selection.dtype_of(store.dtype))
+    return blocked_graph(changed, graph.executor)
 
 
 def _memory_store(similarity: Any, dense: NDArray[Any] | None) -> MemoryStore:

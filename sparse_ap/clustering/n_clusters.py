@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sparse_ap.arguments import is_positive_integer, require_count
 from sparse_ap.clustering.continuation import (
@@ -66,10 +67,11 @@ def options_for(n_clusters: object, options: Options) -> Options:
     require_count("n_clusters", n_clusters)
     preference, scheme, refine = options.preference, options.scheme, options.refine
     given = f"n_clusters={n_clusters} (--n-clusters) was given"
-    if preference is not None and np.ndim(preference) > 0:
+    if preference is not None and np.ndim(preference) > 0 and not _is_one_number(preference):
         raise InvalidInputError(
             f"{given} with a preference for each point; there can be one number, where the search for the "
-            "preference of all begins. Leave out the preference."
+            "preference of all begins, and inf or -inf for points that are always or never exemplars. Leave "
+            "out the preference."
         )
     if scheme == "classic":
         raise InvalidInputError(
@@ -89,11 +91,32 @@ def options_for(n_clusters: object, options: Options) -> Options:
     return replace(options, scheme="compact", refine="search")
 
 
+def _is_one_number(preference: ArrayLike) -> bool:
+    """Whether all preferences that are not infinite are one number."""
+    try:
+        given = np.asarray(preference, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return True  # refused later, in better words
+    infinite = np.isinf(given)
+    return bool(infinite.any()) and len(np.unique(given[~infinite])) == 1
+
+
 def _require_possible(problem: Problem, n_clusters: int) -> None:
     """Refuse a number of clusters above the number of points or below the bound by in-degrees."""
-    n, most = problem.graph.n_points, 1 + problem.edges.max_in_degree
+    n, most = problem.graph.n_points - problem.n_unrepresented, 1 + problem.edges.max_in_degree
     if n_clusters > n:
         raise InvalidInputError(f"n_clusters={n_clusters}, but there are only {n} points.")
+    if problem.roles is not None and n_clusters > problem.roles.n_candidates:
+        raise InvalidInputError(
+            f"n_clusters={n_clusters}, but only {problem.roles.n_candidates} points may be exemplars. Ask "
+            "for fewer clusters, or allow more exemplars."
+        )
+    if problem.roles is not None and n_clusters < problem.roles.n_pinned:
+        raise InvalidInputError(
+            f"n_clusters={n_clusters}, but {problem.roles.n_pinned} points have a preference of inf, which "
+            "makes them exemplars always. Ask for that many clusters or more, or give fewer points that "
+            "preference."
+        )
     if n_clusters * most < n:
         raise InvalidInputError(
             f"n_clusters={n_clusters}, but no clustering of this graph has fewer than {-(-n // most)} "
@@ -139,7 +162,11 @@ def with_n_clusters(solver: Solver, problem: Problem, n_clusters: int) -> tuple[
         found = with_exactly(solver, found, n_clusters, [with_fewest(solver, problem)])
     if found.n_clusters > n_clusters:
         _refuse(n_clusters, found.n_clusters)
-    require_kept_edges(found.problem.preference, problem.graph.store.origin)
+    least, origin = problem.min_similarity, problem.graph.store.origin
+    if least is None or least <= origin.floor:
+        weights = None if problem.weighting is None else problem.weighting.weights
+        # All with a choice have one preference.
+        require_kept_edges(found.problem.free_preference[:1], origin, weights)
     return found.problem, found.clustering()
 
 

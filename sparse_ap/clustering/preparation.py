@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
 
 from sparse_ap.clustering.input import blocked_graph, renumbered
+from sparse_ap.clustering.restriction import SummarisedGraph, similar_enough, weighted, with_roles
 from sparse_ap.errors import InvalidInputError, warn_of_positive_similarities
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import InputGraph
 from sparse_ap.kernels.block import Float64Array, RowCut
 from sparse_ap.kernels.entry_statistics import EntryStatistics, StatisticsPass
-from sparse_ap.propagation.preferences import require_kept_edges, resolve_preference
-from sparse_ap.propagation.problem import Problem, summarise_edges
+from sparse_ap.propagation.preferences import require_kept_edges, resolve_preference, weights_of
+from sparse_ap.propagation.problem import Problem, Weighting
+from sparse_ap.propagation.roles import Roles
 from sparse_ap.propagation.settings import Options
 from sparse_ap.storage.csr import locality_order
 from sparse_ap.storage.store import block_of
@@ -44,27 +47,119 @@ def prepared(
         Each point's largest similarity.
     """
     graph, no_distances = _checked(given, graph, options)
+    at = SummarisedGraph.of(graph)
+    if 0 <= at.edges.smallest < at.edges.largest and not no_distances:
+        warn_of_positive_similarities(at.edges.largest)
+    least, n_edges = options.min_similarity, at.edges.n_edges
+    if least is not None:
+        at = similar_enough(at, least)
+    preferences = _preferences(given, at, options)
+    weights = weights_of(options.weights, graph.n_points)
+    # Edges weaker than the user wants do not matter.
+    if least is None or least <= graph.store.origin.floor:
+        require_kept_edges(preferences, graph.store.origin, weights)
+    # Released: what follows may be on a copy.
+    del graph
+    at, roles = with_roles(at, preferences, options)
+    weighting = None
+    if weights is not None:
+        weighting = Weighting(weights, at.graph)
+        at = weighted(at, weights)
+    problem, row_best = _problem(at, preferences, roles, renumber)
+    problem = replace(problem, min_similarity=least, weighting=weighting)
+    if options.complete:
+        missing = _missing_at_most(given, options, n_edges)
+        problem = replace(problem, missing_at_most=_of_missing(missing, weights, roles)[problem.user_id])
+    return problem, row_best
+
+
+def _preferences(given: InputGraph, at: SummarisedGraph, options: Options) -> Float64Array:
     preference, quantile = options.preference, options.preference_quantile
-    if preference is None and quantile is None and given.dense is not None:
+    if preference is None and quantile is None and given.dense is not None and not options.drops_edges:
         # The median with the diagonal is scikit-learn's default, so that results agree.
         preference = _dense_median(given.dense)
-    edges, row_best = summarise_edges(graph)
-    if 0 <= edges.smallest < edges.largest and not no_distances:
-        warn_of_positive_similarities(edges.largest)
-    preferences = resolve_preference(preference, quantile, graph, edges.n_edges)
-    require_kept_edges(preferences, graph.store.origin)
+    return resolve_preference(preference, quantile, at.graph, at.edges.n_edges)
+
+
+def _problem(
+    at: SummarisedGraph,
+    preferences: Float64Array,
+    roles: Roles | None,
+    renumber: bool,
+) -> tuple[Problem, Float64Array]:
+    """Return the problem, renumbered if asked to; preferences are in the user's order."""
+    graph, edges, row_best = at
     user_id = graph.store.origin.order
     if renumber:
         order = locality_order(*block_of(graph.store, RowCut(0, graph.n_points)).csr[:2])
         graph = renumbered(graph, order)
         row_best = row_best[order]
         user_id = order if user_id is None else user_id[order]
+        roles = None if roles is None else roles.renumbered(order)
     if user_id is None:
         user_id = np.arange(graph.n_points, dtype=np.int32)
     # A stride of 0 means one number for all points, which needs no reordering.
     elif preferences.strides != (0,):
         preferences = preferences[user_id]
-    return Problem(graph, user_id, preferences, edges), row_best
+    problem = Problem(graph, user_id, preferences, edges, roles)
+    return (problem if roles is None else problem.under(preferences)), row_best
+
+
+def _missing_at_most(given: InputGraph, options: Options, n_edges: int) -> Float64Array:
+    """Return the largest similarity that a missing edge of each point can have, in the user's order.
+
+    Raises
+    ------
+    InvalidInputError
+        It is not known, or what was given are no such numbers.
+    """
+    n_points = len(given.store.indptr) - 1
+    known = given.missing_at_most() if options.missing_at_most is None else options.missing_at_most
+    if known is None and n_edges == n_points * (n_points - 1):
+        known = -np.inf
+    if known is None:
+        raise InvalidInputError(
+            "certify='complete' (--certify-complete) bounds the clusterings of all pairs of points, and "
+            "nothing is known of the pairs that are not edges of this graph. Graphs from an exact "
+            "sparse_ap.graphs.knn_graph know the most that their similarity can be, and keep it through "
+            "symmetrise, top_k and write_graph; or give missing_at_most, one number a row that no missing "
+            "similarity exceeds (which is not the smallest stored one). Or give certify=True (--certify) for "
+            "the clusterings of this graph."
+        )
+    return _numbers_a_row(known, n_points)
+
+
+def _of_missing(missing: Float64Array, weights: Any, roles: Roles | None) -> Float64Array:
+    """Return what a missing edge can be, weighted as the others are.
+
+    Raises
+    ------
+    InvalidInputError
+        Nobody represents some points, which a missing edge might.
+    """
+    if roles is not None and roles.n_unrepresented:
+        raise InvalidInputError(
+            f"certify='complete' (--certify-complete) was given, but {roles.n_unrepresented:,} points are "
+            "left without an exemplar, and may have one in the complete graph. Give certify=True (--certify)."
+        )
+    if weights is None:
+        return missing
+    weighted_ones = np.asarray(missing * weights)
+    return np.where(np.isfinite(missing), np.nextafter(weighted_ones, np.inf), missing)
+
+
+def _numbers_a_row(known: Any, n_points: int) -> Float64Array:
+    needed = f"a number below infinity, or {n_points:,} of them, one a row,"
+    try:
+        missing = np.asarray(known, np.float64)
+    except (TypeError, ValueError) as error:
+        kind = type(known).__name__
+        raise InvalidInputError(f"missing_at_most is a {kind} of no numbers; {needed} is needed.") from error
+    if missing.shape not in ((), (n_points,)):
+        raise InvalidInputError(f"missing_at_most has the shape {missing.shape}; {needed} is needed.")
+    if not (missing < np.inf).all():
+        raise InvalidInputError(f"missing_at_most has NaN or +inf in it; {needed} is needed.")
+    return np.broadcast_to(missing, n_points)
 
 
 def _checked(given: InputGraph, graph: BlockedGraph, options: Options) -> tuple[BlockedGraph, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sparse_ap.clustering.input import loaded, local_problem, open_cluster, open_executor, open_input
@@ -19,12 +19,14 @@ from sparse_ap.propagation.checkpoint_config import CheckpointConfig, checkpoint
 from sparse_ap.propagation.incumbent import BestIncumbent, Incumbent, LastIncumbent
 from sparse_ap.propagation.loop import PointState, Propagation, propagate
 from sparse_ap.propagation.preferences import message_preference
-from sparse_ap.propagation.problem import Problem, support_grid
+from sparse_ap.propagation.problem import Problem, best_of_rows, support_grid
 from sparse_ap.propagation.progress import reading_progress, sweep_progress
-from sparse_ap.propagation.readout import read_out
+from sparse_ap.propagation.readout import better_than_rounding, read_out
+from sparse_ap.propagation.repair import repair
 from sparse_ap.propagation.result import Clustering, SweepReport
 from sparse_ap.propagation.schemes import NO_BIAS, BiasSchedule, Classic, Compact, Scheme, damping_for_degree
 from sparse_ap.propagation.settings import EVALUATE_EVERY, TOTAL_DAMPING, Options, Settings
+from sparse_ap.propagation.stopping import first_grown
 from sparse_ap.search.refinement import Effort, search
 
 __all__ = ["Solver", "open_links", "open_problem"]
@@ -97,26 +99,30 @@ class Solver:
         bias_schedule = NO_BIAS if settings.scheme == "classic" else BiasSchedule()
         grid = support_grid(problem, preference, bias_schedule.most * gap)
         scheme, incumbent = _scheme(problem, settings, grid, bias_schedule)
+        stop = replace(settings.stop, first_counted=first_grown(scheme.damping))
         if start is None:
-            points = PointState.at_rest(preference, scheme.total_dtype)
+            points = PointState.at_rest(preference, scheme.total_dtype, gap.dtype)
         else:
-            points = start.under(preference)
+            points = start.under(preference, gap.dtype)
         identity = identity_of(problem, preference, settings.damping, settings.stop, self.renumbered)
         checkpoints = self.checkpoint_config.checkpoints(identity)
+        lost = problem.n_unrepresented
         with (
             sweep_progress(settings.stop.max_iter, self.callback, self.verbose) as told,
             checkpoints.signals_deferred(),
         ):
-            done = propagate(problem.graph, scheme, points, gap, settings.stop, incumbent, told, checkpoints)
+            told = _without(lost, told)
+            done = propagate(problem.graph, scheme, points, gap, stop, incumbent, told, checkpoints)
+        if lost:
+            done = replace(done, history=tuple(report.without(lost) for report in done.history))
         return done, points
 
     def read_out(self, problem: Problem, propagation: Propagation) -> Clustering:
         """Refine the exemplars, and return the clustering in the user's numbers."""
-        n_sweeps = len(propagation.history)
+        effort = Effort.after(len(propagation.history), problem.edges.n_edges)
+        searched = self._beyond_medoids if self.settings.scheme == "classic" else self.searched
         refinements: dict[str | None, Refinement] = {
-            "search": lambda problem, assignment: self.searched(
-                problem, assignment, Effort.after(n_sweeps, problem.edges.n_edges)
-            ),
+            "search": lambda problem, assignment: searched(problem, assignment, effort),
             "medoid": move_to_medoids,
         }
         return read_out(problem, propagation, refinements.get(self.settings.refine))
@@ -125,6 +131,27 @@ class Solver:
         """Return a better assignment, found by local search."""
         with reading_progress("search", effort.n_readings, self.verbose) as told:
             return search(problem, assignment, effort, self.settings.seed, told)
+
+    def _beyond_medoids(self, problem: Problem, assignment: Assignment, effort: Effort) -> Assignment:
+        """Return scikit-learn's assignment, of medoids; or a better one, if there is a search that finds it.
+
+        One search starts from these medoids, the other from the exemplars of the compact scheme.
+        """
+        best = move_to_medoids(problem, assignment)
+        if better_than_rounding(problem, assignment, best):
+            best = assignment
+        compact = replace(self, settings=self.settings.of_compact(), callback=None)
+        exemplar = compact.propagated(problem, best_of_rows(problem.graph))[0].exemplar
+        for start in (best, repair(problem, exemplar)[0]):
+            found = self.searched(problem, start, effort)
+            if better_than_rounding(problem, found, best):
+                best = found
+        return best
+
+
+def _without(n_unrepresented: int, told: Callable[[SweepReport], object]) -> Callable[[SweepReport], object]:
+    """Return the function with the points that nobody represents left out of its reports."""
+    return (lambda report: told(report.without(n_unrepresented))) if n_unrepresented else told
 
 
 def _scheme(
@@ -166,6 +193,7 @@ def open_problem(
     checkpoints = checkpoint_config(options.checkpoint, options.checkpoint_every, options.resume)
     cluster = open_cluster(resources.client, similarity)
     given = open_input(similarity, cluster)
+    given = replace(given, selected=options.drops_edges, weighted=options.weights is not None)
     settings = options.settings(given.dense is not None)
     choose = choose_plan if cluster is None else cluster_plan
     # The saved state is in the order of the run that wrote it, which overrides the option.

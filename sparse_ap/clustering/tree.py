@@ -13,7 +13,7 @@ import scipy.sparse
 
 from sparse_ap.arguments import require_count
 from sparse_ap.clustering.linkage import merges_of
-from sparse_ap.clustering.merging import merged_to
+from sparse_ap.clustering.natural.merging import merged_to
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.propagation.result import Clustering

@@ -39,6 +39,11 @@ _SWEEPING_WIDER = 16
 # order (30), the user's numbers (4), the assignment before the search (9).
 _SEARCHING = 94
 _SEARCHING_WIDER = 4
+# Additional bytes per point where points are always or never exemplars: roles (3), their union and the
+# candidates (2), and preferences of all points, even if one number was given (8).
+_SELECTING = 13
+# The same for weights: given, in the order of the graph, and as the rows of results.
+_WEIGHING = 24
 # Bytes per point and thread: each thread adds up the columns in arrays of its own.
 _SWEEPING_THREAD = 8
 _SEARCHING_THREAD = 16
@@ -81,6 +86,10 @@ class GraphSize:
         Bytes of state that the scheme keeps for each edge.
     searching : bool
         Whether a local search follows the sweeps.
+    selected : bool
+        Whether the run is on a copy with fewer edges.
+    weighted : bool
+        Whether the run is on a copy with other similarities, in 64 bits.
     """
 
     n_points: int
@@ -89,6 +98,13 @@ class GraphSize:
     block_edges: int
     edge_state: int
     searching: bool
+    selected: bool = False
+    weighted: bool = False
+
+    @property
+    def width(self) -> int:
+        """Bytes of a similarity that the run works with."""
+        return 8 if self.weighted else self.itemsize
 
     @property
     def graph_bytes(self) -> int:
@@ -96,15 +112,21 @@ class GraphSize:
         return self.n_edges * (4 + self.itemsize)
 
     @property
+    def copied_bytes(self) -> int:
+        """Bytes of the copies with fewer edges, and with other similarities, which may be moved too."""
+        moved = self.n_edges * (8 + 4 + 8) if self.weighted else 0
+        return self.selected * self.graph_bytes + moved
+
+    @property
     def candidate_bytes(self) -> int:
         """Bytes of the table of similarities in the search on a dense graph."""
         kept = candidates_kept(self.n_points, self.n_edges)
-        return self.searching * kept * self.n_points * self.itemsize
+        return self.searching * kept * self.n_points * self.width
 
     @property
     def fetched_bytes(self) -> int:
         """Bytes of the edges fetched from a cluster; 0 if they stay there."""
-        return fits_locally(self.n_points, self.n_edges) * self.graph_bytes
+        return fits_locally(self.n_points, self.n_edges) * self.n_edges * (4 + self.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +161,12 @@ class Plan:
         return (
             self._a_point(size) * size.n_points
             + graphs * size.graph_bytes
+            + (not self.streaming) * size.copied_bytes
             + size.edge_state * size.n_edges
             # The table of candidates is sent to the workers and fetched back, with a copy at each end.
             + (1 + 2 * self.on_cluster) * size.candidate_bytes
             + 2 * self.on_cluster * size.fetched_bytes
-            + n_blocks * size.block_edges * (4 + size.itemsize)
+            + n_blocks * size.block_edges * (4 + size.width)
             + _MACHINERY
         )
 
@@ -154,11 +177,12 @@ class Plan:
 
     def _a_point(self, size: GraphSize) -> int:
         """Return the bytes per point of the sweeps, or of the search if that needs more."""
-        wide = size.itemsize == 8
+        wide = size.width == 8
         exchange = _SENT_AND_FETCHED * self.on_cluster
         sweeping = _SWEEPING + wide * _SWEEPING_WIDER + self._n_readers * _SWEEPING_THREAD
         searching = _SEARCHING + wide * _SEARCHING_WIDER + self._n_readers * _SEARCHING_THREAD
-        return exchange + max(sweeping, size.searching * searching)
+        given = size.selected * _SELECTING + size.weighted * _WEIGHING
+        return exchange + given + max(sweeping, size.searching * searching)
 
 
 def candidates_kept(n_points: int, n_edges: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,12 +50,41 @@ class InputGraph:
         Whether the edges may be read into memory.
     dense : ndarray or None
         The matrix with its diagonal, if the user gave a dense matrix.
+    missing_at_most : callable
+        Returns, or reads, the largest similarity that an edge of each point which is not in the graph can
+        have, in the user's order; None if the graph does not know.
+    selected : bool
+        Whether the run is on a copy with fewer edges.
+    weighted : bool
+        Whether the run is on a copy with other similarities, in 64 bits.
     """
 
     store: Store
     stored: bool
     loadable: bool
     dense: NDArray[Any] | None = None
+    missing_at_most: Callable[[], NDArray[Any] | None] = lambda: None
+    selected: bool = False
+    weighted: bool = False
+
+    def size(self, scheme: str, refine: str | None) -> GraphSize:
+        """Return the quantities that determine the memory of a run."""
+        store = self.store
+        block = streamed_edges(store.chunk_edges) if store.chunk_edges else 0
+        n_points, n_edges = len(store.indptr) - 1, int(store.indptr[-1])
+        # classic keeps a responsibility and an availability in float64 for each edge.
+        edge_state = 16 if scheme == "classic" else 0
+        searching = refine == "search"
+        return GraphSize(
+            n_points,
+            n_edges,
+            store.dtype.itemsize,
+            block,
+            edge_state,
+            searching,
+            self.selected,
+            self.weighted,
+        )
 
     def plans(self, reorder: bool | str, n_threads: int) -> list[Plan]:
         """Return the possible plans, the fastest first."""
@@ -87,7 +117,7 @@ def cluster_plan(
     """
     _require_for_clusters(reorder, scheme, resources.n_jobs)
     plan = Plan(load=False, streaming=True, reorder=False, n_threads=1, on_cluster=True)
-    return first_that_fits([plan], _size(input_graph.store, scheme, refine), resources.limit())
+    return first_that_fits([plan], input_graph.size(scheme, refine), resources.limit())
 
 
 def _require_for_clusters(reorder: bool | str, scheme: str, n_jobs: int | None) -> None:
@@ -138,12 +168,4 @@ def choose_plan(
         )
     if resources.memory_limit is None and not input_graph.stored:
         return plans[0]
-    return first_that_fits(plans, _size(input_graph.store, scheme, refine), resources.limit())
-
-
-def _size(store: Store, scheme: str, refine: str | None) -> GraphSize:
-    block = streamed_edges(store.chunk_edges) if store.chunk_edges else 0
-    n_points, n_edges = len(store.indptr) - 1, int(store.indptr[-1])
-    # classic keeps a responsibility and an availability in float64 for each edge.
-    edge_state = 16 if scheme == "classic" else 0
-    return GraphSize(n_points, n_edges, store.dtype.itemsize, block, edge_state, refine == "search")
+    return first_that_fits(plans, input_graph.size(scheme, refine), resources.limit())

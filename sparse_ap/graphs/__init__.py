@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sparse_ap.graphs.edges import symmetrise, top_k
     from sparse_ap.graphs.knn import knn_graph
     from sparse_ap.graphs.neighbour_lists import from_knn
+    from sparse_ap.graphs.radius import radius_graph
     from sparse_ap.graphs.stored import StoredGraph, open_graph, read_graph
 else:
     __getattr__, __dir__, _names = lazy_loader.attach(
@@ -22,6 +23,7 @@ else:
             "edges": ["symmetrise", "top_k"],
             "knn": ["knn_graph"],
             "neighbour_lists": ["from_knn"],
+            "radius": ["radius_graph"],
             "stored": ["StoredGraph", "open_graph", "read_graph"],
         },
     )
@@ -34,6 +36,7 @@ __all__ = [
     "from_knn",
     "knn_graph",
     "open_graph",
+    "radius_graph",
     "read_graph",
     "symmetrise",
     "top_k",

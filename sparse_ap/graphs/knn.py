@@ -2,47 +2,91 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Real
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from sparse_ap.arguments import is_positive_integer, require, seed_of, usable_threads
-from sparse_ap.errors import InvalidInputError, warn
+from sparse_ap.arguments import bytes_of, is_positive_integer, require, seed_of, usable_threads
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.conversion.write_graph import WrittenGraph, write_graph
 from sparse_ap.graphs.distances import Similarity, similarity_function
+from sparse_ap.graphs.knn_on_disk import AskedGraph, graph_on_disk, kept_distances, require_cells
 from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.graphs.neighbour_lists import from_knn
 from sparse_ap.graphs.neighbours.recall import EXACT
-from sparse_ap.graphs.neighbours.search import nearest_neighbours, search_for
+from sparse_ap.graphs.neighbours.search import search_for, threads
+from sparse_ap.graphs.neighbours.stages import MemoryStages
 from sparse_ap.graphs.sparse_points import checked_rows
-from sparse_ap.kernels.block import FloatArray
 
-__all__ = ["knn_graph"]
+if TYPE_CHECKING:
+    from distributed import Client
 
-_OUT_OF_RANGE = (
-    "The distances reach {:g}, which leaves the range of float32. Divide the points by one number."
-)
+__all__ = ["default_similarity", "knn_graph"]
+
 _OTHERWISE = (
     "Divide the points by one number; or give distances of float64, as neighbour lists, to "
     "sparse_ap.graphs.from_knn."
 )
 
 
+@overload
 def knn_graph(
-    X: ArrayLike,
+    X: Any,
+    n_neighbors: int,
+    *,
+    metric: str = ...,
+    similarity: Similarity | None = ...,
+    recall: float = ...,
+    output: None = ...,
+    memory_limit: int | str | None = ...,
+    client: Client | None = ...,
+    overwrite: bool = ...,
+    n_jobs: int | None = ...,
+    random_state: int | np.random.RandomState | np.random.Generator | None = ...,
+    verbose: bool = ...,
+) -> KNNGraph: ...
+
+
+@overload
+def knn_graph(
+    X: Any,
+    n_neighbors: int,
+    *,
+    metric: str = ...,
+    similarity: Similarity | None = ...,
+    recall: float = ...,
+    output: str | Path,
+    memory_limit: int | str | None = ...,
+    client: Client | None = ...,
+    overwrite: bool = ...,
+    n_jobs: int | None = ...,
+    random_state: int | np.random.RandomState | np.random.Generator | None = ...,
+    verbose: bool = ...,
+) -> WrittenGraph: ...
+
+
+def knn_graph(
+    X: Any,
     n_neighbors: int,
     *,
     metric: str = "euclidean",
     similarity: Similarity | None = None,
     recall: float = 0.95,
+    output: str | Path | None = None,
+    memory_limit: int | str | None = None,
+    client: Client | None = None,
+    overwrite: bool = False,
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | np.random.Generator | None = 0,
     verbose: bool = False,
-) -> KNNGraph:
+) -> KNNGraph | WrittenGraph:
     """Build the directed graph from each point to its nearest neighbours.
 
     The search is exact for up to 10,000 points, by a k-d tree for up to 8 features ("euclidean", "manhattan",
@@ -51,12 +95,18 @@ def knn_graph(
     [1]_, until an estimate of the recall reaches ``recall`` (docs/design/0017-cells.md). The graph is the
     same, to the bit, for any number of threads and on any processor.
 
+    With ``output`` the approximate search keeps its arrays in files, in a hidden folder beside the output,
+    and the points need not fit into memory. After an error, Ctrl-C, or a kill the same call goes on from
+    there; the folder is removed once the graph is written.
+
     Parameters
     ----------
     X : array-like or sparse matrix, shape (n_points, n_features)
-        The points, finite real numbers. Sparse rows for "euclidean", which compares all pairs, and "cosine",
-        whose approximate search begins with features that few points have. For "tanimoto" and "hamming",
-        bits: bool, or uint8 from ``numpy.packbits(X, axis=1)``.
+        The points, finite real numbers. With ``output`` also a mapped array (``numpy.load(path,
+        mmap_mode="r")``), a zarr array, or any array whose rows can be read by slices. Sparse rows
+        for "euclidean", which compares all pairs, and "cosine", whose approximate search begins with features
+        that few points have. For "tanimoto" and "hamming", bits: bool, or uint8 from ``numpy.packbits(X,
+        axis=1)``.
     n_neighbors : int
         Number of neighbours of each point, not counting itself: from 1 to n_points - 1.
     metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming"}
@@ -70,6 +120,16 @@ def knn_graph(
     recall : float
         The share of the nearest neighbours that an approximate search must find, above 0 and at most 1; 1
         for an exact search. More takes longer. The share that was found is the result's ``recall``.
+    output : str or Path, optional
+        The zarr folder to which the graph is written. Exact searches are in memory all the same.
+    memory_limit : int or str, optional
+        With ``output``: bytes that the process may hold, such as "2GB": at least .45 GB, and some 70 bytes a
+        point. None: most of the free memory.
+    client : distributed.Client, optional
+        With ``output``: a dask cluster whose workers do the search. They need to see the output's folder,
+        and the file of mapped points, under the same names.
+    overwrite : bool
+        With ``output``: whether to replace a graph that is there, once the new one is complete.
     n_jobs : int, optional
         Number of threads; None or -1: one per processor, and never more.
     random_state : int, RandomState, Generator or None
@@ -86,12 +146,18 @@ def knn_graph(
     -------
     KNNGraph of float32, shape (n_points, n_points)
         A csr_array of rows of ``n_neighbors`` edges, nearest first, with ``recall`` and ``missing_at_most``.
+        With ``output`` a `WrittenGraph`: its size, range and recall; `open_graph` opens it.
 
     Raises
     ------
     InvalidInputError
         ``X`` is invalid, a number is out of range, a name is unknown, the approximate search lacks the
-        metric, or the distances leave the range of float32.
+        metric, the distances leave the range of float32, ``output`` exists, or a search for something else
+        was interrupted there.
+    MemoryLimitError
+        The search does not fit into ``memory_limit``.
+    ClusterError
+        A worker does not see the files.
 
     References
     ----------
@@ -106,43 +172,52 @@ def knn_graph(
            [-1.,  0.,  0.],
            [ 0., -4.,  0.]], dtype=float32)
     """
-    check = checked_rows if scipy.sparse.issparse(X) else checked_points
-    points = check(X, checked_metric(metric))
+    if output is None and (memory_limit is not None or client is not None or overwrite):
+        raise InvalidInputError(
+            "memory_limit, client and overwrite are for a graph that is written to disk: give output too, or "
+            "leave them out."
+        )
+    asked = _checked(X, n_neighbors, metric, similarity, recall, seed_of(random_state))
+    n_threads = usable_threads(n_jobs)
+    if output is not None and search_for(asked.points, n_neighbors, metric, recall) == "cells":
+        limit = None if memory_limit is None else bytes_of(memory_limit)
+        return graph_on_disk(asked, Path(output), limit, client, overwrite, n_threads, verbose)
+    graph = _graph_in_memory(asked, n_threads, verbose)
+    if output is None:
+        return graph
+    return write_graph(graph, output, memory_limit=memory_limit, overwrite=overwrite, verbose=verbose)
+
+
+def _checked(
+    X: Any, n_neighbors: int, metric: str, similarity: Similarity | None, recall: float, seed: int
+) -> AskedGraph:
+    """Return what is asked for, with checked arguments; the points' entries are not checked."""
+    checked_metric(metric)
+    points = X if len(getattr(X, "shape", ())) == 2 else checked_points(X, metric)
     n, right = points.shape[0], is_positive_integer(n_neighbors) and n_neighbors < points.shape[0]
     needed = f"a whole number from 1 to {n - 1} for {n} points: a point is not its own neighbour"
     require("n_neighbors", n_neighbors, right, needed)
     require("recall", recall, isinstance(recall, Real) and 0 < recall <= 1, "a number above 0, and at most 1")
-    chosen = _default_similarity(metric) if similarity is None else similarity
+    chosen = default_similarity(metric) if similarity is None else similarity
     similarity_function(chosen)
-    n_threads, seed = usable_threads(n_jobs), seed_of(random_state)
-    if search_for(points, n_neighbors, metric, recall) == "cells":
-        _require_cells(metric)
-    lists, reached = nearest_neighbours(
-        points, n_neighbors, metric, recall=recall, seed=seed, n_threads=n_threads, verbose=verbose
-    )
-    if reached.value < recall:
-        warn(
-            f"recall={recall} was asked for, but the recall is {reached}: neighbours are so close, beside "
-            "the distances of other points, that the search mixes them up. recall=1 compares all pairs."
-        )
-    graph = KNNGraph(_graph_of(lists.numbers, -lists.scores, chosen))
+    return AskedGraph(points, n_neighbors, metric, chosen, recall, seed)
+
+
+def _graph_in_memory(asked: AskedGraph, n_threads: int, verbose: bool) -> KNNGraph:
+    check = checked_rows if scipy.sparse.issparse(asked.points) else checked_points
+    asked = replace(asked, points=check(asked.points, asked.metric))
+    n, k, recall = asked.points.shape[0], asked.n_neighbors, asked.recall
+    if search_for(asked.points, k, asked.metric, recall) == "cells":
+        require_cells(asked.metric)
+    with threads(n_threads) as pool:
+        found, reached = asked.neighbours(MemoryStages(pool, verbose))
+        numbers, distances = found.rows(slice(0, n))
+    graph = KNNGraph(_graph_of(numbers, distances, asked.similarity))
     graph.recall = reached
     # A function may give larger similarities to farther points.
-    if reached == EXACT and not callable(chosen):
-        graph.missing_at_most = _missing_at_most(graph, n_neighbors)
+    if reached == EXACT and not callable(asked.similarity):
+        graph.missing_at_most = _missing_at_most(graph, k)
     return graph
-
-
-def _require_cells(metric: str) -> None:
-    """Refuse a metric by which points cannot be cut into cells."""
-    if metric not in ("manhattan", "chebyshev"):
-        return
-    raise InvalidInputError(
-        f"metric={metric!r} was given for more than 10,000 points of more than 8 features, among which "
-        "neighbours are searched approximately, by 'euclidean', 'cosine', 'correlation', 'tanimoto' and "
-        "'hamming' only. Pass recall=1 to compare all pairs; or build neighbour lists with a library that "
-        "has it, such as pynndescent, and give them to sparse_ap.graphs.from_knn."
-    )
 
 
 def _missing_at_most(graph: Any, n_neighbors: int) -> NDArray[np.float32]:
@@ -153,7 +228,7 @@ def _missing_at_most(graph: Any, n_neighbors: int) -> NDArray[np.float32]:
     return np.asarray(graph.data.reshape(n, n_neighbors).min(axis=1))
 
 
-def _default_similarity(metric: str) -> str:
+def default_similarity(metric: str) -> str:
     """Return the default conversion of distances: negative squares for Euclidean ones, as in the paper."""
     return "-d**2" if metric == "euclidean" else "-d"
 
@@ -162,18 +237,8 @@ def _graph_of(
     indices: NDArray[np.int32], distances: NDArray[np.float64], similarity: Similarity
 ) -> scipy.sparse.csr_array:
     """Return the graph of neighbour lists, with similarities of float32."""
-    if not np.isfinite(distances).all():
-        raise InvalidInputError(_OUT_OF_RANGE.format(np.inf))
-    if not callable(similarity) and similarity != "1-d":
-        return from_knn(indices, _as_float32(distances), similarity=similarity)
-    # Other functions can map distances that are equal in float32 to different similarities.
+    distances = kept_distances(distances, similarity)
     graph = from_knn(indices, distances, similarity=similarity)
-    graph.data = Narrowing(np.dtype(np.float32), _OTHERWISE)(graph.data)
+    if graph.dtype == np.float64:
+        graph.data = Narrowing(np.dtype(np.float32), _OTHERWISE)(graph.data)
     return graph
-
-
-def _as_float32(distances: FloatArray) -> NDArray[np.float32]:
-    largest = distances.max(initial=0, where=~np.isnan(distances))
-    if largest > np.finfo(np.float32).max:
-        raise InvalidInputError(_OUT_OF_RANGE.format(largest))
-    return distances.astype(np.float32)

@@ -20,8 +20,8 @@ from sparse_ap.kernels.compilation import helper
 
 __all__ = ["Grid", "exact_sum", "grid_sum", "on_grid"]
 
-# With a smaller limit the quantum itself would be subnormal.
-_LEAST_EXPONENT = -900
+# With a smaller limit the quantum would be no number of float64: the smallest are multiples of 2**-1074.
+_LEAST_EXPONENT = -1022
 
 
 @dataclass(frozen=True, slots=True)

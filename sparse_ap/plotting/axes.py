@@ -98,7 +98,7 @@ def required(clustering: Any, *attributes: str) -> tuple[Any, ...]:
 
 
 def checked_labels(clustering: Any) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Return the labels and exemplars of a clustering, checked for drawing.
+    """Return the labels and exemplars of a clustering, checked for drawing; label -1: nobody's.
 
     Raises
     ------
@@ -106,9 +106,9 @@ def checked_labels(clustering: Any) -> tuple[NDArray[np.integer], NDArray[np.int
         Labels or exemplars are missing, or a label is not a position in the exemplars.
     """
     labels, exemplars = map(np.asarray, required(clustering, "labels", "exemplars"))
-    if len(labels) and not 0 <= labels.min() <= labels.max() < len(exemplars):
+    if len(labels) and not -1 <= labels.min() <= labels.max() < len(exemplars):
         raise InvalidInputError(
             f"The labels run from {labels.min()} to {labels.max()}; positions in the {len(exemplars):,} "
-            "exemplars are needed, from 0 on."
+            "exemplars are needed, from 0 on, or -1 for a point that nobody represents."
         )
     return labels, exemplars

@@ -90,7 +90,9 @@ class _Web:
     exemplars : ndarray of int, shape (n_clusters,)
         Point numbers of the exemplars.
     members : ndarray of int
-        Points that are not exemplars.
+        Points that are not exemplars, but have one.
+    lost : ndarray of int
+        Points that nobody represents.
     alone : ndarray of bool, shape (n_clusters,)
         Whether each cluster is a single point.
     """
@@ -99,6 +101,7 @@ class _Web:
     labels: NDArray[np.integer]
     exemplars: NDArray[np.integer]
     members: NDArray[np.integer]
+    lost: NDArray[np.integer]
     alone: NDArray[np.bool_]
 
     @classmethod
@@ -106,9 +109,12 @@ class _Web:
         """Check that the points can be drawn with this clustering, and find the members."""
         labels, exemplars = checked_labels(clustering)
         plane = _checked_points(points, len(labels))
-        members = np.flatnonzero(exemplars[labels] != np.arange(len(labels)))
-        alone = np.bincount(labels, minlength=len(exemplars)) == 1
-        return cls(plane, labels, exemplars, members, alone)
+        there = labels >= 0
+        is_exemplar = np.zeros(len(labels), np.bool_)
+        is_exemplar[exemplars] = True
+        members, lost = np.flatnonzero(there & ~is_exemplar), np.flatnonzero(~there)
+        alone = np.bincount(labels[there], minlength=len(exemplars)) == 1
+        return cls(plane, labels, exemplars, members, lost, alone)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -246,6 +252,9 @@ def _draw_pixels(ax: Any, web: _Web, style: _Style) -> None:
 
 def _draw_exemplars(ax: Any, web: _Web, style: _Style) -> None:
     """Draw the exemplars with rings, and points that represent only themselves as faint dots."""
+    if len(web.lost):
+        # Nobody's: crosses without a line.
+        ax.scatter(*web.points[web.lost].T, marker="x", color="0.5", s=2.0 * style.dot, zorder=2)
     alone, others = web.exemplars[web.alone], web.exemplars[~web.alone]
     ax.scatter(
         *web.points[alone].T,

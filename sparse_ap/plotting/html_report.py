@@ -135,13 +135,15 @@ def _page(
 
 def _figures(clustering: Clustering, n_stored: int | None) -> str:
     bound, gap = clustering.net_similarity_bound, clustering.optimality_gap
+    of_what = " (for the complete graph)" if clustering.bound_is_complete else ""
     figures = {
         "points": f"{len(clustering.labels):,}",
+        "represented by nobody": f"{clustering.n_unrepresented:,}" if clustering.n_unrepresented else None,
         "stored entries": None if n_stored is None else f"{n_stored:,}",
         "clusters": f"{clustering.n_clusters:,}",
         "preference": None if clustering.preference is None else f"{clustering.preference:,.8g}",
         "net similarity": f"{clustering.net_similarity:,.8g}",
-        "proven bound": None if bound is None else f"{bound:,.8g}",
+        "proven bound": None if bound is None else f"{bound:,.8g}{of_what}",
         "gap to the bound": None if gap is None else f"{gap:.2%}",
     }
     shown = {name: value for name, value in figures.items() if value is not None}

@@ -66,7 +66,7 @@ def plot_sizes(clustering: Any, *, ax: Axes | None = None) -> Axes:
     """
     require_matplotlib("plot_sizes")
     labels, exemplars = checked_labels(clustering)
-    sizes = np.bincount(labels, minlength=len(exemplars))
+    sizes = np.bincount(labels[labels >= 0], minlength=len(exemplars))
     if ax is None:
         ax = new_axes()
     rule_faintly(ax)

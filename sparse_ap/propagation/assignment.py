@@ -63,6 +63,10 @@ def move_to_medoids(problem: Problem, assignment: Assignment) -> Assignment:
     (similarity, members), _ = problem.graph.run(
         MedoidPass(grid, floor), ChosenVectors(assignment.chosen), ()
     )
+    if problem.roles is not None:
+        # An exemplar that must stay one keeps its cluster; a point that must not be one represents none.
+        stays = problem.roles.pinned[assignment.chosen] & ~problem.roles.pinned
+        members[stays | problem.roles.forbidden] = -1
     # Relative to the largest preference: a large offset common to all would round similarities away.
     preference = problem.preference - problem.preference.max(initial=-np.inf)
     best_member = np.full(len(sizes), -1, np.int32)

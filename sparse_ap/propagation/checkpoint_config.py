@@ -64,8 +64,16 @@ def identity_of(
     renumbered : bool
         Whether points are in another order than the user's.
     """
-    edges = problem.edges
-    return {
+    edges, roles = problem.edges, problem.roles
+    # Named only where they are given: other runs have the identity that they always had.
+    given = {
+        "checksum of candidates": None if roles is None else f"{roles.checksum(problem.user_id):08x}",
+        "min_similarity": problem.min_similarity,
+        "checksum of weights": None
+        if problem.weighting is None
+        else f"{zlib.crc32(problem.weighting.weights.tobytes()):08x}",
+    }
+    return {name: str(value) for name, value in given.items() if value is not None} | {
         "number of points": str(problem.graph.n_points),
         "number of edges": str(edges.n_edges),
         "checksum of the graph": f"{edges.checksum:016x}",

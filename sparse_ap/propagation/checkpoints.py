@@ -158,12 +158,25 @@ class Checkpoints:
 _SUMMED = {
     "checksum of the graph": "the graph has as many points and edges, but other ones or other similarities",
     "checksum of preferences and seed": "preference, preference_quantile or random_state (--seed) is another",
+    "checksum of weights": "weights are others",
+    "checksum of candidates": "candidates, or the points with a preference of inf or -inf, are others",
 }
+# What runs have whose identity does not say so.
+_UNSAID = {"checksum of candidates": "none", "checksum of weights": "none", "min_similarity": "None"}
+
+
+# What may differ because candidates or a threshold do.
+_FOLLOWING = ("number of edges", "checksum of the graph", "checksum of preferences and seed")
 
 
 def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Describe what differs between the identities of two runs."""
+    before, now = {**_UNSAID, **before}, {**_UNSAID, **now}
     names = [name for name, value in now.items() if before.get(name) != value]
+    # These change the graph, too: they are the reason.
+    reasons = [name for name in names if name in _UNSAID]
+    if reasons:
+        names = [name for name in names if name in reasons or name not in _FOLLOWING]
     sizes = [name for name in names if name.startswith("number of")]
     # A graph of another size has other sums, too; and its preferences may come from its similarities.
     if sizes or "checksum of the graph" in names:

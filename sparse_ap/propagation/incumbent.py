@@ -84,7 +84,7 @@ class BestIncumbent:
         n = problem.graph.n_points
         self._pass = EvaluationPass(Grid.for_totals(n * problem.magnitude))
         self._rows = PreferenceRows(problem.preference)
-        self._graph = problem.graph
+        self._problem = problem
         self._every = every
         self._tol = tol
         self._best: tuple[float, BoolArray] | None = None
@@ -95,7 +95,8 @@ class BestIncumbent:
 
     def consider(self, exemplar: BoolArray) -> bool:
         """Evaluate a set and keep it if it is the best; return whether it reaches enough of the points."""
-        _, seen = self._graph.run(self._pass, ExemplarVectors(exemplar), self._rows)
+        exemplar = self._problem.allowed(exemplar)
+        _, seen = self._problem.graph.run(self._pass, ExemplarVectors(exemplar), self._rows)
         if self._best is None or seen.net_similarity > self._best[0]:
             # A copy, since the loop updates its array in place.
             self._best = seen.net_similarity, exemplar.copy()

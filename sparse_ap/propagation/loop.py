@@ -40,7 +40,7 @@ class PointState:
         Whether T + D > 0, which makes the point an exemplar.
     changed_at : ndarray of int32
         The sweep in which ``exemplar`` last changed; 0: never.
-    bias : ndarray of float32
+    bias : ndarray of float32 or float64
         The amount that the messages add to each point's preference (see `BiasSchedule`).
     """
 
@@ -52,7 +52,9 @@ class PointState:
     bias: FloatArray
 
     @classmethod
-    def at_rest(cls, preference: Float64Array, gathered_dtype: np.dtype[Any]) -> PointState:
+    def at_rest(
+        cls, preference: Float64Array, gathered_dtype: np.dtype[Any], bias_dtype: Any = np.float32
+    ) -> PointState:
         """Return the state before the first sweep: all availabilities are zero, and G is +inf."""
         n = len(preference)
         return cls(
@@ -62,19 +64,18 @@ class PointState:
             gathered=np.full(n, np.inf, gathered_dtype),
             exemplar=np.zeros(n, np.bool_),
             changed_at=np.zeros(n, np.int32),
-            bias=np.zeros(n, np.float32),
+            bias=np.zeros(n, bias_dtype),
         )
 
-    def under(self, preference: Float64Array) -> Self:
+    def under(self, preference: Float64Array, bias_dtype: Any) -> Self:
         """Return the state to continue from under other preferences; its arrays are this state's.
 
         The bias and the sweeps of the last changes are reset: both belong to the run that ended.
         """
         own = self.own._replace(preference=preference)
         own.support[:] -= self.bias
-        self.bias.fill(0)
         self.changed_at.fill(0)
-        return replace(self, own=own)
+        return replace(self, own=own, bias=np.zeros(len(preference), bias_dtype))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +116,7 @@ def propagate(
         How messages are stored and damped.
     points : PointState
         The state to start from, under preferences whose ties are broken; updated in place.
-    gap : ndarray of float32, shape (n_points,)
+    gap : ndarray of the bias's dtype, shape (n_points,)
         The scale of each point's bias, above 0.
     stop : StopRule
     incumbent : Incumbent

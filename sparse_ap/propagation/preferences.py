@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.blocking import BlockedGraph
-from sparse_ap.kernels.block import Float64Array, FloatArray, Int32Array, Int64Array
+from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array, Int64Array
 from sparse_ap.kernels.hashing import hashed
 from sparse_ap.kernels.quantiles import HistogramPass, quantiles
-from sparse_ap.propagation.problem import Problem, require_summable
+from sparse_ap.propagation.problem import Problem, limits_of, require_summable
 from sparse_ap.storage.store import Origin
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "require_kept_edges",
     "resolve_preference",
     "similarity_quantiles",
+    "weights_of",
 ]
 
 
@@ -45,13 +46,14 @@ def resolve_preference(
     Returns
     -------
     ndarray of float64, shape (n_points,)
-        A read-only view of one number if all preferences are the same.
+        A read-only view of one number if all preferences are the same. +inf: the point is always an
+        exemplar; -inf: it never is.
 
     Raises
     ------
     InvalidInputError
-        Both ``preference`` and ``quantile`` are given, the shape is wrong, or a preference is not finite or
-        too large.
+        Both ``preference`` and ``quantile`` are given, the shape is wrong, or a preference is NaN or too
+        large.
     """
     if preference is not None and quantile is not None:
         raise InvalidInputError(
@@ -72,35 +74,43 @@ def resolve_preference(
         raise InvalidInputError(
             f"preference has shape {given.shape}; one number is needed, or one for each of the {n} points."
         )
-    wrong = np.flatnonzero(~np.isfinite(np.atleast_1d(given)))
+    wrong = np.flatnonzero(np.isnan(np.atleast_1d(given)))
     if len(wrong):
         plural = "s" if len(wrong) > 1 else ""
         raise InvalidInputError(
-            f"preference is not finite at {len(wrong)} position{plural}, the first being {wrong[0]}: "
-            f"{np.atleast_1d(given)[wrong[0]]}. Every point needs a finite preference; to keep a point "
-            "from becoming an exemplar give it a very low one."
+            f"preference is NaN at {len(wrong)} position{plural}, the first being {wrong[0]}. Every point "
+            "needs a number; inf for a point that is always an exemplar, -inf for one that never is."
         )
-    require_summable(float(np.abs(given).max(initial=0)), graph.dtype)
+    if given.shape != (n,) and np.isinf(given).any():
+        raise InvalidInputError(
+            f"preference={float(given.ravel()[0])} was given for all points. inf is for points that are "
+            "always exemplars, -inf for those that never are: give one number for each point."
+        )
+    finite = given[np.isfinite(given)]
+    require_summable(float(np.abs(finite).max(initial=0)), graph.dtype)
     return np.broadcast_to(given, (n,))
 
 
-def require_kept_edges(preference: Float64Array, origin: Origin) -> None:
+def require_kept_edges(preference: Float64Array, origin: Origin, weights: Float64Array | None = None) -> None:
     """Refuse preferences at which edges matter that were left out when the graph was written.
 
-    At preference p, a point gains by joining another one only along an edge of similarity above p. So edges
-    below the lowest preference may be missing, and no others.
+    At preference p, a point of weight w gains by joining another one only along an edge of similarity above
+    p / w. So edges below the lowest of these may be missing, and no others.
 
     Raises
     ------
     InvalidInputError
-        A preference is below the graph's ``min_similarity``.
+        A preference, divided by the weight of its point, is below the graph's ``min_similarity``.
     """
-    lowest = float(preference.min(initial=np.inf))
+    if weights is not None:
+        preference = preference / weights
+    lowest = float(preference.min(initial=np.inf, where=preference > -np.inf))
     if lowest < origin.floor:
+        by_weight = "" if weights is None else " divided by the weight"
         raise InvalidInputError(
-            f"The preference is as low as {lowest:g}, but the graph was written without edges of similarity "
-            f"{origin.floor:g} or less (min_similarity), which may matter at preferences below that. Write "
-            "the graph again with a lower min_similarity, or raise the preference."
+            f"The preference{by_weight} is as low as {lowest:g}, but the graph was written without edges of "
+            f"similarity {origin.floor:g} or less (min_similarity), which may matter at preferences below "
+            "that. Write the graph again with a lower min_similarity, or raise the preference."
         )
 
 
@@ -114,6 +124,33 @@ def _numbers(preference: ArrayLike) -> Float64Array:
     raise InvalidInputError(
         f"preference={preference!r}; real numbers are needed, or None for the median similarity."
     ) from reason
+
+
+def weights_of(weights: ArrayLike | None, n_points: int) -> Float64Array | None:
+    """Return the weights of the points; None if all are 1, which changes nothing.
+
+    Raises
+    ------
+    InvalidInputError
+        There is not one for each point, or one is not finite, or not above 0.
+    """
+    if weights is None:
+        return None
+    try:
+        given = np.asarray(weights, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(f"weights={weights!r}; a number for each point is needed.") from error
+    if given.shape != (n_points,):
+        raise InvalidInputError(
+            f"weights has shape {given.shape}; one number for each of the {n_points} points is needed."
+        )
+    wrong = np.flatnonzero(~((given > 0) & (given < np.inf)))
+    if len(wrong):
+        raise InvalidInputError(
+            f"weights is zero or less, or not finite, at {len(wrong)} of {n_points} points, the first being "
+            f"{wrong[0]}: {given[wrong[0]]}. Leave out points that have no weight."
+        )
+    return None if (given == 1).all() else given
 
 
 def similarity_quantiles(graph: BlockedGraph, n_edges: int, at: list[float]) -> Float64Array:
@@ -143,37 +180,49 @@ def message_preference(
     Returns
     -------
     preference : ndarray of float64, shape (n_points,)
-    gap : ndarray of float32, shape (n_points,)
-        Each point's gap, as `gaps` returns it, rounded to float32.
+    gap : ndarray of float32 or float64, shape (n_points,)
+        Each point's gap, as `gaps` returns it; rounded to float32 unless most gaps are out of its range.
     """
     preference = clipped_preferences(problem)
-    gap = gaps(preference, row_best)
-    with np.errstate(over="ignore"):
-        # float32 saves 4 bytes per point; the limit of a bias needs no more digits.
-        kept = gap.astype(np.float32)
-    np.minimum(kept, np.finfo(np.float32).max, out=kept)
+    fixed = None if problem.roles is None else problem.roles.fixed
+    gap = gaps(preference, row_best, fixed)
+    kept = _kept(gap)
     return break_ties(preference, gap, problem.user_id, seed, strength), kept
 
 
+# Typical gaps for which float32 will do: far from its smallest and largest numbers.
+_LEAST_GAP, _MOST_GAP = 1e-30, 1e30
+
+
+def _kept(gap: Float64Array) -> FloatArray:
+    """Return a copy in float32, or in float64 where float32 has no such numbers.
+
+    float32 saves 4 bytes per point; the limit of a bias, which the gap decides, needs no more digits.
+    """
+    # The smallest gap is the typical one.
+    if len(gap) and not _LEAST_GAP <= gap.min() <= _MOST_GAP:
+        return gap.copy()
+    with np.errstate(over="ignore"):
+        kept = gap.astype(np.float32)
+    return np.minimum(kept, np.finfo(np.float32).max, out=kept)
+
+
 def clipped_preferences(problem: Problem) -> Float64Array:
-    """Return the preferences, with extreme values clipped.
+    """Return the preferences, with extreme values clipped, and such that pinned points are exemplars.
 
     A point with a preference below (above) some limit is never (always) an exemplar, whatever the value.
     Values beyond are clipped to that limit: the grid of exact sums would otherwise have to cover them, and be
     too coarse for all other points.
     """
-    preference, edges = problem.preference, problem.edges
+    preference, edges, roles = problem.preference, problem.edges, problem.roles
     if not edges.n_edges:
         return preference
-    typical = float(np.median(preference)) if preference.strides != (0,) else float(preference[0])
-    low, high = min(typical, edges.smallest), max(typical, edges.largest)
-    # One exemplar changes the similarity of at most max_in_degree other points and its own point, each by at
-    # most high - low.
-    reach = (1 + edges.max_in_degree) * (high - low)
-    return np.clip(preference, low - reach, high + reach)
+    limits = limits_of(problem.free_preference, edges)
+    clipped = np.clip(preference, limits.low, limits.high)
+    return clipped if roles is None else roles.preferences(clipped, limits.always, limits.never)
 
 
-def gaps(preference: Float64Array, row_best: Float64Array) -> Float64Array:
+def gaps(preference: Float64Array, row_best: Float64Array, fixed: BoolArray | None = None) -> Float64Array:
     """Return each point's gap, the scale of its choice: |largest similarity - preference|.
 
     The gap is at least the median of all gaps, a scale that outliers elsewhere in the graph do not change.
@@ -183,14 +232,19 @@ def gaps(preference: Float64Array, row_best: Float64Array) -> Float64Array:
     preference : ndarray of float64, shape (n_points,)
     row_best : ndarray of float64, shape (n_points,)
         Each point's largest similarity; overwritten by the result.
+    fixed : ndarray of bool, shape (n_points,), optional
+        Points without a choice, which have no gap: neither bias nor ties may give them one.
     """
     gap = row_best
     gap[np.isneginf(gap)] = 0.0
     gap -= preference
     np.abs(gap, out=gap)
-    typical = float(np.median(gap)) if len(gap) else 0.0
+    choosing = gap if fixed is None else gap[~fixed]
+    typical = float(np.median(choosing)) if len(choosing) else 0.0
     # If most gaps are 0 any scale will do, but ties must still be broken.
     np.maximum(gap, typical or 1.0, out=gap)
+    if fixed is not None:
+        gap[fixed] = 0.0
     return gap
 
 

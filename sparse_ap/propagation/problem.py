@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.blocking import BlockedGraph
-from sparse_ap.kernels.block import Float64Array, FloatArray, Int32Array
+from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array
 from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass
 from sparse_ap.kernels.exact_sum import Grid, grid_sum
 from sparse_ap.kernels.support_bound import PreferenceRows, SupportBoundPass
+from sparse_ap.propagation.roles import Roles
 
 __all__ = [
     "EdgeSummary",
+    "Limits",
     "Problem",
+    "Weighting",
     "best_of_rows",
+    "limits_of",
     "require_summable",
     "summarise_edges",
     "support_grid",
@@ -62,6 +66,22 @@ class EdgeSummary:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Weighting:
+    """The weights of the points, and the graph before its similarities were multiplied by them.
+
+    Attributes
+    ----------
+    weights : ndarray of float64, shape (n_points,)
+        In the user's order; above 0.
+    graph : BlockedGraph
+        As it was given: not renumbered.
+    """
+
+    weights: Float64Array
+    graph: BlockedGraph
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Problem:
     """A graph and its preferences, ready for the loop; its points may be renumbered.
 
@@ -72,30 +92,98 @@ class Problem:
     user_id : ndarray of int32, shape (n_points,)
         The user's number of each point.
     preference : ndarray of float64, shape (n_points,)
-        p_k in the order of the graph; may be a read-only view of one number.
+        p_k in the order of the graph; may be a read-only view of one number. Finite: 0 for points that are
+        always exemplars, and less than all else for those that never are.
     edges : EdgeSummary
+    roles : Roles or None
+        Points that are always or never exemplars; None: there are none.
+    min_similarity : float or None
+        The smallest similarity of an edge that the user allowed; the graph has no others.
+    weighting : Weighting or None
+        The graph's similarities are multiplied by these weights, row by row; None: they are as given.
+    missing_at_most : ndarray of float64, shape (n_points,), or None
+        The largest similarity that a missing edge of each point can have, in the order of the graph, if the
+        complete graph is to be bounded.
     """
 
     graph: BlockedGraph
     user_id: Int32Array
     preference: Float64Array
     edges: EdgeSummary
+    roles: Roles | None = None
+    min_similarity: float | None = None
+    weighting: Weighting | None = None
+    missing_at_most: Float64Array | None = None
 
     def at(self, preference: float) -> Problem:
-        """Return the problem with one preference for all points."""
-        return replace(self, preference=np.broadcast_to(np.float64(preference), self.preference.shape))
+        """Return the problem with one preference for all points that are not always or never exemplars."""
+        return self.under(np.broadcast_to(np.float64(preference), self.preference.shape))
+
+    def under(self, preference: Float64Array) -> Problem:
+        """Return the problem with other preferences of the points that are not always or never exemplars."""
+        if self.roles is None:
+            return replace(self, preference=preference)
+        lowest = limits_of(preference[~self.roles.fixed], self.edges).never
+        return replace(self, preference=self.roles.preferences(preference, 0.0, lowest))
+
+    @property
+    def free_preference(self) -> Float64Array:
+        """The preferences of the points that are not always or never exemplars."""
+        return self.preference if self.roles is None else self.preference[~self.roles.fixed]
 
     @property
     def common_preference(self) -> float | None:
-        """The preference that all points share; None if they differ, or there is no point."""
-        given = self.preference
+        """The preference that all these points share; None if they differ, or there is none."""
+        given = self.free_preference
         return float(given[0]) if len(given) and (given == given[0]).all() else None
+
+    @property
+    def n_unrepresented(self) -> int:
+        """Number of points that nobody can represent."""
+        return 0 if self.roles is None else self.roles.n_unrepresented
+
+    def allowed(self, exemplar: BoolArray) -> BoolArray:
+        """Return a set of exemplars with those that must be in it, without those that must not."""
+        return exemplar if self.roles is None else self.roles.applied(exemplar)
 
     @property
     def magnitude(self) -> float:
         """The largest absolute value among similarities and preferences."""
         lowest, highest = self.preference.min(initial=0), self.preference.max(initial=0)
         return max(self.edges.magnitude, abs(float(lowest)), abs(float(highest)))
+
+
+class Limits(NamedTuple):
+    """Preferences that decide about a point whatever the others do.
+
+    Attributes
+    ----------
+    low, high : float
+        A preference below (above) these makes a point never (always) an exemplar, other points' preferences
+        being like most of them.
+    never, always : float
+        The same, even where other preferences are clipped to ``low`` and ``high``.
+    """
+
+    low: float
+    high: float
+    never: float
+    always: float
+
+
+def limits_of(preference: Float64Array, edges: EdgeSummary) -> Limits:
+    """Return the limits of preferences in a graph; ``preference`` are those of the points with a choice."""
+    if len(preference) and preference.strides != (0,):
+        typical = float(np.median(preference))
+    else:
+        typical = float(preference[0]) if len(preference) else edges.smallest
+    low, high = min(typical, edges.smallest), max(typical, edges.largest)
+    # One exemplar changes the similarity of at most max_in_degree other points and its own point, each by at
+    # most high - low.
+    reach = (1 + edges.max_in_degree) * (high - low)
+    # A swap of two exemplars whose preferences are at the limits gains less than four times the reach.
+    margin = 8.0 * (1 + edges.max_in_degree) * ((high - low) or edges.span)
+    return Limits(low - reach, high + reach, low - margin, high + margin)
 
 
 def summarise_edges(graph: BlockedGraph) -> tuple[EdgeSummary, Float64Array]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from sparse_ap.kernels.block import FloatArray, Int64Array
+from sparse_ap.kernels.block import Float64Array, FloatArray, Int32Array, Int64Array
 from sparse_ap.kernels.exact_sum import exact_sum
-from sparse_ap.propagation.assignment import Assignment, Refinement
+from sparse_ap.propagation.assignment import Assignment, Refinement, assign
 from sparse_ap.propagation.loop import Propagation
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.repair import repair
 from sparse_ap.propagation.result import Clustering, Outcome
 
-__all__ = ["all_equal", "clustering_of", "degenerate_clustering", "read_out"]
+__all__ = ["all_equal", "better_than_rounding", "clustering_of", "degenerate_clustering", "read_out"]
+
+# Differences of the net similarity up to this share of its terms' sizes are rounding errors of the input,
+# such as s(i,k) and s(k,i) computed in two ways.
+_ROUNDING = 1e-12
 
 
 def read_out(problem: Problem, propagation: Propagation, refine: Refinement | None) -> Clustering:
@@ -28,6 +34,9 @@ def read_out(problem: Problem, propagation: Propagation, refine: Refinement | No
     assignment, n_promoted = repair(problem, propagation.exemplar)
     if refine:
         refined = refine(problem, assignment)
+        if problem.roles is not None:
+            # A search that ended too early can leave a forbidden point on its own.
+            refined, _ = repair(problem, refined.exemplar)
         # The better of the two; of equals the refined one, which does not depend on how ties were broken.
         assignment = max((refined, assignment), key=lambda a: sum(_value(problem, a)))
     return clustering_of(problem, propagation, assignment, n_promoted)
@@ -49,18 +58,29 @@ def clustering_of(
         exemplar_preference=exemplar_preference,
         n_iter=last.sweep,
         converged=propagation.converged,
-        outcome=_outcome(propagation),
+        outcome=_outcome(problem, propagation),
         n_unsettled=last.n_unsettled,
         n_promoted=n_promoted,
         history=propagation.history,
         preference=problem.common_preference,
+        weighted_sizes=_weighted_sizes(problem, labels, len(exemplars)),
     )
 
 
-def _outcome(propagation: Propagation) -> Outcome:
+def _weighted_sizes(problem: Problem, labels: Int64Array, n_clusters: int) -> Float64Array | None:
+    """Return the weight of each cluster; None without weights. Sums are in the order of the points."""
+    if problem.weighting is None:
+        return None
+    there = labels >= 0
+    sizes = np.bincount(labels[there], weights=problem.weighting.weights[there], minlength=n_clusters)
+    return sizes.astype(np.float64, copy=False)
+
+
+def _outcome(problem: Problem, propagation: Propagation) -> Outcome:
     if propagation.converged:
         return Outcome.CONVERGED
-    return Outcome.MAX_ITER_REACHED if propagation.exemplar.any() else Outcome.NO_EXEMPLARS
+    n_exemplars = np.count_nonzero(propagation.exemplar) - problem.n_unrepresented
+    return Outcome.MAX_ITER_REACHED if n_exemplars > 0 else Outcome.NO_EXEMPLARS
 
 
 def all_equal(problem: Problem) -> bool:
@@ -68,6 +88,8 @@ def all_equal(problem: Problem) -> bool:
     n, preference = problem.graph.n_points, problem.preference
     return (
         n > 1
+        and problem.roles is None
+        and problem.weighting is None
         and problem.edges.n_edges == n * (n - 1)
         and problem.edges.smallest == problem.edges.largest
         and bool((preference == preference[0]).all())
@@ -95,6 +117,12 @@ def degenerate_clustering(problem: Problem) -> Clustering:
     )
 
 
+def better_than_rounding(problem: Problem, found: Assignment, old: Assignment) -> bool:
+    """Whether an assignment has a larger net similarity than another one, by more than rounding errors."""
+    sizes = exact_sum(np.abs(old.similarity)) + exact_sum(np.abs(problem.preference[old.exemplar]))
+    return sum(_value(problem, found)) - sum(_value(problem, old)) > _ROUNDING * sizes
+
+
 def _value(problem: Problem, assignment: Assignment) -> tuple[float, float]:
     """Return the data similarity and the sum of the exemplars' preferences."""
     return exact_sum(assignment.similarity), exact_sum(problem.preference[assignment.exemplar])
@@ -102,9 +130,26 @@ def _value(problem: Problem, assignment: Assignment) -> tuple[float, float]:
 
 def _in_user_order(problem: Problem, assignment: Assignment) -> tuple[Int64Array, Int64Array, FloatArray]:
     """Return labels, exemplars (ascending) and similarities in the user's numbering."""
-    exemplars = np.sort(problem.user_id[assignment.exemplar]).astype(np.int64)
-    labels = np.empty(len(assignment.chosen), np.int64)
-    labels[problem.user_id] = np.searchsorted(exemplars, problem.user_id[assignment.chosen])
-    similarities = np.empty_like(assignment.similarity)
-    similarities[problem.user_id] = assignment.similarity
+    lost = None if problem.roles is None else problem.roles.unrepresented
+    chosen = assignment.exemplar if lost is None else assignment.exemplar & ~lost
+    exemplars = np.sort(problem.user_id[chosen]).astype(np.int64)
+    given, user_id = _as_given(problem, assignment)
+    labels = np.empty(len(given.chosen), np.int64)
+    labels[user_id] = np.searchsorted(exemplars, user_id[given.chosen])
+    similarities = np.empty_like(given.similarity)
+    similarities[user_id] = given.similarity
+    if lost is not None:
+        labels[problem.user_id[lost]], similarities[problem.user_id[lost]] = -1, np.nan
     return labels, exemplars, similarities
+
+
+def _as_given(problem: Problem, assignment: Assignment) -> tuple[Assignment, Int32Array]:
+    """Return the assignment in the similarities that were given, and the user's numbers of its points."""
+    if problem.weighting is None:
+        return assignment, problem.user_id
+    graph = problem.weighting.graph
+    order = graph.store.origin.order
+    user_id = np.arange(graph.n_points, dtype=np.int32) if order is None else order
+    exemplar = np.empty(graph.n_points, np.bool_)
+    exemplar[problem.user_id] = assignment.exemplar
+    return assign(replace(problem, graph=graph, user_id=user_id), exemplar[user_id]), user_id

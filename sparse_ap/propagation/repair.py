@@ -34,6 +34,9 @@ def repair(problem: Problem, exemplar: BoolArray) -> tuple[Assignment, int]:
     similarity is at least that of promoting every uncovered point: a nominee contributes its preference in
     both cases, and each other point gets more than its preference.
 
+    Points that must be exemplars are made so before all. Points that must not come next, and nominate among
+    all points that may be.
+
     Returns
     -------
     assignment : Assignment
@@ -41,38 +44,51 @@ def repair(problem: Problem, exemplar: BoolArray) -> tuple[Assignment, int]:
     n_promoted : int
         Number of points made exemplars.
     """
+    exemplar, n_promoted = problem.allowed(exemplar), 0
     assignment = assign(problem, exemplar)
+    if problem.roles is not None and (forced := (assignment.chosen < 0) & problem.roles.forbidden).any():
+        # Every edge leads to a point that may be an exemplar, and no forbidden point is without edges.
+        promoted = _nominees(problem, forced, ~problem.roles.forbidden)
+        exemplar, n_promoted = _with(exemplar, promoted), len(promoted)
+        assignment = assign(problem, exemplar)
     uncovered = assignment.chosen < 0
     if not uncovered.any():
-        return assignment, 0
-    promoted = _nominees(problem, uncovered)
+        return assignment, n_promoted
+    promoted = _nominees(problem, uncovered, uncovered)
+    return assign(problem, _with(exemplar, promoted)), n_promoted + len(promoted)
+
+
+def _with(exemplar: BoolArray, promoted: Int32Array) -> BoolArray:
     exemplar = exemplar.copy()
     exemplar[promoted] = True
-    return assign(problem, exemplar), len(promoted)
+    return exemplar
 
 
-def _nominees(problem: Problem, uncovered: BoolArray) -> Int32Array:
+def _nominees(problem: Problem, uncovered: BoolArray, eligible: BoolArray) -> Int32Array:
     preference = np.ascontiguousarray(problem.preference)
     # Largest gain along one edge, which bounds the column sums and hence the grid.
     most = max(0.0, problem.edges.largest_or_zero - float(preference.min()))
     gain_pass = RepairGainPass(Grid.for_totals(problem.edges.max_in_degree * most))
-    (gain,), _ = problem.graph.run(gain_pass, UncoveredVectors(uncovered), PreferenceRows(preference))
+    vectors = UncoveredVectors(uncovered, eligible)
+    (gain,), _ = problem.graph.run(gain_pass, vectors, PreferenceRows(preference))
     rows = NominationRows(preference, np.empty(len(preference), np.int32))
-    problem.graph.run(NominationPass(), NominationVectors(uncovered, gain, problem.user_id), rows)
+    problem.graph.run(NominationPass(), NominationVectors(*vectors, gain, problem.user_id), rows)
     # Several points may nominate the same one.
     return np.unique(rows.nominee[uncovered])
 
 
 class UncoveredVectors(NamedTuple):
-    """Vectors of `RepairGainPass`: whether each point is uncovered, without an edge to an exemplar."""
+    """Vectors of `RepairGainPass`: points without an edge to an exemplar, and those that may be nominated."""
 
     uncovered: BoolArray
+    eligible: BoolArray
 
 
 class NominationVectors(NamedTuple):
-    """Vectors of `NominationPass`: uncovered points, their gains as exemplars, and the user's numbers."""
+    """Vectors of `NominationPass`: uncovered and eligible points, gains as exemplars, the user's numbers."""
 
     uncovered: BoolArray
+    eligible: BoolArray
     gain: Float64Array
     user_id: Int32Array
 
@@ -86,7 +102,7 @@ class NominationRows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RepairGainPass(PlainPass):
-    """For each uncovered point k, add up s(i,k) - p_i over the uncovered points i that gain by joining k."""
+    """For each eligible point k, add up s(i,k) - p_i over the uncovered points i that gain by joining k."""
 
     grid: Grid
 
@@ -97,15 +113,13 @@ class RepairGainPass(PlainPass):
         self, block: Block, vectors: UncoveredVectors, rows: PreferenceRows, columns: Columns
     ) -> int:
         """Add the gains along one block's edges."""
-        _add_gains(
-            block.rows.start, *block.csr, vectors.uncovered, rows.preference, self.grid.shift, columns[0]
-        )
+        _add_gains(block.rows.start, *block.csr, vectors, rows.preference, self.grid.shift, columns[0])
         return 0
 
 
 @dataclass(frozen=True, slots=True)
 class NominationPass(PlainPass):
-    """Let each uncovered point nominate the uncovered point, itself included, with the largest gain.
+    """Let each uncovered point nominate the eligible point, itself included, with the largest gain.
 
     Only points that it would gain by joining are eligible, besides itself; among equals the user's first.
     """
@@ -127,17 +141,18 @@ def _add_gains(
     indptr: Any,
     indices: Any,
     data: Any,
-    uncovered: Any,
+    vectors: Any,
     preference: Any,
     shift: float,
     gain: Any,
 ) -> None:
+    uncovered, eligible = vectors.uncovered, vectors.eligible
     for i in range(len(preference)):
         if not uncovered[start + i]:
             continue
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
             spared = np.float64(data[edge]) - preference[i]
-            if spared > 0.0 and uncovered[indices[edge]]:
+            if spared > 0.0 and eligible[indices[edge]]:
                 gain[indices[edge]] += on_grid(spared, shift)
 
 
@@ -148,12 +163,12 @@ def _nominate(start: int, indptr: Any, indices: Any, data: Any, vectors: Any, ro
         rows.nominee[i] = -1
         if not vectors.uncovered[start + i]:
             continue
-        best = start + i
+        best = start + i if vectors.eligible[start + i] else -1
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
             k = indices[edge]
-            if data[edge] <= rows.preference[i] or not vectors.uncovered[k]:
+            if data[edge] <= rows.preference[i] or not vectors.eligible[k]:
                 continue
             # Ties go to the user's smaller number, so the result does not depend on the order of points.
-            if gain[k] > gain[best] or (gain[k] == gain[best] and user_id[k] < user_id[best]):
+            if best < 0 or gain[k] > gain[best] or (gain[k] == gain[best] and user_id[k] < user_id[best]):
                 best = k
         rows.nominee[i] = best

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.kernels.block import FloatArray, Int64Array
+from sparse_ap.kernels.block import Float64Array, FloatArray, Int64Array
 from sparse_ap.storage.atomic_files import arrays_in, write_arrays
+
+if TYPE_CHECKING:
+    from sparse_ap.propagation.prediction import Prediction
 
 __all__ = ["Clustering", "Outcome", "SweepReport", "history_in", "history_table"]
 
@@ -37,6 +40,10 @@ class SweepReport(NamedTuple):
     n_exemplars: int
     n_changed: int
     n_unsettled: int
+
+    def without(self, n_exemplars: int) -> SweepReport:
+        """Return the report with so many exemplars fewer."""
+        return self._replace(n_exemplars=self.n_exemplars - n_exemplars)
 
 
 SweepReport.__module__ = "sparse_ap"
@@ -85,15 +92,17 @@ class Clustering:
     Attributes
     ----------
     labels : ndarray of int64, shape (n_points,)
-        ``exemplars[labels[i]]`` represents point i. Never negative: a point with no edge to any
-        exemplar is an exemplar itself.
+        ``exemplars[labels[i]]`` represents point i. -1: nobody can represent the point, which only occurs
+        with ``unrepresented="label"``; without, a point with no edge to any exemplar is an exemplar itself.
     exemplars : ndarray of int64, shape (n_clusters,)
         The exemplars' indices, ascending.
     similarities : ndarray of float32 or float64, shape (n_points,)
-        s(i, c_i) of each point to its exemplar; 0 for the exemplars.
+        s(i, c_i) of each point to its exemplar; 0 for the exemplars, NaN for points that nobody represents.
     net_similarity : float
         The objective of affinity propagation: the sum of s(i, c_i) over points that are not exemplars, plus
-        the preferences of the exemplars. Computed from the labels, in float64.
+        the preferences of the exemplars. Computed from the labels, in float64. Preferences of +inf, and
+        points that nobody represents, add nothing to it. With weights, each similarity counts as often as
+        its point weighs.
     data_similarity : float
         The first of these two sums.
     exemplar_preference : float
@@ -113,8 +122,15 @@ class Clustering:
         evaluated, repaired and refined; their number may differ from the last report's.
     net_similarity_bound : float or None
         A number that no clustering of this graph exceeds; None without ``certify``.
+    bound_is_complete : bool
+        Whether no clustering of the complete graph exceeds it, either: with ``certify="complete"``.
     preference : float or None
-        The preference that all points share, given or found; None if preferences differ.
+        The preference that all points share which are not always or never exemplars, given or found; None
+        if preferences differ.
+    n_clusters_bound : int or None
+        Of `cover` with ``certify``: no set of fewer exemplars covers the graph. Else None.
+    weighted_sizes : ndarray of float64, shape (n_clusters,), or None
+        The weights of the points in each cluster, added up; None without ``weights``.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -133,6 +149,9 @@ class Clustering:
     history: tuple[SweepReport, ...]
     net_similarity_bound: float | None = None
     preference: float | None = None
+    bound_is_complete: bool = False
+    n_clusters_bound: int | None = None
+    weighted_sizes: Float64Array | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -142,7 +161,12 @@ class Clustering:
     @property
     def sizes(self) -> Int64Array:
         """Points in each cluster, shape (n_clusters,)."""
-        return np.bincount(self.labels, minlength=self.n_clusters)
+        return np.bincount(self.labels[self.labels >= 0], minlength=self.n_clusters)
+
+    @property
+    def n_unrepresented(self) -> int:
+        """Number of points that nobody represents, with the label -1."""
+        return int(np.count_nonzero(self.labels < 0))
 
     @property
     def optimality_gap(self) -> float | None:
@@ -151,6 +175,59 @@ class Clustering:
             return None
         missing = self.net_similarity_bound - self.net_similarity
         return missing / abs(self.net_similarity) if self.net_similarity else missing
+
+    def predict(
+        self,
+        X: Any,
+        points: Any = None,
+        *,
+        metric: str | None = None,
+        similarity: str | None = None,
+        min_similarity: float | None = None,
+        n_jobs: int | None = None,
+    ) -> Prediction:
+        """Assign new points to their most similar exemplars.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix
+            Similarities of shape (n_new, n_points) to the points of this clustering; an entry that is not
+            stored, or -inf, means that k cannot represent i. With ``points``: new points, of shape (n_new,
+            n_features).
+        points : array-like or sparse matrix, shape (n_points, n_features) or (n_clusters, n_features)
+            The points of this clustering, or those of its exemplars; None: ``X`` holds similarities.
+        metric : str, optional
+            For points: the distance, as for `sparse_ap.graphs.knn_graph`; None: "euclidean".
+        similarity : {"-d", "-d**2", "1-d"}, optional
+            For points: conversion of a distance to a similarity, as for `sparse_ap.graphs.knn_graph`.
+        min_similarity : float, optional
+            New points that are less similar to every exemplar are labelled -1. It is rounded to the dtype of
+            the similarities, and one that is equal to it stays.
+        n_jobs : int, optional
+            For points: number of threads; None or -1: one per processor.
+
+        Returns
+        -------
+        Prediction
+            Of equally similar exemplars the first. For the points of the clustering itself use ``labels``.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Without ``min_similarity``: there are new points without an entry for any exemplar, labelled -1.
+
+        Raises
+        ------
+        InvalidInputError
+            A shape does not fit, an entry is NaN, or an option is wrong, or for the other kind of ``X``.
+        """
+        # Imported here, since it imports the search for neighbours.
+        from sparse_ap.propagation.prediction import predicted
+
+        return predicted(
+            X, points, self.exemplars, len(self.labels), metric=metric, similarity=similarity,
+            min_similarity=min_similarity, n_jobs=n_jobs,
+        )  # fmt: skip
 
     def save(self, path: str | Path) -> None:
         """Write the clustering to an uncompressed ``.npz`` file: one array per attribute, and a version.
@@ -201,6 +278,10 @@ class Clustering:
             "history": history_table(self.history),
             "net_similarity_bound": _or_nan(self.net_similarity_bound),
             "preference": _or_nan(self.preference),
+            # Not there where it is false: files are then what earlier versions wrote.
+            **({"bound_is_complete": True} if self.bound_is_complete else {}),
+            "n_clusters_bound": _or_nan(self.n_clusters_bound),
+            **({} if self.weighted_sizes is None else {"weighted_sizes": self.weighted_sizes}),
         }
 
     @classmethod
@@ -221,7 +302,18 @@ class Clustering:
             history=history_in(arrays["history"]),
             net_similarity_bound=_number_in(arrays, "net_similarity_bound"),
             preference=_number_in(arrays, "preference"),
+            bound_is_complete="bound_is_complete" in arrays and arrays["bound_is_complete"].item(),
+            n_clusters_bound=_count_in(arrays, "n_clusters_bound"),
+            weighted_sizes=arrays.get("weighted_sizes"),
         )
+
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        """Take the state in a pickle; attributes that were not known then have their defaults."""
+        known = fields(self)
+        for attribute, value in zip(known, state, strict=False):
+            object.__setattr__(self, attribute.name, value)
+        for attribute in known[len(state) :]:
+            object.__setattr__(self, attribute.name, attribute.default)
 
     def __repr__(self) -> str:
         """Return the numbers of points and exemplars, the net similarity, and the outcome."""
@@ -239,3 +331,9 @@ def _number_in(arrays: Mapping[str, Any], name: str) -> float | None:
     """Return a number from a file; None if it is missing or NaN."""
     value: float = arrays[name].item() if name in arrays else np.nan
     return None if np.isnan(value) else value
+
+
+def _count_in(arrays: Mapping[str, Any], name: str) -> int | None:
+    """Return a whole number from a file; None if it is missing or NaN."""
+    value = _number_in(arrays, name)
+    return None if value is None else int(value)

@@ -118,6 +118,11 @@ class Scheme(Protocol):
     """A way of storing and damping messages between sweeps."""
 
     @property
+    def damping(self) -> float:
+        """Damping of the responsibilities, in [0.5, 1)."""
+        ...
+
+    @property
     def support_damping(self) -> float:
         """Damping of the support T, in [0, 1)."""
         ...

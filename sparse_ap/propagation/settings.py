@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from sparse_ap.arguments import is_positive_integer, require, seed_of
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.propagation.result import SweepReport
+from sparse_ap.propagation.roles import has_roles
 from sparse_ap.propagation.stopping import StopRule
 
 __all__ = ["DEFAULTS", "EVALUATE_EVERY", "TOTAL_DAMPING", "Defaults", "Options", "Settings"]
@@ -32,7 +33,7 @@ class Defaults:
 
 DEFAULTS = {
     "compact": Defaults(damping=None, convergence_iter=31, tol=1e-4, tie_strength=1e-3, refine="search"),
-    "classic": Defaults(damping=0.5, convergence_iter=15, tol=0.0, tie_strength=1e-12, refine="medoid"),
+    "classic": Defaults(damping=0.5, convergence_iter=15, tol=0.0, tie_strength=1e-12, refine="search"),
 }
 # Damping of the column totals in the compact scheme: 0003-damping.md.
 TOTAL_DAMPING = 0.5
@@ -53,6 +54,10 @@ class Options:
 
     preference: ArrayLike | None = None
     preference_quantile: float | None = None
+    candidates: ArrayLike | None = None
+    unrepresented: str = "error"
+    min_similarity: float | None = None
+    weights: ArrayLike | None = None
     damping: float | None = None
     max_iter: int = 200
     convergence_iter: int | None = None
@@ -62,7 +67,8 @@ class Options:
     reorder: bool | str = "auto"
     missing: str | None = None
     check_finite: bool = True
-    certify: bool = False
+    certify: bool | str = False
+    missing_at_most: ArrayLike | None = None
     random_state: Any = 0
     checkpoint: str | Path | None = None
     checkpoint_every: int = 25
@@ -77,12 +83,24 @@ class Options:
         self._require("damping", "0.5 or more and less than 1", lambda value: _within(value, 0.5))
         for name in ("max_iter", "convergence_iter", "checkpoint_every"):
             self._require(name, "at least 1, a whole number", is_positive_integer)
+        self._require_word("unrepresented", "'error' or 'label'", "error", "label")
+        self._require("min_similarity", "a finite number, or None", _is_finite)
         self._require("tol", share, lambda value: _within(value, 0.0))
         self._require_word("refine", "'auto', 'search', 'medoid' or None", "auto", "search", "medoid", None)
         self._require_word("reorder", "True, False or 'auto'", True, False, "auto")
         self._require_word("missing", "'nan' or None", "nan", None)
         self._require_word("check_finite", "True or False", True, False)
-        self._require_word("certify", "True or False", True, False)
+        self._require_word("certify", "True, False or 'complete'", True, False, "complete")
+        if self.missing_at_most is not None and not self.complete:
+            raise InvalidInputError(
+                f"missing_at_most was given with certify={self.certify!r}. It is for certify='complete', the "
+                "bound on clusterings of the complete graph; give that, or leave missing_at_most out."
+            )
+
+    @property
+    def complete(self) -> bool:
+        """Whether the complete graph is to be bounded."""
+        return isinstance(self.certify, str) and self.certify == "complete"
 
     def _require(self, name: str, needed: str, right: Callable[[Any], bool]) -> None:
         """Refuse a value that is not right; None is right where it is the default."""
@@ -93,15 +111,29 @@ class Options:
         value = getattr(self, name)
         require(name, value, _is_one_of(value, *allowed), needed)
 
+    @property
+    def drops_edges(self) -> bool:
+        """Whether the run is on a copy of the graph, without the edges that some options rule out."""
+        return self.min_similarity is not None or has_roles(self.preference, self.candidates)
+
     def settings(self, dense: bool) -> Settings:
         """Fill in the defaults of the scheme; "auto" means "classic" for dense matrices, else "compact".
+
+        Where points are always or never exemplars, it means "compact" for all.
 
         Raises
         ------
         InvalidInputError
-            Checkpoints are asked for with the scheme "classic".
+            Checkpoints are asked for with the scheme "classic", or points that are always or never exemplars.
         """
-        scheme = ("classic" if dense else "compact") if self.scheme == "auto" else self.scheme
+        roles = has_roles(self.preference, self.candidates)
+        scheme = ("classic" if dense and not roles else "compact") if self.scheme == "auto" else self.scheme
+        if scheme == "classic" and roles:
+            what = "a preference of inf or -inf" if self.candidates is None else "candidates"
+            raise InvalidInputError(
+                f"scheme='classic' was given with {what}; points that are always or never exemplars are for "
+                "scheme='compact'. Leave out the scheme."
+            )
         if scheme == "classic" and self.checkpoint is not None:
             raise InvalidInputError(
                 "checkpoint was given with scheme='classic', which keeps two numbers for each edge; it is "
@@ -151,10 +183,23 @@ class Settings:
     reorder: bool | str
     seed: int
 
+    def of_compact(self) -> Settings:
+        """Return the settings of a run with the compact scheme in its defaults, otherwise as this one."""
+        compact = DEFAULTS["compact"]
+        stop = StopRule(self.stop.max_iter, compact.convergence_iter, compact.tol)
+        return replace(
+            self, scheme="compact", damping=compact.damping, tie_strength=compact.tie_strength, stop=stop
+        )
+
 
 def _is_one_of(value: object, *allowed: object) -> bool:
     """Whether a value is one of the allowed words, truth values or None; other types, arrays say, are not."""
     return isinstance(value, str | bool | np.bool_ | None) and value in allowed
+
+
+def _is_finite(value: Any) -> bool:
+    # Compared as it is: float() fails for integers beyond the range of float64.
+    return isinstance(value, Real) and -np.inf < value < np.inf  # type: ignore[operator]
 
 
 def _within(value: Any, least: float) -> bool:

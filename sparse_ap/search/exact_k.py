@@ -80,7 +80,13 @@ class _Adjustment:
 
     def __init__(self, problem: Problem, local_search: LocalSearch) -> None:
         self.local_search = local_search
-        self._preference = np.full(problem.graph.n_points, lowest_preference(problem))
+        # Closing an exemplar gains no more than one unit; so what must not be is dearer, and what must be is
+        # worth more.
+        lowest = lowest_preference(problem)
+        unit, free = abs(lowest) + problem.edges.magnitude, np.full(problem.graph.n_points, lowest)
+        roles = problem.roles
+        self._preference = free if roles is None else roles.preferences(free, 8.0 * unit, -8.0 * unit)
+        self._possible = np.ones(len(free), np.bool_) if roles is None else ~roles.fixed
 
     def to(self, exemplar: BoolArray, n_clusters: int) -> NearestTwo:
         """Return ``n_clusters`` exemplars, or as few as possible above, such that no swap gains."""
@@ -89,7 +95,7 @@ class _Adjustment:
             # Points left without an exemplar become exemplars themselves, so the number may need several
             # rounds.
             gains = self.local_search.gains_alone(at, self._preference)
-            possible = ~at.exemplar if missing > 0 else at.exemplar & gains.gaining
+            possible = self._possible & (~at.exemplar if missing > 0 else at.exemplar & gains.gaining)
             order = self.local_search.ascending(gains, possible)[-abs(missing) :]
             if not len(order):
                 break

@@ -132,6 +132,8 @@ def _exchanged(
     while n_fruitless < _FRUITLESS and left > 0:
         # All exemplars are candidates: they sort first.
         lot = hashed(problem.user_id, seed)
+        if problem.roles is not None:
+            lot[problem.roles.forbidden] = 2.0
         lot[best.exemplar] = -1.0
         candidate = np.argsort(lot)[:n_candidates].astype(np.int32)
         exchange = Exchange.among(problem, candidate, preference, local_search)

@@ -23,11 +23,13 @@ __all__ = [
     "DAMAGE",
     "Workspace",
     "arrays_in",
+    "locked",
     "named_in_errors",
     "replacing",
     "replacing_folder",
     "require_archive",
     "require_folder",
+    "require_free",
     "write_arrays",
 ]
 
@@ -137,12 +139,12 @@ def replacing_folder(target: Path, overwrite: bool) -> Iterator[Workspace]:
     """
     target = target.absolute()
     _remove_leftovers(target)
-    _require_free(target, overwrite)
+    require_free(target, overwrite)
     with named_in_errors(target), _workspace(target) as workspace:
         yield workspace
         _flush_all(workspace.result)
         # Checked again just before: another process may have written the target meanwhile.
-        _require_free(target, overwrite)
+        require_free(target, overwrite)
         _put(workspace.result, target, workspace.result.with_name(_REPLACED))
 
 
@@ -151,7 +153,7 @@ def _workspace(target: Path) -> Iterator[Workspace]:
     """Yield a locked workspace beside ``target``, and remove it."""
     folder = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=_SUFFIX, dir=target.parent))
     # Other processes leave a locked folder alone; the lock ends with this process, however it ends.
-    lock = _locked(folder)
+    lock = locked(folder)
     try:
         yield Workspace(folder)
     finally:
@@ -168,7 +170,8 @@ def _prefix(target: Path) -> str:
     return f".{target.name}."
 
 
-def _require_free(target: Path, overwrite: bool) -> None:
+def require_free(target: Path, overwrite: bool) -> None:
+    """Refuse, by an InvalidInputError, a target that must not be replaced, or whose folder does not exist."""
     if not target.parent.is_dir():
         raise InvalidInputError(f"The folder {target.parent} does not exist; make it first.")
     if not target.exists():
@@ -192,7 +195,7 @@ def _names(folder: Path) -> set[str]:
 def _remove_leftovers(target: Path) -> None:
     """Remove the workspaces of dead processes: their locks are free."""
     for folder in target.parent.glob(f"{glob.escape(_prefix(target))}*{_SUFFIX}"):
-        lock = _locked(folder)
+        lock = locked(folder)
         if lock is None:
             continue
         # Killed between two renames: the target's former content is still here; put it back.
@@ -202,7 +205,7 @@ def _remove_leftovers(target: Path) -> None:
         os.close(lock)
 
 
-def _locked(folder: Path) -> int | None:
+def locked(folder: Path) -> int | None:
     """Lock a folder and return its descriptor; None if it is locked. The lock ends with the process."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)

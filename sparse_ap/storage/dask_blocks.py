@@ -11,7 +11,7 @@ from uuid import uuid4
 import numpy as np
 
 from sparse_ap.kernels.block import Block, Int64Array, RowCut, starts_of
-from sparse_ap.storage.parts import CanonicalStore, task
+from sparse_ap.storage.parts import ChangedStore, task
 from sparse_ap.storage.store import AS_GIVEN, HeldPart, Holding, Origin
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ class DaskStore:
         first = bisect_left(self.divisions, cuts[0])
         return task("join-blocks", _held, *self.blocks[first : first + len(cuts)])
 
-    def canonical(self) -> CanonicalStore:
+    def canonical(self) -> ChangedStore:
         """Return the graph with its parts made canonical on the workers."""
-        return CanonicalStore(self)
+        return ChangedStore(self)
 
 
 def computed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -98,8 +98,11 @@ class MemoryStore:
 
     def canonical(self) -> MemoryStore:
         """Return a copy in which every stored entry is an edge of its own."""
-        block = canonical_block(self._block(RowCut(0, len(self.indptr) - 1)))
-        return MemoryStore(*block.csr, self.origin)
+        return self.changed(canonical_block)
+
+    def changed(self, change: Callable[[Block], Block]) -> MemoryStore:
+        """Return the graph whose only block is that of this one, changed: a copy."""
+        return MemoryStore(*change(self._block(RowCut(0, len(self.indptr) - 1))).csr, self.origin)
 
     def _block(self, rows: RowCut) -> Block:
         indptr = self.indptr[rows.start : rows.stop + 1]

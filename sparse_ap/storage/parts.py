@@ -1,4 +1,4 @@
-"""Streamed parts of a graph, and rows that are made canonical as they are read."""
+"""Streamed parts of a graph, and rows that are changed as they are read: made canonical, or selected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from sparse_ap.storage.store import HeldPart, Holding, Origin, Rows, Store
 if TYPE_CHECKING:
     from dask.delayed import Delayed
 
-__all__ = ["CanonicalRows", "CanonicalStore", "StreamedPart", "canonical", "task"]
+__all__ = ["Change", "ChangedRows", "ChangedStore", "StreamedPart", "changed", "task"]
+
+Change = Callable[[Block], Block]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,15 +50,11 @@ class StreamedPart:
         return HeldPart(tuple(map(_copied, self.read())))
 
 
-def canonical(part: HeldPart | StreamedPart) -> HeldPart | StreamedPart:
-    """Return a part with every stored entry an edge of its own: a copy, or made so at each reading."""
+def changed(change: Change, part: HeldPart | StreamedPart) -> HeldPart | StreamedPart:
+    """Return a part with every block changed: a copy, or changed at each reading."""
     if isinstance(part, HeldPart):
-        return _canonical_copy(part)
-    return StreamedPart(CanonicalRows(part.source), part.cuts)
-
-
-def _canonical_copy(part: HeldPart) -> HeldPart:
-    return HeldPart(tuple(map(canonical_block, part.blocks)))
+        return HeldPart(tuple(map(change, part.blocks)))
+    return StreamedPart(ChangedRows(part.source, change), part.cuts)
 
 
 def _copied(block: Block) -> Block:
@@ -64,29 +62,40 @@ def _copied(block: Block) -> Block:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CanonicalRows:
-    """Rows in which every stored entry is an edge of its own; ``indptr`` of each block begins at 0."""
+class ChangedRows:
+    """Rows whose blocks are changed as they are read; ``indptr`` of each block begins at 0."""
 
     rows: Rows
+    change: Change
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
-        """Yield the blocks, made canonical."""
-        return map(canonical_block, self.rows.read(cuts))
+        """Yield the blocks, changed."""
+        return map(self.change, self.rows.read(cuts))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CanonicalStore:
-    """The graph of another store, with every stored entry an edge of its own.
+class ChangedStore:
+    """The graph of another store, its blocks changed as they are read.
 
     ``indptr`` still counts all stored entries, since rows are cut by it.
+
+    Attributes
+    ----------
+    store : Store
+    change : callable
+        Function from a block to a changed copy, whose every entry is an edge of its own.
+    precision : dtype or None
+        Dtype of the similarities after the change; None: that of the store.
     """
 
     store: Store
+    change: Change = canonical_block
+    precision: np.dtype[Any] | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the similarities."""
-        return self.store.dtype
+        return self.store.dtype if self.precision is None else self.precision
 
     @property
     def indptr(self) -> Int64Array:
@@ -114,17 +123,17 @@ class CanonicalStore:
         return self.store.holding
 
     def read(self, cuts: Iterable[RowCut]) -> Iterator[Block]:
-        """Yield the blocks, made canonical."""
-        return CanonicalRows(self.store).read(cuts)
+        """Yield the blocks, changed."""
+        return ChangedRows(self.store, self.change).read(cuts)
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed | HeldPart:
-        """Return consecutive rows for another process, which makes them canonical there."""
+        """Return consecutive rows for another process, which changes them there."""
         part = self.store.part(cuts, hold)
-        return (
-            _canonical_copy(part) if isinstance(part, HeldPart) else task("canonical-part", canonical, part)
-        )
+        if isinstance(part, HeldPart):
+            return HeldPart(tuple(map(self.change, part.blocks)))
+        return task("changed-part", changed, self.change, part)
 
-    def canonical(self) -> CanonicalStore:
+    def canonical(self) -> ChangedStore:
         """Return the store itself."""
         return self
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from sparse_ap.kernels.block import Block, Int64Array, RowCut
 from sparse_ap.storage.memory import MemoryStore
-from sparse_ap.storage.parts import CanonicalStore, StreamedPart, task
+from sparse_ap.storage.parts import ChangedStore, StreamedPart, task
 from sparse_ap.storage.store import AS_GIVEN, HeldPart, Origin
 from sparse_ap.storage.validation import as_float, as_ids, float_dtype
 from sparse_ap.storage.zarr_reader import SequentialReader, not_shared, read_all, require_same
@@ -78,9 +78,9 @@ class ZarrStore:
         starts = self.indptr[cuts[0].start : cuts[-1].stop + 1]
         return task("open-part", ZarrPlace.part, place, tuple(cuts), _checksum_of(starts), hold)
 
-    def canonical(self) -> CanonicalStore:
+    def canonical(self) -> ChangedStore:
         """Return the graph with its blocks made canonical as they are read."""
-        return CanonicalStore(self)
+        return ChangedStore(self)
 
     def in_memory(self) -> MemoryStore:
         """Read the whole graph into memory."""

@@ -3,17 +3,28 @@
 import itertools
 import math
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import engine
 import numpy as np
 import pytest
+import scipy.sparse
 from graphs import Graph, graphs, patient, random_graph
 from hypothesis import given
 from hypothesis import strategies as st
+from internals import change
+from samples import knn_similarity
+from scipy.optimize import Bounds, LinearConstraint, milp
 from soundness import cluster
 
 from sparse_ap import Outcome, affinity_propagation
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
+from sparse_ap.graphs import knn_graph, open_graph, symmetrise, top_k, write_graph
+from sparse_ap.graphs.npz import write_npz
+from sparse_ap.kernels.block import RowCut
+from sparse_ap.search.dual_descent import DualStepPass, DualStepRows, OpenVectors
 
 pytestmark = pytest.mark.full_search
 
@@ -36,6 +47,51 @@ def exact_optimum(graph: Graph) -> Fraction:
                 best = total if best is None else max(best, total)
     assert best is not None
     return best
+
+
+def optimum_of(graph: Graph) -> float:
+    """Return the same in floating-point numbers, of all sets of exemplars at once."""
+    n = len(graph.preference)
+    sets = np.array(list(itertools.product([False, True], repeat=n))[1:])
+    similarity = np.where(np.eye(n, dtype=bool), -np.inf, graph.similarity)
+    values = np.where(sets[:, None, :], similarity, -np.inf).max(axis=2)
+    return float(np.where(sets, graph.preference, values).sum(axis=1).max())
+
+
+def solved(graph: Graph, *, whole: bool = True) -> float:
+    """Return HiGHS's optimum; with ``whole=False`` that of the linear relaxation."""
+    n = len(graph.preference)
+    rows, columns = np.nonzero(~np.eye(n, dtype=bool) & (graph.similarity > -np.inf))
+    m, edges = len(rows), np.arange(len(rows))
+    ones = np.ones(m)
+    one_each = scipy.sparse.hstack(
+        [scipy.sparse.csr_array((ones, (rows, edges)), shape=(n, m)), scipy.sparse.eye_array(n)]
+    )
+    of_exemplars = scipy.sparse.hstack(
+        [scipy.sparse.eye_array(m), scipy.sparse.csr_array((-ones, (edges, columns)), shape=(m, n))]
+    )
+    found = milp(
+        -np.r_[graph.similarity[rows, columns], graph.preference],
+        constraints=[LinearConstraint(one_each, 1, 1), LinearConstraint(of_exemplars, -np.inf, 0)],
+        integrality=np.r_[np.zeros(m), np.full(n, float(whole))],
+        bounds=Bounds(0, 1),
+        options={"mip_rel_gap": 0},
+    )
+    assert found.status == 0
+    return -float(found.fun)
+
+
+def mixed_graph(seed: int, most_points: int) -> Graph:
+    """Similarities of both signs and any size, with an offset or none, dense or sparse; any preferences."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, most_points + 1))
+    offset = rng.choice([0.0, 0.0, -1.0, 1.0, 1e3, -1e6])
+    similarity = rng.normal(size=(n, n)) * 10.0 ** rng.integers(-3, 4) + offset
+    similarity[rng.random((n, n)) < 0.8 * rng.random()] = -np.inf
+    np.fill_diagonal(similarity, 0.0)
+    size = np.abs(similarity[np.isfinite(similarity)]).max(initial=1e-3)
+    each = rng.normal(size=n) * 10.0 ** rng.integers(-2, 1)
+    return Graph(similarity, size * (each if rng.random() < 0.5 else np.full(n, -2.0 * rng.random())))
 
 
 def with_bound(graph: Graph, **options: Any) -> Any:
@@ -62,6 +118,57 @@ def test_nor_with_positive_similarities_or_a_common_offset(seed: int, offset: fl
     assert Fraction(with_bound(graph).net_similarity_bound) >= exact_optimum(graph)
 
 
+def assert_not_below(graph: Graph, optimum: float) -> None:
+    clustering = with_bound(graph, max_iter=10, refine="medoid")
+    assert clustering.net_similarity_bound >= optimum - 1e-9 * graph.scale * len(graph.preference)
+
+
+@pytest.mark.parametrize("tens", range(20))
+def test_no_set_of_exemplars_is_better_whatever_the_signs(tens: int) -> None:
+    for seed in range(10 * tens, 10 * tens + 10):
+        graph = mixed_graph(seed, 7)
+        assert_not_below(graph, optimum_of(graph))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tens", range(20, 180))
+def test_nor_on_many_more(tens: int) -> None:
+    for seed in range(10 * tens, 10 * tens + 10):
+        graph = mixed_graph(seed, 10)
+        assert_not_below(graph, optimum_of(graph))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tens", range(40))
+def test_nor_than_what_highs_finds(tens: int) -> None:
+    for seed in range(10 * tens, 10 * tens + 10):
+        graph = mixed_graph(10_000 + seed, 25)
+        assert_not_below(graph, solved(graph))
+
+
+@pytest.mark.parametrize(("times", "percent"), [(1, 0.02), (10, 0.2), (100, 1.0)])
+def test_the_bound_is_close_to_the_linear_relaxation(times: int, percent: float) -> None:
+    """It is never below that, which HiGHS finds; the farther above, the lower the preference."""
+    csr = knn_similarity(300, 8, 2, seed=5).astype(np.float64)
+    dense = np.full((300, 300), -np.inf)
+    rows, columns = csr.tocoo().coords
+    dense[rows, columns] = csr.data
+    graph = Graph(dense, np.full(300, times * float(np.median(csr.data))))
+    relaxed = solved(graph, whole=False)
+    bound = with_bound(graph).net_similarity_bound
+    assert -1e-9 <= (bound - relaxed) / abs(relaxed) <= percent / 100
+
+
+def test_an_offset_of_all_similarities_and_preferences_does_not_matter() -> None:
+    csr = knn_similarity(400, 8, 2, seed=6).astype(np.float64)
+    bounds = []
+    for offset in (0.0, -50.0, 50.0):
+        graph = csr.copy()
+        graph.data += offset
+        bounds.append(cluster(graph, offset - 0.02, certify=True).net_similarity_bound - 400 * offset)
+    assert max(bounds) - min(bounds) <= 0.002 * abs(bounds[0])
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_bound_is_close_on_small_graphs(seed: int) -> None:
     graph = random_graph(seed, 10, 0.5, symmetric=False)
@@ -78,6 +185,123 @@ def test_the_bound_is_the_same_to_the_bit_for_any_threads_and_order(graph: Graph
         for reorder in (False, True)
     }
     assert len(bounds) == 1
+
+
+def test_the_bound_is_the_same_to_the_bit_for_any_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    change(monkeypatch, least_edges=256)
+    graph = knn_similarity(700, 9, 3, seed=1)
+    options: dict[str, Any] = {"preference": -0.2, "certify": True, "refine": "medoid", "tol": 0.5}
+    bounds = {
+        affinity_propagation(graph, n_jobs=n, reorder=reorder, **options).net_similarity_bound
+        for n in (1, 2)
+        for reorder in (False, True)
+    }
+    assert len(bounds) == 1
+
+
+def test_no_sum_leaves_its_grid() -> None:
+    """A step adds up the same in any order of the rows: none falls below what the grid was made for."""
+    rng = np.random.default_rng(2)
+    graph = knn_similarity(200, 9, 2, seed=4)
+    problem = engine.problem_of(graph, np.full(200, -0.01))
+    start = rng.normal(size=200) * 0.01
+    rows = DualStepRows(
+        start, start + 0.01 * rng.normal(size=200), np.full(200, 0.5), np.empty(200), np.empty(0)
+    )
+    cuts = [RowCut(first, first + 20) for first in range(0, 200, 20)]
+    step = DualStepPass.of(problem, rows, 0.02, 0.01, 0.9)
+    seen = []
+    with ThreadsExecutor(2) as threads:
+        for executor, order in ((SerialExecutor(), cuts), (SerialExecutor(), cuts[::-1]), (threads, cuts)):
+            moved = DualStepRows(*(values.copy() for values in rows))
+            opened = OpenVectors(np.full(200, 0.1))
+            (gain, count), _ = executor.run(step, problem.graph.store, order, opened, moved)
+            assert gain.max() <= step.gains.limit
+            assert count.max() <= step.counts.limit
+            seen.append([values.tobytes() for values in (gain, count, *moved)])
+    assert seen[0] == seen[1] == seen[2]
+
+
+CUTS: dict[str, Any] = {
+    "directed": lambda graph: graph,
+    "symmetrised": symmetrise,
+    "cut": lambda graph: top_k(symmetrise(graph), 2),
+    "intersected": lambda graph: symmetrise(graph, how="min"),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_no_clustering_of_the_complete_graph_is_better(cut: str) -> None:
+    """The graph knows what it lacks. Its smallest similarities do not tell, and the test would see it."""
+    n_wrong, n_useful = 0, 0
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        points = rng.normal(size=(8, 2)) * (1 + 9 * (rng.random((8, 1)) < 0.3))
+        full = knn_graph(points, 7)
+        graph = CUTS[cut](knn_graph(points, 3))
+        preference = float(np.median(full.data)) * 2.0 ** rng.integers(-4, 2)
+        dense = np.full((8, 8), -np.inf)
+        dense[full.tocoo().coords] = full.data
+        optimum = optimum_of(Graph(dense, np.full(8, preference)))
+        clustering = cluster(graph, preference, certify="complete")
+        assert clustering.bound_is_complete
+        assert clustering.net_similarity_bound >= optimum - 1e-9 * abs(optimum)
+        n_useful += clustering.net_similarity_bound <= optimum + 0.01 * abs(optimum)
+        smallest = np.minimum.reduceat(graph.data, graph.indptr[:-1]) if np.diff(graph.indptr).all() else None
+        if smallest is not None:
+            other = cluster(graph, preference, certify="complete", missing_at_most=smallest)
+            n_wrong += other.net_similarity_bound < optimum - 1e-6 * abs(optimum)
+    # An intersection lacks much.
+    assert n_useful > 0 or cut == "intersected"
+    assert n_wrong > 0 or cut != "symmetrised"
+
+
+def test_the_complete_bound_is_the_same_from_disk_and_in_any_order(tmp_path: Path) -> None:
+    graph = symmetrise(knn_graph(np.random.default_rng(3).normal(size=(300, 2)), 25))
+    write_graph(graph, tmp_path / "graph.zarr", order="rcm")
+    write_npz(tmp_path / "graph.npz", graph)
+    options: dict[str, Any] = {"preference": -0.1, "certify": "complete", "refine": "medoid"}
+    ways = [
+        affinity_propagation(given, reorder=reorder, **options)
+        for given, reorder in (
+            (graph, False),
+            (graph, True),
+            (tmp_path / "graph.zarr", False),
+            (open_graph(tmp_path / "graph.zarr"), False),
+            (tmp_path / "graph.npz", False),
+        )
+    ]
+    assert len({found.net_similarity_bound for found in ways}) == 1
+    of_graph = affinity_propagation(graph, **{**options, "certify": True})
+    assert of_graph.net_similarity_bound <= ways[0].net_similarity_bound
+    assert not of_graph.bound_is_complete
+
+
+def test_a_graph_of_all_pairs_lacks_nothing() -> None:
+    graph = np.random.default_rng(0).normal(size=(9, 9))
+    whole = cluster(graph, -1.0, certify="complete")
+    assert whole.net_similarity_bound == cluster(graph, -1.0, certify=True).net_similarity_bound
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"certify": "complete"}, "nothing is known of the pairs that are not edges of this graph"),
+        (
+            {"certify": True, "missing_at_most": -1.0},
+            "missing_at_most was given with certify=True. It is for",
+        ),
+        (
+            {"certify": "complete", "missing_at_most": [1.0, 2.0]},
+            r"missing_at_most has the shape \(2,\); a number",
+        ),
+        ({"certify": "complete", "missing_at_most": np.nan}, r"missing_at_most has NaN or \+inf in it"),
+        ({"certify": "complete", "missing_at_most": "much"}, "missing_at_most is a str of no numbers"),
+    ],
+)
+def test_what_the_graph_lacks_must_be_known(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(InvalidInputError, match=text):
+        affinity_propagation(knn_similarity(30, 4, 2, seed=0), **options)
 
 
 def test_where_all_are_alike_the_bound_is_the_answer() -> None:

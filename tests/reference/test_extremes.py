@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 import sklearn.cluster
 from numpy.testing import assert_array_equal
 from toy import MEDIAN, PUBLISHED, SCHEMES, SIMILARITY
@@ -76,3 +77,23 @@ def test_preferences_beyond_the_similarities_precision_are_understood(
         assert clustering.converged
     else:
         assert clustering.n_clusters < len(SIMILARITY)
+
+
+@SCHEMES
+@pytest.mark.parametrize("exponent", [-1000, -960, -400, -110, 110, 300])
+def test_the_unit_of_the_similarities_makes_no_difference(scheme: Any, exponent: int) -> None:
+    """Down to 1e-300 and up to 1e90, far beyond the range of float32, in which gaps are kept otherwise."""
+    rng, unit = np.random.default_rng(3), 2.0**exponent
+    graph = scipy.sparse.random_array((300, 300), density=0.1, rng=rng, data_sampler=_negative(rng)).tocsr()
+    # With few digits runs are long enough for biases, and there are ties.
+    once, scaled = (
+        affinity_propagation(graph * by, preference=-3 * by, scheme=scheme, damping=0.7, tol=0.01)
+        for by in (1.0, unit)
+    )
+    assert_array_equal(scaled.labels, once.labels)
+    assert scaled.n_iter == once.n_iter > 40
+    assert scaled.net_similarity == pytest.approx(once.net_similarity * unit, rel=1e-12, abs=0)
+
+
+def _negative(rng: np.random.Generator) -> Any:
+    return lambda size: -np.ceil(10 * rng.random(size))

@@ -171,7 +171,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"n_clusters": 9, "preference": [-1.0] * 3000},
         "n_clusters=9 (--n-clusters) was given with a preference for each point; there can be one number, "
-        "where the search for the preference of all begins. Leave out the preference.",
+        "where the search for the preference of all begins, and inf or -inf for points that are always or "
+        "never exemplars. Leave out the preference.",
     ),
     (
         {"n_clusters": 9, "scheme": "classic"},

@@ -8,6 +8,7 @@ Copyright (c) The scikit-learn developers, BSD-3-Clause: everything it asserts a
 ``affinity_propagation``, from which we differ on purpose in four ways (see `TestDifferences`).
 """
 
+import math
 import warnings
 from typing import Any, NamedTuple
 
@@ -22,12 +23,105 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import euclidean_distances
 
 from sparse_ap import Clustering, Outcome, affinity_propagation
+from sparse_ap.propagation.stopping import first_grown
 
 pytestmark = pytest.mark.full_search
 
 DAMPINGS = (0.5, 0.7, 0.9)
 SEEDS = range(8)
 MAX_ITER = 400
+
+# Problems for which compact or the search finds exemplars of larger net similarity than scikit-learn.
+BETTER = frozenset(
+    {
+        "asymmetric, 12 points, default preference, 0.5",
+        "asymmetric, 12 points, median preference, 0.5",
+        "asymmetric, 12 points, high preference, 0.5",
+        "asymmetric, 24 points, default preference, 0.5",
+        "asymmetric, 24 points, median preference, 0.5",
+        "asymmetric, 6 points, each its own preference, 0.7",
+        "asymmetric, 24 points, default preference, 0.7",
+        "asymmetric, 24 points, median preference, 0.7",
+        "asymmetric, 24 points, high preference, 0.7",
+        "asymmetric, 6 points, high preference, 0.9",
+        "asymmetric, 6 points, each its own preference, 0.9",
+        "asymmetric, 12 points, default preference, 0.9",
+        "asymmetric, 12 points, median preference, 0.9",
+        "asymmetric, 12 points, high preference, 0.9",
+        "asymmetric, 12 points, each its own preference, 0.9",
+        "asymmetric, 24 points, default preference, 0.9",
+        "asymmetric, 24 points, median preference, 0.9",
+        "asymmetric, 24 points, low preference, 0.9",
+        "asymmetric, 24 points, each its own preference, 0.9",
+        "symmetric, 12 points, default preference, 0.5",
+        "symmetric, 12 points, median preference, 0.5",
+        "symmetric, 12 points, low preference, 0.5",
+        "symmetric, 24 points, default preference, 0.5",
+        "symmetric, 24 points, median preference, 0.5",
+        "symmetric, 12 points, median preference, 0.7",
+        "symmetric, 24 points, median preference, 0.7",
+        "symmetric, 24 points, each its own preference, 0.7",
+        "symmetric, 12 points, each its own preference, 0.9",
+        "symmetric, 24 points, default preference, 0.9",
+        "symmetric, 24 points, median preference, 0.9",
+        "symmetric, 24 points, low preference, 0.9",
+        "symmetric, 24 points, each its own preference, 0.9",
+        "of_points, 24 points, default preference, 0.5",
+        "of_points, 24 points, median preference, 0.5",
+        "of_points, 6 points, median preference, 0.7",
+        "of_points, 24 points, default preference, 0.7",
+        "of_points, 6 points, default preference, 0.9",
+        "of_points, 6 points, median preference, 0.9",
+        "of_points, 12 points, high preference, 0.9",
+        "of_points, 24 points, default preference, 0.9",
+        "of_points, 24 points, median preference, 0.9",
+        "of_points, 24 points, high preference, 0.9",
+        "of_points, 24 points, each its own preference, 0.9",
+    }
+)
+# Problems for which scikit-learn stops before messages have nine tenths of their size, or soon after.
+LATER = frozenset(
+    {
+        "asymmetric, 6 points, each its own preference, 0.5",
+        "asymmetric, 6 points, high preference, 0.7",
+        "asymmetric, 6 points, each its own preference, 0.7",
+        "asymmetric, 12 points, each its own preference, 0.7",
+        "asymmetric, 6 points, default preference, 0.9",
+        "asymmetric, 6 points, median preference, 0.9",
+        "asymmetric, 6 points, high preference, 0.9",
+        "asymmetric, 6 points, each its own preference, 0.9",
+        "asymmetric, 12 points, default preference, 0.9",
+        "asymmetric, 12 points, median preference, 0.9",
+        "asymmetric, 12 points, high preference, 0.9",
+        "asymmetric, 12 points, each its own preference, 0.9",
+        "asymmetric, 24 points, low preference, 0.9",
+        "asymmetric, 24 points, each its own preference, 0.9",
+        "symmetric, 6 points, median preference, 0.5",
+        "symmetric, 6 points, low preference, 0.5",
+        "symmetric, 12 points, each its own preference, 0.5",
+        "symmetric, 6 points, low preference, 0.7",
+        "symmetric, 6 points, each its own preference, 0.9",
+        "symmetric, 12 points, each its own preference, 0.9",
+        "of_points, 6 points, default preference, 0.5",
+        "of_points, 6 points, median preference, 0.5",
+        "of_points, 6 points, each its own preference, 0.5",
+        "of_points, 12 points, each its own preference, 0.7",
+        "of_points, 24 points, each its own preference, 0.7",
+        "of_points, 6 points, each its own preference, 0.9",
+        "of_points, 12 points, each its own preference, 0.9",
+    }
+)
+# Those of them that it stops at other exemplars than the messages lead to.
+TOO_EARLY = frozenset(
+    {
+        "asymmetric, 6 points, each its own preference, 0.9",
+        "asymmetric, 12 points, high preference, 0.9",
+        "asymmetric, 12 points, each its own preference, 0.9",
+        "asymmetric, 24 points, low preference, 0.9",
+        "asymmetric, 24 points, each its own preference, 0.9",
+        "symmetric, 12 points, each its own preference, 0.9",
+    }
+)
 
 
 class Problem(NamedTuple):
@@ -100,12 +194,24 @@ def theirs(problem: Problem, seed: int) -> Answer:
     return Answer(np.asarray(exemplars, np.int64), labels, n_iter)
 
 
-def ours(problem: Problem) -> Clustering:
+def ours(problem: Problem, **options: Any) -> Clustering:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return affinity_propagation(
-            problem.similarity, preference=problem.preference, damping=problem.damping, max_iter=MAX_ITER
+            problem.similarity,
+            preference=problem.preference,
+            damping=problem.damping,
+            max_iter=MAX_ITER,
+            **options,
         )
+
+
+def net_similarity(problem: Problem, answer: Answer) -> float:
+    s = problem.similarity
+    preference = np.broadcast_to(np.median(s) if problem.preference is None else problem.preference, len(s))
+    chosen, others = answer.exemplars[answer.labels], np.ones(len(s), bool)
+    others[answer.exemplars] = False
+    return math.fsum(s[others, chosen[others]]) + math.fsum(preference[answer.exemplars])
 
 
 @pytest.fixture(scope="module")
@@ -124,21 +230,35 @@ def test_scikit_learn_agrees_with_itself_on_most_problems(agreed: list[Any]) -> 
     assert {problem.damping for problem, _, _ in agreed} == set(DAMPINGS)
 
 
-def test_exemplars_are_scikit_learns(agreed: list[Any]) -> None:
-    differing = [p.name for p, (first, *_), c in agreed if not np.array_equal(c.exemplars, first.exemplars)]
-    assert differing == []
+def test_exemplars_and_labels_are_scikit_learns_unless_there_are_better_ones(agreed: list[Any]) -> None:
+    differing = {p.name for p, (first, *_), c in agreed if not same_clusters(c, first)}
+    assert differing == BETTER
+    for problem, (first, *_), clustering in agreed:
+        least = net_similarity(problem, first) - 1e-9
+        assert clustering.net_similarity > least + 1e-6 * (problem.name in BETTER), problem.name
+        compact = ours(problem, scheme="compact")
+        assert clustering.net_similarity >= compact.net_similarity - 1e-9, problem.name
 
 
-def test_labels_are_scikit_learns(agreed: list[Any]) -> None:
-    differing = [p.name for p, (first, *_), c in agreed if not np.array_equal(c.labels, first.labels)]
-    assert differing == []
+def test_medoids_are_scikit_learns_unless_it_stops_too_early(agreed: list[Any]) -> None:
+    differing = {p.name for p, (first, *_), _ in agreed if not same_clusters(ours(p, refine="medoid"), first)}
+    assert differing == TOO_EARLY
 
 
-def test_number_of_sweeps_is_scikit_learns_where_its_seeds_agree_on_it(agreed: list[Any]) -> None:
+def same_clusters(clustering: Clustering, answer: Answer) -> bool:
+    return np.array_equal(clustering.exemplars, answer.exemplars) and np.array_equal(
+        clustering.labels, answer.labels
+    )
+
+
+def test_number_of_sweeps_is_scikit_learns_unless_it_stops_early(agreed: list[Any]) -> None:
     settled = [(p, {a.n_iter for a in answers}, c) for p, answers, c in agreed]
     assert sum(len(n_iters) == 1 for _, n_iters, _ in settled) >= 100
-    differing = [p.name for p, n_iters, c in settled if len(n_iters) == 1 and n_iters != {c.n_iter}]
-    assert differing == []
+    later = {p.name: c.n_iter for p, n, c in settled if len(n) == 1 and n != {c.n_iter}}
+    assert later.keys() == LATER
+    for problem, n_iters, clustering in settled:
+        if problem.name in LATER:
+            assert max(n_iters) < first_grown(problem.damping) + 14 <= clustering.n_iter
 
 
 def test_convergence_is_scikit_learns(agreed: list[Any]) -> None:
@@ -155,6 +275,41 @@ def test_docstring_example_of_scikit_learn() -> None:
     assert_array_equal(clustering.labels, fitted.labels_)
     assert_array_equal(points[clustering.exemplars], [[1, 2], [4, 2]])
     assert_array_equal(points[clustering.exemplars], fitted.cluster_centers_)
+
+
+def test_copies_of_points_are_one_cluster_each() -> None:
+    """Messages swing for ever between equal points; scikit-learn finds 80 clusters, net similarity -400."""
+    points = np.repeat(3.0 * np.arange(5), 20)
+    similarity = -((points[:, None] - points) ** 2)
+    with pytest.warns(ConvergenceWarning):
+        clustering = affinity_propagation(similarity, preference=-5, scheme="classic")
+    assert clustering.net_similarity == -25
+    assert_array_equal(clustering.labels, np.repeat(np.arange(5), 20))
+
+
+@pytest.mark.parametrize("scheme", ["classic", "compact"])
+@pytest.mark.parametrize("damping", [0.5, 0.8, 0.9, 0.95])
+def test_messages_have_grown_before_a_run_stops(damping: float, scheme: Any) -> None:
+    """At .9 scikit-learn has one cluster after 16 sweeps, for every seed.
+
+    What is left to be lost at .95, 10 % here, is for the search (docs/design/0003-damping.md).
+    """
+    similarity = of_points(np.random.default_rng(1), 80)
+    options: Any = {"damping": damping, "scheme": scheme, "refine": "medoid"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clustering = affinity_propagation(similarity, **options)
+        never = affinity_propagation(similarity, max_iter=600, convergence_iter=599, **options)
+    assert clustering.n_clusters > 5
+    assert clustering.net_similarity > 1.15 * never.net_similarity
+    assert 1 - damping ** (clustering.n_iter - 14) >= 0.9
+
+
+@pytest.mark.parametrize("damping", [0.5, 0.7, 0.9, 0.95, 0.99, np.nextafter(1, 0)])
+def test_messages_have_grown_when_nine_tenths_are_there(damping: float) -> None:
+    n = first_grown(damping)
+    assert damping == np.nextafter(1, 0) or 1 - damping**n >= 0.9 > 1 - damping ** (n - 1)
+    assert n > 1
 
 
 # From here on: ported from scikit-learn.
@@ -309,10 +464,8 @@ class TestDifferences:
     def test_random_state_only_breaks_ties(self) -> None:
         points, _ = make_blobs(n_samples=300, centers=CENTRES - 10, cluster_std=0.5, random_state=0)
         similarity = similarity_of(points)
-        early = [
-            affinity_propagation(similarity, convergence_iter=1, max_iter=2, random_state=seed)
-            for seed in (0, 76)
-        ]
+        with pytest.warns(ConvergenceWarning):
+            early = [affinity_propagation(similarity, max_iter=2, random_state=seed) for seed in (0, 76)]
         assert_array_equal(early[0].exemplars, early[1].exemplars)
         untied = asymmetric(np.random.default_rng(0), 30)
         first, *others = [affinity_propagation(untied, random_state=seed) for seed in range(5)]

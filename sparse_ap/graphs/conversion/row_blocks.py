@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.distances import Similarity, similarities_between
 from sparse_ap.graphs.edges import largest_of_rows
-from sparse_ap.graphs.missing_edges import largest_dropped
+from sparse_ap.graphs.missing_edges import KNNGraph, largest_dropped
 from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.kernels.block import Block, FloatArray, Int64Array, RowCut, starts_of
@@ -219,7 +219,9 @@ def from_pieces(pieces: Iterable[Any], n_points: int | None) -> RowBlocks:
                 "Row blocks of (degrees, indices, data) do not say how many points there are: give n_points."
             )
         n_points = first.shape[1]
-    return RowBlocks(n_points, _piece_by_piece(chain([first], rest), n_points))
+    # The first piece speaks for all.
+    recall = first.recall if isinstance(first, KNNGraph) else None
+    return RowBlocks(n_points, _piece_by_piece(chain([first], rest), n_points), recall=recall)
 
 
 def _piece_by_piece(pieces: Iterable[Any], n_points: int) -> Iterator[Block]:

@@ -38,6 +38,7 @@ __all__ = [
     "Sorter",
     "TransformOptions",
     "Triplets",
+    "mirrored",
     "reshaped",
     "rows_of",
     "sorted_graph",
@@ -85,9 +86,13 @@ class Scratch:
 
     def sorter(self, n_edges: int | None) -> Sorter:
         """Return a sorter for a number of edges: in memory if that fits into the limit, else on disk."""
-        if n_edges is not None and self._database is None and self.left() >= n_edges * _BYTES_AN_EDGE_SORTED:
+        if n_edges is not None and self._database is None and self.fits(n_edges):
             return MemorySorter()
         return DiskSorter(self.database(), self.dtype)
+
+    def fits(self, n_edges: int) -> bool:
+        """Return whether so many edges can be sorted in memory."""
+        return self.left() >= n_edges * _BYTES_AN_EDGE_SORTED
 
     def left(self) -> int:
         """Return the bytes that the process may still allocate."""
@@ -101,7 +106,7 @@ def reshaped(graph: RowBlocks, options: TransformOptions, scratch: Scratch) -> R
         graph = _without_low(graph, options.floor)
     if options.symmetrise:
         n_edges = None if graph.n_edges is None else 2 * graph.n_edges
-        graph = sorted_graph(graph, _mirrored(triplets(graph.blocks)), n_edges, scratch)
+        graph = sorted_graph(graph, mirrored(triplets(graph.blocks)), n_edges, scratch)
         # Rows may be full now.
         graph = graph.changed(lambda block: block)
     if options.top_k is not None:
@@ -205,7 +210,7 @@ def transposed(edges: Iterable[Triplets]) -> Iterator[Triplets]:
     return (Triplets(columns, rows, s) for rows, columns, s in edges)
 
 
-def _mirrored(edges: Iterable[Triplets]) -> Iterator[Triplets]:
+def mirrored(edges: Iterable[Triplets]) -> Iterator[Triplets]:
     """Yield every edge in both directions."""
     for rows, columns, s in edges:
         yield Triplets(rows, columns, s)

@@ -30,6 +30,7 @@ from sparse_ap.graphs.conversion.transforms import (
 from sparse_ap.graphs.distances import Similarity
 from sparse_ap.graphs.foreign import table_kind
 from sparse_ap.graphs.narrowing import Narrowing
+from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.kernels.block import Block
 from sparse_ap.storage.atomic_files import replacing_folder
 from sparse_ap.storage.zarr_writer import write_csr
@@ -51,6 +52,8 @@ class WrittenGraph:
         Largest number of edges of a point.
     n_without_edges : int
         Number of points without edges.
+    recall : Recall or None
+        Of the search for neighbours that the graph comes from.
     """
 
     path: Path
@@ -60,6 +63,7 @@ class WrittenGraph:
     largest: float | None
     longest_row: int
     n_without_edges: int
+    recall: Recall | None = None
 
 
 def write_graph(
@@ -119,8 +123,9 @@ def write_graph(
     names : sequence of str, shape (n_points,), optional
         Names of the points, for a source in which they are numbers; stored beside the graph.
     min_similarity : float, optional
-        Leave out edges with this similarity or less. The bound is stored with the graph, which is then
-        refused at preferences below it.
+        Leave out edges with this similarity or less. (With the parameter of this name of
+        `affinity_propagation`, edges of just this similarity stay.) The bound is stored with the graph, which
+        is then refused at preferences below it.
     symmetrise : bool
         Whether to store every edge in both directions, with the larger of the two similarities.
     top_k : int, optional
@@ -184,7 +189,7 @@ def write_graph(
             missing=graph.missing,
             n_edges=graph.n_edges,
         )
-    return WrittenGraph(Path(target), **asdict(written))
+    return WrittenGraph(Path(target), **asdict(written), recall=graph.recall)
 
 
 def _float(dtype: Any) -> np.dtype[Any]:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.arguments import progress_bar
 from sparse_ap.graphs.neighbours.cell_search import search_cells
 from sparse_ap.graphs.neighbours.cells import Cells, number_of_cells
-from sparse_ap.graphs.neighbours.exact import exact_neighbours, ranked
-from sparse_ap.graphs.neighbours.lists import CandidateLists
+from sparse_ap.graphs.neighbours.exact import exact_neighbours
+from sparse_ap.graphs.neighbours.lists import CandidateLists, NeighbourLists
 from sparse_ap.graphs.neighbours.neighbour_pass import improved
+from sparse_ap.graphs.neighbours.points import Points
 from sparse_ap.graphs.neighbours.recall import ExactSample, Recall
 from sparse_ap.graphs.neighbours.space import Space
+from sparse_ap.graphs.neighbours.stages import Stages, slabs
+from sparse_ap.graphs.neighbours.vectors import Codes
+from sparse_ap.storage.mapped_arrays import relieve
 
 __all__ = ["approximate_neighbours"]
 
 # Candidates beyond those wanted: distances of float64 decide between them.
 _EXTRA = 2
+# Points whose candidates are ranked at a time.
+_RANKED = 1024
 # The first search in cells may miss so many times the neighbours that may be missed in the end: a round over
 # neighbours' neighbours finds many of them. Later searches aim for a little more than is needed.
-_FIRST_MISSES, _AIM = 5.0, 0.95
+_FIRST_MISSES, _AIM = 5.0, 0.9
 # A round over neighbours' neighbours is no help if it leaves more than this share of what was missed.
 _STALLED = 0.9
 # Share missed by the cells alone that is not told from none.
@@ -31,8 +36,8 @@ _LEAST_MISSES = 1e-6
 
 
 def approximate_neighbours(
-    space: Space, k: int, recall: float, seed: int, pool: ThreadPoolExecutor, *, verbose: bool
-) -> tuple[CandidateLists, Recall]:
+    space: Space, k: int, recall: float, seed: int, stages: Stages
+) -> tuple[NeighbourLists, Recall]:
     """Return most of the k nearest neighbours of each point, and an estimate of how many.
 
     Parameters
@@ -43,20 +48,20 @@ def approximate_neighbours(
         Below 1: the share of neighbours wanted.
     seed : int
         Of the sample and the cells.
-    pool : ThreadPoolExecutor
-    verbose : bool
-        Whether to show progress.
+    stages : Stages
     """
     generator = np.random.default_rng(seed % 2**64)
-    sample = ExactSample.of(space, k, generator, pool)
-    points = space.coded(space.codes_for(-sample.lists.scores[:, -1]))
-    cells = Cells.of(points, number_of_cells(space.n), generator, pool)
-    numbers, reached = _Search(cells, sample, pool, verbose).candidates(recall)
-    lists = ranked(space, space, numbers, k, pool)
-    short = np.flatnonzero(lists.numbers[:, -1] < 0)
-    again = exact_neighbours(space.taken(short), space, k, short, pool)
-    lists.scores[short], lists.numbers[short] = again.scores, again.numbers
-    return lists, reached
+    sample = ExactSample.of(space, k, generator, stages)
+    codes = space.codes_for(-sample.lists.scores[:, -1])
+    points = stages.filled("codes", partial(_coded, space, codes), space.n)
+    cells = Cells.of(points, number_of_cells(space.n), generator, stages)
+    stages.drop("codes.*", "labels")
+    candidates, reached = _Search(cells, sample, stages).candidates(recall)
+    return _by_distance(space, cells.order, candidates, k, stages), reached
+
+
+def _coded(space: Space, codes: Codes, rows: slice) -> Points:
+    return space.taken(rows).coded(codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +70,28 @@ class _Search:
 
     cells: Cells
     sample: ExactSample
-    pool: ThreadPoolExecutor
-    verbose: bool
+    stages: Stages
 
-    def candidates(self, recall: float) -> tuple[NDArray[np.int32], Recall]:
-        """Return candidates of each point that reach the recall, and the recall reached."""
+    def candidates(self, recall: float) -> tuple[CandidateLists, Recall]:
+        """Return candidates of each point that reach the recall, and the recall reached.
+
+        Points are in the order of the cells.
+        """
         cells, curve = self.cells, self.sample.curve(self.cells)
-        lists = CandidateLists.empty(cells.points.n, self.sample.k + _EXTRA, cells.points.score_type)
+        lists: CandidateLists | None = None
         done, missed, stalled = 0, _FIRST_MISSES * (1 - recall), False
         while True:
             wanted = min(int(np.searchsorted(curve, 1 - missed)) + 1, cells.n_cells)
             stalled = stalled and wanted <= done
-            self._search(range(done, wanted), lists)
+            if lists is None or wanted > done:
+                lists = self._searched(range(done, wanted), lists)
             done = max(done, wanted)
-            found = reached = self._recall(lists)
+            found = reached = self._recall(lists, f"recall after {done}")
             if found.lower < recall:
-                lists = improved(cells.points, lists, self.pool, verbose=self.verbose)
-                reached = self._recall(lists)
+                lists = self._improved(lists, f"round after {done}")
+                reached = self._recall(lists, f"recall of round after {done}")
             if reached.lower >= recall or done == cells.n_cells or stalled:
-                return self._numbers(lists, np.arange(cells.points.n)), reached
+                return lists, reached
             # What is missed now, in shares of what so many cells alone would miss, stays about the same.
             left = (1 - reached.value) / max(1 - float(curve[done - 1]), _LEAST_MISSES)
             missed = _AIM * (1 - recall - reached.half_width) / left
@@ -91,16 +99,79 @@ class _Search:
             if stalled or missed <= 0:
                 missed = min(missed, (1 - float(curve[done - 1])) / 2)
 
-    def _search(self, ranks: range, lists: CandidateLists) -> None:
-        what = f"neighbours: {ranks.stop} of {self.cells.n_cells:,} cells"
-        with progress_bar(self.verbose, self.cells.points.n, what, unit="point") as bar:
-            for n in search_cells(self.cells, ranks, lists, self.pool):
-                bar.update(n)
+    def _searched(self, ranks: range, before: CandidateLists | None) -> CandidateLists:
+        """Return the lists after a search in some more cells."""
+        points, name = self.cells.points, f"lists after {ranks.stop}"
+        after = CandidateLists.kept(self.stages, name, points.n, self.sample.k + _EXTRA, points.score_type)
+        search_cells(self.cells, ranks, before, after, self.stages)
+        if ranks.start:
+            self.stages.drop(f"lists after {ranks.start}.*", f"round after {ranks.start}.*")
+        return after
 
-    def _recall(self, lists: CandidateLists) -> Recall:
-        return self.sample.recall(self._numbers(lists, self.sample.rows), self.pool)
+    def _improved(self, before: CandidateLists, name: str) -> CandidateLists:
+        """Return the lists after a round over neighbours' neighbours."""
+        return improved(self.cells.points, before, name, self.stages)
 
-    def _numbers(self, lists: CandidateLists, rows: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Return the lists of some points, both in the caller's numbers."""
-        numbers = lists.numbers[self.cells.places()[rows]]
-        return np.where(numbers >= 0, self.cells.order[numbers], -1).astype(np.int32)
+    def _recall(self, lists: CandidateLists, name: str) -> Recall:
+        """Return the recall of lists, as it is estimated on the sample."""
+        rows = self.cells.places()[self.sample.rows]
+
+        def estimated() -> tuple[NDArray[np.float64]]:
+            numbers = lists.numbers[rows]
+            originals = np.where(numbers >= 0, self.cells.order[numbers], -1).astype(np.int32)
+            return (np.array(astuple(self.sample.recall(originals, self.stages.pool))),)
+
+        value, half_width, n_rows = self.stages.kept(name, estimated)[0].tolist()
+        return Recall(value, half_width, int(n_rows))
+
+
+def _by_distance(
+    space: Space, order: NDArray[np.int64], candidates: CandidateLists, k: int, stages: Stages
+) -> NeighbourLists:
+    """Return the k nearest of each point's candidates; both are in an order of the points."""
+    points = stages.filled("points", partial(_in_order, space, order), space.n)
+    lists = CandidateLists.kept(stages, "nearest", space.n, k, np.float64)
+    stages.run("nearest", lambda: _Ranking(points, order, candidates, lists), space.n, _RANKED, "distances")
+    stages.drop("points.*")
+    for part in slabs(space.n):
+        _complete(space, order, lists, part, stages)
+    places = np.empty(space.n, np.int64)
+    places[order] = np.arange(space.n)
+    return NeighbourLists(places, lists)
+
+
+def _in_order(space: Space, order: NDArray[np.int64], rows: slice) -> Space:
+    return space.taken(order[rows])
+
+
+def _complete(
+    space: Space, order: NDArray[np.int64], lists: CandidateLists, part: slice, stages: Stages
+) -> None:
+    """Search the points with fewer candidates than neighbours again, among all."""
+    short = part.start + np.flatnonzero(lists.numbers[part, -1] < 0)
+    rows = order[short]
+    again = exact_neighbours(space.taken(rows), space, lists.numbers.shape[1], rows, stages.pool)
+    lists.scores[short], lists.numbers[short] = again.scores, again.numbers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ranking:
+    """A step that finds the nearest of points' candidates, by distances in float64.
+
+    Points and their candidates are in an order; the lists have the original numbers, by which ties go.
+    """
+
+    points: Space
+    order: NDArray[np.int64]
+    candidates: CandidateLists
+    lists: CandidateLists
+
+    def __call__(self, rows: slice) -> None:
+        numbers = self.candidates.numbers[rows]
+        there = numbers >= 0
+        indptr = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
+        values = -self.points.distances(self.points, rows.start, numbers[there], indptr)
+        nearest = CandidateLists.empty(len(numbers), self.lists.numbers.shape[1], np.float64)
+        nearest.offer_listed(values, self.order[numbers[there]].astype(np.int32), indptr, 0)
+        self.lists.write(rows, nearest)
+        relieve()

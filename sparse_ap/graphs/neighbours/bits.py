@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from llvmlite import ir
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.points import padded
 from sparse_ap.graphs.neighbours.vectors import NARROW, Codes
-from sparse_ap.kernels.compilation import kernel
+from sparse_ap.kernels.compilation import helper, kernel
+from sparse_ap.storage.mapped_arrays import gathered
 
-__all__ = ["BIT_METRICS", "Bits"]
+__all__ = ["BIT_METRICS", "Bits", "count_common"]
 
 #: Metrics for bits.
 BIT_METRICS = ("tanimoto", "hamming")
@@ -49,6 +50,8 @@ class Bits:
         Numbers of bits set.
     """
 
+    ROWS: ClassVar[tuple[str, ...]] = ("words", "counts")
+
     metric: str
     n_bits: int
     words: NDArray[np.uint64]
@@ -77,9 +80,9 @@ class Bits:
         """Type of the scores."""
         return self.counts.dtype
 
-    def taken(self, rows: NDArray[np.int64]) -> Self:
+    def taken(self, rows: NDArray[np.int64] | slice) -> Self:
         """Return some of the points, in this order."""
-        return replace(self, words=self.words[rows], counts=self.counts[rows])
+        return replace(self, words=gathered(self.words, rows), counts=gathered(self.counts, rows))
 
     def columns(self, start: int, stop: int) -> _Columns:
         """Return points one a column, which processors compare several at a time."""
@@ -185,20 +188,25 @@ def _count_bits(typing: Any, word: Any) -> Any:
 _popcount: Any = intrinsic(_count_bits)
 
 
+@helper
+def count_common(points, q, words, common):  # type: ignore[no-untyped-def]
+    """Count the bits that point q has in common with each column of words."""
+    common[:] = 0
+    for f in range(0, words.shape[0], _UNROLLED):
+        w0, w1, w2, w3 = points[q, f], points[q, f + 1], points[q, f + 2], points[q, f + 3]
+        for c in range(words.shape[1]):
+            common[c] += np.int64(
+                _popcount(w0 & words[f, c])
+                + _popcount(w1 & words[f + 1, c])
+                + _popcount(w2 & words[f + 2, c])
+                + _popcount(w3 & words[f + 3, c])
+            )
+
+
 @kernel
 def _common_bits(points, queries, words, common, block):  # type: ignore[no-untyped-def]
     for a in range(queries.size):
-        q = queries[a]
-        common[:] = 0
-        for f in range(0, words.shape[0], _UNROLLED):
-            w0, w1, w2, w3 = points[q, f], points[q, f + 1], points[q, f + 2], points[q, f + 3]
-            for c in range(words.shape[1]):
-                common[c] += np.int64(
-                    _popcount(w0 & words[f, c])
-                    + _popcount(w1 & words[f + 1, c])
-                    + _popcount(w2 & words[f + 2, c])
-                    + _popcount(w3 & words[f + 3, c])
-                )
+        count_common(points, queries[a], words, common)
         for c in range(words.shape[1]):
             block[a, c] = common[c]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +10,9 @@ from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.cells import Cells
 from sparse_ap.graphs.neighbours.lists import CandidateLists
-from sparse_ap.graphs.neighbours.nearest_cells import nearest_cells
+from sparse_ap.graphs.neighbours.nearest_cells import Shortlists
+from sparse_ap.graphs.neighbours.stages import Stages, Step
+from sparse_ap.storage.mapped_arrays import relieve
 
 __all__ = ["search_cells"]
 
@@ -21,11 +22,18 @@ _LEAST, _MOST, _TILES = 8_192, 32_768, 16
 _QUERIES = 1024
 # Nearest cells that come first, since their points raise the thresholds.
 _FIRST = 4
+# Centres among which a point's nearest are chosen: those nearest to the centre of its own cell, so many times
+# as many as are wanted, and at least so many. Where that is more than this share of all, it is all of them.
+_TIMES, _LEAST_LISTED, _SHARE = 32, 256, 8
 
 
 def search_cells(
-    cells: Cells, ranks: range, lists: CandidateLists, pool: ThreadPoolExecutor
-) -> Iterator[int]:
+    cells: Cells,
+    ranks: range,
+    before: CandidateLists | None,
+    after: CandidateLists,
+    stages: Stages,
+) -> None:
     """Offer each point the points of its nearest cells.
 
     Parameters
@@ -33,29 +41,56 @@ def search_cells(
     cells : Cells
     ranks : range
         Which of a point's cells, by nearness: range(0, 50) for the 50 nearest.
-    lists : CandidateLists
-        Of all points, in the order of the cells.
-    pool : ThreadPoolExecutor
-
-    Yields
-    ------
-    int
-        Number of points that are done now.
+    before, after : CandidateLists
+        Of all points, in the order of the cells: with what has been found before, if anything has; and where
+        the lists are to be put, which may be the same.
+    stages : Stages
     """
-    if not ranks:
-        return
-    tile = max(_LEAST, min(_MOST, -(-cells.points.n // _TILES)))
+    n, title = cells.points.n, f"neighbours: {ranks.stop} of {cells.n_cells:,} cells"
+    tile = max(_LEAST, min(_MOST, -(-n // _TILES)))
     cuts = sorted({cut for cut in (ranks.start, _FIRST, ranks.stop) if 0 < cut <= ranks.stop})
-    columns = cells.centres.columns(0, cells.n_cells)
+    name = f"cells to {ranks.stop}"
 
-    def fill(start: int) -> int:
-        queries = np.arange(start, min(cells.points.n, start + tile))
-        probes = nearest_cells(cells.points, queries, columns, cuts)
-        for nearer, farther in pairwise([ranks.start, *(cut for cut in cuts if cut > ranks.start)]):
+    def step() -> Step:
+        shortlists = _shortlists(cells, ranks.stop)
+        (near,) = stages.kept(f"{name}, near", lambda: (shortlists.near,))
+        return _CellSearch(cells, replace(shortlists, near=near), ranks.start, cuts, before, after)
+
+    stages.run(name, step, n, tile, title)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _CellSearch:
+    """A step that offers points those of their nearest cells."""
+
+    cells: Cells
+    shortlists: Shortlists
+    first: int
+    cuts: list[int]
+    before: CandidateLists | None
+    after: CandidateLists
+
+    def __call__(self, rows: slice) -> None:
+        cells, queries = self.cells, np.arange(rows.start, rows.stop)
+        if self.before is None:
+            length = self.after.scores.shape[1]
+            lists = CandidateLists.empty(len(queries), length, self.after.scores.dtype)
+        else:
+            lists = self.before.part(rows)
+        homes = np.searchsorted(cells.starts, queries, side="right") - 1
+        probes = self.shortlists.nearest(cells.points, queries, homes, self.cuts)
+        for nearer, farther in pairwise([self.first, *(cut for cut in self.cuts if cut > self.first)]):
             _offer_cells(cells, queries, probes[:, nearer:farther], lists)
-        return len(queries)
+        self.after.write(rows, lists)
+        relieve()
 
-    yield from pool.map(fill, range(0, cells.points.n, tile))
+
+def _shortlists(cells: Cells, wanted: int) -> Shortlists:
+    """Return the centres among which the wanted nearest ones of each point are chosen."""
+    length = max(_LEAST_LISTED, _TIMES * wanted)
+    return Shortlists.of(
+        cells.centres, cells.centres, length if _SHARE * length <= cells.n_cells else cells.n_cells
+    )
 
 
 def _offer_cells(
@@ -68,13 +103,14 @@ def _offer_cells(
     who = queries[np.argsort(flat, kind="stable") // max(1, probes.shape[1])]
     ends = np.cumsum(counts)
     for c in np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]:
-        _offer_cell(cells, int(c), who[ends[c] - counts[c] : ends[c]], lists)
+        _offer_cell(cells, int(c), who[ends[c] - counts[c] : ends[c]], int(queries[0]), lists)
 
 
-def _offer_cell(cells: Cells, cell: int, queries: NDArray[np.int64], lists: CandidateLists) -> None:
-    """Offer the points of a cell to some points."""
+def _offer_cell(cells: Cells, cell: int, who: NDArray[np.int64], origin: int, lists: CandidateLists) -> None:
+    """Offer the points of a cell to some points, of which the first list is that of point ``origin``."""
     for first in range(int(cells.starts[cell]), int(cells.starts[cell + 1]), _QUERIES):
         columns = cells.points.columns(first, min(first + _QUERIES, int(cells.starts[cell + 1])))
-        for start in range(0, len(queries), _QUERIES):
-            asked = queries[start : start + _QUERIES]
-            lists.offer(cells.points.scores(asked, columns), first, asked, asked)
+        for start in range(0, len(who), _QUERIES):
+            asked = who[start : start + _QUERIES]
+            lists.offer(cells.points.scores(asked, columns), first, asked - origin, asked)
+    relieve()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.points import Points
+from sparse_ap.graphs.neighbours.stages import Stages, tiles_of
 from sparse_ap.kernels.compilation import kernel
+from sparse_ap.storage.mapped_arrays import relieve
 
 __all__ = ["Cells", "number_of_cells"]
 
@@ -20,8 +25,8 @@ _CELLS_PER_ROOT = 6
 _LEAST_POINTS_A_CELL = 32
 _SAMPLED_POINTS_A_CELL = 32
 _ROUNDS = 2
-# Queries at a time: their scores stay in a processor's cache.
-_QUERIES = 256
+# Queries at a time: their scores stay in a processor's cache; and those of a step.
+_QUERIES, _TILE = 256, 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,15 +50,20 @@ class Cells:
     starts: NDArray[np.int64]
 
     @classmethod
-    def of(
-        cls, points: Points, n_cells: int, generator: np.random.Generator, pool: ThreadPoolExecutor
-    ) -> Cells:
+    def of(cls, points: Points, n_cells: int, generator: np.random.Generator, stages: Stages) -> Cells:
         """Cut the points into cells."""
-        centres = _along_a_line(_k_means(points, n_cells, generator, pool), generator, pool)
-        labels = _labels(points, centres, pool)
-        order = np.argsort(labels, kind="stable")
-        counts = np.bincount(labels, minlength=centres.n)
-        return cls(centres, points.taken(order), order, np.concatenate([[0], np.cumsum(counts)]))
+
+        def found() -> Sequence[NDArray[Any]]:
+            line = _along_a_line(_k_means(points, n_cells, generator, stages.pool), generator, stages.pool)
+            return [getattr(line, name) for name in points.ROWS]
+
+        arrays = stages.kept("centres", found)
+        like: Any = points
+        centres: Points = replace(like, **dict(zip(points.ROWS, arrays, strict=True)))
+        labels = stages.empty("labels", (points.n,), np.int32)
+        stages.run("labels", lambda: _Labelling(points, centres, labels), points.n, _TILE, "cells")
+        order, starts = stages.kept("order", lambda: _sorted_by(labels, centres.n))
+        return cls(centres, stages.filled("sorted", partial(_taken, points, order), points.n), order, starts)
 
     @property
     def n_cells(self) -> int:
@@ -65,6 +75,17 @@ class Cells:
         places = np.empty(len(self.order), np.int64)
         places[self.order] = np.arange(len(self.order))
         return places
+
+
+def _sorted_by(labels: NDArray[np.int32], n_cells: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the order of the points by cell, and where each cell starts."""
+    order = np.argsort(labels, kind="stable")
+    return order, np.concatenate([[0], np.cumsum(np.bincount(labels, minlength=n_cells))])
+
+
+def _taken(points: Points, order: NDArray[np.int64], rows: slice) -> Points:
+    """Return the points that come at some places of an order."""
+    return points.taken(order[rows])
 
 
 def number_of_cells(n_points: int) -> int:
@@ -94,15 +115,26 @@ def _along_a_line(centres: Points, generator: np.random.Generator, pool: ThreadP
 
 def _labels(points: Points, centres: Points, pool: ThreadPoolExecutor) -> NDArray[np.int32]:
     """Return the nearest centre of each point."""
-    columns, labels = centres.columns(0, centres.n), np.empty(points.n, np.int32)
-
-    def label(start: int) -> None:
-        queries = np.arange(start, min(points.n, start + _QUERIES))
-        _first_best(points.scores(queries, columns), labels[start : start + _QUERIES])
-
-    for _ in pool.map(label, range(0, points.n, _QUERIES)):
+    labels = np.empty(points.n, np.int32)
+    for _ in pool.map(_Labelling(points, centres, labels), tiles_of(points.n, _TILE)):
         pass
     return labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Labelling:
+    """A step that finds the nearest centre of points."""
+
+    points: Points
+    centres: Points
+    labels: NDArray[np.int32]
+
+    def __call__(self, rows: slice) -> None:
+        columns = self.centres.columns(0, self.centres.n)
+        for start in range(rows.start, rows.stop, _QUERIES):
+            queries = np.arange(start, min(rows.stop, start + _QUERIES))
+            _first_best(self.points.scores(queries, columns), self.labels[start : start + len(queries)])
+        relieve()
 
 
 @kernel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,20 @@ from sparse_ap.arguments import progress_bar
 from sparse_ap.graphs.neighbours.lists import CandidateLists
 from sparse_ap.graphs.neighbours.points import Points
 from sparse_ap.graphs.neighbours.space import Rankable, Space
+from sparse_ap.graphs.neighbours.stages import slabs
 from sparse_ap.graphs.neighbours.vectors import WIDE
+from sparse_ap.storage.mapped_arrays import relieve
 
-__all__ = ["exact_neighbours", "ranked"]
+__all__ = ["exact_neighbours", "ranked", "ranked_apart"]
+
+_AnyPoints = TypeVar("_AnyPoints", bound=Rankable)
 
 # Candidates beyond those wanted: distances of float64 decide between them.
 _EXTRA = 8
-# Points that are laid out at a time, and the size of a block of scores.
-_SLAB, _QUERIES, _POINTS = 16_384, 256, 1024
+# Size of a block of scores.
+_QUERIES, _POINTS = 256, 1024
 # Queries whose candidates are ranked at a time, and pairs compared at a time if all are.
-_RANKED, _PAIRS = 1024, 1 << 20
+_RANKED, _PAIRS = 64, 1 << 20
 
 
 def exact_neighbours(
@@ -52,12 +56,14 @@ def exact_neighbours(
     CandidateLists
         The scores are minus the distances.
     """
+    if not queries.n:
+        return CandidateLists.empty(0, k, np.float64)
     if queries.metric in ("manhattan", "chebyshev"):
         return _by_all_distances(queries, points, k, itself, pool)
     asked = queries.coded(WIDE)
     with progress_bar(verbose, points.n, "neighbours: all pairs", unit="point") as bar:
         found = _candidates(asked, points, min(points.n, k + _EXTRA), itself, pool, bar)
-    lists = ranked(queries, points, found.numbers, k, pool)
+    lists = ranked_apart(queries, points, found.numbers, k, pool)
     complete = found.numbers[:, -1] < 0
     proven = complete | (queries.beyond(asked, found.scores[:, -1]) > -lists.scores[:, -1])
     unsure = np.flatnonzero(~proven)
@@ -67,7 +73,7 @@ def exact_neighbours(
 
 
 def ranked(
-    queries: Rankable, points: Rankable, numbers: NDArray[np.int32], k: int, pool: ThreadPoolExecutor
+    queries: _AnyPoints, points: _AnyPoints, numbers: NDArray[np.int32], k: int, pool: ThreadPoolExecutor
 ) -> CandidateLists:
     """Return the k nearest of each query's candidates, shape (n_queries, m); -1 stands for none."""
     lists = CandidateLists.empty(queries.n, k, np.float64)
@@ -78,9 +84,27 @@ def ranked(
         indptr = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
         values = -queries.distances(points, first, rows[there], indptr)
         lists.offer_listed(values, rows[there], indptr, first)
+        # Candidates are anywhere, and of a mapped file much is read around each.
+        relieve()
 
     for _ in pool.map(rank, range(0, queries.n, _RANKED)):
         pass
+    return lists
+
+
+def ranked_apart(
+    queries: _AnyPoints, points: _AnyPoints, numbers: NDArray[np.int32], k: int, pool: ThreadPoolExecutor
+) -> CandidateLists:
+    """Return the k nearest of each query's candidates, as `ranked` does; the candidates are copied before.
+
+    Of points in a file no more is read than these.
+    """
+    there = numbers >= 0
+    wanted = np.unique(numbers[there]).astype(np.int64)
+    places = np.where(there, np.searchsorted(wanted, numbers), -1).astype(np.int32)
+    lists = ranked(queries, points.taken(wanted), places, k, pool)
+    found = lists.numbers >= 0
+    lists.numbers[found] = wanted[lists.numbers[found]]
     return lists
 
 
@@ -94,8 +118,8 @@ def _candidates(
 ) -> CandidateLists:
     """Return the points of the highest scores for each query, among all points."""
     lists = CandidateLists.empty(queries.n, length, queries.score_type)
-    for start in range(0, points.n, _SLAB):
-        slab = points.taken(slice(start, start + _SLAB)).coded(WIDE)
+    for part in slabs(points.n):
+        start, slab = part.start, points.taken(part).coded(WIDE)
         blocks = {
             first: slab.columns(first, min(slab.n, first + _POINTS)) for first in range(0, slab.n, _POINTS)
         }

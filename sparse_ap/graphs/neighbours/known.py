@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.space import Space
+from sparse_ap.graphs.neighbours.stages import slabs
 from sparse_ap.kernels.compilation import kernel
 
 __all__ = ["known_neighbours"]
-
-_SLAB = 16_384
 
 
 def known_neighbours(space: Space, k: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -72,8 +71,7 @@ def _first_others(points: NDArray[np.int64], k: int) -> NDArray[np.int64]:
 def _equal_points(space: Space, least: int) -> list[NDArray[np.int64]]:
     """Return the groups of at least so many equal points."""
     keys = np.empty(space.n, np.uint64)
-    for start in range(0, space.n, _SLAB):
-        part = slice(start, start + _SLAB)
+    for part in slabs(space.n):
         _hash_rows(space.taken(part).row_words(), keys[part])
     order = np.argsort(keys, kind="stable")
     ends = np.flatnonzero(np.diff(keys[order])) + 1

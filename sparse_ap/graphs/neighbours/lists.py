@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparse_ap.graphs.neighbours.stages import Stages, slabs
 from sparse_ap.kernels.compilation import helper, kernel
 
-__all__ = ["GROUP", "CandidateLists", "put"]
+__all__ = ["GROUP", "CandidateLists", "NeighbourLists", "put"]
 
 #: Scores that are compared with a threshold at a time; few such groups hold one that passes. Blocks of scores
 #: are as wide as a multiple of it.
@@ -32,7 +33,7 @@ class CandidateLists:
     numbers : ndarray of int32, shape (n_queries, length)
         Points; -1 where no candidate is known.
     worst : ndarray of float, shape (n_queries,)
-        Score below which a candidate is passed over.
+        Score below which a candidate is passed over: the last of the list.
     """
 
     scores: NDArray[Any]
@@ -45,9 +46,21 @@ class CandidateLists:
         scores = np.full((n_queries, length), -np.inf, dtype)
         return cls(scores, np.full((n_queries, length), -1, np.int32), np.full(n_queries, -np.inf, dtype))
 
-    def copy(self) -> CandidateLists:
-        """Return a copy."""
-        return CandidateLists(self.scores.copy(), self.numbers.copy(), self.worst.copy())
+    @classmethod
+    def kept(cls, stages: Stages, name: str, n_queries: int, length: int, dtype: Any) -> CandidateLists:
+        """Return lists to be written part by part, kept where a search keeps its arrays."""
+        scores = stages.empty(f"{name}.scores", (n_queries, length), dtype)
+        numbers = stages.empty(f"{name}.numbers", (n_queries, length), np.int32)
+        return cls(scores, numbers, scores[:, -1])
+
+    def part(self, rows: slice) -> CandidateLists:
+        """Return a copy of some lists."""
+        scores = np.array(self.scores[rows])
+        return CandidateLists(scores, np.array(self.numbers[rows]), scores[:, -1].copy())
+
+    def write(self, rows: slice, lists: CandidateLists) -> None:
+        """Put lists, which have been read as a part, in their places."""
+        self.scores[rows], self.numbers[rows] = lists.scores, lists.numbers
 
     def offer(self, block: NDArray[Any], first: int, lists: NDArray[Any], itself: NDArray[Any]) -> None:
         """Offer the points first, first + 1, ... to some lists.
@@ -70,6 +83,45 @@ class CandidateLists:
     ) -> None:
         """Offer the candidates ``indptr[r]:indptr[r + 1]`` to list ``first + r``."""
         _offer_listed(values, candidates, indptr, first, self.worst, self.scores, self.numbers)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NeighbourLists:
+    """The neighbours of all points, nearest first, kept in an order of the points.
+
+    Attributes
+    ----------
+    places : ndarray of int64, shape (n,)
+        Place of each point in that order.
+    lists : CandidateLists
+        In that order; the numbers are the points' own. The scores are minus the distances.
+    """
+
+    places: NDArray[np.int64]
+    lists: CandidateLists
+
+    @classmethod
+    def of(cls, lists: CandidateLists) -> NeighbourLists:
+        """Return lists in the points' own order."""
+        return cls(np.arange(len(lists.numbers)), lists)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of points, and of neighbours of each."""
+        n, k = self.lists.numbers.shape
+        return n, k
+
+    def rows(self, part: slice) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return the neighbours of some points and their distances, shape (n_rows, k)."""
+        places = self.places[part]
+        # Read in the order in which they are kept.
+        forth = np.argsort(places, kind="stable")
+        numbers = np.empty((len(places), self.shape[1]), np.int32)
+        distances = np.empty(numbers.shape)
+        for some in slabs(len(places)):
+            numbers[forth[some]] = self.lists.numbers[places[forth[some]]]
+            distances[forth[some]] = -self.lists.scores[places[forth[some]]]
+        return numbers, distances
 
 
 @helper

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from sparse_ap.graphs.neighbours.lists import GROUP
 from sparse_ap.graphs.neighbours.points import Points
 from sparse_ap.kernels.compilation import kernel
 
-__all__ = ["nearest_cells"]
+__all__ = ["Shortlists"]
 
 # Queries at a time: their scores stay in a processor's cache.
 _QUERIES = 256
@@ -21,30 +23,66 @@ _QUERIES = 256
 _SAMPLED = 400
 
 
-def nearest_cells(
-    points: Points, queries: NDArray[np.int64], columns: Any, cuts: Sequence[int]
-) -> NDArray[np.int32]:
-    """Return the cells nearest to some points, up to the order within groups.
+@dataclass(frozen=True, slots=True, eq=False)
+class Shortlists:
+    """The centres that points look through: those near the home of each point.
 
-    Parameters
+    Attributes
     ----------
-    points : Points
-    queries : ndarray of int64, shape (m,)
-    columns : object
-        The centres of all cells, from `Points.columns`.
-    cuts : sequence of int
-        Rising, at least 1: the cells nearest to a query stand before the first cut, the next before the
-        second, and so on; equally near ones by number.
-
-    Returns
-    -------
-    ndarray of int32, shape (m, cuts[-1])
+    centres : Points
+    near : ndarray of int64, shape (n_homes, length)
+        For each home the centres near it, by rising number.
     """
-    found = np.empty((len(queries), cuts[-1]), np.int32)
-    for start in range(0, len(queries), _QUERIES):
-        part = slice(start, start + _QUERIES)
-        _choose(points.scores(queries[part], columns), np.asarray(cuts), found[part])
-    return found
+
+    centres: Points
+    near: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, homes: Points, centres: Points, length: int) -> Shortlists:
+        """List the ``length`` centres nearest to each home; all if there are no more."""
+        length = min(length, centres.n)
+        whole, everybody = cls(centres, np.arange(centres.n)[None]), np.arange(homes.n)
+        if length == centres.n:
+            return cls(centres, np.broadcast_to(whole.near, (homes.n, length)))
+        near = whole.nearest(homes, everybody, np.zeros(homes.n, np.int64), [length])
+        return cls(centres, np.sort(near, axis=1).astype(np.int64))
+
+    def nearest(
+        self, points: Points, queries: NDArray[np.int64], homes: NDArray[Any], cuts: Sequence[int]
+    ) -> NDArray[np.int32]:
+        """Return the centres nearest to some points, up to the order within groups.
+
+        Parameters
+        ----------
+        points : Points
+        queries : ndarray of int64, shape (m,)
+        homes : ndarray of int, shape (m,)
+            Of the queries; rising.
+        cuts : sequence of int
+            Rising, at least 1: the centres nearest to a query stand before the first cut, the next before the
+            second, and so on; equally near ones by number.
+
+        Returns
+        -------
+        ndarray of int32, shape (m, cuts[-1])
+        """
+        found = np.empty((len(queries), cuts[-1]), np.int32)
+        for near, part in self._runs(homes):
+            columns = self.centres.taken(near).columns(0, len(near))
+            for start in range(part.start, part.stop, _QUERIES):
+                some = slice(start, min(start + _QUERIES, part.stop))
+                _choose(points.scores(queries[some], columns), np.asarray(cuts), found[some])
+            found[part] = near[found[part]]
+        return found
+
+    def _runs(self, homes: NDArray[Any]) -> Iterator[tuple[NDArray[np.int64], slice]]:
+        """Yield lists of centres, and the queries that look through each."""
+        # Where lists hold all centres, all are one.
+        whole = self.near.shape[1] == self.centres.n
+        ends = np.empty(0, np.int64) if whole else np.flatnonzero(np.diff(homes)) + 1
+        for start, stop in pairwise([0, *ends.tolist(), len(homes)]):
+            if stop > start:
+                yield self.near[homes[start]], slice(start, stop)
 
 
 def _choose(block: NDArray[Any], cuts: NDArray[np.int64], found: NDArray[np.int32]) -> None:

@@ -7,75 +7,109 @@ nearest neighbours and followers. All come from the lists before the round, so t
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.arguments import progress_bar
 from sparse_ap.graphs.neighbours.lists import CandidateLists
 from sparse_ap.graphs.neighbours.points import ListedPoints
+from sparse_ap.graphs.neighbours.stages import Stages, Step, slabs
 from sparse_ap.kernels.compilation import kernel
+from sparse_ap.storage.mapped_arrays import relieve
 
 __all__ = ["improved"]
 
-_ROWS = 256
+# Points whose candidates are compared at a time, and least points of a step.
+_ROWS, _TILE = 256, 16_384
 # Nearest neighbours and followers of a point that are looked through.
 _FAN = 10
 
 
-def improved(
-    points: ListedPoints, lists: CandidateLists, pool: ThreadPoolExecutor, *, verbose: bool
-) -> CandidateLists:
-    """Return lists with what is better among neighbours' neighbours.
+def improved(points: ListedPoints, before: CandidateLists, name: str, stages: Stages) -> CandidateLists:
+    """Return lists with what is best in the lists before and among neighbours' neighbours.
 
     Parameters
     ----------
-    points : Points
-    lists : CandidateLists
+    points : ListedPoints
+    before : CandidateLists
         Of all points; they stay as they are.
-    pool : ThreadPoolExecutor
-    verbose : bool
-        Whether to show progress.
+    name : str
+        Of this round, and of its lists.
+    stages : Stages
     """
-    better, fan = lists.copy(), min(_FAN, lists.numbers.shape[1])
-    starts, followers = _followers(lists.numbers)
-    local = threading.local()
+    n, length = before.numbers.shape
+    after = CandidateLists.kept(stages, name, n, length, before.scores.dtype)
 
-    def improve(start: int) -> int:
-        stop = min(points.n, start + _ROWS)
-        if not hasattr(local, "seen"):
-            local.seen = np.full(points.n, -1, np.int32)
-        room = (stop - start) * (2 * fan) ** 2 + int(starts[stop] - starts[start])
-        candidates, indptr = np.empty(room, np.int32), np.zeros(stop - start + 1, np.int64)
-        _collect(start, lists.numbers, starts, followers, fan, local.seen, candidates, indptr)
-        found = candidates[: indptr[-1]]
-        better.offer_listed(points.listed_scores(start, found, indptr), found, indptr, start)
-        return stop - start
+    def step() -> Step:
+        (starts,) = stages.kept(f"{name}, starts", lambda: (_starts(before.numbers),))
+        followers = stages.empty(f"{name}, followers", (int(starts[-1]),), np.int32)
+        _note_followers(before.numbers, starts, followers)
+        return _Round(points, before, after, starts, followers)
 
-    with progress_bar(verbose, points.n, "neighbours' neighbours", unit="point") as bar:
-        for n in pool.map(improve, range(0, points.n, _ROWS)):
-            bar.update(n)
-    return better
+    tile = max(_TILE, points.n >> 10)
+    stages.run(name, step, points.n, tile, "neighbours' neighbours")
+    stages.drop(f"{name}, followers")
+    return after
 
 
-def _followers(numbers: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return the points in whose lists each point is, those that are nearest first, as starts and numbers."""
-    counts = np.bincount(numbers.ravel()[numbers.ravel() >= 0], minlength=len(numbers))
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    followers = np.empty(starts[-1], np.int32)
-    _fill_followers(numbers, starts[:-1].copy(), followers)
-    return starts, followers
+@dataclass(frozen=True, slots=True, eq=False)
+class _Round:
+    """A step that offers points their neighbours' neighbours."""
+
+    points: ListedPoints
+    before: CandidateLists
+    after: CandidateLists
+    starts: NDArray[np.int64]
+    followers: NDArray[np.int32]
+
+    def __call__(self, rows: slice) -> None:
+        lists, fan = self.before.part(rows), min(_FAN, self.before.numbers.shape[1])
+        seen = np.full(len(self.starts) - 1, -1, np.int32)
+        for start in range(rows.start, rows.stop, _ROWS):
+            stop = min(rows.stop, start + _ROWS)
+            room = (stop - start) * (2 * fan) ** 2 + int(self.starts[stop] - self.starts[start])
+            candidates, indptr = np.empty(room, np.int32), np.zeros(stop - start + 1, np.int64)
+            _collect(start, self.before.numbers, self.starts, self.followers, fan, seen, candidates, indptr)
+            found = candidates[: indptr[-1]]
+            values = self.points.listed_scores(start, found, indptr)
+            lists.offer_listed(values, found, indptr, start - rows.start)
+            relieve()
+        self.after.write(rows, lists)
+
+
+def _starts(numbers: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return where the followers of each point start, if they are listed point by point."""
+    counts = np.zeros(len(numbers), np.int64)
+    for part in slabs(len(numbers)):
+        _count_followers(numbers[part], counts)
+    return np.concatenate([[0], np.cumsum(counts)])
+
+
+def _note_followers(
+    numbers: NDArray[np.int32], starts: NDArray[np.int64], followers: NDArray[np.int32]
+) -> None:
+    """List the points in whose lists each point is, those that are nearest first."""
+    ends = np.array(starts[:-1])
+    for place in range(numbers.shape[1]):
+        for part in slabs(len(numbers)):
+            _fill_followers(numbers[part], place, part.start, ends, followers)
 
 
 @kernel
-def _fill_followers(numbers, ends, followers):  # type: ignore[no-untyped-def]
-    for place in range(numbers.shape[1]):
-        for r in range(numbers.shape[0]):
+def _count_followers(numbers, counts):  # type: ignore[no-untyped-def]
+    for r in range(numbers.shape[0]):
+        for place in range(numbers.shape[1]):
             if numbers[r, place] >= 0:
-                followers[ends[numbers[r, place]]] = r
-                ends[numbers[r, place]] += 1
+                counts[numbers[r, place]] += 1
+
+
+@kernel
+def _fill_followers(numbers, place, first, ends, followers):  # type: ignore[no-untyped-def]
+    for r in range(numbers.shape[0]):
+        if numbers[r, place] >= 0:
+            followers[ends[numbers[r, place]]] = first + r
+            ends[numbers[r, place]] += 1
 
 
 @kernel

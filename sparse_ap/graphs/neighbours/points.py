@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.lists import GROUP
+from sparse_ap.graphs.neighbours.stages import RowArrays
 
 __all__ = ["ListedPoints", "Points", "padded"]
 
@@ -27,7 +28,7 @@ class ListedPoints(Protocol):
         ...
 
 
-class Points(ListedPoints, Protocol):
+class Points(RowArrays, ListedPoints, Protocol):
     """Points in a form in which all can be compared with all, by exact scores."""
 
     @property
@@ -35,7 +36,7 @@ class Points(ListedPoints, Protocol):
         """Type of the scores."""
         ...
 
-    def taken(self, rows: NDArray[np.int64]) -> Self:
+    def taken(self, rows: NDArray[np.int64] | slice) -> Self:
         """Return some of the points, in this order."""
         ...
 

@@ -11,15 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.cells import Cells
-from sparse_ap.graphs.neighbours.exact import exact_neighbours, ranked
+from sparse_ap.graphs.neighbours.exact import exact_neighbours, ranked_apart
 from sparse_ap.graphs.neighbours.lists import CandidateLists
 from sparse_ap.graphs.neighbours.space import Rankable, Space
+from sparse_ap.graphs.neighbours.stages import Stages
 
 __all__ = ["EXACT", "ExactSample", "Recall", "sampled_rows"]
 
 # Points whose neighbours are searched exactly: at most, at least, and as a share of all.
 _MOST, _LEAST, _SHARE = 1000, 500, 200
 _Z = 1.96
+# Sampled points for which all cells are ranked at a time.
+_AT_A_TIME = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,16 @@ class ExactSample:
     lists: CandidateLists
 
     @classmethod
-    def of(
-        cls, space: Space, k: int, generator: np.random.Generator, pool: ThreadPoolExecutor
-    ) -> ExactSample:
+    def of(cls, space: Space, k: int, generator: np.random.Generator, stages: Stages) -> ExactSample:
         """Draw a sample and search its neighbours."""
         rows = sampled_rows(space.n, generator)
-        return cls(space, rows, exact_neighbours(space.taken(rows), space, k, rows, pool))
+
+        def found() -> tuple[NDArray[Any], NDArray[Any]]:
+            lists = exact_neighbours(space.taken(rows), space, k, rows, stages.pool)
+            return lists.scores, lists.numbers
+
+        scores, numbers = stages.kept("sample", found)
+        return cls(space, rows, CandidateLists(scores, numbers, scores[:, -1]))
 
     @property
     def k(self) -> int:
@@ -94,7 +101,7 @@ class ExactSample:
 
     def recall(self, numbers: NDArray[np.int32], pool: ThreadPoolExecutor) -> Recall:
         """Estimate the recall of lists from the candidates of the sampled rows, shape (n_rows, m)."""
-        found = ranked(self.space.taken(self.rows), self.space, numbers, self.k, pool)
+        found = ranked_apart(self.space.taken(self.rows), self.space, numbers, self.k, pool)
         counts = (found.scores >= self.lists.scores[:, -1:]).sum(axis=1)
         # In whole numbers, since the search stops or goes on by the estimate.
         n, total, squares = len(counts), int(counts.sum()), int((counts**2).sum())
@@ -103,11 +110,14 @@ class ExactSample:
 
     def curve(self, cells: Cells) -> NDArray[np.float64]:
         """Return the share of exact neighbours in the p nearest cells of each point, for p = 1, 2, ..."""
-        places = cells.places()
-        ranks = _ranks(cells, places[self.rows])
-        homes = np.searchsorted(cells.starts, places[self.lists.numbers], side="right") - 1
-        probed = np.take_along_axis(ranks, homes, axis=1)
-        return np.cumsum(np.bincount(probed.ravel(), minlength=cells.n_cells)) / probed.size
+        places, counts = cells.places(), np.zeros(cells.n_cells, np.int64)
+        for start in range(0, len(self.rows), _AT_A_TIME):
+            some = slice(start, start + _AT_A_TIME)
+            ranks = _ranks(cells, places[self.rows[some]])
+            homes = np.searchsorted(cells.starts, places[self.lists.numbers[some]], side="right") - 1
+            probed = np.take_along_axis(ranks, homes, axis=1)
+            counts += np.bincount(probed.ravel(), minlength=cells.n_cells)
+        return np.cumsum(counts) / self.lists.numbers.size
 
 
 def _ranks(cells: Cells, queries: NDArray[np.int64]) -> NDArray[Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import scipy.sparse
@@ -15,14 +17,17 @@ from threadpoolctl import threadpool_limits
 from sparse_ap.graphs.neighbours.approximate import approximate_neighbours
 from sparse_ap.graphs.neighbours.exact import exact_neighbours, ranked
 from sparse_ap.graphs.neighbours.known import known_neighbours
-from sparse_ap.graphs.neighbours.lists import CandidateLists
+from sparse_ap.graphs.neighbours.lists import CandidateLists, NeighbourLists
 from sparse_ap.graphs.neighbours.recall import EXACT, Recall
-from sparse_ap.graphs.neighbours.space import space_of
+from sparse_ap.graphs.neighbours.space import Space, laid_out, space_of
 from sparse_ap.graphs.neighbours.sparse_search import exact_sparse_neighbours, sparse_neighbours
 from sparse_ap.graphs.neighbours.sparse_space import SparseSpace
+from sparse_ap.graphs.neighbours.stages import Stages
 from sparse_ap.graphs.neighbours.tree_search import MINKOWSKI, tree_neighbours
+from sparse_ap.graphs.neighbours.vector_space import VectorSpace
+from sparse_ap.storage.mapped_arrays import gathered
 
-__all__ = ["nearest_neighbours", "nearest_of", "search_for"]
+__all__ = ["Neighbours", "nearest_neighbours", "nearest_of", "search_for", "threads"]
 
 # Most features for a k-d tree; most points, and least points for each neighbour, for which all pairs are
 # compared (docs/design/0007-knn-search.md).
@@ -43,9 +48,9 @@ def search_for(X: Any, k: int, metric: str, recall: float) -> str:
 
 
 def nearest_neighbours(
-    X: Any, k: int, metric: str, *, recall: float, seed: int, n_threads: int, verbose: bool
-) -> tuple[CandidateLists, Recall]:
-    """Return the k nearest neighbours of each point; the scores are minus the distances.
+    X: Any, k: int, metric: str, *, recall: float, seed: int, stages: Stages
+) -> tuple[Neighbours, Recall]:
+    """Return the k nearest neighbours of each point, and the share of them that was found.
 
     Parameters
     ----------
@@ -57,54 +62,128 @@ def nearest_neighbours(
     recall : float
         The share of neighbours wanted from an approximate search; 1 for an exact one.
     seed : int
-    n_threads : int
-    verbose : bool
-        Whether to show progress, if standard error is a terminal.
+    stages : Stages
     """
     search = search_for(X, k, metric, recall)
-    with _threads(n_threads) as pool:
-        if search == "inverted index":
-            return sparse_neighbours(SparseSpace.of(X, metric), k, recall, seed, pool, verbose=verbose)
-        if scipy.sparse.issparse(X):
-            rows = SparseSpace.of(X, metric)
-            return exact_sparse_neighbours(rows, rows, k, np.arange(rows.n), pool), EXACT
-        if search == "k-d tree":
-            return tree_neighbours(X, k, metric, pool), EXACT
-        space = space_of(X, metric)
-        searched, known = known_neighbours(space, k)
-        rest = space if len(searched) == space.n else space_of(X[searched], metric)
-        length = min(k, len(searched) - 1)
-        if length < 1:
-            lists, reached = CandidateLists.empty(len(searched), 0, np.float64), EXACT
-        elif search == "all pairs" or rest.n <= _EXACT_POINTS:
-            itself, reached = np.arange(rest.n), EXACT
-            lists = exact_neighbours(rest, rest, length, itself, pool, verbose=verbose)
-        else:
-            lists, reached = approximate_neighbours(rest, length, recall, seed, pool, verbose=verbose)
-        if known.shape[1]:
-            candidates = np.concatenate([known, np.full((space.n, length), -1, np.int32)], axis=1)
-            candidates[searched, known.shape[1] :] = searched[lists.numbers]
-            lists = ranked(space, space, candidates, k, pool)
-    return lists, reached
+    if search == "inverted index":
+        lists, reached = sparse_neighbours(SparseSpace.of(X, metric), k, recall, seed, stages)
+        return NeighbourLists.of(lists), reached
+    if scipy.sparse.issparse(X):
+        rows = SparseSpace.of(X, metric)
+        lists = exact_sparse_neighbours(rows, rows, k, np.arange(rows.n), stages.pool)
+        return NeighbourLists.of(lists), EXACT
+    space = laid_out(X, metric, "all", stages)
+    searched, known = known_neighbours(space, k)
+    if len(searched) == space.n:
+        return _searched(space, k, search, recall, seed, stages)
+    rest = stages.filled("searched", partial(_rows_of, X, searched), len(searched)).X
+    length = min(k, len(searched) - 1)
+    found, reached = _searched(
+        laid_out(rest, metric, "searched", stages), length, search, recall, seed, stages
+    )
+    return _WithKnown(space, searched, known, found, k, stages.pool), reached
 
 
-def nearest_of(queries: Any, X: Any, metric: str, n_threads: int) -> NDArray[np.int64]:
-    """Return the number of each query's nearest point, of equally near ones the first; shape (n_queries,).
+def _searched(
+    space: Space, k: int, search: str, recall: float, seed: int, stages: Stages
+) -> tuple[NeighbourLists, Recall]:
+    """Return the neighbours of points of which none is known beforehand."""
+    if k < 1:
+        return NeighbourLists.of(CandidateLists.empty(space.n, 0, np.float64)), EXACT
+    if search == "cells" and space.n > _EXACT_POINTS:
+        return approximate_neighbours(space, k, recall, seed, stages)
+    if search == "k-d tree":
+        assert isinstance(space, VectorSpace)
+        return NeighbourLists.of(tree_neighbours(space, k, stages.pool)), EXACT
+    itself = np.arange(space.n)
+    lists = exact_neighbours(space, space, k, itself, stages.pool, verbose=stages.verbose)
+    return NeighbourLists.of(lists), EXACT
+
+
+class Neighbours(Protocol):
+    """The neighbours of all points, nearest first."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of points, and of neighbours of each."""
+        ...
+
+    def rows(self, part: slice) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return the neighbours of some points and their distances, shape (n_rows, k)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _WithKnown:
+    """Neighbours that were searched among some points, and those that are known beforehand.
+
+    Attributes
+    ----------
+    space : Space
+        All points.
+    searched : ndarray of int64, shape (m,)
+    known : ndarray of int32, shape (n, n_known)
+    found : NeighbourLists
+        Of the points that were searched, in numbers among these.
+    k : int
+    pool : ThreadPoolExecutor
+    """
+
+    space: Space
+    searched: NDArray[np.int64]
+    known: NDArray[np.int32]
+    found: NeighbourLists
+    k: int
+    pool: ThreadPoolExecutor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of points, and of neighbours of each."""
+        return self.space.n, self.k
+
+    def rows(self, part: slice) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return the neighbours of some points and their distances, shape (n_rows, k)."""
+        known = self.known[part]
+        some = slice(*np.searchsorted(self.searched, [part.start, part.stop]))
+        candidates = np.full((len(known), known.shape[1] + self.found.shape[1]), -1, np.int32)
+        candidates[:, : known.shape[1]] = known
+        found = self.searched[self.found.rows(some)[0]]
+        candidates[self.searched[some] - part.start, known.shape[1] :] = found
+        lists = ranked(self.space.taken(part), self.space, candidates, self.k, self.pool)
+        return lists.numbers, -lists.scores
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Table:
+    """Rows of a table."""
+
+    ROWS: ClassVar[tuple[str, ...]] = ("X",)
+    X: NDArray[Any]
+
+
+def _rows_of(X: NDArray[Any], numbers: NDArray[np.int64], rows: slice) -> _Table:
+    return _Table(gathered(X, numbers[rows]))
+
+
+def nearest_of(
+    queries: Any, X: Any, metric: str, n_threads: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return each query's nearest point, of equally near ones the first, and its distance.
 
     Both are checked tables, or both checked sparse rows.
     """
-    with _threads(n_threads) as pool:
+    with threads(n_threads) as pool:
         if scipy.sparse.issparse(X):
             rows, others = SparseSpace.of(X, metric).beside(queries)
-            nobody = np.full(others.n, -1)
-            return exact_sparse_neighbours(others, rows, 1, nobody, pool).numbers[:, 0].astype(np.int64)
-        points, asked = space_of(X, metric).beside(queries)
-        nobody = np.full(asked.n, -1)
-        return exact_neighbours(asked, points, 1, nobody, pool).numbers[:, 0].astype(np.int64)
+            lists = exact_sparse_neighbours(others, rows, 1, np.full(others.n, -1), pool)
+        else:
+            points, asked = space_of(X, metric).beside(queries)
+            lists = exact_neighbours(asked, points, 1, np.full(asked.n, -1), pool)
+    return lists.numbers[:, 0].astype(np.int64), -lists.scores[:, 0]
 
 
 @contextmanager
-def _threads(n_threads: int) -> Iterator[ThreadPoolExecutor]:
+def threads(n_threads: int) -> Iterator[ThreadPoolExecutor]:
     """Provide threads, each of which computes matrix products alone."""
     with ThreadPoolExecutor(n_threads) as pool, threadpool_limits(1, "blas"):
         yield pool

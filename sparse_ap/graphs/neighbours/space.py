@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, Self, cast
 
 import numpy as np
@@ -9,10 +11,11 @@ from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.bits import BIT_METRICS, Bits
 from sparse_ap.graphs.neighbours.points import Points
+from sparse_ap.graphs.neighbours.stages import RowArrays, Stages
 from sparse_ap.graphs.neighbours.vector_space import VectorSpace
 from sparse_ap.graphs.neighbours.vectors import Codes
 
-__all__ = ["Rankable", "Space", "space_of"]
+__all__ = ["Rankable", "Space", "laid_out", "space_of"]
 
 
 class Rankable(Protocol):
@@ -34,7 +37,7 @@ class Rankable(Protocol):
         ...
 
 
-class Space(Rankable, Protocol):
+class Space(RowArrays, Rankable, Protocol):
     """Points under a metric, in a form in which all can be compared with all."""
 
     @property
@@ -75,3 +78,16 @@ def space_of(X: NDArray[Any], metric: str) -> Space:
     """Return checked points under a metric."""
     space: Any = Bits.of(X, metric) if metric in BIT_METRICS else VectorSpace.of(X, metric)
     return cast(Space, space)
+
+
+def laid_out(X: NDArray[Any], metric: str, name: str, stages: Stages) -> Space:
+    """Return checked points under a metric, kept where a search keeps its arrays, under this name."""
+    if metric in BIT_METRICS:
+        return cast(Space, stages.filled(f"{name} as bits", partial(_bits_of, X, metric), len(X)))
+    space = VectorSpace.of(X, metric)
+    shifts, factors = stages.kept(f"layout of {name}", lambda: (space.shifts, space.factors))
+    return cast(Space, replace(space, shifts=shifts, factors=factors))
+
+
+def _bits_of(X: NDArray[Any], metric: str, rows: slice) -> Bits:
+    return Bits.of(X[rows], metric)

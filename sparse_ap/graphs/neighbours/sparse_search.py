@@ -12,6 +12,7 @@ from sparse_ap.graphs.neighbours.lists import CandidateLists
 from sparse_ap.graphs.neighbours.neighbour_pass import improved
 from sparse_ap.graphs.neighbours.recall import EXACT, ExactSample, Recall, sampled_rows
 from sparse_ap.graphs.neighbours.sparse_space import Postings, SparseSpace
+from sparse_ap.graphs.neighbours.stages import Stages
 
 __all__ = ["exact_sparse_neighbours", "sparse_neighbours"]
 
@@ -33,7 +34,7 @@ def exact_sparse_neighbours(
 
 
 def sparse_neighbours(
-    space: SparseSpace, k: int, recall: float, seed: int, pool: ThreadPoolExecutor, *, verbose: bool
+    space: SparseSpace, k: int, recall: float, seed: int, stages: Stages
 ) -> tuple[CandidateLists, Recall]:
     """Return most of the k nearest neighbours of each row by cosine, and an estimate of how many.
 
@@ -45,11 +46,9 @@ def sparse_neighbours(
         Below 1: the share of neighbours wanted.
     seed : int
         Of the sample.
-    pool : ThreadPoolExecutor
-    verbose : bool
-        Whether to show progress.
+    stages : Stages
     """
-    postings, itself = Postings.of(space), np.arange(space.n)
+    postings, itself, pool = Postings.of(space), np.arange(space.n), stages.pool
     sample = _exact_sample(space, postings, k, seed, pool)
     few, longest = space.taken(sample.rows), _SHORT
     widest = int(np.diff(postings.starts).max(initial=0))
@@ -60,7 +59,7 @@ def sparse_neighbours(
             lists = _candidates(space, space, postings, longest, k, itself, pool)
             # From here on the scores are minus the distances.
             lists = ranked(space, space, lists.numbers, lists.numbers.shape[1], pool)
-            lists = improved(space, lists, pool, verbose=verbose)
+            lists = improved(space, lists, f"round after {longest}", stages)
             reached = sample.recall(lists.numbers[sample.rows], pool)
             if reached.lower >= recall:
                 return _ranked(space, space, lists.numbers, k, itself, pool), reached

@@ -82,9 +82,22 @@ class SparseSpace:
         self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Return the distances of listed pairs; see `VectorSpace.distances`."""
+        values = self._compared(others, first, candidates, indptr)
+        return values if self.metric == "cosine" else np.sqrt(values) * self.scale
+
+    def squares(
+        self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return the squared Euclidean distances of listed pairs; see `VectorSpace.distances`."""
+        with np.errstate(over="ignore"):
+            return self._compared(others, first, candidates, indptr) * self.scale * self.scale
+
+    def _compared(
+        self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
         values, one, two = np.empty(len(candidates)), self._arrays, others._arrays
         _compare(*one, *two, self.metric == "cosine", first, candidates, indptr, values)
-        return values if self.metric == "cosine" else np.sqrt(values) * self.scale
+        return values
 
     def listed_scores(
         self, start: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from sparse_ap.graphs.neighbours.exact import ranked
 from sparse_ap.graphs.neighbours.lists import CandidateLists
+from sparse_ap.graphs.neighbours.vector_space import VectorSpace
 
 __all__ = ["MINKOWSKI", "tree_neighbours"]
 
@@ -17,28 +19,56 @@ __all__ = ["MINKOWSKI", "tree_neighbours"]
 MINKOWSKI = {"euclidean": 2, "manhattan": 1, "chebyshev": np.inf}
 # Queries at a time from each thread: Ctrl-C waits for their end, and every thread should have some.
 _QUERIES = 2_000
+# Candidates beyond those wanted; more are asked for where these are equally near.
+_EXTRA = 2
+# The tree's distances and ours differ by rounding, by less than this share.
+_ROUNDING = 1e-9
 
 
-def tree_neighbours(X: NDArray[Any], k: int, metric: str, pool: ThreadPoolExecutor) -> CandidateLists:
-    """Return the k nearest points of each point; the scores are minus the distances."""
-    tree = cKDTree(X)
+def tree_neighbours(points: VectorSpace, k: int, pool: ThreadPoolExecutor) -> CandidateLists:
+    """Return the k nearest points of each point, equally near ones by number.
+
+    The tree names candidates; our own distances decide among them.
+
+    Parameters
+    ----------
+    points : VectorSpace
+    k : int
+    pool : ThreadPoolExecutor
+
+    Returns
+    -------
+    CandidateLists
+        The scores are minus the distances.
+    """
+    # Scaled by a power of two, so that no square leaves the range.
+    tree, lists = cKDTree(points.scaled()), CandidateLists.empty(points.n, k, np.float64)
+    rows, length = np.arange(points.n), k + 1 + _EXTRA
+    while len(rows):
+        length = min(length, points.n)
+        numbers, reach = _candidates(tree, rows, length, MINKOWSKI[points.metric], pool)
+        found = ranked(points.taken(rows), points, numbers, k, pool)
+        lists.scores[rows], lists.numbers[rows] = found.scores, found.numbers
+        # Points beyond the last candidate may be as near as the last of the list.
+        tied = reach * (1 - _ROUNDING) <= -found.scores[:, -1] * points.factors[0]
+        rows, length = rows[tied & (length < points.n)], 2 * length
+    return lists
+
+
+def _candidates(
+    tree: Any, rows: NDArray[np.int64], length: int, exponent: float, pool: ThreadPoolExecutor
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return the points next to each row but itself (-1), and the distance of the last, by the tree."""
+    numbers, reach = np.empty((len(rows), length), np.int32), np.empty(len(rows))
 
     def ask(start: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        distances, numbers = tree.query(X[start : start + _QUERIES], k + 1, p=MINKOWSKI[metric])
-        return distances, numbers
+        distances, nearest = tree.query(tree.data[rows[start : start + _QUERIES]], length, p=exponent)
+        return distances[:, -1], nearest
 
-    # Not the tree's own threads, which after Ctrl-C go on writing to arrays that are freed by then.
-    distances, numbers = zip(*pool.map(ask, range(0, len(X), _QUERIES)), strict=True)
-    return _without_itself(np.concatenate(distances), np.concatenate(numbers))
-
-
-def _without_itself(distances: NDArray[Any], numbers: NDArray[Any]) -> CandidateLists:
-    """Remove each point from its own list, which has one entry too many.
-
-    Among equal points the point itself need not be the first, and may be missing: then the last entry goes.
-    """
-    n, length = numbers.shape
-    itself = numbers == np.arange(n)[:, None]
-    itself[~itself.any(axis=1), -1] = True
-    others, scores = (x[~itself].reshape(n, length - 1) for x in (numbers, -distances))
-    return CandidateLists(scores, others.astype(np.int32), scores[:, -1])
+    # Not the tree's own threads, nor results written by others: after Ctrl-C they would go on writing to
+    # arrays that are freed by then.
+    starts = range(0, len(rows), _QUERIES)
+    for start, (last, nearest) in zip(starts, pool.map(ask, starts), strict=True):
+        reach[start : start + _QUERIES], numbers[start : start + _QUERIES] = last, nearest
+    numbers[numbers == rows[:, None]] = -1
+    return numbers, reach

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparse_ap.graphs.neighbours.stages import slabs
 from sparse_ap.graphs.neighbours.vectors import NARROW, WIDE, Codes, Vectors
 from sparse_ap.kernels.compilation import helper, kernel
+from sparse_ap.storage.mapped_arrays import gathered
 
 __all__ = ["DIRECTIONS", "VectorSpace"]
 
@@ -41,6 +43,8 @@ class VectorSpace:
         A length that no row exceeds.
     """
 
+    ROWS: ClassVar[tuple[str, ...]] = ("X", "shifts", "factors")
+
     X: NDArray[Any]
     metric: str
     shifts: NDArray[np.float64]
@@ -53,7 +57,8 @@ class VectorSpace:
         """Lay out checked points."""
         shifts, factors = _layout(X, metric, _power_of_two(X))
         totals = np.zeros(X.shape[1])
-        _column_sums(X, shifts, factors, totals)
+        for part in slabs(len(X)):
+            _column_sums(X[part], shifts[part], factors[part], totals)
         space = cls(X, metric, shifts, factors, totals / max(1, len(X)), 0.0)
         return replace(space, longest=float(space._lengths_of_rows().max(initial=0)))
 
@@ -69,6 +74,10 @@ class VectorSpace:
     def n(self) -> int:
         """Number of points."""
         return len(self.X)
+
+    def scaled(self) -> NDArray[np.float64]:
+        """Return the points in units of a power of two, in which all coordinates are below 1."""
+        return np.asarray(self.X, np.float64) * self.factors[:1]
 
     def row_words(self) -> NDArray[Any]:
         """Return the rows as whole numbers, equal if the points are."""
@@ -89,7 +98,8 @@ class VectorSpace:
 
     def taken(self, rows: NDArray[np.int64] | slice) -> Self:
         """Return some of the points, in this order."""
-        return replace(self, X=self.X[rows], shifts=self.shifts[rows], factors=self.factors[rows])
+        X, shifts, factors = (gathered(array, rows) for array in (self.X, self.shifts, self.factors))
+        return replace(self, X=X, shifts=shifts, factors=factors)
 
     def unit(self, codes: Codes) -> float:
         """Return the distance of two whole numbers next to each other."""
@@ -98,7 +108,9 @@ class VectorSpace:
 
     def coded(self, codes: Codes) -> Vectors:
         """Return the points as whole numbers."""
-        return Vectors.rounded(self._rows, self.n, self.X.shape[1], codes, self.unit(codes))
+        coordinates = np.empty(self.X.shape, codes.kept)
+        _round(self.X, self.shifts, self.factors, self.centre, self.unit(codes), coordinates)
+        return Vectors.of(coordinates, codes)
 
     def codes_for(self, distances: NDArray[np.float64]) -> Codes:
         """Return the shortest codes that tell apart points at such distances.
@@ -123,13 +135,10 @@ class VectorSpace:
         """Return distances between laid out points from those of the metric."""
         return np.sqrt(2 * distances) if self.metric in DIRECTIONS else distances * self.factors[:1]
 
-    def _rows(self, part: slice) -> NDArray[np.float64]:
-        shifts, factors = self.shifts[part, None], self.factors[part, None]
-        return (self.X[part] - shifts) * factors - self.centre
-
     def _lengths_of_rows(self) -> NDArray[np.float64]:
         lengths = np.empty(self.n)
-        _lengths(self.X, self.shifts, self.factors, self.centre, lengths)
+        for part in slabs(self.n):
+            _lengths(self.X[part], self.shifts[part], self.factors[part], self.centre, lengths[part])
         return lengths
 
     def distances(
@@ -160,12 +169,26 @@ class VectorSpace:
             rows = np.arange(first, first + len(indptr) - 1).repeat(np.diff(indptr))
             lost = (self.factors[rows] == 0) | (others.factors[candidates] == 0)
             return np.where(lost, 1.0, values / 2)
-        return (np.sqrt(values) if compare is _squares else values) / self.factors[:1]
+        with np.errstate(over="ignore"):
+            return (np.sqrt(values) if compare is _squares else values) / self.factors[:1]
+
+    def squares(
+        self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return the squared Euclidean distances of listed pairs; see `distances`."""
+        values = np.empty(len(candidates))
+        one, two = (self.X, self.shifts, self.factors), (others.X, others.shifts, others.factors)
+        _squares(*one, *two, first, candidates, indptr, values)
+        with np.errstate(over="ignore"):
+            # One after the other: the square of the factor can leave the range of float64.
+            return values / self.factors[:1] / self.factors[:1]
 
 
 def _power_of_two(X: NDArray[Any]) -> float:
     """Return a power of two that brings all coordinates below 1, so that squares stay in range."""
-    reach = max(float(X.max(initial=0)), -float(X.min(initial=0)))
+    reach = 0.0
+    for part in slabs(len(X)):
+        reach = max(reach, float(X[part].max(initial=0)), -float(X[part].min(initial=0)))
     # The bound keeps the factor finite if all coordinates are tiny or 0.
     return 2.0 ** -max(math.frexp(reach)[1], -1000)
 
@@ -174,7 +197,8 @@ def _layout(X: NDArray[Any], metric: str, scale: float) -> tuple[NDArray[Any], N
     """Return the shifts and factors of the rows."""
     shifts, factors = np.zeros(len(X)), np.full(len(X), scale)
     if metric in DIRECTIONS:
-        _find_directions(X, metric == "correlation", shifts, factors)
+        for part in slabs(len(X)):
+            _find_directions(X[part], metric == "correlation", shifts[part], factors[part])
     return shifts, factors
 
 
@@ -205,6 +229,13 @@ def _column_sums(X, shifts, factors, totals):  # type: ignore[no-untyped-def]
     for r in range(X.shape[0]):
         for f in range(X.shape[1]):
             totals[f] += (X[r, f] - shifts[r]) * factors[r]
+
+
+@kernel
+def _round(X, shifts, factors, centre, unit, coordinates):  # type: ignore[no-untyped-def]
+    for r in range(X.shape[0]):
+        for f in range(X.shape[1]):
+            coordinates[r, f] = np.rint(((X[r, f] - shifts[r]) * factors[r] - centre[f]) / unit)
 
 
 @kernel

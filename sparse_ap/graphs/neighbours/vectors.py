@@ -7,19 +7,17 @@ with every library and on every processor, with or without fused multiplication.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.points import padded
 from sparse_ap.kernels.compilation import kernel
+from sparse_ap.storage.mapped_arrays import gathered
 
 __all__ = ["NARROW", "WIDE", "Codes", "Vectors"]
-
-_ROWS_AT_A_TIME = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,8 @@ class Vectors:
         Half the squared lengths, rounded down.
     """
 
+    ROWS: ClassVar[tuple[str, ...]] = ("coordinates", "halves")
+
     codes: Codes
     coordinates: NDArray[Any]
     halves: NDArray[Any]
@@ -68,17 +68,6 @@ class Vectors:
         _half_squares(coordinates, halves)
         return cls(codes, coordinates, halves)
 
-    @classmethod
-    def rounded(
-        cls, rows: Callable[[slice], NDArray[np.float64]], n: int, n_features: int, codes: Codes, unit: float
-    ) -> Self:
-        """Return vectors in units of ``unit``; ``rows`` returns a slice of them as floats."""
-        coordinates = np.empty((n, n_features), codes.kept)
-        for start in range(0, n, _ROWS_AT_A_TIME):
-            part = slice(start, start + _ROWS_AT_A_TIME)
-            coordinates[part] = np.rint(rows(part) / unit)
-        return cls.of(coordinates, codes)
-
     @property
     def n(self) -> int:
         """Number of vectors."""
@@ -89,9 +78,9 @@ class Vectors:
         """Type of the scores."""
         return self.codes.computed
 
-    def taken(self, rows: NDArray[np.int64]) -> Self:
+    def taken(self, rows: NDArray[np.int64] | slice) -> Self:
         """Return some of the vectors, in this order."""
-        return type(self)(self.codes, self.coordinates[rows], self.halves[rows])
+        return type(self)(self.codes, gathered(self.coordinates, rows), gathered(self.halves, rows))
 
     def columns(self, start: int, stop: int) -> NDArray[Any]:
         """Return vectors and their halves, one a column; those of the padding are never near."""

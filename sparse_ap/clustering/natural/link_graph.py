@@ -18,7 +18,8 @@ import scipy.sparse
 
 from sparse_ap.arguments import usable_threads
 from sparse_ap.clustering.cluster_graph import LinkedGraph, LinkRows, counted
-from sparse_ap.clustering.input import blocked_graph, kept_rows, open_executor
+from sparse_ap.clustering.input import held_rows, in_memory, open_executor
+from sparse_ap.clustering.natural.kept_rows import kept_rows
 from sparse_ap.execution.blocking import BlockedGraph, most_blocks
 from sparse_ap.execution.budget import rows_fit
 from sparse_ap.execution.executor import Executor
@@ -29,7 +30,6 @@ from sparse_ap.kernels.grouping import ContractionPass, InnerPass, InnerRows
 from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.kernels.symmetry import linked_pairs
 from sparse_ap.storage.csr import csr_graph
-from sparse_ap.storage.memory import MemoryStore
 
 __all__ = ["Contraction", "LinkGraph", "Workshop", "compact_labels", "sums"]
 
@@ -142,9 +142,9 @@ class Workshop:
             The number that each point shall have, in the user's order.
         """
         n_points, once = len(number), links.weigh is None
-        store = links.graph.store
-        if once and isinstance(store, MemoryStore) and 2 * len(store.indices) <= self.most_entries():
-            return self._linked_once(store, number if links.user_id is None else number[links.user_id])
+        held = held_rows(links.graph)
+        if once and held is not None and 2 * len(held[1]) <= self.most_entries():
+            return self._linked_once(*held, number if links.user_id is None else number[links.user_id])
         links = replace(links, most_pairs=self.most_pairs)
         parts = (_once(part) if once else part for part in links.parts(number, n_points))
         return self.graph(parts, n_points, np.float32 if once else np.float64, None)
@@ -153,10 +153,10 @@ class Workshop:
         """Return how many entries of a graph fit into memory."""
         return rows_fit(self.resources.limit())[0]
 
-    def _linked_once(self, store: MemoryStore, number: Int64Array) -> LinkGraph:
-        indptr, indices = linked_pairs(store.indptr, store.indices, number.astype(np.int32))
-        kept = MemoryStore(indptr, indices, np.ones(len(indices), np.float32))
-        return LinkGraph(blocked_graph(kept, self.executor), np.diff(indptr).astype(np.float64), self)
+    def _linked_once(self, indptr: Int64Array, indices: Int32Array, number: Int64Array) -> LinkGraph:
+        starts, linked = linked_pairs(indptr, indices, number.astype(np.int32))
+        graph = in_memory(starts, linked, np.ones(len(linked), np.float32), self.executor)
+        return LinkGraph(graph, np.diff(starts).astype(np.float64), self)
 
     def graph(
         self, parts: Iterable[LinkRows], n_nodes: int, dtype: Any, volume: Float64Array | None

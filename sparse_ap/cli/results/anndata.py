@@ -14,7 +14,14 @@ import zarr
 from numpy.typing import NDArray
 from zarr.errors import ContainsArrayError
 
-from sparse_ap.cli.h5ad import changed_obs, create_array, create_group, list_columns, opened_obs, values_of
+from sparse_ap.cli.results.h5ad import (
+    changed_obs,
+    create_array,
+    create_group,
+    list_columns,
+    opened_obs,
+    values_of,
+)
 from sparse_ap.clustering.level_columns import column_names, cut_columns
 from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparse_ap.clustering.link_graph import Contraction, LinkGraph, compact_labels, sums
+from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels, sums
 from sparse_ap.kernels.block import Int64Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
 from sparse_ap.kernels.hashing import hashed

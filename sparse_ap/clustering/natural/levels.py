@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparse_ap.clustering.groups import Grouping, merged_upward, moved
-from sparse_ap.clustering.link_graph import Contraction, LinkGraph, compact_labels
+from sparse_ap.clustering.natural.groups import Grouping, merged_upward, moved
+from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
 

@@ -18,10 +18,11 @@ from sparse_ap.cli.streams import STDOUT
 from sparse_ap.clustering.level_columns import cut_columns
 from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError, optional_modules
+from sparse_ap.propagation.prediction import Prediction
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
-__all__ = ["require_writable", "write_clustering", "write_hierarchy"]
+__all__ = ["require_writable", "write_clustering", "write_hierarchy", "write_prediction"]
 
 # Rows converted at a time: this bounds the memory for the columns of the table.
 _ROWS_AT_A_TIME = 1 << 20
@@ -77,17 +78,42 @@ def write_clustering(clustering: Clustering, path: Path, ids: NDArray[Any] | Non
 
     ``.npz`` holds everything (`Clustering.save`). ``.parquet``, ``.csv`` and ``.zarr`` are tables with a row
     per point: ``point``, ``label``, ``exemplar`` (its point), and ``similarity`` to the exemplar, 0 for
-    exemplars. ``ids`` are names of the points, written in place of their numbers.
+    exemplars. ``ids`` are names of the points, written in place of their numbers. Of points that nobody
+    represents, the label is -1, the similarity NaN, and the exemplar -1, or without a name.
     """
     named = partial(_named, ids)
-    columns = {
+    columns: dict[str, Callable[[slice], NDArray[Any]]] = {
         "point": lambda rows: named(np.arange(rows.start, rows.stop)),
         "label": lambda rows: clustering.labels[rows],
-        "exemplar": lambda rows: named(clustering.exemplars[clustering.labels[rows]]),
+        "exemplar": partial(_exemplars_in, Cut(clustering.labels, clustering.exemplars), named),
         "similarity": lambda rows: clustering.similarities[rows],
     }
     attributes = {"net_similarity": clustering.net_similarity, "outcome": clustering.outcome.name}
     _write(_Result(len(clustering.labels), columns, clustering.save, attributes), path)
+
+
+def write_prediction(
+    found: Prediction, path: Path, new_ids: NDArray[Any] | None, ids: NDArray[Any] | None
+) -> None:
+    """Write the exemplars of new points; the file appears complete or not at all.
+
+    As `write_clustering`, with a row per new point, ``new_ids`` their names. Where the label is -1, the
+    exemplar is -1 too, or no name, and the similarity NaN. ``.npz`` holds the arrays of the `Prediction`.
+    """
+    labelled = found.labels >= 0
+    exemplars = found.exemplars if ids is None else np.where(labelled, ids[found.exemplars], "")
+    columns = {
+        "point": lambda rows: _named(new_ids, np.arange(rows.start, rows.stop)),
+        "label": lambda rows: found.labels[rows],
+        "exemplar": lambda rows: exemplars[rows],
+        "similarity": lambda rows: found.similarities[rows],
+    }
+
+    def save(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez(file, labels=found.labels, exemplars=found.exemplars, similarities=found.similarities)
+
+    _write(_Result(len(found.labels), columns, save, {}), path)
 
 
 def write_hierarchy(
@@ -113,7 +139,12 @@ def _named(ids: NDArray[Any] | None, points: NDArray[Any]) -> NDArray[Any]:
 
 
 def _exemplars_in(cut: Cut, named: Callable[[NDArray[Any]], NDArray[Any]], rows: slice) -> NDArray[Any]:
-    return named(cut.exemplars[cut.labels[rows]])
+    labels = cut.labels[rows]
+    lost = labels < 0
+    if not lost.any():
+        return named(cut.exemplars[labels])
+    names = named(cut.exemplars[np.where(lost, 0, labels)])
+    return np.where(lost, -1 if names.dtype.kind == "i" else "", names)
 
 
 def _write(result: _Result, path: Path) -> None:

@@ -1,0 +1,91 @@
+"""The command ``cover``: the fewest exemplars to which every point is similar enough."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+import sparse_ap
+from sparse_ap.cli.inputs import Reading, load_graph
+from sparse_ap.cli.options import (
+    INPUT_HELP,
+    graph_argument,
+    jobs_option,
+    names_options,
+    reading_options,
+    search_options,
+    seed_option,
+)
+from sparse_ap.cli.output import printed_warnings, require_other, summarise
+from sparse_ap.cli.results.tables import require_writable, write_clustering
+from sparse_ap.cli.search import Search
+from sparse_ap.cli.streams import OutputPath, said
+from sparse_ap.propagation.result import Clustering
+
+__all__ = ["cover"]
+
+
+@click.command(
+    help=f"""Find few exemplars to which every point is similar enough.
+{INPUT_HELP}
+Every point is an exemplar, or has a similarity of -t or more to its own. A graph of `sparse-ap radius` has
+all pairs of that similarity; one of nearest neighbours may lack some.
+
+\b
+Examples:
+  sparse-ap radius bits.npy --metric tanimoto --similarity=1-d -t 0.4 -o near.zarr
+  sparse-ap cover near.zarr -t 0.4 -o labels.csv
+  sparse-ap cover near.zarr -t 0.4 --certify -o labels.csv
+"""
+)
+@graph_argument
+@click.option(
+    "-t", "--min-similarity", type=float, required=True, help="The least similarity to the exemplar."
+)
+@click.option("-o", "--output", type=OutputPath(), help="Where to, as for cluster.")
+@click.option("--certify", is_flag=True, help="Prove how many exemplars there must be at least.")
+@search_options()
+@reading_options
+@names_options
+@seed_option
+@jobs_option
+@click.option("--quiet", is_flag=True, help="No progress, no summary.")
+def cover(
+    graph: Path, min_similarity: float, output: Path | None, certify: bool, reading: Reading, search: Search,
+    names: NDArray[Any] | None, seed: int, n_jobs: int | None, quiet: bool,
+) -> None:  # fmt: skip
+    """Find few exemplars to which every point is similar enough."""
+    if output is not None:
+        require_writable(output)
+        require_other(output, graph)
+    start = time.perf_counter()
+    given = load_graph(graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet)
+    with printed_warnings(quiet):
+        found = sparse_ap.cover(
+            given.graph, min_similarity=min_similarity, certify=certify, random_state=seed, n_jobs=n_jobs,
+            verbose=not quiet,
+        )  # fmt: skip
+    if output is not None:
+        write_clustering(found, output, given.names())
+    if not quiet:
+        summarise(_lines(found, time.perf_counter() - start, output), output)
+
+
+def _lines(found: Clustering, seconds: float, output: Path | None) -> list[str]:
+    """Return the summary, line by line."""
+    sizes = found.sizes if found.n_clusters else np.zeros(1, np.int64)
+    bound = found.n_clusters_bound
+    return [
+        f"points          {len(found.labels):,}",
+        f"exemplars       {found.n_clusters:,}",
+        *([] if bound is None else [f"at least        {bound:,}  (proven)"]),
+        f"cluster sizes   median {np.median(sizes):g}, largest {sizes.max():,}, alone {np.sum(sizes == 1):,}",
+        f"similarities    {found.data_similarity:.8g}  (their sum)",
+        f"seconds         {seconds:.1f}",
+        f"written to      {said(output)}" if output else "not written: give --output to keep the labels",
+    ]

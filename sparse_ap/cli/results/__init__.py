@@ -1,0 +1,1 @@
+"""Results in files: tables, arrays, and columns of AnnData stores."""

@@ -1,0 +1,211 @@
+"""`cover`: the fewest exemplars to which every point is similar enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from sparse_ap.arguments import require
+from sparse_ap.clustering.affinity_propagation import clustered
+from sparse_ap.clustering.input import open_input
+from sparse_ap.clustering.solver import open_problem
+from sparse_ap.errors import InvalidInputError, warn
+from sparse_ap.execution.plans import Resources
+from sparse_ap.graphs.conversion.row_blocks import checked_canonical, cuts
+from sparse_ap.kernels.block import FloatArray, Int64Array
+from sparse_ap.propagation.result import Clustering
+from sparse_ap.propagation.settings import Options
+from sparse_ap.search.cover_bound import least_exemplars
+from sparse_ap.storage.csr import csr_graph
+from sparse_ap.storage.store import Store
+from sparse_ap.storage.zarr_reader import read_all
+
+__all__ = ["cover"]
+
+
+def cover(
+    similarity: Any,
+    *,
+    min_similarity: float,
+    certify: bool = False,
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+    n_jobs: int | None = None,
+    verbose: bool = False,
+) -> Clustering:
+    """Find few exemplars such that every point is one, or is similar enough to one.
+
+    Fewest exemplars come first, then the largest sum of the similarities of the points to their exemplars;
+    each point goes to its most similar exemplar. Affinity propagation and its local search look for them, at
+    a preference so low that no similarity outweighs an exemplar. What they find is good, and need not be the
+    best; ``certify`` says how good it is.
+
+    Parameters
+    ----------
+    similarity : sparse matrix or array, ndarray, path, zarr group or array, or StoredGraph
+        As for `affinity_propagation`. Entries below ``min_similarity`` are passed over; the others are held
+        in memory. `sparse_ap.graphs.radius_graph` makes a graph that has all of them.
+    min_similarity : float
+        The least similarity of a point to its exemplar. It is rounded to the dtype of the graph; an entry
+        that is equal to it stays.
+    certify : bool
+        Also compute ``n_clusters_bound``: no set of fewer exemplars covers all points along the entries.
+    random_state : int, RandomState, Generator or None
+        Seed of the search.
+    n_jobs : int, optional
+        Number of threads, as for `affinity_propagation`; the result is the same for any number.
+    verbose : bool
+        Show progress on standard error, where that is a terminal.
+
+    Returns
+    -------
+    Clustering
+        ``net_similarity`` is ``data_similarity``, the sum of the similarities; exemplars have no preference.
+
+    Warns
+    -----
+    UserWarning
+        Rows of the graph may lack pairs of this similarity: those of nearest neighbours that are all as
+        similar, or those for which ``missing_at_most`` says so.
+
+    Raises
+    ------
+    InvalidInputError
+        ``min_similarity`` is no number, or not above the one with which the graph was written; or the graph
+        is invalid.
+
+    Examples
+    --------
+    >>> import sparse_ap
+    >>> from sparse_ap.graphs import radius_graph
+    >>> graph = radius_graph([[0.0], [1.0], [2.0], [9.0]], -1, similarity="-d")
+    >>> sparse_ap.cover(graph, min_similarity=-1).exemplars
+    array([1, 3])
+    """
+    right = isinstance(min_similarity, Real) and bool(np.isfinite(float(min_similarity)))
+    require("min_similarity", min_similarity, right, "a finite number")
+    require("certify", certify, isinstance(certify, bool), "True or False")
+    near = _NearEdges.of(similarity, float(min_similarity))
+    near.warn_of_missing()
+    preference = _outweighing(near.graph)
+    options = Options(
+        preference=preference, random_state=random_state, check_finite=not near.searched, scheme="compact"
+    )
+    resources = Resources(n_jobs=n_jobs, memory_limit=None, client=None, verbose=verbose)
+    with open_problem(near.graph, options, resources) as (solver, problem, row_best):
+        found = clustered(solver, problem, row_best)[1]
+    bound = None
+    if certify:
+        exemplar = np.zeros(len(found.labels), np.bool_)
+        exemplar[found.exemplars] = True
+        bound = least_exemplars(near.graph.indptr, near.graph.indices, exemplar)
+    return replace(
+        found,
+        net_similarity=found.data_similarity,
+        exemplar_preference=0.0,
+        preference=None,
+        n_clusters_bound=bound,
+    )
+
+
+def _outweighing(graph: scipy.sparse.csr_array) -> float:
+    """Return a preference at which one exemplar fewer gains more than all similarities can lose."""
+    if not graph.nnz:
+        return -1.0
+    low, high = float(graph.data.min()), float(graph.data.max())
+    return -(graph.shape[0] * (high - low) + 2 * max(abs(low), abs(high))) or -1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _NearEdges:
+    """The edges of a graph that are similar enough.
+
+    Attributes
+    ----------
+    graph : csr_array, shape (n_points, n_points)
+        Canonical, in the user's order.
+    least : float
+        The threshold, rounded to the graph's dtype.
+    n_incomplete : int
+        Number of rows that may lack such edges.
+    searched : bool
+        Whether the graph is known to come from a search of this package.
+    """
+
+    graph: scipy.sparse.csr_array
+    least: float
+    n_incomplete: int
+    searched: bool
+
+    @classmethod
+    def of(cls, similarity: Any, min_similarity: float) -> _NearEdges:
+        """Read the edges of a similarity or more.
+
+        Raises
+        ------
+        InvalidInputError
+            The graph is invalid, or lacks edges of this similarity.
+        """
+        given = open_input(similarity)
+        store = given.store
+        least = float(store.dtype.type(min_similarity))
+        if store.origin.floor >= least:
+            raise InvalidInputError(
+                f"min_similarity={min_similarity} was given, but the graph was written without the edges of "
+                f"similarity {store.origin.floor:g} or less, which would cover points too. Write it with a "
+                "lower min_similarity, or raise this one."
+            )
+        graph, lowest, degrees = _edges_from(store, least)
+        searched = any(getattr(graph, "recall", None) is not None for graph in (similarity, store))
+        missing = _missing_of(similarity, store)
+        if missing is None:
+            # The rows of nearest neighbours are equally long, and may go on.
+            longest = degrees.max(initial=0)
+            alike = 0 < longest < len(degrees) - 1 and 2 * np.count_nonzero(degrees == longest) > len(degrees)
+            incomplete = (degrees == longest) & (lowest >= least) & alike
+        else:
+            incomplete = missing >= least
+        return cls(graph, least, int(np.count_nonzero(incomplete)), searched)
+
+    def warn_of_missing(self) -> None:
+        """Warn of rows that may lack edges."""
+        if self.n_incomplete:
+            warn(
+                f"{self.n_incomplete:,} of {self.graph.shape[0]:,} points may have more pairs of a "
+                f"similarity of {self.least:g} than the graph, which then needs more exemplars than "
+                "the points do. "
+                "sparse_ap.graphs.radius_graph (sparse-ap radius) finds all pairs."
+            )
+
+
+def _missing_of(similarity: Any, store: Store) -> FloatArray | None:
+    """Return what is known of each row's missing edges, in memory or on disk."""
+    known: FloatArray | None = getattr(similarity, "missing_at_most", None)
+    stored = getattr(store, "missing", None)
+    return read_all(stored) if known is None and stored is not None else known
+
+
+def _edges_from(store: Store, least: float) -> tuple[scipy.sparse.csr_array, FloatArray, Int64Array]:
+    """Return the near edges in the user's order, each row's smallest similarity, and its number of edges."""
+    n = len(store.indptr) - 1
+    lowest, degrees = np.full(n, np.inf), np.zeros(n, np.int64)
+    pieces = [(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, store.dtype))]
+    for block in map(checked_canonical, store.read(cuts(store.indptr))):
+        lengths = np.diff(block.indptr)
+        rows = np.arange(block.rows.start, block.rows.stop).repeat(lengths)
+        degrees[block.rows.start : block.rows.stop] = lengths
+        np.minimum.at(lowest, rows, block.data)
+        near = block.data >= least
+        pieces.append((rows[near], block.indices[near], block.data[near]))
+    rows, columns, data = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    order: NDArray[Any] | None = store.origin.order
+    if order is not None:
+        rows, columns = order[rows], order[columns]
+        lowest[order], degrees[order] = lowest.copy(), degrees.copy()
+    ranks = np.lexsort((columns, rows))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))])
+    return csr_graph(indptr, columns[ranks], data[ranks]), lowest, degrees

@@ -1,0 +1,82 @@
+"""The steps of a search on the workers of a dask cluster, which see the same files as the client."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from threadpoolctl import threadpool_limits
+
+from sparse_ap.errors import ClusterError
+from sparse_ap.graphs.neighbours.stages import Step
+from sparse_ap.storage.mapped_arrays import flush_mapped, hold_at_most
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["DaskWorkers"]
+
+# Share of its memory limit at which a worker gives pages of files back; dask spills at .6 of it.
+_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class DaskWorkers:
+    """The workers of a cluster.
+
+    Attributes
+    ----------
+    client : distributed.Client
+    folder : Path
+        Of the search; the workers need to see it under this name.
+    """
+
+    client: Client
+    folder: Path
+
+    def map(self, step: Step, parts: Sequence[slice]) -> Iterator[int]:
+        """Do a step for some tiles, one a task, and yield the number of each once it is done."""
+        from distributed import as_completed
+
+        file = self.folder / "step.pickle"
+        file.write_bytes(pickle.dumps(step))
+        # The time tells a worker that the file is another step.
+        asked = [(str(file), file.stat().st_mtime_ns, part.start, part.stop) for part in parts]
+        futures = self.client.map(_do, asked, pure=False, key="sparse-ap-search")
+        numbers = {future.key: number for number, future in enumerate(futures)}
+        try:
+            for future in as_completed(futures):
+                future.result()
+                yield numbers[future.key]
+        finally:
+            self.client.cancel(futures)
+
+
+def _do(asked: tuple[str, int, int, int]) -> None:
+    """Do a tile of a step on a worker."""
+    from distributed import get_worker
+
+    path, stamp, start, stop = asked
+    limit = get_worker().memory_manager.memory_limit
+    hold_at_most(_SHARE * limit if limit else float("inf"))
+    try:
+        step = _step_in(path, stamp)
+    except FileNotFoundError as error:
+        raise ClusterError(
+            f"The worker on {os.uname().nodename} does not see {error.filename}. The graph is searched in a "
+            "folder beside it, and the points are read from their file: both need to be on storage that the "
+            "client and all workers see under the same name."
+        ) from error
+    with threadpool_limits(1, "blas"):
+        step(slice(start, stop))
+    flush_mapped()
+
+
+@lru_cache(maxsize=1)
+def _step_in(path: str, stamp: int) -> Any:
+    return pickle.loads(Path(path).read_bytes())

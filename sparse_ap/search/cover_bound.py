@@ -1,0 +1,156 @@
+"""A proven bound on the number of exemplars that cover a graph.
+
+Every point is an exemplar or has an edge to one. Let y_i ≥ 0 be shares of the points such that no point k,
+and those with an edge to it, hold more than 1 together. Then each exemplar covers at most 1 of Σ y, so there
+are at least Σ y exemplars: this is the dual of the linear relaxation, a fractional packing. The number is
+whole in each component of the graph, so each component's sum is rounded up.
+
+The shares come from the primal-dual hybrid gradient method (Chambolle and Pock, 2011; steps as in Pock and
+Chambolle, 2011), restarted from its averages. What counts is computed in whole numbers: shares in units of
+2^-30 are scaled down until no point holds too much, and then raised where there is room.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_ap.kernels.block import BoolArray, Float64Array, Int64Array
+from sparse_ap.kernels.compilation import kernel
+
+__all__ = ["least_exemplars"]
+
+# Shares are multiples of 1 / _WHOLE.
+_WHOLE = 1 << 30
+# Steps between two restarts, restarts at most, and restarts without a higher bound after which to stop.
+_STEPS, _RESTARTS, _FRUITLESS = 50, 40, 4
+
+
+def least_exemplars(indptr: NDArray[Any], indices: NDArray[Any], exemplar: BoolArray) -> int:
+    """Return a number that no exemplar set can go below in which each point has an edge to one, or is one.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray
+        Edges of a graph, without its diagonal.
+    exemplar : ndarray of bool, shape (n_points,)
+        A set that covers the graph; the search stops when the bound is its size.
+    """
+    # Imported here: only bounds need scipy's graph algorithms.
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(indptr) - 1
+    if not n:
+        return 0
+    graph = csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(n, n))
+    n_parts, part = connected_components(graph, directed=True, connection="weak")
+    edges = np.asarray(indptr, np.int64), np.asarray(indices)
+    least = np.ones(n_parts, np.int64)
+    best, n_fruitless, state = int(n_parts), 0, _Shares(*edges, exemplar)
+    for _ in range(_RESTARTS):
+        if best == np.count_nonzero(exemplar) or n_fruitless == _FRUITLESS:
+            break
+        state.advance(_STEPS)
+        # Both bounds hold, so the larger one of each part does.
+        for proven in _proven(*edges, state.shares, part, n_parts):
+            np.maximum(least, proven, out=least)
+        n_fruitless = 0 if int(least.sum()) > best else n_fruitless + 1
+        best = int(least.sum())
+    return best
+
+
+class _Shares:
+    """The state of the gradient method: the shares of the points, and how much each covers as an exemplar."""
+
+    def __init__(self, indptr: Int64Array, indices: NDArray[Any], exemplar: BoolArray) -> None:
+        n = len(exemplar)
+        self._edges = indptr, indices
+        degree = np.diff(indptr)
+        self._row_step = 1.0 / (degree + 1)
+        self._column_step = 1.0 / (np.bincount(indices, minlength=n) + 1)
+        self.shares: Float64Array = self._row_step.copy()
+        self._cover = exemplar.astype(np.float64)
+
+    def advance(self, n_steps: int) -> None:
+        """Make some steps, and go to the average of what they passed through."""
+        y, x, load = self.shares.copy(), self._cover.copy(), np.zeros(len(self._cover))
+        y_sum, x_sum = np.zeros_like(y), np.zeros_like(x)
+        _add_shares(*self._edges, y, load)
+        for _ in range(n_steps):
+            before = x
+            x = np.clip(x - self._column_step * (1 - load), 0, 1)
+            load = np.zeros_like(load)
+            _step(*self._edges, 2 * x - before, self._row_step, y, load)
+            y_sum += y
+            x_sum += x
+        self.shares, self._cover = y_sum / n_steps, x_sum / n_steps
+
+
+def _proven(
+    indptr: Int64Array, indices: NDArray[Any], shares: Float64Array, part: NDArray[Any], n_parts: int
+) -> tuple[Int64Array, Int64Array]:
+    """Return two bounds on the exemplars of each part, from any shares, by whole numbers."""
+    whole = np.floor(np.clip(shares, 0, 1) * _WHOLE).astype(np.int64)
+    load = np.zeros_like(whole)
+    _add_shares(indptr, indices, whole, load)
+    # What a point holds too much is taken off the sum; ...
+    taken = whole - np.maximum(load - _WHOLE, 0)
+    # ... or no point holds too much.
+    _scale_down(indptr, indices, load, whole)
+    load[:] = 0
+    _add_shares(indptr, indices, whole, load)
+    _raise(indptr, indices, load, whole)
+    return _rounded_up(taken, part, n_parts), _rounded_up(whole, part, n_parts)
+
+
+def _rounded_up(values: Int64Array, part: NDArray[Any], n_parts: int) -> Int64Array:
+    totals = np.zeros(n_parts, np.int64)
+    np.add.at(totals, part, values)
+    return -(-totals // _WHOLE)
+
+
+@kernel
+def _add_shares(indptr: Any, indices: Any, shares: Any, load: Any) -> None:
+    for i in range(len(shares)):
+        load[i] += shares[i]
+        for edge in range(indptr[i], indptr[i + 1]):
+            load[indices[edge]] += shares[i]
+
+
+@kernel
+def _step(indptr: Any, indices: Any, cover: Any, row_step: Any, shares: Any, load: Any) -> None:
+    """Raise the shares of points that are covered too little, lower the others, and add them up anew."""
+    for i in range(len(shares)):
+        covered = cover[i]
+        for edge in range(indptr[i], indptr[i + 1]):
+            covered += cover[indices[edge]]
+        shares[i] = max(0.0, shares[i] + row_step[i] * (1.0 - covered))
+        load[i] += shares[i]
+        for edge in range(indptr[i], indptr[i + 1]):
+            load[indices[edge]] += shares[i]
+
+
+@kernel
+def _scale_down(indptr: Any, indices: Any, load: Any, shares: Any) -> None:
+    for i in range(len(shares)):
+        most = max(_WHOLE, load[i])
+        for edge in range(indptr[i], indptr[i + 1]):
+            most = max(most, load[indices[edge]])
+        # Below 2^60: shares are at most 2^30.
+        shares[i] = shares[i] * _WHOLE // most
+
+
+@kernel
+def _raise(indptr: Any, indices: Any, load: Any, shares: Any) -> None:
+    for i in range(len(shares)):
+        room = _WHOLE - load[i]
+        for edge in range(indptr[i], indptr[i + 1]):
+            room = min(room, _WHOLE - load[indices[edge]])
+        if room > 0:
+            shares[i] += room
+            load[i] += room
+            for edge in range(indptr[i], indptr[i + 1]):
+                load[indices[edge]] += room

@@ -1,0 +1,98 @@
+"""The edges of a graph along which points may be represented: to candidates, similar enough, weighted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sparse_ap.kernels.block import Block, BoolArray, Float64Array
+from sparse_ap.kernels.compilation import kernel
+
+__all__ = ["Selection"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """A change of blocks that drops edges, or weighs them.
+
+    Attributes
+    ----------
+    candidate : ndarray of bool, shape (n_points,), or None
+        Points that may be exemplars, in the order of the graph; edges to others are dropped.
+    least : float
+        Smallest similarity of an edge, in the precision of the similarities; -inf: no edge is too weak.
+    weight : ndarray of float64, shape (n_points,), or None
+        Factors of the similarities of each row, in the order of the graph; products are float64.
+    """
+
+    candidate: BoolArray | None = None
+    least: float = -np.inf
+    weight: Float64Array | None = None
+
+    def dtype_of(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """Return the dtype of the similarities after the change."""
+        return dtype if self.weight is None else np.dtype(np.float64)
+
+    def __call__(self, block: Block) -> Block:
+        """Return a changed copy of a block."""
+        if self.candidate is not None or self.least > -np.inf:
+            block = self._kept(block)
+        if self.weight is None:
+            return block
+        data = np.empty(len(block.data), np.float64)
+        _weigh(block.indptr, block.data, block.rows.of(self.weight), data)
+        return replace(block, data=data)
+
+    def _kept(self, block: Block) -> Block:
+        """Return a copy of a block without the edges dropped; its ``indptr`` begins at 0."""
+        indptr = np.zeros(len(block.indptr), np.int64)
+        indices, data = np.empty_like(block.indices), np.empty_like(block.data)
+        least = block.data.dtype.type(self.least)
+        if self.candidate is None:
+            _copy_similar(*block.csr, least, indptr, indices, data)
+        else:
+            _copy_to_candidates(*block.csr, self.candidate, least, indptr, indices, data)
+        kept = indptr[-1]
+        return replace(block, indptr=indptr, indices=indices[:kept], data=data[:kept])
+
+
+@kernel
+def _copy_similar(
+    indptr: Any, indices: Any, data: Any, least: Any, to_indptr: Any, to_indices: Any, to_data: Any
+) -> None:
+    to = 0
+    for row in range(len(indptr) - 1):
+        for edge in range(indptr[row] - indptr[0], indptr[row + 1] - indptr[0]):
+            if data[edge] >= least:
+                to_indices[to], to_data[to] = indices[edge], data[edge]
+                to += 1
+        to_indptr[row + 1] = to
+
+
+@kernel
+def _copy_to_candidates(
+    indptr: Any,
+    indices: Any,
+    data: Any,
+    candidate: Any,
+    least: Any,
+    to_indptr: Any,
+    to_indices: Any,
+    to_data: Any,
+) -> None:
+    to = 0
+    for row in range(len(indptr) - 1):
+        for edge in range(indptr[row] - indptr[0], indptr[row + 1] - indptr[0]):
+            if data[edge] >= least and candidate[indices[edge]]:
+                to_indices[to], to_data[to] = indices[edge], data[edge]
+                to += 1
+        to_indptr[row + 1] = to
+
+
+@kernel
+def _weigh(indptr: Any, data: Any, weight: Any, to_data: Any) -> None:
+    for row in range(len(indptr) - 1):
+        for edge in range(indptr[row] - indptr[0], indptr[row + 1] - indptr[0]):
+            to_data[edge] = weight[row] * np.float64(data[edge])

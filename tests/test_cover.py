@@ -1,0 +1,229 @@
+"""The fewest exemplars above a threshold, against enumeration, HiGHS and greedy covers."""
+
+from __future__ import annotations
+
+import csv
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+from click.testing import CliRunner
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+import sparse_ap
+from sparse_ap import Clustering, InvalidInputError, cover
+from sparse_ap.cli.commands import main
+from sparse_ap.graphs import knn_graph, open_graph, radius_graph, write_graph
+from sparse_ap.search.cover_bound import least_exemplars
+
+POINTS = np.random.default_rng(5).random((400, 2))
+RADIUS = 0.08
+GRAPH = radius_graph(POINTS, -RADIUS, similarity="-d")
+
+
+def random_graph(rng: np.random.Generator) -> tuple[Any, float]:
+    """Similarities of mixed signs, with ties, minus infinity where there is no edge; and a threshold."""
+    n = int(rng.integers(1, 9))
+    dense = rng.normal(size=(n, n)).round(int(rng.integers(0, 2)))
+    dense[rng.random((n, n)) < rng.random()] = -np.inf
+    np.fill_diagonal(dense, -np.inf)
+    return dense, round(0.7 * float(rng.normal()), 1)
+
+
+def sparse_of(dense: Any) -> Any:
+    rows, columns = np.nonzero(dense > -np.inf)
+    return scipy.sparse.csr_array((dense[rows, columns], (rows, columns)), shape=dense.shape)
+
+
+def best_by_enumeration(dense: Any, threshold: float) -> tuple[int, float]:
+    """The fewest exemplars, and of those sets the largest sum of similarities."""
+    n = len(dense)
+    allowed = np.where(dense >= threshold, dense, -np.inf)
+    for size in range(1, n + 1):
+        totals = []
+        for exemplars in map(list, combinations(range(n), size)):
+            others = np.setdiff1d(np.arange(n), exemplars)
+            totals.append(allowed[np.ix_(others, exemplars)].max(axis=1, initial=-np.inf).sum())
+        if max(totals) > -np.inf:
+            return size, max(totals)
+    raise AssertionError("every point alone is a cover")
+
+
+def require_cover(found: Clustering, dense: Any, threshold: float) -> None:
+    chosen = found.exemplars[found.labels]
+    rows = np.arange(len(dense))
+    others = rows != chosen
+    similarities = dense[rows, chosen]
+    assert (similarities[others] >= threshold).all()
+    assert (chosen[found.exemplars] == found.exemplars).all()
+    # Each goes to its most similar exemplar, of equals to the first.
+    allowed = dense[:, found.exemplars]
+    assert (allowed.max(axis=1)[others] == similarities[others]).all()
+    assert (found.labels[others] == allowed.argmax(axis=1)[others]).all()
+    assert found.data_similarity == pytest.approx(similarities[others].sum())
+    assert (found.net_similarity, found.exemplar_preference) == (found.data_similarity, 0)
+
+
+# Some look like distances, and some like rows of neighbours.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    "seeds", [range(50), pytest.param(range(50, 500), marks=pytest.mark.slow)], ids=["some", "all"]
+)
+def test_small_covers_are_the_best(seeds: range) -> None:
+    n_below = 0
+    for seed in seeds:
+        dense, threshold = random_graph(np.random.default_rng(seed))
+        found = cover(sparse_of(dense), min_similarity=threshold, certify=True)
+        require_cover(found, dense, threshold)
+        fewest, total = best_by_enumeration(dense, threshold)
+        assert found.n_clusters_bound is not None
+        assert found.n_clusters_bound <= fewest == found.n_clusters
+        n_below += found.data_similarity < total - 1e-9
+    # The sum comes second, and without a proof.
+    assert n_below <= 0.02 * len(seeds)
+
+
+def fewest_by_highs(graph: Any, relaxed: bool) -> float:
+    covers = scipy.sparse.csr_array((np.ones(graph.nnz), graph.indices, graph.indptr), graph.shape)
+    covers = covers + scipy.sparse.eye_array(graph.shape[0])
+    n = graph.shape[0]
+    found = milp(
+        np.ones(n), integrality=np.full(n, not relaxed), bounds=Bounds(0, 1),
+        constraints=LinearConstraint(covers, 1, np.inf),
+    )  # fmt: skip
+    return float(found.fun)
+
+
+def test_the_number_and_the_bound_are_those_of_highs() -> None:
+    graph = radius_graph(POINTS[:150], -RADIUS, similarity="-d")
+    found = cover(graph, min_similarity=-RADIUS, certify=True)
+    fewest, relaxed = fewest_by_highs(graph, False), fewest_by_highs(graph, True)
+    assert found.n_clusters_bound is not None
+    assert 0.99 * relaxed <= found.n_clusters_bound <= round(fewest) <= found.n_clusters
+    assert found.n_clusters <= 1.05 * fewest
+
+
+def test_fewer_exemplars_than_by_greedy_covers() -> None:
+    covers = np.where(GRAPH.toarray() < 0, 1, 0) + np.eye(400, dtype=int)
+    left, n_greedy = np.ones(400, bool), 0
+    while left.any():
+        left &= covers[covers[:, left].sum(axis=1).argmax()] == 0
+        n_greedy += 1
+    assert cover(GRAPH, min_similarity=-RADIUS).n_clusters < n_greedy
+
+
+def test_the_bound_holds_for_any_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = cover(GRAPH, min_similarity=-RADIUS)
+    exemplar = np.zeros(400, bool)
+    exemplar[found.exemplars] = True
+    for steps in (1, 5, 50):
+        monkeypatch.setattr("sparse_ap.search.cover_bound._STEPS", steps)
+        assert 1 <= least_exemplars(GRAPH.indptr, GRAPH.indices, exemplar) <= found.n_clusters
+
+
+def test_threads_orders_and_places_change_nothing(tmp_path: Path) -> None:
+    whole = radius_graph(POINTS, -2 * RADIUS, similarity="-d")
+    expected = cover(whole, min_similarity=-RADIUS, certify=True, n_jobs=1)
+    assert expected.n_clusters_bound == cover(GRAPH, min_similarity=-RADIUS, certify=True).n_clusters_bound
+    write_graph(whole, tmp_path / "graph.zarr")
+    write_graph(whole, tmp_path / "renumbered.zarr", order="rcm")
+    dense = np.where(whole.toarray() < 0, whole.toarray(), -np.inf)
+    others = [
+        whole,
+        GRAPH,
+        whole.tocoo(),
+        tmp_path / "graph.zarr",
+        open_graph(tmp_path / "renumbered.zarr"),
+        dense,
+    ]
+    for graph in others:
+        found = cover(graph, min_similarity=-RADIUS, n_jobs=2)
+        assert (found.labels == expected.labels).all()
+        assert found.data_similarity == expected.data_similarity
+
+
+def test_a_similarity_at_the_threshold_is_enough() -> None:
+    graph = scipy.sparse.csr_array(np.float32([[0, -0.6], [-0.6, 0]]))
+    assert float(np.float32(-0.6)) < -0.6
+    assert cover(graph, min_similarity=-0.6).n_clusters == 1
+    assert cover(graph, min_similarity=-0.5).n_clusters == 2
+
+
+def test_few_points() -> None:
+    assert cover(scipy.sparse.csr_array((1, 1)), min_similarity=0, certify=True).n_clusters_bound == 1
+    alone = cover(scipy.sparse.csr_array((5, 5)), min_similarity=0, certify=True)
+    assert (alone.n_clusters, alone.n_clusters_bound) == (5, 5)
+    equal = radius_graph(np.zeros((4, 1)), 0)
+    assert cover(equal, min_similarity=0, certify=True).n_clusters == 1
+
+
+def test_rows_that_may_break_off_are_told() -> None:
+    known = knn_graph(POINTS, 5, similarity="-d")
+    reach = -float(np.median(known.missing_at_most))
+    n = int((known.missing_at_most >= np.float32(-reach)).sum())
+    assert 0 < n < 400
+    text = f"{n} of 400 points may have more pairs of a similarity of"
+    with pytest.warns(UserWarning, match=text):
+        cover(known, min_similarity=-reach)
+    # Of a plain matrix of neighbours the same is seen.
+    plain = scipy.sparse.csr_array((known.data, known.indices, known.indptr), shape=known.shape)
+    with pytest.warns(UserWarning, match=text):
+        cover(plain, min_similarity=-reach)
+    with pytest.warns(UserWarning, match="400 of 400 points may have more pairs"):
+        cover(GRAPH, min_similarity=-2 * RADIUS)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"min_similarity": np.nan}, "min_similarity=nan; it must be a finite number"),
+        ({"min_similarity": "0"}, "min_similarity='0'; it must be a finite number"),
+        ({"min_similarity": -1, "certify": 1}, "certify=1; it must be True or False"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(options: Any, text: str) -> None:
+    with pytest.raises(InvalidInputError, match=text):
+        cover(GRAPH, **options)
+
+
+def test_a_graph_written_without_such_edges_is_refused(tmp_path: Path) -> None:
+    write_graph(GRAPH, tmp_path / "graph.zarr", min_similarity=-0.05)
+    for threshold in (-0.05, -RADIUS):
+        with pytest.raises(InvalidInputError, match=r"without the edges of similarity -0\.05 or less"):
+            cover(tmp_path / "graph.zarr", min_similarity=threshold)
+    # What was dropped has raised what may be missing, to no more than the threshold.
+    assert cover(tmp_path / "graph.zarr", min_similarity=-0.04).n_clusters > 1
+
+
+def test_it_is_saved_with_its_bound(tmp_path: Path) -> None:
+    found = cover(GRAPH, min_similarity=-RADIUS, certify=True)
+    found.save(tmp_path / "found.npz")
+    assert Clustering.load(tmp_path / "found.npz").n_clusters_bound == found.n_clusters_bound
+    plain = sparse_ap.affinity_propagation(GRAPH, preference=-1)
+    plain.save(tmp_path / "plain.npz")
+    assert Clustering.load(tmp_path / "plain.npz").n_clusters_bound is None
+
+
+def test_the_command_writes_labels(tmp_path: Path) -> None:
+    names = np.array([f"p{i}" for i in range(400)], object)
+    near, out = tmp_path / "near.zarr", tmp_path / "labels.csv"
+    radius_graph(POINTS, -RADIUS, similarity="-d", output=near, names=names)
+    arguments = ["cover", str(near), "-t", str(-RADIUS), "--certify", "-o", str(out)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    expected = cover(GRAPH, min_similarity=-RADIUS, certify=True)
+    lines = result.output.splitlines()
+    assert lines[:3] == [
+        "points          400",
+        f"exemplars       {expected.n_clusters}",
+        f"at least        {expected.n_clusters_bound}  (proven)",
+    ]
+    with out.open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    assert [row[2] for row in rows] == names[expected.exemplars[expected.labels]].tolist()
+    result = CliRunner().invoke(main, ["cover", str(near), "-t", "-0.2", "--quiet"])
+    assert result.exit_code == 0
+    assert "Warning: 400 of 400 points may have more pairs" in result.output

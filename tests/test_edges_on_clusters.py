@@ -1,0 +1,46 @@
+"""Candidates, thresholds and weights on two workers: the same bits as in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import disk
+import numpy as np
+import pytest
+from clusters import RunningCluster
+from same_bits import bits
+from samples import knn_similarity
+
+from sparse_ap import affinity_propagation
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+N = 600
+GRAPH = knn_similarity(N, 9, 2, seed=4)
+CANDIDATES = np.random.default_rng(7).random(N) < 0.3
+PREFERENCE = np.where(CANDIDATES & (np.arange(N) % 20 == 0), np.inf, -0.01)
+NOBODY = {"candidates": CANDIDATES, "preference": PREFERENCE, "unrepresented": "label"}
+NEAR = {"min_similarity": float(np.quantile(GRAPH.data, 0.4)), "preference": -0.02}
+WEIGHTS = {"weights": np.random.default_rng(3).integers(1, 40, N) / 7}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(NOBODY, marks=pytest.mark.slow, id="candidates"),
+        pytest.param(NEAR, marks=pytest.mark.slow, id="threshold"),
+        pytest.param(WEIGHTS | {"preference": -0.02}, marks=pytest.mark.slow, id="weights"),
+        pytest.param(NEAR | WEIGHTS | NOBODY, id="all"),
+    ],
+)
+def test_the_same_bits_on_two_workers(options: Any, tmp_path: Path, cluster: RunningCluster) -> None:
+    wanted = affinity_propagation(GRAPH, max_iter=40, **options)
+    path = disk.write(tmp_path / "g.zarr", GRAPH, chunks=500)
+    for graph in (GRAPH, str(path)):
+        found = affinity_propagation(graph, max_iter=40, **options, client=cluster.client)
+        assert bits(found) == bits(wanted)
+        assert found.similarities.tobytes() == wanted.similarities.tobytes()
+        if wanted.weighted_sizes is not None:
+            assert found.weighted_sizes is not None
+            assert found.weighted_sizes.tobytes() == wanted.weighted_sizes.tobytes()
