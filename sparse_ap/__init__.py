@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     )
     from sparse_ap.estimator import AffinityPropagation
     from sparse_ap.plotting.html_report import write_report
+    from sparse_ap.propagation.history import SweepReport
     from sparse_ap.propagation.prediction import Prediction
-    from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
+    from sparse_ap.propagation.result import Clustering, Outcome
 else:
     # Modules are imported at the first use of one of their names: numba, scipy and sklearn take a second.
     __getattr__, __dir__, _names = lazy_loader.attach(

@@ -12,11 +12,12 @@ from same_bits import printed_by
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import knn_graph
-from sparse_ap.graphs.neighbours.all_pairs import squared_distances
 from sparse_ap.graphs.neighbours.exact import exact_neighbours
 from sparse_ap.graphs.neighbours.search import nearest_neighbours, nearest_of
 from sparse_ap.graphs.neighbours.space import space_of
+from sparse_ap.graphs.neighbours.stages import MemoryStages
 from sparse_ap.graphs.neighbours.vectors import NARROW, WIDE, Vectors
+from sparse_ap.graphs.pairs.squared_distances import squared_distances
 
 RNG = np.random.default_rng(3)
 UNEQUAL = {("tied", "cos"), ("tied", "cor")}
@@ -199,7 +200,7 @@ def test_the_nearest_of_other_points() -> None:
     points, queries = RNG.normal(size=(300, 10)), RNG.normal(size=(500, 10))
     queries[0], queries[1] = 1e9, points[17]
     points[40] = points[17]
-    nearest = nearest_of(queries, points, "euclidean", 2)
+    nearest, _ = nearest_of(queries, points, "euclidean", 2)
     expected = ((queries[:, None] - points) ** 2).sum(axis=2).argmin(axis=1)
     assert (nearest == expected).all()
     assert nearest[1] == 17
@@ -238,12 +239,13 @@ def test_ties_in_the_tree_go_by_number(kind: str, metric: str) -> None:
         kind, np.round(points, 1) * {"huge": 2.0**500, "tiny": 2.0**-900}.get(kind, 1)
     )
     for k in (1, 4, 15, len(X) - 1):
-        found = nearest_neighbours(X, k, metric, recall=0.95, seed=0, n_threads=2, verbose=False)[0]
         space, itself = space_of(X, metric), np.arange(len(X))
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(2) as pool:
+            found = nearest_neighbours(X, k, metric, recall=0.95, seed=0, stages=MemoryStages(pool))[0]
+            numbers, distances = found.rows(slice(0, len(X)))
             expected = exact_neighbours(space, space, k, itself, pool)
-        assert (found.numbers == expected.numbers).all()
-        assert (found.scores == expected.scores).all()
+        assert (numbers == expected.numbers).all()
+        assert (distances == -expected.scores).all()
 
 
 @pytest.mark.parametrize("kind", ["float64", "float32", "whole", "tiny", "sparse"])

@@ -11,7 +11,7 @@ from sparse_ap.clustering.n_clusters import neighbours_for
 from sparse_ap.graphs.distances import from_distances
 from sparse_ap.graphs.knn import knn_graph
 from sparse_ap.graphs.metrics import checked_points
-from sparse_ap.graphs.neighbours.all_pairs import squared_distances
+from sparse_ap.graphs.pairs.squared_distances import squared_distances
 from sparse_ap.graphs.sparse_points import checked_rows
 
 __all__ = ["conversion_of", "similarities_of"]

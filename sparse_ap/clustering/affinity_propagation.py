@@ -15,10 +15,11 @@ from sparse_ap.clustering.solver import Solver, open_problem
 from sparse_ap.errors import warn, warn_not_converged
 from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.block import Float64Array
+from sparse_ap.propagation.history import SweepReport
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.readout import all_equal, degenerate_clustering
-from sparse_ap.propagation.result import Clustering, Outcome, SweepReport
+from sparse_ap.propagation.result import Clustering, Outcome
 from sparse_ap.propagation.settings import Options
 from sparse_ap.search.certificate import certified
 

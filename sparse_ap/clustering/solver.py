@@ -16,6 +16,7 @@ from sparse_ap.kernels.classic import Messages
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.assignment import Assignment, Refinement, move_to_medoids
 from sparse_ap.propagation.checkpoint_config import CheckpointConfig, checkpoint_config, identity_of
+from sparse_ap.propagation.history import SweepReport
 from sparse_ap.propagation.incumbent import BestIncumbent, Incumbent, LastIncumbent
 from sparse_ap.propagation.loop import PointState, Propagation, propagate
 from sparse_ap.propagation.preferences import message_preference
@@ -23,7 +24,7 @@ from sparse_ap.propagation.problem import Problem, best_of_rows, support_grid
 from sparse_ap.propagation.progress import reading_progress, sweep_progress
 from sparse_ap.propagation.readout import better_than_rounding, read_out
 from sparse_ap.propagation.repair import repair
-from sparse_ap.propagation.result import Clustering, SweepReport
+from sparse_ap.propagation.result import Clustering
 from sparse_ap.propagation.schemes import NO_BIAS, BiasSchedule, Classic, Compact, Scheme, damping_for_degree
 from sparse_ap.propagation.settings import EVALUATE_EVERY, TOTAL_DAMPING, Options, Settings
 from sparse_ap.propagation.stopping import first_grown

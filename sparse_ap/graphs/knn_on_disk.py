@@ -150,11 +150,12 @@ def kept_distances(distances: NDArray[np.float64], similarity: Similarity) -> ND
     InvalidInputError
         A distance leaves the range of float32.
     """
-    largest = distances.max(initial=0)
-    if not largest <= np.finfo(np.float32).max:
-        raise InvalidInputError(_OUT_OF_RANGE.format(largest))
     # Functions, and "1-d", can map distances that are equal in float32 to different similarities.
-    return distances if callable(similarity) or similarity == "1-d" else distances.astype(np.float32)
+    wide = callable(similarity) or similarity == "1-d"
+    largest = distances.max(initial=0)
+    if not largest <= (np.finfo(np.float64) if wide else np.finfo(np.float32)).max:
+        raise InvalidInputError(_OUT_OF_RANGE.format(largest))
+    return distances if wide else distances.astype(np.float32)
 
 
 def require_cells(metric: str) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.errors import CheckpointError, RunInterrupted, warn
-from sparse_ap.propagation.result import SweepReport, history_in, history_table
+from sparse_ap.propagation.history import SweepReport, history_in, history_table
 from sparse_ap.storage.atomic_files import DAMAGE, replacing
 
 __all__ = ["Checkpoints", "NoCheckpoints", "Saved", "read_identity", "require_new"]

@@ -12,8 +12,8 @@ from sparse_ap.kernels.assignment import EvaluationPass, ExemplarVectors
 from sparse_ap.kernels.block import BoolArray
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.kernels.support_bound import PreferenceRows
+from sparse_ap.propagation.history import SweepReport
 from sparse_ap.propagation.problem import Problem
-from sparse_ap.propagation.result import SweepReport
 
 __all__ = ["BestIncumbent", "Incumbent", "LastIncumbent"]
 

@@ -13,8 +13,8 @@ from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.propagation.checkpoints import Checkpoints, NoCheckpoints, Saved
+from sparse_ap.propagation.history import SweepReport
 from sparse_ap.propagation.incumbent import Incumbent
-from sparse_ap.propagation.result import SweepReport
 from sparse_ap.propagation.schemes import OwnRows, Scheme
 from sparse_ap.propagation.stopping import StopRule
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from sparse_ap.arguments import progress_bar
 from sparse_ap.kernels.compilation import watched_by
-from sparse_ap.propagation.result import SweepReport
+from sparse_ap.propagation.history import SweepReport
 
 __all__ = ["reading_progress", "showing_compilation", "sweep_progress"]
 

@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Float64Array, FloatArray, Int64Array
+from sparse_ap.propagation.history import SweepReport, history_in, history_table
 from sparse_ap.storage.atomic_files import arrays_in, write_arrays
 
 if TYPE_CHECKING:
     from sparse_ap.propagation.prediction import Prediction
 
-__all__ = ["Clustering", "Outcome", "SweepReport", "history_in", "history_table"]
-
-
-class SweepReport(NamedTuple):
-    """The state of a run after a sweep, as a callback receives it.
-
-    Attributes
-    ----------
-    sweep : int
-        Number of the sweep, from 1.
-    n_exemplars : int
-        Points that are exemplars after this sweep.
-    n_changed : int
-        Points that became or ceased to be exemplars in this sweep.
-    n_unsettled : int
-        Points that became or ceased to be exemplars within the last ``convergence_iter`` sweeps, so that
-        their status was not the same after each of them.
-    """
-
-    sweep: int
-    n_exemplars: int
-    n_changed: int
-    n_unsettled: int
-
-    def without(self, n_exemplars: int) -> SweepReport:
-        """Return the report with so many exemplars fewer."""
-        return self._replace(n_exemplars=self.n_exemplars - n_exemplars)
-
-
-SweepReport.__module__ = "sparse_ap"
-
-
-def history_table(history: Iterable[SweepReport]) -> Int64Array:
-    """Return reports as an array of shape (n_sweeps, 4), the form in which files hold them."""
-    rows = [(report.sweep, report.n_exemplars, report.n_changed, report.n_unsettled) for report in history]
-    return np.array(rows, np.int64).reshape(-1, 4)
-
-
-def history_in(table: NDArray[Any]) -> tuple[SweepReport, ...]:
-    """Return the reports in a table of `history_table`; further columns, of later versions, are ignored."""
-    reports = []
-    for row in table.tolist():
-        sweep, n_exemplars, n_changed, n_unsettled = row[:4]
-        reports.append(SweepReport(sweep, n_exemplars, n_changed, n_unsettled))
-    return tuple(reports)
+__all__ = ["Clustering", "Outcome"]
 
 
 class Outcome(Enum):
@@ -280,7 +236,7 @@ class Clustering:
             "preference": _or_nan(self.preference),
             # Not there where it is false: files are then what earlier versions wrote.
             **({"bound_is_complete": True} if self.bound_is_complete else {}),
-            "n_clusters_bound": _or_nan(self.n_clusters_bound),
+            **({} if self.n_clusters_bound is None else {"n_clusters_bound": self.n_clusters_bound}),
             **({} if self.weighted_sizes is None else {"weighted_sizes": self.weighted_sizes}),
         }
 

@@ -13,7 +13,7 @@ from sparse_ap.kernels.classic import ClassicRows, ClassicSweep, ClassicVectors,
 from sparse_ap.kernels.compact import CompactRows, CompactSweep, CompactVectors
 from sparse_ap.kernels.edge_pass import Pass
 from sparse_ap.kernels.exact_sum import Grid
-from sparse_ap.propagation.result import SweepReport
+from sparse_ap.propagation.history import SweepReport
 
 __all__ = [
     "NO_BIAS",

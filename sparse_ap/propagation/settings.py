@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from sparse_ap.arguments import is_positive_integer, require, seed_of
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.propagation.result import SweepReport
+from sparse_ap.propagation.history import SweepReport
 from sparse_ap.propagation.roles import has_roles
 from sparse_ap.propagation.stopping import StopRule
 

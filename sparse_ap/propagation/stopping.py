@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparse_ap.propagation.result import SweepReport
+from sparse_ap.propagation.history import SweepReport
 
 __all__ = ["StopRule", "first_grown"]
 

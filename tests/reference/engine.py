@@ -9,10 +9,10 @@ from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.kernels.classic import Messages
 from sparse_ap.propagation.checkpoints import NoCheckpoints
+from sparse_ap.propagation.history import SweepReport
 from sparse_ap.propagation.incumbent import LastIncumbent
 from sparse_ap.propagation.loop import PointState, propagate
 from sparse_ap.propagation.problem import Problem, summarise_edges, support_grid
-from sparse_ap.propagation.result import SweepReport
 from sparse_ap.propagation.schemes import NO_BIAS, Classic, Compact
 from sparse_ap.propagation.stopping import StopRule
 from sparse_ap.storage.memory import MemoryStore

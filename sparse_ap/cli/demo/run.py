@@ -19,7 +19,8 @@ from sparse_ap.cli.demo.tree_map import continent_level, draw_tree, largest_firs
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.graphs import knn_graph
 from sparse_ap.plotting.axes import require_matplotlib
-from sparse_ap.propagation.result import Clustering, SweepReport
+from sparse_ap.propagation.history import SweepReport
+from sparse_ap.propagation.result import Clustering
 
 __all__ = ["EXEMPLAR_COST_KM", "N_NEIGHBORS", "DemoFigures", "demonstrate", "great_circle_graph", "run_demo"]
 

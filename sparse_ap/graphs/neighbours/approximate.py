@@ -131,7 +131,13 @@ def _by_distance(
     """Return the k nearest of each point's candidates; both are in an order of the points."""
     points = stages.filled("points", partial(_in_order, space, order), space.n)
     lists = CandidateLists.kept(stages, "nearest", space.n, k, np.float64)
-    stages.run("nearest", lambda: _Ranking(points, order, candidates, lists), space.n, _RANKED, "distances")
+    stages.run(
+        "nearest",
+        lambda: _Ranking(points, order, candidates, lists),
+        space.n,
+        _RANKED,
+        "neighbours: distances",
+    )
     stages.drop("points.*")
     for part in slabs(space.n):
         _complete(space, order, lists, part, stages)

@@ -61,7 +61,9 @@ class Cells:
         like: Any = points
         centres: Points = replace(like, **dict(zip(points.ROWS, arrays, strict=True)))
         labels = stages.empty("labels", (points.n,), np.int32)
-        stages.run("labels", lambda: _Labelling(points, centres, labels), points.n, _TILE, "cells")
+        stages.run(
+            "labels", lambda: _Labelling(points, centres, labels), points.n, _TILE, "neighbours: cells"
+        )
         order, starts = stages.kept("order", lambda: _sorted_by(labels, centres.n))
         return cls(centres, stages.filled("sorted", partial(_taken, points, order), points.n), order, starts)
 

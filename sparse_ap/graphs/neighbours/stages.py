@@ -177,7 +177,7 @@ class FileStages:
         for part in record.ROWS:
             row = getattr(record, part)
             arrays[part] = self.empty(f"{name}.{part}", (n, *row.shape[1:]), row.dtype)
-        self.run(name, lambda: _Filling(rows_of, arrays), n, _ROWS, f"points laid out: {name}")
+        self.run(name, lambda: _Filling(rows_of, arrays), n, _ROWS, f"neighbours: {name}")
         return replace(record, **arrays)  # type: ignore[no-any-return]
 
     def run(self, name: str, step: Callable[[], Step], n: int, size: int, title: str) -> None:
