@@ -43,6 +43,15 @@ from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM
 from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass, OutDegreePass, OutDegreeRows
 from sparse_ap.kernels.entry_statistics import StatisticsPass
 from sparse_ap.kernels.exact_sum import Grid
+from sparse_ap.kernels.grouping import (
+    ContractionPass,
+    GroupVectors,
+    InnerPass,
+    InnerRows,
+    InsidePass,
+    MovePass,
+    MoveRows,
+)
 from sparse_ap.kernels.quantiles import HistogramPass
 from sparse_ap.kernels.rows import Collected, CollectPass
 from sparse_ap.kernels.support_bound import PreferenceRows, SupportBoundPass
@@ -476,6 +485,18 @@ CASES: dict[str, Any] = {
         lambda: CoarseningPass(Links(50, 0, 50, 1 << 16)),
         ClusterVectors(np.arange(500, dtype=np.int32) // 10),
         (),
+    ),
+    "ContractionPass": (
+        lambda: ContractionPass(Links(50, 0, 50, 1 << 16)),
+        ClusterVectors(np.arange(500, dtype=np.int32) // 10),
+        (),
+    ),
+    "InnerPass": (InnerPass, ClusterVectors(np.arange(500, dtype=np.int32) // 10), InnerRows(np.zeros(500))),
+    "InsidePass": (InsidePass, ClusterVectors(np.arange(500, dtype=np.int32) // 10), ()),
+    "MovePass": (
+        lambda: MovePass(1e-3),
+        GroupVectors(np.arange(500, dtype=np.int32) // 5, np.zeros(500, np.int32), np.full(500, 40.0)),
+        MoveRows(np.full(500, 8.0), np.arange(500) % 4 == 0, np.zeros(500, np.int32)),
     ),
     "EdgeSummaryPass": (EdgeSummaryPass, (), BestRows(np.zeros(500))),
     "MedoidPass": (lambda: MedoidPass(GRID, -1.0), ChosenVectors(np.arange(500, dtype=np.int32) // 50), ()),

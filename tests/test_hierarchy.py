@@ -6,6 +6,7 @@ import csv
 import itertools
 import re
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from sparse_ap import (
 )
 from sparse_ap.cli.commands import main
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
+from sparse_ap.clustering.natural import link_graph
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.graphs import knn_graph, write_graph
@@ -58,7 +60,14 @@ def tree() -> Hierarchy:
 def tree_bits(tree: Hierarchy) -> tuple[Any, ...]:
     """Everything a hierarchy holds, comparable."""
     of_graphs = [(g.indptr.tolist(), g.indices.tolist(), g.data.tobytes()) for g in tree.graphs]
-    return [bits(c) for c in tree.clusterings], of_graphs, tree.n_inner_edges.tolist(), tree.n_edges
+    resolutions = None if tree.resolutions is None else tree.resolutions.tobytes()
+    return (
+        [bits(c) for c in tree.clusterings],
+        of_graphs,
+        tree.n_inner_edges.tolist(),
+        tree.n_edges,
+        resolutions,
+    )
 
 
 def require_nested(tree: Hierarchy) -> None:
@@ -74,7 +83,7 @@ def require_nested(tree: Hierarchy) -> None:
 
 @pytest.mark.filterwarnings("ignore::sparse_ap.PositiveSimilarityWarning")
 @pytest.mark.filterwarnings("ignore:All samples have mutually equal:UserWarning")
-@examples(60)
+@examples(25)
 @given(graphs(), st.booleans())
 def test_levels_nest_and_components_never_merge(graph: scipy.sparse.csr_array, twice: bool) -> None:
     matrix = scipy.sparse.block_diag([graph, graph], format="csr") if twice else graph
@@ -208,6 +217,15 @@ def test_few_clusters_at_a_time_give_the_same_tree(tree: Hierarchy, monkeypatch:
     assert tree_bits(hierarchy(GRAPH, n_jobs=2)) == tree_bits(tree)
 
 
+def test_links_that_do_not_fit_into_memory_give_the_same_tree(
+    tree: Hierarchy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_graph, "rows_fit", lambda limit: (2000, 5000))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert tree_bits(hierarchy(GRAPH, clustering=tree.clusterings[0], n_jobs=2)) == tree_bits(tree)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_renumbered_points_give_the_same_tree(tree: Hierarchy, tmp_path: Path) -> None:
     write_graph(GRAPH, tmp_path / "graph.zarr", order="rcm")
     assert tree_bits(hierarchy(tmp_path / "graph.zarr")) == tree_bits(tree)
@@ -221,12 +239,52 @@ def test_a_clustering_to_begin_with(tree: Hierarchy) -> None:
     require_nested(other)
 
 
-def test_links_of_weight_one_are_the_edges(tree: Hierarchy, tmp_path: Path) -> None:
+def test_a_pair_counts_once_whether_one_end_stores_it_or_both(tree: Hierarchy) -> None:
+    first = tree.clusterings[0]
+    both = scipy.sparse.csr_array((np.ones(GRAPH.nnz), GRAPH.indices, GRAPH.indptr), shape=GRAPH.shape)
+    both = (both + both.T).tocsr()
+    both.data[:] = 1
+    one = scipy.sparse.csr_array(scipy.sparse.triu(both))
+    found = [hierarchy(GRAPH, clustering=first, links=links) for links in (both, one)]
+    for level in range(found[0].n_levels):
+        np.testing.assert_array_equal(found[0].labels(level), found[1].labels(level))
+
+
+def test_links_are_taken_from_disk_and_in_any_order(tree: Hierarchy, tmp_path: Path) -> None:
     ones = GRAPH.copy()
     ones.data[:] = 1
     path = write_graph(ones, tmp_path / "links.zarr", order="rcm").path
-    for links in (ones, path):
-        assert tree_bits(hierarchy(GRAPH, clustering=tree.clusterings[0], links=links)) == tree_bits(tree)
+    first = tree.clusterings[0]
+    expected = hierarchy(GRAPH, clustering=first, links=ones)
+    assert tree_bits(hierarchy(GRAPH, clustering=first, links=path)) == tree_bits(expected)
+
+
+def test_the_quality_of_each_level(tree: Hierarchy) -> None:
+    """Above level 1 the net similarity is the share of linked pairs inside, less those expected by chance."""
+    linked = (abs(GRAPH) + abs(GRAPH).T).toarray() > 0
+    degree = linked.sum(axis=1)
+    chance = np.outer(degree, degree) / degree.sum()
+    assert tree.resolutions is not None
+    assert np.isnan(tree.resolutions[:2]).all()
+    assert 1.0 in tree.resolutions
+    for level in range(2, tree.n_levels):
+        labels, resolution = tree.labels(level), tree.resolutions[level]
+        gain = (linked - resolution * chance)[labels[:, None] == labels].sum() / degree.sum()
+        assert tree.net_similarity(level) == pytest.approx(gain)
+        found = tree.graphs[level]
+        indicator = np.eye(tree.n_clusters[level])[labels]
+        np.testing.assert_array_equal(found.toarray(), indicator.T @ linked @ indicator)
+
+
+def test_exemplars_are_elected(tree: Hierarchy) -> None:
+    """Of the exemplars of the level below, the one with most links to its group."""
+    linked = (abs(GRAPH) + abs(GRAPH).T).toarray() > 0
+    for level in range(2, tree.n_levels):
+        labels, below = tree.labels(level), tree.exemplars(level - 1)
+        inner = (linked & (labels[:, None] == labels)).sum(axis=1)
+        for cluster, exemplar in enumerate(tree.exemplars(level)):
+            candidates = below[labels[below] == cluster]
+            assert exemplar == candidates[inner[candidates].argmax()]
 
 
 def test_links_are_added_up(tree: Hierarchy) -> None:
@@ -506,3 +564,10 @@ def test_a_dense_matrix_has_levels_too() -> None:
     model = AffinityPropagation(affinity="euclidean", n_levels=None).fit(points)
     require_nested(model.hierarchy_)
     assert model.hierarchy_.n_clusters[-1] == 1
+
+
+def test_a_number_that_edges_forbid_is_had_by_the_tree(graph_file: Path) -> None:
+    done = run("cluster", graph_file, "--n-clusters", 5)
+    assert done.exit_code == 2
+    assert done.stderr.endswith("or group clusters into so few: sparse-ap tree --n-clusters 5.\n")
+    assert hierarchy(GRAPH).cut_exactly(5).n_clusters == 5

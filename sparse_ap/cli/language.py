@@ -20,6 +20,8 @@ _PHRASES = {
     "preference_quantile": "quantile",
     "affinity_propagation(..., n_clusters=...)": "sparse-ap cluster --n-clusters",
 }
+# Such as: sparse_ap.hierarchy(...).cut_exactly(500).
+_CUT = re.compile(r"sparse_ap\.hierarchy\(\.\.\.\)\.cut_exactly\((?P<number>\d+)\)")
 _VALUE = r"(?P<value>'[^']*'|\"[^\"]*\"|\.\.\.|-?[\w.+-]*\w)"
 # Such as: resume=True (--resume); ids='string' (--ids string); memory_limit (--memory-limit).
 _BOTH = re.compile(rf"\b(?P<name>\w+)={_VALUE} \((?P<option>--[\w-]+(?: [\w-]+)?)\)")
@@ -31,6 +33,7 @@ def as_typed(text: str, command: click.Command) -> str:
     text = _with_sources_named(text)
     for phrase, instead in _PHRASES.items():
         text = text.replace(phrase, instead)
+    text = _CUT.sub(r"sparse-ap tree --n-clusters \g<number>", text)
     text = _BOTH.sub(
         lambda found: _with_value(found["option"], found["value"]) if _named(found) else found["option"], text
     )

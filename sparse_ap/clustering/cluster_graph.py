@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,11 +22,13 @@ from sparse_ap.graphs.edges import keep_top_k
 from sparse_ap.kernels.block import Block, Float64Array, Int32Array, Int64Array, starts_of
 from sparse_ap.kernels.coarsening import ClusterVectors, CoarseningPass, Links
 from sparse_ap.kernels.compilation import helper, kernel
+from sparse_ap.kernels.edge_pass import Pass
 from sparse_ap.kernels.elementary import logarithm
+from sparse_ap.kernels.grouping import InnerShares, InsidePass
 from sparse_ap.kernels.sorting import ascending
 from sparse_ap.storage.csr import csr_graph
 
-__all__ = ["LinkedGraph", "Shares", "overlap_similarity"]
+__all__ = ["LinkRows", "LinkedGraph", "Shares", "counted", "overlap_similarity"]
 
 # Largest shares compared per cluster, and most similar clusters kept per cluster;
 # docs/design/0015-hierarchy.md has the measurements.
@@ -81,37 +84,71 @@ class LinkedGraph:
             The cluster of each point, in the user's order.
         n_clusters : int
         """
-        # The graph may be renumbered, while labels are in the user's order.
-        label = (labels if self.user_id is None else labels[self.user_id]).astype(np.int32)
         parts: list[tuple[Int64Array, Int32Array, Float64Array]] = []
         n_inner = n_edges = 0
-        for links in self._links(label, n_clusters):
-            part = _Part.of(links)
+        for part in self.parts(labels, n_clusters):
             parts.append(part.roots())
             n_inner, n_edges = n_inner + part.n_inner, n_edges + part.n_edges
         degree, indices, roots = (np.concatenate(of_parts) for of_parts in zip(*parts, strict=True))
         return Shares(csr_graph(starts_of(degree), indices, roots), n_inner, n_edges)
 
-    def _links(self, label: Int32Array, n_clusters: int) -> Iterator[Links]:
-        """Yield the edge counts of one range of clusters after the other, each as wide as fits."""
-        most = self.most_pairs(n_clusters)
-        n_edges = max(1, int(self.graph.store.indptr[-1]))
-        # Without this cap a small graph would be split into ranges: there are never more pairs than edges.
-        width = max(1, n_clusters * min(n_edges, most) // n_edges)
-        start = 0
-        while start < max(1, n_clusters):
-            begun = Links(n_clusters, start, min(n_clusters, start + width), most)
-            links = self.graph.run(CoarseningPass(begun, self.weigh), ClusterVectors(label), ())[1]
-            yield links
-            # A range that did not fit was cut short by the pass; a half-empty table allows twice the width
-            # next time.
-            start, width = max(1, links.stop), links.stop - links.start
-            if 2 * links.n_pairs <= most:
-                width *= 2
+    def parts(self, labels: Int64Array, n_clusters: int) -> Iterator[LinkRows]:
+        """Yield the weights of links between clusters, one range of clusters after the other.
+
+        Parameters
+        ----------
+        labels, n_clusters
+            As for `shares`.
+        """
+        # The graph may be renumbered, while labels are in the user's order.
+        label = (labels if self.user_id is None else labels[self.user_id]).astype(np.int32)
+        return counted(
+            self.graph, partial(CoarseningPass, weigh=self.weigh), label, n_clusters, self.most_pairs
+        )
+
+    def inside(self, labels: Int64Array) -> InnerShares:
+        """Return the number, or the weight, of edges inside the clusters of all points, and of all edges."""
+        label = (labels if self.user_id is None else labels[self.user_id]).astype(np.int32)
+        return self.graph.run(InsidePass(self.weigh), ClusterVectors(label), ())[1]
+
+
+def counted(
+    graph: BlockedGraph,
+    begin: Callable[[Links], Pass[ClusterVectors, tuple[()], Links]],
+    label: Int32Array,
+    n_clusters: int,
+    most_pairs: Callable[[int], int],
+) -> Iterator[LinkRows]:
+    """Yield the weights of links between clusters, one range of clusters after the other, as wide as fits.
+
+    Parameters
+    ----------
+    graph : BlockedGraph
+    begin : callable
+        Function from links without edges to the pass that adds edges to them.
+    label : ndarray of int32, shape (n_points,)
+    n_clusters : int
+    most_pairs : callable
+        As in `LinkedGraph`.
+    """
+    most = most_pairs(n_clusters)
+    n_edges = max(1, int(graph.store.indptr[-1]))
+    # Without this cap a small graph would be split into ranges: there are never more pairs than edges.
+    width = max(1, n_clusters * min(n_edges, most) // n_edges)
+    start = 0
+    while start < max(1, n_clusters):
+        begun = Links(n_clusters, start, min(n_clusters, start + width), most)
+        links = graph.run(begin(begun), ClusterVectors(label), ())[1]
+        yield LinkRows.of(links)
+        # A range that did not fit was cut short by the pass; a half-empty table allows twice the width
+        # next time.
+        start, width = max(1, links.stop), links.stop - links.start
+        if 2 * links.n_pairs <= most:
+            width *= 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Part:
+class LinkRows:
     """The edge counts of a range of clusters, as CSR rows with ascending columns."""
 
     rows: scipy.sparse.csr_array
@@ -119,7 +156,7 @@ class _Part:
     n_edges: int
 
     @classmethod
-    def of(cls, links: Links) -> _Part:
+    def of(cls, links: Links) -> LinkRows:
         """Build rows from counted pairs: a pair (a, b) enters row a and row b, if these lie in the range."""
         pair, n_edges = links.merged()
         lower, upper = np.divmod(pair, max(1, links.n_clusters))

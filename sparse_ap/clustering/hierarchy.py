@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -17,14 +17,17 @@ from sparse_ap.arguments import require, require_count
 from sparse_ap.clustering.affinity_propagation import clustered, warn_of
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.clustering.input import local_problem
+from sparse_ap.clustering.natural.levels import levels_above
+from sparse_ap.clustering.natural.link_graph import LinkGraph, Workshop
 from sparse_ap.clustering.solver import open_links, open_problem
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.budget import pairs_counted
 from sparse_ap.execution.plans import Resources
+from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.kernels.coarsening import weights
 from sparse_ap.propagation.progress import showing_compilation
-from sparse_ap.propagation.result import Clustering
+from sparse_ap.propagation.result import Clustering, Outcome
 from sparse_ap.propagation.settings import Options
 
 if TYPE_CHECKING:
@@ -48,11 +51,11 @@ def hierarchy(
     client: Client | None = None,
     verbose: bool = False,
 ) -> Hierarchy:
-    """Cluster a graph, then its clusters, and so on: a tree of exemplars.
+    """Cluster a graph, then its clusters, then find natural groups of these: a tree of exemplars.
 
     No cluster of a graph can be larger than its exemplar's neighbourhood, so a graph of a million points
-    has tens of thousands of clusters at least. These are clustered in turn: two clusters belong together
-    if their edges lead to the same clusters.
+    has tens of thousands of clusters at least. These are clustered in turn; above, groups are found that
+    have more links inside than chance would give them, from many small ones to a few.
 
     Parameters
     ----------
@@ -63,16 +66,19 @@ def hierarchy(
         parameters.
     links : graph, optional
         Weights of links between points, whole numbers from 0 to 2**24, from which all further levels are
-        built: a graph of any form that ``similarity`` may have. Default: every edge weighs 1.
+        built: a graph of any form that ``similarity`` may have. Weights of both directions are added up.
+        Default: every edge weighs 1 for level 1, and every linked pair 1 for the groups above, whether one
+        end stores it or both.
     level_preference : float, > 0
-        Preference of the clusters at all further levels, in units of the median of the level's similarities:
-        larger means fewer clusters a level, and fewer levels.
+        Preference of the clusters at level 1, in units of the median of their similarities: larger means
+        fewer clusters. It does not act on the groups above.
     max_levels : int, optional
-        Largest number of levels. Default: until no two clusters are merged any more.
+        Largest number of levels, counted from the finest. Default: all.
     missing, random_state, n_jobs, memory_limit, client, verbose
         As for `affinity_propagation`. The levels above the first stay in this process's memory: some 500
         bytes for each cluster of the first. With ``memory_limit``, edges are counted for as many clusters in
-        one reading as fit, which can take several readings.
+        one reading as fit, which can take several readings; links that do not fit are kept in the folder for
+        temporary files (``TMPDIR``) while the call runs, up to 16 bytes for each edge.
 
     Returns
     -------
@@ -88,10 +94,22 @@ def hierarchy(
 
     Notes
     -----
-    P(a, c) is the share of the edges with an end in cluster a whose other end is in c; P(a, a) is the share
-    inside a. Only the 15 largest shares of each cluster count. The similarity of the next level is
-    s(a, b) = log Σ_c √(P(a, c) P(b, c)), kept for the 15 most similar b. Edge counts are integers with exact
-    sums, so the tree is the same in every way of running. Parts of the graph that no edge links are never
+    Level 0 is the clustering given, unchanged. Level 1 is affinity propagation on the clusters of level 0.
+    P(a, c) is the share of the edges with an end in cluster a whose other end is in c; only the 15 largest
+    shares of each cluster count. The similarity is s(a, b) = log Σ_c √(P(a, c) P(b, c)), kept for the 15 most
+    similar b.
+
+    The levels above are groups at a resolution γ, 1 for the natural ones. Points, parts of groups and whole
+    clusters move to the group c with the largest W(i, c) − γ v_i v_c / 2m, where W is the weight of the links
+    there and v a sum of weights. Points move freely at γ = 1/2, and inside the groups found at γ = 1; then
+    each cluster of level 0 goes whole to the group that has most of it, and clusters move on. At smaller γ
+    whole groups are merged, at larger γ clusters of level 0 are moved inside the groups; clusters of level 1
+    are cut where the groups cut them. A level is kept if it has at most half as many groups as the one below.
+    `Hierarchy.net_similarity` of these levels is the share of links inside, less γ times that expected by
+    chance.
+
+    Weights are whole numbers with exact sums, and a quarter of the nodes moves at once, with all groups as
+    they are, so the tree is the same in every way of running. Parts of the graph that no edge links are never
     merged.
 
     Examples
@@ -125,38 +143,118 @@ def hierarchy(
             remedy = "Give weights of links between the same points, or leave them out."
             _require_same_number("links are between", blocked.n_points, n_points, remedy)
             graph = LinkedGraph(blocked, blocked.store.origin.order, graph.most_pairs, weights)
-        # The option concerns the user's graph; similarities of clusters are never NaN.
-        level_options = replace(options, missing=None)
-        levels = _levels(
-            clustering, graph, level_preference, level_options, Resources(n_jobs=n_jobs, verbose=verbose)
-        )
-        clusterings, graphs, n_inner, n_edges = zip(*islice(levels, max_levels), strict=True)
-    return Hierarchy(clusterings, graphs, np.array(n_inner, np.int64), n_edges[0])
-
-
-def _levels(
-    clustering: Clustering,
-    links: LinkedGraph,
-    level_preference: float,
-    options: Options,
-    resources: Resources,
-) -> Iterator[tuple[Clustering, scipy.sparse.csr_array, int, int]]:
-    """Yield each level's clustering, the graph of its clusters, the edges inside them, and all edges."""
-    labels = clustering.labels
-    while True:
-        shares = links.shares(labels, clustering.n_clusters)
-        graph = overlap_similarity(shares.roots)
-        n_inner, n_edges = shares.n_inner, shares.n_edges
+        first = graph.shares(clustering.labels, clustering.n_clusters)
+        overlap = overlap_similarity(first.roots)
+        n_inner, n_edges = first.n_inner, first.n_edges
         # Release the shares: they are not needed while the level is clustered.
-        del shares
-        yield clustering, graph, n_inner, n_edges
-        with open_problem(graph, options, resources) as (solver, problem, row_best):
-            preference = level_preference * (problem.common_preference or 0.0)
-            _, clustering = clustered(solver, problem.at(preference), row_best)
-        # Nothing was merged, so a further level would be the same.
-        if clustering.n_clusters == len(clustering.labels):
-            return
-        labels = clustering.labels[labels]
+        del first
+        levels = [_Level(clustering, overlap, n_inner, np.nan)]
+        if max_levels != 1 and clustering.n_clusters > 1:
+            # The option concerns the user's graph; similarities of clusters are never NaN.
+            second = _clustered_again(
+                overlap, level_preference, replace(options, missing=None), replace(resources, client=None)
+            )
+            workshop = held.enter_context(Workshop.open(resources, n_points, n_edges))
+            levels += islice(
+                _levels_above(clustering, second, overlap, graph, workshop),
+                max_levels,
+            )
+        clusterings, graphs, inner, resolutions = zip(*levels[:max_levels], strict=True)
+    return Hierarchy(clusterings, graphs, np.array(inner, np.int64), n_edges, np.array(resolutions))
+
+
+class _Level(NamedTuple):
+    """A level: its clustering, the graph of its clusters, the edges inside them, and its resolution."""
+
+    clustering: Clustering
+    graph: scipy.sparse.csr_array
+    n_inner: int
+    resolution: float
+
+
+def _clustered_again(
+    overlap: scipy.sparse.csr_array, level_preference: float, options: Options, resources: Resources
+) -> Clustering:
+    """Cluster the clusters by affinity propagation."""
+    with open_problem(overlap, options, replace(resources, memory_limit=None)) as (solver, problem, row_best):
+        preference = level_preference * (problem.common_preference or 0.0)
+        return clustered(solver, problem.at(preference), row_best)[1]
+
+
+def _levels_above(
+    first: Clustering,
+    second: Clustering,
+    overlap: scipy.sparse.csr_array,
+    links: LinkedGraph,
+    workshop: Workshop,
+) -> Iterator[_Level]:
+    """Yield the levels above the first, with exemplars elected from those of the level below."""
+    # Neighbours get numbers near each other: points are numbered cluster by cluster.
+    order = np.lexsort((first.labels, second.labels[first.labels]))
+    number, cluster = np.argsort(order), first.labels[order]
+    points = workshop.of_points(links, number)
+    clusters = points.contract(cluster)
+    label, exemplars = np.arange(first.n_clusters), first.exemplars
+    for level in levels_above(points, clusters, second.labels):
+        group = np.zeros(len(exemplars), np.int64)
+        group[label] = level.label
+        weight = points.inner(level.label[cluster])[number[exemplars]]
+        if np.isnan(level.resolution):
+            # Those that affinity propagation chose remain.
+            weight[second.exemplars] = np.inf
+        elected = _elected(group, weight)
+        # Clusters are numbered in the order of their exemplars.
+        rank = np.argsort(np.argsort(elected))
+        label, group, elected, exemplars = (
+            rank[level.label],
+            rank[group],
+            np.sort(elected),
+            exemplars[np.sort(elected)],
+        )
+        joined = clusters.graph.contract(label).graph
+        if np.isnan(level.resolution):
+            clustering = _as_found(second, overlap, group, elected)
+        else:
+            clustering = _of_groups(group, elected, joined, level.resolution)
+        yield _Level(clustering, joined.matrix(), links.inside(label[first.labels]).inside, level.resolution)
+
+
+def _elected(group: Int64Array, weight: Float64Array) -> Int64Array:
+    """Return the member of each group with the largest weight; of equals the first."""
+    order = np.lexsort((np.arange(len(group)), -weight, group))
+    return order[np.diff(group[order], prepend=-1) > 0]
+
+
+def _as_found(
+    found: Clustering, overlap: scipy.sparse.csr_array, group: Int64Array, exemplars: Int64Array
+) -> Clustering:
+    """Return a clustering of affinity propagation after some clusters have been cut along coarser groups."""
+    if np.array_equal(group, found.labels):
+        return found
+    n = len(group)
+    to_exemplar = scipy.sparse.csr_array((np.ones(n), (np.arange(n), exemplars[group])), shape=(n, n))
+    similarities = overlap.multiply(to_exemplar).sum(axis=1)
+    return replace(found, labels=group, exemplars=exemplars, similarities=similarities.astype(np.float32))
+
+
+def _of_groups(group: Int64Array, exemplars: Int64Array, joined: LinkGraph, resolution: float) -> Clustering:
+    """Return groups in the form of a clustering; the gain over chance stands for the net similarity."""
+    share = joined.quality(0.0)
+    quality = joined.quality(resolution)
+    return Clustering(
+        labels=group,
+        exemplars=exemplars,
+        similarities=np.zeros(len(group), np.float32),
+        net_similarity=quality,
+        data_similarity=share,
+        exemplar_preference=quality - share,
+        n_iter=0,
+        converged=True,
+        outcome=Outcome.CONVERGED,
+        n_unsettled=0,
+        n_promoted=0,
+        history=(),
+    )
 
 
 def _check_levels(level_preference: object, max_levels: object) -> None:

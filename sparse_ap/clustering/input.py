@@ -28,7 +28,7 @@ from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.neighbour_lists import from_knn
 from sparse_ap.graphs.npz import read_npz
 from sparse_ap.graphs.stored import StoredGraph, open_graph
-from sparse_ap.kernels.block import Int32Array
+from sparse_ap.kernels.block import FloatArray, Int32Array, Int64Array
 from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.storage.masks import array_of, filled
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "blocked_graph",
+    "held_rows",
+    "in_memory",
     "loaded",
     "local_problem",
     "open_cluster",
@@ -201,6 +203,17 @@ def blocked_graph(store: Store, executor: Executor) -> BlockedGraph:
     if cuts is None:
         cuts = cut_rows(store.indptr, executor.n_threads, store.chunk_edges)
     return BlockedGraph(store, cuts, executor)
+
+
+def held_rows(graph: BlockedGraph) -> tuple[Int64Array, Int32Array] | None:
+    """Return the row starts and columns of a graph that this process holds in memory; None of any other."""
+    store = graph.store
+    return (store.indptr, store.indices) if isinstance(store, MemoryStore) else None
+
+
+def in_memory(indptr: Int64Array, indices: Int32Array, data: FloatArray, executor: Executor) -> BlockedGraph:
+    """Return the graph of CSR arrays in this process's memory."""
+    return blocked_graph(MemoryStore(indptr, indices, data), executor)
 
 
 def local_problem(problem: Problem) -> Problem:

@@ -121,7 +121,7 @@ def _require_possible(problem: Problem, n_clusters: int) -> None:
         raise InvalidInputError(
             f"n_clusters={n_clusters}, but no clustering of this graph has fewer than {-(-n // most)} "
             f"clusters: at most {most} of the {n} points can have the same exemplar, for want of edges to "
-            "any. Ask for more clusters, or give each point more neighbours."
+            f"any. Ask for more clusters, or give each point more neighbours; or {_by_tree(n_clusters)}."
         )
 
 
@@ -211,8 +211,13 @@ def _refuse(n_clusters: int, least: int) -> NoReturn:
     raise InvalidInputError(
         f"n_clusters={n_clusters}, but no clustering of this graph was found with fewer than {least} "
         "clusters: every point needs an edge to its exemplar. Ask for that many or more, or give each point "
-        "more neighbours."
+        f"more neighbours; or {_by_tree(n_clusters)}."
     )
+
+
+def _by_tree(n_clusters: int) -> str:
+    """Return the advice to cut a hierarchy, whose groups need no edges from all members to one."""
+    return f"group clusters into so few: sparse_ap.hierarchy(...).cut_exactly({n_clusters})"
 
 
 # Assumed exponent of number ~ cost**-power while there is a single run; the least exponent that is believed;

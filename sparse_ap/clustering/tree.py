@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -12,13 +12,15 @@ import numpy as np
 import scipy.sparse
 
 from sparse_ap.arguments import require_count
+from sparse_ap.clustering.linkage import merges_of
+from sparse_ap.clustering.natural.merging import merged_to
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import arrays_in, write_arrays
 from sparse_ap.storage.csr import csr_graph
 
-__all__ = ["Cut", "Hierarchy", "column_names", "cut_columns"]
+__all__ = ["Cut", "Hierarchy"]
 
 # Names of the arrays in saved files too: changing them breaks old files.
 _GRAPH_ARRAYS = ("indptr", "indices", "data")
@@ -63,12 +65,16 @@ class Hierarchy:
     ----------
     clusterings : tuple of Clustering
         The first clusters the points; each further one clusters the labels of the one before.
-    graphs : tuple of csr_array of float32, shape (n_clusters, n_clusters)
-        Similarities of the clusters of each level: the input of the next level.
+    graphs : tuple of csr_array, shape (n_clusters, n_clusters)
+        Of level 0, in float32: similarities of its clusters, the input of level 1. Of each further level, in
+        float64: weights of the links between its clusters; the diagonal holds twice the weight inside.
     n_inner_edges : ndarray of int64, shape (n_levels,)
         For each level, the edges of the graph inside a cluster; with given links, their total weight.
     n_edges : int
         Number of edges of the graph; with given links, their total weight.
+    resolutions : ndarray of float64, shape (n_levels,), or None
+        Resolution γ of each level of natural groups; NaN for levels of affinity propagation. None: the
+        hierarchy was saved by an earlier version, whose levels are all of affinity propagation.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -77,6 +83,7 @@ class Hierarchy:
     graphs: tuple[scipy.sparse.csr_array, ...]
     n_inner_edges: Int64Array
     n_edges: int
+    resolutions: Float64Array | None = None
 
     @property
     def n_levels(self) -> int:
@@ -155,10 +162,11 @@ class Hierarchy:
         return self.level(self.nearest_level(n_clusters))
 
     def cut_exactly(self, n_clusters: int, n_jobs: int | None = None) -> Cut:
-        """Return exactly ``n_clusters`` clusters, by clustering the next finer level into that number.
+        """Return exactly ``n_clusters`` clusters, by merging the clusters of the next finer level.
 
-        Each cluster is a union of clusters of every finer level. Clusters of the coarser levels need not be
-        unions of the clusters returned.
+        Each cluster is a union of clusters of every finer level, and lies in one cluster of every coarser
+        level. Below the clusters of level 1, which affinity propagation finds, those of level 0 are
+        clustered again: then clusters of coarser levels need not be unions of those returned.
 
         Parameters
         ----------
@@ -170,7 +178,7 @@ class Hierarchy:
         Raises
         ------
         InvalidInputError
-            The finest level has fewer clusters, or no clustering with so few was found.
+            The finest level has fewer clusters, or parts of the graph that no edge links are more.
         """
         require_count("n_clusters", n_clusters)
         n_clusters, counts = int(n_clusters), self.n_clusters
@@ -183,17 +191,28 @@ class Hierarchy:
         finer = self.level(level)
         if counts[level] == n_clusters:
             return finer
+        if self.resolutions is None or level == 0:
+            return self._clustered_into(n_clusters, level, n_jobs)
+        parents = self.parents(level) if level + 1 < self.n_levels else None
+        label = merged_to(self.graphs[level], parents, n_clusters)
+        if label.max() + 1 > n_clusters:
+            raise InvalidInputError(_too_few(n_clusters, counts[level], level))
+        # The exemplar of the largest cluster represents those merged with it.
+        first = np.lexsort((-finer.sizes, label))[np.diff(np.sort(label), prepend=-1) > 0]
+        rank = np.argsort(np.argsort(first))
+        return Cut(rank[label][finer.labels], finer.exemplars[np.sort(first)])
+
+    def _clustered_into(self, n_clusters: int, level: int, n_jobs: int | None) -> Cut:
+        """Cluster the clusters of a level into a number by affinity propagation."""
+        finer = self.level(level)
         # The function is looked up late: this record stands below the solver in the layers.
         import sparse_ap
 
         try:
             coarser = sparse_ap.affinity_propagation(self.graphs[level], n_clusters=n_clusters, n_jobs=n_jobs)
         except InvalidInputError as error:
-            raise InvalidInputError(
-                f"n_clusters={n_clusters}, but the {counts[level]} clusters of level {level}, the next finer "
-                "one, were not to be put together into so few. Parts of the graph that no edge links stay "
-                f"apart. For its graph, the reason: {error}"
-            ) from error
+            text = _too_few(n_clusters, finer.n_clusters, level)
+            raise InvalidInputError(f"{text} For its graph, the reason: {error}") from error
         return Cut(coarser.labels[finer.labels], finer.exemplars[coarser.exemplars])
 
     def to_linkage(self, level: int = 0) -> Float64Array:
@@ -213,26 +232,9 @@ class Hierarchy:
             clusters of the coarsest level are merged one higher, although the graph does not join them.
         """
         level = self._checked(level)
-        merges = list(self._merges(level))
-        return np.array(merges, np.float64).reshape(-1, 4)
-
-    def _merges(self, level: int) -> Iterator[tuple[int, int, float, int]]:
-        # Added as a further level with one cluster: linkage matrices need a single root.
         above = [(c.labels, c.exemplars) for c in self.clusterings[level + 1 :]]
-        n_leaves = n_nodes = self.clusterings[level].n_clusters
-        node, size = np.arange(n_leaves), np.ones(n_leaves, np.int64)
-        last = np.zeros(len(node) if not above else len(above[-1][1]), np.int64)
-        above.append((last, np.zeros(1, np.int64)))
-        for height, (labels, exemplars) in enumerate(above, start=1):
-            # The cluster of each exemplar comes first, so that the exemplar's node absorbs its siblings.
-            first = exemplars[: labels.max(initial=-1) + 1]
-            merged, total = node[first], size[first]
-            for child in np.setdiff1d(np.arange(len(labels)), first):
-                parent = labels[child]
-                total[parent] += size[child]
-                yield int(merged[parent]), int(node[child]), float(height), int(total[parent])
-                merged[parent], n_nodes = n_nodes, n_nodes + 1
-            node, size = merged, total
+        merges = list(merges_of(self.clusterings[level].n_clusters, above))
+        return np.array(merges, np.float64).reshape(-1, 4)
 
     def save(self, path: str | Path) -> None:
         """Write the hierarchy to an uncompressed ``.npz`` file; an existing file is replaced at the end.
@@ -243,6 +245,8 @@ class Hierarchy:
             The folder does not exist, or nothing can be written there.
         """
         arrays: dict[str, Any] = {"n_inner_edges": self.n_inner_edges, "n_edges": self.n_edges}
+        if self.resolutions is not None:
+            arrays["resolutions"] = self.resolutions
         for level, (clustering, graph) in enumerate(zip(self.clusterings, self.graphs, strict=True)):
             parts = clustering.arrays() | {f"graph.{name}": getattr(graph, name) for name in _GRAPH_ARRAYS}
             arrays |= {f"{level}.{name}": part for name, part in parts.items()}
@@ -261,7 +265,14 @@ class Hierarchy:
             n_inner_edges, n_edges = arrays["n_inner_edges"], int(arrays["n_edges"])
             levels = [_part(arrays, level) for level in range(len(n_inner_edges))]
             clusterings = tuple(Clustering.from_arrays(part) for part in levels)
-            return cls(clusterings, tuple(_graph_in(part) for part in levels), n_inner_edges, n_edges)
+            graphs = tuple(_graph_in(part) for part in levels)
+            resolutions = arrays.get("resolutions")
+            return cls(clusterings, graphs, n_inner_edges, n_edges, resolutions)
+
+    def __setstate__(self, state: Any) -> None:
+        """Restore a pickle; those of earlier versions hold no resolutions."""
+        for field, value in zip(fields(self), [*state, None], strict=False):
+            object.__setattr__(self, field.name, value)
 
     def _checked(self, level: int) -> int:
         """Return the level counted from the finest; refuse one that does not exist."""
@@ -276,6 +287,13 @@ class Hierarchy:
         return f"Hierarchy({len(self.clusterings[0].labels)} points > {counts} exemplars)"
 
 
+def _too_few(n_clusters: int, n_finer: int, level: int) -> str:
+    return (
+        f"n_clusters={n_clusters}, but the {n_finer} clusters of level {level}, the next finer one, were not "
+        "to be put together into so few. Parts of the graph that no edge links stay apart."
+    )
+
+
 def _part(arrays: Mapping[str, Any], level: int) -> dict[str, Any]:
     """Return the arrays of one level, by their names without the prefix of the level."""
     prefix = f"{level}."
@@ -284,14 +302,3 @@ def _part(arrays: Mapping[str, Any], level: int) -> dict[str, Any]:
 
 def _graph_in(part: Mapping[str, Any]) -> scipy.sparse.csr_array:
     return csr_graph(*(part[f"graph.{name}"] for name in _GRAPH_ARRAYS))
-
-
-def column_names(level: str, clusters: str, n_levels: int, numbers: Iterable[int]) -> list[str]:
-    """Return the names of table columns: ``<level>_0`` and so on for levels, ``<clusters>_<k>`` for cuts."""
-    return [*(f"{level}_{which}" for which in range(n_levels)), *(f"{clusters}_{k}" for k in numbers)]
-
-
-def cut_columns(tree: Hierarchy, level: str, clusters: str, exact: Sequence[Cut]) -> dict[str, Cut]:
-    """Return the clustering for each column of a table, by the names of `column_names`."""
-    names = column_names(level, clusters, tree.n_levels, (cut.n_clusters for cut in exact))
-    return dict(zip(names, [*map(tree.level, range(tree.n_levels)), *exact], strict=True))

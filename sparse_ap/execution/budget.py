@@ -21,6 +21,7 @@ __all__ = [
     "first_that_fits",
     "fits_locally",
     "pairs_counted",
+    "rows_fit",
 ]
 
 #: Value of ``reorder`` for resuming a run in memory whose points were renumbered.
@@ -60,6 +61,12 @@ _BLOCKS_WHILE_LOADING = 12
 # Bytes per pair of clusters while edges are counted (in each thread, merged, and as rows); least number of
 # pairs; and bytes per cluster for its shares meanwhile.
 _COUNTING_A_PAIR, _LEAST_PAIRS, _SHARES = 256, 1 << 16, 200
+# Largest number of pairs counted in one reading for a graph of links: more takes more memory, hardly less
+# time.
+_MOST_PAIRS = 1 << 23
+# Bytes that must be free for each entry of a graph of links kept in memory: in pieces and as one (24),
+# a contraction beside it, and what is counted meanwhile.
+_KEPT_ROW = 64
 # Bytes of loaded or freshly compiled kernels, and of the allocator's reserve.
 _MACHINERY = 160_000_000
 
@@ -244,6 +251,13 @@ def pairs_counted(memory_limit: int | str | None, n_clusters: int) -> int:
     limit = available() if memory_limit is None else bytes_of(memory_limit)
     left = limit - psutil.Process().memory_info().rss - _SHARES * n_clusters
     return max(_LEAST_PAIRS, int(left) // _COUNTING_A_PAIR)
+
+
+def rows_fit(limit: int) -> tuple[int, int]:
+    """Return how many entries of a graph of links fit into memory, and pairs that are counted at a time."""
+    left = limit - psutil.Process().memory_info().rss
+    n_pairs = min(_MOST_PAIRS, max(_LEAST_PAIRS, int(left) // (2 * _COUNTING_A_PAIR)))
+    return max(0, int(left) // _KEPT_ROW), n_pairs
 
 
 def _text(n_bytes: int) -> str:

@@ -194,7 +194,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"n_clusters": 9},
         "n_clusters=9, but no clustering of this graph has fewer than 125 clusters: at most 24 of the 3000 "
         "points can have the same exemplar, for want of edges to any. Ask for more clusters, or give each "
-        "point more neighbours.",
+        "point more neighbours; or group clusters into so few: sparse_ap.hierarchy(...).cut_exactly(9).",
     ),
 ]
 
@@ -212,8 +212,11 @@ def test_fewer_than_can_be_found(knn: Any) -> None:
     least = preference_range(graph).least_clusters
     for n_clusters in (least - 1, least - 9):
         text = f"n_clusters={n_clusters}, but no clustering of this graph was found with fewer than {least} "
-        with pytest.raises(InvalidInputError, match=text):
+        with pytest.raises(InvalidInputError, match=text) as error:
             affinity_propagation(graph, n_clusters=n_clusters)
+        assert str(error.value).endswith(
+            f"; or group clusters into so few: sparse_ap.hierarchy(...).cut_exactly({n_clusters})."
+        )
     for n_clusters in (least, least + 1, least + 2):
         assert affinity_propagation(graph, n_clusters=n_clusters).n_clusters == n_clusters
 

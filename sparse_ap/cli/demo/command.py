@@ -21,7 +21,7 @@ def demo(output: Path, n_jobs: int | None) -> None:
     """Find the places that stand for the world, and draw them.
 
     171,075 places (GeoNames, CC BY 4.0), each linked with its 200 nearest. Writes map.png, clusters.csv and,
-    of the clusters of clusters, hierarchy.png. Takes well under a minute on two cores. Needs matplotlib:
+    of the clusters of clusters, hierarchy.png. Takes about a minute on two cores. Needs matplotlib:
     pip install 'sparse-ap[plot]'.
     """
     from sparse_ap.cli.demo import run_demo

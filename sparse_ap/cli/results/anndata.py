@@ -22,7 +22,8 @@ from sparse_ap.cli.results.h5ad import (
     opened_obs,
     values_of,
 )
-from sparse_ap.clustering.tree import Cut, Hierarchy, column_names, cut_columns
+from sparse_ap.clustering.level_columns import column_names, cut_columns
+from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import named_in_errors

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.cli.streams import STDOUT
-from sparse_ap.clustering.tree import Cut, Hierarchy, cut_columns
+from sparse_ap.clustering.level_columns import cut_columns
+from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.propagation.prediction import Prediction
 from sparse_ap.propagation.result import Clustering

@@ -1,0 +1,1 @@
+"""Natural groups, above the levels that affinity propagation finds."""

@@ -1,0 +1,183 @@
+"""Natural groups: nodes of a graph of links are moved, alone and together, to where they have most links.
+
+A move of a node, a part of a group, or a whole cluster is to the group c with the largest gain
+W(i, c) − γ vol_i vol_c / 2m: the links there, less γ times those expected by chance (Newman & Girvan,
+Physical Review E 69, 2004; γ: Reichardt & Bornholdt, Physical Review E 74, 2006). A quarter of the nodes
+at a time moves at once, with all groups as they are: no order of nodes, threads or blocks can change the
+result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels, sums
+from sparse_ap.kernels.block import Int64Array
+from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
+from sparse_ap.kernels.hashing import hashed
+
+__all__ = ["Grouping", "merged_upward", "moved"]
+
+_N_TURNS = 4
+"""Shares of the nodes that move at once: neighbours that change places in one step would never settle."""
+
+_POINT_SWEEPS, _NODE_SWEEPS = 8, 12
+_ROUNDS = 5
+_LEAST_GAIN = 1e-4
+"""Rounds end when the quality grows by less."""
+
+_LEAST_MOVED = 1e-3
+"""Rounds end when a smaller share of the nodes has moved."""
+
+_ROUGH = 0.05
+"""Parts of groups are found roughly: sweeps end when a smaller share of the nodes moves."""
+
+
+def moved(
+    graph: LinkGraph, label: Int64Array, part: Int64Array, rate: float, *, n_sweeps: int = _NODE_SWEEPS,
+    seed: int = 0, least: float = 0.0,
+) -> Int64Array:  # fmt: skip
+    """Move each node to the group where it gains most, until none moves or after ``n_sweeps`` sweeps.
+
+    Parameters
+    ----------
+    graph : LinkGraph
+    label : ndarray of int64, shape (n_nodes,)
+        The groups to begin with.
+    part : ndarray of int64, shape (n_nodes,)
+        Links between different parts do not count, so no node leaves its part.
+    rate : float
+        γ / 2m.
+    n_sweeps, seed : int
+    least : float
+        Sweeps end, too, when a smaller share of the nodes moves in one.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_nodes,)
+        Numbers from 0, without gaps.
+    """
+    n = graph.n_nodes
+    group, inside = compact_labels(label)[0].astype(np.int32), part.astype(np.int32)
+    # After its turn a node waits until one that it is linked with has moved.
+    unsettled = np.ones(n, bool)
+    for sweep in range(n_sweeps):
+        turns = (hashed(np.arange(n), seed * n_sweeps + sweep) * _N_TURNS).astype(np.int8)
+        n_moved = 0
+        for turn in range(_N_TURNS):
+            total = sums(group, graph.volume, n)
+            rows = MoveRows(graph.volume, unsettled & (turns == turn), np.empty(n, np.int32))
+            (touched,), n_changed = graph.graph.run(MovePass(rate), GroupVectors(group, inside, total), rows)
+            group, n_moved = rows.moved, n_moved + n_changed
+            unsettled = (unsettled & ~rows.turn) | (touched > 0)
+        if n_moved < least * n or not unsettled.any():
+            break
+    return compact_labels(group)[0]
+
+
+def merged_upward(joined: Contraction, part: Int64Array, rate: float) -> Contraction:
+    """Move joined nodes, and join again, until nothing merges.
+
+    Parameters
+    ----------
+    joined : Contraction
+    part : ndarray of int64
+        As of `moved`, of each node of the first graph.
+    rate : float
+    """
+    while True:
+        n = joined.graph.n_nodes
+        merged = moved(joined.graph, np.arange(n), _at(joined.key, part), rate)
+        if merged.max(initial=-1) + 1 == n:
+            return joined
+        again = joined.graph.contract(merged)
+        joined = Contraction(again.key[joined.key], again.graph)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grouping:
+    """The search for groups at a resolution, from clusters known already.
+
+    Attributes
+    ----------
+    graph : LinkGraph
+    clusters : sequence of ndarray of int64, each of shape (n_nodes,)
+        Clusters that also move as wholes, the finest first; each is a union of those before.
+    joined : Contraction
+        The graph contracted along the finest.
+    """
+
+    graph: LinkGraph
+    clusters: Sequence[Int64Array]
+    joined: Contraction
+
+    @classmethod
+    def of(cls, graph: LinkGraph, clusters: Sequence[Int64Array]) -> Grouping:
+        """Return the search; the finest clusters are numbered from 0, without gaps."""
+        return cls(graph, clusters, graph.contract(clusters[0]))
+
+    def at(self, resolution: float, part: Int64Array | None = None, *, nodes_move: bool = True) -> Int64Array:
+        """Return the groups at a resolution, found inside given parts.
+
+        Parameters
+        ----------
+        resolution : float
+            γ: larger for more and smaller groups.
+        part : ndarray of int64, shape (n_nodes,), optional
+            No group has nodes of two parts.
+        nodes_move : bool
+            Whether single nodes move, or only clusters as wholes.
+        """
+        graph = self.graph
+        rate = resolution / max(1.0, float(graph.volume.sum()))
+        start = self.joined if part is None else graph.contract(self.clusters[0], part)
+        part = np.zeros(graph.n_nodes, np.int64) if part is None else part
+        joined = merged_upward(start, part, rate)
+        best, most = joined.key, joined.graph.quality(resolution)
+        for k in range(_ROUNDS if nodes_move else 1):
+            label = best
+            if nodes_move:
+                label = moved(graph, label, part, rate, n_sweeps=_POINT_SWEEPS, seed=k)
+                if k and np.count_nonzero(label != best) < _LEAST_MOVED * len(label):
+                    break
+                if k % 2 == 0:
+                    label = self._parts_moved(label, part, rate)
+            label, groups = self._clusters_moved(label, part, rate)
+            quality = groups.quality(resolution)
+            gain = quality - most
+            # What moves at once can lose together what each alone would gain.
+            if gain > 0:
+                best, most = label, quality
+            if gain < _LEAST_GAIN:
+                break
+        return best
+
+    def _parts_moved(self, label: Int64Array, part: Int64Array, rate: float) -> Int64Array:
+        """Find groups anew inside each group, and move these as wholes."""
+        inside = moved(self.graph, np.arange(self.graph.n_nodes), label, rate, least=_ROUGH)
+        joined = merged_upward(self.graph.contract(inside), label, rate)
+        return moved(joined.graph, _at(joined.key, label), _at(joined.key, part), rate)[joined.key]
+
+    def _clusters_moved(
+        self, label: Int64Array, part: Int64Array, rate: float
+    ) -> tuple[Int64Array, LinkGraph]:
+        """Move the clusters, each cut by the groups, as wholes; then merge groups."""
+        finest = self.graph.contract(self.clusters[0], label)
+        # All further steps are on the contracted graph, since coarser clusters are unions of the finest.
+        group, within = _at(finest.key, label), _at(finest.key, part)
+        group = moved(finest.graph, group, within, rate)
+        for clusters in self.clusters[1:]:
+            joined = finest.graph.contract(_at(finest.key, clusters), group)
+            group = moved(joined.graph, _at(joined.key, group), _at(joined.key, within), rate)[joined.key]
+        groups = merged_upward(finest.graph.contract(group), within, rate)
+        return groups.key[finest.key], groups.graph
+
+
+def _at(key: Int64Array, values: Int64Array) -> Int64Array:
+    """Return the value of each joined node, which all that were joined share."""
+    of_node = np.zeros(int(key.max(initial=-1)) + 1, np.int64)
+    of_node[key] = values
+    return of_node

@@ -1,0 +1,167 @@
+"""The levels of a hierarchy above its clusters: natural groups at several resolutions, nested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparse_ap.clustering.natural.groups import Grouping, merged_upward, moved
+from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels
+from sparse_ap.kernels.block import Float64Array, Int64Array
+from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
+
+__all__ = ["Level", "levels_above"]
+
+_NATURAL = 1.0
+_FREE = (0.5, _NATURAL)
+"""Resolutions at which points move, each inside the groups of the one before."""
+
+_STEP = 3.0
+"""Factor between two resolutions that are tried."""
+
+_FALL = 2.0
+"""Least factor between the numbers of groups of two levels."""
+
+_LEAST_RESOLUTION = 2.0**-10
+_MOST_OF_ALL = 0.9
+"""A level in which one of several groups holds more of the links says nothing, and nothing above it does."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Level:
+    """A level above the first.
+
+    Attributes
+    ----------
+    label : ndarray of int64, shape (n_clusters,)
+        The group of each cluster of the first level.
+    resolution : float
+        γ; NaN for the clusters that affinity propagation found.
+    """
+
+    label: Int64Array
+    resolution: float
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return int(self.label.max(initial=-1)) + 1
+
+
+def levels_above(points: LinkGraph, joined: Contraction, second: Int64Array) -> list[Level]:
+    """Return the levels above the first, the finest first; each has fewer groups than the one before.
+
+    Parameters
+    ----------
+    points : LinkGraph
+        Links between the points.
+    joined : Contraction
+        These links along the clusters of the first level.
+    second : ndarray of int64, shape (n_clusters,)
+        The cluster of each of these, found by affinity propagation.
+    """
+    first, clusters = joined.key, joined.graph
+    grouping = Grouping(points, [first, second[first]], joined)
+    coarse = grouping.at(_FREE[0])
+    natural = grouping.at(_FREE[1], coarse)
+    # Points moved freely; now each cluster goes whole to the group that has most of it, and on from there.
+    rate = 1 / max(1.0, float(clusters.volume.sum()))
+    coarse_of = moved(clusters, mostly(first, coarse), np.zeros(clusters.n_nodes, np.int64), _FREE[0] * rate)
+    begun = compact_labels(mostly(first, natural), coarse_of)[0]
+    levels = [Level(moved(clusters, begun, coarse_of, _NATURAL * rate), _NATURAL)]
+    levels += _thinned(levels[0], _coarser(clusters, coarse_of))
+    finer = Grouping.of(clusters, [np.arange(clusters.n_nodes), second])
+    levels = [*_finer(finer, levels[0], int(second.max(initial=-1)) + 1)[::-1], *levels]
+    sizes = np.bincount(first, minlength=clusters.n_nodes).astype(float)
+    levels = [Level(nested(clusters, second, levels[0].label, sizes), np.nan), *levels]
+    return _falling(clusters.n_nodes, levels)
+
+
+def mostly(cluster: Int64Array, group: Int64Array) -> Int64Array:
+    """Return the group that has most points of each cluster; of equals the first."""
+    n_groups = int(group.max(initial=-1)) + 1
+    both, count = np.unique(cluster * n_groups + group, return_counts=True)
+    order = np.lexsort((both, -count, both // max(1, n_groups)))
+    whole = both[order] // max(1, n_groups)
+    first = order[np.diff(whole, prepend=-1) > 0]
+    return np.asarray(both[first] % max(1, n_groups), np.int64)
+
+
+def _coarser(clusters: LinkGraph, coarse: Int64Array) -> Iterator[Level]:
+    """Yield groups at ever smaller resolutions, merged from those found freely."""
+    label, resolution = compact_labels(coarse)[0], _FREE[0]
+    yield Level(label, resolution)
+    joined = clusters.contract(label)
+    total = max(1.0, float(clusters.volume.sum()))
+    while resolution > _LEAST_RESOLUTION and joined.graph.n_nodes > 1:
+        resolution /= _STEP
+        n = joined.graph.n_nodes
+        each = Contraction(np.arange(n), joined.graph)
+        merged = merged_upward(each, np.zeros(n, np.int64), resolution / total)
+        label = merged.key[joined.key]
+        joined = clusters.contract(label)
+        if joined.graph.volume.max() > _MOST_OF_ALL * total:
+            return
+        yield Level(label, resolution)
+
+
+def _thinned(below: Level, levels: Iterator[Level]) -> Iterator[Level]:
+    for level in levels:
+        if _FALL * level.n_groups <= below.n_groups:
+            yield level
+            below = level
+
+
+def _finer(grouping: Grouping, natural: Level, most: int) -> list[Level]:
+    """Return groups at larger resolutions, each inside those before, as long as they are few."""
+    levels: list[Level] = []
+    last = kept = natural
+    while True:
+        resolution = _STEP * last.resolution
+        label = compact_labels(grouping.at(resolution, last.label, nodes_move=False))[0]
+        last = Level(label, resolution)
+        if _FALL * last.n_groups > most or resolution * _LEAST_RESOLUTION > 1:
+            return levels
+        if last.n_groups >= _FALL * kept.n_groups:
+            levels.append(last)
+            kept = last
+
+
+def nested(clusters: LinkGraph, label: Int64Array, coarse: Int64Array, sizes: Float64Array) -> Int64Array:
+    """Cut groups along coarser ones: the largest part stays, the rest joins what it has most links to.
+
+    Parameters
+    ----------
+    clusters : LinkGraph
+    label, coarse : ndarray of int64, shape (n_nodes,)
+        The groups, and the coarser ones that none may cross.
+    sizes : ndarray of float64, shape (n_nodes,)
+        Points in each node.
+    """
+    part, n_parts = compact_labels(label, coarse)
+    size = np.bincount(part, weights=sizes, minlength=n_parts)
+    of_part = np.zeros(n_parts, np.int64)
+    of_part[part] = label
+    order = np.lexsort((np.arange(n_parts), -size, of_part))
+    main = np.zeros(n_parts, bool)
+    main[order[np.diff(of_part[order], prepend=-1) > 0]] = True
+    # Nothing joins a part that is not the largest: as if it were infinitely large.
+    total = np.full(clusters.n_nodes, np.inf)
+    total[:n_parts][main] = 0.0
+    rows = MoveRows(clusters.volume, ~main[part], np.empty(clusters.n_nodes, np.int32))
+    clusters.graph.run(
+        MovePass(1.0), GroupVectors(part.astype(np.int32), coarse.astype(np.int32), total), rows
+    )
+    return compact_labels(rows.moved)[0]
+
+
+def _falling(n_clusters: int, levels: list[Level]) -> list[Level]:
+    """Return the levels that have fewer groups than the one before."""
+    kept: list[Level] = []
+    for level in levels:
+        if level.n_groups < n_clusters:
+            kept.append(level)
+            n_clusters = level.n_groups
+    return kept

@@ -1,0 +1,200 @@
+"""`LinkGraph`: who is linked with whom, with whole-number weights; and its contraction along groups."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from sparse_ap.arguments import usable_threads
+from sparse_ap.clustering.cluster_graph import LinkedGraph, LinkRows, counted
+from sparse_ap.clustering.input import held_rows, in_memory, open_executor
+from sparse_ap.clustering.natural.kept_rows import kept_rows
+from sparse_ap.execution.blocking import BlockedGraph, most_blocks
+from sparse_ap.execution.budget import rows_fit
+from sparse_ap.execution.executor import Executor
+from sparse_ap.execution.plans import Resources
+from sparse_ap.kernels.block import Float64Array, Int32Array, Int64Array
+from sparse_ap.kernels.coarsening import ClusterVectors
+from sparse_ap.kernels.grouping import ContractionPass, InnerPass, InnerRows
+from sparse_ap.kernels.rows import CollectPass
+from sparse_ap.kernels.symmetry import linked_pairs
+from sparse_ap.storage.csr import csr_graph
+
+__all__ = ["Contraction", "LinkGraph", "Workshop", "compact_labels", "sums"]
+
+
+@dataclass(frozen=True, eq=False)
+class LinkGraph:
+    """A symmetric graph of links between nodes: points, or groups of them.
+
+    Attributes
+    ----------
+    graph : BlockedGraph
+        The weights: every pair of nodes in the rows of both; on the diagonal twice the weight inside each.
+    volume : ndarray of float64, shape (n_nodes,)
+        The sum of each row.
+    workshop : Workshop
+        What makes contractions of it.
+    """
+
+    graph: BlockedGraph
+    volume: Float64Array
+    workshop: Workshop
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes."""
+        return self.graph.n_points
+
+    def contract(self, *keys: Int64Array) -> Contraction:
+        """Join the nodes that agree in all keys."""
+        key, n_nodes = compact_labels(*keys)
+        if n_nodes == self.n_nodes and (key == np.arange(n_nodes)).all():
+            return Contraction(key, self)
+        label = key.astype(np.int32)
+        parts = counted(self.graph, ContractionPass, label, n_nodes, self.workshop.most_pairs)
+        volume = sums(key, self.volume, n_nodes)
+        return Contraction(key, self.workshop.graph(parts, n_nodes, np.float64, volume))
+
+    def inner(self, label: Int64Array) -> Float64Array:
+        """Return the weight of each node's links to nodes with the same label."""
+        rows = InnerRows(np.empty(self.n_nodes))
+        self.graph.run(InnerPass(), ClusterVectors(label.astype(np.int32)), rows)
+        return rows.inner
+
+    def diagonal(self) -> Float64Array:
+        """Return twice the weight inside each node."""
+        return self.inner(np.arange(self.n_nodes))
+
+    def matrix(self) -> scipy.sparse.csr_array:
+        """Return the weights as a matrix in memory."""
+        return csr_graph(*self.graph.run(CollectPass(), (), ())[1].csr(np.dtype(np.float64)))
+
+    def quality(self, resolution: float) -> float:
+        """Return the share of the weight inside nodes, less ``resolution`` times that expected by chance."""
+        total = math.fsum(self.volume)
+        if not total:
+            return 0.0
+        shares = self.volume / total
+        return math.fsum(self.diagonal()) / total - resolution * math.fsum(shares * shares)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contraction:
+    """A contracted graph, and the node of it in which each node of the first graph lies."""
+
+    key: Int64Array
+    graph: LinkGraph
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workshop:
+    """What keeps graphs of links: in memory, or, where they do not fit, in a folder for the time being.
+
+    Attributes
+    ----------
+    executor : Executor
+    resources : Resources
+    folder : Path
+        A folder of the run's own.
+    numbers : iterator of int
+        Names for graphs there.
+    """
+
+    executor: Executor
+    resources: Resources
+    folder: Path
+    numbers: Iterator[int] = field(default_factory=count)
+
+    @classmethod
+    @contextmanager
+    def open(cls, resources: Resources, n_points: int, n_edges: int) -> Iterator[Workshop]:
+        """Yield a workshop with as many threads as are of use; its folder is removed at the end."""
+        n_threads = min(usable_threads(resources.n_jobs), most_blocks(n_points, n_edges))
+        with (
+            tempfile.TemporaryDirectory(prefix="sparse_ap-") as folder,
+            open_executor(n_threads) as executor,
+        ):
+            yield cls(executor, resources, Path(folder))
+
+    def most_pairs(self, n_clusters: int) -> int:
+        """Return how many pairs can be counted in one reading."""
+        return rows_fit(self.resources.limit())[1]
+
+    def of_points(self, links: LinkedGraph, number: Int64Array) -> LinkGraph:
+        """Return the graph of links between points; without given weights each linked pair weighs 1.
+
+        Parameters
+        ----------
+        links : LinkedGraph
+        number : ndarray of int64, shape (n_points,)
+            The number that each point shall have, in the user's order.
+        """
+        n_points, once = len(number), links.weigh is None
+        held = held_rows(links.graph)
+        if once and held is not None and 2 * len(held[1]) <= self.most_entries():
+            return self._linked_once(*held, number if links.user_id is None else number[links.user_id])
+        links = replace(links, most_pairs=self.most_pairs)
+        parts = (_once(part) if once else part for part in links.parts(number, n_points))
+        return self.graph(parts, n_points, np.float32 if once else np.float64, None)
+
+    def most_entries(self) -> int:
+        """Return how many entries of a graph fit into memory."""
+        return rows_fit(self.resources.limit())[0]
+
+    def _linked_once(self, indptr: Int64Array, indices: Int32Array, number: Int64Array) -> LinkGraph:
+        starts, linked = linked_pairs(indptr, indices, number.astype(np.int32))
+        graph = in_memory(starts, linked, np.ones(len(linked), np.float32), self.executor)
+        return LinkGraph(graph, np.diff(starts).astype(np.float64), self)
+
+    def graph(
+        self, parts: Iterable[LinkRows], n_nodes: int, dtype: Any, volume: Float64Array | None
+    ) -> LinkGraph:
+        """Keep rows, and return their graph."""
+        place = self.folder / f"{next(self.numbers)}"
+        rows = (part.rows for part in parts)
+        graph = kept_rows(rows, n_nodes, dtype, place, self.most_entries(), self.executor)
+        if volume is None:
+            sums_of = InnerRows(np.empty(n_nodes))
+            graph.run(InnerPass(), ClusterVectors(np.zeros(n_nodes, np.int32)), sums_of)
+            volume = sums_of.inner
+        made = LinkGraph(graph, volume, self)
+        if place.exists():
+            weakref.finalize(made, shutil.rmtree, place, ignore_errors=True)
+        return made
+
+
+def _once(part: LinkRows) -> LinkRows:
+    part.rows.data[:] = 1
+    return part
+
+
+def sums(label: Int64Array | Int32Array, values: Float64Array, n: int) -> Float64Array:
+    """Return the sum of the values, which are whole numbers, of each label below ``n``."""
+    return np.asarray(np.bincount(label, weights=values, minlength=n), np.float64)
+
+
+def compact_labels(*keys: Int64Array | Int32Array) -> tuple[Int64Array, int]:
+    """Return the number of each node's combination of labels, in their order, and how many occur."""
+    first, *others = keys
+    key = first.astype(np.int64)
+    for other in others:
+        key = key * (int(other.max(initial=0)) + 1) + other
+    largest = int(key.max(initial=-1)) + 1
+    if largest > 4 * len(key):
+        distinct, number = np.unique(key, return_inverse=True)
+        return number.astype(np.int64), len(distinct)
+    present = np.zeros(largest, bool)
+    present[key] = True
+    return (np.cumsum(present) - 1)[key], int(np.count_nonzero(present))

@@ -1,0 +1,80 @@
+"""Groups merged, pair by pair, to a wanted number."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse
+
+from sparse_ap.kernels.block import Float64Array, Int64Array
+
+__all__ = ["merged_to"]
+
+
+def merged_to(weights: scipy.sparse.csr_array, part: Int64Array | None, n_groups: int) -> Int64Array:
+    """Merge nodes until ``n_groups`` are left, or until no two can be merged.
+
+    The pair that is merged has the largest (w − e)/√(v_a v_b): the weight w of the links between the two,
+    less the weight e expected by chance, by their volumes. It merges small groups before large ones, so that
+    sizes are even. In each round the pairs that are best for both are merged, the better half of them at a
+    time; hence the merges are the same, in the same order, whatever the number.
+
+    Parameters
+    ----------
+    weights : csr_array of float64, shape (n_nodes, n_nodes)
+        Symmetric whole numbers; the diagonal holds twice the weight inside each node.
+    part : ndarray of int64, shape (n_nodes,), or None
+        Only nodes of the same part are merged, if need be without a link. None: only linked nodes.
+    n_groups : int
+
+    Returns
+    -------
+    ndarray of int64, shape (n_nodes,)
+        The group of each node, numbered from 0 without gaps.
+    """
+    label = np.arange(weights.shape[0])
+    part_of = np.zeros(len(label), np.int64) if part is None else part
+    n = len(label)
+    while n > n_groups:
+        pairs = _mutual(weights, part_of)
+        if not len(pairs) and part is not None:
+            pairs = _smallest(np.asarray(weights.sum(axis=1)), part_of)
+        if not len(pairs):
+            break
+        pairs = pairs[: min(n - n_groups, (len(pairs) + 1) // 2)]
+        into = np.arange(n)
+        into[pairs[:, 1]] = pairs[:, 0]
+        joined = np.unique(into, return_inverse=True)[1]
+        part_of = part_of[np.delete(np.arange(n), pairs[:, 1])]
+        label, n = joined[label], n - len(pairs)
+        by_group = scipy.sparse.csr_array((np.ones(len(joined)), (np.arange(len(joined)), joined)))
+        weights = (by_group.T @ weights @ by_group).tocsr()
+    return label
+
+
+def _mutual(weights: scipy.sparse.csr_array, part: Int64Array) -> Int64Array:
+    """Return the pairs of linked nodes that are best for both, the best pair first, shape (n_pairs, 2)."""
+    edges = weights.tocoo()
+    volume = np.asarray(weights.sum(axis=1))
+    a, b = edges.coords
+    kept = (a != b) & (part[a] == part[b])
+    a, b, weight = a[kept].astype(np.int64), b[kept].astype(np.int64), edges.data[kept]
+    both = volume[a] * volume[b]
+    score = (weight - both / volume.sum()) / np.sqrt(both)
+    # Of equal pairs the first in the order of both ends: then the best pair of all is best for both.
+    order = np.lexsort((np.maximum(a, b), np.minimum(a, b), -score, a))
+    first = order[np.diff(a[order], prepend=-1) > 0]
+    best = np.full(weights.shape[0], -1)
+    best[a[first]] = b[first]
+    chosen = first[(best[b[first]] == a[first]) & (a[first] < b[first])]
+    chosen = chosen[np.lexsort((b[chosen], a[chosen], -score[chosen]))]
+    return np.stack([a[chosen], b[chosen]], axis=1)
+
+
+def _smallest(volume: Float64Array, part: Int64Array) -> Int64Array:
+    """Return the two smallest nodes of each part that has several, the smallest pair first."""
+    order = np.lexsort((np.arange(len(part)), volume, part))
+    of = part[order]
+    begin = np.flatnonzero(np.diff(of, prepend=-1))
+    several = begin[np.append(of, -1)[begin + 1] == of[begin]]
+    pairs = np.sort(np.stack([order[several], order[several + 1]], axis=1), axis=1)
+    return pairs[np.argsort(volume[pairs].sum(axis=1), kind="stable")]

@@ -1,0 +1,270 @@
+"""Natural groups: moves, contractions, nesting and merges against loops and dense matrices."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from sparse_ap.clustering.cluster_graph import LinkedGraph
+from sparse_ap.clustering.natural import link_graph
+from sparse_ap.clustering.natural.groups import Grouping, merged_upward, moved
+from sparse_ap.clustering.natural.levels import levels_above, mostly, nested
+from sparse_ap.clustering.natural.link_graph import LinkGraph, Workshop, compact_labels
+from sparse_ap.clustering.natural.merging import merged_to
+from sparse_ap.execution.blocking import BlockedGraph, cut_rows
+from sparse_ap.execution.local import SerialExecutor
+from sparse_ap.execution.plans import Resources
+from sparse_ap.kernels.coarsening import weights
+from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
+from sparse_ap.storage.memory import MemoryStore
+
+Links = NDArray[np.int64]
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    return Workshop(SerialExecutor(), Resources(), tmp_path_factory.mktemp("links"))
+
+
+def directed(n: int, seed: int, density: float = 0.3) -> Links:
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(1, 6, (n, n)) * (rng.random((n, n)) < density)
+    np.fill_diagonal(counts, 0)
+    return np.asarray(counts)
+
+
+def linked(counts: Links, given: bool = True) -> LinkedGraph:
+    store = MemoryStore.from_sparse(scipy.sparse.csr_array(counts.astype(np.float32)))
+    graph = BlockedGraph(store, cut_rows(store.indptr, 3), SerialExecutor())
+    return LinkedGraph(graph, None, lambda n: 100, weights if given else None)
+
+
+def of(workshop: Workshop, counts: Links) -> LinkGraph:
+    return workshop.of_points(linked(counts), np.arange(len(counts)))
+
+
+def dense(graph: LinkGraph) -> NDArray[np.float64]:
+    return np.asarray(graph.matrix().toarray())
+
+
+SIZES, SEEDS = st.integers(1, 25), st.integers(0, 2**32 - 1)
+
+
+@given(SIZES, SEEDS)
+def test_each_pair_counts_once_or_by_its_weights(n: int, seed: int) -> None:
+    workshop = Workshop(SerialExecutor(), Resources(), Path())
+    counts = directed(n, seed)
+    np.testing.assert_array_equal(dense(of(workshop, counts)), counts + counts.T)
+    number = np.random.default_rng(seed).permutation(n)
+    expected = np.empty((n, n))
+    expected[np.ix_(number, number)] = (counts + counts.T) > 0
+    once = workshop.of_points(linked(counts, given=False), number)
+    np.testing.assert_array_equal(dense(once), expected)
+    np.testing.assert_array_equal(once.volume, dense(once).sum(axis=1))
+    # The same, counted range by range, as where it does not fit; and with points that were renumbered.
+    narrow = Workshop(SerialExecutor(), Resources(memory_limit=1), Path())
+    np.testing.assert_array_equal(dense(narrow.of_points(linked(counts, given=False), number)), expected)
+    order = np.random.default_rng(seed + 1).permutation(n).astype(np.int32)
+    moved_rows = replace(linked(counts[np.ix_(order, order)], given=False), user_id=order)
+    np.testing.assert_array_equal(dense(workshop.of_points(moved_rows, number)), expected)
+
+
+@given(SIZES, SEEDS)
+def test_contractions_against_a_dense_product(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph = of(Workshop(SerialExecutor(), Resources(), Path()), directed(n, seed))
+    first, second = rng.integers(0, 4, n), rng.integers(0, 3, n)
+    joined = graph.contract(first, second)
+    key, n_nodes = compact_labels(first, second)
+    np.testing.assert_array_equal(joined.key, np.unique(3 * first + second, return_inverse=True)[1])
+    indicator = np.eye(n_nodes)[key]
+    np.testing.assert_array_equal(dense(joined.graph), indicator.T @ dense(graph) @ indicator)
+    np.testing.assert_array_equal(joined.graph.volume, dense(joined.graph).sum(axis=1))
+    # A contraction of a contraction, whose diagonal is not empty.
+    again = joined.graph.contract(np.arange(n_nodes) // 2)
+    twice = np.eye((n_nodes + 1) // 2)[np.arange(n_nodes) // 2]
+    np.testing.assert_array_equal(dense(again.graph), twice.T @ dense(joined.graph) @ twice)
+
+
+def quality(matrix: NDArray[np.float64], label: Any, resolution: float) -> float:
+    volume, total = matrix.sum(axis=1), matrix.sum()
+    same = label[:, None] == label
+    return float((same * (matrix - resolution * np.outer(volume, volume) / total)).sum() / total)
+
+
+@given(SIZES, SEEDS, st.sampled_from([0.25, 1.0, 4.0]))
+def test_moves_against_a_loop(n: int, seed: int, resolution: float) -> None:
+    rng = np.random.default_rng(seed)
+    graph = of(Workshop(SerialExecutor(), Resources(), Path()), directed(n, seed))
+    links, label, part = dense(graph), rng.integers(0, n, n), rng.integers(0, 2, n)
+    turn, rate = rng.random(n) < 0.5, resolution / max(1.0, graph.volume.sum())
+    total = np.bincount(label, weights=graph.volume, minlength=n)
+    rows = MoveRows(graph.volume, turn, np.empty(n, np.int32))
+    vectors = GroupVectors(label.astype(np.int32), part.astype(np.int32), total)
+    n_moved = graph.graph.run(MovePass(rate), vectors, rows)[1]
+    assert n_moved == np.count_nonzero(rows.moved != label)
+    for i in range(n):
+        others = [j for j in range(n) if j != i and links[i, j] and part[j] == part[i]]
+        gains = {label[i]: -rate * graph.volume[i] * (total[label[i]] - graph.volume[i])}
+        for j in others:
+            gains.setdefault(label[j], -rate * graph.volume[i] * total[label[j]])
+        for j in others:
+            gains[label[j]] += links[i, j]
+        assert turn[i] or rows.moved[i] == label[i]
+        if turn[i]:
+            assert gains[rows.moved[i]] == pytest.approx(max(gains.values()), abs=1e-9)
+
+
+@given(SIZES, SEEDS, st.sampled_from([0.5, 1.0, 3.0]))
+def test_groups_stay_in_their_parts(n: int, seed: int, resolution: float) -> None:
+    rng = np.random.default_rng(seed)
+    graph = of(Workshop(SerialExecutor(), Resources(), Path()), directed(n, seed))
+    first, part = rng.integers(0, max(1, n // 2), n), rng.integers(0, 2, n)
+    first = compact_labels(first)[0]
+    links = dense(graph)
+    found = Grouping.of(graph, [first]).at(resolution, part)
+    assert len(set(zip(found, part, strict=True))) == found.max() + 1
+    if links.sum():
+        joined = graph.contract(found).graph
+        assert joined.quality(resolution) == pytest.approx(quality(links, found, resolution))
+
+
+def blocks(n_groups: int, size: int, seed: int, outside: float) -> tuple[Links, Links]:
+    rng = np.random.default_rng(seed)
+    kind = np.repeat(np.arange(n_groups), size)
+    likely = np.where(kind[:, None] == kind, 0.4, outside)
+    counts = (rng.random(likely.shape) < likely).astype(np.int64)
+    np.fill_diagonal(counts, 0)
+    return counts, kind
+
+
+def same_partition(a: Any, b: Any) -> bool:
+    return len(set(zip(a, b, strict=True))) == len(set(a)) == len(set(b))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_planted_groups_are_found_from_bad_clusters(workshop: Workshop, seed: int) -> None:
+    """A tenth of the points begin in clusters of another group, which they can only leave by themselves."""
+    counts, kind = blocks(6, 50, seed, 0.02)
+    rng = np.random.default_rng(seed)
+    begun = np.where(rng.random(300) < 0.1, rng.integers(0, 6, 300), kind) * 10 + rng.integers(0, 10, 300)
+    found = Grouping.of(of(workshop, counts), [compact_labels(begun)[0]]).at(1.0)
+    assert same_partition(found, kind)
+    assert quality(counts + counts.T, found, 1.0) > quality(counts + counts.T, begun, 1.0)
+    whole = Grouping.of(of(workshop, counts), [compact_labels(begun)[0]]).at(1.0, nodes_move=False)
+    assert not same_partition(whole, kind)
+
+
+def test_nothing_merges_without_links(workshop: Workshop) -> None:
+    counts = np.zeros((5, 5), np.int64)
+    counts[0, 1] = counts[3, 2] = 1
+    graph = of(workshop, counts)
+    label = merged_upward(graph.contract(np.arange(5)), np.zeros(5, np.int64), 1 / 8).key
+    assert label.tolist() == [0, 0, 1, 1, 2]
+    assert same_partition(moved(graph, np.arange(5), np.zeros(5, np.int64), 1 / 8), label)
+
+
+@given(SIZES, SEEDS)
+def test_clusters_go_where_most_of_them_are(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cluster, group = compact_labels(rng.integers(0, 5, n))[0], rng.integers(0, 4, n)
+    counts = np.zeros((cluster.max() + 1, 4), np.int64)
+    np.add.at(counts, (cluster, group), 1)
+    np.testing.assert_array_equal(mostly(cluster, group), counts.argmax(axis=1))
+
+
+@given(SIZES, SEEDS)
+def test_cut_clusters_are_nested(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph = of(Workshop(SerialExecutor(), Resources(), Path()), directed(n, seed))
+    label, coarse = compact_labels(rng.integers(0, 5, n))[0], compact_labels(rng.integers(0, 3, n))[0]
+    sizes, links = rng.integers(1, 9, n).astype(float), dense(graph)
+    found = nested(graph, label, coarse, sizes)
+    stays = np.zeros(n, bool)
+    for cluster in range(label.max() + 1):
+        by_group = np.bincount(coarse, weights=sizes * (label == cluster))
+        stays |= (label == cluster) & (coarse == by_group.argmax())
+    for i in range(n):
+        assert (coarse[found == found[i]] == coarse[i]).all()
+        towards = [links[i] @ (stays & (coarse == coarse[i]) & (label == c)) for c in range(label.max() + 1)]
+        with_it = set(label[stays & (found == found[i])])
+        if stays[i]:
+            assert with_it == {label[i]}
+        elif max(towards) > 0:
+            assert max(towards) == towards[with_it.pop()]
+        else:
+            assert not with_it
+
+
+@given(SIZES, SEEDS)
+def test_levels_fall_and_nest(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph = of(Workshop(SerialExecutor(), Resources(), Path()), directed(n, seed, 0.15))
+    first = compact_labels(rng.integers(0, n, n))[0]
+    second = compact_labels(rng.integers(0, 5, first.max() + 1))[0]
+    before = np.arange(first.max() + 1)
+    for level in levels_above(graph, graph.contract(first), second):
+        assert level.n_groups < before.max() + 1
+        assert len(set(zip(before, level.label, strict=True))) == before.max() + 1
+        before = level.label
+
+
+@given(SIZES, SEEDS, st.booleans())
+def test_merges_against_a_loop(n: int, seed: int, parted: bool) -> None:
+    """Any number can be had, coarser cuts are unions of finer ones, and no part is left."""
+    rng = np.random.default_rng(seed)
+    links = of(Workshop(SerialExecutor(), Resources(), Path()), directed(n, seed)).matrix()
+    part = rng.integers(0, 3, n) if parted else None
+    n_parts = len(set(part)) if part is not None else None
+    finer = np.arange(n)
+    for wanted in range(n, 0, -1):
+        found = merged_to(links, part, wanted)
+        assert len(set(zip(finer, found, strict=True))) == finer.max() + 1
+        if part is not None:
+            assert len(set(zip(found, part, strict=True))) == found.max() + 1
+            assert found.max() + 1 == max(wanted, n_parts)
+        finer = found
+    if part is None:
+        n_components = scipy.sparse.csgraph.connected_components(links)[0]
+        assert finer.max() + 1 == n_components
+
+
+def test_the_best_pair_is_merged_first() -> None:
+    rng = np.random.default_rng(5)
+    links = rng.integers(0, 9, (12, 12))
+    links = links + links.T
+    volume, total = links.sum(axis=1), links.sum()
+    score = (links - np.outer(volume, volume) / total) / np.sqrt(np.outer(volume, volume))
+    np.fill_diagonal(score, -np.inf)
+    found = merged_to(scipy.sparse.csr_array(links.astype(float)), None, 11)
+    assert set(np.flatnonzero(found == np.bincount(found).argmax())) == set(
+        np.unravel_index(score.argmax(), score.shape)
+    )
+
+
+@pytest.fixture
+def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_graph, "rows_fit", lambda limit: (0, 500))
+
+
+@pytest.mark.usefixtures("no_room")
+def test_graphs_that_do_not_fit_are_on_disk_for_as_long_as_needed(tmp_path: Path) -> None:
+    counts, _ = blocks(4, 30, 0, 0.05)
+    workshop = Workshop(SerialExecutor(), Resources(), tmp_path)
+    graph = of(workshop, counts)
+    assert [path.name for path in tmp_path.iterdir()] == ["0"]
+    np.testing.assert_array_equal(dense(graph), counts + counts.T)
+    joined = graph.contract(np.arange(120) // 7)
+    assert len(list(tmp_path.iterdir())) == 2
+    indicator = np.eye(18)[np.arange(120) // 7]
+    np.testing.assert_array_equal(dense(joined.graph), indicator.T @ (counts + counts.T) @ indicator)
+    del joined
+    assert [path.name for path in tmp_path.iterdir()] == ["0"]
