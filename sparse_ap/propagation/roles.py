@@ -104,6 +104,9 @@ def candidate_mask(candidates: ArrayLike, n_points: int) -> BoolArray:
         It is neither, a number is no point's or is there twice.
     """
     given = np.asarray(candidates)
+    if given.shape == (0,) and n_points:
+        # An empty list has no numbers to tell its type by.
+        given = given.astype(np.int64)
     if given.dtype == np.bool_ and given.shape == (n_points,):
         return given.copy()
     if given.ndim != 1 or given.dtype.kind not in "iu":
