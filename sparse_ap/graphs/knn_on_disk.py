@@ -38,7 +38,7 @@ _WRITTEN, _AN_EDGE, _READ = 1 << 19, 40, 0.1
 _PROGRAM, _A_POINT, _A_THREAD, _A_POINT_AND_THREAD = 450_000_000, 60, 50_000_000, 4
 # Bytes below the limit, and share of it, at which pages of files are given back: so much may be read before
 # it is looked again.
-_MARGIN, _SHARE = 200_000_000, 0.25
+_MARGIN, _SHARE = 200_000_000, 1 / 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
