@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from distributed import Client, LocalCluster
 
 from sparse_ap.cli.commands import main
-from sparse_ap.errors import InvalidInputError, MemoryLimitError
+from sparse_ap.errors import InvalidInputError, MemoryLimitError, RunInterrupted
 from sparse_ap.graphs import knn_graph, read_graph
 from sparse_ap.graphs.neighbours import search
 from sparse_ap.graphs.neighbours.stages import FileStages
@@ -133,7 +133,7 @@ def test_what_was_interrupted_goes_on(after: int, tmp_path: Path, monkeypatch: p
         run(self, name, begun, *rest)
 
     monkeypatch.setattr(FileStages, "run", counted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(RunInterrupted, match=r"is in .*\.graph\.zarr\.search; ask for the same again"):
         knn_graph(points, K, recall=0.99, output=path)
     assert len(steps) == after
     assert not path.exists()
@@ -240,6 +240,31 @@ def test_the_command_searches_in_files(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["knn", str(path), "-o", str(tmp_path / "other.zarr")])
     assert result.exit_code == 2
     assert "no zarr array of points" in result.output
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "graph.zarr"
+    np.save(tmp_path / "points.npy", blobs(15_000, 12))
+    command = [
+        sys.executable,
+        "-m",
+        "sparse_ap",
+        "knn",
+        tmp_path / "points.npy",
+        "-o",
+        path,
+        "--recall",
+        "0.99",
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not list(tmp_path.glob(".graph.zarr.search/*.kept")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert "ask for the same again to go on from it" in said
+    assert subprocess.run(command, check=True, capture_output=True).returncode == 0
+    require_same(path, knn_graph(blobs(15_000, 12), 15, recall=0.99))
 
 
 def test_mapped_arrays_are_pickled_by_name(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.errors import InvalidInputError
+from sparse_ap.errors import InvalidInputError, RunInterrupted
 from sparse_ap.graphs.metrics import checked_points
 from sparse_ap.graphs.neighbours.stages import slabs
 from sparse_ap.storage.atomic_files import locked, replacing, require_free
@@ -48,6 +48,8 @@ def search_folder(target: Path, asked: dict[str, Any], overwrite: bool) -> Itera
     ------
     InvalidInputError
         The target exists, another process searches for it, or another search for it did not end.
+    RunInterrupted
+        After Ctrl-C, if there is something to go on from.
     """
     target = target.absolute()
     require_free(target, overwrite)
@@ -60,9 +62,13 @@ def search_folder(target: Path, asked: dict[str, Any], overwrite: bool) -> Itera
         _require_same(folder, target, asked, overwrite)
         try:
             yield folder
-        except BaseException:
+        except BaseException as error:
             if not _begun(folder):
                 shutil.rmtree(folder)
+            elif isinstance(error, KeyboardInterrupt):
+                raise RunInterrupted(
+                    f"Interrupted. What was found is in {folder}; ask for the same again to go on from it."
+                ) from None
             raise
         shutil.rmtree(folder)
     finally:
