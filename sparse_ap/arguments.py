@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
 
@@ -19,6 +20,7 @@ __all__ = [
     "bytes_of",
     "is_positive_integer",
     "progress_bar",
+    "real_numbers",
     "require",
     "require_count",
     "seed_of",
@@ -36,6 +38,19 @@ def require_count(name: str, given: object, or_none: bool = False) -> None:
     """Refuse a value other than an integer of at least 1 or, with ``or_none``, None."""
     right = is_positive_integer(given) or (or_none and given is None)
     require(name, given, right, "at least 1, a whole number" + (", or None" if or_none else ""))
+
+
+def real_numbers(values: Any) -> NDArray[np.float64]:
+    """Return numbers as float64.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        They are no numbers, or complex ones, whose imaginary part would be lost.
+    """
+    if np.asarray(values).dtype.kind == "c":
+        raise TypeError("complex numbers")
+    return np.asarray(values, np.float64)
 
 
 def is_positive_integer(value: object) -> bool:

@@ -473,3 +473,12 @@ def test_duplicate_points_are_not_their_own_neighbours() -> None:
 def test_points_without_neighbours(X: Any, n_neighbors: Any, text: str) -> None:
     with pytest.raises(InvalidInputError, match=re.escape(text)):
         knn_graph(X, n_neighbors)
+
+
+@pytest.mark.parametrize("complex_numbers", [np.array(1 + 0j), np.full(4, -1 + 0j), [-1j] * 4])
+@pytest.mark.parametrize("name", ["preference", "weights", "missing_at_most"])
+def test_complex_numbers_are_refused(name: str, complex_numbers: Any) -> None:
+    similarity = -np.ones((4, 4))
+    options = {"certify": "complete"} if name == "missing_at_most" else {}
+    with pytest.raises(InvalidInputError, match=name):
+        affinity_propagation(similarity, **{name: complex_numbers}, **options)

@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sparse_ap.arguments import is_positive_integer, require_count
+from sparse_ap.arguments import is_positive_integer, real_numbers, require_count
 from sparse_ap.clustering.continuation import (
     Continuation,
     Solution,
@@ -94,7 +94,7 @@ def options_for(n_clusters: object, options: Options) -> Options:
 def _is_one_number(preference: ArrayLike) -> bool:
     """Whether all preferences that are not infinite are one number."""
     try:
-        given = np.asarray(preference, np.float64)
+        given = real_numbers(preference)
     except (TypeError, ValueError, OverflowError):
         return True  # refused later, in better words
     infinite = np.isinf(given)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sparse_ap.arguments import real_numbers
 from sparse_ap.clustering.continuation import Continuation, first_cost
 from sparse_ap.clustering.input import local_problem
 from sparse_ap.clustering.solver import Solver, open_problem
@@ -140,7 +141,7 @@ def preference_path(
 
 def _descending(preferences: ArrayLike) -> Float64Array:
     try:
-        values = np.atleast_1d(np.asarray(preferences, np.float64))
+        values = np.atleast_1d(real_numbers(preferences))
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"preferences={preferences!r}; a list of numbers is needed.") from error
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from sparse_ap.arguments import real_numbers
 from sparse_ap.clustering.input import blocked_graph, renumbered
 from sparse_ap.clustering.restriction import SummarisedGraph, similar_enough, weighted, with_roles
 from sparse_ap.errors import InvalidInputError, warn_of_positive_similarities
@@ -151,7 +152,7 @@ def _of_missing(missing: Float64Array, weights: Any, roles: Roles | None) -> Flo
 def _numbers_a_row(known: Any, n_points: int) -> Float64Array:
     needed = f"a number below infinity, or {n_points:,} of them, one a row,"
     try:
-        missing = np.asarray(known, np.float64)
+        missing = real_numbers(known)
     except (TypeError, ValueError) as error:
         kind = type(known).__name__
         raise InvalidInputError(f"missing_at_most is a {kind} of no numbers; {needed} is needed.") from error

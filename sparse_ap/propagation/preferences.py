@@ -7,6 +7,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sparse_ap.arguments import real_numbers
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array, Int64Array
@@ -116,14 +117,11 @@ def require_kept_edges(preference: Float64Array, origin: Origin, weights: Float6
 
 def _numbers(preference: ArrayLike) -> Float64Array:
     try:
-        if np.asarray(preference).dtype.kind != "c":
-            return np.asarray(preference, np.float64)
-        reason = None
+        return real_numbers(preference)
     except (TypeError, ValueError, OverflowError) as error:
-        reason = error
-    raise InvalidInputError(
-        f"preference={preference!r}; real numbers are needed, or None for the median similarity."
-    ) from reason
+        raise InvalidInputError(
+            f"preference={preference!r}; real numbers are needed, or None for the median similarity."
+        ) from error
 
 
 def weights_of(weights: ArrayLike | None, n_points: int) -> Float64Array | None:
@@ -137,7 +135,7 @@ def weights_of(weights: ArrayLike | None, n_points: int) -> Float64Array | None:
     if weights is None:
         return None
     try:
-        given = np.asarray(weights, np.float64)
+        given = real_numbers(weights)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInputError(f"weights={weights!r}; a number for each point is needed.") from error
     if given.shape != (n_points,):

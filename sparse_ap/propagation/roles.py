@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sparse_ap.arguments import real_numbers
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import BoolArray, Float64Array, Int32Array
 
@@ -84,7 +85,7 @@ def has_roles(preference: ArrayLike | None, candidates: ArrayLike | None) -> boo
     if candidates is not None:
         return True
     try:
-        return bool(np.isinf(np.asarray(preference, np.float64)).any()) if preference is not None else False
+        return bool(np.isinf(real_numbers(preference)).any()) if preference is not None else False
     except (TypeError, ValueError, OverflowError):
         return False
 
