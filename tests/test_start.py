@@ -93,6 +93,16 @@ sparse_ap.affinity_propagation(graph, preference=-3)
     assert not imported_by(code) & ONLY_WHERE_USED
 
 
+def test_a_search_in_memory_needs_neither_zarr_nor_dask() -> None:
+    code = """
+import numpy
+from sparse_ap.graphs import knn_graph, radius_graph
+points = numpy.random.default_rng(0).random((50, 3))
+knn_graph(points, 4), radius_graph(points, -0.1)
+"""
+    assert not imported_by(code) & ONLY_WHERE_USED
+
+
 @pytest.mark.parametrize("name", ["sparse_ap", "sparse_ap.graphs", "sparse_ap.plotting"])
 def test_names_that_are_imported_late_are_all_the_names(name: str) -> None:
     """What type checkers see, what is listed, and what there is when it is asked for."""

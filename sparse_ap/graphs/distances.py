@@ -18,8 +18,10 @@ from sparse_ap.storage.masks import filled
 __all__ = [
     "SIMILARITIES",
     "Similarity",
+    "default_similarity",
     "exact_dtype",
     "from_distances",
+    "in_precision",
     "similarities_between",
     "similarities_of",
     "similarity_dtype",
@@ -46,6 +48,22 @@ SIMILARITIES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "-d**2": _minus_squares,
     "1-d": lambda d: 1 - d,
 }
+
+
+def default_similarity(metric: str) -> str:
+    """Return the default conversion of distances: negative squares for Euclidean ones, as in the paper."""
+    return "-d**2" if metric == "euclidean" else "-d"
+
+
+def in_precision(distances: NDArray[np.float64], similarity: Similarity) -> FloatArray:
+    """Return the distances of a search in the precision in which it converts them: float32, or as they are.
+
+    Functions, and "1-d", can map distances that are equal in float32 to different similarities.
+    """
+    if callable(similarity) or similarity == "1-d":
+        return distances
+    with np.errstate(over="ignore"):
+        return distances.astype(np.float32)
 
 
 def similarity_function(similarity: Similarity) -> Callable[[NDArray[Any]], NDArray[Any]]:

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from sparse_ap.arguments import bytes_of, is_positive_integer, require, seed_of, usable_threads
 from sparse_ap.errors import InvalidInputError, warn
-from sparse_ap.graphs.conversion.write_graph import WrittenGraph, write_graph
-from sparse_ap.graphs.distances import Similarity, similarity_function
-from sparse_ap.graphs.knn_on_disk import AskedGraph, graph_on_disk, kept_distances, require_cells
+from sparse_ap.graphs.asked_graph import AskedGraph, kept_distances, require_cells
+from sparse_ap.graphs.distances import Similarity, default_similarity, similarity_function
 from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.narrowing import Narrowing
@@ -29,7 +28,9 @@ from sparse_ap.storage.atomic_files import require_free
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["default_similarity", "knn_graph"]
+    from sparse_ap.graphs.conversion.write_graph import WrittenGraph
+
+__all__ = ["knn_graph"]
 
 _OTHERWISE = (
     "Divide the points by one number; or give distances of float64, as neighbour lists, to "
@@ -39,38 +40,20 @@ _OTHERWISE = (
 
 @overload
 def knn_graph(
-    X: Any,
-    n_neighbors: int,
-    *,
-    metric: str = ...,
-    similarity: Similarity | None = ...,
-    recall: float = ...,
-    output: None = ...,
-    memory_limit: int | str | None = ...,
-    client: Client | None = ...,
-    overwrite: bool = ...,
-    n_jobs: int | None = ...,
-    random_state: int | np.random.RandomState | np.random.Generator | None = ...,
-    verbose: bool = ...,
-) -> KNNGraph: ...
+    X: Any, n_neighbors: int, *, metric: str = ..., similarity: Similarity | None = ..., recall: float = ...,
+    output: None = ..., memory_limit: int | str | None = ..., client: Client | None = ...,
+    overwrite: bool = ..., n_jobs: int | None = ...,
+    random_state: int | np.random.RandomState | np.random.Generator | None = ..., verbose: bool = ...,
+) -> KNNGraph: ...  # fmt: skip
 
 
 @overload
 def knn_graph(
-    X: Any,
-    n_neighbors: int,
-    *,
-    metric: str = ...,
-    similarity: Similarity | None = ...,
-    recall: float = ...,
-    output: str | Path,
-    memory_limit: int | str | None = ...,
-    client: Client | None = ...,
-    overwrite: bool = ...,
-    n_jobs: int | None = ...,
-    random_state: int | np.random.RandomState | np.random.Generator | None = ...,
-    verbose: bool = ...,
-) -> WrittenGraph: ...
+    X: Any, n_neighbors: int, *, metric: str = ..., similarity: Similarity | None = ..., recall: float = ...,
+    output: str | Path, memory_limit: int | str | None = ..., client: Client | None = ...,
+    overwrite: bool = ..., n_jobs: int | None = ...,
+    random_state: int | np.random.RandomState | np.random.Generator | None = ..., verbose: bool = ...,
+) -> WrittenGraph: ...  # fmt: skip
 
 
 def knn_graph(
@@ -173,23 +156,34 @@ def knn_graph(
            [-1.,  0.,  0.],
            [ 0., -4.,  0.]], dtype=float32)
     """
-    if output is None and (memory_limit is not None or client is not None or overwrite):
+    asked = _checked(X, n_neighbors, metric, similarity, recall, seed_of(random_state))
+    n_threads = usable_threads(n_jobs)
+    if output is not None:
+        return _written(asked, Path(output), memory_limit, client, overwrite, n_threads, verbose)
+    if memory_limit is not None or client is not None or overwrite:
         raise InvalidInputError(
             "memory_limit, client and overwrite are for a graph that is written to disk: give output too, or "
             "leave them out."
         )
-    asked = _checked(X, n_neighbors, metric, similarity, recall, seed_of(random_state))
-    n_threads = usable_threads(n_jobs)
-    if output is not None and search_for(asked.points, n_neighbors, metric, recall) == "cells":
+    return _graph_in_memory(asked, n_threads, verbose)
+
+
+def _written(
+    asked: AskedGraph, output: Path, memory_limit: int | str | None, client: Client | None, overwrite: bool,
+    n_threads: int, verbose: bool,
+) -> WrittenGraph:  # fmt: skip
+    """Search, in files if that is approximate, and write the graph."""
+    # Imported here, since it imports zarr.
+    from sparse_ap.graphs.conversion.write_graph import write_graph
+    from sparse_ap.graphs.knn_on_disk import graph_on_disk
+
+    if search_for(asked.points, asked.n_neighbors, asked.metric, asked.recall) == "cells":
         limit = None if memory_limit is None else bytes_of(memory_limit)
-        return graph_on_disk(asked, Path(output), limit, client, overwrite, n_threads, verbose)
-    if output is not None:
-        require_free(Path(output).absolute(), overwrite)
+        return graph_on_disk(asked, output, limit, client, overwrite, n_threads, verbose)
+    require_free(output.absolute(), overwrite)
     if client is not None:
         warn("client is for an approximate search; this one is exact, and done in this process.")
     graph = _graph_in_memory(asked, n_threads, verbose)
-    if output is None:
-        return graph
     return write_graph(graph, output, memory_limit=memory_limit, overwrite=overwrite, verbose=verbose)
 
 
@@ -233,17 +227,11 @@ def _missing_at_most(graph: Any, n_neighbors: int) -> NDArray[np.float32]:
     return np.asarray(graph.data.reshape(n, n_neighbors).min(axis=1))
 
 
-def default_similarity(metric: str) -> str:
-    """Return the default conversion of distances: negative squares for Euclidean ones, as in the paper."""
-    return "-d**2" if metric == "euclidean" else "-d"
-
-
 def _graph_of(
     indices: NDArray[np.int32], distances: NDArray[np.float64], similarity: Similarity
 ) -> scipy.sparse.csr_array:
     """Return the graph of neighbour lists, with similarities of float32."""
-    distances = kept_distances(distances, similarity)
-    graph = from_knn(indices, distances, similarity=similarity)
+    graph = from_knn(indices, kept_distances(distances, similarity), similarity=similarity)
     if graph.dtype == np.float64:
         graph.data = Narrowing(np.dtype(np.float32), _OTHERWISE)(graph.data)
     return graph

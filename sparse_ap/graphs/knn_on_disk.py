@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.arguments import available
-from sparse_ap.errors import InvalidInputError, MemoryLimitError, warn
+from sparse_ap.errors import MemoryLimitError
+from sparse_ap.graphs.asked_graph import AskedGraph, kept_distances, require_cells
 from sparse_ap.graphs.conversion.write_graph import WrittenGraph, write_graph
 from sparse_ap.graphs.distances import Similarity, similarities_of
 from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.neighbours.recall import Recall
-from sparse_ap.graphs.neighbours.search import Neighbours, nearest_neighbours, threads
-from sparse_ap.graphs.neighbours.stages import FileStages, Stages, ThreadWorkers
+from sparse_ap.graphs.neighbours.search import Neighbours, threads
+from sparse_ap.graphs.neighbours.stages import FileStages, ThreadWorkers
 from sparse_ap.graphs.search_folder import digest_of, points_on_disk, search_folder
 from sparse_ap.graphs.search_on_dask import DaskWorkers
 from sparse_ap.storage.mapped_arrays import hold_at_most
@@ -26,11 +27,8 @@ from sparse_ap.storage.mapped_arrays import hold_at_most
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["AskedGraph", "graph_on_disk", "kept_distances", "require_cells"]
+__all__ = ["graph_on_disk"]
 
-_OUT_OF_RANGE = (
-    "The distances reach {:g}, which leaves the range of float32. Divide the points by one number."
-)
 # Edges that are written at a time; bytes of an edge that is read; share of the memory that these may have.
 _WRITTEN, _AN_EDGE, _READ = 1 << 19, 40, 0.1
 # Bytes that a search needs besides pages of files: for the program; for each point; for each thread, and for
@@ -39,48 +37,6 @@ _PROGRAM, _A_POINT, _A_THREAD, _A_POINT_AND_THREAD = 450_000_000, 60, 50_000_000
 # Bytes below the limit, and share of it, at which pages of files are given back: so much may be read before
 # it is looked again.
 _MARGIN, _SHARE = 200_000_000, 1 / 3
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AskedGraph:
-    """The graph that is asked for, by checked arguments of `knn_graph`.
-
-    Attributes
-    ----------
-    points : array, shape (n_points, n_features)
-        A matrix in memory, or anything whose rows can be read.
-    n_neighbors : int
-    metric : str
-    similarity : str or callable
-    recall : float
-    seed : int
-    """
-
-    points: Any
-    n_neighbors: int
-    metric: str
-    similarity: Similarity
-    recall: float
-    seed: int
-
-    def neighbours(self, stages: Stages) -> tuple[Neighbours, Recall]:
-        """Search the neighbours of the points, and warn if fewer are found than are asked for."""
-        found, reached = nearest_neighbours(
-            self.points, self.n_neighbors, self.metric, recall=self.recall, seed=self.seed, stages=stages
-        )
-        if reached.value < self.recall:
-            warn(
-                f"recall={self.recall} was asked for, but the recall is {reached}: neighbours are so close, "
-                "beside the distances of other points, that the search mixes them up. recall=1 compares all "
-                "pairs."
-            )
-        return found, reached
-
-    def noted(self) -> dict[str, Any]:
-        """Return what the neighbours depend on, as a search that goes on from another compares it."""
-        names = ("n_neighbors", "metric", "recall")
-        asked = {name: getattr(self, name) for name in names}
-        return asked | {"random_state": self.seed, "points": digest_of(self.points)}
 
 
 def graph_on_disk(
@@ -97,7 +53,7 @@ def graph_on_disk(
     limit = available() if memory_limit is None else memory_limit
     _require_memory(asked.points.shape[0], limit, n_threads)
     with ExitStack() as held:
-        folder = held.enter_context(search_folder(output, asked.noted(), overwrite))
+        folder = held.enter_context(search_folder(output, _noted(asked), overwrite))
         held.callback(hold_at_most, float("inf"))
         hold_at_most(limit - max(_MARGIN, _SHARE * limit))
         pool = held.enter_context(threads(n_threads))
@@ -112,6 +68,12 @@ def graph_on_disk(
             overwrite=overwrite,
             verbose=verbose,
         )
+
+
+def _noted(asked: AskedGraph) -> dict[str, Any]:
+    """Return what the neighbours depend on, as a search that goes on from another compares it."""
+    noted = {name: getattr(asked, name) for name in ("n_neighbors", "metric", "recall")}
+    return noted | {"random_state": asked.seed, "points": digest_of(asked.points)}
 
 
 def _require_memory(n: int, limit: int, n_threads: int) -> None:
@@ -141,36 +103,3 @@ def _piece(numbers: NDArray[np.int32], values: NDArray[Any], n: int, reached: Re
     piece = KNNGraph((values, numbers.ravel(), indptr), shape=(len(numbers), n))
     piece.recall = reached
     return piece
-
-
-def kept_distances(distances: NDArray[np.float64], similarity: Similarity) -> NDArray[Any]:
-    """Return distances in the precision in which a conversion takes them.
-
-    Raises
-    ------
-    InvalidInputError
-        A distance leaves the range of float32.
-    """
-    # Functions, and "1-d", can map distances that are equal in float32 to different similarities.
-    wide = callable(similarity) or similarity == "1-d"
-    largest = distances.max(initial=0)
-    if not largest <= (np.finfo(np.float64) if wide else np.finfo(np.float32)).max:
-        raise InvalidInputError(_OUT_OF_RANGE.format(largest))
-    return distances if wide else distances.astype(np.float32)
-
-
-def require_cells(metric: str) -> None:
-    """Refuse a metric by which points cannot be cut into cells.
-
-    Raises
-    ------
-    InvalidInputError
-    """
-    if metric not in ("manhattan", "chebyshev"):
-        return
-    raise InvalidInputError(
-        f"metric={metric!r} was given for more than 10,000 points of more than 8 features, among which "
-        "neighbours are searched approximately, by 'euclidean', 'cosine', 'correlation', 'tanimoto' and "
-        "'hamming' only. Pass recall=1 to compare all pairs; or build neighbour lists with a library that "
-        "has it, such as pynndescent, and give them to sparse_ap.graphs.from_knn."
-    )

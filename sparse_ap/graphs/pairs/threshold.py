@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.arguments import require
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.distances import SIMILARITIES
-from sparse_ap.graphs.knn import default_similarity
+from sparse_ap.graphs.distances import SIMILARITIES, default_similarity, in_precision
 
 __all__ = ["Threshold", "checked_conversion", "falling"]
 
@@ -96,10 +95,7 @@ def checked_conversion(similarity: Any, metric: str) -> str:
 
 def falling(similarity: str, distances: NDArray[np.float64]) -> NDArray[Any]:
     """Convert distances as `knn_graph` does, by way of float32 but for "1-d"; to be narrowed to float32."""
-    if similarity != "1-d":
-        with np.errstate(over="ignore"):
-            distances = distances.astype(np.float32).astype(np.float64)
-    return SIMILARITIES[similarity](distances)
+    return SIMILARITIES[similarity](in_precision(distances, similarity).astype(np.float64))
 
 
 def _farthest(similarity: str, least: np.float32) -> float:
