@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from sparse_ap.errors import InvalidInputError, RunInterrupted
 from sparse_ap.graphs.metrics import checked_points
 from sparse_ap.graphs.neighbours.stages import slabs
 from sparse_ap.storage.atomic_files import locked, replacing, require_free
-from sparse_ap.storage.mapped_arrays import created_array, mapped_array, relieve
+from sparse_ap.storage.mapped_arrays import created_array, flush_mapped, mapped_array, relieve
 
 __all__ = ["digest_of", "points_on_disk", "search_folder"]
 
@@ -119,29 +119,30 @@ def points_on_disk(X: Any, metric: str, folder: Path) -> NDArray[Any]:
         ``X`` is no table of finite numbers, or of bits for a metric of bits.
     """
     mapped = _users_file(X)
-    n = X.shape[0] if mapped is None else len(mapped)
-    _require_unchanged(folder, lambda part: _checked(X if mapped is None else mapped, metric, part), n)
-    if mapped is not None:
-        return mapped
-    first = checked_points(np.asarray(X[:1]), metric)
-    copy = created_array(folder / "points.npy", (n, *first.shape[1:]), first.dtype)
+    given = X if mapped is None else mapped
+    n, note, checksum = given.shape[0], folder / _CHECKSUM, 0
+    first = _checked(given, metric, slice(0, 1))
+    shape = (n, *first.shape[1:])
+    copy = created_array(folder / "points.npy", shape, first.dtype) if mapped is None else None
     for part in slabs(n):
-        copy[part] = _checked(X, metric, part)
-    return copy
+        rows = _checked(given, metric, part)
+        checksum = zlib.crc32(rows.tobytes(), checksum)
+        # A copy with a checksum is complete.
+        if copy is not None and not note.exists():
+            copy[part] = rows
+    _require_unchanged(note, checksum)
+    return given if copy is None else copy
 
 
-def _require_unchanged(folder: Path, rows_of: Callable[[slice], NDArray[Any]], n: int) -> None:
-    """Check all points; refuse those that have changed since the search that did not end."""
-    checksum = 0
-    for part in slabs(n):
-        checksum = zlib.crc32(rows_of(part).tobytes(), checksum)
-    note = folder / _CHECKSUM
+def _require_unchanged(note: Path, checksum: int) -> None:
+    """Note the checksum of the points; refuse those that have changed since a search that did not end."""
     if not note.exists():
+        flush_mapped()
         with replacing(note) as new:
             new.write_text(str(checksum))
     elif note.read_text() != str(checksum):
         raise InvalidInputError(
-            f"The points are not those of the search that did not end. To begin anew, remove {folder}."
+            f"The points are not those of the search that did not end. To begin anew, remove {note.parent}."
         )
 
 

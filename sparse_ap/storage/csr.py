@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse
@@ -14,6 +14,8 @@ from sparse_ap.kernels.block import Int32Array, Int64Array, starts_of
 from sparse_ap.storage.validation import as_float, require_structure, require_triplets
 
 __all__ = ["LARGEST_INT32", "csr_graph", "csr_of", "index_type", "inverse", "locality_order"]
+
+_Whole = TypeVar("_Whole", np.int32, np.int64)
 
 LARGEST_INT32 = int(np.iinfo(np.int32).max)
 
@@ -49,7 +51,7 @@ def locality_order(indptr: Int64Array, indices: Int32Array) -> Int32Array:
     return np.asarray(reverse_cuthill_mckee(matrix, symmetric_mode=True), np.int32)
 
 
-def inverse(order: Int32Array) -> Int32Array:
+def inverse(order: NDArray[_Whole]) -> NDArray[_Whole]:
     """Return the inverse of an order: the place of each point in it."""
     places = np.empty_like(order)
     places[order] = np.arange(len(order), dtype=order.dtype)

@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.cell_search import search_cells
-from sparse_ap.graphs.neighbours.cells import Cells, number_of_cells
+from sparse_ap.graphs.neighbours.cells import Cells, in_order, number_of_cells
 from sparse_ap.graphs.neighbours.exact import exact_neighbours
-from sparse_ap.graphs.neighbours.lists import CandidateLists, NeighbourLists
+from sparse_ap.graphs.neighbours.lists import CandidateLists, NeighbourLists, entries_of
 from sparse_ap.graphs.neighbours.neighbour_pass import improved
 from sparse_ap.graphs.neighbours.points import Points
 from sparse_ap.graphs.neighbours.recall import ExactSample, Recall
 from sparse_ap.graphs.neighbours.space import Space
 from sparse_ap.graphs.neighbours.stages import Stages, slabs
 from sparse_ap.graphs.neighbours.vectors import Codes
+from sparse_ap.storage.csr import inverse
 from sparse_ap.storage.mapped_arrays import relieve
 
 __all__ = ["approximate_neighbours"]
@@ -56,8 +57,10 @@ def approximate_neighbours(
     points = stages.filled("codes", partial(_coded, space, codes), space.n)
     cells = Cells.of(points, number_of_cells(space.n), generator, stages)
     stages.drop("codes.*", "labels")
-    candidates, reached = _Search(cells, sample, stages).candidates(recall)
-    return _by_distance(space, cells.order, candidates, k, stages), reached
+    places = inverse(cells.order)
+    candidates, reached = _Search(cells, sample, places, stages).candidates(recall)
+    lists = _by_distance(space, cells.order, candidates, k, stages)
+    return NeighbourLists(places, lists), reached
 
 
 def _coded(space: Space, codes: Codes, rows: slice) -> Points:
@@ -66,10 +69,11 @@ def _coded(space: Space, codes: Codes, rows: slice) -> Points:
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """A search in cells, whose recall is known on a sample."""
+    """A search in cells, whose recall is known on a sample; ``places`` are those of all points."""
 
     cells: Cells
     sample: ExactSample
+    places: NDArray[np.int64]
     stages: Stages
 
     def candidates(self, recall: float) -> tuple[CandidateLists, Recall]:
@@ -77,7 +81,7 @@ class _Search:
 
         Points are in the order of the cells.
         """
-        cells, curve = self.cells, self.sample.curve(self.cells)
+        cells, curve = self.cells, self.sample.curve(self.cells, self.places)
         lists: CandidateLists | None = None
         done, missed, stalled = 0, _FIRST_MISSES * (1 - recall), False
         while True:
@@ -114,10 +118,9 @@ class _Search:
 
     def _recall(self, lists: CandidateLists, name: str) -> Recall:
         """Return the recall of lists, as it is estimated on the sample."""
-        rows = self.cells.places()[self.sample.rows]
 
         def estimated() -> tuple[NDArray[np.float64]]:
-            numbers = lists.numbers[rows]
+            numbers = lists.numbers[self.places[self.sample.rows]]
             originals = np.where(numbers >= 0, self.cells.order[numbers], -1).astype(np.int32)
             return (np.array(astuple(self.sample.recall(originals, self.stages.pool))),)
 
@@ -127,9 +130,9 @@ class _Search:
 
 def _by_distance(
     space: Space, order: NDArray[np.int64], candidates: CandidateLists, k: int, stages: Stages
-) -> NeighbourLists:
-    """Return the k nearest of each point's candidates; both are in an order of the points."""
-    points = stages.filled("points", partial(_in_order, space, order), space.n)
+) -> CandidateLists:
+    """Return the k nearest of each point's candidates; all are in an order of the points."""
+    points = stages.filled("points", partial(in_order, space, order), space.n)
     lists = CandidateLists.kept(stages, "nearest", space.n, k, np.float64)
     stages.run(
         "nearest",
@@ -141,13 +144,7 @@ def _by_distance(
     stages.drop("points.*")
     for part in slabs(space.n):
         _complete(space, order, lists, part, stages)
-    places = np.empty(space.n, np.int64)
-    places[order] = np.arange(space.n)
-    return NeighbourLists(places, lists)
-
-
-def _in_order(space: Space, order: NDArray[np.int64], rows: slice) -> Space:
-    return space.taken(order[rows])
+    return lists
 
 
 def _complete(
@@ -174,10 +171,9 @@ class _Ranking:
 
     def __call__(self, rows: slice) -> None:
         numbers = self.candidates.numbers[rows]
-        there = numbers >= 0
-        indptr = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
-        values = -self.points.distances(self.points, rows.start, numbers[there], indptr)
+        candidates, indptr = entries_of(numbers, numbers >= 0)
+        values = -self.points.distances(self.points, rows.start, candidates, indptr)
         nearest = CandidateLists.empty(len(numbers), self.lists.numbers.shape[1], np.float64)
-        nearest.offer_listed(values, self.order[numbers[there]].astype(np.int32), indptr, 0)
+        nearest.offer_listed(values, self.order[candidates].astype(np.int32), indptr, 0)
         self.lists.write(rows, nearest)
         relieve()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -52,9 +52,8 @@ def search_cells(
     name = f"cells to {ranks.stop}"
 
     def step() -> Step:
-        shortlists = _shortlists(cells, ranks.stop)
-        (near,) = stages.kept(f"{name}, near", lambda: (shortlists.near,))
-        return _CellSearch(cells, replace(shortlists, near=near), ranks.start, cuts, before, after)
+        (near,) = stages.kept(f"{name}, near", lambda: (_shortlists(cells, ranks.stop).near,))
+        return _CellSearch(cells, Shortlists(cells.centres, near), ranks.start, cuts, before, after)
 
     stages.run(name, step, n, tile, title)
 

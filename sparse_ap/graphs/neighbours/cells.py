@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.points import Points
 from sparse_ap.graphs.neighbours.stages import Stages, tiles_of
+from sparse_ap.kernels.block import starts_of
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.storage.mapped_arrays import relieve
 
-__all__ = ["Cells", "number_of_cells"]
+__all__ = ["Cells", "in_order", "number_of_cells"]
 
 # Centres are about as many as the points of six cells; the points of a sample from which they are found; the
 # rounds of k-means (docs/design/0017-cells.md).
@@ -65,27 +66,22 @@ class Cells:
             "labels", lambda: _Labelling(points, centres, labels), points.n, _TILE, "neighbours: cells"
         )
         order, starts = stages.kept("order", lambda: _sorted_by(labels, centres.n))
-        return cls(centres, stages.filled("sorted", partial(_taken, points, order), points.n), order, starts)
+        placed = stages.filled("sorted", partial(in_order, points, order), points.n)
+        return cls(centres, placed, order, starts)
 
     @property
     def n_cells(self) -> int:
         """Number of cells; some may be empty."""
         return self.centres.n
 
-    def places(self) -> NDArray[np.int64]:
-        """Return the place of each point, by its original number, in the order of the cells."""
-        places = np.empty(len(self.order), np.int64)
-        places[self.order] = np.arange(len(self.order))
-        return places
-
 
 def _sorted_by(labels: NDArray[np.int32], n_cells: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the order of the points by cell, and where each cell starts."""
     order = np.argsort(labels, kind="stable")
-    return order, np.concatenate([[0], np.cumsum(np.bincount(labels, minlength=n_cells))])
+    return order, starts_of(np.bincount(labels, minlength=n_cells))
 
 
-def _taken(points: Points, order: NDArray[np.int64], rows: slice) -> Points:
+def in_order(points: Any, order: NDArray[np.int64], rows: slice) -> Any:
     """Return the points that come at some places of an order."""
     return points.taken(order[rows])
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.arguments import progress_bar
-from sparse_ap.graphs.neighbours.lists import CandidateLists
+from sparse_ap.graphs.neighbours.lists import CandidateLists, entries_of
 from sparse_ap.graphs.neighbours.points import Points
 from sparse_ap.graphs.neighbours.space import Rankable, Space
 from sparse_ap.graphs.neighbours.stages import slabs
@@ -80,10 +80,9 @@ def ranked(
 
     def rank(first: int) -> None:
         rows = numbers[first : first + _RANKED]
-        there = rows >= 0
-        indptr = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
-        values = -queries.distances(points, first, rows[there], indptr)
-        lists.offer_listed(values, rows[there], indptr, first)
+        candidates, indptr = entries_of(rows, rows >= 0)
+        values = -queries.distances(points, first, candidates, indptr)
+        lists.offer_listed(values, candidates, indptr, first)
         # Candidates are anywhere, and of a mapped file much is read around each.
         relieve()
 
@@ -143,9 +142,8 @@ def _by_all_distances(
     at_a_time = max(1, _PAIRS // points.n)
 
     def compare(first: int) -> None:
-        rows = everybody != itself[first : first + at_a_time, None]
-        candidates = np.broadcast_to(everybody, rows.shape)[rows]
-        indptr = np.concatenate([[0], np.cumsum(rows.sum(axis=1))])
+        others = everybody != itself[first : first + at_a_time, None]
+        candidates, indptr = entries_of(np.broadcast_to(everybody, others.shape), others)
         values = -queries.distances(points, first, candidates, indptr)
         lists.offer_listed(values, candidates, indptr, first)
 

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.stages import Stages, slabs
+from sparse_ap.kernels.block import starts_of
 from sparse_ap.kernels.compilation import helper, kernel
 
-__all__ = ["GROUP", "CandidateLists", "NeighbourLists", "put"]
+__all__ = ["GROUP", "CandidateLists", "NeighbourLists", "entries_of", "put"]
 
 #: Scores that are compared with a threshold at a time; few such groups hold one that passes. Blocks of scores
 #: are as wide as a multiple of it.
@@ -122,6 +123,11 @@ class NeighbourLists:
             numbers[forth[some]] = self.lists.numbers[places[forth[some]]]
             distances[forth[some]] = -self.lists.scores[places[forth[some]]]
         return numbers, distances
+
+
+def entries_of(table: NDArray[Any], there: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the entries of a table that are there, row by row, and where those of each row begin."""
+    return table[there], starts_of(np.count_nonzero(there, axis=1))
 
 
 @helper

@@ -30,8 +30,8 @@ class Shortlists:
     Attributes
     ----------
     centres : Points
-    near : ndarray of int64, shape (n_homes, length)
-        For each home the centres near it, by rising number.
+    near : ndarray of int64, shape (n_homes, length) or (1, n_centres)
+        For each home the centres near it, by rising number; or, for all homes, all centres.
     """
 
     centres: Points
@@ -40,11 +40,10 @@ class Shortlists:
     @classmethod
     def of(cls, homes: Points, centres: Points, length: int) -> Shortlists:
         """List the ``length`` centres nearest to each home; all if there are no more."""
-        length = min(length, centres.n)
-        whole, everybody = cls(centres, np.arange(centres.n)[None]), np.arange(homes.n)
-        if length == centres.n:
-            return cls(centres, np.broadcast_to(whole.near, (homes.n, length)))
-        near = whole.nearest(homes, everybody, np.zeros(homes.n, np.int64), [length])
+        whole = cls(centres, np.arange(centres.n)[None])
+        if length >= centres.n:
+            return whole
+        near = whole.nearest(homes, np.arange(homes.n), np.zeros(homes.n, np.int64), [length])
         return cls(centres, np.sort(near, axis=1).astype(np.int64))
 
     def nearest(
@@ -82,7 +81,7 @@ class Shortlists:
         ends = np.empty(0, np.int64) if whole else np.flatnonzero(np.diff(homes)) + 1
         for start, stop in pairwise([0, *ends.tolist(), len(homes)]):
             if stop > start:
-                yield self.near[homes[start]], slice(start, stop)
+                yield self.near[0 if whole else homes[start]], slice(start, stop)
 
 
 def _choose(block: NDArray[Any], cuts: NDArray[np.int64], found: NDArray[np.int32]) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sparse_ap.graphs.neighbours.lists import CandidateLists
 from sparse_ap.graphs.neighbours.points import ListedPoints
 from sparse_ap.graphs.neighbours.stages import Stages, Step, slabs
+from sparse_ap.kernels.block import starts_of
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.storage.mapped_arrays import relieve
 
@@ -83,7 +84,7 @@ def _starts(numbers: NDArray[np.int32]) -> NDArray[np.int64]:
     counts = np.zeros(len(numbers), np.int64)
     for part in slabs(len(numbers)):
         _count_followers(numbers[part], counts)
-    return np.concatenate([[0], np.cumsum(counts)])
+    return starts_of(counts)
 
 
 def _note_followers(

@@ -108,9 +108,12 @@ class ExactSample:
         variance = (n * squares - total**2) / (n * self.k) ** 2
         return Recall(total / (n * self.k), _Z * math.sqrt(variance / n), n)
 
-    def curve(self, cells: Cells) -> NDArray[np.float64]:
-        """Return the share of exact neighbours in the p nearest cells of each point, for p = 1, 2, ..."""
-        places, counts = cells.places(), np.zeros(cells.n_cells, np.int64)
+    def curve(self, cells: Cells, places: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the share of exact neighbours in the p nearest cells of each point, for p = 1, 2, ...
+
+        ``places`` are those of all points in the order of the cells.
+        """
+        counts = np.zeros(cells.n_cells, np.int64)
         for start in range(0, len(self.rows), _AT_A_TIME):
             some = slice(start, start + _AT_A_TIME)
             ranks = _ranks(cells, places[self.rows[some]])

@@ -23,15 +23,14 @@ from sparse_ap.graphs.neighbours.space import Space, laid_out, space_of
 from sparse_ap.graphs.neighbours.sparse_search import exact_sparse_neighbours, sparse_neighbours
 from sparse_ap.graphs.neighbours.sparse_space import SparseSpace
 from sparse_ap.graphs.neighbours.stages import Stages
-from sparse_ap.graphs.neighbours.tree_search import MINKOWSKI, tree_neighbours
+from sparse_ap.graphs.neighbours.tree_search import suits_tree, tree_neighbours
 from sparse_ap.graphs.neighbours.vector_space import VectorSpace
 from sparse_ap.storage.mapped_arrays import gathered
 
 __all__ = ["Neighbours", "nearest_neighbours", "nearest_of", "search_for", "threads"]
 
-# Most features for a k-d tree; most points, and least points for each neighbour, for which all pairs are
-# compared (docs/design/0007-knn-search.md).
-_TREE_FEATURES = 8
+# Most points, and least points for each neighbour, for which all pairs are compared
+# (docs/design/0007-knn-search.md).
 _EXACT_POINTS = 10_000
 _POINTS_A_NEIGHBOUR = 50
 
@@ -42,7 +41,7 @@ def search_for(X: Any, k: int, metric: str, recall: float) -> str:
     few = recall == 1 or n <= max(_EXACT_POINTS, _POINTS_A_NEIGHBOUR * k)
     if scipy.sparse.issparse(X):
         return "all pairs" if few or metric == "euclidean" else "inverted index"
-    if metric in MINKOWSKI and n_features <= _TREE_FEATURES:
+    if suits_tree(metric, n_features):
         return "k-d tree"
     return "all pairs" if few else "cells"
 

@@ -13,16 +13,23 @@ from sparse_ap.graphs.neighbours.exact import ranked
 from sparse_ap.graphs.neighbours.lists import CandidateLists
 from sparse_ap.graphs.neighbours.vector_space import VectorSpace
 
-__all__ = ["MINKOWSKI", "tree_neighbours"]
+__all__ = ["MINKOWSKI", "suits_tree", "tree_neighbours"]
 
 #: The metrics of the tree, and their exponents.
 MINKOWSKI = {"euclidean": 2, "manhattan": 1, "chebyshev": np.inf}
+# Most features for a k-d tree (docs/design/0007-knn-search.md).
+_FEATURES = 8
 # Queries at a time from each thread: Ctrl-C waits for their end, and every thread should have some.
 _QUERIES = 2_000
 # Candidates beyond those wanted; more are asked for where these are equally near.
 _EXTRA = 2
 # The tree's distances and ours differ by rounding, by less than this share.
 _ROUNDING = 1e-9
+
+
+def suits_tree(metric: str, n_features: int) -> bool:
+    """Return whether points under this metric, of so many features, are searched in a k-d tree."""
+    return metric in MINKOWSKI and n_features <= _FEATURES
 
 
 def tree_neighbours(points: VectorSpace, k: int, pool: ThreadPoolExecutor) -> CandidateLists:
@@ -50,7 +57,7 @@ def tree_neighbours(points: VectorSpace, k: int, pool: ThreadPoolExecutor) -> Ca
         found = ranked(points.taken(rows), points, numbers, k, pool)
         lists.scores[rows], lists.numbers[rows] = found.scores, found.numbers
         # Points beyond the last candidate may be as near as the last of the list.
-        tied = reach * (1 - _ROUNDING) <= -found.scores[:, -1] * points.factors[0]
+        tied = reach * (1 - _ROUNDING) <= -found.scores[:, -1] * points.scale
         rows, length = rows[tied & (length < points.n)], 2 * length
     return lists
 

@@ -64,7 +64,7 @@ class VectorSpace:
 
     def beside(self, X: NDArray[Any]) -> tuple[Self, Self]:
         """Return these points and others, laid out so that they can be compared."""
-        scale = self.factors[0] if self.metric not in DIRECTIONS else 1.0
+        scale = self.scale if self.metric not in DIRECTIONS else 1.0
         shifts, factors = _layout(X, self.metric, scale)
         others = replace(self, X=X, shifts=shifts, factors=factors)
         longest = max(self.longest, float(others._lengths_of_rows().max(initial=0)))
@@ -75,9 +75,14 @@ class VectorSpace:
         """Number of points."""
         return len(self.X)
 
+    @property
+    def scale(self) -> float:
+        """A power of two that brings all coordinates below 1; not for metrics that compare directions."""
+        return float(self.factors[0]) if self.n else 1.0
+
     def scaled(self) -> NDArray[np.float64]:
-        """Return the points in units of a power of two, in which all coordinates are below 1."""
-        return np.asarray(self.X, np.float64) * self.factors[:1]
+        """Return the points in units in which all coordinates are below 1: no digit is lost."""
+        return np.asarray(self.X, np.float64) * self.scale
 
     def row_words(self) -> NDArray[Any]:
         """Return the rows as whole numbers, equal if the points are."""

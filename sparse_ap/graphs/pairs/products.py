@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.bits import Bits
+from sparse_ap.graphs.neighbours.lists import entries_of
 from sparse_ap.graphs.neighbours.space import Space, space_of
 from sparse_ap.graphs.neighbours.vectors import Vectors
 from sparse_ap.graphs.pairs.common_bits import CommonBits
@@ -154,8 +155,7 @@ class AllDistances:
         everybody = np.arange(self.space.n, dtype=np.int32)
         # A pair of two queries belongs to the first of them.
         compared = (everybody > queries[:, None]) | ~np.isin(everybody, self.queries)
-        candidates = np.broadcast_to(everybody, compared.shape)[compared]
-        indptr = np.concatenate([[0], np.cumsum(compared.sum(axis=1))])
+        candidates, indptr = entries_of(np.broadcast_to(everybody, compared.shape), compared)
         distances = self.space.taken(queries).distances(self.space, 0, candidates, indptr)
         near = distances <= self.reach
         rows = queries.repeat(np.diff(indptr))[near].astype(np.int32)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from threadpoolctl import threadpool_limits
 
 from sparse_ap.arguments import progress_bar
 from sparse_ap.graphs.narrowing import Narrowing
+from sparse_ap.graphs.neighbours.search import threads
 from sparse_ap.graphs.neighbours.space import space_of
-from sparse_ap.graphs.neighbours.tree_search import MINKOWSKI
+from sparse_ap.graphs.neighbours.tree_search import MINKOWSKI, suits_tree
 from sparse_ap.graphs.pairs.found import NearPairs, Pairs, PairSearch
 from sparse_ap.graphs.pairs.products import AllDistances, Products
 from sparse_ap.graphs.pairs.sharing import SharedFeatures
@@ -23,8 +23,6 @@ from sparse_ap.graphs.pairs.tree import TreeSearch
 
 __all__ = ["near_pairs", "pair_search_for"]
 
-# Most features for a k-d tree (docs/design/0007-knn-search.md).
-_TREE_FEATURES = 8
 # Tasks of each thread whose results wait to be taken.
 _AHEAD = 2
 
@@ -33,7 +31,7 @@ def pair_search_for(X: Any, metric: str) -> str:
     """Return the name of the search for the near pairs of these points."""
     if scipy.sparse.issparse(X):
         return "inverted index"
-    return "k-d tree" if metric in MINKOWSKI and X.shape[1] <= _TREE_FEATURES else "all pairs"
+    return "k-d tree" if suits_tree(metric, X.shape[1]) else "all pairs"
 
 
 def near_pairs(
@@ -57,9 +55,7 @@ def near_pairs(
     n_tasks = sum(len(search.tasks) for search in searches)
     narrowing = Narrowing(np.dtype(np.float32), "Divide the points by one number.")
     with (
-        ThreadPoolExecutor(n_threads) as pool,
-        # Each thread computes matrix products alone.
-        threadpool_limits(1, "blas"),
+        threads(n_threads) as pool,
         progress_bar(verbose, n_tasks, "near pairs", unit="block") as bar,
     ):
         for search in searches:
@@ -75,7 +71,7 @@ def _searches(X: Any, metric: str, reach: float) -> list[PairSearch]:
         return [SharedFeatures.of(X, metric, reach)]
     space = space_of(X, metric)
     if way == "k-d tree":
-        return [TreeSearch.of(X, space, reach)]
+        return [TreeSearch.of(space, reach)]
     if metric in MINKOWSKI and metric != "euclidean":
         return [AllDistances(space, np.arange(space.n), reach)]
     # A few points far away from all others would coarsen the whole numbers of the rest; points without

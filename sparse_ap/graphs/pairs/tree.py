@@ -48,14 +48,13 @@ class TreeSearch:
     reach: float
 
     @classmethod
-    def of(cls, X: NDArray[Any], space: Any, reach: float) -> Self:
+    def of(cls, space: Any, reach: float) -> Self:
         """Put the points into a tree."""
-        # A power of two: squares stay in range, and no digit is lost.
-        factor = float(space.factors[0]) if space.n else 1.0
-        rows = X * np.float64(factor)
+        # Scaled, so that squares stay in range.
+        rows = space.scaled()
         order = cKDTree(rows).indices.astype(np.int64)
         rows = np.ascontiguousarray(rows[order])
-        radius = min(reach * factor * _SLACK + 1e-150, 1e150)
+        radius = min(reach * space.scale * _SLACK + 1e-150, 1e150)
         return cls(space.taken(order), order.astype(np.int32), rows, cKDTree(rows), radius, reach)
 
     @property
