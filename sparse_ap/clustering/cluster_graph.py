@@ -100,16 +100,16 @@ class LinkedGraph:
         labels, n_clusters
             As for `shares`.
         """
-        # The graph may be renumbered, while labels are in the user's order.
-        label = (labels if self.user_id is None else labels[self.user_id]).astype(np.int32)
-        return counted(
-            self.graph, partial(CoarseningPass, weigh=self.weigh), label, n_clusters, self.most_pairs
-        )
+        begin = partial(CoarseningPass, weigh=self.weigh)
+        return counted(self.graph, begin, self._in_order(labels), n_clusters, self.most_pairs)
 
     def inside(self, labels: Int64Array) -> InnerShares:
         """Return the number, or the weight, of edges inside the clusters of all points, and of all edges."""
-        label = (labels if self.user_id is None else labels[self.user_id]).astype(np.int32)
-        return self.graph.run(InsidePass(self.weigh), ClusterVectors(label), ())[1]
+        return self.graph.run(InsidePass(self.weigh), ClusterVectors(self._in_order(labels)), ())[1]
+
+    def _in_order(self, labels: Int64Array) -> Int32Array:
+        """Return labels in the order of the graph, which may be renumbered."""
+        return (labels if self.user_id is None else labels[self.user_id]).astype(np.int32)
 
 
 def counted(

@@ -17,13 +17,12 @@ from sparse_ap.clustering.solver import open_problem
 from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.execution.plans import Resources
 from sparse_ap.graphs.conversion.row_blocks import checked_canonical, cuts
-from sparse_ap.kernels.block import FloatArray, Int64Array
+from sparse_ap.kernels.block import FloatArray, Int64Array, starts_of
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.propagation.settings import Options
 from sparse_ap.search.cover_bound import least_exemplars
 from sparse_ap.storage.csr import csr_graph
 from sparse_ap.storage.store import Store
-from sparse_ap.storage.zarr_reader import read_all
 
 __all__ = ["cover"]
 
@@ -161,7 +160,7 @@ class _NearEdges:
             )
         graph, lowest, degrees = _edges_from(store, least)
         searched = any(getattr(graph, "recall", None) is not None for graph in (similarity, store))
-        missing = _missing_of(similarity, store)
+        missing = given.missing_at_most()
         if missing is None:
             # The rows of nearest neighbours are equally long, and may go on.
             longest = degrees.max(initial=0)
@@ -182,13 +181,6 @@ class _NearEdges:
             )
 
 
-def _missing_of(similarity: Any, store: Store) -> FloatArray | None:
-    """Return what is known of each row's missing edges, in memory or on disk."""
-    known: FloatArray | None = getattr(similarity, "missing_at_most", None)
-    stored = getattr(store, "missing", None)
-    return read_all(stored) if known is None and stored is not None else known
-
-
 def _edges_from(store: Store, least: float) -> tuple[scipy.sparse.csr_array, FloatArray, Int64Array]:
     """Return the near edges in the user's order, each row's smallest similarity, and its number of edges."""
     n = len(store.indptr) - 1
@@ -207,5 +199,5 @@ def _edges_from(store: Store, least: float) -> tuple[scipy.sparse.csr_array, Flo
         rows, columns = order[rows], order[columns]
         lowest[order], degrees[order] = lowest.copy(), degrees.copy()
     ranks = np.lexsort((columns, rows))
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))])
+    indptr = starts_of(np.bincount(rows, minlength=n))
     return csr_graph(indptr, columns[ranks], data[ranks]), lowest, degrees

@@ -18,17 +18,18 @@ from sparse_ap.clustering.affinity_propagation import clustered, warn_of
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.clustering.input import local_problem
 from sparse_ap.clustering.natural.levels import levels_above
-from sparse_ap.clustering.natural.link_graph import LinkGraph, Workshop
+from sparse_ap.clustering.natural.link_graph import LinkGraph, Workshop, heaviest
 from sparse_ap.clustering.solver import open_links, open_problem
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.budget import pairs_counted
 from sparse_ap.execution.plans import Resources
-from sparse_ap.kernels.block import Float64Array, Int64Array
+from sparse_ap.kernels.block import Int64Array
 from sparse_ap.kernels.coarsening import weights
 from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.result import Clustering, Outcome
 from sparse_ap.propagation.settings import Options
+from sparse_ap.storage.csr import inverse
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -191,7 +192,7 @@ def _levels_above(
     """Yield the levels above the first, with exemplars elected from those of the level below."""
     # Neighbours get numbers near each other: points are numbered cluster by cluster.
     order = np.lexsort((first.labels, second.labels[first.labels]))
-    number, cluster = np.argsort(order), first.labels[order]
+    number, cluster = inverse(order), first.labels[order]
     points = workshop.of_points(links, number)
     clusters = points.contract(cluster)
     label, exemplars = np.arange(first.n_clusters), first.exemplars
@@ -202,27 +203,16 @@ def _levels_above(
         if np.isnan(level.resolution):
             # Those that affinity propagation chose remain.
             weight[second.exemplars] = np.inf
-        elected = _elected(group, weight)
+        elected = heaviest(group, weight)
         # Clusters are numbered in the order of their exemplars.
-        rank = np.argsort(np.argsort(elected))
-        label, group, elected, exemplars = (
-            rank[level.label],
-            rank[group],
-            np.sort(elected),
-            exemplars[np.sort(elected)],
-        )
+        rank, elected = inverse(np.argsort(elected)), np.sort(elected)
+        label, group, exemplars = rank[level.label], rank[group], exemplars[elected]
         joined = clusters.graph.contract(label).graph
         if np.isnan(level.resolution):
             clustering = _as_found(second, overlap, group, elected)
         else:
             clustering = _of_groups(group, elected, joined, level.resolution)
         yield _Level(clustering, joined.matrix(), links.inside(label[first.labels]).inside, level.resolution)
-
-
-def _elected(group: Int64Array, weight: Float64Array) -> Int64Array:
-    """Return the member of each group with the largest weight; of equals the first."""
-    order = np.lexsort((np.arange(len(group)), -weight, group))
-    return order[np.diff(group[order], prepend=-1) > 0]
 
 
 def _as_found(

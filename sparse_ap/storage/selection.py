@@ -50,42 +50,22 @@ class Selection:
         indptr = np.zeros(len(block.indptr), np.int64)
         indices, data = np.empty_like(block.indices), np.empty_like(block.data)
         least = block.data.dtype.type(self.least)
-        if self.candidate is None:
-            _copy_similar(*block.csr, least, indptr, indices, data)
-        else:
-            _copy_to_candidates(*block.csr, self.candidate, least, indptr, indices, data)
+        candidate = np.empty(0, np.bool_) if self.candidate is None else self.candidate
+        _copy_kept(*block.csr, candidate, least, indptr, indices, data)
         kept = indptr[-1]
         return replace(block, indptr=indptr, indices=indices[:kept], data=data[:kept])
 
 
 @kernel
-def _copy_similar(
-    indptr: Any, indices: Any, data: Any, least: Any, to_indptr: Any, to_indices: Any, to_data: Any
-) -> None:
-    to = 0
-    for row in range(len(indptr) - 1):
-        for edge in range(indptr[row] - indptr[0], indptr[row + 1] - indptr[0]):
-            if data[edge] >= least:
-                to_indices[to], to_data[to] = indices[edge], data[edge]
-                to += 1
-        to_indptr[row + 1] = to
-
-
-@kernel
-def _copy_to_candidates(
-    indptr: Any,
-    indices: Any,
-    data: Any,
-    candidate: Any,
-    least: Any,
-    to_indptr: Any,
-    to_indices: Any,
+def _copy_kept(
+    indptr: Any, indices: Any, data: Any, candidate: Any, least: Any, to_indptr: Any, to_indices: Any,
     to_data: Any,
-) -> None:
-    to = 0
+) -> None:  # fmt: skip
+    """Copy the edges that are similar enough, to candidates; without an element, all points are."""
+    everybody, to = len(candidate) == 0, 0
     for row in range(len(indptr) - 1):
         for edge in range(indptr[row] - indptr[0], indptr[row + 1] - indptr[0]):
-            if data[edge] >= least and candidate[indices[edge]]:
+            if data[edge] >= least and (everybody or candidate[indices[edge]]):
                 to_indices[to], to_data[to] = indices[edge], data[edge]
                 to += 1
         to_indptr[row + 1] = to

@@ -21,19 +21,17 @@ from sparse_ap.kernels.hashing import hashed
 
 __all__ = ["Grouping", "merged_upward", "moved"]
 
+# Shares of the nodes that move at once: neighbours that change places in one step would never settle.
 _N_TURNS = 4
-"""Shares of the nodes that move at once: neighbours that change places in one step would never settle."""
 
 _POINT_SWEEPS, _NODE_SWEEPS = 8, 12
 _ROUNDS = 5
+# Rounds end when the quality grows by less.
 _LEAST_GAIN = 1e-4
-"""Rounds end when the quality grows by less."""
-
+# Rounds end when a smaller share of the nodes has moved.
 _LEAST_MOVED = 1e-3
-"""Rounds end when a smaller share of the nodes has moved."""
-
+# Parts of groups are found roughly: sweeps end when a smaller share of the nodes moves.
 _ROUGH = 0.05
-"""Parts of groups are found roughly: sweeps end when a smaller share of the nodes moves."""
 
 
 def moved(

@@ -50,8 +50,7 @@ def kept_rows(
             from sparse_ap.storage.zarr_groups import open_zarr
             from sparse_ap.storage.zarr_writer import write_csr
 
-            first = iter([held.pop(0) for _ in range(len(held))])
-            write_csr(folder, chain(first, blocks), dtype, AS_GIVEN)
+            write_csr(folder, chain(held, blocks), dtype, AS_GIVEN)
             return blocked_graph(open_zarr(folder), executor)
     degrees = np.concatenate([np.diff(block.indptr) for block in held])
     indices, data = (np.concatenate([getattr(block, of) for block in held]) for of in ("indices", "data"))

@@ -8,25 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparse_ap.clustering.natural.groups import Grouping, merged_upward, moved
-from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels
+from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels, heaviest
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
 
 __all__ = ["Level", "levels_above"]
 
 _NATURAL = 1.0
+# Resolutions at which points move, each inside the groups of the one before.
 _FREE = (0.5, _NATURAL)
-"""Resolutions at which points move, each inside the groups of the one before."""
-
+# Factor between two resolutions that are tried.
 _STEP = 3.0
-"""Factor between two resolutions that are tried."""
-
+# Least factor between the numbers of groups of two levels.
 _FALL = 2.0
-"""Least factor between the numbers of groups of two levels."""
 
 _LEAST_RESOLUTION = 2.0**-10
+# A level in which one of several groups holds more of the links says nothing, and nothing above it does.
 _MOST_OF_ALL = 0.9
-"""A level in which one of several groups holds more of the links says nothing, and nothing above it does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,12 +79,9 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Int64Array) -> 
 
 def mostly(cluster: Int64Array, group: Int64Array) -> Int64Array:
     """Return the group that has most points of each cluster; of equals the first."""
-    n_groups = int(group.max(initial=-1)) + 1
+    n_groups = max(1, int(group.max(initial=-1)) + 1)
     both, count = np.unique(cluster * n_groups + group, return_counts=True)
-    order = np.lexsort((both, -count, both // max(1, n_groups)))
-    whole = both[order] // max(1, n_groups)
-    first = order[np.diff(whole, prepend=-1) > 0]
-    return np.asarray(both[first] % max(1, n_groups), np.int64)
+    return np.asarray(both[heaviest(both // n_groups, count)] % n_groups, np.int64)
 
 
 def _coarser(clusters: LinkGraph, coarse: Int64Array) -> Iterator[Level]:
@@ -144,9 +139,8 @@ def nested(clusters: LinkGraph, label: Int64Array, coarse: Int64Array, sizes: Fl
     size = np.bincount(part, weights=sizes, minlength=n_parts)
     of_part = np.zeros(n_parts, np.int64)
     of_part[part] = label
-    order = np.lexsort((np.arange(n_parts), -size, of_part))
     main = np.zeros(n_parts, bool)
-    main[order[np.diff(of_part[order], prepend=-1) > 0]] = True
+    main[heaviest(of_part, size)] = True
     # Nothing joins a part that is not the largest: as if it were infinitely large.
     total = np.full(clusters.n_nodes, np.inf)
     total[:n_parts][main] = 0.0

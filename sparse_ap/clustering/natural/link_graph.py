@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import NDArray
 
 from sparse_ap.arguments import usable_threads
 from sparse_ap.clustering.cluster_graph import LinkedGraph, LinkRows, counted
@@ -31,7 +32,7 @@ from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.kernels.symmetry import linked_pairs
 from sparse_ap.storage.csr import csr_graph
 
-__all__ = ["Contraction", "LinkGraph", "Workshop", "compact_labels", "sums"]
+__all__ = ["Contraction", "LinkGraph", "Workshop", "compact_labels", "heaviest", "sums"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +184,12 @@ def _once(part: LinkRows) -> LinkRows:
 def sums(label: Int64Array | Int32Array, values: Float64Array, n: int) -> Float64Array:
     """Return the sum of the values, which are whole numbers, of each label below ``n``."""
     return np.asarray(np.bincount(label, weights=values, minlength=n), np.float64)
+
+
+def heaviest(group: Int64Array, weight: NDArray[Any]) -> Int64Array:
+    """Return the place of the largest weight in each group, groups ascending; of equals the first."""
+    order = np.lexsort((np.arange(len(group)), -weight, group))
+    return order[np.diff(group[order], prepend=-1) > 0]
 
 
 def compact_labels(*keys: Int64Array | Int32Array) -> tuple[Int64Array, int]:
