@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 from numpy.typing import NDArray
 
 import sparse_ap
@@ -27,11 +26,19 @@ from sparse_ap.cli.options import (
     search_options,
     seed_option,
 )
-from sparse_ap.cli.output import named_points, printed_warnings, require_other, require_output, summarise
+from sparse_ap.cli.output import (
+    kept_line,
+    named_points,
+    printed_warnings,
+    require_other,
+    require_output,
+    sizes_line,
+    summarise,
+)
 from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.results.tables import write_clustering
 from sparse_ap.cli.search import Search
-from sparse_ap.cli.streams import OutputPath, said
+from sparse_ap.cli.streams import OutputPath
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.graphs import StoredGraph
 from sparse_ap.graphs.neighbours.recall import Recall
@@ -239,9 +246,7 @@ def _report(
     clustering: Clustering, recall: Recall | None, seconds: float, output: Path | None, report: Path | None
 ) -> None:
     lines = _clustering_lines(clustering, recall, seconds)
-    lines.append(
-        f"written to      {said(output)}" if output else "not written: give --output to keep the labels"
-    )
+    lines.append(kept_line(output))
     if report is not None:
         lines.append(f"report          {report}")
     summarise(lines, output)
@@ -255,7 +260,6 @@ def _proven(clustering: Clustering) -> str:
 def _clustering_lines(clustering: Clustering, recall: Recall | None, seconds: float) -> list[str]:
     """Return the summary of a run, line by line."""
     n = len(clustering.labels)
-    sizes = clustering.sizes if n else np.zeros(1, np.int64)
     bound = clustering.net_similarity_bound
     lost = clustering.n_unrepresented
     lines = [
@@ -264,7 +268,7 @@ def _clustering_lines(clustering: Clustering, recall: Recall | None, seconds: fl
         *([] if recall is None else [f"recall          {recall}"]),
         f"exemplars       {clustering.n_clusters:,}",
         *([] if clustering.preference is None else [f"preference      {clustering.preference:.8g}"]),
-        f"cluster sizes   median {np.median(sizes):g}, largest {sizes.max():,}, alone {np.sum(sizes == 1):,}",
+        sizes_line(clustering),
         *_weights_line(clustering),
         f"net similarity  {clustering.net_similarity:.8g}  (data {clustering.data_similarity:.8g}, "
         f"preferences {clustering.exemplar_preference:.8g})",

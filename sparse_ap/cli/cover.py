@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 from numpy.typing import NDArray
 
 import sparse_ap
@@ -21,10 +20,10 @@ from sparse_ap.cli.options import (
     search_options,
     seed_option,
 )
-from sparse_ap.cli.output import printed_warnings, require_other, summarise
+from sparse_ap.cli.output import kept_line, printed_warnings, require_other, sizes_line, summarise
 from sparse_ap.cli.results.tables import require_writable, write_clustering
 from sparse_ap.cli.search import Search
-from sparse_ap.cli.streams import OutputPath, said
+from sparse_ap.cli.streams import OutputPath
 from sparse_ap.propagation.result import Clustering
 
 __all__ = ["cover"]
@@ -78,14 +77,13 @@ def cover(
 
 def _lines(found: Clustering, seconds: float, output: Path | None) -> list[str]:
     """Return the summary, line by line."""
-    sizes = found.sizes if found.n_clusters else np.zeros(1, np.int64)
     bound = found.n_clusters_bound
     return [
         f"points          {len(found.labels):,}",
         f"exemplars       {found.n_clusters:,}",
         *([] if bound is None else [f"at least        {bound:,}  (proven)"]),
-        f"cluster sizes   median {np.median(sizes):g}, largest {sizes.max():,}, alone {np.sum(sizes == 1):,}",
+        sizes_line(found),
         f"similarities    {found.data_similarity:.8g}  (their sum)",
         f"seconds         {seconds:.1f}",
-        f"written to      {said(output)}" if output else "not written: give --output to keep the labels",
+        kept_line(output),
     ]

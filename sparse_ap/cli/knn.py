@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from sparse_ap.cli.options import (
     seed_option,
     similarity_option,
 )
-from sparse_ap.cli.output import printed_warnings, require_other
+from sparse_ap.cli.output import graph_lines, printed_warnings, require_other, summarise
 from sparse_ap.cli.points import Points, read_points
 from sparse_ap.cli.search import Search
 from sparse_ap.errors import InvalidInputError
@@ -78,13 +77,9 @@ def knn(
     if not on_disk:
         save_graph(graph, output, given.names)
     if not quiet:
-        click.echo(f"points      {given.table.shape[0]:,}")
-        click.echo(f"edges       {graph.n_edges if on_disk else graph.nnz:,}")
-        click.echo(f"search      {search.name_for(given)}")
-        click.echo(f"recall      {graph.recall}")
-        click.echo(f"seconds     {time.perf_counter() - start:.1f}")
-        click.echo(f"written to  {output}")
-        click.echo(f"next        sparse-ap info {shlex.quote(str(output))}")
+        n_points, n_edges = given.table.shape[0], graph.n_edges if on_disk else graph.nnz
+        seconds, search_name = time.perf_counter() - start, search.name_for(given)
+        summarise(graph_lines(n_points, n_edges, search_name, graph.recall, seconds, output), None)
 
 
 def _require_memory(output: Path, given: Points, memory_limit: str | None, client: Any) -> None:

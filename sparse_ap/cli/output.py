@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,17 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.cli.language import as_typed
 from sparse_ap.cli.results.tables import require_writable
-from sparse_ap.cli.streams import STDOUT
+from sparse_ap.cli.streams import STDOUT, said
 from sparse_ap.clustering.restriction import UnrepresentedError
 from sparse_ap.errors import InvalidInputError, PositiveSimilarityWarning
 from sparse_ap.graphs.neighbours.recall import Recall
-from sparse_ap.propagation.result import Outcome
+from sparse_ap.propagation.result import Clustering, Outcome
 
-__all__ = ["named_points", "printed_warnings", "recall_lines", "require_other", "require_output", "summarise"]
+__all__ = [
+    "graph_lines",
+    "kept_line",
+    "named_points",
+    "printed_warnings",
+    "recall_lines",
+    "require_other",
+    "require_output",
+    "sizes_line",
+    "summarise",
+]
 
 
 @contextmanager
@@ -103,6 +115,33 @@ def require_other(output: Path, source: Path) -> None:
         raise InvalidInputError(
             f"{output} is what the command reads, so it is not written to. Give the output another name."
         )
+
+
+def sizes_line(clustering: Clustering) -> str:
+    """Return the line of a summary about the sizes of clusters."""
+    sizes = clustering.sizes if clustering.n_clusters else np.zeros(1, np.int64)
+    alone = np.count_nonzero(sizes == 1)
+    return f"cluster sizes   median {np.median(sizes):g}, largest {sizes.max():,}, alone {alone:,}"
+
+
+def kept_line(output: Path | None) -> str:
+    """Return the line of a summary that says where the labels are."""
+    return f"written to      {said(output)}" if output else "not written: give --output to keep the labels"
+
+
+def graph_lines(
+    n_points: int, n_edges: int, search: str, recall: Recall | None, seconds: float, output: Path
+) -> list[str]:
+    """Return the summary of a graph made of points; ``recall`` is left out where the search says it all."""
+    return [
+        f"points      {n_points:,}",
+        f"edges       {n_edges:,}",
+        f"search      {search}",
+        *([] if recall is None else [f"recall      {recall}"]),
+        f"seconds     {seconds:.1f}",
+        f"written to  {output}",
+        f"next        sparse-ap info {shlex.quote(str(output))}",
+    ]
 
 
 def recall_lines(recall: Recall | None) -> list[str]:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.errors import InvalidInputError, optional_modules
-from sparse_ap.graphs.conversion.parquet_parts import PARQUET
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.conversion.parquet_parts import PARQUET, parquet_table
 from sparse_ap.graphs.conversion.text_file import kind_of, lines_of
 from sparse_ap.propagation.roles import listed
 
@@ -143,11 +143,7 @@ def _columns_of(path: Path) -> dict[str, list[Any]]:
     """Return the columns of a table by their headings."""
     kind = kind_of(path)
     if kind in PARQUET:
-        arrow, parquet = optional_modules("Reading .parquet", "parquet", "pyarrow", "pyarrow.parquet")
-        try:
-            table = parquet.ParquetFile(path).read()
-        except arrow.ArrowInvalid as error:
-            raise InvalidInputError(f"{path} cannot be read as parquet: {error}") from error
+        table = parquet_table(path)
         headings, columns = table.column_names, [column.to_pylist() for column in table.columns]
     elif kind in _DELIMITERS:
         lines = (line.decode() for _, line in lines_of(path))

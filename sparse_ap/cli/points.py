@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sparse_ap.errors import InvalidInputError, optional_modules, warn
 from sparse_ap.graphs.conversion.columns import names_points
 from sparse_ap.graphs.conversion.dialect import is_number
+from sparse_ap.graphs.conversion.parquet_parts import parquet_table
 from sparse_ap.graphs.conversion.text_file import blocks_of, kind_of
 from sparse_ap.graphs.npz import damage_told
 
@@ -164,11 +165,8 @@ def _has_headings(path: Path, rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _from_parquet(path: Path) -> Points:
-    arrow, parquet = optional_modules("Reading .parquet", "parquet", "pyarrow", "pyarrow.parquet")
-    try:
-        table = parquet.ParquetFile(path).read()
-    except arrow.ArrowInvalid as error:
-        raise InvalidInputError(f"{path} cannot be read as parquet: {error}") from error
+    table = parquet_table(path)
+    (arrow,) = optional_modules("Reading .parquet", "parquet", "pyarrow")
     headings = list(table.column_names)
     # pandas notes which columns were the index; it puts them last.
     noted = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import click
 
 from sparse_ap.cli.inputs import require_writable_graph, save_graph
 from sparse_ap.cli.options import jobs_option, similarity_option
-from sparse_ap.cli.output import printed_warnings, require_other
+from sparse_ap.cli.output import graph_lines, printed_warnings, require_other, summarise
 from sparse_ap.cli.points import Points, read_points
 from sparse_ap.graphs import radius_graph
 from sparse_ap.graphs.metrics import METRICS
@@ -59,13 +58,9 @@ def radius(points: Path, output: Path, quiet: bool, **options: Any) -> None:
         given = read_points(points)
         n_edges = _write(given, output, verbose=not quiet, **options)
     if not quiet:
-        click.echo(f"points      {len(given.table):,}")
-        click.echo(f"edges       {n_edges:,}")
-        metric = options["metric"]
-        click.echo(f"search      {pair_search_for(given.table, metric)}, {metric}, exact")
-        click.echo(f"seconds     {time.perf_counter() - start:.1f}")
-        click.echo(f"written to  {output}")
-        click.echo(f"next        sparse-ap info {shlex.quote(str(output))}")
+        seconds, metric = time.perf_counter() - start, options["metric"]
+        search = f"{pair_search_for(given.table, metric)}, {metric}, exact"
+        summarise(graph_lines(len(given.table), n_edges, search, None, seconds, output), None)
 
 
 def _write(given: Points, output: Path, **options: Any) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError, optional_modules
+from sparse_ap.graphs.conversion.parquet_parts import parquet_table
 from sparse_ap.propagation.result import Clustering
 
 __all__ = ["SavedClusters", "read_clusters"]
@@ -76,11 +77,7 @@ def _from_csv(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _from_parquet(path: Path) -> dict[str, NDArray[Any]]:
-    arrow, parquet = optional_modules("Reading .parquet", "parquet", "pyarrow", "pyarrow.parquet")
-    try:
-        return _arrays_of(parquet.ParquetFile(path).read())
-    except arrow.ArrowInvalid as error:
-        raise InvalidInputError(f"{path} cannot be read as parquet: {error}") from error
+    return _arrays_of(parquet_table(path))
 
 
 def _arrays_of(table: Any) -> dict[str, NDArray[Any]]:

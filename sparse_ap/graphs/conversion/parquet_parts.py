@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from sparse_ap.errors import InvalidInputError, warn
+from sparse_ap.errors import InvalidInputError, optional_modules, warn
 from sparse_ap.graphs.conversion.columns import names_points
 from sparse_ap.graphs.conversion.text_file import kind_of
 
-__all__ = ["PARQUET", "is_folder_of_parts", "parts_of", "require_no_partitioned_column"]
+__all__ = ["PARQUET", "is_folder_of_parts", "parquet_table", "parts_of", "require_no_partitioned_column"]
 
 PARQUET = ("parquet", "pq")
 
@@ -18,6 +19,21 @@ _ZARR = ("zarr.json", ".zgroup", ".zarray")
 _LISTED = {"_delta_log": "Delta Lake", ".hoodie": "Hudi"}
 # Where Spark keeps what is not complete.
 _UNFINISHED = "_temporary"
+
+
+def parquet_table(path: Path) -> Any:
+    """Return the table of one parquet file, as pyarrow has it.
+
+    Raises
+    ------
+    InvalidInputError
+        It cannot be read.
+    """
+    arrow, parquet = optional_modules("Reading .parquet", "parquet", "pyarrow", "pyarrow.parquet")
+    try:
+        return parquet.ParquetFile(path).read()
+    except arrow.ArrowInvalid as error:
+        raise InvalidInputError(f"{path} cannot be read as parquet: {error}") from error
 
 
 def is_folder_of_parts(path: Path) -> bool:
