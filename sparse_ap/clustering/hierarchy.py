@@ -26,6 +26,7 @@ from sparse_ap.execution.budget import pairs_counted
 from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.block import Int64Array
 from sparse_ap.kernels.coarsening import weights
+from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.result import Clustering, Outcome
 from sparse_ap.propagation.settings import Options
@@ -138,12 +139,7 @@ def hierarchy(
         n_points = problem.graph.n_points
         remedy = "Give the clustering of this graph, or leave it out."
         _require_same_number("clustering is of", len(clustering.labels), n_points, remedy)
-        graph = LinkedGraph(problem.graph, problem.user_id, partial(pairs_counted, memory_limit))
-        if links is not None:
-            blocked = held.enter_context(open_links(links, resources))
-            remedy = "Give weights of links between the same points, or leave them out."
-            _require_same_number("links are between", blocked.n_points, n_points, remedy)
-            graph = LinkedGraph(blocked, blocked.store.origin.order, graph.most_pairs, weights)
+        graph = _linked(problem, links, resources, held)
         first = graph.shares(clustering.labels, clustering.n_clusters)
         overlap = overlap_similarity(first.roots)
         n_inner, n_edges = first.n_inner, first.n_edges
@@ -156,12 +152,21 @@ def hierarchy(
                 overlap, level_preference, replace(options, missing=None), replace(resources, client=None)
             )
             workshop = held.enter_context(Workshop.open(resources, n_points, n_edges))
-            levels += islice(
-                _levels_above(clustering, second, overlap, graph, workshop),
-                max_levels,
-            )
-        clusterings, graphs, inner, resolutions = zip(*levels[:max_levels], strict=True)
+            others = None if max_levels is None else max_levels - 1
+            levels += islice(_levels_above(clustering, second, overlap, graph, workshop), others)
+        clusterings, graphs, inner, resolutions = zip(*levels, strict=True)
     return Hierarchy(clusterings, graphs, np.array(inner, np.int64), n_edges, np.array(resolutions))
+
+
+def _linked(problem: Problem, links: Any, resources: Resources, held: ExitStack) -> LinkedGraph:
+    """Return the graph whose links count: the user's own, or given ones, held open."""
+    most_pairs = partial(pairs_counted, resources.memory_limit)
+    if links is None:
+        return LinkedGraph(problem.graph, problem.user_id, most_pairs)
+    blocked = held.enter_context(open_links(links, resources))
+    remedy = "Give weights of links between the same points, or leave them out."
+    _require_same_number("links are between", blocked.n_points, problem.graph.n_points, remedy)
+    return LinkedGraph(blocked, blocked.store.origin.order, most_pairs, weights)
 
 
 class _Level(NamedTuple):
