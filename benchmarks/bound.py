@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from measure import moses_graph, no_convergence_warnings
+from measure import exemplar_constraints, moses_graph, no_convergence_warnings
 from refinement import knn
 from scipy.optimize import linprog
 from scipy.spatial.distance import cdist
@@ -75,16 +75,7 @@ def sets() -> Iterator[tuple[str, scipy.sparse.csr_array, float]]:
 def relaxation(graph: scipy.sparse.csr_array, preference: float) -> float:
     """Return the optimum of the linear relaxation."""
     n, m = graph.shape[0], graph.nnz
-    rows, edges = np.repeat(np.arange(n), np.diff(graph.indptr)), np.arange(m)
-    one_each = scipy.sparse.hstack(
-        [scipy.sparse.csr_array((np.ones(m), (rows, edges)), shape=(n, m)), scipy.sparse.eye_array(n)]
-    )
-    only_exemplars = scipy.sparse.hstack(
-        [
-            scipy.sparse.eye_array(m),
-            scipy.sparse.csr_array((-np.ones(m), (edges, graph.indices)), shape=(m, n)),
-        ]
-    )
+    one_each, only_exemplars = exemplar_constraints(graph)
     found = linprog(
         -np.r_[graph.data, np.full(n, preference)],
         A_ub=only_exemplars,

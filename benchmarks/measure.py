@@ -38,6 +38,25 @@ def moses_graph(path: Path) -> scipy.sparse.csr_array:
     return scipy.sparse.csr_array((-distances.ravel(), indices.ravel(), indptr), shape=(n, n))
 
 
+def exemplar_constraints(graph: scipy.sparse.csr_array) -> tuple[Any, Any]:
+    """Return the rows of the linear program on edges and then points, for "= 1" and for "<= 0".
+
+    Each point is an exemplar or is represented along one edge; edges lead to exemplars only.
+    """
+    n, m = graph.shape[0], graph.nnz
+    rows, edges = np.repeat(np.arange(n), np.diff(graph.indptr)), np.arange(m)
+    one_each = scipy.sparse.hstack(
+        [scipy.sparse.csr_array((np.ones(m), (rows, edges)), shape=(n, m)), scipy.sparse.eye_array(n)]
+    )
+    only_exemplars = scipy.sparse.hstack(
+        [
+            scipy.sparse.eye_array(m),
+            scipy.sparse.csr_array((-np.ones(m), (edges, graph.indices)), shape=(m, n)),
+        ]
+    )
+    return one_each, only_exemplars
+
+
 @contextmanager
 def no_convergence_warnings() -> Iterator[None]:
     """Silence what runs say that are cut off on purpose."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from measure import moses_graph, no_convergence_warnings
+from measure import exemplar_constraints, moses_graph, no_convergence_warnings
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
@@ -58,17 +58,7 @@ def plane() -> None:
 def optimum(graph: scipy.sparse.csr_array, preference: float, seconds: float) -> float:
     """Return the largest net similarity, or the best that HiGHS has found in the time."""
     n, m = graph.shape[0], graph.nnz
-    rows = np.repeat(np.arange(n), np.diff(graph.indptr))
-    edges = np.arange(m)
-    one_each = scipy.sparse.hstack(
-        [scipy.sparse.csr_array((np.ones(m), (rows, edges)), shape=(n, m)), scipy.sparse.eye_array(n)]
-    )
-    only_exemplars = scipy.sparse.hstack(
-        [
-            scipy.sparse.eye_array(m),
-            scipy.sparse.csr_array((-np.ones(m), (edges, graph.indices)), shape=(m, n)),
-        ]
-    )
+    one_each, only_exemplars = exemplar_constraints(graph)
     found = milp(
         -np.r_[graph.data, np.full(n, preference)],
         constraints=[LinearConstraint(one_each, 1, 1), LinearConstraint(only_exemplars, -np.inf, 0)],
