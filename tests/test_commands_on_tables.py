@@ -185,7 +185,10 @@ def test_only_the_table_is_on_standard_output(command: list[str], tmp_path: Path
         (b"", "Error: Nothing came in from standard input; a table of edges is needed.\n"),
         (b"a\tb\t1\na\tc\n", "Error: standard input: line 2 ('a\\tc'): 2 columns, but 3 are needed"),
         (b"a\tb\t1\t2\nb\tc\t2\t3\n", "Warning: standard input: the similarity is taken from the column 3;"),
-        (gzip.compress(b"a\tb\t1\n" * 9, mtime=0)[:-8], "Error: standard input cannot be decompressed as .gz"),
+        (
+            gzip.compress(b"a\tb\t1\n" * 9, mtime=0)[:-8],
+            "Error: standard input cannot be decompressed as .gz",
+        ),
     ],
 )
 def test_messages_name_standard_input(content: bytes, text: str) -> None:

@@ -151,7 +151,7 @@ def test_the_callers_axes_are_used_and_pyplot_is_left_alone() -> None:
     assert pyplot.get_fignums() == before
     assert not left.collections
     assert right.get_aspect() == 1.0
-    assert (left.get_title(), right.get_title()) == ("", "Four points")
+    assert (left.get_title("left"), right.get_title("left")) == ("", "Four points")
     figure.canvas.draw()
 
 
@@ -166,11 +166,38 @@ def test_pyplot_is_not_even_imported_for_the_callers_axes() -> None:
     assert done.stdout == "False\n"
 
 
-def test_new_axes_are_pyplots_with_no_title() -> None:
+def test_new_axes_are_pyplots() -> None:
     axes = plot_clustering(SQUARE, SQUARE_CLUSTERING)
     assert pyplot.gcf() is axes.figure
-    assert axes.get_title() == ""
     pyplot.close(axes.figure)
+
+
+def test_the_title_says_what_is_seen() -> None:
+    few = plot_clustering(SQUARE, SQUARE_CLUSTERING, ax=new_axes())
+    assert few.get_title("left") == "2 clusters of 4 points, each joined with its exemplar"
+    assert plot_clustering(SQUARE, SQUARE_CLUSTERING, ax=new_axes(), title="").get_title("left") == ""
+    points = np.random.default_rng(0).random((2000, 2))
+    many = plot_clustering(points, nearest_of(points, np.arange(0, 2000, 5)), ax=new_axes())
+    assert many.get_title("left") == (
+        "400 clusters of 2,000 points: too many to tell apart.\nA hierarchy's cut_exactly(20) has fewer."
+    )
+
+
+def test_coordinates_have_no_numbers() -> None:
+    axes = plot_clustering(SQUARE, SQUARE_CLUSTERING, ax=new_axes())
+    assert not [*axes.get_xticks(), *axes.get_yticks()]
+
+
+def test_the_exemplars_of_the_largest_clusters_have_names() -> None:
+    points = np.random.default_rng(0).random((500, 2))
+    clustering = nearest_of(points, np.arange(0, 500, 10))
+    axes = plot_clustering(points, clustering, ax=new_axes(), names=[f"${i}" for i in range(500)])
+    largest = np.argsort(-np.bincount(clustering.labels), kind="stable")[:20]
+    assert [text.get_text() for text in axes.texts] == [f"${10 * cluster}" for cluster in largest]
+    np.testing.assert_array_equal([text.xy for text in axes.texts], points[10 * largest])
+    axes.figure.canvas.draw()
+    with pytest.raises(InvalidInputError, match=r"The names have the shape \(3,\), and there are 500 points"):
+        plot_clustering(points, clustering, ax=new_axes(), names=["a", "b", "c"])
 
 
 def test_everything_is_in_view() -> None:

@@ -59,51 +59,45 @@ def test_few_clusters_are_a_bar_each_the_largest_first(sizes: list[int]) -> None
 
 
 @examples(30)
-@given(st.lists(st.integers(1, 5000), min_size=31, max_size=200), st.sampled_from([1, 20, 5000]))
+@given(st.lists(st.integers(1, 5000), min_size=31, max_size=200), st.sampled_from([1, 16, 5000]))
 def test_of_many_every_cluster_is_counted_in_the_bar_of_its_size(sizes: list[int], most: int) -> None:
     sizes = [min(size, most) for size in sizes]
     axes = plot_sizes(of_sizes(sizes), ax=Figure().add_subplot())
-    bars = spans(axes)
-    assert len(bars) <= 30
-    counted = [sum(left < size + 0.5 and size < right for size in sizes) for left, right, _ in bars]
-    if axes.get_xscale() == "log":
-        counted = [sum(2**k <= size < 2 ** (k + 1) for size in sizes) for k in exponents(bars)]
-    assert [height for _, _, height in bars] == counted
-    assert sum(counted) == len(sizes)
+    heights = [height for _, _, height in spans(axes)]
+    if max(sizes) - min(sizes) < 16:
+        assert heights == [sizes.count(size) for size in range(min(sizes), max(sizes) + 1)]
+        return
+    exponents = range(min(sizes).bit_length(), max(sizes).bit_length() + 1)
+    assert heights == [sum(size.bit_length() == exponent for size in sizes) for exponent in exponents]
 
 
-def exponents(bars: list[tuple[float, float, int]]) -> list[int]:
-    """Return of which power of 2 each bar begins just above."""
-    return [int(np.log2(left)) for left, _, _ in bars]
-
-
-def test_few_and_alike_are_labelled_on_plain_scales() -> None:
-    axes = drawn([1200, 700, 900])
-    assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "linear")
+def test_few_are_labelled() -> None:
+    axes = drawn([1200, 700, 900, 1])
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("clusters, the largest first", "points in the cluster")
-    assert [text.get_text() for text in axes.texts] == ["1,200", "900", "700"]
-    assert ticks(axes.xaxis) == ["1", "2", "3"]
+    assert [text.get_text() for text in axes.texts] == ["1,200", "900", "700", "1"]
+    assert ticks(axes.xaxis) == ["1", "2", "3", "4"]
     assert "1,000" in ticks(axes.yaxis)
-    assert not drawn(np.arange(20) + 1).texts
+    assert axes.get_title("left") == "4 clusters of 2,801 points, 1 of them single points"
+    assert drawn([3, 4]).get_title("left") == "2 clusters of 7 points"
 
 
-def test_sizes_of_all_magnitudes_are_on_logarithmic_scales() -> None:
-    sizes = np.repeat([1, 2, 3, 40, 70_000], [100_000, 4000, 2000, 300, 1])
-    axes = drawn(sizes)
-    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("points in a cluster", "clusters")
+def test_bars_of_all_magnitudes_begin_at_0_and_say_their_number() -> None:
+    axes = drawn(np.repeat([1, 2, 3, 40, 70_000], [100_000, 4000, 2000, 300, 1]))
+    assert axes.get_ylabel() == "clusters"
+    assert axes.get_xlabel() == "points in a cluster: each bar reaches to the next"
     heights = [height for _, _, height in spans(axes)]
     assert heights == [100_000, 6000, 0, 0, 0, 300, *[0] * 10, 1]
     assert ticks(axes.xaxis) == ["1", "4", "16", "64", "256", "1,024", "4,096", "16,384", "65,536"]
-    assert ticks(axes.yaxis)[-1] == "100,000"
-    # The lowest bar can be seen.
-    assert axes.get_ylim()[0] < 1
+    assert [text.get_text() for text in axes.texts] == [f"{height:,}" if height else "" for height in heights]
+    assert (axes.get_yscale(), axes.get_ylim()[0]) == ("linear", 0)
 
 
 def test_one_size_is_one_bar_with_room_beside_it() -> None:
     axes = drawn([7] * 40)
-    assert [height for _, _, height in spans(axes)] == [40]
-    assert ticks(axes.xaxis) == ["5", "6", "7", "8", "9"]
+    ((left, right, height),) = spans(axes)
+    assert height == 40
+    assert ticks(axes.xaxis) == ["7"]
+    assert np.diff(axes.get_xlim()) > 2 * (right - left)
 
 
 def test_nobody_is_an_empty_picture() -> None:
@@ -114,11 +108,18 @@ def test_nobody_is_an_empty_picture() -> None:
 
 def test_colours_suit_the_ground() -> None:
     for ground, palette in (("black", ON_DARK), ("white", ON_LIGHT)):
-        for sizes in ([3, 4], np.arange(40) + 1):
+        for sizes in ([3, 4], np.arange(40) + 2):
             axes = Figure(facecolor=ground).add_subplot()
             axes.set_facecolor(ground)
             plot_sizes(of_sizes(sizes), ax=axes)
             assert {to_hex(bar.get_facecolor()) for bar in axes.patches} == {palette[1]}
+
+
+def test_single_points_are_grey() -> None:
+    for sizes in ([1, 3, 1], [1, *np.arange(40) + 1]):
+        axes = drawn(sizes)
+        grey = [to_hex(bar.get_facecolor()) == "#999999" for bar in axes.patches]
+        assert grey == [False, True, True] if len(sizes) == 3 else grey[0] and not any(grey[1:])
 
 
 def test_new_axes_are_pyplots() -> None:

@@ -284,8 +284,8 @@ def test_what_is_no_hierarchy_is_refused() -> None:
 
 def test_names_must_be_those_of_the_points() -> None:
     text = (
-        "The names have the shape (5,), and the hierarchy is of 10 points; one name a point is needed, in "
-        "the same order."
+        "The names have the shape (5,), and there are 10 points; one name a point is needed, in the same "
+        "order."
     )
     with refused(text):
         plot_tree(TEN, names=NAMES[:5])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.plotting.colours import ON_DARK, ON_LIGHT
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "checked_labels",
+    "checked_names",
     "ink_of",
     "new_axes",
     "number_wholly",
@@ -112,3 +113,20 @@ def checked_labels(clustering: Any) -> tuple[NDArray[np.integer], NDArray[np.int
             "exemplars are needed, from 0 on, or -1 for a point that nobody represents."
         )
     return labels, exemplars
+
+
+def checked_names(names: ArrayLike, n_points: int) -> NDArray[Any]:
+    """Return the names of points as an array.
+
+    Raises
+    ------
+    InvalidInputError
+        There is not one for each point.
+    """
+    called = np.asarray(names)
+    if called.shape != (n_points,):
+        raise InvalidInputError(
+            f"The names have the shape {called.shape}, and there are {n_points:,} points; one name a point "
+            "is needed, in the same order."
+        )
+    return called

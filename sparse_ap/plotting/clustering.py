@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sparse_ap.errors import InvalidInputError
-from sparse_ap.plotting.axes import checked_labels, ink_of, new_axes, palette_of, require_matplotlib
+from sparse_ap.plotting.axes import (
+    checked_names,
+    ink_of,
+    new_axes,
+    palette_of,
+    require_matplotlib,
+)
 from sparse_ap.plotting.colours import spread_colours
 from sparse_ap.plotting.pixels import draw_pixels
+from sparse_ap.plotting.web import Web
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,8 +31,20 @@ PIXELS_FROM = 200_000
 """Points from which dots and lines are accumulated in an image: seconds instead of half a minute."""
 
 
+N_NAMED = 20
+"""Largest number of clusters that get a name."""
+
+TOLD_APART = 300
+"""Largest number of clusters that a reader can tell apart by neighbouring colours."""
+
+
 def plot_clustering(
-    points: ArrayLike, clustering: Any, *, ax: Axes | None = None, title: str | None = None
+    points: ArrayLike,
+    clustering: Any,
+    *,
+    ax: Axes | None = None,
+    title: str | None = None,
+    names: ArrayLike | None = None,
 ) -> Axes:
     """Draw a clustering of points in the plane, with a line from each point to its exemplar.
 
@@ -46,7 +64,10 @@ def plot_clustering(
     ax : matplotlib Axes, optional
         Axes to draw on; their aspect becomes equal. None: axes of a new `matplotlib.pyplot` figure.
     title : str, optional
-        A title for the axes.
+        A title for the axes. None: the numbers of clusters and points; for more than 300 clusters, advice to
+        cut a hierarchy into fewer. An empty text: no title.
+    names : array-like of str, shape (n_points,), optional
+        Name of each point. The exemplars of the 20 largest clusters have theirs beside them.
 
     Returns
     -------
@@ -56,12 +77,13 @@ def plot_clustering(
     Raises
     ------
     InvalidInputError
-        The points are not in the plane, or their number is not that of the clustering.
+        The points are not in the plane, or their number or that of the names is not the clustering's.
     MissingDependencyError
         matplotlib, an optional dependency, is not installed.
     """
     require_matplotlib("plot_clustering")
-    web = _Web.of(points, clustering)
+    web = Web.of(points, clustering)
+    called = None if names is None else checked_names(names, len(web.points))
     if ax is None:
         ax = new_axes()
     style = _Style.of(ax, web)
@@ -71,50 +93,21 @@ def plot_clustering(
     elif len(web.members):
         _draw_pixels(ax, web, style)
     _draw_exemplars(ax, web, style)
+    if called is not None:
+        _write_names(ax, web, called)
     ax.set_aspect("equal")
-    if title is not None:
-        ax.set_title(title)
+    # Coordinates of an embedding mean nothing.
+    ax.set(xticks=[], yticks=[])
+    ax.set_title(_told(web) if title is None else title, fontsize="medium", loc="left")
     return ax
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Web:
-    """The points, with the exemplar of each.
-
-    Attributes
-    ----------
-    points : ndarray of float64, shape (n_points, 2)
-        Positions of the points.
-    labels : ndarray of int, shape (n_points,)
-        Position of each point's exemplar in ``exemplars``.
-    exemplars : ndarray of int, shape (n_clusters,)
-        Point numbers of the exemplars.
-    members : ndarray of int
-        Points that are not exemplars, but have one.
-    lost : ndarray of int
-        Points that nobody represents.
-    alone : ndarray of bool, shape (n_clusters,)
-        Whether each cluster is a single point.
-    """
-
-    points: NDArray[np.float64]
-    labels: NDArray[np.integer]
-    exemplars: NDArray[np.integer]
-    members: NDArray[np.integer]
-    lost: NDArray[np.integer]
-    alone: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, points: ArrayLike, clustering: Any) -> _Web:
-        """Check that the points can be drawn with this clustering, and find the members."""
-        labels, exemplars = checked_labels(clustering)
-        plane = _checked_points(points, len(labels))
-        there = labels >= 0
-        is_exemplar = np.zeros(len(labels), np.bool_)
-        is_exemplar[exemplars] = True
-        members, lost = np.flatnonzero(there & ~is_exemplar), np.flatnonzero(~there)
-        alone = np.bincount(labels[there], minlength=len(exemplars)) == 1
-        return cls(plane, labels, exemplars, members, lost, alone)
+def _told(web: Web) -> str:
+    """Return what is seen, in words."""
+    number = f"{len(web.exemplars):,} clusters of {len(web.points):,} points"
+    if len(web.exemplars) <= TOLD_APART:
+        return f"{number}, each joined with its exemplar"
+    return f"{number}: too many to tell apart.\nA hierarchy's cut_exactly(20) has fewer."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,7 +141,7 @@ class _Style:
     rasterised: bool
 
     @classmethod
-    def of(cls, ax: Any, web: _Web) -> _Style:
+    def of(cls, ax: Any, web: Web) -> _Style:
         """Choose colours for the background, and sizes for the area available to each point."""
         from matplotlib.colors import to_rgba_array
 
@@ -168,32 +161,6 @@ class _Style:
         return cls(colours, ink_of(ax), dot, mark, ring, line, rasterised)
 
 
-def _checked_points(points: ArrayLike, n_points: int) -> NDArray[np.float64]:
-    try:
-        plane = np.asarray(points, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"The points cannot be read as numbers ({error}); an array of shape (n_points, 2) is needed."
-        ) from error
-    if plane.ndim != 2 or plane.shape[1] != 2:
-        raise InvalidInputError(
-            f"The points have the shape {plane.shape}; (n_points, 2) is needed to draw them. Give two of "
-            "their columns, or an embedding in the plane, such as UMAP or two principal components."
-        )
-    if len(plane) != n_points:
-        raise InvalidInputError(
-            f"There are {len(plane):,} points, but the clustering is of {n_points:,}; those that were "
-            "clustered are needed, in the same order."
-        )
-    unplaced = np.flatnonzero(~np.isfinite(plane).all(axis=1))
-    if len(unplaced):
-        raise InvalidInputError(
-            f"{len(unplaced):,} points have a coordinate that is NaN or infinite, first point {unplaced[0]}; "
-            "finite coordinates are needed."
-        )
-    return plane
-
-
 def _area(ax: Any) -> float:
     """Return the area of the axes in square points (72² per square inch)."""
     width, height = ax.get_window_extent().size * (72.0 / ax.figure.dpi)
@@ -207,7 +174,7 @@ def _share_covered(points: NDArray[np.float64]) -> float:
     return float(filled / n_bins**2)
 
 
-def _draw_lines(ax: Any, web: _Web, style: _Style) -> None:
+def _draw_lines(ax: Any, web: Web, style: _Style) -> None:
     """Draw a line from each member to its exemplar."""
     from matplotlib.collections import LineCollection
 
@@ -225,7 +192,7 @@ def _draw_lines(ax: Any, web: _Web, style: _Style) -> None:
     ax.add_collection(lines, autolim=False)
 
 
-def _draw_members(ax: Any, web: _Web, style: _Style) -> None:
+def _draw_members(ax: Any, web: Web, style: _Style) -> None:
     """Draw the members as dots in the colour of their cluster."""
     ax.scatter(
         *web.points[web.members].T,
@@ -237,7 +204,7 @@ def _draw_members(ax: Any, web: _Web, style: _Style) -> None:
     )
 
 
-def _draw_pixels(ax: Any, web: _Web, style: _Style) -> None:
+def _draw_pixels(ax: Any, web: Web, style: _Style) -> None:
     """Draw the members and their lines as an image."""
     labels = web.labels[web.members]
     draw_pixels(
@@ -250,7 +217,7 @@ def _draw_pixels(ax: Any, web: _Web, style: _Style) -> None:
     )
 
 
-def _draw_exemplars(ax: Any, web: _Web, style: _Style) -> None:
+def _draw_exemplars(ax: Any, web: Web, style: _Style) -> None:
     """Draw the exemplars with rings, and points that represent only themselves as faint dots."""
     if len(web.lost):
         # Nobody's: crosses without a line.
@@ -274,3 +241,17 @@ def _draw_exemplars(ax: Any, web: _Web, style: _Style) -> None:
         zorder=3,
         rasterized=style.rasterised,
     )
+
+
+def _write_names(ax: Any, web: Web, names: NDArray[Any]) -> None:
+    """Write the names of the largest clusters' exemplars beside them, on the ground's colour."""
+    from matplotlib.patheffects import withStroke
+
+    ground = "black" if ink_of(ax) == "white" else "white"
+    for cluster in np.argsort(-web.sizes, kind="stable")[:N_NAMED]:
+        exemplar = web.exemplars[cluster]
+        ax.annotate(
+            str(names[exemplar]), web.points[exemplar], (4, 4), textcoords="offset points", fontsize=8,
+            color=ink_of(ax), path_effects=[withStroke(linewidth=2, foreground=ground)], zorder=4,
+            parse_math=False,
+        )  # fmt: skip

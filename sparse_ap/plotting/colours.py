@@ -19,8 +19,12 @@ ON_DARK = (
     "#2fd6b5",  # jade
     "#ff7ac6",  # rose
     "#f7ec59",  # lemon
+    "#8a8fff",  # indigo
+    "#d8a878",  # umber
+    "#c4fff0",  # pine
+    "#ffb9c4",  # wine
 )
-"""Eight hues of about equal strength on a dark background; the first few differ most."""
+"""Twelve colours of about equal strength on a dark background; the first few differ most."""
 
 ON_LIGHT = (
     "#d92f3c",  # coral
@@ -31,6 +35,10 @@ ON_LIGHT = (
     "#009c86",  # jade
     "#da3d94",  # rose
     "#b89600",  # lemon
+    "#4a4fb8",  # indigo
+    "#8a5a2b",  # umber
+    "#14594f",  # pine
+    "#7d1935",  # wine
 )
 """The same hues for a light background."""
 

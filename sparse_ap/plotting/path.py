@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.plotting.axes import require_matplotlib
+from sparse_ap.plotting.axes import palette_of, require_matplotlib, rule_faintly, thousands
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,13 +43,15 @@ def plot_path(path: Any, *, axes: tuple[Axes, Axes] | None = None) -> tuple[Axes
         (upper, path.n_clusters, "clusters"),
         (lower, path.net_similarities / max(1, n_points), "net similarity a point"),
     ):
-        ax.plot(path.preferences, values, marker="o", markersize=4)
+        ax.plot(path.preferences, values, color=palette_of(ax)[1], marker="o", markersize=4, linewidth=1.6)
         ax.set_ylabel(label)
-        ax.grid(alpha=0.3)
+        rule_faintly(ax)
     _scale_logarithmically(upper.yaxis)
     for ax in (upper, lower):
         _scale_preferences(ax, path.preferences)
     lower.set_xlabel("preference")
+    fewest, most = path.n_clusters.min(), path.n_clusters.max()
+    upper.set_title(f"{fewest:,} to {most:,} clusters of {n_points:,} points", fontsize="medium", loc="left")
     return upper, lower
 
 
@@ -74,5 +76,5 @@ def _scale_logarithmically(axis: Any) -> None:
 
     axis.axes.set_yscale("log")
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter("{x:g}")
+    axis.set_major_formatter(thousands)
     axis.set_minor_formatter(NullFormatter())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,23 +25,20 @@ __all__ = ["plot_sizes"]
 _IntArray = NDArray[np.integer[Any]]
 
 APART = 30
-"""Most clusters that have one bar each; up to half as many, the sizes are written on the bars."""
+"""Most clusters that have one bar each."""
 
-_DECADES = 30
-"""Ratio of the largest value to the smallest from which a scale is logarithmic."""
+_MOST_STEPS = 16
+"""Largest number of sizes that have one bar each; of more, a bar has those up to the next power of 2."""
 
-_N_BINS = 30
-"""Largest number of bars that stand for clusters of several sizes."""
-
-_MAX_TICKS = 9
+_MAX_TICKS = 12
 
 
 def plot_sizes(clustering: Any, *, ax: Axes | None = None) -> Axes:
     """Draw the number of points in the clusters.
 
     Up to 30 clusters have a bar each, the largest first. For more clusters the bars show the number of
-    clusters of each size. If sizes differ by orders of magnitude, each bar covers the sizes from a power of
-    2 up to the next.
+    clusters of each size, or of the sizes from a power of 2 up to the next if there are more than 16 sizes.
+    Single points are grey. Every bar begins at 0, and what it stands for is written on it.
 
     Parameters
     ----------
@@ -75,60 +71,49 @@ def plot_sizes(clustering: Any, *, ax: Axes | None = None) -> Axes:
         _draw_clusters(ax, -np.sort(-sizes))
     else:
         _draw_counts(ax, sizes)
+    number_wholly(ax.yaxis)
+    ax.margins(y=0.12)
+    ax.set_title(_told(sizes), fontsize="medium", loc="left")
     return ax
+
+
+def _told(sizes: _IntArray) -> str:
+    """Return what is seen, in words."""
+    if not len(sizes):
+        return "no clusters"
+    number, alone = f"{len(sizes):,} clusters of {sizes.sum():,} points", np.count_nonzero(sizes == 1)
+    return f"{number}, {alone:,} of them single points" if alone else number
 
 
 def _draw_clusters(ax: Any, sizes: _IntArray) -> None:
     """Draw a bar for each cluster."""
-    bars = ax.bar(np.arange(len(sizes)) + 1, sizes, width=min(0.8, 0.1 * len(sizes)), color=palette_of(ax)[1])
-    if len(sizes) <= APART // 2:
-        ax.bar_label(bars, [f"{size:,}" for size in sizes], padding=2)
-        ax.margins(y=0.1)
+    _draw_bars(ax, sizes, sizes == 1)
     ax.set(xlabel="clusters, the largest first", ylabel="points in the cluster")
-    ax.set_xlim(0.25, len(sizes) + 0.75)
     number_wholly(ax.xaxis)
-    _scale(ax, sizes)
 
 
 def _draw_counts(ax: Any, sizes: _IntArray) -> None:
     """Draw a bar for each size, or bin of sizes, as high as its number of clusters."""
     smallest, largest = max(1, int(sizes.min())), int(sizes.max())
-    if largest > max(_N_BINS, _DECADES * smallest):
-        edges = _powers_of_two(smallest, largest)
-        ax.set_xscale("log", base=2)
-        ax.set_xticks(edges[:: -(-len(edges) // _MAX_TICKS)])
-        ax.minorticks_off()
+    if largest - smallest < _MOST_STEPS:
+        starts = np.arange(smallest, largest + 2)
+        ax.set_xlabel("points in a cluster")
     else:
-        edges = _equal_steps(smallest, largest, min(_N_BINS, isqrt(len(sizes))))
-        # Wider limits: the bar of a single size would fill the axes.
-        ax.set_xlim(max(0.0, edges[0] - 2), edges[-1] + 2)
-        number_wholly(ax.xaxis)
-    counts = np.histogram(sizes, edges)[0]
-    widths = np.diff(edges)
-    ax.bar(edges[:-1] + 0.04 * widths, counts, 0.92 * widths, align="edge", color=palette_of(ax)[1])
-    ax.set(xlabel="points in a cluster", ylabel="clusters")
-    ax.xaxis.set_major_formatter(thousands)
-    _scale(ax, counts)
+        starts = 2 ** np.arange(smallest.bit_length() - 1, largest.bit_length() + 1)
+        ax.set_xlabel("points in a cluster: each bar reaches to the next")
+    # numpy counts the last end as a size of the last bin; no cluster has that many points.
+    _draw_bars(ax, np.histogram(sizes, starts)[0], starts[:-1] == 1)
+    ax.set_ylabel("clusters")
+    shown = np.arange(0, len(starts) - 1, -(-len(starts) // _MAX_TICKS))
+    ax.set_xticks(shown + 1, [thousands(start) for start in starts[shown]])
 
 
-def _powers_of_two(smallest: int, largest: int) -> NDArray[np.float64]:
-    """Return the edges of bins between powers of 2 that cover these sizes."""
-    return np.exp2(np.arange(smallest.bit_length() - 1, largest.bit_length() + 1))
-
-
-def _equal_steps(smallest: int, largest: int, n_bins: int) -> NDArray[np.float64]:
-    """Return the edges of bins with equal numbers of sizes, halfway between whole numbers."""
-    width = -(-(largest + 1 - smallest) // n_bins)
-    return np.arange(smallest - 0.5, largest + width, width)
-
-
-def _scale(ax: Any, heights: _IntArray) -> None:
-    """Choose a linear or logarithmic scale, such that the smallest bar is visible."""
-    seen = heights[heights > 0]
-    # On a linear scale the smallest bars would be thinner than a line.
-    if len(seen) and seen.max() >= _DECADES * seen.min():
-        ax.set_yscale("log")
-        ax.set_ylim(bottom=0.6 * seen.min())
-        ax.yaxis.set_major_formatter(thousands)
-    else:
-        number_wholly(ax.yaxis)
+def _draw_bars(ax: Any, heights: _IntArray, alone: NDArray[np.bool_]) -> None:
+    """Draw bars beside each other, with their heights on them; those of single points in grey."""
+    colours = np.where(alone, "0.6", palette_of(ax)[1])
+    bars = ax.bar(
+        np.arange(len(heights)) + 1, heights, width=min(0.8, 0.1 * max(1, len(heights))), color=colours
+    )
+    small = 10 if len(heights) <= 12 else 7 if len(heights) <= 20 else 5
+    ax.bar_label(bars, [thousands(height) if height else "" for height in heights], padding=2, fontsize=small)
+    ax.set_xlim(0.25, len(heights) + 0.75)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Int64Array
-from sparse_ap.plotting.axes import ink_of, palette_of, require_matplotlib, rule_faintly
+from sparse_ap.plotting.axes import checked_names, ink_of, palette_of, require_matplotlib, rule_faintly
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -174,12 +174,7 @@ def _in_order(hierarchy: Hierarchy, levels: range) -> Int64Array:
 def _labels(tree: _Drawing, names: ArrayLike | None) -> list[str]:
     """Return the names of the leaves with their sizes, from top to bottom."""
     level, n_points = tree.levels.start, len(tree.hierarchy.labels(0))
-    called = np.arange(n_points) if names is None else np.asarray(names)
-    if called.shape != (n_points,):
-        raise InvalidInputError(
-            f"The names have the shape {called.shape}, and the hierarchy is of {n_points:,} points; one "
-            "name a point is needed, in the same order."
-        )
+    called = np.arange(n_points) if names is None else checked_names(names, n_points)
     exemplars, sizes = tree.hierarchy.exemplars(level), tree.hierarchy.sizes(level)
     return [f"{called[exemplars[leaf]]} ({sizes[leaf]:,})" for leaf in tree.leaves]
 
