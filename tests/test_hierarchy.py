@@ -33,6 +33,7 @@ from sparse_ap import (
     Cut,
     Hierarchy,
     InvalidInputError,
+    Outcome,
     affinity_propagation,
     hierarchy,
 )
@@ -566,8 +567,42 @@ def test_a_dense_matrix_has_levels_too() -> None:
     assert model.hierarchy_.n_clusters[-1] == 1
 
 
-def test_a_number_that_edges_forbid_is_had_by_the_tree(graph_file: Path) -> None:
-    done = run("cluster", graph_file, "--n-clusters", 5)
-    assert done.exit_code == 2
-    assert done.stderr.endswith("or group clusters into so few: sparse-ap tree --n-clusters 5.\n")
-    assert hierarchy(GRAPH).cut_exactly(5).n_clusters == 5
+def test_a_number_that_edges_forbid_is_had_by_the_tree(
+    tree: Hierarchy, graph_file: Path, tmp_path: Path
+) -> None:
+    cut, weights = tree.cut_exactly(5), np.arange(1.0, 2001)
+    done = run("cluster", graph_file, "--n-clusters", 5, "-o", tmp_path / "found.npz")
+    assert done.exit_code == 0
+    assert "\nfound by        the tree: " in done.stdout
+    assert "net similarity" not in done.stdout
+    found = Clustering.load(tmp_path / "found.npz")
+    with pytest.warns(UserWarning, match="put together along a tree"):
+        model = AffinityPropagation(n_clusters=5, affinity="precomputed").fit(GRAPH)
+    for clustering in (found, model.clustering_):
+        np.testing.assert_array_equal(clustering.labels, cut.labels)
+        np.testing.assert_array_equal(clustering.exemplars, cut.exemplars)
+        assert clustering.outcome is Outcome.GROUPED
+        known = ~np.isnan(clustering.similarities)
+        direct = tree.exemplars(0)[tree.labels(0)] == cut.exemplars[cut.labels]
+        np.testing.assert_array_equal(known, direct)
+        assert (clustering.similarities[cut.exemplars] == 0).all()
+    assert tree_bits(model.hierarchy_) == tree_bits(tree)
+    with pytest.warns(UserWarning, match="put together along a tree"):
+        model.fit(GRAPH, sample_weight=weights)
+    found = model.clustering_
+    np.testing.assert_array_equal(found.weighted_sizes, np.bincount(found.labels, weights))
+
+
+@pytest.mark.parametrize(
+    "options", [{"min_similarity": -9.0}, {"preference": np.where(np.arange(2000) == 7, np.inf, -1.0)}]
+)
+def test_groups_break_no_promise(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match=r"hierarchy\(\.\.\.\)\.cut_exactly\(5\)"):
+        AffinityPropagation(n_clusters=5, affinity="precomputed", **options).fit(GRAPH)
+
+
+def test_parts_are_more_than_a_tree_can_join() -> None:
+    parts = scipy.sparse.block_diag([GRAPH[:50, :50]] * 30, format="csr")
+    text = "^n_clusters=9, but the graph has .* parts that no edge links, and each needs a cluster of its own"
+    with pytest.raises(InvalidInputError, match=text):
+        affinity_propagation(parts, n_clusters=9)

@@ -29,7 +29,7 @@ from sparse_ap import (
 from sparse_ap.cli.commands import main
 from sparse_ap.graphs import write_graph
 from sparse_ap.plotting import html_report
-from sparse_ap.plotting.html_report import largest_clusters
+from sparse_ap.plotting.largest import largest_clusters
 
 GRAPH = knn_similarity(400, 10, 2, seed=2)
 VOID = {"meta", "source", "img", "link", "br", "hr", "input"}

@@ -6,7 +6,6 @@ import base64
 import importlib.metadata
 import io
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -19,11 +18,12 @@ from numpy.typing import ArrayLike
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.convergence import plot_convergence
+from sparse_ap.plotting.largest import LargeCluster, largest_clusters
 from sparse_ap.plotting.sizes import plot_sizes
-from sparse_ap.propagation.result import Clustering
+from sparse_ap.propagation.result import Clustering, Outcome
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
-__all__ = ["LargeCluster", "largest_clusters", "require_report", "write_report"]
+__all__ = ["require_report", "write_report"]
 
 N_LARGEST = 20
 """Number of rows in the table of clusters."""
@@ -142,7 +142,7 @@ def _figures(clustering: Clustering, n_stored: int | None) -> str:
         "stored entries": None if n_stored is None else f"{n_stored:,}",
         "clusters": f"{clustering.n_clusters:,}",
         "preference": None if clustering.preference is None else f"{clustering.preference:,.8g}",
-        "net similarity": f"{clustering.net_similarity:,.8g}",
+        "net similarity": _net_similarity(clustering),
         "proven bound": None if bound is None else f"{bound:,.8g}{of_what}",
         "gap to the bound": None if gap is None else f"{gap:.2%}",
     }
@@ -150,8 +150,13 @@ def _figures(clustering: Clustering, n_stored: int | None) -> str:
     return "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items())
 
 
+def _net_similarity(clustering: Clustering) -> str | None:
+    return None if np.isnan(clustering.net_similarity) else f"{clustering.net_similarity:,.8g}"
+
+
 def _outcome(clustering: Clustering) -> str:
-    kind = "outcome" if clustering.converged else "outcome notice"
+    usual = clustering.converged and clustering.outcome is not Outcome.GROUPED
+    kind = "outcome" if usual else "outcome notice"
     return f'<p class="{kind}">{escape(clustering.outcome.value)}</p>'
 
 
@@ -162,7 +167,14 @@ def _sizes_told(clustering: Clustering) -> str:
     return (
         f"The largest cluster has {sizes.max():,} points, the median one {np.median(sizes):g}. "
         f"Clusters of a single point: {np.count_nonzero(sizes == 1):,}."
+        f"{_TINY_TOLD if clustering.mostly_tiny else ''}"
     )
+
+
+_TINY_TOLD = (
+    " So small clusters are right for representatives, and too small for groups: sparse_ap.hierarchy "
+    "(sparse-ap tree) has groups of every size."
+)
 
 
 def _run_told(clustering: Clustering, seconds: float | None) -> str:
@@ -253,48 +265,3 @@ def _data_address(plot: Callable[..., object], clustering: Any, ground: str, ink
         # Without a date, and with a fixed salt, so that the same clustering gives the same bytes.
         figure.savefig(file, format="svg", metadata={"Date": None})
     return f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
-
-
-@dataclass(frozen=True, slots=True)
-class LargeCluster:
-    """A cluster with its exemplar and its least similar member.
-
-    Attributes
-    ----------
-    exemplar : int
-        Point number of the exemplar.
-    size : int
-        Number of points in the cluster, including the exemplar.
-    mean_similarity : float or None
-        Mean similarity of the other members to the exemplar; None without others.
-    least_similar : int or None
-        The member least similar to the exemplar; among equals the first.
-    least_similarity : float or None
-        Similarity of that member to the exemplar.
-    """
-
-    exemplar: int
-    size: int
-    mean_similarity: float | None = None
-    least_similar: int | None = None
-    least_similarity: float | None = None
-
-
-def largest_clusters(clustering: Clustering, count: int) -> list[LargeCluster]:
-    """Describe the ``count`` largest clusters, the largest first; of equals the smaller label first."""
-    sizes = clustering.sizes
-    order = np.argsort(-sizes, kind="stable")[:count]
-    return [_described(clustering, int(cluster), int(sizes[cluster])) for cluster in order]
-
-
-def _described(clustering: Clustering, cluster: int, size: int) -> LargeCluster:
-    exemplar = int(clustering.exemplars[cluster])
-    if size == 1:
-        return LargeCluster(exemplar, size)
-    members = np.flatnonzero(clustering.labels == cluster)
-    others = members[members != exemplar]
-    similarities = clustering.similarities[others].astype(np.float64)
-    least = int(similarities.argmin())
-    return LargeCluster(
-        exemplar, size, float(similarities.mean()), int(others[least]), float(similarities[least])
-    )
