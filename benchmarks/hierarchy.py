@@ -2,6 +2,7 @@
 
     python benchmarks/hierarchy.py moses FILE [PREFERENCE]   1.9 million molecules: each level, and seconds
     python benchmarks/hierarchy.py ways GRAPH.zarr           from disk in 2 GB, on two workers, in memory
+    python benchmarks/hierarchy.py faces POINTS.npy [METRIC] [K]   whether exemplars look like their groups
 
 The first level of `ways` is clustered once, from disk; each way builds the levels above in its own process.
 """
@@ -17,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 from distributed import Client, LocalCluster
 from measure import moses_graph, peak_memory, warm_up
 
 from sparse_ap import Clustering, Hierarchy, affinity_propagation, hierarchy
+from sparse_ap.graphs import knn_graph
 
 LIMIT = "2GB"
 
@@ -108,5 +111,56 @@ def digest(tree: Hierarchy) -> str:
     return found.hexdigest()[:16]
 
 
+def faces(file: str, metric: str = "euclidean", n_neighbors: str = "15") -> None:
+    """Print, level by level, the percentiles of the exemplars among the members of groups of ten or more.
+
+    Members are ordered by similarity to the group's mean: the cosine, or minus the squared distance. The last
+    two columns need no points: members are ordered by their links into the group, less those expected.
+    """
+    points = np.load(file).astype(np.float64)
+    graph = knn_graph(points.astype(np.float32), int(n_neighbors), metric=metric)
+    tree = hierarchy(graph)
+    if metric == "cosine":
+        points /= np.linalg.norm(points, axis=1, keepdims=True)
+    linked = scipy.sparse.csr_array(graph) != 0
+    linked = (linked + linked.T).astype(np.float64).tocoo()
+    degree = np.bincount(linked.coords[0], minlength=len(points))
+    print("| level | groups of ten or more | percentile | under 50 | by links | under 50 |")
+    print("|---|---|---|---|---|---|")
+    found = [of_level(tree.level(level), points, metric, linked, degree) for level in range(tree.n_levels)]
+    for level, figures in [*enumerate(found), ("all", np.concatenate(found, axis=1))]:
+        means, low = figures.mean(axis=1), (figures < 50).mean(axis=1)
+        row = f"{means[0]:.1f} | {low[0]:.1%} | {means[1]:.1f} | {low[1]:.1%}"
+        print(f"| {level} | {figures.shape[1]:,} | {row} |")
+
+
+def of_level(cut: Any, points: Any, metric: str, linked: Any, degree: Any) -> Any:
+    """Return the percentiles of a level's exemplars by points and by links, shape (2, n_groups)."""
+    labels = cut.labels
+    means = np.zeros((cut.n_clusters, points.shape[1]))
+    np.add.at(means, labels, points)
+    means /= cut.sizes[:, None]
+    offset = points if metric == "cosine" else points - means[labels]
+    like = (offset * means[labels]).sum(axis=1) if metric == "cosine" else -np.square(offset).sum(axis=1)
+    row, column = linked.coords
+    inner = np.bincount(row[labels[row] == labels[column]], minlength=len(labels))
+    volume = np.bincount(labels, degree, cut.n_clusters)
+    gain = inner - degree * volume[labels] / degree.sum()
+    large = cut.exemplars[cut.sizes >= 10]
+    return np.array([percentiles(values, labels)[large] for values in (like, gain)])
+
+
+def percentiles(values: Any, labels: Any) -> Any:
+    """Return the share of the other members of its group that each point is above, in percent."""
+    order = np.lexsort((values, labels))
+    ordered = labels[order]
+    place = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    found = np.empty(len(order))
+    found[order] = 100 * place / np.maximum(1, np.bincount(labels)[ordered] - 1)
+    return found
+
+
+WORKS: dict[str, Any] = {"moses": moses, "ways": ways, "faces": faces}
+
 if __name__ == "__main__":
-    {"moses": moses, "ways": ways}[sys.argv[1]](*sys.argv[2:])
+    WORKS[sys.argv[1]](*sys.argv[2:])

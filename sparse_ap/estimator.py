@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparse_ap.arguments import require, require_count, usable_threads
 from sparse_ap.clustering.affinities import conversion_of, similarities_of
-from sparse_ap.clustering.affinity_propagation import affinity_propagation
+from sparse_ap.clustering.grouped import clustered_or_grouped
 from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import active_client
@@ -48,7 +48,9 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     unrepresented : {"error", "label"}
     min_similarity : float, optional
     n_clusters : int, optional
-        Exact number of clusters; the search for its preference then starts from ``preference``.
+        Exact number of clusters; the search for its preference then starts from ``preference``. Where edges
+        allow no clustering with so few, it is cut from the tree of `sparse_ap.hierarchy`, with a warning;
+        not with ``min_similarity``, or points that are always exemplars.
     affinity : {"nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean"}
         The input of ``fit``. "nearest_neighbors": points, from which a graph with ``n_neighbors`` neighbours
         each is built. "precomputed": similarities, dense or sparse, larger is better.
@@ -92,9 +94,9 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         confidence interval, and ``n_rows``, the points on which it was estimated; 1, 0 and 0 for an exact
         search. None for affinities other than "nearest_neighbors", which search nothing.
     clustering_ : Clustering
-        The full result, with net similarity, outcome and history.
+        The full result, with net similarity, outcome and history; ``Outcome.GROUPED`` if from the tree.
     hierarchy_ : Hierarchy
-        Only if ``n_levels`` is not 1. Its first level is ``clustering_``.
+        Only if ``n_levels`` is not 1 (its first level is ``clustering_``), or if that is cut from it.
     n_iter_ : int
     n_features_in_ : int
     feature_names_in_ : ndarray of str
@@ -207,11 +209,11 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         means: dict[str, Any] = {"client": client, "n_jobs": self.n_jobs if client is None else None}
         means |= {"random_state": self.random_state, "verbose": self.verbose}
         options = {name: getattr(self, name) for name in _OPTIONS} | {"weights": sample_weight}
-        self.clustering_ = affinity_propagation(self.affinity_matrix_, **options, **means)
-        if levels != 1:
-            self.hierarchy_ = hierarchy(
-                self.affinity_matrix_, clustering=self.clustering_, max_levels=levels, **means
-            )
+        self.clustering_, tree = clustered_or_grouped(self.affinity_matrix_, **options, **means)
+        self.__dict__.pop("hierarchy_", None)
+        if tree is not None or levels != 1:
+            given = {"clustering": self.clustering_, "max_levels": levels, **means}
+            self.hierarchy_ = tree or hierarchy(self.affinity_matrix_, **given)
         self.labels_ = self.clustering_.labels
         self.cluster_centers_indices_ = self.clustering_.exemplars
         self.n_iter_ = self.clustering_.n_iter

@@ -17,7 +17,7 @@ import sparse_ap
 from sparse_ap import Clustering, InvalidInputError, cover
 from sparse_ap.cli.commands import main
 from sparse_ap.graphs import knn_graph, open_graph, radius_graph, write_graph
-from sparse_ap.search.cover_bound import least_exemplars
+from sparse_ap.search.cover_bound import least_exemplars, packed
 
 POINTS = np.random.default_rng(5).random((400, 2))
 RADIUS = 0.08
@@ -227,3 +227,20 @@ def test_the_command_writes_labels(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["cover", str(near), "-t", "-0.2", "--quiet"])
     assert result.exit_code == 0
     assert "Warning: 400 of 400 points may have more pairs" in result.output
+
+
+def test_the_rough_bound_holds() -> None:
+    """Beside the smallest cover of all; stars and points alone are met exactly."""
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        edges = scipy.sparse.csr_array(rng.random((9, 9)) < rng.choice([0.05, 0.2, 0.5]))
+        edges.setdiag(0)
+        edges.eliminate_zeros()
+        covered = edges.toarray() | np.eye(9, dtype=bool)
+        fewest = next(
+            k for k in range(1, 10) for chosen in combinations(range(9), k)
+            if covered[:, chosen].any(axis=1).all()
+        )  # fmt: skip
+        assert 0 < packed(edges.indptr, edges.indices) <= fewest
+    star = scipy.sparse.csr_array(([1.0] * 5, (range(5), [5] * 5)), shape=(8, 8))
+    assert packed(star.indptr, star.indices) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.clustering.cluster_graph import LinkedGraph
 from sparse_ap.clustering.natural import link_graph
+from sparse_ap.clustering.natural.faces import elected
 from sparse_ap.clustering.natural.groups import Grouping, merged_upward, moved
 from sparse_ap.clustering.natural.levels import levels_above, mostly, nested
 from sparse_ap.clustering.natural.link_graph import LinkGraph, Workshop, compact_labels
@@ -268,3 +270,29 @@ def test_graphs_that_do_not_fit_are_on_disk_for_as_long_as_needed(tmp_path: Path
     np.testing.assert_array_equal(dense(joined.graph), indicator.T @ (counts + counts.T) @ indicator)
     del joined
     assert [path.name for path in tmp_path.iterdir()] == ["0"]
+
+
+@given(st.integers(1, 6), st.integers(1, 3), SEEDS)
+def test_the_exemplars_elected_are_the_best_that_nest(n: int, n_levels: int, seed: int) -> None:
+    """Of all nested choices none has a larger sum of scores."""
+    rng = np.random.default_rng(seed)
+    groups, scores = [np.arange(n)], []
+    for _ in range(n_levels):
+        groups.append(compact_labels(rng.integers(0, 3, n)[groups[-1]])[0])
+        # Whole numbers: sums are exact, and there are ties.
+        scores.append(rng.integers(0, 5, n).astype(float))
+    totals = {tuple(range(n)): 0.0}
+    for group, score in zip(groups[1:], scores, strict=True):
+        reached: dict[tuple[int, ...], float] = {}
+        for chosen, total in totals.items():
+            members = [[c for c in chosen if group[c] == g] for g in range(group.max() + 1)]
+            for choice in itertools.product(*members):
+                key = tuple(sorted(choice))
+                reached[key] = max(reached.get(key, -1.0), total + sum(score[c] for c in choice))
+        totals = reached
+    best = max(totals.values())
+    found = elected(groups[1:], scores)
+    assert sum(score[chosen].sum() for score, chosen in zip(scores, found, strict=True)) == best
+    for finer, coarser, group in zip([np.arange(n), *found], found, groups[1:], strict=False):
+        assert set(coarser) <= set(finer)
+        assert sorted(group[coarser]) == list(range(group.max() + 1))

@@ -33,12 +33,14 @@ from sparse_ap import (
     Cut,
     Hierarchy,
     InvalidInputError,
+    Outcome,
     affinity_propagation,
     hierarchy,
 )
 from sparse_ap.cli.commands import main
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.clustering.natural import link_graph
+from sparse_ap.clustering.natural.faces import elected
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.graphs import knn_graph, write_graph
@@ -277,14 +279,72 @@ def test_the_quality_of_each_level(tree: Hierarchy) -> None:
 
 
 def test_exemplars_are_elected(tree: Hierarchy) -> None:
-    """Of the exemplars of the level below, the one with most links to its group."""
+    """From loops: links into the own cluster of level 0, the rest of that below, the rest of the group."""
     linked = (abs(GRAPH) + abs(GRAPH).T).toarray() > 0
+    candidates = tree.exemplars(0)
+    inside = [
+        (linked & (k[:, None] == k)).sum(axis=1)[candidates] for k in map(tree.labels, range(tree.n_levels))
+    ]
+    groups, scores = [tree.labels(k)[candidates] for k in range(1, tree.n_levels)], []
+    for level, group in enumerate(groups, start=1):
+        shells = (inside[0], inside[level - 1] - inside[0], inside[level] - inside[level - 1])
+        spread = sum(np.sqrt(shell) for shell in shells)
+        scores.append(spread / np.array([max(1e-9, spread[group == g].max()) for g in group]))
+    for level, found in enumerate(elected(groups, scores), start=1):
+        np.testing.assert_array_equal(candidates[found], tree.exemplars(level))
+
+
+def test_clusters_live_between_two_resolutions(tree: Hierarchy) -> None:
+    """At the first end merging with another neither gains nor loses; at the second, a part leaving."""
+    linked = ((abs(GRAPH) + abs(GRAPH).T).toarray() > 0).astype(float)
+    degree = linked.sum(axis=1)
+
+    def even(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+        return float(linked[np.ix_(a, b)].sum() * degree.sum() / (degree[a].sum() * degree[b].sum()))
+
     for level in range(2, tree.n_levels):
-        labels, below = tree.labels(level), tree.exemplars(level - 1)
-        inner = (linked & (labels[:, None] == labels)).sum(axis=1)
-        for cluster, exemplar in enumerate(tree.exemplars(level)):
-            candidates = below[labels[below] == cluster]
-            assert exemplar == candidates[inner[candidates].argmax()]
+        labels, below = tree.labels(level), tree.labels(level - 1)
+        others = range(tree.n_clusters[level])
+        for cluster, (low, high) in enumerate(tree.persistence(level)):
+            own = labels == cluster
+            assert low == pytest.approx(max(even(own, labels == k) for k in others if k != cluster))
+            parts = [below == part for part in np.flatnonzero(tree.parents(level - 1) == cluster)]
+            leaving = [even(part, own & ~part) for part in parts if len(parts) > 1]
+            assert high == pytest.approx(min(leaving, default=np.inf))
+    assert np.isnan(tree.persistence(0)).all()
+    assert np.isnan(tree.persistence(1)).tolist() == [[False, True]] * tree.n_clusters[1]
+    assert tree.lives.shape == (tree.n_levels, 2)
+    for level, half in enumerate(tree.lives):
+        of_points = np.sort(tree.persistence(level)[tree.labels(level)], axis=0)
+        np.testing.assert_array_equal(half, of_points[(len(of_points) - 1) // 2])
+
+
+def test_trees_of_earlier_versions_do_not_know_how_long_clusters_live(tree: Hierarchy) -> None:
+    old = Hierarchy(tree.clusterings, tree.graphs, tree.n_inner_edges, tree.n_edges)
+    assert np.isnan(old.lives).all()
+    np.testing.assert_array_equal(old.representatives(2), tree.representatives(2))
+
+
+@pytest.mark.parametrize("m", [1, 3, 8])
+def test_representatives_stand_for_most_points(tree: Hierarchy, m: int) -> None:
+    """Against counting: the points of all clusters that an exemplar has on finer levels."""
+    for level in range(tree.n_levels):
+        found, exemplars = tree.representatives(level, m), tree.exemplars(level)
+        assert found.shape == (len(exemplars), m)
+        np.testing.assert_array_equal(found[:, 0], exemplars)
+        counted: Counter[int] = Counter()
+        for finer in range(max(1, level)):
+            counted.update(dict(zip(tree.exemplars(finer).tolist(), tree.sizes(finer).tolist(), strict=True)))
+        for cluster, chosen in enumerate(found):
+            inside = [e for e in tree.exemplars(0).tolist() if tree.labels(level)[e] == cluster]
+            others = sorted((e for e in inside if e != exemplars[cluster]), key=lambda e: (-counted[e], e))
+            expected = [exemplars[cluster], *others][:m]
+            assert chosen.tolist() == expected + [-1] * (m - len(expected))
+
+
+def test_a_number_of_representatives_that_cannot_be(tree: Hierarchy) -> None:
+    with pytest.raises(InvalidInputError, match=r"^m=0; it must be at least 1, a whole number"):
+        tree.representatives(-1, 0)
 
 
 def test_links_are_added_up(tree: Hierarchy) -> None:
@@ -566,8 +626,42 @@ def test_a_dense_matrix_has_levels_too() -> None:
     assert model.hierarchy_.n_clusters[-1] == 1
 
 
-def test_a_number_that_edges_forbid_is_had_by_the_tree(graph_file: Path) -> None:
-    done = run("cluster", graph_file, "--n-clusters", 5)
-    assert done.exit_code == 2
-    assert done.stderr.endswith("or group clusters into so few: sparse-ap tree --n-clusters 5.\n")
-    assert hierarchy(GRAPH).cut_exactly(5).n_clusters == 5
+def test_a_number_that_edges_forbid_is_had_by_the_tree(
+    tree: Hierarchy, graph_file: Path, tmp_path: Path
+) -> None:
+    cut, weights = tree.cut_exactly(5), np.arange(1.0, 2001)
+    done = run("cluster", graph_file, "--n-clusters", 5, "-o", tmp_path / "found.npz")
+    assert done.exit_code == 0
+    assert "\nfound by        the tree: " in done.stdout
+    assert "net similarity" not in done.stdout
+    found = Clustering.load(tmp_path / "found.npz")
+    with pytest.warns(UserWarning, match="put together along a tree"):
+        model = AffinityPropagation(n_clusters=5, affinity="precomputed").fit(GRAPH)
+    for clustering in (found, model.clustering_):
+        np.testing.assert_array_equal(clustering.labels, cut.labels)
+        np.testing.assert_array_equal(clustering.exemplars, cut.exemplars)
+        assert clustering.outcome is Outcome.GROUPED
+        known = ~np.isnan(clustering.similarities)
+        direct = tree.exemplars(0)[tree.labels(0)] == cut.exemplars[cut.labels]
+        np.testing.assert_array_equal(known, direct)
+        assert (clustering.similarities[cut.exemplars] == 0).all()
+    assert tree_bits(model.hierarchy_) == tree_bits(tree)
+    with pytest.warns(UserWarning, match="put together along a tree"):
+        model.fit(GRAPH, sample_weight=weights)
+    found = model.clustering_
+    np.testing.assert_array_equal(found.weighted_sizes, np.bincount(found.labels, weights))
+
+
+@pytest.mark.parametrize(
+    "options", [{"min_similarity": -9.0}, {"preference": np.where(np.arange(2000) == 7, np.inf, -1.0)}]
+)
+def test_groups_break_no_promise(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match=r"hierarchy\(\.\.\.\)\.cut_exactly\(5\)"):
+        AffinityPropagation(n_clusters=5, affinity="precomputed", **options).fit(GRAPH)
+
+
+def test_parts_are_more_than_a_tree_can_join() -> None:
+    parts = scipy.sparse.block_diag([GRAPH[:50, :50]] * 30, format="csr")
+    text = "^n_clusters=9, but the graph has .* parts that no edge links, and each needs a cluster of its own"
+    with pytest.raises(InvalidInputError, match=text):
+        affinity_propagation(parts, n_clusters=9)

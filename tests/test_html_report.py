@@ -24,12 +24,14 @@ from sparse_ap import (
     MissingDependencyError,
     Outcome,
     affinity_propagation,
+    hierarchy,
     write_report,
 )
 from sparse_ap.cli.commands import main
 from sparse_ap.graphs import write_graph
 from sparse_ap.plotting import html_report
-from sparse_ap.plotting.html_report import largest_clusters
+from sparse_ap.plotting.largest import largest_clusters
+from sparse_ap.plotting.tree import lifetime, readable_level
 
 GRAPH = knn_similarity(400, 10, 2, seed=2)
 VOID = {"meta", "source", "img", "link", "br", "hr", "input"}
@@ -294,3 +296,58 @@ def test_a_graph_on_disk_has_its_names_and_an_unsettled_run_its_page(tmp_path: P
     assert page.figures()["stored entries"] == "4,000"
     assert re.fullmatch(r"protein \d+", page.rows()[0][0])
     assert page.of("p") == [Outcome.MAX_ITER_REACHED.value]
+
+
+def test_a_tree_has_levels_groups_and_who_represents_them(tmp_path: Path) -> None:
+    tree = hierarchy(GRAPH)
+    names = np.array([f"<{number}>" for number in range(400)])
+    write_report(tree, tmp_path / "run.html", ids=names)
+    page = Page((tmp_path / "run.html").read_text(encoding="utf-8"))
+    level = readable_level(tree)
+    assert page.figures()["levels"] == f"{tree.n_levels}"
+    assert page.of("h2")[:2] == ["The levels", "The tree"]
+    text = (tmp_path / "run.html").read_text(encoding="utf-8")
+    largest = int(tree.sizes(level).argmax())
+    faces = [f"&lt;{point}&gt;" for point in tree.representatives(level)[largest] if point >= 0]
+    assert f"<td>{faces[0]}</td>" in text
+    assert ", ".join(faces[1:]) in text
+    assert f"{tree.inner_share[level]:.1%}" in text
+    assert lifetime(tree.lives[level]) in text
+    write_report(tree.cut(5), tmp_path / "cut.html")
+    assert Page((tmp_path / "cut.html").read_text(encoding="utf-8")).figures() == {
+        "points": "400",
+        "clusters": f"{tree.cut(5).n_clusters}",
+    }
+
+
+def test_no_report_of_something_else(tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidInputError, match=r"^A report of a list was asked for; a Clustering, Hierarchy"
+    ):
+        write_report([0, 1], tmp_path / "run.html")  # type: ignore[arg-type]
+
+
+def test_the_command_draws_and_reports_a_tree(tmp_path: Path) -> None:
+    scipy.sparse.save_npz(tmp_path / "graph.npz", GRAPH)
+    (tmp_path / "names.txt").write_text("\n".join(f"n{number}" for number in range(400)))
+    plot, report = tmp_path / "tree.png", tmp_path / "tree.html"
+    given = ("tree", tmp_path / "graph.npz", "--names", tmp_path / "names.txt")
+    done = run(*given, "--plot", plot, "--report", report)
+    assert done.exit_code == 0, done.stderr
+    assert "lives at γ" in done.stdout
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    tree = hierarchy(GRAPH)
+    assert f"<td>n{tree.exemplars(-1)[0]}</td>" in report.read_text(encoding="utf-8")
+    refused = run(*given, "--plot", tmp_path / "tree.doc")
+    assert refused.exit_code == 2
+    assert "ends in '.doc'; one of" in refused.stderr
+
+
+def test_clusters_too_small_for_groups_are_told(tmp_path: Path) -> None:
+    fine = affinity_propagation(GRAPH, preference=-0.0001)
+    assert fine.mostly_tiny
+    assert not affinity_propagation(GRAPH, preference=-1.0).mostly_tiny
+    assert "too small for groups: sparse_ap.hierarchy" in page_of(fine, tmp_path).of("figcaption")[0]
+    scipy.sparse.save_npz(tmp_path / "graph.npz", GRAPH)
+    done = run("cluster", tmp_path / "graph.npz", "--preference", -0.0001)
+    assert "too small for groups; sparse-ap tree has groups of every size" in done.stdout

@@ -10,7 +10,6 @@ from typing import Any
 import click
 from numpy.typing import NDArray
 
-import sparse_ap
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
@@ -39,11 +38,12 @@ from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.results.tables import write_clustering
 from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath
+from sparse_ap.clustering.grouped import clustered_or_grouped
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.graphs import StoredGraph
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting.html_report import require_report, write_report
-from sparse_ap.propagation.result import Clustering
+from sparse_ap.propagation.result import Clustering, Outcome
 
 __all__ = ["cluster"]
 
@@ -141,7 +141,11 @@ same, every label is valid); 130 interrupted.
     "--unrepresented", type=click.Choice(["error", "label"]), default="error", show_default=True,
     help="Points that no point which may be an exemplar can represent: refused, or labelled -1.",
 )  # fmt: skip
-@click.option("--n-clusters", type=int, help="Exactly so many clusters, by whatever preference.")
+@click.option(
+    "--n-clusters",
+    type=int,
+    help="Exactly so many clusters, by whatever preference; by the tree, where edges forbid so few.",
+)
 @min_similarity_option
 @search_options()
 @reading_options
@@ -203,13 +207,13 @@ def cluster(
     )  # fmt: skip
     options |= point_columns.values(given.graph.shape[0], given.names)
     with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
-        clustering = sparse_ap.affinity_propagation(
+        clustering, _ = clustered_or_grouped(
             given.graph,
             preference_quantile=quantile,
             random_state=seed,
             n_jobs=n_jobs,
             memory_limit=memory_limit,
-            refine=None if refine == "none" else refine,  # type: ignore[arg-type]
+            refine=None if refine == "none" else refine,
             certify="complete" if certify_complete else certify,
             client=client,
             verbose=not quiet,
@@ -270,15 +274,30 @@ def _clustering_lines(clustering: Clustering, recall: Recall | None, seconds: fl
         *([] if clustering.preference is None else [f"preference      {clustering.preference:.8g}"]),
         sizes_line(clustering),
         *_weights_line(clustering),
-        f"net similarity  {clustering.net_similarity:.8g}  (data {clustering.data_similarity:.8g}, "
-        f"preferences {clustering.exemplar_preference:.8g})",
+        *_net_line(clustering),
         *([] if bound is None else [f"at most         {bound:.8g}  ({_proven(clustering)})"]),
         f"sweeps          {clustering.n_iter}",
         f"unsettled       {clustering.n_unsettled:,}",
         f"promoted        {clustering.n_promoted:,}  (for points with no edge to an exemplar)",
         f"seconds         {seconds:.1f}",
     ]
+    if clustering.mostly_tiny:
+        lines.append(
+            "clusters        mostly tiny: right for representatives, too small for groups; sparse-ap tree "
+            "has groups of every size"
+        )
+    if clustering.outcome is Outcome.GROUPED:
+        lines.append("found by        the tree: fewer clusters than the edges allow (see sparse-ap tree)")
     return lines if clustering.converged else [*lines, f"outcome         {clustering.outcome.value}"]
+
+
+def _net_line(clustering: Clustering) -> list[str]:
+    if clustering.outcome is Outcome.GROUPED:
+        return []
+    return [
+        f"net similarity  {clustering.net_similarity:.8g}  (data {clustering.data_similarity:.8g}, "
+        f"preferences {clustering.exemplar_preference:.8g})"
+    ]
 
 
 def _weights_line(clustering: Clustering) -> list[str]:

@@ -19,7 +19,9 @@ from sparse_ap.cli.streams import STDOUT, said
 from sparse_ap.clustering.restriction import UnrepresentedError
 from sparse_ap.errors import InvalidInputError, PositiveSimilarityWarning
 from sparse_ap.graphs.neighbours.recall import Recall
+from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.propagation.result import Clustering, Outcome
+from sparse_ap.storage.atomic_files import replacing, require_folder
 
 __all__ = [
     "graph_lines",
@@ -29,8 +31,10 @@ __all__ = [
     "recall_lines",
     "require_other",
     "require_output",
+    "require_picture",
     "sizes_line",
     "summarise",
+    "write_picture",
 ]
 
 
@@ -115,6 +119,33 @@ def require_other(output: Path, source: Path) -> None:
         raise InvalidInputError(
             f"{output} is what the command reads, so it is not written to. Give the output another name."
         )
+
+
+def require_picture(plot: Path) -> None:
+    """Refuse a picture that cannot be written, before the work.
+
+    Raises
+    ------
+    InvalidInputError
+        The folder does not exist, or the ending is none of a picture.
+    MissingDependencyError
+        matplotlib is not installed.
+    """
+    require_matplotlib("--plot")
+    require_folder(plot)
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    if plot.suffix.removeprefix(".") not in known:
+        raise InvalidInputError(
+            f"--plot={plot} ends in {plot.suffix!r}; one of {', '.join(sorted(known))} is needed."
+        )
+
+
+def write_picture(axes: Any, plot: Path) -> None:
+    """Write the figure of some axes; the file appears complete or not at all."""
+    with replacing(plot) as part:
+        axes.get_figure().savefig(part, dpi=150, format=plot.suffix.removeprefix("."))
 
 
 def sizes_line(clustering: Clustering) -> str:

@@ -20,13 +20,19 @@ from sparse_ap.cli.options import (
     search_options,
     seed_option,
 )
-from sparse_ap.cli.output import printed_warnings, recall_lines, require_other, summarise
+from sparse_ap.cli.output import (
+    printed_warnings,
+    recall_lines,
+    require_other,
+    require_picture,
+    summarise,
+    write_picture,
+)
 from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import STDOUT, OutputPath
 from sparse_ap.clustering.preference_path import PreferencePath, preference_path
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import connected
-from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.path import plot_path
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
@@ -99,9 +105,7 @@ def path(
     if output is not None:
         _write(found, output)
     if plot is not None:
-        with replacing(plot) as part:
-            figure: Any = plot_path(found)[0].get_figure()
-            figure.savefig(part, dpi=150, format=plot.suffix.removeprefix("."))
+        write_picture(plot_path(found)[0], plot)
 
 
 def _numbers(preferences: str) -> list[float]:
@@ -122,19 +126,7 @@ def _require_outputs(graph: Path, output: Path | None, plot: Path | None) -> Non
             raise InvalidInputError(f"{output} ends in {output.suffix!r}; a table is written to a .csv file.")
         require_folder(output)
     if plot is not None:
-        require_matplotlib("--plot")
-        require_folder(plot)
-        _require_picture(plot)
-
-
-def _require_picture(plot: Path) -> None:
-    from matplotlib.backend_bases import FigureCanvasBase
-
-    known = FigureCanvasBase.get_supported_filetypes()
-    if plot.suffix.removeprefix(".") not in known:
-        raise InvalidInputError(
-            f"--plot={plot} ends in {plot.suffix!r}; one of {', '.join(sorted(known))} is needed."
-        )
+        require_picture(plot)
 
 
 def _write(found: PreferencePath, output: Path) -> None:

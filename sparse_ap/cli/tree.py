@@ -25,7 +25,15 @@ from sparse_ap.cli.options import (
     search_options,
     seed_option,
 )
-from sparse_ap.cli.output import printed_warnings, recall_lines, require_output, summarise
+from sparse_ap.cli.output import (
+    printed_warnings,
+    recall_lines,
+    require_other,
+    require_output,
+    require_picture,
+    summarise,
+    write_picture,
+)
 from sparse_ap.cli.results.anndata import level_columns, write_levels
 from sparse_ap.cli.results.tables import write_hierarchy
 from sparse_ap.cli.search import Search
@@ -35,6 +43,8 @@ from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import connected
+from sparse_ap.plotting.html_report import require_report, write_report
+from sparse_ap.plotting.tree import lifetime, plot_tree
 
 __all__ = ["tree"]
 
@@ -53,7 +63,7 @@ Examples:
   sparse-ap tree graph.npz
   sparse-ap tree graph.npz -o tree.parquet
   sparse-ap tree graph.npz -o tree.parquet --n-clusters 20 --n-clusters 100
-  sparse-ap tree points.npy -k 15 -o tree.parquet
+  sparse-ap tree points.npy -k 15 --names names.txt --plot tree.png --report tree.html
   sparse-ap tree graph.zarr --memory-limit 4GB -o tree.npz
   sparse-ap tree cells.zarr/obsp/similarities --obs exemplar -o cells.zarr
 """
@@ -69,6 +79,14 @@ Examples:
 @click.option(
     "--obs", metavar="COLUMN", help="OUTPUT is an AnnData store or .h5ad file: add COLUMN_0, ... to its obs."
 )
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path),
+    help="A picture of the tree to write: .png, .pdf.",
+)  # fmt: skip
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="FILE.html",
+    help="A page about the tree to write: levels, a picture, the largest groups and who represents them.",
+)  # fmt: skip
 @force_option
 @click.option(
     "--preference", type=float, help="Of the points, for the finest level.  [default: the median similarity]"
@@ -93,7 +111,8 @@ Examples:
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no table, no asking about distances.")
 def tree(
-    graph: Path, output: Path | None, obs: str | None, force: bool, preference: float | None,
+    graph: Path, output: Path | None, obs: str | None, plot: Path | None, report: Path | None,
+    force: bool, preference: float | None,
     level_preference: float, n_clusters: tuple[int, ...], max_levels: int | None,
     reading: Reading, search: Search, names: NDArray[Any] | None, missing: str | None,
     memory_limit: str | None, scheduler: str | None, dask_workers: int | None, seed: int,
@@ -104,6 +123,7 @@ def tree(
         require_count("n_clusters", number)
     columns = level_columns(str(obs), max_levels or _MOST_LEVELS, n_clusters)
     require_output(output, obs, columns, force, graph)
+    _require_pages(plot, report, graph)
     given = load_graph(
         graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
         memory_limit=memory_limit, shared=scheduler is None,
@@ -136,12 +156,26 @@ def tree(
         write_levels(found, output, obs, exact, force)
     elif output is not None:
         write_hierarchy(found, output, ids, exact)
+    if plot is not None:
+        write_picture(plot_tree(found, names=ids), plot)
+    if report is not None:
+        write_report(found, report, title=f"Tree of {graph.name}", ids=ids)
     if not quiet:
         written = f"written to {said(output)}" if output else "not written: give --output to keep the tree"
         summarise([*_tree_lines(found, ids, exact), *recall_lines(given.recall), written], output)
     if refused:
         # Raised last, so that all results obtained are written.
         raise refused[0]
+
+
+def _require_pages(plot: Path | None, report: Path | None, graph: Path) -> None:
+    """Refuse a picture or a page that cannot be written, before the work."""
+    if plot is not None:
+        require_other(plot, graph)
+        require_picture(plot)
+    if report is not None:
+        require_report(report, "--report")
+        require_other(report, graph)
 
 
 def _cut(
@@ -159,25 +193,29 @@ def _cut(
 
 def _tree_lines(tree: Hierarchy, names: Any = None, exact: Iterable[Cut] = ()) -> list[str]:
     """Return a table of the levels and the cuts of a hierarchy, line by line."""
-    heading = "level    clusters  median size     largest  edges inside  net similarity  largest are those of"
+    heading = (
+        "level    clusters  median size     largest  edges inside  net similarity      lives at γ  "
+        "largest are those of"
+    )
     levels = (
         _cut_line(
             f"{level}",
             tree.level(level),
             f"{tree.inner_share[level]:.1%}",
             f"{tree.net_similarity(level):.6g}",
+            lifetime(lives),
             names,
         )
-        for level in range(tree.n_levels)
+        for level, lives in enumerate(tree.lives)
     )
-    return [heading, *levels, *(_cut_line("exact", cut, "", "", names) for cut in exact)]
+    return [heading, *levels, *(_cut_line("exact", cut, "", "", "", names) for cut in exact)]
 
 
-def _cut_line(level: str, cut: Cut, inner_share: str, net_similarity: str, names: Any) -> str:
+def _cut_line(level: str, cut: Cut, inner_share: str, net_similarity: str, lives: str, names: Any) -> str:
     sizes = cut.sizes
     largest = cut.exemplars[np.argsort(-sizes, kind="stable")[:3]]
     said = ", ".join(map(str, largest if names is None else names[largest]))
     return (
         f"{level:>5}  {cut.n_clusters:>10,}  {np.median(sizes):>11g}  {sizes.max():>10,}  "
-        f"{inner_share:>12}  {net_similarity:>14}  {said}"
+        f"{inner_share:>12}  {net_similarity:>14}  {lives:>14}  {said}"
     )

@@ -17,8 +17,9 @@ from sparse_ap.arguments import require, require_count
 from sparse_ap.clustering.affinity_propagation import clustered, warn_of
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.clustering.input import local_problem
+from sparse_ap.clustering.natural.faces import elected, spreads
 from sparse_ap.clustering.natural.levels import levels_above
-from sparse_ap.clustering.natural.link_graph import LinkGraph, Workshop, heaviest
+from sparse_ap.clustering.natural.link_graph import LinkGraph, Workshop
 from sparse_ap.clustering.solver import open_links, open_problem
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
@@ -107,8 +108,10 @@ def hierarchy(
     each cluster of level 0 goes whole to the group that has most of it, and clusters move on. At smaller γ
     whole groups are merged, at larger γ clusters of level 0 are moved inside the groups; clusters of level 1
     are cut where the groups cut them. A level is kept if it has at most half as many groups as the one below.
-    `Hierarchy.net_similarity` of these levels is the share of links inside, less γ times that expected by
-    chance.
+    Exemplars are elected for all levels together: those whose links spread widely over their group, such
+    that they nest. `Hierarchy.net_similarity` of level 1 is that of affinity propagation, before it was cut
+    and exemplars were elected; of the levels above it is the share of links inside, less γ times that
+    expected by chance.
 
     Weights are whole numbers with exact sums, and a quarter of the nodes moves at once, with all groups as
     they are, so the tree is the same in every way of running. Parts of the graph that no edge links are never
@@ -200,35 +203,36 @@ def _levels_above(
     number, cluster = inverse(order), first.labels[order]
     points = workshop.of_points(links, number)
     clusters = points.contract(cluster)
-    label, exemplars = np.arange(first.n_clusters), first.exemplars
-    for level in levels_above(points, clusters, second.labels):
-        group = np.zeros(len(exemplars), np.int64)
-        group[label] = level.label
-        weight = points.inner(level.label[cluster])[number[exemplars]]
-        if np.isnan(level.resolution):
-            # Those that affinity propagation chose remain.
-            weight[second.exemplars] = np.inf
-        elected = heaviest(group, weight)
+    levels, each = levels_above(points, clusters, second.labels), np.arange(first.n_clusters)
+    groups = [level.label for level in levels]
+    at = number[first.exemplars]
+    inner = [points.inner(group[cluster])[at] for group in (each, *groups)]
+    below = each
+    for level, faces in zip(levels, elected(groups, spreads(groups, inner)), strict=True):
         # Clusters are numbered in the order of their exemplars.
-        rank, elected = inverse(np.argsort(elected)), np.sort(elected)
-        label, group, exemplars = rank[level.label], rank[group], exemplars[elected]
+        label = inverse(level.label[faces])[level.label]
+        group, exemplars = label[below], np.searchsorted(below, faces)
         joined = clusters.graph.contract(label).graph
         if np.isnan(level.resolution):
-            clustering = _as_found(second, overlap, group, elected)
+            clustering = _as_found(second, overlap, group, exemplars)
         else:
-            clustering = _of_groups(group, elected, joined, level.resolution)
+            clustering = _of_groups(group, exemplars, joined, level.resolution)
         yield _Level(clustering, joined.matrix(), links.inside(label[first.labels]).inside, level.resolution)
+        below = faces
 
 
 def _as_found(
     found: Clustering, overlap: scipy.sparse.csr_array, group: Int64Array, exemplars: Int64Array
 ) -> Clustering:
-    """Return a clustering of affinity propagation after some clusters have been cut along coarser groups."""
-    if np.array_equal(group, found.labels):
+    """Return a clustering of affinity propagation, cut along coarser groups, with the exemplars elected."""
+    if np.array_equal(group, found.labels) and np.array_equal(exemplars, found.exemplars):
         return found
     n = len(group)
     to_exemplar = scipy.sparse.csr_array((np.ones(n), (np.arange(n), exemplars[group])), shape=(n, n))
     similarities = overlap.multiply(to_exemplar).sum(axis=1)
+    there = (overlap != 0).multiply(to_exemplar).sum(axis=1) > 0
+    there[exemplars] = True
+    similarities[~there] = np.nan
     return replace(found, labels=group, exemplars=exemplars, similarities=similarities.astype(np.float32))
 
 

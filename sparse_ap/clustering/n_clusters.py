@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +23,7 @@ from sparse_ap.clustering.continuation import (
     with_fewer,
     with_fewest,
 )
+from sparse_ap.clustering.fewest import refuse, require_covered, require_possible
 from sparse_ap.clustering.input import local_problem
 from sparse_ap.clustering.solver import Solver
 from sparse_ap.errors import InvalidInputError
@@ -101,30 +102,6 @@ def _is_one_number(preference: ArrayLike) -> bool:
     return bool(infinite.any()) and len(np.unique(given[~infinite])) == 1
 
 
-def _require_possible(problem: Problem, n_clusters: int) -> None:
-    """Refuse a number of clusters above the number of points or below the bound by in-degrees."""
-    n, most = problem.graph.n_points - problem.n_unrepresented, 1 + problem.edges.max_in_degree
-    if n_clusters > n:
-        raise InvalidInputError(f"n_clusters={n_clusters}, but there are only {n} points.")
-    if problem.roles is not None and n_clusters > problem.roles.n_candidates:
-        raise InvalidInputError(
-            f"n_clusters={n_clusters}, but only {problem.roles.n_candidates} points may be exemplars. Ask "
-            "for fewer clusters, or allow more exemplars."
-        )
-    if problem.roles is not None and n_clusters < problem.roles.n_pinned:
-        raise InvalidInputError(
-            f"n_clusters={n_clusters}, but {problem.roles.n_pinned} points have a preference of inf, which "
-            "makes them exemplars always. Ask for that many clusters or more, or give fewer points that "
-            "preference."
-        )
-    if n_clusters * most < n:
-        raise InvalidInputError(
-            f"n_clusters={n_clusters}, but no clustering of this graph has fewer than {-(-n // most)} "
-            f"clusters: at most {most} of the {n} points can have the same exemplar, for want of edges to "
-            f"any. Ask for more clusters, or give each point more neighbours; or {_by_tree(n_clusters)}."
-        )
-
-
 def with_n_clusters(solver: Solver, problem: Problem, n_clusters: int) -> tuple[Problem, Clustering]:
     """Return a clustering with exactly ``n_clusters`` clusters, and the problem at its preference.
 
@@ -142,9 +119,10 @@ def with_n_clusters(solver: Solver, problem: Problem, n_clusters: int) -> tuple[
     InvalidInputError
         No clustering with so few clusters exists, or none was found.
     """
-    _require_possible(problem, n_clusters)
+    require_possible(problem, n_clusters)
     # Several runs read the edges hundreds of times: a small graph is fetched from a cluster first.
     problem, continuation = local_problem(problem), Continuation(solver)
+    require_covered(problem, n_clusters)
     within = _ABOUT * n_clusters
     about, _ = _bracketed(
         continuation.short, at_cost(problem, first_cost(problem)), n_clusters, within, _SHORT_RUNS
@@ -161,7 +139,11 @@ def with_n_clusters(solver: Solver, problem: Problem, n_clusters: int) -> tuple[
         # The last resort does not depend on n_clusters, so every refusal names the same fewest clusters.
         found = with_exactly(solver, found, n_clusters, [with_fewest(solver, problem)])
     if found.n_clusters > n_clusters:
-        _refuse(n_clusters, found.n_clusters)
+        refuse(
+            problem, n_clusters,
+            f"no clustering of this graph was found with fewer than {found.n_clusters} clusters",
+            "Ask for that many or more",
+        )  # fmt: skip
     least, origin = problem.min_similarity, problem.graph.store.origin
     if least is None or least <= origin.floor:
         weights = None if problem.weighting is None else problem.weighting.weights
@@ -205,19 +187,6 @@ def _bracketed(
             return min(tries, key=lambda t: abs(logarithm(t.n_clusters / n_clusters))), tries
         cost = next_cost([Trial(t.cost, t.n_clusters) for t in tries], n_clusters)
         problem = at_cost(problem, min(highest_cost(problem), cost))
-
-
-def _refuse(n_clusters: int, least: int) -> NoReturn:
-    raise InvalidInputError(
-        f"n_clusters={n_clusters}, but no clustering of this graph was found with fewer than {least} "
-        "clusters: every point needs an edge to its exemplar. Ask for that many or more, or give each point "
-        f"more neighbours; or {_by_tree(n_clusters)}."
-    )
-
-
-def _by_tree(n_clusters: int) -> str:
-    """Return the advice to cut a hierarchy, whose groups need no edges from all members to one."""
-    return f"group clusters into so few: sparse_ap.hierarchy(...).cut_exactly({n_clusters})"
 
 
 # Assumed exponent of number ~ cost**-power while there is a single run; the least exponent that is believed;

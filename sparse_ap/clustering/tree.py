@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from numbers import Integral
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
 
 from sparse_ap.arguments import require_count
 from sparse_ap.clustering.linkage import merges_of
+from sparse_ap.clustering.natural.cuts import Cut
+from sparse_ap.clustering.natural.faces import representing
 from sparse_ap.clustering.natural.merging import merged_to
+from sparse_ap.clustering.natural.persistence import halves, merging, splitting
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.propagation.result import Clustering
@@ -24,34 +27,6 @@ __all__ = ["Cut", "Hierarchy"]
 
 # Names of the arrays in saved files too: changing them breaks old files.
 _GRAPH_ARRAYS = ("indptr", "indices", "data")
-
-
-class Cut(NamedTuple):
-    """A clustering of the points, cut from a hierarchy.
-
-    Attributes
-    ----------
-    labels : ndarray of int64, shape (n_points,)
-        ``exemplars[labels[i]]`` represents point i.
-    exemplars : ndarray of int64, shape (n_clusters,)
-        The exemplars' point numbers, ascending.
-    """
-
-    labels: Int64Array
-    exemplars: Int64Array
-
-    @property
-    def n_clusters(self) -> int:
-        """Number of clusters."""
-        return len(self.exemplars)
-
-    @property
-    def sizes(self) -> Int64Array:
-        """Points in each cluster, shape (n_clusters,)."""
-        return np.bincount(self.labels, minlength=self.n_clusters)
-
-
-Cut.__module__ = "sparse_ap"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,6 +115,40 @@ class Hierarchy:
         if level + 1 == self.n_levels:
             raise InvalidInputError(f"Level {level} is the coarsest; it has no parents.")
         return self.clusterings[level + 1].labels
+
+    def persistence(self, level: int = -1) -> Float64Array:
+        """Return between which resolutions γ each cluster lives, shape (n_clusters, 2).
+
+        Below the first it gains by merging with another cluster of its level; above the second, by letting
+        one of its clusters of the level below go (inf: it has one). If the first is larger, it never is best.
+        NaN where the tree has no links to tell from: on level 0, of the second on level 1, and in old trees.
+        """
+        level = self._checked(level)
+        found = np.full((self.clusterings[level].n_clusters, 2), np.nan)
+        if self.resolutions is not None and level > 0:
+            found[:, 0] = merging(self.graphs[level])
+        if self.resolutions is not None and level > 1:
+            found[:, 1] = splitting(self.graphs[level - 1], self.parents(level - 1), len(found))
+        return found
+
+    @property
+    def lives(self) -> Float64Array:
+        """The `persistence` of each level: medians over all points, shape (n_levels, 2)."""
+        levels = range(self.n_levels)
+        return np.array([[halves(v, self.sizes(k)) for v in self.persistence(k).T] for k in levels])
+
+    def representatives(self, level: int = -1, m: int = 5) -> Int64Array:
+        """Return exemplars that together stand for each cluster, shape (n_clusters, m); -1 for none.
+
+        The first is the cluster's own exemplar; then come those that represent most of its points on all
+        finer levels, each level added up.
+        """
+        level = self._checked(level)
+        require_count("m", m)
+        candidates = self.exemplars(0)
+        finer = [(self.exemplars(k), self.sizes(k)) for k in range(max(1, level))]
+        placed = [(found, sizes, np.searchsorted(candidates, found)) for found, sizes in finer]
+        return representing(placed, self.labels(level)[candidates], self.exemplars(level), m)
 
     def nearest_level(self, n_clusters: int) -> int:
         """Return the level whose number of clusters has the smallest ratio to this one; of two, the finer."""
@@ -265,9 +274,8 @@ class Hierarchy:
             n_inner_edges, n_edges = arrays["n_inner_edges"], int(arrays["n_edges"])
             levels = [_part(arrays, level) for level in range(len(n_inner_edges))]
             clusterings = tuple(Clustering.from_arrays(part) for part in levels)
-            graphs = tuple(_graph_in(part) for part in levels)
-            resolutions = arrays.get("resolutions")
-            return cls(clusterings, graphs, n_inner_edges, n_edges, resolutions)
+            graphs = tuple(csr_graph(*(part[f"graph.{name}"] for name in _GRAPH_ARRAYS)) for part in levels)
+            return cls(clusterings, graphs, n_inner_edges, n_edges, arrays.get("resolutions"))
 
     def __setstate__(self, state: Any) -> None:
         """Restore a pickle; those of earlier versions hold no resolutions."""
@@ -298,7 +306,3 @@ def _part(arrays: Mapping[str, Any], level: int) -> dict[str, Any]:
     """Return the arrays of one level, by their names without the prefix of the level."""
     prefix = f"{level}."
     return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
-
-
-def _graph_in(part: Mapping[str, Any]) -> scipy.sparse.csr_array:
-    return csr_graph(*(part[f"graph.{name}"] for name in _GRAPH_ARRAYS))

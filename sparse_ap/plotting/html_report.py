@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import base64
 import importlib.metadata
-import io
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.convergence import plot_convergence
+from sparse_ap.plotting.html_parts import N_LARGEST, Names, figures_list, number, picture, table
+from sparse_ap.plotting.largest import LargeCluster, largest_clusters
 from sparse_ap.plotting.sizes import plot_sizes
-from sparse_ap.propagation.result import Clustering
+from sparse_ap.plotting.tree_report import cut_body, tree_body, tree_figures
+from sparse_ap.propagation.result import Clustering, Outcome
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
-__all__ = ["LargeCluster", "largest_clusters", "require_report", "write_report"]
-
-N_LARGEST = 20
-"""Number of rows in the table of clusters."""
+__all__ = ["require_report", "write_report"]
 
 
 def write_report(
-    clustering: Clustering,
+    clustering: Clustering | Hierarchy | Cut,
     path: str | Path,
     *,
     title: str = "Clusters",
@@ -39,12 +36,13 @@ def write_report(
     seconds: float | None = None,
     settings: Mapping[str, object] | None = None,
 ) -> None:
-    """Write a self-contained HTML page about a clustering.
+    """Write a self-contained HTML page about a clustering, a tree, or a cut of one.
 
     Parameters
     ----------
-    clustering : Clustering
-        The result of `affinity_propagation`, or ``clustering_`` of a fitted estimator.
+    clustering : Clustering, Hierarchy or Cut
+        The result of `affinity_propagation` or `hierarchy`, or what was cut from the latter. Of a tree the
+        page shows the levels, the tree above one, and the largest groups there with their representatives.
     path : path-like
         The ``.html`` file to write. It appears complete or not at all, and replaces an existing file.
     title : str
@@ -61,14 +59,19 @@ def write_report(
     Raises
     ------
     InvalidInputError
-        The path cannot be written, or there are more or fewer ids than points.
+        What is given is none of these, the path cannot be written, or there are more or fewer ids than
+        points.
     MissingDependencyError
         matplotlib, an optional dependency, is not installed.
     """
     path = Path(path)
     require_report(path, "write_report")
-    names = _Names.of(ids, len(clustering.labels))
-    page = _page(clustering, title, names, n_stored, seconds, settings or {})
+    if not isinstance(clustering, Clustering | Hierarchy | Cut):
+        raise InvalidInputError(
+            f"A report of a {type(clustering).__name__} was asked for; a Clustering, Hierarchy or Cut is "
+            "needed."
+        )
+    page = _page(clustering, title, ids, n_stored, seconds, settings or {})
     with replacing(path) as part:
         part.write_text(page, encoding="utf-8")
 
@@ -89,69 +92,72 @@ def require_report(path: Path, purpose: str) -> None:
     require_matplotlib(purpose)
 
 
-class _Names:
-    """The names of the points: their numbers, or the names that the user gave."""
-
-    def __init__(self, ids: Any) -> None:
-        self._ids = ids
-
-    @classmethod
-    def of(cls, ids: ArrayLike | None, n_points: int) -> _Names:
-        names = None if ids is None else np.asarray(ids)
-        if names is not None and names.shape != (n_points,):
-            raise InvalidInputError(
-                f"The ids have the shape {names.shape}, and the clustering is of {n_points:,} points; one "
-                "name a point is needed, in the same order."
-            )
-        return cls(names)
-
-    def __getitem__(self, point: int) -> str:
-        return f"{point}" if self._ids is None else escape(str(self._ids[point]))
-
-
 def _page(
-    clustering: Clustering,
+    shown: Clustering | Hierarchy | Cut,
     title: str,
-    names: _Names,
+    ids: ArrayLike | None,
     n_stored: int | None,
     seconds: float | None,
     settings: Mapping[str, object],
 ) -> str:
     template = Template((files("sparse_ap.plotting") / "report_page.html").read_text(encoding="utf-8"))
-    rows = largest_clusters(clustering, N_LARGEST)
-    whole = clustering.n_clusters <= N_LARGEST
+    if isinstance(shown, Hierarchy):
+        names = Names.of(ids, len(shown.labels(0)))
+        figures, told, body = tree_figures(shown, n_stored, seconds), "", tree_body(shown, names)
+    else:
+        names = Names.of(ids, len(shown.labels))
+        figures, told = _figures(shown, n_stored), _outcome(shown)
+        body = cut_body(shown, names) if isinstance(shown, Cut) else _body(shown, names, seconds)
     return template.substitute(
         title=escape(title),
         version=importlib.metadata.version("sparse-ap"),
-        figures=_figures(clustering, n_stored),
-        outcome=_outcome(clustering),
-        sizes=_picture(plot_sizes, clustering, _sizes_told(clustering)),
-        convergence=_picture(plot_convergence, clustering, _run_told(clustering, seconds)),
-        clusters_heading="The clusters" if whole else f"The {N_LARGEST} largest clusters",
-        clusters=_cluster_table(rows, names),
+        figures=figures_list(figures),
+        outcome=told,
+        body=body,
         settings=_settings_table(settings),
     )
 
 
-def _figures(clustering: Clustering, n_stored: int | None) -> str:
-    bound, gap = clustering.net_similarity_bound, clustering.optimality_gap
-    of_what = " (for the complete graph)" if clustering.bound_is_complete else ""
+def _body(clustering: Clustering, names: Names, seconds: float | None) -> str:
+    rows = largest_clusters(clustering, N_LARGEST)
+    whole = clustering.n_clusters <= N_LARGEST
+    return (
+        '<div class="pictures">\n<section>\n<h2>Sizes of the clusters</h2>\n'
+        f"{picture(plot_sizes, clustering, _sizes_told(clustering))}\n</section>\n"
+        "<section>\n<h2>The run</h2>\n"
+        f"{picture(plot_convergence, clustering, _run_told(clustering, seconds))}\n</section>\n</div>\n"
+        f"<h2>{'The clusters' if whole else f'The {N_LARGEST} largest clusters'}</h2>\n"
+        f"{_cluster_table(rows, names)}"
+    )
+
+
+def _figures(clustering: Clustering | Cut, n_stored: int | None) -> dict[str, str | None]:
     figures = {
         "points": f"{len(clustering.labels):,}",
-        "represented by nobody": f"{clustering.n_unrepresented:,}" if clustering.n_unrepresented else None,
         "stored entries": None if n_stored is None else f"{n_stored:,}",
         "clusters": f"{clustering.n_clusters:,}",
+    }
+    if isinstance(clustering, Cut):
+        return figures
+    bound, gap, lost = clustering.net_similarity_bound, clustering.optimality_gap, clustering.n_unrepresented
+    net = clustering.net_similarity
+    of_what = " (for the complete graph)" if clustering.bound_is_complete else ""
+    return {
+        "points": figures.pop("points"),
+        "represented by nobody": f"{lost:,}" if lost else None,
+        **figures,
         "preference": None if clustering.preference is None else f"{clustering.preference:,.8g}",
-        "net similarity": f"{clustering.net_similarity:,.8g}",
+        "net similarity": None if np.isnan(net) else f"{net:,.8g}",
         "proven bound": None if bound is None else f"{bound:,.8g}{of_what}",
         "gap to the bound": None if gap is None else f"{gap:.2%}",
     }
-    shown = {name: value for name, value in figures.items() if value is not None}
-    return "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items())
 
 
-def _outcome(clustering: Clustering) -> str:
-    kind = "outcome" if clustering.converged else "outcome notice"
+def _outcome(clustering: Clustering | Cut) -> str:
+    if isinstance(clustering, Cut):
+        return ""
+    usual = clustering.converged and clustering.outcome is not Outcome.GROUPED
+    kind = "outcome" if usual else "outcome notice"
     return f'<p class="{kind}">{escape(clustering.outcome.value)}</p>'
 
 
@@ -162,7 +168,14 @@ def _sizes_told(clustering: Clustering) -> str:
     return (
         f"The largest cluster has {sizes.max():,} points, the median one {np.median(sizes):g}. "
         f"Clusters of a single point: {np.count_nonzero(sizes == 1):,}."
+        f"{_TINY_TOLD if clustering.mostly_tiny else ''}"
     )
+
+
+_TINY_TOLD = (
+    " So small clusters are right for representatives, and too small for groups: sparse_ap.hierarchy "
+    "(sparse-ap tree) has groups of every size."
+)
 
 
 def _run_told(clustering: Clustering, seconds: float | None) -> str:
@@ -174,30 +187,19 @@ def _run_told(clustering: Clustering, seconds: float | None) -> str:
     )
 
 
-def _cluster_table(rows: Iterable[LargeCluster], names: _Names) -> str:
-    head = (
-        '<tr><th scope="col">exemplar</th><th scope="col" class="number">points</th>'
-        '<th scope="col" class="number">mean similarity to it</th><th scope="col">least similar member</th>'
-        '<th scope="col" class="number">its similarity</th></tr>'
-    )
-    body = "\n".join(_cluster_row(row, names) for row in rows)
-    return (
-        f'<div class="wide"><table class="clusters">\n<thead>{head}</thead>\n'
-        f"<tbody>\n{body}\n</tbody>\n</table></div>"
-    )
+def _cluster_table(rows: Iterable[LargeCluster], names: Names) -> str:
+    columns = {
+        "exemplar": False, "points": True, "mean similarity to it": True, "least similar member": False,
+        "its similarity": True,
+    }  # fmt: skip
+    return table(columns, (_cluster_row(row, names) for row in rows))
 
 
-def _cluster_row(row: LargeCluster, names: _Names) -> str:
+def _cluster_row(row: LargeCluster, names: Names) -> tuple[str, ...]:
     least = "–" if row.least_similar is None else names[row.least_similar]
     return (
-        f'<tr><td>{names[row.exemplar]}</td><td class="number">{row.size:,}</td>'
-        f'<td class="number">{_number(row.mean_similarity)}</td><td>{least}</td>'
-        f'<td class="number">{_number(row.least_similarity)}</td></tr>'
-    )
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.4g}"
+        names[row.exemplar], f"{row.size:,}", number(row.mean_similarity), least, number(row.least_similarity)
+    )  # fmt: skip
 
 
 def _settings_table(settings: Mapping[str, object]) -> str:
@@ -210,91 +212,4 @@ def _settings_table(settings: Mapping[str, object]) -> str:
     return (
         '<h2>Settings</h2>\n<div class="wide"><table class="settings">\n<tbody>\n'
         f"{rows}\n</tbody>\n</table></div>"
-    )
-
-
-_GROUNDS = {"light": ("#ffffff", "#1b1f24"), "dark": ("#14171b", "#e6e9ed")}
-"""Colours of the background and the text, as in report_page.html."""
-
-_SIZE = (5.6, 3.3)
-"""Size in inches; half the width of the page holds about six."""
-
-
-def _picture(plot: Callable[..., object], clustering: Any, told: str) -> str:
-    """Return an HTML figure with a plot of the clustering in light and dark, and its caption."""
-    light, dark = (_data_address(plot, clustering, *colours) for colours in _GROUNDS.values())
-    return (
-        "<figure>\n<picture>\n"
-        f'<source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">\n'
-        f'<img src="{light}" alt="{escape(told)}">\n'
-        f"</picture>\n<figcaption>{escape(told)}</figcaption>\n</figure>"
-    )
-
-
-def _data_address(plot: Callable[..., object], clustering: Any, ground: str, ink: str) -> str:
-    """Return a plot as a data URL, which contains the whole picture."""
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
-    colours = {
-        f"{part}color": ink
-        for part in ("text.", "axes.label", "axes.edge", "xtick.", "ytick.", "legend.label")
-    }
-    # From matplotlib's defaults: the user's own style must not change the page.
-    with style.context(
-        [
-            "default",
-            {**colours, "figure.facecolor": ground, "axes.facecolor": ground, "svg.hashsalt": "sparse_ap"},
-        ]
-    ):
-        figure = Figure(figsize=_SIZE, layout="constrained")
-        plot(clustering, ax=figure.add_subplot())
-        file = io.BytesIO()
-        # Without a date, and with a fixed salt, so that the same clustering gives the same bytes.
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    return f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
-
-
-@dataclass(frozen=True, slots=True)
-class LargeCluster:
-    """A cluster with its exemplar and its least similar member.
-
-    Attributes
-    ----------
-    exemplar : int
-        Point number of the exemplar.
-    size : int
-        Number of points in the cluster, including the exemplar.
-    mean_similarity : float or None
-        Mean similarity of the other members to the exemplar; None without others.
-    least_similar : int or None
-        The member least similar to the exemplar; among equals the first.
-    least_similarity : float or None
-        Similarity of that member to the exemplar.
-    """
-
-    exemplar: int
-    size: int
-    mean_similarity: float | None = None
-    least_similar: int | None = None
-    least_similarity: float | None = None
-
-
-def largest_clusters(clustering: Clustering, count: int) -> list[LargeCluster]:
-    """Describe the ``count`` largest clusters, the largest first; of equals the smaller label first."""
-    sizes = clustering.sizes
-    order = np.argsort(-sizes, kind="stable")[:count]
-    return [_described(clustering, int(cluster), int(sizes[cluster])) for cluster in order]
-
-
-def _described(clustering: Clustering, cluster: int, size: int) -> LargeCluster:
-    exemplar = int(clustering.exemplars[cluster])
-    if size == 1:
-        return LargeCluster(exemplar, size)
-    members = np.flatnonzero(clustering.labels == cluster)
-    others = members[members != exemplar]
-    similarities = clustering.similarities[others].astype(np.float64)
-    least = int(similarities.argmin())
-    return LargeCluster(
-        exemplar, size, float(similarities.mean()), int(others[least]), float(similarities[least])
     )

@@ -17,7 +17,7 @@ from sparse_ap.plotting.axes import checked_names, ink_of, palette_of, require_m
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_tree"]
+__all__ = ["MOST", "lifetime", "plot_tree", "readable_level"]
 
 _READABLE = 60
 """Most leaves of a level that is chosen automatically."""
@@ -40,7 +40,8 @@ def plot_tree(
     The lines of the exemplars that it represents join its own line, which continues straight and is wider
     on each level. Dots with areas in proportion to the sizes mark the clusters of the finest level drawn;
     of clusters that are joined above, the exemplar's comes first, then the largest. Everything in one
-    cluster of the coarsest level with several clusters has the same colour.
+    cluster of the coarsest level with several clusters has the same colour. Below each level stand its
+    number of clusters and the resolutions γ between which it lives, as of `Hierarchy.lives`.
 
     Parameters
     ----------
@@ -108,7 +109,7 @@ class _Drawing:
             raise InvalidInputError(
                 f"The hierarchy is a {type(hierarchy).__name__}; what sparse_ap.hierarchy returns is needed."
             )
-        chosen = _readable_level(hierarchy) if level is None else level
+        chosen = readable_level(hierarchy) if level is None else level
         exemplars = hierarchy.exemplars(chosen)
         levels = range(chosen % hierarchy.n_levels, hierarchy.n_levels)
         _require_readable(hierarchy, levels.start)
@@ -137,7 +138,7 @@ class _Drawing:
             yield level, places[in_united] if level <= united else None
 
 
-def _readable_level(hierarchy: Hierarchy) -> int:
+def readable_level(hierarchy: Hierarchy) -> int:
     """Return the finest level with at most 60 clusters, or the coarsest level."""
     few = np.flatnonzero(hierarchy.n_clusters <= _READABLE)
     return int(few[0]) if len(few) else hierarchy.n_levels - 1
@@ -210,13 +211,36 @@ def _rule(ax: Any, tree: _Drawing) -> None:
     ax.grid(visible=False, axis="y")
     ax.spines["left"].set_visible(False)
     counts = tree.hierarchy.n_clusters
-    said = [f"{k}: {counts[k]:,} {'cluster' if counts[k] == 1 else 'clusters'}" for k in tree.levels]
+    lives = tree.hierarchy.lives
+    said = [
+        f"{k}: {counts[k]:,} {'cluster' if counts[k] == 1 else 'clusters'}{_lives_told(lives[k])}"
+        for k in tree.levels
+    ]
     # The mean width of a letter is about 0.65 of its height.
-    n_letters = sum(map(len, said)) + 2 * len(said)
+    n_letters = sum(len(text.partition("\n")[0]) for text in said) + 2 * len(said)
     ax.set_xticks(tree.levels, said, fontsize=_letters(ax.get_window_extent().width, ax, 0.65 * n_letters))
     ax.set_xlabel("level")
     ax.set_xlim(tree.levels[-1] + _STUB, tree.levels.start - 0.05)
     ax.set_ylim(len(tree.leaves) - 0.4, -0.6)
+
+
+def lifetime(lives: NDArray[np.float64]) -> str:
+    """Return the resolutions between which a cluster lives, in words; a dash where they are not known."""
+    low, high = lives
+    if np.isnan(low):
+        return "–"
+    if np.isnan(high) or np.isinf(high):
+        return f"from {_two_digits(low)}"
+    return f"{_two_digits(low)} to {_two_digits(high)}"
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 99.5 else f"{value:.2g}"
+
+
+def _lives_told(lives: NDArray[np.float64]) -> str:
+    told = lifetime(lives)
+    return "" if told == "–" else f"\nγ {told}"
 
 
 def _write_names(ax: Any, labels: list[str]) -> None:

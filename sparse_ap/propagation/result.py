@@ -39,6 +39,15 @@ class Outcome(Enum):
         "All samples have mutually equal similarities and preferences: every choice of exemplar is as "
         "good as another, so the clustering returned is arbitrary. Give preferences that differ."
     )
+    GROUPED = (
+        "The edges of this graph allow no clustering with so few clusters, so clusters were put together "
+        "along a tree, as sparse_ap.hierarchy(...).cut_exactly(...) does. A point need not have an edge to "
+        "its exemplar; its similarity to it is then not known (NaN)."
+    )
+
+
+# Clusters of so few points, where they are the half of so many clusters, are no groups.
+_TINY, _MANY = 3, 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,12 +62,13 @@ class Clustering:
     exemplars : ndarray of int64, shape (n_clusters,)
         The exemplars' indices, ascending.
     similarities : ndarray of float32 or float64, shape (n_points,)
-        s(i, c_i) of each point to its exemplar; 0 for the exemplars, NaN for points that nobody represents.
+        s(i, c_i) of each point to its exemplar; 0 for the exemplars, NaN for points that nobody represents,
+        and, with ``Outcome.GROUPED``, where it is not known.
     net_similarity : float
         The objective of affinity propagation: the sum of s(i, c_i) over points that are not exemplars, plus
         the preferences of the exemplars. Computed from the labels, in float64. Preferences of +inf, and
         points that nobody represents, add nothing to it. With weights, each similarity counts as often as
-        its point weighs.
+        its point weighs. NaN with ``Outcome.GROUPED``, like the two sums.
     data_similarity : float
         The first of these two sums.
     exemplar_preference : float
@@ -118,6 +128,11 @@ class Clustering:
     def sizes(self) -> Int64Array:
         """Points in each cluster, shape (n_clusters,)."""
         return np.bincount(self.labels[self.labels >= 0], minlength=self.n_clusters)
+
+    @property
+    def mostly_tiny(self) -> bool:
+        """Whether there are over 100 clusters, half of them of at most 3 points: too small for groups."""
+        return self.n_clusters > _MANY and float(np.median(self.sizes)) <= _TINY
 
     @property
     def n_unrepresented(self) -> int:

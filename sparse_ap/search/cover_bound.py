@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sparse_ap.kernels.block import BoolArray, Float64Array, Int64Array
 from sparse_ap.kernels.compilation import kernel
 
-__all__ = ["least_exemplars"]
+__all__ = ["least_exemplars", "packed", "parts_of"]
 
 # Shares are multiples of 1 / _WHOLE.
 _WHOLE = 1 << 30
@@ -28,7 +28,40 @@ _WHOLE = 1 << 30
 _STEPS, _RESTARTS, _FRUITLESS = 50, 40, 4
 
 
-def least_exemplars(indptr: NDArray[Any], indices: NDArray[Any], exemplar: BoolArray) -> int:
+def packed(indptr: NDArray[Any], indices: NDArray[Any]) -> int:
+    """Return a rough bound of the same kind in one reading: each point's share is as large as all allow.
+
+    If no point that could represent i can represent more than m points, i's share is 1 / m.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray
+        Edges of a graph, without its diagonal.
+    """
+    held = np.bincount(indices, minlength=len(indptr) - 1) + 1
+    most = held.copy()
+    rows = np.flatnonzero(np.diff(indptr))
+    if len(rows):
+        most[rows] = np.maximum(held[rows], np.maximum.reduceat(held[indices], indptr[rows]))
+    # The margin is for the rounding of the sum.
+    return int(np.ceil((1.0 / most).sum() - 1e-9 * len(most)))
+
+
+def parts_of(indptr: NDArray[Any], indices: NDArray[Any]) -> tuple[int, NDArray[Any]]:
+    """Return the number of parts of a graph that no edge links, and the part of each point."""
+    # Imported here: only bounds need scipy's graph algorithms.
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(indptr) - 1
+    graph = csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(n, n))
+    n_parts, part = connected_components(graph, directed=True, connection="weak")
+    return int(n_parts), part
+
+
+def least_exemplars(
+    indptr: NDArray[Any], indices: NDArray[Any], exemplar: BoolArray, most_restarts: int = _RESTARTS
+) -> int:
     """Return a number that no exemplar set can go below in which each point has an edge to one, or is one.
 
     Parameters
@@ -37,20 +70,17 @@ def least_exemplars(indptr: NDArray[Any], indices: NDArray[Any], exemplar: BoolA
         Edges of a graph, without its diagonal.
     exemplar : ndarray of bool, shape (n_points,)
         A set that covers the graph; the search stops when the bound is its size.
+    most_restarts : int
+        Restarts at most.
     """
-    # Imported here: only bounds need scipy's graph algorithms.
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import connected_components
-
     n = len(indptr) - 1
     if not n:
         return 0
-    graph = csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(n, n))
-    n_parts, part = connected_components(graph, directed=True, connection="weak")
+    n_parts, part = parts_of(indptr, indices)
     edges = np.asarray(indptr, np.int64), np.asarray(indices)
     least = np.ones(n_parts, np.int64)
-    best, n_fruitless, state = int(n_parts), 0, _Shares(*edges, exemplar)
-    for _ in range(_RESTARTS):
+    best, n_fruitless, state = n_parts, 0, _Shares(*edges, exemplar)
+    for _ in range(most_restarts):
         if best == np.count_nonzero(exemplar) or n_fruitless == _FRUITLESS:
             break
         state.advance(_STEPS)

@@ -1,0 +1,39 @@
+"""`Cut`: a clustering taken from a hierarchy."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sparse_ap.kernels.block import Int64Array
+
+__all__ = ["Cut"]
+
+
+class Cut(NamedTuple):
+    """A clustering of the points, cut from a hierarchy.
+
+    Attributes
+    ----------
+    labels : ndarray of int64, shape (n_points,)
+        ``exemplars[labels[i]]`` represents point i.
+    exemplars : ndarray of int64, shape (n_clusters,)
+        The exemplars' point numbers, ascending.
+    """
+
+    labels: Int64Array
+    exemplars: Int64Array
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters."""
+        return len(self.exemplars)
+
+    @property
+    def sizes(self) -> Int64Array:
+        """Points in each cluster, shape (n_clusters,)."""
+        return np.bincount(self.labels, minlength=self.n_clusters)
+
+
+Cut.__module__ = "sparse_ap"

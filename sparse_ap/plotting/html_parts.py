@@ -1,0 +1,123 @@
+"""The parts of which the pages of reports are made."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sparse_ap.errors import InvalidInputError
+
+__all__ = ["N_LARGEST", "Names", "figures_list", "number", "picture", "table"]
+
+
+N_LARGEST = 20
+"""Number of rows in tables of clusters."""
+
+
+class Names:
+    """The names of the points: their numbers, or the names that the user gave."""
+
+    def __init__(self, ids: Any) -> None:
+        self._ids = ids
+
+    @classmethod
+    def of(cls, ids: ArrayLike | None, n_points: int) -> Names:
+        """Check that there is a name for each point, if any."""
+        names = None if ids is None else np.asarray(ids)
+        if names is not None and names.shape != (n_points,):
+            raise InvalidInputError(
+                f"The ids have the shape {names.shape}, and the clustering is of {n_points:,} points; one "
+                "name a point is needed, in the same order."
+            )
+        return cls(names)
+
+    def plain(self, point: int) -> str:
+        """Return the name of a point."""
+        return f"{point}" if self._ids is None else str(self._ids[point])
+
+    def __getitem__(self, point: int) -> str:
+        """Return the name of a point, escaped."""
+        return escape(self.plain(point))
+
+
+def figures_list(figures: Mapping[str, str | None]) -> str:
+    """Return the figures that are known, by name."""
+    shown = {name: value for name, value in figures.items() if value is not None}
+    return "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items())
+
+
+def table(columns: Mapping[str, bool], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of HTML.
+
+    Parameters
+    ----------
+    columns : mapping of str to bool
+        Headings, and whether the column holds numbers.
+    rows : iterable of sequence of str
+        Cells, escaped.
+    """
+    kinds = [' class="number"' if numeric else "" for numeric in columns.values()]
+    head = "".join(f'<th scope="col"{kind}>{name}</th>' for name, kind in zip(columns, kinds, strict=True))
+    body = "\n".join(
+        "<tr>" + "".join(f"<td{kind}>{cell}</td>" for cell, kind in zip(row, kinds, strict=True)) + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="wide"><table class="clusters">\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody>\n</table></div>"
+    )
+
+
+def number(value: float | None) -> str:
+    """Return a number in four digits; a dash for none."""
+    return "–" if value is None else f"{value:,.4g}"
+
+
+_GROUNDS = {"light": ("#ffffff", "#1b1f24"), "dark": ("#14171b", "#e6e9ed")}
+"""Colours of the background and the text, as in report_page.html."""
+
+_SIZE = (5.6, 3.3)
+"""Size in inches; half the width of the page holds about six."""
+
+
+def picture(plot: Callable[..., object], shown: Any, told: str, size: tuple[float, float] = _SIZE) -> str:
+    """Return an HTML figure with a plot in light and dark, and its caption."""
+    light, dark = (_data_address(plot, shown, size, *colours) for colours in _GROUNDS.values())
+    return (
+        "<figure>\n<picture>\n"
+        f'<source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">\n'
+        f'<img src="{light}" alt="{escape(told)}">\n'
+        f"</picture>\n<figcaption>{escape(told)}</figcaption>\n</figure>"
+    )
+
+
+def _data_address(
+    plot: Callable[..., object], shown: Any, size: tuple[float, float], ground: str, ink: str
+) -> str:
+    """Return a plot as a data URL, which contains the whole picture."""
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    colours = {
+        f"{part}color": ink
+        for part in ("text.", "axes.label", "axes.edge", "xtick.", "ytick.", "legend.label")
+    }
+    # From matplotlib's defaults: the user's own style must not change the page.
+    with style.context(
+        [
+            "default",
+            {**colours, "figure.facecolor": ground, "axes.facecolor": ground, "svg.hashsalt": "sparse_ap"},
+        ]
+    ):
+        figure = Figure(figsize=size, layout="constrained")
+        plot(shown, ax=figure.add_subplot())
+        file = io.BytesIO()
+        # Without a date, and with a fixed salt, so that the same clustering gives the same bytes.
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
