@@ -145,6 +145,7 @@ def _figures(clustering: Clustering, n_stored: int | None) -> str:
         "net similarity": f"{clustering.net_similarity:,.8g}",
         "proven bound": None if bound is None else f"{bound:,.8g}{of_what}",
         "gap to the bound": None if gap is None else f"{gap:.2%}",
+        "best clustering": "yes, optimal within HiGHS's tolerance" if clustering.optimal else None,
     }
     shown = {name: value for name, value in figures.items() if value is not None}
     return "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items())
