@@ -30,6 +30,8 @@ def bits(result: Clustering) -> tuple[Any, ...]:
         result.n_promoted,
         result.outcome,
         result.history,
+        result.net_similarity_bound,
+        result.optimal,
     )
 
 

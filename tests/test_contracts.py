@@ -76,6 +76,7 @@ from sparse_ap.search.moves import (
     NearestTwoRows,
     NearestVectors,
 )
+from sparse_ap.search.reduction import AllowedVectors, LeftEdges, ReductionPass, ReductionRows
 from sparse_ap.search.similarity_table import GatherPass, PlaceVectors, TableRows
 from sparse_ap.storage.dask_collections import open_collection
 from sparse_ap.storage.memory import MemoryStore
@@ -443,6 +444,7 @@ CASES: dict[str, Any] = {
         DualStepRows(PREFERENCE, VALUE, 1.0 + SUPPORT, np.zeros(500), VALUE - 0.01),
     ),
     "ProvenGainPass": (lambda: ProvenGainPass(GRID), (), DualRows(PREFERENCE)),
+    "ReductionPass": (lambda: ReductionPass(9_999), AllowedVectors(SUPPORT), ReductionRows(VALUE)),
     "EvaluationPass": (lambda: EvaluationPass(GRID), ExemplarVectors(EXEMPLAR), PreferenceRows(PREFERENCE)),
     "AssignmentPass": (
         AssignmentPass,
@@ -578,4 +580,7 @@ def _run(pass_: Any, vectors: Any, rows: Any) -> tuple[Any, ...]:
 def _comparable(tally: Any) -> Any:
     if isinstance(tally, Collected):
         return [values.tobytes() for values in tally.csr(SCATTERED.dtype)]
+    if isinstance(tally, LeftEdges):
+        row, column, similarity = tally.arrays()
+        return tally.n_edges, sorted(zip(row.tolist(), column.tolist(), similarity.tolist(), strict=True))
     return np.asarray(tally).tolist()

@@ -121,6 +121,7 @@ def test_figures_are_at_the_top(tmp_path: Path) -> None:
         "net similarity": f"{clustered().net_similarity:.8g}",
         "proven bound": f"{clustered().net_similarity_bound:.8g}",
         "gap to the bound": f"{clustered().optimality_gap:.2%}",
+        **({"best clustering": "yes, optimal within HiGHS's tolerance"} if clustered().optimal else {}),
     }
     assert page.of("p") == ["The exemplars have settled."]
     assert page.of("footer") == [f"sparse_ap {sparse_ap.__version__}"]

@@ -246,7 +246,12 @@ def test_saving_keeps_everything(weights: Any, knn: Any, tmp_path: Any) -> None:
     c.save(tmp_path / "result.npz")
     with np.load(tmp_path / "result.npz") as saved:
         # What there is only sometimes is in a file only then.
-        absent = {"bound_is_complete", "n_clusters_bound", *(["weighted_sizes"] if weights is None else [])}
+        absent = {
+            "bound_is_complete",
+            "n_clusters_bound",
+            "optimal",
+            *(["weighted_sizes"] if weights is None else []),
+        }
         assert set(saved.files) == {*Clustering.__dataclass_fields__, "clustering_version"} - absent
         assert (saved["labels"] == c.labels).all()
         assert saved["outcome"] == c.outcome.name

@@ -44,7 +44,16 @@ HEAVY = {
     "matplotlib",
 }
 # What a graph in memory does without.
-ONLY_WHERE_USED = {"sklearn", "zarr", "dask", "distributed", "pandas", "matplotlib", "scipy.sparse.csgraph"}
+ONLY_WHERE_USED = {
+    "sklearn",
+    "zarr",
+    "dask",
+    "distributed",
+    "pandas",
+    "matplotlib",
+    "scipy.sparse.csgraph",
+    "scipy.optimize",
+}
 COMMAND = [sys.executable, "-m", "sparse_ap"]
 SCRIPT = [str(Path(sys.executable).parent / "sparse-ap")]
 # What runs before Ctrl-C can end in one line, beside Python's own start.

@@ -258,7 +258,8 @@ def _report(
 
 def _proven(clustering: Clustering) -> str:
     of_what = " for the complete graph" if clustering.bound_is_complete else ""
-    return f"proven{of_what}; {clustering.optimality_gap:.2%} more"
+    optimal = "; optimal within HiGHS's tolerance" if clustering.optimal else ""
+    return f"proven{of_what}; {clustering.optimality_gap:.2%} more{optimal}"
 
 
 def _clustering_lines(clustering: Clustering, recall: Recall | None, seconds: float) -> list[str]:

@@ -143,7 +143,10 @@ def affinity_propagation(
         `sparse_ap.graphs` makes; a graph that breaks this promise may crash the process.
     certify : bool
         Also compute ``net_similarity_bound``, which no clustering of the graph exceeds, by up to 130 more
-        passes over the edges. With ``n_clusters`` the bound holds at the preference found. "complete":
+        passes over the edges. With ``n_clusters`` the bound holds at the preference found. Where the bound
+        leaves few edges over that could belong to a better clustering (20,000 at most), HiGHS looks for the
+        best one: ``optimal`` is True if it comes to an end. Better exemplars that it finds are taken with
+        ``refine="search"`` and without ``n_clusters``. "complete":
         the bound that no clustering of the *complete* graph exceeds, whatever edges are missing from this one
         (``bound_is_complete``). It needs to be known what those can be: a `KNNGraph`, or a graph on disk,
         that holds ``missing_at_most``; or that parameter; or a graph of all pairs.
@@ -249,8 +252,10 @@ def _run(similarity: Any, n_clusters: int | None, options: Options, resources: R
         else:
             problem, clustering = clustered(solver, problem, row_best)
         if options.certify:
+            # Better exemplars that the proof comes across are taken where exemplars are searched for.
+            improve = solver.settings.refine == "search" and n_clusters is None
             # The bound takes up to 130 readings: a small graph is fetched from a cluster first.
-            clustering = certified(local_problem(problem), clustering, resources.verbose)
+            clustering = certified(local_problem(problem), clustering, resources.verbose, improve)
         return clustering
 
 

@@ -16,7 +16,7 @@ from sparse_ap.kernels.exact_sum import exact_sum
 from sparse_ap.propagation.problem import Problem, best_of_rows
 from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.settings import Options
-from sparse_ap.search.bound import with_bound
+from sparse_ap.search.bound import upper_bound
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -135,9 +135,8 @@ def _proven_least(problem: Problem, found: Solution) -> int:
     # The net similarities of clusterings with equally many clusters differ by less than n * span: one cluster
     # more then costs four times as much.
     lowest = problem.at(edges.smallest - 4.0 * n * edges.span)
-    clustering = with_bound(lowest, found._replace(problem=lowest).clustering(), verbose=False)
-    assert clustering.net_similarity_bound is not None
+    bound = upper_bound(lowest, found._replace(problem=lowest).clustering(), lambda: None)
     per_cluster = edges.smallest - float(lowest.preference[0])
-    least = (n * edges.smallest - clustering.net_similarity_bound) / per_cluster
+    least = (n * edges.smallest - bound.value) / per_cluster
     # The division is rounded to nearest, unlike B: the margin keeps its error from raising the result.
     return max(1, math.ceil(least - 1e-9 * n))

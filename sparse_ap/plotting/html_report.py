@@ -150,6 +150,7 @@ def _figures(clustering: Clustering | Cut, n_stored: int | None) -> dict[str, st
         "net similarity": None if np.isnan(net) else f"{net:,.8g}",
         "proven bound": None if bound is None else f"{bound:,.8g}{of_what}",
         "gap to the bound": None if gap is None else f"{gap:.2%}",
+        "best clustering": "yes, optimal within HiGHS's tolerance" if clustering.optimal else None,
     }
 
 

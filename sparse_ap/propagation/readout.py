@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from sparse_ap.kernels.block import Float64Array, FloatArray, Int32Array, Int64Array
+from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array, Int64Array
 from sparse_ap.kernels.exact_sum import exact_sum
 from sparse_ap.propagation.assignment import Assignment, Refinement, assign
 from sparse_ap.propagation.loop import Propagation
@@ -14,7 +15,14 @@ from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.repair import repair
 from sparse_ap.propagation.result import Clustering, Outcome
 
-__all__ = ["all_equal", "better_than_rounding", "clustering_of", "degenerate_clustering", "read_out"]
+__all__ = [
+    "all_equal",
+    "better_than_rounding",
+    "clustering_of",
+    "degenerate_clustering",
+    "read_out",
+    "with_exemplars",
+]
 
 # Differences of the net similarity up to this share of its terms' sizes are rounding errors of the input,
 # such as s(i,k) and s(k,i) computed in two ways.
@@ -46,16 +54,9 @@ def clustering_of(
     problem: Problem, propagation: Propagation, assignment: Assignment, n_promoted: int
 ) -> Clustering:
     """Return an assignment as a clustering in the user's numbering."""
-    labels, exemplars, similarities = _in_user_order(problem, assignment)
-    data_similarity, exemplar_preference = _value(problem, assignment)
     last = propagation.history[-1]
     return Clustering(
-        labels=labels,
-        exemplars=exemplars,
-        similarities=similarities,
-        net_similarity=data_similarity + exemplar_preference,
-        data_similarity=data_similarity,
-        exemplar_preference=exemplar_preference,
+        **_of_assignment(problem, assignment),
         n_iter=last.sweep,
         converged=propagation.converged,
         outcome=_outcome(problem, propagation),
@@ -63,8 +64,29 @@ def clustering_of(
         n_promoted=n_promoted,
         history=propagation.history,
         preference=problem.common_preference,
-        weighted_sizes=_weighted_sizes(problem, labels, len(exemplars)),
     )
+
+
+def with_exemplars(problem: Problem, clustering: Clustering, exemplar: BoolArray) -> Clustering:
+    """Return a clustering with other exemplars, in the order of the graph, unless they are no better."""
+    assignment = assign(problem, problem.allowed(exemplar))
+    better = sum(_value(problem, assignment)) > clustering.net_similarity
+    return replace(clustering, **_of_assignment(problem, assignment)) if better else clustering
+
+
+def _of_assignment(problem: Problem, assignment: Assignment) -> dict[str, Any]:
+    """Return the attributes of a clustering that follow from its exemplars."""
+    labels, exemplars, similarities = _in_user_order(problem, assignment)
+    data_similarity, exemplar_preference = _value(problem, assignment)
+    return {
+        "labels": labels,
+        "exemplars": exemplars,
+        "similarities": similarities,
+        "net_similarity": data_similarity + exemplar_preference,
+        "data_similarity": data_similarity,
+        "exemplar_preference": exemplar_preference,
+        "weighted_sizes": _weighted_sizes(problem, labels, len(exemplars)),
+    }
 
 
 def _weighted_sizes(problem: Problem, labels: Int64Array, n_clusters: int) -> Float64Array | None:

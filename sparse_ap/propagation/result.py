@@ -97,6 +97,10 @@ class Clustering:
         Of `cover` with ``certify``: no set of fewer exemplars covers the graph. Else None.
     weighted_sizes : ndarray of float64, shape (n_clusters,), or None
         The weights of the points in each cluster, added up; None without ``weights``.
+    optimal : bool
+        Whether no clustering has a larger net similarity: of the graph, or of the complete graph if
+        ``bound_is_complete``. It follows from the bound, or is proven within HiGHS's tolerance. False: not
+        proven, or ``certify`` was not given.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -118,6 +122,7 @@ class Clustering:
     bound_is_complete: bool = False
     n_clusters_bound: int | None = None
     weighted_sizes: Float64Array | None = None
+    optimal: bool = False
 
     @property
     def n_clusters(self) -> int:
@@ -253,6 +258,7 @@ class Clustering:
             **({"bound_is_complete": True} if self.bound_is_complete else {}),
             **({} if self.n_clusters_bound is None else {"n_clusters_bound": self.n_clusters_bound}),
             **({} if self.weighted_sizes is None else {"weighted_sizes": self.weighted_sizes}),
+            **({"optimal": True} if self.optimal else {}),
         }
 
     @classmethod
@@ -273,9 +279,10 @@ class Clustering:
             history=history_in(arrays["history"]),
             net_similarity_bound=_number_in(arrays, "net_similarity_bound"),
             preference=_number_in(arrays, "preference"),
-            bound_is_complete="bound_is_complete" in arrays and arrays["bound_is_complete"].item(),
+            bound_is_complete=_is_set(arrays, "bound_is_complete"),
             n_clusters_bound=_count_in(arrays, "n_clusters_bound"),
             weighted_sizes=arrays.get("weighted_sizes"),
+            optimal=_is_set(arrays, "optimal"),
         )
 
     def __setstate__(self, state: Sequence[Any]) -> None:
@@ -302,6 +309,11 @@ def _number_in(arrays: Mapping[str, Any], name: str) -> float | None:
     """Return a number from a file; None if it is missing or NaN."""
     value: float = arrays[name].item() if name in arrays else np.nan
     return None if np.isnan(value) else value
+
+
+def _is_set(arrays: Mapping[str, Any], name: str) -> bool:
+    """Whether a truth value from a file is true; False if it is missing."""
+    return name in arrays and bool(arrays[name].item())
 
 
 def _count_in(arrays: Mapping[str, Any], name: str) -> int | None:

@@ -15,12 +15,12 @@ the complete graph.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sparse_ap.kernels.block import Block, Float64Array, FloatArray
+from sparse_ap.kernels.block import Block, BoolArray, Float64Array, FloatArray
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, exact_sum, on_grid
@@ -29,8 +29,9 @@ from sparse_ap.propagation.progress import reading_progress
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.search.dual_descent import descent, grid_of_gains
 from sparse_ap.search.dual_start import dual_start
+from sparse_ap.search.exact import exact_search
 
-__all__ = ["DualBound", "DualRows", "ProvenGainPass", "proven", "upper_bound", "with_bound"]
+__all__ = ["DualBound", "DualRows", "Proof", "ProvenGainPass", "proof_of", "proven", "upper_bound"]
 
 # Steps of the descent, one reading of the edges each; L is evaluated after so many of them, and the descent
 # ends where it has fallen by no more than this share of its distance from the net similarity.
@@ -40,19 +41,53 @@ _STEPS, _EVALUATE_EVERY, _LEAST_FALL = 120, 20, 0.01
 _PROVEN_OPTIMAL = 1e-14
 
 
+class Proof(NamedTuple):
+    """What is proven of a clustering.
+
+    Attributes
+    ----------
+    bound : float
+        No clustering of the graph has a larger net similarity.
+    better : ndarray of bool, shape (n_points,), or None
+        Better exemplars, in the order of the graph.
+    optimal : bool
+        Whether no exemplars are better than these; or, if there are none, than the clustering's.
+    """
+
+    bound: float
+    better: BoolArray | None
+    optimal: bool
+
+
 class DualBound(NamedTuple):
-    """A proven bound, and the dual variables that prove it, in the order of the graph."""
+    """A proven bound, and what proves it, in the order of the graph.
+
+    Attributes
+    ----------
+    value : float
+    dual : ndarray of float64, shape (n_points,)
+        The dual variables u_k.
+    worth : ndarray of float64, shape (n_points,)
+        What each point as an exemplar adds to L(u) at most, if positive: p_k - u_k + Σ max(0, s(i,k) - u_i).
+    """
 
     value: float
     dual: Float64Array
+    worth: Float64Array
 
 
-def with_bound(problem: Problem, clustering: Clustering, verbose: bool) -> Clustering:
-    """Return a clustering with its proven bound; show progress if ``verbose``."""
+def proof_of(problem: Problem, clustering: Clustering, verbose: bool) -> Proof:
+    """Return what is proven of a clustering; show progress if ``verbose``."""
     with reading_progress("proof", 1 + _STEPS, verbose) as on_reading:
         bound = upper_bound(problem, clustering, on_reading)
-    complete = problem.missing_at_most is not None
-    return replace(clustering, net_similarity_bound=bound.value, bound_is_complete=complete)
+    if _closed(bound.value, clustering.net_similarity):
+        return Proof(bound.value, None, optimal=True)
+    return Proof(bound.value, *exact_search(problem, clustering, *bound))
+
+
+def _closed(bound: float, found: float) -> bool:
+    """Whether a bound and a net similarity differ by roundings only."""
+    return bound - found <= _PROVEN_OPTIMAL * abs(found)
 
 
 def upper_bound(problem: Problem, clustering: Clustering, on_reading: Callable[[], object]) -> DualBound:
@@ -74,7 +109,7 @@ def upper_bound(problem: Problem, clustering: Clustering, on_reading: Callable[[
         np.maximum(most, problem.missing_at_most, out=most)
         np.maximum(start.dual, problem.missing_at_most, out=start.dual)
     least = _smaller(proven(problem, most), proven(problem, start.dual))
-    if least.value - found <= _PROVEN_OPTIMAL * abs(found):
+    if _closed(least.value, found):
         return least
     for step, dual in enumerate(descent(problem, start, _STEPS, on_reading), 1):
         # In the first steps the corners are so round that L need not fall.
@@ -95,9 +130,9 @@ def proven(problem: Problem, dual: Float64Array) -> DualBound:
     grid = grid_of_gains(problem, float(dual.min(initial=np.inf)), 0.0)
     (gain,), _ = problem.graph.run(ProvenGainPass(grid), (), DualRows(dual))
     # gain is exact, its summands rounded up; the two operations here are rounded up as well.
-    worth = _up(_up(problem.preference - dual) + gain)
+    worth = np.asarray(_up(_up(problem.preference - dual) + gain), np.float64)
     value = _up(_up(exact_sum(dual)) + _up(exact_sum(np.maximum(worth, 0.0))))
-    return DualBound(float(value), dual.copy())
+    return DualBound(float(value), dual.copy(), worth)
 
 
 def _up(value: FloatArray | float) -> FloatArray:

@@ -1,4 +1,4 @@
-"""The proven bound of clusterings with weights, or in which some points are always or never exemplars."""
+"""What is proven of a clustering: with weights, and with points that are always or never exemplars, too."""
 
 from __future__ import annotations
 
@@ -8,14 +8,38 @@ from dataclasses import replace
 import numpy as np
 
 from sparse_ap.propagation.problem import Problem, limits_of
+from sparse_ap.propagation.readout import with_exemplars
 from sparse_ap.propagation.result import Clustering
-from sparse_ap.search.bound import with_bound
+from sparse_ap.search.bound import Proof, proof_of
 
 __all__ = ["certified"]
 
 
-def certified(problem: Problem, clustering: Clustering, verbose: bool) -> Clustering:
-    """Return a clustering with its proven bound; show progress if ``verbose``.
+def certified(problem: Problem, clustering: Clustering, verbose: bool, improve: bool) -> Clustering:
+    """Return a clustering with its proven bound, and whether it is optimal.
+
+    Parameters
+    ----------
+    problem : Problem
+    clustering : Clustering
+    verbose : bool
+        Whether to show progress.
+    improve : bool
+        Whether to return the clustering of better exemplars, if the proof comes across them.
+    """
+    proof = _proof(problem, clustering, verbose)
+    if proof.better is not None and improve:
+        clustering = with_exemplars(problem, clustering, proof.better)
+    return replace(
+        clustering,
+        net_similarity_bound=proof.bound,
+        bound_is_complete=problem.missing_at_most is not None,
+        optimal=proof.optimal and (improve or proof.better is None),
+    )
+
+
+def _proof(problem: Problem, clustering: Clustering, verbose: bool) -> Proof:
+    """Return what is proven of a clustering.
 
     Points that are always exemplars are given a preference M so high that they are, and their sum is taken
     off the bound: whatever M is, every allowed clustering has these exemplars, so the bound holds for all. A
@@ -26,29 +50,21 @@ def certified(problem: Problem, clustering: Clustering, verbose: bool) -> Cluste
     if weighting is not None:
         # The graph's similarities are weighted; so are those that the descent starts from.
         start = replace(clustering, similarities=weighting.weights * clustering.similarities)
-        proven = certified(replace(problem, weighting=None), start, verbose)
-        assert proven.net_similarity_bound is not None
+        proof = _proof(replace(problem, weighting=None), start, verbose)
         # Each product is rounded once, by at most half of this.
         rounding = 2.0**-52 * problem.edges.magnitude * problem.graph.n_points
-        bound = float(np.nextafter(proven.net_similarity_bound + rounding, np.inf))
-        return replace(clustering, net_similarity_bound=bound, bound_is_complete=proven.bound_is_complete)
+        return proof._replace(bound=float(np.nextafter(proof.bound + rounding, np.inf)))
     if roles is None:
-        return with_bound(problem, clustering, verbose)
+        return proof_of(problem, clustering, verbose)
     highest = limits_of(problem.free_preference, problem.edges).always
     # A power of two, so that its multiples are exact.
     raised = math.ldexp(1.0, math.frexp(max(1.0, highest))[1])
     total = roles.n_pinned * raised
-    preference = np.where(roles.pinned, raised, problem.preference)
     lifted = replace(
         clustering,
         similarities=np.nan_to_num(clustering.similarities, nan=0.0),
         net_similarity=clustering.net_similarity + total,
     )
-    proven = with_bound(replace(problem, preference=preference, roles=None), lifted, verbose)
-    assert proven.net_similarity_bound is not None
-    bound = (
-        float(np.nextafter(proven.net_similarity_bound - total, np.inf))
-        if total
-        else proven.net_similarity_bound
-    )
-    return replace(clustering, net_similarity_bound=bound, bound_is_complete=proven.bound_is_complete)
+    preference = np.where(roles.pinned, raised, problem.preference)
+    proof = proof_of(replace(problem, preference=preference, roles=None), lifted, verbose)
+    return proof._replace(bound=float(np.nextafter(proof.bound - total, np.inf))) if total else proof

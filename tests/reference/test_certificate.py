@@ -9,13 +9,12 @@ from typing import Any
 import engine
 import numpy as np
 import pytest
-import scipy.sparse
 from graphs import Graph, graphs, patient, random_graph
 from hypothesis import given
 from hypothesis import strategies as st
 from internals import change
+from optima import mixed_graph, optimum_of, solved
 from samples import knn_similarity
-from scipy.optimize import Bounds, LinearConstraint, milp
 from soundness import cluster
 
 from sparse_ap import Outcome, affinity_propagation
@@ -47,51 +46,6 @@ def exact_optimum(graph: Graph) -> Fraction:
                 best = total if best is None else max(best, total)
     assert best is not None
     return best
-
-
-def optimum_of(graph: Graph) -> float:
-    """Return the same in floating-point numbers, of all sets of exemplars at once."""
-    n = len(graph.preference)
-    sets = np.array(list(itertools.product([False, True], repeat=n))[1:])
-    similarity = np.where(np.eye(n, dtype=bool), -np.inf, graph.similarity)
-    values = np.where(sets[:, None, :], similarity, -np.inf).max(axis=2)
-    return float(np.where(sets, graph.preference, values).sum(axis=1).max())
-
-
-def solved(graph: Graph, *, whole: bool = True) -> float:
-    """Return HiGHS's optimum; with ``whole=False`` that of the linear relaxation."""
-    n = len(graph.preference)
-    rows, columns = np.nonzero(~np.eye(n, dtype=bool) & (graph.similarity > -np.inf))
-    m, edges = len(rows), np.arange(len(rows))
-    ones = np.ones(m)
-    one_each = scipy.sparse.hstack(
-        [scipy.sparse.csr_array((ones, (rows, edges)), shape=(n, m)), scipy.sparse.eye_array(n)]
-    )
-    of_exemplars = scipy.sparse.hstack(
-        [scipy.sparse.eye_array(m), scipy.sparse.csr_array((-ones, (edges, columns)), shape=(m, n))]
-    )
-    found = milp(
-        -np.r_[graph.similarity[rows, columns], graph.preference],
-        constraints=[LinearConstraint(one_each, 1, 1), LinearConstraint(of_exemplars, -np.inf, 0)],
-        integrality=np.r_[np.zeros(m), np.full(n, float(whole))],
-        bounds=Bounds(0, 1),
-        options={"mip_rel_gap": 0},
-    )
-    assert found.status == 0
-    return -float(found.fun)
-
-
-def mixed_graph(seed: int, most_points: int) -> Graph:
-    """Similarities of both signs and any size, with an offset or none, dense or sparse; any preferences."""
-    rng = np.random.default_rng(seed)
-    n = int(rng.integers(2, most_points + 1))
-    offset = rng.choice([0.0, 0.0, -1.0, 1.0, 1e3, -1e6])
-    similarity = rng.normal(size=(n, n)) * 10.0 ** rng.integers(-3, 4) + offset
-    similarity[rng.random((n, n)) < 0.8 * rng.random()] = -np.inf
-    np.fill_diagonal(similarity, 0.0)
-    size = np.abs(similarity[np.isfinite(similarity)]).max(initial=1e-3)
-    each = rng.normal(size=n) * 10.0 ** rng.integers(-2, 1)
-    return Graph(similarity, size * (each if rng.random() < 0.5 else np.full(n, -2.0 * rng.random())))
 
 
 def with_bound(graph: Graph, **options: Any) -> Any:
@@ -233,7 +187,7 @@ CUTS: dict[str, Any] = {
 @pytest.mark.parametrize("cut", CUTS)
 def test_no_clustering_of_the_complete_graph_is_better(cut: str) -> None:
     """The graph knows what it lacks. Its smallest similarities do not tell, and the test would see it."""
-    n_wrong, n_useful = 0, 0
+    n_wrong, n_useful, n_optimal = 0, 0, 0
     for seed in range(25):
         rng = np.random.default_rng(seed)
         points = rng.normal(size=(8, 2)) * (1 + 9 * (rng.random((8, 1)) < 0.3))
@@ -247,12 +201,14 @@ def test_no_clustering_of_the_complete_graph_is_better(cut: str) -> None:
         assert clustering.bound_is_complete
         assert clustering.net_similarity_bound >= optimum - 1e-9 * abs(optimum)
         n_useful += clustering.net_similarity_bound <= optimum + 0.01 * abs(optimum)
+        assert not clustering.optimal or clustering.net_similarity >= optimum - 1e-6 * abs(optimum)
+        n_optimal += clustering.optimal
         smallest = np.minimum.reduceat(graph.data, graph.indptr[:-1]) if np.diff(graph.indptr).all() else None
         if smallest is not None:
             other = cluster(graph, preference, certify="complete", missing_at_most=smallest)
             n_wrong += other.net_similarity_bound < optimum - 1e-6 * abs(optimum)
     # An intersection lacks much.
-    assert n_useful > 0 or cut == "intersected"
+    assert min(n_useful, n_optimal) > 0 or cut == "intersected"
     assert n_wrong > 0 or cut != "symmetrised"
 
 

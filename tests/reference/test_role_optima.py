@@ -105,7 +105,6 @@ def clustered(given: Given, **options: Any) -> Any:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_the_best_allowed_clustering_is_found_and_none_exceeds_the_bound(part: int) -> None:
-    n_optimal = 0
     for seed in range(100 * part, 100 * part + 100):
         given = drawn(seed)
         found = clustered(given, certify=True)
@@ -114,8 +113,20 @@ def test_the_best_allowed_clustering_is_found_and_none_exceeds_the_bound(part: i
         assert best is not None
         assert found.net_similarity <= float(best) + 1e-11
         assert Fraction(found.net_similarity_bound) >= best
-        n_optimal += found.net_similarity >= float(best) - 1e-11
-    assert n_optimal >= 99
+        assert found.optimal
+        assert found.net_similarity >= float(best) - 1e-11
+
+
+def test_medoids_are_called_optimal_where_they_are() -> None:
+    n_optimal = 0
+    for seed in range(60):
+        given = drawn(seed)
+        found = clustered(given, certify=True, refine="medoid", max_iter=1)
+        best = optimum(given)
+        assert best is not None
+        assert found.optimal == (found.net_similarity >= float(best) - 1e-11)
+        n_optimal += found.optimal
+    assert 10 < n_optimal < 60
 
 
 @pytest.mark.parametrize("refine", [None, "medoid"])
