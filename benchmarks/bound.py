@@ -3,6 +3,7 @@
     python benchmarks/bound.py sets          gaps on sparse and dense sets, and that of the relaxation
     python benchmarks/bound.py steps         the same after 60, 120 and 240 steps, and on the way there
     python benchmarks/bound.py moses FILE    1.9 million molecules: gaps, and seconds beside the clustering
+    python benchmarks/bound.py moses FILE N  the same of the N that links reach first from the first
 
 The linear relaxation is HiGHS's, where that takes at most five minutes. Where a graph has more edges than
 60,000, HiGHS is given the 60,000 whose similarities are largest beside their points' dual variables. That is
@@ -21,9 +22,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from measure import exemplar_constraints, moses_graph, no_convergence_warnings
+from measure import exemplar_constraints, moses_graph, no_convergence_warnings, peak_memory, warm_up
 from refinement import knn
 from scipy.optimize import linprog
+from scipy.sparse.csgraph import breadth_first_order
 from scipy.spatial.distance import cdist
 
 from sparse_ap import Clustering, affinity_propagation
@@ -145,19 +147,27 @@ def percent(value: float, clustering: Clustering) -> float:
     return 100 * (value - clustering.net_similarity) / abs(clustering.net_similarity)
 
 
-def moses(file: str) -> None:
+def moses(file: str, n: str = "") -> None:
     graph = moses_graph(Path(file))
+    if n:
+        # As if links had no direction.
+        near = np.sort(breadth_first_order(graph, 0, directed=False, return_predecessors=False)[: int(n)])
+        graph = graph[near][:, near]
+    warm_up(graph, preference=-1.0, certify=True)
     for preference in (-1.0, -3.0):
-        seconds = []
+        taken = []
         for certify in (False, True):
-            start = time.perf_counter()
+            start = time.perf_counter(), time.process_time()
             with no_convergence_warnings():
                 clustering = affinity_propagation(graph, preference=preference, certify=certify)
-            seconds.append(time.perf_counter() - start)
+            taken.append((time.perf_counter() - start[0], time.process_time() - start[1]))
         gap = 100 * (clustering.optimality_gap or 0.0)
+        (seconds, processor), (seconds_with, processor_with) = taken
         print(
-            f"molecules, preference {preference:g}: net similarity {clustering.net_similarity:,.0f}, gap "
-            f"{gap:.2f} %, {seconds[0]:.1f} s without the bound, {seconds[1]:.1f} s with it",
+            f"{graph.shape[0]:,} molecules, {graph.nnz:,} edges, preference {preference:g}: "
+            f"{clustering.n_clusters:,} exemplars, net similarity {clustering.net_similarity:,.0f}, "
+            f"gap {gap:.2f} %, {seconds:.1f} s ({processor:.1f} of processor time) without the bound, "
+            f"{seconds_with:.1f} s ({processor_with:.1f}) with it, peak {peak_memory() / 1e9:.2f} GB",
             flush=True,
         )
 

@@ -186,14 +186,23 @@ def exact_last(points: Points) -> NDArray[np.float64]:
 def distances_to_all(X: NDArray[Any], some: NDArray[Any], metric: str) -> NDArray[np.float64]:
     """Return the squared Euclidean or the Tanimoto distances of some points to all, in float64."""
     found = np.empty((len(some), len(X)))
+    if metric == "tanimoto":
+        return tanimoto_to_all(X, some, found)
     rows = numbers(X[some], metric)
     for begin in range(0, len(X), 20_000):
         part = numbers(X[begin : begin + 20_000], metric)
-        common, own, theirs = rows @ part.T, (rows * rows).sum(axis=1)[:, None], (part * part).sum(axis=1)
-        squares = own + theirs - 2 * common
-        if metric == "tanimoto":
-            squares /= own + theirs - common
+        squares = (rows * rows).sum(axis=1)[:, None] + (part * part).sum(axis=1) - 2 * rows @ part.T
         found[:, begin : begin + 20_000] = squares
+    return found
+
+
+def tanimoto_to_all(X: NDArray[Any], some: NDArray[Any], found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the Tanimoto distances of some points to all, from counts of bits."""
+    packed = np.ascontiguousarray(X).view(np.uint64)
+    counts = np.bitwise_count(packed).sum(axis=1, dtype=np.int64)
+    for distances, query in zip(found, some, strict=True):
+        common = np.bitwise_count(packed & packed[query]).sum(axis=1, dtype=np.int64)
+        distances[:] = 1 - common / np.maximum(counts + counts[query] - common, 1)
     return found
 
 
