@@ -45,6 +45,7 @@ CASES = [
     ("plain", "cosine", "1-d"),
     ("odd ones", "euclidean", None),
     ("odd ones", "cosine", None),
+    ("odd ones", "inner_product", None),
     ("bits", "tanimoto", None),
 ]
 
@@ -317,7 +318,8 @@ def test_killed_again_and_again_the_search_ends_with_the_same_bits(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_two_dask_workers_find_the_same_bits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("metric", ["euclidean", "inner_product"])
+def test_two_dask_workers_find_the_same_bits(metric: str, tmp_path: Path) -> None:
     points, path = blobs(30_000, 16), tmp_path / "graph.zarr"
     np.save(tmp_path / "points.npy", points)
     mapped = np.load(tmp_path / "points.npy", mmap_mode="r")
@@ -325,8 +327,8 @@ def test_two_dask_workers_find_the_same_bits(tmp_path: Path) -> None:
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True) as cluster,
         Client(cluster) as client,
     ):
-        knn_graph(mapped, 10, output=path, client=client)
-    require_same(path, knn_graph(points, 10))
+        knn_graph(mapped, 10, metric=metric, output=path, client=client)
+    require_same(path, knn_graph(points, 10, metric=metric))
 
 
 @pytest.mark.slow

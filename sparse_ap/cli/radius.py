@@ -13,7 +13,7 @@ from sparse_ap.cli.options import jobs_option, similarity_option
 from sparse_ap.cli.output import graph_lines, printed_warnings, require_other, summarise
 from sparse_ap.cli.points import Points, read_points
 from sparse_ap.graphs import radius_graph
-from sparse_ap.graphs.metrics import METRICS
+from sparse_ap.graphs.metrics import DISTANCES
 from sparse_ap.graphs.pairs.search import pair_search_for
 
 __all__ = ["radius"]
@@ -43,7 +43,11 @@ A .zarr folder is written without the graph in memory.
     help="The least similarity of two points that are linked.",
 )  # fmt: skip
 @click.option(
-    "--metric", type=click.Choice(METRICS), default="euclidean", show_default=True, help="Distance of points."
+    "--metric",
+    type=click.Choice(DISTANCES),
+    default="euclidean",
+    show_default=True,
+    help="Distance of points.",
 )
 @similarity_option("How distances become similarities.  [default: -d**2 for euclidean, else -d]")
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")

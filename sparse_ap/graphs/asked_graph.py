@@ -62,7 +62,7 @@ def kept_distances(distances: NDArray[np.float64], similarity: Similarity) -> Fl
     InvalidInputError
         A distance leaves the range of this precision.
     """
-    kept, largest = in_precision(distances, similarity), distances.max(initial=0)
+    kept, largest = in_precision(distances, similarity), np.abs(distances).max(initial=0)
     if not largest <= np.finfo(kept.dtype).max:
         raise InvalidInputError(
             f"The distances reach {largest:g}, which leaves the range of float32. Divide the points by one "
@@ -82,7 +82,7 @@ def require_cells(metric: str) -> None:
         return
     raise InvalidInputError(
         f"metric={metric!r} was given for more than 10,000 points of more than 8 features, among which "
-        "neighbours are searched approximately, by 'euclidean', 'cosine', 'correlation', 'tanimoto' and "
-        "'hamming' only. Pass recall=1 to compare all pairs; or build neighbour lists with a library that "
-        "has it, such as pynndescent, and give them to sparse_ap.graphs.from_knn."
+        "neighbours are searched approximately, by 'euclidean', 'cosine', 'correlation', 'inner_product', "
+        "'tanimoto' and 'hamming' only. Pass recall=1 to compare all pairs; or build neighbour lists with a "
+        "library that has it, such as pynndescent, and give them to sparse_ap.graphs.from_knn."
     )
