@@ -68,6 +68,17 @@ def test_info_shows_the_recall(points_file: Path) -> None:
     assert str(other) in run("info", points_file, "-k", 5, "--recall", 0.5, "--seed", 9).output
 
 
+@pytest.mark.usefixtures("few_are_searched_exactly")
+def test_the_page_about_a_run_shows_the_recall(points_file: Path, tmp_path: Path) -> None:
+    """From points at once, and from a graph on disk, which keeps it."""
+    page, graph = tmp_path / "run.html", tmp_path / "graph.zarr"
+    told = f"<dt>neighbours found</dt><dd>{knn_graph(POINTS, 5).recall}</dd>"
+    assert run("knn", points_file, "-k", 5, "-o", graph, "--quiet").exit_code == 0
+    for source in ([points_file, "-k", 5], [graph]):
+        assert run("cluster", *source, "--report", page, "--quiet").exit_code == 0
+        assert told in page.read_text()
+
+
 @pytest.mark.parametrize("ending", ["npz", "csv", "tsv", "parquet"])
 def test_points_of_every_form(ending: str, points_file: Path, tmp_path: Path) -> None:
     """Numbers are read as from ``.npy``, and names go into the results."""

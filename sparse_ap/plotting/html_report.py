@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.convergence import plot_convergence
 from sparse_ap.plotting.sizes import plot_sizes
@@ -36,6 +37,7 @@ def write_report(
     title: str = "Clusters",
     ids: ArrayLike | None = None,
     n_stored: int | None = None,
+    recall: Recall | None = None,
     seconds: float | None = None,
     settings: Mapping[str, object] | None = None,
 ) -> None:
@@ -53,6 +55,8 @@ def write_report(
         Names of the points, shown in place of their numbers.
     n_stored : int, optional
         Number of entries stored in the graph, to be shown.
+    recall : Recall, optional
+        The share of the neighbours that the graph's search has found, as in its ``recall``, to be shown.
     seconds : float, optional
         Duration of the run, to be shown.
     settings : mapping, optional
@@ -68,7 +72,7 @@ def write_report(
     path = Path(path)
     require_report(path, "write_report")
     names = _Names.of(ids, len(clustering.labels))
-    page = _page(clustering, title, names, n_stored, seconds, settings or {})
+    page = _page(clustering, title, names, _figures(clustering, n_stored, recall), seconds, settings or {})
     with replacing(path) as part:
         part.write_text(page, encoding="utf-8")
 
@@ -113,7 +117,7 @@ def _page(
     clustering: Clustering,
     title: str,
     names: _Names,
-    n_stored: int | None,
+    figures: str,
     seconds: float | None,
     settings: Mapping[str, object],
 ) -> str:
@@ -123,7 +127,7 @@ def _page(
     return template.substitute(
         title=escape(title),
         version=importlib.metadata.version("sparse-ap"),
-        figures=_figures(clustering, n_stored),
+        figures=figures,
         outcome=_outcome(clustering),
         sizes=_picture(plot_sizes, clustering, _sizes_told(clustering)),
         convergence=_picture(plot_convergence, clustering, _run_told(clustering, seconds)),
@@ -133,13 +137,14 @@ def _page(
     )
 
 
-def _figures(clustering: Clustering, n_stored: int | None) -> str:
+def _figures(clustering: Clustering, n_stored: int | None, recall: Recall | None) -> str:
     bound, gap = clustering.net_similarity_bound, clustering.optimality_gap
     of_what = " (for the complete graph)" if clustering.bound_is_complete else ""
     figures = {
         "points": f"{len(clustering.labels):,}",
         "represented by nobody": f"{clustering.n_unrepresented:,}" if clustering.n_unrepresented else None,
         "stored entries": None if n_stored is None else f"{n_stored:,}",
+        "neighbours found": None if recall is None else f"{recall}",
         "clusters": f"{clustering.n_clusters:,}",
         "preference": None if clustering.preference is None else f"{clustering.preference:,.8g}",
         "net similarity": f"{clustering.net_similarity:,.8g}",
