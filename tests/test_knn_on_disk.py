@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 import zarr
 from click.testing import CliRunner
 from distributed import Client, LocalCluster
@@ -329,6 +330,20 @@ def test_two_dask_workers_find_the_same_bits(metric: str, tmp_path: Path) -> Non
     ):
         knn_graph(mapped, 10, metric=metric, output=path, client=client)
     require_same(path, knn_graph(points, 10, metric=metric))
+
+
+@pytest.mark.parametrize("kind", ["all pairs", "k-d tree", "sparse"])
+def test_a_search_in_memory_is_refused_if_it_does_not_fit(kind: str, tmp_path: Path) -> None:
+    points: Any = some_points("plain")[:, : 3 if kind == "k-d tree" else None]
+    points = scipy.sparse.csr_array(points) if kind == "sparse" else points
+    way = "k-d tree" if kind == "k-d tree" else "all pairs"
+    path = tmp_path / "graph.zarr"
+    text = rf"3,000 points \({way}\) is in memory and needs 0\.\d\d GB, and 0\.40 GB are allowed\. Raise"
+    with pytest.raises(MemoryLimitError, match=text):
+        knn_graph(points, K, output=path, memory_limit="400MB")
+    assert list(tmp_path.iterdir()) == []
+    knn_graph(points, K, output=path, memory_limit="2GB")
+    require_same(path, knn_graph(points, K))
 
 
 @pytest.mark.slow

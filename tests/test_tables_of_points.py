@@ -104,7 +104,7 @@ REFUSED: dict[str, tuple[str, str | Any, str]] = {
     "text in parquet": ("x.parquet", pd.DataFrame({"x": [1], "a": ["x"]}), "the column 'a' holds"),
     "missing in parquet": ("x.parquet", pd.DataFrame({"x": [1, None]}), "'x' 1 values are missing"),
     "lists": ("x.parquet", pd.DataFrame({"n": ["a"], "v": [[1.0, 2.0]]}), "Of lists make a table"),
-    "no table": ("x.txt", "1 2\n", "points are read from .npy, .npz, .csv, .tsv or .parquet files"),
+    "no table": ("x.txt", "1 2\n", "has blanks between its columns; commas, semicolons or tabs are needed"),
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from sparse_ap.cli.options import (
 from sparse_ap.cli.output import graph_lines, printed_warnings, require_other, summarise
 from sparse_ap.cli.points import Points, read_points
 from sparse_ap.cli.search import Search
+from sparse_ap.cli.streams import InputPath, regular_file
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.graphs.distances import Similarity
@@ -30,7 +31,8 @@ __all__ = ["knn"]
     help="""Link every point with its nearest neighbours, and write the graph.
 
 POINTS is an .npy file holding a table, one row a point, or an .npz file holding one such array; or a .csv,
-.tsv or .parquet table of numbers, whose first column may be text: the names of the points. For the metric
+.tsv or .parquet table of numbers, whose first column may be text: the names of the points; or a zarr array.
+From standard input, which - stands for, comes any of these that is one file. For the metric
 tanimoto or hamming the table holds bits: bool, or uint8 as numpy.packbits(X, axis=1) makes it.
 
 \b
@@ -47,7 +49,7 @@ points in an .npy file or a zarr array need not fit into memory. After Ctrl-C or
 on from there. With --scheduler or --dask-workers the workers of a cluster, which see the same files, do it.
 """
 )
-@click.argument("points", type=click.Path(exists=True, path_type=Path))
+@click.argument("points", type=InputPath())
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True,
     help="The .npz file to write, or a .zarr folder that does not exist.",
@@ -68,7 +70,7 @@ def knn(
     require_writable_graph(output)
     start = time.perf_counter()
     with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
-        given = read_points(points)
+        given = read_points(regular_file(points))
         on_disk = output.suffix == ".zarr" and given.names is None
         if not on_disk:
             _require_memory(output, given, memory_limit, client)

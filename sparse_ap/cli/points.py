@@ -20,9 +20,10 @@ from sparse_ap.graphs.conversion.parquet_parts import parquet_table
 from sparse_ap.graphs.conversion.text_file import blocks_of, kind_of
 from sparse_ap.graphs.npz import damage_told
 
-__all__ = ["Points", "array_in", "read_points"]
+__all__ = ["Points", "array_in", "holds_array", "read_points"]
 
-_TEXT = {"csv": ",;\t", "tsv": "\t,;"}
+# What comes from standard input has no ending of its own, and is text.
+_TEXT = {"csv": ",;\t", "tsv": "\t,;", "txt": ",;\t"}
 # Headings of a first column that is no feature: the number of the row, or the name of the point.
 _INDEX = ("", "unnamed: 0", "index")
 _NAME = ("id", "name", "point", "key", "barcode")
@@ -65,9 +66,19 @@ def read_points(path: Path) -> Points:
         return _from_parquet(path)
     if path.suffix not in (".npy", ".npz"):
         raise InvalidInputError(
-            f"{path} ends in {path.suffix!r}; points are read from .npy, .npz, .csv, .tsv or .parquet files."
+            f"{path} ends in {path.suffix!r}; points are read from .npy, .npz, .csv, .tsv, .txt or "
+            ".parquet files, and from zarr arrays."
         )
     return Points(array_in(path))
+
+
+def holds_array(path: Path) -> bool:
+    """Return whether a folder is one zarr array, and no group of arrays, as graphs are."""
+    try:
+        about = json.loads((path / "zarr.json").read_text())
+    except (OSError, ValueError):
+        return (path / ".zarray").exists()
+    return isinstance(about, dict) and about.get("node_type") == "array"
 
 
 def _zarr_array(path: Path) -> Any:
@@ -143,6 +154,11 @@ def _delimiter_of(path: Path, lines: Sequence[str], delimiters: str) -> str:
     """Return the delimiter: the only one that there is."""
     bare = re.sub(r'"[^"]*"', "", "\n".join(lines))
     found = [delimiter for delimiter in delimiters if delimiter in bare]
+    if not found and any(len(line.split()) > 1 for line in bare.splitlines()):
+        raise InvalidInputError(
+            f"{path} has blanks between its columns; commas, semicolons or tabs are needed: "
+            "numpy.savetxt(path, X, delimiter=',')."
+        )
     if len(found) > 1:
         raise InvalidInputError(
             f"{path} has {' and '.join(map(repr, found))} in its first lines, so what is between two numbers "

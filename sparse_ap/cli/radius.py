@@ -12,6 +12,7 @@ from sparse_ap.cli.inputs import require_writable_graph, save_graph
 from sparse_ap.cli.options import jobs_option, similarity_option
 from sparse_ap.cli.output import graph_lines, printed_warnings, require_other, summarise
 from sparse_ap.cli.points import Points, read_points
+from sparse_ap.cli.streams import InputPath, regular_file
 from sparse_ap.graphs import radius_graph
 from sparse_ap.graphs.metrics import DISTANCES
 from sparse_ap.graphs.pairs.search import pair_search_for
@@ -33,7 +34,7 @@ Examples:
 A .zarr folder is written without the graph in memory.
 """
 )
-@click.argument("points", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("points", type=InputPath(dir_okay=False))
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True,
     help="The .npz file to write, or a .zarr folder that does not exist.",
@@ -59,7 +60,7 @@ def radius(points: Path, output: Path, quiet: bool, **options: Any) -> None:
     require_writable_graph(output)
     start = time.perf_counter()
     with printed_warnings(quiet):
-        given = read_points(points)
+        given = read_points(regular_file(points))
         n_edges = _write(given, output, verbose=not quiet, **options)
     if not quiet:
         seconds, metric = time.perf_counter() - start, options["metric"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.arguments import bytes_of, is_positive_integer, require, seed_of, usable_threads
 from sparse_ap.errors import InvalidInputError, warn
-from sparse_ap.graphs.asked_graph import AskedGraph, kept_distances, require_cells
+from sparse_ap.graphs.asked_graph import AskedGraph, kept_distances, require_cells, require_memory_of_exact
 from sparse_ap.graphs.distances import Similarity, conversion_of, is_falling
 from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.missing_edges import KNNGraph
@@ -109,7 +109,8 @@ def knn_graph(
         The share of the nearest neighbours that an approximate search must find, above 0 and at most 1; 1
         for an exact search. More takes longer. The share that was found is the result's ``recall``.
     output : str or Path, optional
-        The zarr folder to which the graph is written. Exact searches are in memory all the same.
+        The zarr folder to which the graph is written. Exact searches, and those of sparse rows, are in
+        memory all the same, and are refused if ``memory_limit`` is too little for that.
     memory_limit : int or str, optional
         With ``output``: bytes that the process may hold, such as "2GB": at least .45 GB, and some 70 bytes a
         point. None: most of the free memory.
@@ -185,6 +186,8 @@ def _written(
         limit = None if memory_limit is None else bytes_of(memory_limit)
         return graph_on_disk(asked, output, limit, client, overwrite, n_threads, verbose)
     require_free(output.absolute(), overwrite)
+    if memory_limit is not None:
+        require_memory_of_exact(asked, bytes_of(memory_limit), n_threads)
     if client is not None:
         warn("client is for an approximate search; this one is exact, and done in this process.")
     graph = _graph_in_memory(asked, n_threads, verbose)

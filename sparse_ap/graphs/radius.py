@@ -136,7 +136,7 @@ def _checked_distance(metric: str) -> str:
         return metric
     raise InvalidInputError(
         f"metric={metric!r} is no distance, by which all pairs above a threshold are found. Of rows of "
-        "length 1 the inner product is the cosine: metric='cosine', similarity='1-d'. Or link each point with "
+        "length 1 it is the cosine: metric='cosine', similarity='1-d'. Or link each point with "
         "those of the largest products, by knn_graph (sparse-ap knn)."
     )
 
