@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import scipy.sparse
 import zarr
@@ -22,6 +24,7 @@ from distributed import Client, LocalCluster
 from sparse_ap.cli.commands import main
 from sparse_ap.errors import InvalidInputError, MemoryLimitError, RunInterrupted
 from sparse_ap.graphs import knn_graph, read_graph
+from sparse_ap.graphs.conversion.parquet_parts import ParquetRows
 from sparse_ap.graphs.neighbours import search
 from sparse_ap.graphs.neighbours.stages import FileStages
 from sparse_ap.storage.mapped_arrays import created_array, mapped_array
@@ -116,6 +119,21 @@ def test_points_on_disk_in_every_form(form: str, tmp_path: Path) -> None:
     require_same(tmp_path / "graph.zarr", knn_graph(np.asarray(points), K))
     if form == "copy on write":
         np.testing.assert_array_equal(points[:50], points[50:100])
+
+
+@pytest.mark.usefixtures("few_are_searched_exactly")
+def test_points_in_groups_of_rows_of_a_parquet_file(tmp_path: Path) -> None:
+    points, source, path = some_points("plain"), tmp_path / "points.parquet", tmp_path / "graph.zarr"
+    columns = {"number": range(3_000)} | {f"x{i}": column for i, column in enumerate(points.T)}
+    columns["x3"] = points[:, 3].astype(np.float64)
+    table = pyarrow.table(columns).rename_columns(["index", *list(columns)[1:]])
+    pyarrow.parquet.write_table(table, source, row_group_size=700)
+    done = CliRunner().invoke(main, ["knn", str(source), "-k", str(K), "-o", str(path)])
+    assert done.exit_code == 0, done.output
+    require_same(path, knn_graph(points.astype(np.float64), K))
+    rows = ParquetRows(source, [f"x{i}" for i in range(12)])
+    for part in (slice(690, 1500), slice(0, 3), slice(2_999, 3_000), slice(5, 5), slice(None)):
+        np.testing.assert_array_equal(rows[part], points[part])
 
 
 @pytest.mark.usefixtures("few_are_searched_exactly")
@@ -344,6 +362,24 @@ def test_a_search_in_memory_is_refused_if_it_does_not_fit(kind: str, tmp_path: P
     assert list(tmp_path.iterdir()) == []
     knn_graph(points, K, output=path, memory_limit="2GB")
     require_same(path, knn_graph(points, K))
+
+
+@pytest.mark.slow
+def test_parquet_larger_than_memory(tmp_path: Path) -> None:
+    """230 MB in four groups of rows, of numbers that cannot be compressed; twice as much as float64."""
+    points = blobs(600_000, 96)
+    columns = {f"x{i}": points[:, i] for i in range(96)}
+    source, output = tmp_path / "points.parquet", tmp_path / "graph.zarr"
+    pyarrow.parquet.write_table(pyarrow.table(columns), source, row_group_size=150_000)
+    del points, columns
+    program = (
+        "import sys; from sparse_ap.cli.commands import main; main(sys.argv[1:], standalone_mode=False);"
+        "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+    )
+    options = ["-k", "10", "--recall", "0.7", "--quiet", "--n-jobs", "2", "--memory-limit", "700MB"]
+    command = [sys.executable, "-c", program, "knn", source, "-o", output, *options]
+    peak = 1024 * int(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert peak < 700e6, f"{peak / 1e6:.0f} MB"
 
 
 @pytest.mark.slow

@@ -45,8 +45,9 @@ More than 10,000 points of more than 8 features are searched approximately, unti
 neighbours that are found reaches --recall. The graph is the same on every machine.
 
 Such a search for a .zarr folder keeps its arrays in files beside it, and what it holds within --memory-limit:
-points in an .npy file or a zarr array need not fit into memory. After Ctrl-C or a kill the same command goes
-on from there. With --scheduler or --dask-workers the workers of a cluster, which see the same files, do it.
+points in an .npy or .parquet file or a zarr array need not fit into memory. After Ctrl-C or a kill the same
+command goes on from there. With --scheduler or --dask-workers the workers of a cluster, which see the same
+files, do it.
 """
 )
 @click.argument("points", type=InputPath())
@@ -91,6 +92,6 @@ def _require_memory(output: Path, given: Points, memory_limit: str | None, clien
     option = "--memory-limit" if client is None else "--scheduler or --dask-workers"
     reason = f"{output} is an .npz file" if output.suffix == ".npz" else "the points have names"
     raise InvalidInputError(
-        f"{option} is for a search in files, among points of an .npy file or a zarr array, for a graph in a "
-        f".zarr folder; here {reason}, so the search is in memory."
+        f"{option} is for a search in files, among points of an .npy or .parquet file or a zarr array, for a "
+        f"graph in a .zarr folder; here {reason}, so the search is in memory."
     )

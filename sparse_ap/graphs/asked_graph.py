@@ -22,8 +22,8 @@ __all__ = ["A_THREAD", "PROGRAM", "AskedGraph", "kept_distances", "require_cells
 
 #: Bytes that any search needs: for the program, and for each thread.
 PROGRAM, A_THREAD = 450_000_000, 50_000_000
-# Bytes that a search in memory needs: for each number of the points, or byte of bits; for each point; for each
-# of its neighbours; for each point once more in each thread. Measured peaks are about half.
+# Bytes that a search in memory needs: for each number of the points, or byte of bits; for each point; for
+# each of its neighbours; for each point once more in each thread. Measured peaks are about half.
 _A_NUMBER, _A_BYTE_OF_BITS, _A_POINT, _A_NEIGHBOUR, _A_POINT_AND_THREAD = 32, 4, 600, 60, 16
 
 
