@@ -62,11 +62,12 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         cluster holds at most its exemplar and the points that have the exemplar among their neighbours.
         None: 15; with ``n_clusters`` twice the mean size of a cluster where that is more, as long as the
         graph has at most 10 million edges.
-    metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming"}
+    metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming", \
+"inner_product"}
         The distance for "nearest_neighbors", as for `sparse_ap.graphs.knn_graph`.
     similarity : {"-d**2", "-d", "1-d"} or callable, optional
         Conversion of a distance to a similarity, for the two neighbour affinities. None: "-d**2" for
-        Euclidean and precomputed distances, "-d" for other metrics.
+        Euclidean and precomputed distances, the product itself for "inner_product", "-d" for other metrics.
     recall : float
         Share of the nearest neighbours that an approximate search must find, for "nearest_neighbors" and
         dense points, as for `sparse_ap.graphs.knn_graph`: above 0 and at most 1, which is an exact search.

@@ -354,8 +354,8 @@ def test_knn_refuses_an_output_before_it_reads(tmp_path: Path) -> None:
     ("name", "text"),
     [
         (
-            "points.txt",
-            "points.txt ends in '.txt'; points are read from .npy, .npz, .csv, .tsv or .parquet files.",
+            "points.dat",
+            "points.dat ends in '.dat'; points are read from .npy, .npz, .csv, .tsv, .txt or .parquet files",
         ),
         ("points.npy", "points.npy is no .npy file, or a damaged one"),
         (

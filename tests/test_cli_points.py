@@ -68,6 +68,59 @@ def test_info_shows_the_recall(points_file: Path) -> None:
     assert str(other) in run("info", points_file, "-k", 5, "--recall", 0.5, "--seed", 9).output
 
 
+@pytest.mark.usefixtures("few_are_searched_exactly")
+def test_the_page_about_a_run_shows_the_recall(points_file: Path, tmp_path: Path) -> None:
+    """From points at once, and from a graph on disk, which keeps it."""
+    page, graph = tmp_path / "run.html", tmp_path / "graph.zarr"
+    told = f"<dt>neighbours found</dt><dd>{knn_graph(POINTS, 5).recall}</dd>"
+    assert run("knn", points_file, "-k", 5, "-o", graph, "--quiet").exit_code == 0
+    for source in ([points_file, "-k", 5], [graph]):
+        assert run("cluster", *source, "--report", page, "--quiet").exit_code == 0
+        assert told in page.read_text()
+
+
+@pytest.mark.parametrize("command", ["cluster", "tree", "path"])
+def test_points_in_a_zarr_array_and_from_standard_input(
+    command: str, points_file: Path, tmp_path: Path
+) -> None:
+    """What `knn` takes the others take too: the bytes are those from the .npy file."""
+    zarr.save_array(tmp_path / "points.zarr", POINTS)
+    lines = "\n".join(",".join(map(repr, row)) for row in POINTS.astype(float).tolist())
+    expected, output = tmp_path / "expected.csv", tmp_path / "labels.csv"
+    assert run(command, points_file, "-k", 5, "-o", expected).exit_code == 0
+    for source, given in [
+        (tmp_path / "points.zarr", None),
+        ("-", points_file.read_bytes()),
+        ("-", lines.encode()),
+    ]:
+        result = CliRunner().invoke(
+            main, [command, str(source), "-k", "5", "-o", str(output), "--quiet"], input=given
+        )
+        assert result.exit_code == 0, result.output
+        assert output.read_bytes() == expected.read_bytes()
+    assert CliRunner().invoke(
+        main, ["knn", "-", "-k", "5", "-o", str(tmp_path / "graph.npz")], input=lines
+    ).exit_code == 0  # fmt: skip
+    assert (scipy.sparse.load_npz(tmp_path / "graph.npz") != knn_graph(POINTS, 5)).nnz == 0
+    blank = CliRunner().invoke(main, [command, "-", "-k", "5"], input=lines.replace(",", " "))
+    assert "standard input has blanks between its columns; commas" in blank.output
+
+
+@pytest.mark.usefixtures("few_are_searched_exactly")
+def test_the_search_of_a_command_keeps_its_memory_limit(points_file: Path, tmp_path: Path) -> None:
+    """The graph is made in files, and the labels are the same."""
+    for limit in ([], ["--memory-limit", "4GB"]):
+        output = tmp_path / f"{len(limit)}.csv"
+        result = run("cluster", points_file, "-k", 5, "-o", output, *limit)
+        assert result.exit_code == 0, result.output
+    assert (tmp_path / "0.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
+    refused = run("cluster", points_file, "-k", 5, "--memory-limit", "100MB")
+    assert "and 0.10 GB are allowed. Raise --memory-limit" in refused.output
+    apart = run("cluster", points_file, "-k", 5, "--memory-limit", "4GB", "--scheduler", "tcp://127.0.0.1:1")
+    assert "sparse-ap knn" in apart.output
+    assert apart.exit_code == 2
+
+
 @pytest.mark.parametrize("ending", ["npz", "csv", "tsv", "parquet"])
 def test_points_of_every_form(ending: str, points_file: Path, tmp_path: Path) -> None:
     """Numbers are read as from ``.npy``, and names go into the results."""
@@ -152,7 +205,7 @@ def test_a_graph_has_its_neighbours(points_file: Path, tmp_path: Path) -> None:
         ("lists.npz", "holds neighbour lists, which are a graph; -k/--n-neighbors is for points"),
         ("graph.zarr", "is a folder, which holds a graph; -k/--n-neighbors is for points"),
         ("edges.csv", "has the columns 'source', 'target', 'weight': a table of edges, which is a graph."),
-        ("hits.m8", "ends in '.m8'; points are read from .npy, .npz, .csv, .tsv or .parquet files."),
+        ("hits.m8", "ends in '.m8'; points are read from .npy, .npz, .csv, .tsv, .txt or .parquet"),
     ]:
         result = run("cluster", tmp_path / name, "-k", 2)
         assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)

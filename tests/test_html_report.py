@@ -29,6 +29,7 @@ from sparse_ap import (
 )
 from sparse_ap.cli.commands import main
 from sparse_ap.graphs import write_graph
+from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting import html_report
 from sparse_ap.plotting.largest import largest_clusters
 from sparse_ap.plotting.tree import lifetime, readable_level
@@ -111,11 +112,19 @@ def test_who_is_alone_has_no_least_similar_member() -> None:
 
 
 def test_figures_are_at_the_top(tmp_path: Path) -> None:
-    page = page_of(clustered(), tmp_path, title="Four hundred", n_stored=GRAPH.nnz, seconds=12.34)
+    page = page_of(
+        clustered(),
+        tmp_path,
+        title="Four hundred",
+        n_stored=GRAPH.nnz,
+        recall=Recall(0.966, 0.004, 300),
+        seconds=12.34,
+    )
     assert page.of("title") == page.of("h1") == ["Four hundred"]
     assert page.figures() == {
         "points": "400",
         "stored entries": "4,000",
+        "neighbours found": "0.966 ± 0.004, estimated on 300 points",
         "clusters": f"{clustered().n_clusters}",
         "preference": "-0.05",
         "net similarity": f"{clustered().net_similarity:.8g}",

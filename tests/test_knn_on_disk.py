@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
+import scipy.sparse
 import zarr
 from click.testing import CliRunner
 from distributed import Client, LocalCluster
@@ -21,6 +24,7 @@ from distributed import Client, LocalCluster
 from sparse_ap.cli.commands import main
 from sparse_ap.errors import InvalidInputError, MemoryLimitError, RunInterrupted
 from sparse_ap.graphs import knn_graph, read_graph
+from sparse_ap.graphs.conversion.parquet_parts import ParquetRows
 from sparse_ap.graphs.neighbours import search
 from sparse_ap.graphs.neighbours.stages import FileStages
 from sparse_ap.storage.mapped_arrays import created_array, mapped_array
@@ -45,6 +49,7 @@ CASES = [
     ("plain", "cosine", "1-d"),
     ("odd ones", "euclidean", None),
     ("odd ones", "cosine", None),
+    ("odd ones", "inner_product", None),
     ("bits", "tanimoto", None),
 ]
 
@@ -114,6 +119,21 @@ def test_points_on_disk_in_every_form(form: str, tmp_path: Path) -> None:
     require_same(tmp_path / "graph.zarr", knn_graph(np.asarray(points), K))
     if form == "copy on write":
         np.testing.assert_array_equal(points[:50], points[50:100])
+
+
+@pytest.mark.usefixtures("few_are_searched_exactly")
+def test_points_in_groups_of_rows_of_a_parquet_file(tmp_path: Path) -> None:
+    points, source, path = some_points("plain"), tmp_path / "points.parquet", tmp_path / "graph.zarr"
+    columns = {"number": range(3_000)} | {f"x{i}": column for i, column in enumerate(points.T)}
+    columns["x3"] = points[:, 3].astype(np.float64)
+    table = pyarrow.table(columns).rename_columns(["index", *list(columns)[1:]])
+    pyarrow.parquet.write_table(table, source, row_group_size=700)
+    done = CliRunner().invoke(main, ["knn", str(source), "-k", str(K), "-o", str(path)])
+    assert done.exit_code == 0, done.output
+    require_same(path, knn_graph(points.astype(np.float64), K))
+    rows = ParquetRows(source, [f"x{i}" for i in range(12)])
+    for part in (slice(690, 1500), slice(0, 3), slice(2_999, 3_000), slice(5, 5), slice(None)):
+        np.testing.assert_array_equal(rows[part], points[part])
 
 
 @pytest.mark.usefixtures("few_are_searched_exactly")
@@ -317,7 +337,8 @@ def test_killed_again_and_again_the_search_ends_with_the_same_bits(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_two_dask_workers_find_the_same_bits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("metric", ["euclidean", "inner_product"])
+def test_two_dask_workers_find_the_same_bits(metric: str, tmp_path: Path) -> None:
     points, path = blobs(30_000, 16), tmp_path / "graph.zarr"
     np.save(tmp_path / "points.npy", points)
     mapped = np.load(tmp_path / "points.npy", mmap_mode="r")
@@ -325,8 +346,40 @@ def test_two_dask_workers_find_the_same_bits(tmp_path: Path) -> None:
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True) as cluster,
         Client(cluster) as client,
     ):
-        knn_graph(mapped, 10, output=path, client=client)
-    require_same(path, knn_graph(points, 10))
+        knn_graph(mapped, 10, metric=metric, output=path, client=client)
+    require_same(path, knn_graph(points, 10, metric=metric))
+
+
+@pytest.mark.parametrize("kind", ["all pairs", "k-d tree", "sparse"])
+def test_a_search_in_memory_is_refused_if_it_does_not_fit(kind: str, tmp_path: Path) -> None:
+    points: Any = some_points("plain")[:, : 3 if kind == "k-d tree" else None]
+    points = scipy.sparse.csr_array(points) if kind == "sparse" else points
+    way = "k-d tree" if kind == "k-d tree" else "all pairs"
+    path = tmp_path / "graph.zarr"
+    text = rf"3,000 points \({way}\) is in memory and needs 0\.\d\d GB, and 0\.40 GB are allowed\. Raise"
+    with pytest.raises(MemoryLimitError, match=text):
+        knn_graph(points, K, output=path, memory_limit="400MB")
+    assert list(tmp_path.iterdir()) == []
+    knn_graph(points, K, output=path, memory_limit="2GB")
+    require_same(path, knn_graph(points, K))
+
+
+@pytest.mark.slow
+def test_parquet_larger_than_memory(tmp_path: Path) -> None:
+    """230 MB in four groups of rows, of numbers that cannot be compressed; twice as much as float64."""
+    points = blobs(600_000, 96)
+    columns = {f"x{i}": points[:, i] for i in range(96)}
+    source, output = tmp_path / "points.parquet", tmp_path / "graph.zarr"
+    pyarrow.parquet.write_table(pyarrow.table(columns), source, row_group_size=150_000)
+    del points, columns
+    program = (
+        "import sys; from sparse_ap.cli.commands import main; main(sys.argv[1:], standalone_mode=False);"
+        "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+    )
+    options = ["-k", "10", "--recall", "0.7", "--quiet", "--n-jobs", "2", "--memory-limit", "700MB"]
+    command = [sys.executable, "-c", program, "knn", source, "-o", output, *options]
+    peak = 1024 * int(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert peak < 700e6, f"{peak / 1e6:.0f} MB"
 
 
 @pytest.mark.slow

@@ -30,6 +30,8 @@ def distance(a: Any, b: Any, metric: str) -> float:
     if metric == "cosine":
         lengths = np.sqrt((a @ a) * (b @ b))
         return 1 - a @ b / lengths if lengths > 1e-12 else 1.0
+    if metric == "inner_product":
+        return -float(a @ b)
     if metric == "tanimoto":
         return 1 - (a & b).sum() / (a | b).sum() if (a | b).any() else 0.0
     if metric == "hamming":
@@ -45,7 +47,8 @@ def all_distances(X: Any, metric: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "metric", ["euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming"]
+    "metric",
+    ["euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming", "inner_product"],
 )
 @pytest.mark.parametrize("kind", ["normal", "tied", "equal"])
 def test_exact_lists_equal_those_of_all_distances_and_ties_go_by_number(metric: str, kind: str) -> None:
@@ -60,9 +63,9 @@ def test_exact_lists_equal_those_of_all_distances_and_ties_go_by_number(metric: 
     distances = np.round(all_distances(X, metric), 9)
     np.fill_diagonal(distances, np.inf)
     expected = np.argsort(distances, axis=1, kind="stable")[:, :7]
-    # Cosines that are equal for mathematics can differ in their last bit.
+    # Similarities that are equal for mathematics can differ in their last bit.
     assert (graph.indices.reshape(60, 7) == expected).all() or (kind, metric[:3]) in UNEQUAL
-    np.testing.assert_allclose(-graph.data, distances[np.arange(60)[:, None], expected].ravel(), atol=2e-7)
+    np.testing.assert_allclose(-graph.data, distances[np.arange(60)[:, None], expected].ravel(), atol=1e-6)
     assert str(graph.recall) == "1, exact"
     assert (graph.missing_at_most == graph.data.reshape(60, 7)[:, -1]).all()
 
@@ -92,12 +95,21 @@ def sets() -> dict[str, tuple[Any, str]]:
         "texts, some empty": (some_empty, "cosine"),
         "half of them equal": (equal, "euclidean"),
         "bits": (bits, "tanimoto"),
+        "uneven lengths": (blobs * np.exp(1.5 * RNG.normal(size=(n, 1))), "inner_product"),
+        "products, half of them equal": (equal, "inner_product"),
+        "products far from the origin": (blobs + 1e3, "inner_product"),
+        "products, odd ones": (
+            np.vstack(
+                [np.zeros((30, 24)), blobs, 1e7 * RNG.normal(size=(5, 24)), np.tile(blobs[:1], (99, 1))]
+            ),
+            "inner_product",
+        ),
         "few bits": (RNG.random((n, 24)) < 0.3, "hamming"),
     }
 
 
 SETS = sets()
-QUICK = ("far from the origin", "texts, some empty", "half of them equal", "bits")
+QUICK = ("far from the origin", "texts, some empty", "half of them equal", "bits", "products, odd ones")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +146,7 @@ def test_the_recall_asked_for_is_reached_among_sparse_rows() -> None:
     assert (graph.data.reshape(-1, 10)[20:60] == 0).all()
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "inner_product"])
 @pytest.mark.parametrize("kind", ["words", "tied", "signs"])
 def test_sparse_rows_have_the_neighbours_of_dense_ones(metric: str, kind: str) -> None:
     dense = RNG.poisson(0.3, (80, 40)) * {"words": RNG.random((80, 40)), "tied": 1.0, "signs": -0.5}[kind]
@@ -144,6 +156,21 @@ def test_sparse_rows_have_the_neighbours_of_dense_ones(metric: str, kind: str) -
     )
     np.testing.assert_allclose(sparse.data, full.data, atol=1e-7)
     assert kind != "words" or (sparse.indices == full.indices).all()
+
+
+def test_inner_products_are_the_similarities() -> None:
+    X = np.array([[3.0, 0], [1, 1], [0, 0], [-2, 1], [1, 1]])
+    graph = knn_graph(X, 2, metric="inner_product")
+    assert graph.indices.reshape(5, 2).tolist() == [[1, 4], [0, 4], [0, 1], [2, 1], [0, 1]]
+    assert graph.data.tolist() == [3, 3, 3, 2, 0, 0, 0, -1, 3, 2]
+    assert graph.missing_at_most.tolist() == [3, 2, 0, -1, 2]
+    assert not np.signbit(graph.data[4])
+    assert (knn_graph(X, 2, metric="inner_product", similarity=lambda d: 1 - d).data == graph.data + 1).all()
+    assert nearest_of(X[:1], X[1:], "inner_product", 1)[0].tolist() == [0]
+    with pytest.raises(InvalidInputError, match=r"-d\*\*2.*inner_product.*products themselves\. Leave"):
+        knn_graph(X, 2, metric="inner_product", similarity="-d**2")
+    with pytest.raises(InvalidInputError, match=r"3e\+60, which float32 cannot hold"):
+        knn_graph(1e30 * X, 2, metric="inner_product")
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int8])

@@ -38,10 +38,13 @@ def rows_of(path: Path) -> list[list[str]]:
         return list(csv.reader(file))[1:]
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "cosine"])
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "cosine", "inner_product"])
 def test_points_go_to_their_nearest_exemplar(clustering: Clustering, metric: str) -> None:
     exemplars = clustering.exemplars
-    distances = cdist(NEW, POINTS[exemplars], {"manhattan": "cityblock"}.get(metric, metric))
+    if metric == "inner_product":
+        distances = -NEW @ POINTS[exemplars].T
+    else:
+        distances = cdist(NEW, POINTS[exemplars], {"manhattan": "cityblock"}.get(metric, metric))
     least = -np.median(distances.min(axis=1))
     found = clustering.predict(NEW, POINTS, metric=metric, similarity="-d")
     assert (found.labels == distances.argmin(axis=1)).all()

@@ -192,6 +192,10 @@ def test_equal_points_are_linked_at_similarity_0() -> None:
         ({"similarity": np.negative}, "similarity is a function, which need not fall with the distance"),
         ({"similarity": "d"}, "similarity='d'; it must be one of '-d', '-d[*][*]2', '1-d'."),
         ({"metric": "cityblock"}, "metric='cityblock'; one of"),
+        (
+            {"metric": "inner_product"},
+            "metric='inner_product' is no distance.*cosine",
+        ),
         ({"names": ["a", "b"]}, "names is for a graph on disk: give output"),
         ({"overwrite": True}, "overwrite is for a graph on disk: give output"),
     ],

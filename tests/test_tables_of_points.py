@@ -79,7 +79,7 @@ def test_names_that_are_numbers_are_told(ending: str, tmp_path: Path) -> None:
         points = read_points(path)
     assert points.names is not None
     assert points.names.tolist() == list(map(str, LONG))
-    assert points.table.tolist() == X.tolist()
+    assert np.asarray(points.table).tolist() == X.tolist()
 
 
 def test_types_are_kept_in_parquet(tmp_path: Path) -> None:
@@ -103,8 +103,9 @@ REFUSED: dict[str, tuple[str, str | Any, str]] = {
     "names alone": ("x.parquet", pd.DataFrame({"a": ["x", "y"]}), "has no column of numbers"),
     "text in parquet": ("x.parquet", pd.DataFrame({"x": [1], "a": ["x"]}), "the column 'a' holds"),
     "missing in parquet": ("x.parquet", pd.DataFrame({"x": [1, None]}), "'x' 1 values are missing"),
+    "lists alone": ("x.parquet", pd.DataFrame({"v": [[1.0, 2.0]]}), "Of lists make a table"),
     "lists": ("x.parquet", pd.DataFrame({"n": ["a"], "v": [[1.0, 2.0]]}), "Of lists make a table"),
-    "no table": ("x.txt", "1 2\n", "points are read from .npy, .npz, .csv, .tsv or .parquet files"),
+    "no table": ("x.txt", "1 2\n", "has blanks between its columns; commas, semicolons or tabs are needed"),
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from numpy.typing import NDArray
 
-from sparse_ap.cli.inputs import Reading, load_graph
+from sparse_ap.cli.inputs import GivenGraph, Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
     cluster_options,
@@ -74,8 +74,9 @@ _report_option = click.option(
 )
 
 
-def _report_run(clustering: Clustering, path: Path, graph: Any, names: Any, seconds: float) -> None:
+def _report_run(clustering: Clustering, path: Path, given: GivenGraph, names: Any, seconds: float) -> None:
     """Write the HTML report about the present command."""
+    graph: Any = given.graph
     parameters = click.get_current_context().params
     write_report(
         clustering,
@@ -83,6 +84,7 @@ def _report_run(clustering: Clustering, path: Path, graph: Any, names: Any, seco
         title=f"Clusters of {parameters['graph'].name}",
         ids=names,
         n_stored=graph.n_stored if isinstance(graph, StoredGraph) else graph.nnz,
+        recall=given.recall,
         seconds=seconds,
         settings={"graph": parameters["graph"], **_settings(parameters)},
     )
@@ -224,7 +226,7 @@ def cluster(
     _write(clustering, output, obs, force, ids)
     seconds = time.perf_counter() - start
     if report is not None:
-        _report_run(clustering, report, given.graph, ids, seconds)
+        _report_run(clustering, report, given, ids, seconds)
     if not quiet:
         _report(clustering, given.recall, seconds, output, report)
     if not clustering.converged:

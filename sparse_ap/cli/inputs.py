@@ -152,7 +152,7 @@ def load_graph(
     quiet : bool
         Whether to show no progress.
     memory_limit : str, optional
-        As for `write_graph`.
+        As for `write_graph` and `knn_graph`.
     shared : bool
         Whether all who read the graph see the folder for temporary files of this machine.
 
@@ -163,7 +163,14 @@ def load_graph(
     """
     path = regular_file(path)
     if search.n_neighbors is not None:
-        return _from_points(path, reading, search, seed, n_jobs, quiet).with_names(names)
+        if memory_limit is not None and not shared:
+            raise InvalidInputError(
+                "--memory-limit was given for points, whose graph is then made in this machine's folder for "
+                "temporary files, which the workers of --scheduler need not see. Make it where all see it: "
+                f"sparse-ap knn {path} -o graph.zarr"
+            )
+        given = _from_points(path, reading, search, seed, n_jobs, quiet, memory_limit)
+        return given.with_names(names)
     search.require_unused()
     if path.is_dir() and reading.key is None and not holds_edges(path):
         _require_no_conversion(path, reading)
@@ -194,12 +201,19 @@ def load_graph(
 
 
 def _from_points(
-    path: Path, reading: Reading, search: Search, seed: int, n_jobs: int | None, quiet: bool
-) -> GivenGraph:
+    path: Path, reading: Reading, search: Search, seed: int, n_jobs: int | None, quiet: bool,
+    memory_limit: str | None,
+) -> GivenGraph:  # fmt: skip
+    """Link points with their neighbours: within a limit of memory by a temporary graph."""
     reading.require_for_tables(path)
+    where: dict[str, Any] = {}
+    if memory_limit is not None:
+        where = {"output": temporary_folder() / "graph.zarr", "memory_limit": memory_limit}
     with printed_warnings(quiet):
         points = points_in(path)
-        graph = search.graph_of(points, reading.similarity, seed, n_jobs, not quiet)
+        graph = search.graph_of(points, reading.similarity, seed, n_jobs, not quiet, **where)
+    if where:
+        graph = replace(open_graph(graph.path), loadable=True)
     return GivenGraph(graph, points.names)
 
 

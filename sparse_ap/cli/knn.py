@@ -19,6 +19,7 @@ from sparse_ap.cli.options import (
 from sparse_ap.cli.output import graph_lines, printed_warnings, require_other, summarise
 from sparse_ap.cli.points import Points, read_points
 from sparse_ap.cli.search import Search
+from sparse_ap.cli.streams import InputPath, regular_file
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.graphs.distances import Similarity
@@ -30,7 +31,8 @@ __all__ = ["knn"]
     help="""Link every point with its nearest neighbours, and write the graph.
 
 POINTS is an .npy file holding a table, one row a point, or an .npz file holding one such array; or a .csv,
-.tsv or .parquet table of numbers, whose first column may be text: the names of the points. For the metric
+.tsv or .parquet table of numbers, whose first column may be text: the names of the points; or a zarr array.
+From standard input, which - stands for, comes any of these that is one file. For the metric
 tanimoto or hamming the table holds bits: bool, or uint8 as numpy.packbits(X, axis=1) makes it.
 
 \b
@@ -43,11 +45,12 @@ More than 10,000 points of more than 8 features are searched approximately, unti
 neighbours that are found reaches --recall. The graph is the same on every machine.
 
 Such a search for a .zarr folder keeps its arrays in files beside it, and what it holds within --memory-limit:
-points in an .npy file or a zarr array need not fit into memory. After Ctrl-C or a kill the same command goes
-on from there. With --scheduler or --dask-workers the workers of a cluster, which see the same files, do it.
+points in an .npy or .parquet file or a zarr array need not fit into memory. After Ctrl-C or a kill the same
+command goes on from there. With --scheduler or --dask-workers the workers of a cluster, which see the same
+files, do it.
 """
 )
-@click.argument("points", type=click.Path(exists=True, path_type=Path))
+@click.argument("points", type=InputPath())
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True,
     help="The .npz file to write, or a .zarr folder that does not exist.",
@@ -68,7 +71,7 @@ def knn(
     require_writable_graph(output)
     start = time.perf_counter()
     with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
-        given = read_points(points)
+        given = read_points(regular_file(points))
         on_disk = output.suffix == ".zarr" and given.names is None
         if not on_disk:
             _require_memory(output, given, memory_limit, client)
@@ -89,6 +92,6 @@ def _require_memory(output: Path, given: Points, memory_limit: str | None, clien
     option = "--memory-limit" if client is None else "--scheduler or --dask-workers"
     reason = f"{output} is an .npz file" if output.suffix == ".npz" else "the points have names"
     raise InvalidInputError(
-        f"{option} is for a search in files, among points of an .npy file or a zarr array, for a graph in a "
-        f".zarr folder; here {reason}, so the search is in memory."
+        f"{option} is for a search in files, among points of an .npy or .parquet file or a zarr array, for a "
+        f"graph in a .zarr folder; here {reason}, so the search is in memory."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from sparse_ap.errors import InvalidInputError, optional_modules, warn
 from sparse_ap.graphs.conversion.columns import names_points
 from sparse_ap.graphs.conversion.dialect import is_number
-from sparse_ap.graphs.conversion.parquet_parts import parquet_table
+from sparse_ap.graphs.conversion.parquet_parts import ParquetRows, opened_parquet
 from sparse_ap.graphs.conversion.text_file import blocks_of, kind_of
 from sparse_ap.graphs.npz import damage_told
 
-__all__ = ["Points", "array_in", "read_points"]
+__all__ = ["Points", "array_in", "holds_array", "read_points"]
 
-_TEXT = {"csv": ",;\t", "tsv": "\t,;"}
+# What comes from standard input has no ending of its own, and is text.
+_TEXT = {"csv": ",;\t", "tsv": "\t,;", "txt": ",;\t"}
 # Headings of a first column that is no feature: the number of the row, or the name of the point.
 _INDEX = ("", "unnamed: 0", "index")
 _NAME = ("id", "name", "point", "key", "barcode")
@@ -45,7 +46,7 @@ class Points:
 
 
 def read_points(path: Path) -> Points:
-    """Read points from ``.npy`` or a zarr array, neither of which is loaded, or from a table.
+    """Read points from ``.npy``, ``.parquet`` or a zarr array, none of which is loaded, or from a table.
 
     Tables are ``.csv``, ``.tsv``, ``.parquet``, and ``.npz`` with one array.
 
@@ -65,9 +66,19 @@ def read_points(path: Path) -> Points:
         return _from_parquet(path)
     if path.suffix not in (".npy", ".npz"):
         raise InvalidInputError(
-            f"{path} ends in {path.suffix!r}; points are read from .npy, .npz, .csv, .tsv or .parquet files."
+            f"{path} ends in {path.suffix!r}; points are read from .npy, .npz, .csv, .tsv, .txt or "
+            ".parquet files, and from zarr arrays."
         )
     return Points(array_in(path))
+
+
+def holds_array(path: Path) -> bool:
+    """Return whether a folder is one zarr array, and no group of arrays, as graphs are."""
+    try:
+        about = json.loads((path / "zarr.json").read_text())
+    except (OSError, ValueError):
+        return (path / ".zarray").exists()
+    return isinstance(about, dict) and about.get("node_type") == "array"
 
 
 def _zarr_array(path: Path) -> Any:
@@ -131,7 +142,10 @@ def _from_text(path: Path, delimiters: str) -> Points:
             f"{path}: {str(error).splitlines()[0]}. Needed are numbers in every column but the first, which "
             "may name the points."
         ) from error
-    return _points_of(path, headings, [column.to_numpy() for column in table.columns])
+    columns = [column.to_numpy() for column in table.columns]
+    # Without headings there are as many columns.
+    known = headings or [str(i) for i in range(len(columns))]
+    return _points_of(path, known, columns[0], lambda begin: _together(path, columns[begin:]))
 
 
 def _is_no_feature(headings: Sequence[str]) -> bool:
@@ -143,6 +157,11 @@ def _delimiter_of(path: Path, lines: Sequence[str], delimiters: str) -> str:
     """Return the delimiter: the only one that there is."""
     bare = re.sub(r'"[^"]*"', "", "\n".join(lines))
     found = [delimiter for delimiter in delimiters if delimiter in bare]
+    if not found and any(len(line.split()) > 1 for line in bare.splitlines()):
+        raise InvalidInputError(
+            f"{path} has blanks between its columns; commas, semicolons or tabs are needed: "
+            "numpy.savetxt(path, X, delimiter=',')."
+        )
     if len(found) > 1:
         raise InvalidInputError(
             f"{path} has {' and '.join(map(repr, found))} in its first lines, so what is between two numbers "
@@ -165,11 +184,13 @@ def _has_headings(path: Path, rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _from_parquet(path: Path) -> Points:
-    table = parquet_table(path)
+    """Return the points of a parquet file, of which no more than the first column is read."""
+    file = opened_parquet(path)
     (arrow,) = optional_modules("Reading .parquet", "parquet", "pyarrow")
-    headings = list(table.column_names)
+    schema = file.schema_arrow
+    headings = list(schema.names)
     # pandas notes which columns were the index; it puts them last.
-    noted = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+    noted = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
     index = [name for name in noted if isinstance(name, str) and name in headings]
     if len(index) > 1:
         raise InvalidInputError(
@@ -177,43 +198,64 @@ def _from_parquet(path: Path) -> Points:
         )
     headings = [*index, *(name for name in headings if name not in index)]
     for name in headings:
-        kind = table.schema.field(name).type
-        if table[name].null_count:
-            raise InvalidInputError(
-                f"{path}: in the column {name!r} {table[name].null_count:,} values are missing."
-            )
+        kind = schema.field(name).type
+        missing = _n_missing(file, name)
+        if missing:
+            raise InvalidInputError(f"{path}: in the column {name!r} {missing:,} values are missing.")
         plain = arrow.types.is_integer(kind) or arrow.types.is_floating(kind) or arrow.types.is_boolean(kind)
-        if not plain and name != headings[0]:
+        if not plain and (name != headings[0] or arrow.types.is_nested(kind)):
             raise _no_number(path, name, kind)
-    columns = [table[name].to_numpy() for name in headings]
-    return _points_of(path, ["" if name in index else name for name in headings], columns)
+    first = file.read([headings[0]])[headings[0]].to_numpy()
+    known = ["" if name in index else name for name in headings]
+    return _points_of(path, known, first, lambda begin: _rows_of(path, headings[begin:]))
 
 
-def _points_of(path: Path, headings: Sequence[str], columns: list[NDArray[Any]]) -> Points:
-    """Return the features and the names that the columns hold, of which the first may be names."""
-    if len(columns) > 2 and names_points(headings):
+def _n_missing(file: Any, name: str) -> int:
+    """Return the number of missing values of a column: as its file notes it, or else counted."""
+    notes = file.metadata
+    groups = [notes.row_group(g) for g in range(notes.num_row_groups)]
+    columns = [group.column(i) for group in groups for i in range(group.num_columns)]
+    found = [column.statistics for column in columns if column.path_in_schema == name]
+    if len(found) == len(groups) and all(s is not None and s.has_null_count for s in found):
+        return sum(statistics.null_count for statistics in found)
+    return int(file.read([name])[name].null_count)
+
+
+def _rows_of(path: Path, columns: Sequence[str]) -> ParquetRows:
+    _require_columns(path, columns)
+    return ParquetRows(path, columns)
+
+
+def _points_of(
+    path: Path, headings: Sequence[str], first: NDArray[Any], table_from: Callable[[int], Any]
+) -> Points:
+    """Return the features and the names that columns hold, of which the first may be names.
+
+    ``table_from`` returns the columns from one on.
+    """
+    n_columns = len(headings)
+    if n_columns > 2 and names_points(headings):
         raise InvalidInputError(
             f"{path} has the columns {', '.join(map(repr, headings[:3]))}: a table of edges, which is a "
             "graph. A graph needs no search for neighbours. If they are features of points, name them "
             "otherwise."
         )
-    first = columns[0]
     counts = len(first) > 2 and _counts(first)
-    if len(columns) > 1 and _is_no_feature(headings):
+    if n_columns > 1 and _is_no_feature(headings):
         if headings[0].lower() in _INDEX and counts:
             # A row's number is no name.
-            return Points(_together(path, columns[1:]))
+            return Points(table_from(1))
         if first.dtype.kind in "iuf" or all(map(is_number, first)):
             warn(f"{path}: the first column is taken for the names of the points, and is no feature.")
-        return Points(_together(path, columns[1:]), _distinct(path, first))
+        return Points(table_from(1), _distinct(path, first))
     if first.dtype.kind not in "biuf":
-        return Points(_together(path, columns[1:]), _distinct(path, first))
-    if counts and len(columns) > 1:
+        return Points(table_from(1), _distinct(path, first))
+    if counts and n_columns > 1:
         raise InvalidInputError(
             f"{path}: the first column counts the rows: it is a feature, or the number of the point. Leave "
             "it out, or write the features as an array (numpy.save)."
         )
-    return Points(_together(path, columns))
+    return Points(table_from(0))
 
 
 def _counts(values: NDArray[Any]) -> bool:
@@ -234,9 +276,13 @@ def _distinct(path: Path, names: NDArray[Any]) -> NDArray[Any]:
     return texts
 
 
-def _together(path: Path, columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def _require_columns(path: Path, columns: Sequence[Any]) -> None:
     if not columns:
         raise InvalidInputError(f"{path} has no column of numbers; a column for each feature is needed.")
+
+
+def _together(path: Path, columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    _require_columns(path, columns)
     return np.stack(columns, axis=1)
 
 

@@ -12,8 +12,9 @@ from sparse_ap.cli.inputs import require_writable_graph, save_graph
 from sparse_ap.cli.options import jobs_option, similarity_option
 from sparse_ap.cli.output import graph_lines, printed_warnings, require_other, summarise
 from sparse_ap.cli.points import Points, read_points
+from sparse_ap.cli.streams import InputPath, regular_file
 from sparse_ap.graphs import radius_graph
-from sparse_ap.graphs.metrics import METRICS
+from sparse_ap.graphs.metrics import DISTANCES
 from sparse_ap.graphs.pairs.search import pair_search_for
 
 __all__ = ["radius"]
@@ -33,7 +34,7 @@ Examples:
 A .zarr folder is written without the graph in memory.
 """
 )
-@click.argument("points", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("points", type=InputPath(dir_okay=False))
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True,
     help="The .npz file to write, or a .zarr folder that does not exist.",
@@ -43,7 +44,11 @@ A .zarr folder is written without the graph in memory.
     help="The least similarity of two points that are linked.",
 )  # fmt: skip
 @click.option(
-    "--metric", type=click.Choice(METRICS), default="euclidean", show_default=True, help="Distance of points."
+    "--metric",
+    type=click.Choice(DISTANCES),
+    default="euclidean",
+    show_default=True,
+    help="Distance of points.",
 )
 @similarity_option("How distances become similarities.  [default: -d**2 for euclidean, else -d]")
 @click.option("--memory-limit", help="What the process may hold, such as 2GB.")
@@ -55,7 +60,7 @@ def radius(points: Path, output: Path, quiet: bool, **options: Any) -> None:
     require_writable_graph(output)
     start = time.perf_counter()
     with printed_warnings(quiet):
-        given = read_points(points)
+        given = read_points(regular_file(points))
         n_edges = _write(given, output, verbose=not quiet, **options)
     if not quiet:
         seconds, metric = time.perf_counter() - start, options["metric"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sparse_ap.cli.points import Points, array_in, read_points
+from sparse_ap.cli.points import Points, array_in, holds_array, read_points
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.text_file import kind_of
 from sparse_ap.graphs.distances import Similarity
@@ -105,11 +105,15 @@ def points_in(path: Path) -> Points:
     ------
     InvalidInputError
         The file holds a graph, or no points.
+
+    Notes
+    -----
+    A zarr array is taken for points, since a dense matrix needs no search.
     """
-    if path.is_dir():
+    if path.is_dir() and not holds_array(path):
         raise InvalidInputError(
             f"{path} is a folder, which holds a graph; {_K} is for points, which are read from .npy, .npz, "
-            ".csv, .tsv or .parquet files. For a graph leave it out."
+            ".csv, .tsv, .txt or .parquet files, and from zarr arrays. For a graph leave it out."
         )
     if kind_of(path) == "npz":
         _require_no_graph(path)

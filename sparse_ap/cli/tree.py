@@ -159,7 +159,7 @@ def tree(
     if plot is not None:
         write_picture(plot_tree(found, names=ids), plot)
     if report is not None:
-        write_report(found, report, title=f"Tree of {graph.name}", ids=ids)
+        write_report(found, report, title=f"Tree of {graph.name}", ids=ids, recall=given.recall)
     if not quiet:
         written = f"written to {said(output)}" if output else "not written: give --output to keep the tree"
         summarise([*_tree_lines(found, ids, exact), *recall_lines(given.recall), written], output)

@@ -18,10 +18,12 @@ from sparse_ap.storage.masks import filled
 __all__ = [
     "SIMILARITIES",
     "Similarity",
+    "conversion_of",
     "default_similarity",
     "exact_dtype",
     "from_distances",
     "in_precision",
+    "is_falling",
     "similarities_between",
     "similarities_of",
     "similarity_dtype",
@@ -53,6 +55,34 @@ SIMILARITIES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 def default_similarity(metric: str) -> str:
     """Return the default conversion of distances: negative squares for Euclidean ones, as in the paper."""
     return "-d**2" if metric == "euclidean" else "-d"
+
+
+def conversion_of(similarity: Similarity | None, metric: str) -> Similarity:
+    """Return the conversion of a metric's distances, which may be left to it.
+
+    Minus an inner product is no distance but is converted as one: its conversion is the function of "-d",
+    since names are for distances from 0.
+
+    Raises
+    ------
+    InvalidInputError
+        The name is unknown, or none for inner products.
+    """
+    chosen = default_similarity(metric) if similarity is None else similarity
+    function = similarity_function(chosen)
+    if metric != "inner_product" or callable(chosen):
+        return chosen
+    if function is np.negative:
+        return function
+    raise InvalidInputError(
+        f"similarity={similarity!r} was given with metric='inner_product', whose similarities are the "
+        "products themselves. Leave similarity out; or give a function, which receives minus the products."
+    )
+
+
+def is_falling(similarity: Similarity) -> bool:
+    """Return whether a larger distance is known to give no larger similarity."""
+    return not callable(similarity) or similarity is np.negative
 
 
 def in_precision(distances: NDArray[np.float64], similarity: Similarity) -> FloatArray:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sparse_ap.arguments import bytes_of, is_positive_integer, require, seed_of, usable_threads
 from sparse_ap.errors import InvalidInputError, warn
-from sparse_ap.graphs.asked_graph import AskedGraph, kept_distances, require_cells
-from sparse_ap.graphs.distances import Similarity, default_similarity, similarity_function
+from sparse_ap.graphs.asked_graph import AskedGraph, kept_distances, require_cells, require_memory_of_exact
+from sparse_ap.graphs.distances import Similarity, conversion_of, is_falling
 from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.narrowing import Narrowing
@@ -88,24 +88,29 @@ def knn_graph(
     X : array-like or sparse matrix, shape (n_points, n_features)
         The points, finite real numbers. With ``output`` also a mapped array (``numpy.load(path,
         mmap_mode="r")``), a zarr array, or any array whose rows can be read by slices. Sparse rows
-        for "euclidean", which compares all pairs, and "cosine", whose approximate search begins with features
-        that few points have. For "tanimoto" and "hamming", bits: bool, or uint8 from ``numpy.packbits(X,
-        axis=1)``.
+        for "euclidean" and "inner_product", which compare all pairs, and "cosine", whose approximate search
+        begins with features that few points have. For "tanimoto" and "hamming", bits: bool, or uint8 from
+        ``numpy.packbits(X, axis=1)``.
     n_neighbors : int
         Number of neighbours of each point, not counting itself: from 1 to n_points - 1.
-    metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming"}
+    metric : {"euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming", \
+"inner_product"}
         The distance. "cosine" and "correlation" are 1 minus the cosine or correlation, from 0 to 2; a row
         without direction (all zeros or, for "correlation", all equal) has distance 1 from every other row.
         "tanimoto" is 1 minus the share of common bits; 0 between two rows without bits. "hamming" is the
-        share of bits that differ. "manhattan" and "chebyshev" have no approximate search.
+        share of bits that differ. "manhattan" and "chebyshev" have no approximate search. "inner_product" is
+        no distance: the similarity is the product itself, and the nearest are those of the largest products,
+        among which the point itself need not be; it is left out all the same.
     similarity : {"-d", "-d**2", "1-d"} or callable, optional
-        Conversion of a distance to a similarity; None: "-d**2" for "euclidean", "-d" for the others. A
-        callable receives all distances, in float64.
+        Conversion of a distance to a similarity; None: "-d**2" for "euclidean", the product for
+        "inner_product", "-d" for the others. A callable receives all distances, in float64; for
+        "inner_product" minus the products, and no name is needed.
     recall : float
         The share of the nearest neighbours that an approximate search must find, above 0 and at most 1; 1
         for an exact search. More takes longer. The share that was found is the result's ``recall``.
     output : str or Path, optional
-        The zarr folder to which the graph is written. Exact searches are in memory all the same.
+        The zarr folder to which the graph is written. Exact searches, and those of sparse rows, are in
+        memory all the same, and are refused if ``memory_limit`` is too little for that.
     memory_limit : int or str, optional
         With ``output``: bytes that the process may hold, such as "2GB": at least .45 GB, and some 70 bytes a
         point. None: most of the free memory.
@@ -181,6 +186,8 @@ def _written(
         limit = None if memory_limit is None else bytes_of(memory_limit)
         return graph_on_disk(asked, output, limit, client, overwrite, n_threads, verbose)
     require_free(output.absolute(), overwrite)
+    if memory_limit is not None:
+        require_memory_of_exact(asked, bytes_of(memory_limit), n_threads)
     if client is not None:
         warn("client is for an approximate search; this one is exact, and done in this process.")
     graph = _graph_in_memory(asked, n_threads, verbose)
@@ -197,8 +204,7 @@ def _checked(
     needed = f"a whole number from 1 to {n - 1} for {n} points: a point is not its own neighbour"
     require("n_neighbors", n_neighbors, right, needed)
     require("recall", recall, isinstance(recall, Real) and 0 < recall <= 1, "a number above 0, and at most 1")
-    chosen = default_similarity(metric) if similarity is None else similarity
-    similarity_function(chosen)
+    chosen = conversion_of(similarity, metric)
     return AskedGraph(points, int(n_neighbors), metric, chosen, float(recall), seed)
 
 
@@ -214,7 +220,7 @@ def _graph_in_memory(asked: AskedGraph, n_threads: int, verbose: bool) -> KNNGra
     graph = KNNGraph(_graph_of(numbers, distances, asked.similarity))
     graph.recall = reached
     # A function may give larger similarities to farther points.
-    if reached == EXACT and not callable(asked.similarity):
+    if reached == EXACT and is_falling(asked.similarity):
         graph.missing_at_most = _missing_at_most(graph, k)
     return graph
 

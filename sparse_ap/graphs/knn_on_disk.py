@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.arguments import available
 from sparse_ap.errors import MemoryLimitError
-from sparse_ap.graphs.asked_graph import AskedGraph, kept_distances, require_cells
+from sparse_ap.graphs.asked_graph import A_THREAD, PROGRAM, AskedGraph, kept_distances, require_cells
 from sparse_ap.graphs.conversion.write_graph import WrittenGraph, write_graph
 from sparse_ap.graphs.distances import Similarity, similarities_of
 from sparse_ap.graphs.missing_edges import KNNGraph
@@ -31,9 +31,9 @@ __all__ = ["graph_on_disk"]
 
 # Edges that are written at a time; bytes of an edge that is read; share of the memory that these may have.
 _WRITTEN, _AN_EDGE, _READ = 1 << 19, 40, 0.1
-# Bytes that a search needs besides pages of files: for the program; for each point; for each thread, and for
-# each point once more in each thread.
-_PROGRAM, _A_POINT, _A_THREAD, _A_POINT_AND_THREAD = 450_000_000, 60, 50_000_000, 4
+# Bytes that a search needs besides pages of files, the program and its threads: for each point, and for each
+# point once more in each thread.
+_A_POINT, _A_POINT_AND_THREAD = 60, 4
 # Bytes below the limit, and share of it, at which pages of files are given back: so much may be read before
 # it is looked again.
 _MARGIN, _SHARE = 200_000_000, 1 / 3
@@ -77,12 +77,12 @@ def _noted(asked: AskedGraph) -> dict[str, Any]:
 
 
 def _require_memory(n: int, limit: int, n_threads: int) -> None:
-    needed = _PROGRAM + _A_POINT * n + n_threads * (_A_THREAD + _A_POINT_AND_THREAD * n)
+    needed = PROGRAM + _A_POINT * n + n_threads * (A_THREAD + _A_POINT_AND_THREAD * n)
     if needed > limit:
         raise MemoryLimitError(
             f"The search for the neighbours of {n:,} points on {n_threads} threads needs "
-            f"{needed / 1e9:.2f} GB, and {limit / 1e9:.2f} GB are allowed. Raise memory_limit, or lower "
-            "n_jobs."
+            f"{needed / 1e9:.2f} GB, and {limit / 1e9:.2f} GB are allowed. Raise memory_limit "
+            "(--memory-limit), or lower n_jobs (--n-jobs)."
         )
 
 

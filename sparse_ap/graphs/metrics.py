@@ -10,11 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.neighbours.bits import BIT_METRICS
+from sparse_ap.graphs.neighbours.space import INNER_PRODUCT
 from sparse_ap.storage.masks import is_masked
 
-__all__ = ["METRICS", "checked_metric", "checked_points", "require_no_mask"]
+__all__ = ["DISTANCES", "METRICS", "checked_metric", "checked_points", "require_no_mask"]
 
-METRICS = ("euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming")
+#: Distances, all at least 0.
+DISTANCES = ("euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming")
+METRICS = (*DISTANCES, INNER_PRODUCT)
 
 
 def checked_metric(metric: str) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sparse_ap.arguments import available, bytes_of, usable_threads
 from sparse_ap.errors import InvalidInputError, MemoryLimitError
 from sparse_ap.graphs.edges import symmetrise
-from sparse_ap.graphs.metrics import checked_metric, checked_points
+from sparse_ap.graphs.metrics import DISTANCES, checked_metric, checked_points
 from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.pairs.found import NearPairs
@@ -116,7 +116,7 @@ def radius_graph(
            [ 0.,  0.,  0.]], dtype=float32)
     """
     check = checked_rows if scipy.sparse.issparse(X) else checked_points
-    points = check(X, checked_metric(metric))
+    points = check(X, _checked_distance(metric))
     threshold = Threshold.of(min_similarity, checked_conversion(similarity, metric))
     limit = available() if memory_limit is None else bytes_of(memory_limit)
     pairs = near_pairs(points, metric, threshold, usable_threads(n_jobs), verbose=verbose)
@@ -129,6 +129,16 @@ def radius_graph(
         if is_given:
             raise InvalidInputError(f"{name} is for a graph on disk: give output, the folder to write.")
     return _held(pairs, points.shape[0], threshold, limit)
+
+
+def _checked_distance(metric: str) -> str:
+    if checked_metric(metric) in DISTANCES:
+        return metric
+    raise InvalidInputError(
+        f"metric={metric!r} is no distance, by which all pairs above a threshold are found. Of rows of "
+        "length 1 it is the cosine: metric='cosine', similarity='1-d'. Or link each point with "
+        "those of the largest products, by knn_graph (sparse-ap knn)."
+    )
 
 
 def _held(pairs: Iterable[NearPairs], n_points: int, threshold: Threshold, memory_limit: int) -> KNNGraph:

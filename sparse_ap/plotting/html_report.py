@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.convergence import plot_convergence
 from sparse_ap.plotting.html_parts import N_LARGEST, Names, figures_list, number, picture, table
@@ -33,6 +34,7 @@ def write_report(
     title: str = "Clusters",
     ids: ArrayLike | None = None,
     n_stored: int | None = None,
+    recall: Recall | None = None,
     seconds: float | None = None,
     settings: Mapping[str, object] | None = None,
 ) -> None:
@@ -51,6 +53,8 @@ def write_report(
         Names of the points, shown in place of their numbers.
     n_stored : int, optional
         Number of entries stored in the graph, to be shown.
+    recall : Recall, optional
+        The share of the neighbours that the graph's search has found, as in its ``recall``, to be shown.
     seconds : float, optional
         Duration of the run, to be shown.
     settings : mapping, optional
@@ -71,7 +75,11 @@ def write_report(
             f"A report of a {type(clustering).__name__} was asked for; a Clustering, Hierarchy or Cut is "
             "needed."
         )
-    page = _page(clustering, title, ids, n_stored, seconds, settings or {})
+    graph = {
+        "stored entries": None if n_stored is None else f"{n_stored:,}",
+        "neighbours found": None if recall is None else f"{recall}",
+    }
+    page = _page(clustering, title, ids, graph, seconds, settings or {})
     with replacing(path) as part:
         part.write_text(page, encoding="utf-8")
 
@@ -96,17 +104,17 @@ def _page(
     shown: Clustering | Hierarchy | Cut,
     title: str,
     ids: ArrayLike | None,
-    n_stored: int | None,
+    graph: Mapping[str, str | None],
     seconds: float | None,
     settings: Mapping[str, object],
 ) -> str:
     template = Template((files("sparse_ap.plotting") / "report_page.html").read_text(encoding="utf-8"))
     if isinstance(shown, Hierarchy):
         names = Names.of(ids, len(shown.labels(0)))
-        figures, told, body = tree_figures(shown, n_stored, seconds), "", tree_body(shown, names)
+        figures, told, body = tree_figures(shown, graph, seconds), "", tree_body(shown, names)
     else:
         names = Names.of(ids, len(shown.labels))
-        figures, told = _figures(shown, n_stored), _outcome(shown)
+        figures, told = _figures(shown, graph), _outcome(shown)
         body = cut_body(shown, names) if isinstance(shown, Cut) else _body(shown, names, seconds)
     return template.substitute(
         title=escape(title),
@@ -131,10 +139,10 @@ def _body(clustering: Clustering, names: Names, seconds: float | None) -> str:
     )
 
 
-def _figures(clustering: Clustering | Cut, n_stored: int | None) -> dict[str, str | None]:
+def _figures(clustering: Clustering | Cut, graph: Mapping[str, str | None]) -> dict[str, str | None]:
     figures = {
         "points": f"{len(clustering.labels):,}",
-        "stored entries": None if n_stored is None else f"{n_stored:,}",
+        **graph,
         "clusters": f"{clustering.n_clusters:,}",
     }
     if isinstance(clustering, Cut):
@@ -143,9 +151,8 @@ def _figures(clustering: Clustering | Cut, n_stored: int | None) -> dict[str, st
     net = clustering.net_similarity
     of_what = " (for the complete graph)" if clustering.bound_is_complete else ""
     return {
-        "points": figures.pop("points"),
-        "represented by nobody": f"{lost:,}" if lost else None,
         **figures,
+        "represented by nobody": f"{lost:,}" if lost else None,
         "preference": None if clustering.preference is None else f"{clustering.preference:,.8g}",
         "net similarity": None if np.isnan(net) else f"{net:,.8g}",
         "proven bound": None if bound is None else f"{bound:,.8g}{of_what}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -18,11 +19,13 @@ _N_FACES = 5
 """Representatives shown of a group."""
 
 
-def tree_figures(tree: Hierarchy, n_stored: int | None, seconds: float | None) -> dict[str, str | None]:
-    """Return the key figures of a tree."""
+def tree_figures(
+    tree: Hierarchy, graph: Mapping[str, str | None], seconds: float | None
+) -> dict[str, str | None]:
+    """Return the key figures of a tree, after those of its graph."""
     return {
         "points": f"{len(tree.labels(0)):,}",
-        "stored entries": None if n_stored is None else f"{n_stored:,}",
+        **graph,
         "levels": f"{tree.n_levels}",
         "clusters": " › ".join(f"{n:,}" for n in tree.n_clusters),
         "seconds": None if seconds is None else f"{seconds:,.1f}",

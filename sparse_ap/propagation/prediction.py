@@ -13,11 +13,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sparse_ap.arguments import require, usable_threads
 from sparse_ap.errors import InvalidInputError, warn
+from sparse_ap.graphs.distances import conversion_of
 from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.graphs.neighbours.bits import BIT_METRICS
 from sparse_ap.graphs.neighbours.search import nearest_of
-from sparse_ap.graphs.pairs.threshold import Threshold, checked_conversion, falling
+from sparse_ap.graphs.neighbours.space import INNER_PRODUCT
+from sparse_ap.graphs.pairs.threshold import Threshold, checked_conversion, checked_least, falling
 from sparse_ap.graphs.sparse_points import checked_rows
 from sparse_ap.kernels.block import FloatArray
 from sparse_ap.storage.csr import csr_of
@@ -121,11 +123,20 @@ def _by_points(
 ) -> Prediction:  # fmt: skip
     """Return the nearest exemplars of new points, by the points of the exemplars."""
     conversion = checked_conversion(similarity, checked_metric(metric))
-    least = None if min_similarity is None else Threshold.of(min_similarity, conversion).least
+    # Refuses conversions that inner products do not have.
+    conversion_of(similarity, metric)
+    least = None if min_similarity is None else _least(min_similarity, conversion, metric)
     asked, points = _comparable(new, of_exemplars, metric)
     labels, distances = nearest_of(asked, points, metric, usable_threads(n_jobs))
     narrowing = Narrowing(np.dtype(np.float32), "Divide the points by one number.")
     return Prediction.of(labels, narrowing(falling(conversion, distances)), exemplars, least)
+
+
+def _least(min_similarity: Any, conversion: str, metric: str) -> np.float32:
+    """Return the least similarity in float32; by inner products any number may be one."""
+    if metric == INNER_PRODUCT:
+        return checked_least(min_similarity)
+    return Threshold.of(min_similarity, conversion).least
 
 
 def _comparable(new: Any, old: Any, metric: str) -> tuple[Any, Any]:

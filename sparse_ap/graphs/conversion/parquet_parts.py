@@ -1,4 +1,4 @@
-"""Folders of parquet files that are one table, as Spark, dask, polars and pyarrow write them."""
+"""Parquet files, whole or rows at a time, and folders of them, as Spark, dask, polars and pyarrow write."""
 
 from __future__ import annotations
 
@@ -6,13 +6,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sparse_ap.errors import InvalidInputError, optional_modules, warn
 from sparse_ap.graphs.conversion.columns import names_points
 from sparse_ap.graphs.conversion.text_file import kind_of
 
-__all__ = ["PARQUET", "is_folder_of_parts", "parquet_table", "parts_of", "require_no_partitioned_column"]
+__all__ = [
+    "PARQUET",
+    "ParquetRows",
+    "is_folder_of_parts",
+    "opened_parquet",
+    "parquet_table",
+    "parts_of",
+    "require_no_partitioned_column",
+]
 
 PARQUET = ("parquet", "pq")
+
+# Rows that are read at a time.
+_ROWS = 16_384
 
 _ZARR = ("zarr.json", ".zgroup", ".zarray")
 # Folders in which files are listed that count: others beside them may be of earlier versions.
@@ -29,9 +43,75 @@ def parquet_table(path: Path) -> Any:
     InvalidInputError
         It cannot be read.
     """
+    (arrow,) = optional_modules("Reading .parquet", "parquet", "pyarrow")
+    try:
+        return opened_parquet(path).read()
+    except arrow.ArrowInvalid as error:
+        raise InvalidInputError(f"{path} cannot be read as parquet: {error}") from error
+
+
+class ParquetRows:
+    """Rows of numbers in a parquet file, read some at a time; forth in order is fastest.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : dtype
+        That all columns have in common.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self._file, self._columns = opened_parquet(path), list(columns)
+        schema = self._file.schema_arrow
+        kinds = [schema.field(name).type.to_pandas_dtype() for name in columns]
+        self.shape, self.dtype = (self._file.metadata.num_rows, len(columns)), np.result_type(*kinds)
+        self.ndim = 2
+        self._begin()
+
+    def _begin(self) -> None:
+        self._first, self._held = 0, np.empty((0, self.shape[1]), self.dtype)
+        self._coming = self._file.iter_batches(_ROWS, columns=self._columns, use_threads=False)
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return all rows."""
+        return np.asarray(self[:], dtype)
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        """Return some rows that follow each other."""
+        start, stop, _ = rows.indices(len(self))
+        if start < self._first:
+            self._begin()
+        found = np.empty((max(0, stop - start), self.shape[1]), self.dtype)
+        at = start
+        while at < stop:
+            if at >= self._first + len(self._held):
+                self._go_on()
+                continue
+            piece = self._held[at - self._first : stop - self._first]
+            found[at - start : at - start + len(piece)] = piece
+            at += len(piece)
+        return found
+
+    def _go_on(self) -> None:
+        batch, self._first = next(self._coming), self._first + len(self._held)
+        columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in self._columns]
+        self._held = np.stack(columns, axis=1).astype(self.dtype, copy=False)
+
+
+def opened_parquet(path: Path) -> Any:
+    """Return a parquet file, of which only the note about its content is read.
+
+    Raises
+    ------
+    InvalidInputError
+        It cannot be read.
+    """
     arrow, parquet = optional_modules("Reading .parquet", "parquet", "pyarrow", "pyarrow.parquet")
     try:
-        return parquet.ParquetFile(path).read()
+        return parquet.ParquetFile(path)
     except arrow.ArrowInvalid as error:
         raise InvalidInputError(f"{path} cannot be read as parquet: {error}") from error
 

@@ -51,6 +51,7 @@ class Bits:
     """
 
     ROWS: ClassVar[tuple[str, ...]] = ("words", "counts")
+    HOME_IS_NEAREST: ClassVar[bool] = True
 
     metric: str
     n_bits: int
@@ -113,6 +114,10 @@ class Bits:
 
     def coded(self, codes: Codes) -> Self:
         """Return the points themselves: bits need no rounding."""
+        return self
+
+    def searched(self) -> Self:
+        """Return the points themselves."""
         return self
 
     def codes_for(self, distances: NDArray[np.float64]) -> Codes:

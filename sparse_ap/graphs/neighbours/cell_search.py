@@ -87,9 +87,8 @@ class _CellSearch:
 def _shortlists(cells: Cells, wanted: int) -> Shortlists:
     """Return the centres among which the wanted nearest ones of each point are chosen."""
     length = max(_LEAST_LISTED, _TIMES * wanted)
-    return Shortlists.of(
-        cells.centres, cells.centres, length if _SHARE * length <= cells.n_cells else cells.n_cells
-    )
+    some = cells.centres.HOME_IS_NEAREST and _SHARE * length <= cells.n_cells
+    return Shortlists.of(cells.centres, cells.centres, length if some else cells.n_cells)
 
 
 def _offer_cells(

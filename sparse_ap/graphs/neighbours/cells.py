@@ -38,7 +38,7 @@ class Cells:
     ----------
     centres : Points
     points : Points
-        Sorted by cell; the points of a cell by their original number.
+        As they are searched, sorted by cell; the points of a cell by their original number.
     order : ndarray of int64, shape (n,)
         Original number of each point.
     starts : ndarray of int64, shape (n_cells + 1,)
@@ -66,7 +66,7 @@ class Cells:
             "labels", lambda: _Labelling(points, centres, labels), points.n, _TILE, "neighbours: cells"
         )
         order, starts = stages.kept("order", lambda: _sorted_by(labels, centres.n))
-        placed = stages.filled("sorted", partial(in_order, points, order), points.n)
+        placed = stages.filled("sorted", partial(_searched, points, order), points.n)
         return cls(centres, placed, order, starts)
 
     @property
@@ -84,6 +84,10 @@ def _sorted_by(labels: NDArray[np.int32], n_cells: int) -> tuple[NDArray[np.int6
 def in_order(points: Any, order: NDArray[np.int64], rows: slice) -> Any:
     """Return the points that come at some places of an order."""
     return points.taken(order[rows])
+
+
+def _searched(points: Points, order: NDArray[np.int64], rows: slice) -> Points:
+    return points.taken(order[rows]).searched()
 
 
 def number_of_cells(n_points: int) -> int:

@@ -60,7 +60,7 @@ def exact_neighbours(
         return CandidateLists.empty(0, k, np.float64)
     if queries.metric in ("manhattan", "chebyshev"):
         return _by_all_distances(queries, points, k, itself, pool)
-    asked = queries.coded(WIDE)
+    asked = queries.coded(WIDE).searched()
     with progress_bar(verbose, points.n, "neighbours: all pairs", unit="point") as bar:
         found = _candidates(asked, points, min(points.n, k + _EXTRA), itself, pool, bar)
     lists = ranked_apart(queries, points, found.numbers, k, pool)
@@ -118,7 +118,7 @@ def _candidates(
     """Return the points of the highest scores for each query, among all points."""
     lists = CandidateLists.empty(queries.n, length, queries.score_type)
     for part in slabs(points.n):
-        start, slab = part.start, points.taken(part).coded(WIDE)
+        start, slab = part.start, points.taken(part).coded(WIDE).searched()
         blocks = {
             first: slab.columns(first, min(slab.n, first + _POINTS)) for first in range(0, slab.n, _POINTS)
         }

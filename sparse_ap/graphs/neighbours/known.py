@@ -14,13 +14,13 @@ from sparse_ap.kernels.compilation import kernel
 __all__ = ["known_neighbours"]
 
 
-def known_neighbours(space: Space, k: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def known_neighbours(space: Space, k: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
     """Return the points that must be searched, and neighbours that are known beforehand.
 
-    A row without direction is at distance 1 from all others: its neighbours are the first k points, and it
+    A row without direction is at one distance from all others: its neighbours are the first k points, and it
     may itself be a neighbour of any point. So may each of a few points far away from all others, which would
     coarsen the whole numbers of the rest. Of more than k + 1 equal points the first k + 1 stand for all: they
-    are the neighbours of the others, at distance 0, and nobody's neighbour is among the others.
+    are as near to the others as any of them, and nobody's neighbour is among the others.
 
     Parameters
     ----------
@@ -32,27 +32,35 @@ def known_neighbours(space: Space, k: int) -> tuple[NDArray[np.int64], NDArray[n
     searched : ndarray of int64, shape (m,)
         Points to search among, for their neighbours among themselves.
     known : ndarray of int32, shape (n, n_known), or (n, 0) if m = n
-        Candidates of each point beside what a search finds, each once; -1 for none.
+        Candidates of each point beside what a search finds; -1 for none.
+    places : ndarray of int64, shape (n,)
+        Whose list a point takes from the search, by its place among the points searched: its own; of many
+        equal points the last of those that are searched lends its list to the others; -1 for none.
+
+    Notes
+    -----
+    By inner products a point may have nearer ones than its equals, hence the list that is lent.
     """
     lost, remote = space.directionless(), space.remote()
-    apart = np.concatenate([lost, remote])
+    apart = np.union1d(lost, remote)
     crowds = [crowd for crowd in _equal_points(space, k + 2) if crowd[0] not in apart]
     searched = np.setdiff1d(
         np.arange(space.n), np.concatenate([apart, *(crowd[k + 1 :] for crowd in crowds)])
     )
+    places = np.full(space.n, -1)
+    places[searched] = np.arange(len(searched))
     if len(searched) == space.n:
-        return searched, np.empty((space.n, 0), np.int32)
-    known = np.full((space.n, max(k, len(remote))), -1, np.int32)
-    # By no metric are there points of both kinds.
-    known[:, : len(apart[: known.shape[1]])] = apart[: known.shape[1]]
+        return searched, np.empty((space.n, 0), np.int32), places
+    everybodys = np.union1d(lost[:k], remote)
+    known = np.full((space.n, k + len(everybodys)), -1, np.int32)
+    known[:, k:] = everybodys
     for crowd in crowds:
-        known[crowd[k + 1 :]] = -1
-        known[crowd[k + 1 :], :k] = crowd[:k]
+        known[crowd[k + 1 :], :k], places[crowd[k + 1 :]] = crowd[:k], places[crowd[k]]
+    known[apart] = -1
     known[lost, :k] = _first_others(lost, k)
     for point in remote:
-        known[point] = -1
         known[point, :k] = _nearest_to(space, point, k)
-    return searched, known
+    return searched, known, places
 
 
 def _nearest_to(space: Space, point: int, k: int) -> NDArray[np.int64]:

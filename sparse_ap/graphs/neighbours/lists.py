@@ -112,7 +112,7 @@ class NeighbourLists:
         n, k = self.lists.numbers.shape
         return n, k
 
-    def rows(self, part: slice) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    def rows(self, part: slice | NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the neighbours of some points and their distances, shape (n_rows, k)."""
         places = self.places[part]
         # Read in the order in which they are kept.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,12 @@ class ListedPoints(Protocol):
 
 
 class Points(RowArrays, ListedPoints, Protocol):
-    """Points in a form in which all can be compared with all, by exact scores."""
+    """Points in a form in which all can be compared with all, by exact scores.
+
+    HOME_IS_NEAREST says whether the cells in which a point is searched are those near its own.
+    """
+
+    HOME_IS_NEAREST: ClassVar[bool]
 
     @property
     def score_type(self) -> np.dtype[Any]:
@@ -38,6 +43,10 @@ class Points(RowArrays, ListedPoints, Protocol):
 
     def taken(self, rows: NDArray[np.int64] | slice) -> Self:
         """Return some of the points, in this order."""
+        ...
+
+    def searched(self) -> Points:
+        """Return the points in the form in which they are searched, once they are cut into cells."""
         ...
 
     def columns(self, start: int, stop: int) -> Any:

@@ -40,7 +40,7 @@ def search_for(X: Any, k: int, metric: str, recall: float) -> str:
     n, n_features = X.shape
     few = recall == 1 or n <= max(_EXACT_POINTS, _POINTS_A_NEIGHBOUR * k)
     if scipy.sparse.issparse(X):
-        return "all pairs" if few or metric == "euclidean" else "inverted index"
+        return "inverted index" if metric == "cosine" and not few else "all pairs"
     if suits_tree(metric, n_features):
         return "k-d tree"
     return "all pairs" if few else "cells"
@@ -72,7 +72,7 @@ def nearest_neighbours(
         lists = exact_sparse_neighbours(rows, rows, k, np.arange(rows.n), stages.pool)
         return NeighbourLists.of(lists), EXACT
     space = laid_out(X, metric, "all", stages)
-    searched, known = known_neighbours(space, k)
+    searched, known, places = known_neighbours(space, k)
     if len(searched) == space.n:
         return _searched(space, k, search, recall, seed, stages)
     rest = stages.filled("searched", partial(_rows_of, X, searched), len(searched)).X
@@ -80,7 +80,7 @@ def nearest_neighbours(
     found, reached = _searched(
         laid_out(rest, metric, "searched", stages), length, search, recall, seed, stages
     )
-    return _WithKnown(space, searched, known, found, k, stages.pool), reached
+    return _WithKnown(space, searched, known, places, found, k, stages.pool), reached
 
 
 def _searched(
@@ -122,6 +122,8 @@ class _WithKnown:
         All points.
     searched : ndarray of int64, shape (m,)
     known : ndarray of int32, shape (n, n_known)
+    places : ndarray of int64, shape (n,)
+        Of the lists that the points take, among those found; -1 for none.
     found : NeighbourLists
         Of the points that were searched, in numbers among these.
     k : int
@@ -131,6 +133,7 @@ class _WithKnown:
     space: Space
     searched: NDArray[np.int64]
     known: NDArray[np.int32]
+    places: NDArray[np.int64]
     found: NeighbourLists
     k: int
     pool: ThreadPoolExecutor
@@ -142,12 +145,11 @@ class _WithKnown:
 
     def rows(self, part: slice) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the neighbours of some points and their distances, shape (n_rows, k)."""
-        known = self.known[part]
-        some = slice(*np.searchsorted(self.searched, [part.start, part.stop]))
+        known, places = self.known[part], self.places[part]
         candidates = np.full((len(known), known.shape[1] + self.found.shape[1]), -1, np.int32)
         candidates[:, : known.shape[1]] = known
-        found = self.searched[self.found.rows(some)[0]]
-        candidates[self.searched[some] - part.start, known.shape[1] :] = found
+        listed = places >= 0
+        candidates[listed, known.shape[1] :] = self.searched[self.found.rows(places[listed])[0]]
         lists = ranked(self.space.taken(part), self.space, candidates, self.k, self.pool)
         return lists.numbers, -lists.scores
 

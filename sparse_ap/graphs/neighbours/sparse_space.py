@@ -15,7 +15,7 @@ from sparse_ap.kernels.compilation import kernel
 __all__ = ["SPARSE_METRICS", "Postings", "SparseSpace"]
 
 #: Metrics of sparse rows.
-SPARSE_METRICS = ("euclidean", "cosine")
+SPARSE_METRICS = ("euclidean", "cosine", "inner_product")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +24,7 @@ class SparseSpace:
 
     Attributes
     ----------
-    metric : {"euclidean", "cosine"}
+    metric : {"euclidean", "cosine", "inner_product"}
     n_features : int
     indptr : ndarray of int64, shape (n + 1,)
     features : ndarray of int32, shape (n_stored,)
@@ -83,6 +83,10 @@ class SparseSpace:
     ) -> NDArray[np.float64]:
         """Return the distances of listed pairs; see `VectorSpace.distances`."""
         values = self._compared(others, first, candidates, indptr)
+        if self.metric == "inner_product":
+            with np.errstate(over="ignore"):
+                # 0 is added since minus -0.0 is 0.0, and a product of 0 is to be one of 0.0.
+                return -(values * self.scale * self.scale + 0.0)
         return values if self.metric == "cosine" else np.sqrt(values) * self.scale
 
     def squares(
@@ -96,7 +100,10 @@ class SparseSpace:
         self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         values, one, two = np.empty(len(candidates)), self._arrays, others._arrays
-        _compare(*one, *two, self.metric == "cosine", first, candidates, indptr, values)
+        if self.metric == "inner_product":
+            _multiply(*one, *two, first, candidates, indptr, values)
+        else:
+            _compare(*one, *two, self.metric == "cosine", first, candidates, indptr, values)
         return values
 
     def listed_scores(
@@ -161,7 +168,8 @@ class Postings:
         """
         n = len(self.least)
         room = np.zeros(n), np.full(n, -1, np.int32), np.empty(n, np.int32)
-        everybody = queries.metric == "euclidean"
+        # By cosine, points that share no feature are at distance 1, and the last.
+        everybody = queries.metric != "cosine"
         _offer_sharing(
             queries.indptr, queries.features, queries.values, self.starts, self.rows, self.values, self.least,
             longest, everybody, part.start, part.stop, itself, *room, lists.scores, lists.numbers,
@@ -235,3 +243,19 @@ def _compare(indptr, features, values, starts, others, weights, cosine, first, c
                 distances[e] = square / 2 if shared else 1.0
             else:
                 distances[e] = square
+
+
+@kernel
+def _multiply(indptr, features, values, starts, others, weights, first, candidates, lists, products):  # type: ignore[no-untyped-def]
+    for r in range(lists.size - 1):
+        for e in range(lists[r], lists[r + 1]):
+            a, a_end = indptr[first + r], indptr[first + r + 1]
+            b, b_end = starts[candidates[e]], starts[candidates[e] + 1]
+            total = 0.0
+            while a < a_end and b < b_end:
+                if features[a] == others[b]:
+                    total += values[a] * weights[b]
+                step, other = features[a] <= others[b], others[b] <= features[a]
+                a += step
+                b += other
+            products[e] = total

@@ -14,12 +14,12 @@ from sparse_ap.graphs.neighbours.vectors import NARROW, WIDE, Codes, Vectors
 from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.storage.mapped_arrays import gathered
 
-__all__ = ["DIRECTIONS", "VectorSpace"]
+__all__ = ["DIRECTIONS", "TIMES_THE_ROUNDING", "VectorSpace"]
 
 #: Metrics that compare only the directions of rows.
 DIRECTIONS = ("cosine", "correlation")
-# Distances of neighbours must be at least so many times what rounding to whole numbers changes.
-_TIMES_THE_ROUNDING = 30
+#: Distances of neighbours must be at least so many times what rounding to whole numbers changes.
+TIMES_THE_ROUNDING = 30
 # At most so many points are remote: so many times as far from the centre as the farthest of the others.
 _FEW, _MUCH_FARTHER = 16, 4
 
@@ -60,14 +60,14 @@ class VectorSpace:
         for part in slabs(len(X)):
             _column_sums(X[part], shifts[part], factors[part], totals)
         space = cls(X, metric, shifts, factors, totals / max(1, len(X)), 0.0)
-        return replace(space, longest=float(space._lengths_of_rows().max(initial=0)))
+        return replace(space, longest=float(space.lengths_of_rows().max(initial=0)))
 
     def beside(self, X: NDArray[Any]) -> tuple[Self, Self]:
         """Return these points and others, laid out so that they can be compared."""
         scale = self.scale if self.metric not in DIRECTIONS else 1.0
         shifts, factors = _layout(X, self.metric, scale)
         others = replace(self, X=X, shifts=shifts, factors=factors)
-        longest = max(self.longest, float(others._lengths_of_rows().max(initial=0)))
+        longest = max(self.longest, float(others.lengths_of_rows().max(initial=0)))
         return replace(self, longest=longest), replace(others, longest=longest)
 
     @property
@@ -91,7 +91,7 @@ class VectorSpace:
 
     def remote(self) -> NDArray[np.int64]:
         """Return a few points that are much farther from the centre than all others, if there are such."""
-        lengths = self._lengths_of_rows()
+        lengths = self.lengths_of_rows()
         if len(lengths) <= _FEW:
             return np.empty(0, np.int64)
         far = _MUCH_FARTHER * np.partition(lengths, -1 - _FEW)[-1 - _FEW]
@@ -123,7 +123,7 @@ class VectorSpace:
         Rounding moves the difference of two points by √(d / 6) units, on average over d features.
         """
         moved = self.unit(NARROW) * math.sqrt(self.X.shape[1] / 6)
-        return NARROW if np.median(self._laid_out(distances)) >= _TIMES_THE_ROUNDING * moved else WIDE
+        return NARROW if np.median(self._laid_out(distances)) >= TIMES_THE_ROUNDING * moved else WIDE
 
     def beyond(self, points: Vectors, worst: NDArray[Any]) -> NDArray[np.float64]:
         """Return the distance, for each point, that points of a lower score than ``worst`` exceed.
@@ -140,7 +140,8 @@ class VectorSpace:
         """Return distances between laid out points from those of the metric."""
         return np.sqrt(2 * distances) if self.metric in DIRECTIONS else distances * self.factors[:1]
 
-    def _lengths_of_rows(self) -> NDArray[np.float64]:
+    def lengths_of_rows(self) -> NDArray[np.float64]:
+        """Return the distances of the rows from the centre, laid out."""
         lengths = np.empty(self.n)
         for part in slabs(self.n):
             _lengths(self.X[part], self.shifts[part], self.factors[part], self.centre, lengths[part])

@@ -17,7 +17,7 @@ from sparse_ap.graphs.neighbours.points import padded
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.storage.mapped_arrays import gathered
 
-__all__ = ["NARROW", "WIDE", "Codes", "Vectors"]
+__all__ = ["NARROW", "WIDE", "Codes", "Lifted", "Vectors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Vectors:
     """
 
     ROWS: ClassVar[tuple[str, ...]] = ("coordinates", "halves")
+    HOME_IS_NEAREST: ClassVar[bool] = True
 
     codes: Codes
     coordinates: NDArray[Any]
@@ -81,6 +82,10 @@ class Vectors:
     def taken(self, rows: NDArray[np.int64] | slice) -> Self:
         """Return some of the vectors, in this order."""
         return type(self)(self.codes, gathered(self.coordinates, rows), gathered(self.halves, rows))
+
+    def searched(self) -> Vectors:
+        """Return the vectors themselves: they are searched as they are cut into cells."""
+        return self
 
     def columns(self, start: int, stop: int) -> NDArray[Any]:
         """Return vectors and their halves, one a column; those of the padding are never near."""
@@ -112,6 +117,30 @@ class Vectors:
         _add_up(self.coordinates, labels, totals)
         means = (2 * totals + counts) // np.maximum(2 * counts, 1)
         return self.of(np.where(counts > 0, means, before.coordinates).astype(self.codes.kept), self.codes)
+
+
+class Lifted(Vectors):
+    """Vectors to be searched by inner products, with a last coordinate that makes all equally long.
+
+    All have the length r. A vector q whose last coordinate is 0 has the products (|q|² + r² - |q - b|²) / 2
+    with them: the nearest are those of the largest products [1]_.
+
+    References
+    ----------
+    .. [1] Y. Bachrach et al. Speeding up the Xbox recommender system using a Euclidean transformation for
+       inner-product spaces. RecSys 2014.
+    """
+
+    __slots__ = ()
+
+    # As queries they lie elsewhere.
+    HOME_IS_NEAREST: ClassVar[bool] = False
+
+    def searched(self) -> Vectors:
+        """Return the vectors without the last coordinate, which is 0; their scores are the products."""
+        coordinates = np.array(self.coordinates)
+        coordinates[:, -1] = 0
+        return Vectors(self.codes, coordinates, np.zeros_like(self.halves))
 
 
 @kernel

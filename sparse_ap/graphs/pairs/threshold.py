@@ -13,7 +13,7 @@ from sparse_ap.arguments import require
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.distances import SIMILARITIES, default_similarity, in_precision
 
-__all__ = ["Threshold", "checked_conversion", "falling"]
+__all__ = ["Threshold", "checked_conversion", "checked_least", "falling"]
 
 # The bits of positive floats, as whole numbers, rise with them.
 _INFINITY = int(np.array(np.inf).view(np.int64))
@@ -45,8 +45,7 @@ class Threshold:
         InvalidInputError
             ``min_similarity`` is no number of float32's range, or above every similarity.
         """
-        least = _narrow(min_similarity)
-        require("min_similarity", min_similarity, bool(np.isfinite(least)), "a number that float32 can hold")
+        least = checked_least(min_similarity)
         highest = falling(similarity, np.zeros(1))[0]
         if least > highest:
             raise InvalidInputError(
@@ -63,6 +62,19 @@ class Threshold:
 
 
 _OF_D = {"-d": "-d", "-d**2": "-d**2", "1-d": "1 - d"}
+
+
+def checked_least(min_similarity: Any) -> np.float32:
+    """Return the least similarity in float32.
+
+    Raises
+    ------
+    InvalidInputError
+        It is no number of float32's range.
+    """
+    least = _narrow(min_similarity)
+    require("min_similarity", min_similarity, bool(np.isfinite(least)), "a number that float32 can hold")
+    return least
 
 
 def _narrow(number: Any) -> np.float32:
