@@ -17,8 +17,9 @@ from sparse_ap.arguments import require, require_count
 from sparse_ap.clustering.affinity_propagation import clustered, warn_of
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.clustering.input import local_problem
-from sparse_ap.clustering.natural.levels import levels_above
-from sparse_ap.clustering.natural.link_graph import LinkGraph, Workshop, heaviest
+from sparse_ap.clustering.natural.free_groups import FreeGroups
+from sparse_ap.clustering.natural.levels import Level, levels_above
+from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, Workshop, heaviest
 from sparse_ap.clustering.solver import open_links, open_problem
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
@@ -145,17 +146,20 @@ def hierarchy(
         n_inner, n_edges = first.n_inner, first.n_edges
         # Release the shares: they are not needed while the level is clustered.
         del first
-        levels = [_Level(clustering, overlap, n_inner, np.nan)]
+        levels, free = [_Level(clustering, overlap, n_inner, np.nan)], None
         if max_levels != 1 and clustering.n_clusters > 1:
             # The option concerns the user's graph; similarities of clusters are never NaN.
             second = _clustered_again(
                 overlap, level_preference, replace(options, missing=None), replace(resources, client=None)
             )
             workshop = held.enter_context(Workshop.open(resources, n_points, n_edges))
+            points = _Points.of(clustering, second, graph, workshop)
+            found = levels_above(points.links, points.clusters, second.labels)
+            free = FreeGroups.of(points.links, found.free, points.number)
             others = None if max_levels is None else max_levels - 1
-            levels += islice(_levels_above(clustering, second, overlap, graph, workshop), others)
+            levels += islice(_levels_above(clustering, second, overlap, graph, points, found.levels), others)
         clusterings, graphs, inner, resolutions = zip(*levels, strict=True)
-    return Hierarchy(clusterings, graphs, np.array(inner, np.int64), n_edges, np.array(resolutions))
+    return Hierarchy(clusterings, graphs, np.array(inner, np.int64), n_edges, np.array(resolutions), free)
 
 
 def _linked(problem: Problem, links: Any, resources: Resources, held: ExitStack) -> LinkedGraph:
@@ -187,24 +191,36 @@ def _clustered_again(
         return clustered(solver, problem.at(preference), row_best)[1]
 
 
+class _Points(NamedTuple):
+    """Links between points, which are renumbered; what each point's number is; and links between clusters."""
+
+    links: LinkGraph
+    number: Int64Array
+    clusters: Contraction
+
+    @classmethod
+    def of(cls, first: Clustering, second: Clustering, links: LinkedGraph, workshop: Workshop) -> _Points:
+        """Return the links, with points numbered cluster by cluster: neighbours are near each other."""
+        order = np.lexsort((first.labels, second.labels[first.labels]))
+        number = inverse(order)
+        points = workshop.of_points(links, number)
+        return cls(points, number, points.contract(first.labels[order]))
+
+
 def _levels_above(
     first: Clustering,
     second: Clustering,
     overlap: scipy.sparse.csr_array,
     links: LinkedGraph,
-    workshop: Workshop,
+    points: _Points,
+    found: list[Level],
 ) -> Iterator[_Level]:
     """Yield the levels above the first, with exemplars elected from those of the level below."""
-    # Neighbours get numbers near each other: points are numbered cluster by cluster.
-    order = np.lexsort((first.labels, second.labels[first.labels]))
-    number, cluster = inverse(order), first.labels[order]
-    points = workshop.of_points(links, number)
-    clusters = points.contract(cluster)
     label, exemplars = np.arange(first.n_clusters), first.exemplars
-    for level in levels_above(points, clusters, second.labels):
+    for level in found:
         group = np.zeros(len(exemplars), np.int64)
         group[label] = level.label
-        weight = points.inner(level.label[cluster])[number[exemplars]]
+        weight = points.links.inner(level.label[points.clusters.key])[points.number[exemplars]]
         if np.isnan(level.resolution):
             # Those that affinity propagation chose remain.
             weight[second.exemplars] = np.inf
@@ -212,7 +228,7 @@ def _levels_above(
         # Clusters are numbered in the order of their exemplars.
         rank, elected = inverse(np.argsort(elected)), np.sort(elected)
         label, group, exemplars = rank[level.label], rank[group], exemplars[elected]
-        joined = clusters.graph.contract(label).graph
+        joined = points.clusters.graph.contract(label).graph
         if np.isnan(level.resolution):
             clustering = _as_found(second, overlap, group, elected)
         else:
