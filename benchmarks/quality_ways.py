@@ -25,7 +25,7 @@ N_COMPONENTS = 20
 
 
 class Answer(NamedTuple):
-    """Labels, −1 where there is none, and the seconds they took."""
+    """Labels, −1 where there is none, and the processor's seconds they took."""
 
     labels: NDArray[Any]
     seconds: float
@@ -36,25 +36,34 @@ class Answer(NamedTuple):
         return len(np.unique(self.labels[self.labels >= 0]))
 
 
-def by_hierarchy(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
-    """Return the wanted number of clusters, the level nearest to it, and the next finer one."""
+def by_hierarchy(stem: Path, wanted: list[int], seed: int) -> dict[str, list[Answer]]:
+    """Return the wanted numbers of clusters and the natural number, with points free and nested."""
     graph = scipy.sparse.load_npz(stem.with_suffix(".npz"))
     # Compiles, or loads, the kernels.
     warming = knn_graph(np.random.default_rng(0).normal(size=(500, 2)), 10)
     with no_convergence_warnings():
         hierarchy(warming).cut_exactly(3)
-        start = time.perf_counter()
+        start = time.process_time()
         tree = hierarchy(graph, random_state=seed, n_jobs=1)
-        built = time.perf_counter() - start
-        exact = tree.cut_exactly(wanted[0], n_jobs=1)
-        exact_k = time.perf_counter() - start
-    nearest = tree.nearest_level(wanted[0])
-    finer = max(nearest - 1, 0)
-    levels = (Answer(tree.labels(level), built) for level in (nearest, finer))
-    return [Answer(exact.labels, exact_k), *levels]
+        built = time.process_time() - start
+    numbers = [*wanted, len(tree.free.levels[1].exemplars)]
+    return {
+        "free": [Answer(tree.cut_exactly(k, nested=False).labels, built) for k in numbers],
+        "nested": [Answer(tree.cut_exactly(k, n_jobs=1).labels, built) for k in numbers],
+    }
 
 
 def by_leiden(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
+    """Return communities by modularity."""
+    return _communities(stem, wanted, seed, "modularity", 1.0)
+
+
+def by_leiden_cpm(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
+    """Return communities by the constant Potts model."""
+    return _communities(stem, wanted, seed, "CPM", 0.01)
+
+
+def _communities(stem: Path, wanted: list[int], seed: int, objective: str, first: float) -> list[Answer]:
     """Return communities of the graph, each number by the resolution that leads nearest to it."""
     import igraph
 
@@ -64,18 +73,19 @@ def by_leiden(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
     graph = igraph.Graph(n=links.shape[0], edges=np.column_stack([pairs.row, pairs.col]))
     random.seed(seed)
     tried: dict[float, Answer] = {}
-    return [_searched(graph, k, tried) for k in wanted]
+    return [_searched(graph, k, objective, first, tried) for k in wanted]
 
 
-def _searched(graph: Any, k: int, tried: dict[float, Answer]) -> Answer:
+def _searched(graph: Any, k: int, objective: str, first: float, tried: dict[float, Answer]) -> Answer:
     """Try resolutions until one leads to k clusters, or nearly."""
     for _ in range(N_TRIED_RESOLUTIONS):
-        resolution = next_resolution(k, {r: answer.n_clusters for r, answer in tried.items()})
+        numbers = {r: answer.n_clusters for r, answer in tried.items()}
+        resolution = next_resolution(k, numbers) if tried else first
         if resolution in tried:
             break
-        start = time.perf_counter()
-        found = graph.community_leiden("modularity", resolution=resolution, n_iterations=3)
-        tried[resolution] = Answer(np.array(found.membership), time.perf_counter() - start)
+        start = time.process_time()
+        found = graph.community_leiden(objective, resolution=resolution, n_iterations=3)
+        tried[resolution] = Answer(np.array(found.membership), time.process_time() - start)
     return nearest(list(tried.values()), k)
 
 
@@ -102,14 +112,14 @@ def by_hdbscan(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
     points = _of_few_features(pickle.loads(stem.with_suffix(".points").read_bytes()), seed)
     # Compiles, or loads, the kernels.
     clusters_from_spanning_tree(compute_minimum_spanning_tree(points[:300], min_samples=10)[0])
-    start = time.perf_counter()
+    start = time.process_time()
     tree = compute_minimum_spanning_tree(points, min_samples=10)[0]
-    built = time.perf_counter() - start
+    built = time.process_time() - start
     answers = []
     for size in np.unique(np.geomspace(2, len(points) // 4, N_TRIED_SIZES).astype(int)):
-        start = time.perf_counter()
+        start = time.process_time()
         labels = clusters_from_spanning_tree(tree, min_cluster_size=size)[0]
-        answers.append(Answer(labels, built + time.perf_counter() - start))
+        answers.append(Answer(labels, built + time.process_time() - start))
     return [nearest(answers, k) for k in wanted]
 
 
@@ -124,9 +134,9 @@ def by_k_means(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
     """Return points by the nearest of so many centres."""
     points, answers = pickle.loads(stem.with_suffix(".points").read_bytes()), []
     for k in wanted:
-        start = time.perf_counter()
+        start = time.process_time()
         labels = MiniBatchKMeans(k, random_state=seed).fit(points).labels_
-        answers.append(Answer(labels, time.perf_counter() - start))
+        answers.append(Answer(labels, time.process_time() - start))
     return answers
 
 
@@ -135,4 +145,5 @@ def nearest(answers: list[Answer], k: int) -> Answer:
     return min(answers, key=lambda answer: abs(np.log(max(answer.n_clusters, 1) / k)))
 
 
-WAYS = {"Leiden": by_leiden, "HDBSCAN": by_hdbscan, "MiniBatchKMeans": by_k_means}
+GRAPH_WAYS = {"Leiden": by_leiden, "Leiden, CPM": by_leiden_cpm}
+POINT_WAYS = {"HDBSCAN": by_hdbscan, "MiniBatchKMeans": by_k_means}

@@ -213,10 +213,15 @@ def test_levels_fall_and_nest(n: int, seed: int) -> None:
     first = compact_labels(rng.integers(0, n, n))[0]
     second = compact_labels(rng.integers(0, 5, first.max() + 1))[0]
     before = np.arange(first.max() + 1)
-    for level in levels_above(graph, graph.contract(first), second):
+    found = levels_above(graph, graph.contract(first), second)
+    for level in found.levels:
         assert level.n_groups < before.max() + 1
         assert len(set(zip(before, level.label, strict=True))) == before.max() + 1
         before = level.label
+    before = np.arange(n)
+    for label, _ in found.free:
+        assert len(set(zip(before, label, strict=True))) == before.max() + 1
+        before = label
 
 
 @given(SIZES, SEEDS, st.booleans())

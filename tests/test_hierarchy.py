@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import itertools
 import re
 import sys
@@ -41,6 +42,7 @@ from sparse_ap.cli.commands import main
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.clustering.natural import link_graph
 from sparse_ap.clustering.natural.faces import elected
+from sparse_ap.clustering.natural.free_groups import FreeGroups
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.graphs import knn_graph, write_graph
@@ -69,7 +71,12 @@ def tree_bits(tree: Hierarchy) -> tuple[Any, ...]:
         tree.n_inner_edges.tolist(),
         tree.n_edges,
         resolutions,
+        None if tree.free is None else free_bits(tree.free),
     )
+
+
+def free_bits(free: FreeGroups) -> dict[str, Any]:
+    return {name: (str(part.dtype), part.tobytes()) for name, part in free.arrays().items()}
 
 
 def require_nested(tree: Hierarchy) -> None:
@@ -403,6 +410,57 @@ def test_exactly_so_many_clusters(tree: Hierarchy, n_clusters: int) -> None:
     np.testing.assert_array_equal(found.labels[tree.exemplars(finer)][tree.labels(finer)], found.labels)
 
 
+def test_free_groups_against_dense_matrices(tree: Hierarchy) -> None:
+    """They lie inside each other; gains, links and exemplars are what the links between points say."""
+    assert tree.free is not None
+    assert tree.free.labels.dtype == np.uint8
+    linked = (abs(GRAPH) + abs(GRAPH).T).toarray() > 0
+    degree = linked.sum(axis=1)
+    chance = np.outer(degree, degree) / degree.sum()
+    labels, below = tree.free.labels.astype(np.int64), np.arange(2000)
+    for level in tree.free.levels:
+        same = labels[:, None] == labels
+        inner = (linked & same).sum(axis=1)
+        for group, exemplar in enumerate(level.exemplars):
+            candidates = below[labels[below] == group]
+            assert exemplar == candidates[inner[candidates].argmax()]
+        if np.isfinite(level.resolution):
+            gain = (linked - level.resolution * chance)[same].sum() / degree.sum()
+            assert level.gain == pytest.approx(gain)
+        indicator = np.eye(len(level.exemplars))[labels]
+        np.testing.assert_array_equal(level.graph.toarray(), indicator.T @ linked @ indicator)
+        labels, below = level.parents[labels], level.exemplars
+    assert [level.resolution for level in tree.free.levels[1:]] == [1.0, 0.5]
+
+
+def test_every_number_of_free_groups(tree: Hierarchy) -> None:
+    assert tree.free is not None
+    finer = tree.free.labels.astype(np.int64)
+    divides = 0
+    for n_clusters in range(int(tree.free.n_groups[0]), 0, -1):
+        found = tree.cut_exactly(n_clusters, nested=False)
+        assert found.n_clusters == n_clusters
+        np.testing.assert_array_equal(found.labels[found.exemplars], np.arange(n_clusters))
+        assert (np.diff(found.exemplars) > 0).all()
+        # Cuts lie inside each other.
+        assert len(set(zip(finer, found.labels, strict=True))) == finer.max() + 1
+        divides += len(set(zip(tree.labels(0), found.labels, strict=True))) > tree.n_clusters[0]
+        finer = found.labels
+    assert divides
+    more = int(tree.free.n_groups[0]) + 1
+    np.testing.assert_array_equal(tree.cut_exactly(more, nested=False).labels, tree.cut_exactly(more).labels)
+
+
+def test_no_free_groups(tree: Hierarchy) -> None:
+    """One level is cut as it is; what an earlier version saved says so."""
+    lone = hierarchy(GRAPH, clustering=tree.clusterings[0], max_levels=1)
+    assert lone.free is None
+    np.testing.assert_array_equal(lone.cut_exactly(100, nested=False).labels, lone.cut_exactly(100).labels)
+    earlier = dataclasses.replace(tree, free=None)
+    with pytest.raises(InvalidInputError, match=r"nested=False, but .*an earlier version saved it\. Build"):
+        earlier.cut_exactly(5, nested=False)
+
+
 def test_exactly_as_many_as_a_level_has(tree: Hierarchy) -> None:
     found = tree.cut_exactly(int(tree.n_clusters[1]))
     np.testing.assert_array_equal(found.labels, tree.labels(1))
@@ -492,6 +550,9 @@ def test_parts_stay_apart_in_an_exact_cut() -> None:
     graph = scipy.sparse.block_diag([knn_similarity(200, 8, 2, seed=6)] * 3, "csr")
     with pytest.raises(InvalidInputError, match=r"n_clusters=1, but the .* that no edge links stay apart"):
         hierarchy(graph).cut_exactly(1)
+    with pytest.raises(InvalidInputError, match=r"n_clusters=2, but the .* groups of points, the next finer"):
+        hierarchy(graph).cut_exactly(2, nested=False)
+    assert hierarchy(graph).cut_exactly(3, nested=False).sizes.tolist() == [200] * 3
 
 
 def test_other_points() -> None:

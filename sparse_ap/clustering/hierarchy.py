@@ -18,8 +18,9 @@ from sparse_ap.clustering.affinity_propagation import clustered, warn_of
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.clustering.input import local_problem
 from sparse_ap.clustering.natural.faces import elected, spreads
-from sparse_ap.clustering.natural.levels import levels_above
-from sparse_ap.clustering.natural.link_graph import LinkGraph, Workshop
+from sparse_ap.clustering.natural.free_groups import FreeGroups
+from sparse_ap.clustering.natural.levels import Level, levels_above
+from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, Workshop
 from sparse_ap.clustering.solver import open_links, open_problem
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
@@ -148,17 +149,20 @@ def hierarchy(
         n_inner, n_edges = first.n_inner, first.n_edges
         # Release the shares: they are not needed while the level is clustered.
         del first
-        levels = [_Level(clustering, overlap, n_inner, np.nan)]
+        levels, free = [_Level(clustering, overlap, n_inner, np.nan)], None
         if max_levels != 1 and clustering.n_clusters > 1:
             # The option concerns the user's graph; similarities of clusters are never NaN.
             second = _clustered_again(
                 overlap, level_preference, replace(options, missing=None), replace(resources, client=None)
             )
             workshop = held.enter_context(Workshop.open(resources, n_points, n_edges))
+            points = _Points.of(clustering, second, graph, workshop)
+            found = levels_above(points.links, points.clusters, second.labels)
+            free = FreeGroups.of(points.links, found.free, points.number)
             others = None if max_levels is None else max_levels - 1
-            levels += islice(_levels_above(clustering, second, overlap, graph, workshop), others)
+            levels += islice(_levels_above(clustering, second, overlap, graph, points, found.levels), others)
         clusterings, graphs, inner, resolutions = zip(*levels, strict=True)
-    return Hierarchy(clusterings, graphs, np.array(inner, np.int64), n_edges, np.array(resolutions))
+    return Hierarchy(clusterings, graphs, np.array(inner, np.int64), n_edges, np.array(resolutions), free)
 
 
 def _linked(problem: Problem, links: Any, resources: Resources, held: ExitStack) -> LinkedGraph:
@@ -190,29 +194,40 @@ def _clustered_again(
         return clustered(solver, problem.at(preference), row_best)[1]
 
 
+class _Points(NamedTuple):
+    """Links between points, which are renumbered; what each point's number is; and links between clusters."""
+
+    links: LinkGraph
+    number: Int64Array
+    clusters: Contraction
+
+    @classmethod
+    def of(cls, first: Clustering, second: Clustering, links: LinkedGraph, workshop: Workshop) -> _Points:
+        """Return the links, with points numbered cluster by cluster: neighbours are near each other."""
+        order = np.lexsort((first.labels, second.labels[first.labels]))
+        number = inverse(order)
+        points = workshop.of_points(links, number)
+        return cls(points, number, points.contract(first.labels[order]))
+
+
 def _levels_above(
     first: Clustering,
     second: Clustering,
     overlap: scipy.sparse.csr_array,
     links: LinkedGraph,
-    workshop: Workshop,
+    points: _Points,
+    found: list[Level],
 ) -> Iterator[_Level]:
     """Yield the levels above the first, with exemplars elected from those of the level below."""
-    # Neighbours get numbers near each other: points are numbered cluster by cluster.
-    order = np.lexsort((first.labels, second.labels[first.labels]))
-    number, cluster = inverse(order), first.labels[order]
-    points = workshop.of_points(links, number)
-    clusters = points.contract(cluster)
-    levels, each = levels_above(points, clusters, second.labels), np.arange(first.n_clusters)
-    groups = [level.label for level in levels]
-    at = number[first.exemplars]
-    inner = [points.inner(group[cluster])[at] for group in (each, *groups)]
+    groups, each = [level.label for level in found], np.arange(first.n_clusters)
+    at = points.number[first.exemplars]
+    inner = [points.links.inner(group[points.clusters.key])[at] for group in (each, *groups)]
     below = each
-    for level, faces in zip(levels, elected(groups, spreads(groups, inner)), strict=True):
+    for level, faces in zip(found, elected(groups, spreads(groups, inner)), strict=True):
         # Clusters are numbered in the order of their exemplars.
         label = inverse(level.label[faces])[level.label]
         group, exemplars = label[below], np.searchsorted(below, faces)
-        joined = clusters.graph.contract(label).graph
+        joined = points.clusters.graph.contract(label).graph
         if np.isnan(level.resolution):
             clustering = _as_found(second, overlap, group, exemplars)
         else:

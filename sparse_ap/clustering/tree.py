@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from numbers import Integral
 from pathlib import Path
@@ -15,18 +14,21 @@ from sparse_ap.arguments import require_count
 from sparse_ap.clustering.linkage import merges_of
 from sparse_ap.clustering.natural.cuts import Cut
 from sparse_ap.clustering.natural.faces import representing
-from sparse_ap.clustering.natural.merging import merged_to
+from sparse_ap.clustering.natural.free_groups import FreeGroups
+from sparse_ap.clustering.natural.merging import merged_to, too_few
 from sparse_ap.clustering.natural.persistence import halves, merging, splitting
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.propagation.result import Clustering
-from sparse_ap.storage.atomic_files import arrays_in, write_arrays
-from sparse_ap.storage.csr import csr_graph
+from sparse_ap.storage.atomic_files import arrays_in, part_of, write_arrays
+from sparse_ap.storage.csr import arrays_of, graph_in
 
 __all__ = ["Cut", "Hierarchy"]
 
-# Names of the arrays in saved files too: changing them breaks old files.
-_GRAPH_ARRAYS = ("indptr", "indices", "data")
+_NOT_FREE = (
+    "nested=False, but this hierarchy holds no groups of single points: an earlier version saved it. "
+    "Build it again, hierarchy(...), or cut it with nested=True."
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +52,10 @@ class Hierarchy:
     resolutions : ndarray of float64, shape (n_levels,), or None
         Resolution γ of each level of natural groups; NaN for levels of affinity propagation. None: the
         hierarchy was saved by an earlier version, whose levels are all of affinity propagation.
+    free : FreeGroups, or None
+        Groups between which single points moved, which may divide clusters of level 0; ``free.levels`` holds
+        their exemplars, resolution and gain. None: there is one level only, or the hierarchy was saved by an
+        earlier version.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -59,6 +65,7 @@ class Hierarchy:
     n_inner_edges: Int64Array
     n_edges: int
     resolutions: Float64Array | None = None
+    free: FreeGroups | None = None
 
     @property
     def n_levels(self) -> int:
@@ -157,20 +164,16 @@ class Hierarchy:
         return int(np.maximum(counts / n_clusters, n_clusters / counts).argmin())
 
     def cut(self, n_clusters: int) -> Cut:
-        """Return the level with the number of clusters nearest to the one given.
+        """Return the level with the number of clusters nearest to the one given (`cut_exactly`: exactly).
 
         Parameters
         ----------
         n_clusters : int
             At least 1.
-
-        See Also
-        --------
-        cut_exactly : Returns exactly this many clusters.
         """
         return self.level(self.nearest_level(n_clusters))
 
-    def cut_exactly(self, n_clusters: int, n_jobs: int | None = None) -> Cut:
+    def cut_exactly(self, n_clusters: int, n_jobs: int | None = None, *, nested: bool = True) -> Cut:
         """Return exactly ``n_clusters`` clusters, by merging the clusters of the next finer level.
 
         Each cluster is a union of clusters of every finer level, and lies in one cluster of every coarser
@@ -183,11 +186,16 @@ class Hierarchy:
             At least 1; at most as many as the finest level has.
         n_jobs : int, optional
             As for `affinity_propagation`.
+        nested : bool
+            False: the groups of single points in ``free`` are merged, as far as there are so many; they may
+            divide clusters of every level, and are nearer to what a search for groups alone finds. Cuts into
+            more are those of True.
 
         Raises
         ------
         InvalidInputError
-            The finest level has fewer clusters, or parts of the graph that no edge links are more.
+            The finest level has fewer clusters, or parts of the graph that no edge links are more; or
+            ``nested=False``, and the hierarchy was saved by an earlier version.
         """
         require_count("n_clusters", n_clusters)
         n_clusters, counts = int(n_clusters), self.n_clusters
@@ -196,6 +204,11 @@ class Hierarchy:
                 f"n_clusters={n_clusters}, but the finest level has {counts[0]} clusters. Give a smaller "
                 "number, or cluster the graph itself: affinity_propagation(..., n_clusters=...)."
             )
+        if not nested and self.n_levels > 1:
+            if self.free is None:
+                raise InvalidInputError(_NOT_FREE)
+            if n_clusters <= self.free.n_groups[0]:
+                return self.free.cut(n_clusters)
         level = int(np.flatnonzero(counts >= n_clusters)[-1])
         finer = self.level(level)
         if counts[level] == n_clusters:
@@ -205,22 +218,19 @@ class Hierarchy:
         parents = self.parents(level) if level + 1 < self.n_levels else None
         label = merged_to(self.graphs[level], parents, n_clusters)
         if label.max() + 1 > n_clusters:
-            raise InvalidInputError(_too_few(n_clusters, counts[level], level))
-        # The exemplar of the largest cluster represents those merged with it.
-        first = np.lexsort((-finer.sizes, label))[np.diff(np.sort(label), prepend=-1) > 0]
-        rank = np.argsort(np.argsort(first))
-        return Cut(rank[label][finer.labels], finer.exemplars[np.sort(first)])
+            raise InvalidInputError(too_few(n_clusters, f"{counts[level]} clusters of level {level}"))
+        return finer.joined(label)
 
     def _clustered_into(self, n_clusters: int, level: int, n_jobs: int | None) -> Cut:
         """Cluster the clusters of a level into a number by affinity propagation."""
-        finer = self.level(level)
         # The function is looked up late: this record stands below the solver in the layers.
         import sparse_ap
 
+        finer = self.level(level)
         try:
             coarser = sparse_ap.affinity_propagation(self.graphs[level], n_clusters=n_clusters, n_jobs=n_jobs)
         except InvalidInputError as error:
-            text = _too_few(n_clusters, finer.n_clusters, level)
+            text = too_few(n_clusters, f"{finer.n_clusters} clusters of level {level}")
             raise InvalidInputError(f"{text} For its graph, the reason: {error}") from error
         return Cut(coarser.labels[finer.labels], finer.exemplars[coarser.exemplars])
 
@@ -256,8 +266,10 @@ class Hierarchy:
         arrays: dict[str, Any] = {"n_inner_edges": self.n_inner_edges, "n_edges": self.n_edges}
         if self.resolutions is not None:
             arrays["resolutions"] = self.resolutions
+        if self.free is not None:
+            arrays |= {f"free.{name}": part for name, part in self.free.arrays().items()}
         for level, (clustering, graph) in enumerate(zip(self.clusterings, self.graphs, strict=True)):
-            parts = clustering.arrays() | {f"graph.{name}": getattr(graph, name) for name in _GRAPH_ARRAYS}
+            parts = clustering.arrays() | arrays_of(graph)
             arrays |= {f"{level}.{name}": part for name, part in parts.items()}
         write_arrays(Path(path), "hierarchy", arrays)
 
@@ -272,14 +284,15 @@ class Hierarchy:
         """
         with arrays_in(path, "hierarchy", "Hierarchy.save") as arrays:
             n_inner_edges, n_edges = arrays["n_inner_edges"], int(arrays["n_edges"])
-            levels = [_part(arrays, level) for level in range(len(n_inner_edges))]
+            levels = [part_of(arrays, level) for level in range(len(n_inner_edges))]
             clusterings = tuple(Clustering.from_arrays(part) for part in levels)
-            graphs = tuple(csr_graph(*(part[f"graph.{name}"] for name in _GRAPH_ARRAYS)) for part in levels)
-            return cls(clusterings, graphs, n_inner_edges, n_edges, arrays.get("resolutions"))
+            graphs = tuple(graph_in(part) for part in levels)
+            free = FreeGroups.from_arrays(part_of(arrays, "free"))
+            return cls(clusterings, graphs, n_inner_edges, n_edges, arrays.get("resolutions"), free)
 
     def __setstate__(self, state: Any) -> None:
-        """Restore a pickle; those of earlier versions hold no resolutions."""
-        for field, value in zip(fields(self), [*state, None], strict=False):
+        """Restore a pickle; those of earlier versions hold no resolutions and no free groups."""
+        for field, value in zip(fields(self), [*state, None, None], strict=False):
             object.__setattr__(self, field.name, value)
 
     def _checked(self, level: int) -> int:
@@ -293,16 +306,3 @@ class Hierarchy:
         """Return the number of points and of clusters on each level."""
         counts = " > ".join(f"{n:,}" for n in self.n_clusters)
         return f"Hierarchy({len(self.clusterings[0].labels)} points > {counts} exemplars)"
-
-
-def _too_few(n_clusters: int, n_finer: int, level: int) -> str:
-    return (
-        f"n_clusters={n_clusters}, but the {n_finer} clusters of level {level}, the next finer one, were not "
-        "to be put together into so few. Parts of the graph that no edge links stay apart."
-    )
-
-
-def _part(arrays: Mapping[str, Any], level: int) -> dict[str, Any]:
-    """Return the arrays of one level, by their names without the prefix of the level."""
-    prefix = f"{level}."
-    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}

@@ -25,6 +25,7 @@ __all__ = [
     "arrays_in",
     "locked",
     "named_in_errors",
+    "part_of",
     "replacing",
     "replacing_folder",
     "require_archive",
@@ -305,3 +306,9 @@ def arrays_in(path: str | Path, what: str, written_by: str) -> Iterator[Mapping[
         raise InvalidInputError(
             f"{path} holds no {what} ({error}); a file written by {written_by} is needed."
         ) from error
+
+
+def part_of(arrays: Mapping[str, Any], of: int | str) -> dict[str, Any]:
+    """Return the arrays whose names begin with ``of`` and a dot, by their names without these."""
+    prefix = f"{of}."
+    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}

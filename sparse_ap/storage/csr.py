@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,9 +14,21 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Int32Array, Int64Array, starts_of
 from sparse_ap.storage.validation import as_float, require_structure, require_triplets
 
-__all__ = ["LARGEST_INT32", "csr_graph", "csr_of", "index_type", "inverse", "locality_order"]
+__all__ = [
+    "LARGEST_INT32",
+    "arrays_of",
+    "csr_graph",
+    "csr_of",
+    "graph_in",
+    "index_type",
+    "inverse",
+    "locality_order",
+]
 
 _Whole = TypeVar("_Whole", np.int32, np.int64)
+
+# Names of the arrays in saved files too: changing them breaks old files.
+_ARRAYS = ("indptr", "indices", "data")
 
 LARGEST_INT32 = int(np.iinfo(np.int32).max)
 
@@ -33,6 +46,16 @@ def csr_graph(indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any]) -
     return scipy.sparse.csr_array(
         (data, indices.astype(width, copy=False), indptr.astype(width, copy=False)), shape=(n, n)
     )
+
+
+def arrays_of(graph: scipy.sparse.csr_array) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a graph by their names in a file."""
+    return {f"graph.{name}": getattr(graph, name) for name in _ARRAYS}
+
+
+def graph_in(arrays: Mapping[str, Any]) -> scipy.sparse.csr_array:
+    """Return the graph whose arrays `arrays_of` gave."""
+    return csr_graph(*(arrays[f"graph.{name}"] for name in _ARRAYS))
 
 
 def locality_order(indptr: Int64Array, indices: Int32Array) -> Int32Array:

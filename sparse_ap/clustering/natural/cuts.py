@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sparse_ap.clustering.natural.link_graph import heaviest
 from sparse_ap.kernels.block import Int64Array
+from sparse_ap.storage.csr import inverse
 
 __all__ = ["Cut"]
 
@@ -34,6 +36,12 @@ class Cut(NamedTuple):
     def sizes(self) -> Int64Array:
         """Points in each cluster, shape (n_clusters,)."""
         return np.bincount(self.labels, minlength=self.n_clusters)
+
+    def joined(self, label: Int64Array) -> Cut:
+        """Return clusters put together; the exemplar of the largest represents those with the same label."""
+        exemplars = self.exemplars[heaviest(label, self.sizes)]
+        order = np.argsort(exemplars)
+        return Cut(inverse(order)[label][self.labels], exemplars[order])
 
 
 Cut.__module__ = "sparse_ap"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels, sums
+from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels, of_nodes, sums
 from sparse_ap.kernels.block import Int64Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
 from sparse_ap.kernels.hashing import hashed
@@ -88,7 +88,7 @@ def merged_upward(joined: Contraction, part: Int64Array, rate: float) -> Contrac
     """
     while True:
         n = joined.graph.n_nodes
-        merged = moved(joined.graph, np.arange(n), _at(joined.key, part), rate)
+        merged = moved(joined.graph, np.arange(n), of_nodes(joined.key, part), rate)
         if merged.max(initial=-1) + 1 == n:
             return joined
         again = joined.graph.contract(merged)
@@ -157,7 +157,7 @@ class Grouping:
         """Find groups anew inside each group, and move these as wholes."""
         inside = moved(self.graph, np.arange(self.graph.n_nodes), label, rate, least=_ROUGH)
         joined = merged_upward(self.graph.contract(inside), label, rate)
-        return moved(joined.graph, _at(joined.key, label), _at(joined.key, part), rate)[joined.key]
+        return moved(joined.graph, of_nodes(joined.key, label), of_nodes(joined.key, part), rate)[joined.key]
 
     def _clusters_moved(
         self, label: Int64Array, part: Int64Array, rate: float
@@ -165,17 +165,11 @@ class Grouping:
         """Move the clusters, each cut by the groups, as wholes; then merge groups."""
         finest = self.graph.contract(self.clusters[0], label)
         # All further steps are on the contracted graph, since coarser clusters are unions of the finest.
-        group, within = _at(finest.key, label), _at(finest.key, part)
+        group, within = of_nodes(finest.key, label), of_nodes(finest.key, part)
         group = moved(finest.graph, group, within, rate)
         for clusters in self.clusters[1:]:
-            joined = finest.graph.contract(_at(finest.key, clusters), group)
-            group = moved(joined.graph, _at(joined.key, group), _at(joined.key, within), rate)[joined.key]
+            joined = finest.graph.contract(of_nodes(finest.key, clusters), group)
+            begun, inside = of_nodes(joined.key, group), of_nodes(joined.key, within)
+            group = moved(joined.graph, begun, inside, rate)[joined.key]
         groups = merged_upward(finest.graph.contract(group), within, rate)
         return groups.key[finest.key], groups.graph
-
-
-def _at(key: Int64Array, values: Int64Array) -> Int64Array:
-    """Return the value of each joined node, which all that were joined share."""
-    of_node = np.zeros(int(key.max(initial=-1)) + 1, np.int64)
-    of_node[key] = values
-    return of_node

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, comp
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
 
-__all__ = ["Level", "levels_above"]
+__all__ = ["Found", "Level", "levels_above"]
 
 _NATURAL = 1.0
 # Resolutions at which points move, each inside the groups of the one before.
@@ -48,8 +49,24 @@ class Level:
         return int(self.label.max(initial=-1)) + 1
 
 
-def levels_above(points: LinkGraph, joined: Contraction, second: Int64Array) -> list[Level]:
-    """Return the levels above the first, the finest first; each has fewer groups than the one before.
+class Found(NamedTuple):
+    """What is found above the first level, the finest first.
+
+    Attributes
+    ----------
+    levels : list of Level
+        Unions of clusters of the first level; each has fewer groups than the one before.
+    free : list of (labels, resolution)
+        The group of each point, where clusters may be divided: clusters of the second level, cut by the
+        groups (resolution NaN), and the groups.
+    """
+
+    levels: list[Level]
+    free: list[tuple[Int64Array, float]]
+
+
+def levels_above(points: LinkGraph, joined: Contraction, second: Int64Array) -> Found:
+    """Return the levels above the first, and the groups of points that they come from.
 
     Parameters
     ----------
@@ -62,8 +79,8 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Int64Array) -> 
     """
     first, clusters = joined.key, joined.graph
     grouping = Grouping(points, [first, second[first]], joined)
-    coarse = grouping.at(_FREE[0])
-    natural = grouping.at(_FREE[1], coarse)
+    coarse = compact_labels(grouping.at(_FREE[0]))[0]
+    natural = compact_labels(grouping.at(_FREE[1], coarse))[0]
     # Points moved freely; now each cluster goes whole to the group that has most of it, and on from there.
     rate = 1 / max(1.0, float(clusters.volume.sum()))
     coarse_of = moved(clusters, mostly(first, coarse), np.zeros(clusters.n_nodes, np.int64), _FREE[0] * rate)
@@ -74,7 +91,9 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Int64Array) -> 
     levels = [*_finer(finer, levels[0], int(second.max(initial=-1)) + 1)[::-1], *levels]
     sizes = np.bincount(first, minlength=clusters.n_nodes).astype(float)
     levels = [Level(nested(clusters, second, levels[0].label, sizes), np.nan), *levels]
-    return _falling(clusters.n_nodes, levels)
+    parts = nested(points, second[first], natural, np.ones(points.n_nodes))
+    free = [(parts, np.nan), (natural, _NATURAL), (coarse, _FREE[0])]
+    return Found(_falling(clusters.n_nodes, levels), free)
 
 
 def mostly(cluster: Int64Array, group: Int64Array) -> Int64Array:

@@ -32,7 +32,7 @@ from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.kernels.symmetry import linked_pairs
 from sparse_ap.storage.csr import csr_graph
 
-__all__ = ["Contraction", "LinkGraph", "Workshop", "compact_labels", "heaviest", "sums"]
+__all__ = ["Contraction", "LinkGraph", "Workshop", "compact_labels", "heaviest", "of_nodes", "sums"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +184,13 @@ def _once(part: LinkRows) -> LinkRows:
 def sums(label: Int64Array | Int32Array, values: Float64Array, n: int) -> Float64Array:
     """Return the sum of the values, which are whole numbers, of each label below ``n``."""
     return np.asarray(np.bincount(label, weights=values, minlength=n), np.float64)
+
+
+def of_nodes(key: Int64Array, values: Int64Array) -> Int64Array:
+    """Return the value of each joined node, which all that were joined share."""
+    values_at = np.zeros(int(key.max(initial=-1)) + 1, np.int64)
+    values_at[key] = values
+    return values_at
 
 
 def heaviest(group: Int64Array, weight: NDArray[Any]) -> Int64Array:

@@ -7,7 +7,7 @@ import scipy.sparse
 
 from sparse_ap.kernels.block import Float64Array, Int64Array
 
-__all__ = ["merged_to"]
+__all__ = ["merged_to", "too_few"]
 
 
 def merged_to(weights: scipy.sparse.csr_array, part: Int64Array | None, n_groups: int) -> Int64Array:
@@ -49,6 +49,14 @@ def merged_to(weights: scipy.sparse.csr_array, part: Int64Array | None, n_groups
         by_group = scipy.sparse.csr_array((np.ones(len(joined)), (np.arange(len(joined)), joined)))
         weights = (by_group.T @ weights @ by_group).tocsr()
     return label
+
+
+def too_few(n_groups: int, finer: str) -> str:
+    """Return the words of the error for a number that was not reached."""
+    return (
+        f"n_clusters={n_groups}, but the {finer}, the next finer one, were not to be put together into so "
+        "few. Parts of the graph that no edge links stay apart."
+    )
 
 
 def _mutual(weights: scipy.sparse.csr_array, part: Int64Array) -> Int64Array:

@@ -1,0 +1,133 @@
+"""`FreeGroups`: natural groups between which single points moved, which may divide clusters of level 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from sparse_ap.clustering.natural.cuts import Cut
+from sparse_ap.clustering.natural.link_graph import LinkGraph, heaviest, of_nodes
+from sparse_ap.clustering.natural.merging import merged_to, too_few
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.kernels.block import Int64Array
+from sparse_ap.storage.atomic_files import part_of
+from sparse_ap.storage.csr import arrays_of, graph_in
+
+__all__ = ["FreeGroups", "FreeLevel"]
+
+
+class FreeLevel(NamedTuple):
+    """One level of free groups.
+
+    Attributes
+    ----------
+    exemplars : ndarray of int64, shape (n_groups,)
+        The member of each group that represents it.
+    parents : ndarray of int64, shape (n_groups,)
+        The group of the next coarser level in which each group lies; on the coarsest level all 0.
+    graph : csr_array of float64, shape (n_groups, n_groups)
+        Weights of the links between groups; the diagonal holds twice the weight inside.
+    resolution : float
+        γ; NaN for the clusters of level 1, cut by the groups.
+    gain : float
+        The share of the weight inside, less γ times that expected by chance; NaN where γ is.
+    """
+
+    exemplars: Int64Array
+    parents: Int64Array
+    graph: scipy.sparse.csr_array
+    resolution: float
+    gain: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FreeGroups:
+    """Groups of points that need not be unions of clusters, level by level; they lie inside each other.
+
+    Attributes
+    ----------
+    labels : ndarray of uint8, uint16 or uint32, shape (n_points,)
+        The group of each point on the finest level.
+    levels : tuple of FreeLevel
+        The finest first: the clusters of level 1, cut by the groups; the groups at γ = 1; those at γ = 1/2.
+    """
+
+    labels: NDArray[Any]
+    levels: tuple[FreeLevel, ...]
+
+    @classmethod
+    def of(cls, points: LinkGraph, found: Sequence[tuple[Int64Array, float]], number: Int64Array) -> Self:
+        """Elect exemplars of groups, each from those of the level below.
+
+        Parameters
+        ----------
+        points : LinkGraph
+        found : sequence of (labels, resolution)
+            The finest first; labels are of the points as the links have them, from 0 without gaps.
+        number : ndarray of int64, shape (n_points,)
+            The number that the links have for each point of the user's.
+        """
+        levels: list[FreeLevel] = []
+        candidates = np.arange(len(number))
+        coarser = [label for label, _ in found[1:]] + [np.zeros(len(number), np.int64)]
+        for (label, resolution), above in zip(found, coarser, strict=True):
+            inner = points.inner(label)[number[candidates]]
+            candidates = candidates[heaviest(label[number[candidates]], inner)]
+            joined = points.contract(label).graph
+            gain = joined.quality(resolution)
+            levels.append(FreeLevel(candidates, of_nodes(label, above), joined.matrix(), resolution, gain))
+        finest = found[0][0]
+        small = np.min_scalar_type(int(finest.max(initial=0)))
+        return cls(finest[number].astype(small), tuple(levels))
+
+    @property
+    def n_groups(self) -> Int64Array:
+        """Number of groups of each level, shape (n_levels,)."""
+        return np.array([len(level.exemplars) for level in self.levels], np.int64)
+
+    def cut(self, n_groups: int) -> Cut:
+        """Return so many groups.
+
+        Parameters
+        ----------
+        n_groups : int
+            At most as many as the finest level has.
+
+        Raises
+        ------
+        InvalidInputError
+            Parts of the graph that no edge links are more.
+        """
+        which = int(np.flatnonzero(self.n_groups >= n_groups)[-1])
+        finer, label = self.levels[which], self.labels.astype(np.int64)
+        for level in self.levels[:which]:
+            label = level.parents[label]
+        coarsest = which + 1 == len(self.levels)
+        merged = merged_to(finer.graph, None if coarsest else finer.parents, n_groups)
+        if merged.max() + 1 > n_groups:
+            raise InvalidInputError(too_few(n_groups, f"{self.n_groups[-1]} groups of points"))
+        return Cut(label, finer.exemplars).joined(merged)
+
+    def arrays(self) -> dict[str, Any]:
+        """Return all that it holds, by names for a file."""
+        arrays: dict[str, Any] = {"labels": self.labels}
+        for k, level in enumerate(self.levels):
+            parts = {"exemplars": level.exemplars, "parents": level.parents}
+            parts |= arrays_of(level.graph) | {"of": np.array([level.resolution, level.gain])}
+            arrays |= {f"{k}.{name}": part for name, part in parts.items()}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> Self | None:
+        """Return what `arrays` was made of; None of nothing."""
+        levels: list[FreeLevel] = []
+        while f"{len(levels)}.of" in arrays:
+            part = part_of(arrays, len(levels))
+            resolution, gain = map(float, part["of"])
+            levels.append(FreeLevel(part["exemplars"], part["parents"], graph_in(part), resolution, gain))
+        return cls(arrays["labels"], tuple(levels)) if levels else None
