@@ -28,8 +28,8 @@ __all__ = ["AffinityPropagation"]
 
 # Parameters that are passed on as they are.
 _OPTIONS = ("preference", "preference_quantile", "candidates", "unrepresented", "min_similarity",
-            "n_clusters", "damping", "max_iter", "convergence_iter", "tol", "scheme", "refine",
-            "reorder")  # fmt: skip
+            "collapse_duplicates", "n_clusters", "damping", "max_iter", "convergence_iter", "tol", "scheme",
+            "refine", "reorder")  # fmt: skip
 _AFFINITIES = ("nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean")
 
 
@@ -47,6 +47,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     candidates : array-like of bool, shape (n_samples,), or of int, optional
     unrepresented : {"error", "label"}
     min_similarity : float, optional
+    collapse_duplicates : bool or float, optional
     n_clusters : int, optional
         Exact number of clusters; the search for its preference then starts from ``preference``.
     affinity : {"nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean"}
@@ -127,6 +128,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         candidates: ArrayLike | None = None,
         unrepresented: str = "error",
         min_similarity: float | None = None,
+        collapse_duplicates: bool | float | None = None,
         n_clusters: int | None = None,
         n_levels: int | None = 1,
         affinity: str = "nearest_neighbors",
@@ -150,6 +152,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.candidates = candidates
         self.unrepresented = unrepresented
         self.min_similarity = min_similarity
+        self.collapse_duplicates = collapse_duplicates
         self.n_clusters = n_clusters
         self.n_levels = n_levels
         self.affinity = affinity
@@ -248,9 +251,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         similarity = X if self.affinity == "precomputed" else similarities_between(X, self._of_distance)
         labels, values = most_similar(similarity, self.cluster_centers_indices_)
         warn_of_unreached(labels)
-        if self.min_similarity is None:
-            return labels
-        least = values.dtype.type(self.min_similarity)
+        least = None if self.min_similarity is None else values.dtype.type(self.min_similarity)
         return Prediction.of(labels, values, self.cluster_centers_indices_, least).labels
 
     def _nearest_exemplars(self, X: Any) -> NDArray[np.int64]:

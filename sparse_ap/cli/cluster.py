@@ -143,6 +143,10 @@ same, every label is valid); 130 interrupted.
 )  # fmt: skip
 @click.option("--n-clusters", type=int, help="Exactly so many clusters, by whatever preference.")
 @min_similarity_option
+@click.option(
+    "--collapse-duplicates", type=float, is_flag=False, flag_value=0.0, metavar="[S0]",
+    help="Let one of several equal points stand for all; S0 is their similarity, 0 if none is given.",
+)  # fmt: skip
 @search_options()
 @reading_options
 @names_options
@@ -261,10 +265,11 @@ def _clustering_lines(clustering: Clustering, recall: Recall | None, seconds: fl
     """Return the summary of a run, line by line."""
     n = len(clustering.labels)
     bound = clustering.net_similarity_bound
-    lost = clustering.n_unrepresented
+    lost, collapsed = clustering.n_unrepresented, clustering.n_collapsed
     lines = [
         f"points          {n:,}",
         *([f"unrepresented   {lost:,}  (labelled -1)"] if lost else []),
+        *([f"collapsed       {collapsed:,}  (equal to another point)"] if collapsed else []),
         *([] if recall is None else [f"recall          {recall}"]),
         f"exemplars       {clustering.n_clusters:,}",
         *([] if clustering.preference is None else [f"preference      {clustering.preference:.8g}"]),

@@ -83,6 +83,12 @@ def options_for(n_clusters: object, options: Options) -> Options:
             f"{given} with refine={refine!r}; the last few clusters are opened or closed by the search. "
             "Leave out refine."
         )
+    if options.alike != 0:
+        raise InvalidInputError(
+            f"{given} with collapse_duplicates={options.collapse_duplicates}; where equal points have a "
+            "similarity other than 0, each group of them has a preference of its own, and there is no common "
+            "one to search. Give a preference instead."
+        )
     if options.checkpoint is not None:
         raise InvalidInputError(
             f"{given} with checkpoint; checkpoints are of a single run, and the number is found by several. "
@@ -105,7 +111,8 @@ def _require_possible(problem: Problem, n_clusters: int) -> None:
     """Refuse a number of clusters above the number of points or below the bound by in-degrees."""
     n, most = problem.graph.n_points - problem.n_unrepresented, 1 + problem.edges.max_in_degree
     if n_clusters > n:
-        raise InvalidInputError(f"n_clusters={n_clusters}, but there are only {n} points.")
+        of_what = "points" if problem.duplicates is None else "points that differ (collapse_duplicates)"
+        raise InvalidInputError(f"n_clusters={n_clusters}, but there are only {n} {of_what}.")
     if problem.roles is not None and n_clusters > problem.roles.n_candidates:
         raise InvalidInputError(
             f"n_clusters={n_clusters}, but only {problem.roles.n_candidates} points may be exemplars. Ask "

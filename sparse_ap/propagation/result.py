@@ -87,6 +87,8 @@ class Clustering:
         Of `cover` with ``certify``: no set of fewer exemplars covers the graph. Else None.
     weighted_sizes : ndarray of float64, shape (n_clusters,), or None
         The weights of the points in each cluster, added up; None without ``weights``.
+    n_collapsed : int
+        Points for which an equal one stood during the run, with ``collapse_duplicates``.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -108,6 +110,7 @@ class Clustering:
     bound_is_complete: bool = False
     n_clusters_bound: int | None = None
     weighted_sizes: Float64Array | None = None
+    n_collapsed: int = 0
 
     @property
     def n_clusters(self) -> int:
@@ -238,6 +241,7 @@ class Clustering:
             **({"bound_is_complete": True} if self.bound_is_complete else {}),
             **({} if self.n_clusters_bound is None else {"n_clusters_bound": self.n_clusters_bound}),
             **({} if self.weighted_sizes is None else {"weighted_sizes": self.weighted_sizes}),
+            **({"n_collapsed": self.n_collapsed} if self.n_collapsed else {}),
         }
 
     @classmethod
@@ -261,6 +265,7 @@ class Clustering:
             bound_is_complete="bound_is_complete" in arrays and arrays["bound_is_complete"].item(),
             n_clusters_bound=_count_in(arrays, "n_clusters_bound"),
             weighted_sizes=arrays.get("weighted_sizes"),
+            n_collapsed=_count_in(arrays, "n_collapsed") or 0,
         )
 
     def __setstate__(self, state: Sequence[Any]) -> None:
