@@ -128,6 +128,13 @@ class Clustering:
         return int(np.count_nonzero(self.labels < 0))
 
     @property
+    def optimal(self) -> bool | None:
+        """Whether no clustering is better, or no cover has fewer exemplars; None if there is no bound."""
+        if self.n_clusters_bound is not None:
+            return self.n_clusters == self.n_clusters_bound
+        return None if self.net_similarity_bound is None else self.net_similarity >= self.net_similarity_bound
+
+    @property
     def optimality_gap(self) -> float | None:
         """Distance of the net similarity from its bound, relative to the former; 0: proven optimal."""
         if self.net_similarity_bound is None:
