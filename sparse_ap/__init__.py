@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from sparse_ap.estimator import AffinityPropagation
     from sparse_ap.plotting.html_report import write_report
     from sparse_ap.propagation.history import SweepReport
+    from sparse_ap.propagation.outcome import Outcome
     from sparse_ap.propagation.prediction import Prediction
-    from sparse_ap.propagation.result import Clustering, Outcome
+    from sparse_ap.propagation.result import Clustering
 else:
     # Modules are imported at the first use of one of their names: numba, scipy and sklearn take a second.
     __getattr__, __dir__, _names = lazy_loader.attach(
@@ -61,7 +62,8 @@ else:
             "estimator": ["AffinityPropagation"],
             "plotting.html_report": ["write_report"],
             "propagation.prediction": ["Prediction"],
-            "propagation.result": ["Clustering", "Outcome", "SweepReport"],
+            "propagation.outcome": ["Outcome"],
+            "propagation.result": ["Clustering", "SweepReport"],
         },
     )
 

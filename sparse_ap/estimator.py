@@ -28,8 +28,8 @@ __all__ = ["AffinityPropagation"]
 
 # Parameters that are passed on as they are.
 _OPTIONS = ("preference", "preference_quantile", "candidates", "unrepresented", "min_similarity",
-            "n_clusters", "damping", "max_iter", "convergence_iter", "tol", "scheme", "refine",
-            "reorder")  # fmt: skip
+            "collapse_duplicates", "n_clusters", "damping", "max_iter", "convergence_iter", "tol", "scheme",
+            "refine", "reorder")  # fmt: skip
 _AFFINITIES = ("nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean")
 
 
@@ -47,6 +47,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     candidates : array-like of bool, shape (n_samples,), or of int, optional
     unrepresented : {"error", "label"}
     min_similarity : float, optional
+    collapse_duplicates : bool or float, optional
     n_clusters : int, optional
         Exact number of clusters; the search for its preference then starts from ``preference``. Where edges
         allow no clustering with so few, it is cut from the tree of `sparse_ap.hierarchy`, with a warning;
@@ -130,6 +131,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         candidates: ArrayLike | None = None,
         unrepresented: str = "error",
         min_similarity: float | None = None,
+        collapse_duplicates: bool | float | None = None,
         n_clusters: int | None = None,
         n_levels: int | None = 1,
         affinity: str = "nearest_neighbors",
@@ -153,6 +155,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.candidates = candidates
         self.unrepresented = unrepresented
         self.min_similarity = min_similarity
+        self.collapse_duplicates = collapse_duplicates
         self.n_clusters = n_clusters
         self.n_levels = n_levels
         self.affinity = affinity
@@ -248,12 +251,12 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         X = self._validated(X, reset=False)
         if self._takes_points:
             return self._nearest_exemplars(X)
-        similarity = X if self.affinity == "precomputed" else similarities_between(X, self._of_distance)
+        similarity = (
+            X if self.affinity == "precomputed" else similarities_between(X, conversion_of(self.similarity))
+        )
         labels, values = most_similar(similarity, self.cluster_centers_indices_)
         warn_of_unreached(labels)
-        if self.min_similarity is None:
-            return labels
-        least = values.dtype.type(self.min_similarity)
+        least = None if self.min_similarity is None else values.dtype.type(self.min_similarity)
         return Prediction.of(labels, values, self.cluster_centers_indices_, least).labels
 
     def _nearest_exemplars(self, X: Any) -> NDArray[np.int64]:
@@ -269,10 +272,6 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         else:
             new, exemplars = (checked_points(table, self.metric) for table in tables)
         return nearest_of(new, exemplars, self.metric, usable_threads(self.n_jobs))[0]
-
-    @property
-    def _of_distance(self) -> Any:
-        return conversion_of(self.similarity)
 
     @property
     def _runs_on_clusters(self) -> bool:

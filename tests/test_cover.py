@@ -86,6 +86,43 @@ def test_small_covers_are_the_best(seeds: range) -> None:
     assert n_below <= 0.02 * len(seeds)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    "seeds", [range(40), pytest.param(range(40, 500), marks=pytest.mark.slow)], ids=["some", "all"]
+)
+def test_with_weights_and_candidates_they_are_the_best(seeds: range) -> None:
+    n_below = 0
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        dense, threshold = random_graph(rng)
+        n = len(dense)
+        weights, candidates = rng.integers(1, 6, n) / 2, rng.random(n) < 0.8
+        allowed = np.where((dense >= threshold) & candidates, dense, -np.inf)
+        sparse, options = sparse_of(dense), {"weights": weights, "candidates": candidates}
+        if not candidates.any() or (~candidates & np.isneginf(allowed.max(axis=1))).any():
+            with pytest.raises(InvalidInputError, match=r"may not be exemplars|may be an exemplar"):
+                cover(sparse, min_similarity=threshold, **options)
+            continue
+        found = cover(sparse, min_similarity=threshold, certify=True, **options)
+        others = np.setdiff1d(np.arange(n), found.exemplars)
+        assert candidates[found.exemplars].all()
+        assert (found.similarities[others] == allowed[np.ix_(others, found.exemplars)].max(axis=1)).all()
+        totals = {
+            chosen: float((weights[rest] * allowed[np.ix_(rest, chosen)].max(axis=1)).sum())
+            for size in range(1, n + 1)
+            for chosen in combinations(np.flatnonzero(candidates), size)
+            if (rest := np.setdiff1d(np.arange(n), chosen)) is not None
+        }
+        fewest = min(len(chosen) for chosen, total in totals.items() if total > -np.inf)
+        best = max(total for chosen, total in totals.items() if len(chosen) == fewest)
+        assert found.n_clusters_bound is not None
+        assert found.n_clusters_bound <= fewest == found.n_clusters
+        assert found.optimal == (found.n_clusters_bound == fewest)
+        assert found.data_similarity <= best + 1e-9
+        n_below += found.data_similarity < best - 1e-9
+    assert n_below <= 0.03 * len(seeds)
+
+
 def fewest_by_highs(graph: Any, relaxed: bool) -> float:
     covers = scipy.sparse.csr_array((np.ones(graph.nnz), graph.indices, graph.indptr), graph.shape)
     covers = covers + scipy.sparse.eye_array(graph.shape[0])

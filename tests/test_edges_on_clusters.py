@@ -1,4 +1,4 @@
-"""Candidates, thresholds and weights on two workers: the same bits as in memory."""
+"""Candidates, thresholds, weights and equal points on two workers: the same bits as in memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from same_bits import bits
 from samples import knn_similarity
 
 from sparse_ap import affinity_propagation
+from sparse_ap.graphs import knn_graph
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -44,3 +45,17 @@ def test_the_same_bits_on_two_workers(options: Any, tmp_path: Path, cluster: Run
         if wanted.weighted_sizes is not None:
             assert found.weighted_sizes is not None
             assert found.weighted_sizes.tobytes() == wanted.weighted_sizes.tobytes()
+
+
+def test_equal_points_on_two_workers(tmp_path: Path, cluster: RunningCluster) -> None:
+    rows = np.random.default_rng(1).permutation(np.r_[np.arange(N), np.arange(0, N, 3)])
+    at = np.random.default_rng(2).random((N, 2))[rows].astype(np.float32)
+    graph = knn_graph(at, 8)
+    options: dict[str, Any] = {"preference": -0.02, "max_iter": 40, "collapse_duplicates": True}
+    wanted = affinity_propagation(graph, **options)
+    assert wanted.n_collapsed == N // 3
+    path = disk.write(tmp_path / "g.zarr", graph, chunks=500)
+    for given in (graph, str(path)):
+        found = affinity_propagation(given, **options, client=cluster.client)
+        assert bits(found) == bits(wanted)
+        assert found.n_collapsed == wanted.n_collapsed

@@ -482,3 +482,9 @@ def test_complex_numbers_are_refused(name: str, complex_numbers: Any) -> None:
     options = {"certify": "complete"} if name == "missing_at_most" else {}
     with pytest.raises(InvalidInputError, match=name):
         affinity_propagation(similarity, **{name: complex_numbers}, **options)
+
+
+def test_preferences_count_where_all_similarities_are_one_number() -> None:
+    graph = scipy.sparse.csr_array(([-4.0], [1], [0, 1, 1]), shape=(2, 2))
+    assert affinity_propagation(graph, preference=[-3.5, -4.5]).net_similarity == -8
+    assert affinity_propagation(graph, preference=[-4.5, -3.5]).net_similarity == -7.5

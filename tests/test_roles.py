@@ -359,3 +359,15 @@ def test_the_options_of_the_threshold(tmp_path: Path) -> None:
     assert bits(sparse_ap.Hierarchy.load(tmp_path / "t.npz").clusterings[0]) == bits(found)
     model = AffinityPropagation(affinity="precomputed", min_similarity=LEAST).fit(GRAPH)
     assert bits(model.clustering_) == bits(found)
+
+
+def test_points_that_nobody_represents_change_nothing_for_the_others() -> None:
+    """Neither the damping, nor when the run ends, nor the search."""
+    alone = affinity_propagation(GRAPH, preference=-0.02)
+    more = scipy.sparse.block_diag([GRAPH, scipy.sparse.csr_array((2 * N, 2 * N), dtype=np.float32)], "csr")
+    found = affinity_propagation(more, preference=-0.02, candidates=np.arange(N), unrepresented="label")
+    # At first they change, too: to what they then are.
+    assert found.history[40:] == alone.history[40:]
+    assert len(found.history) == len(alone.history) > 40
+    assert (found.labels == np.r_[alone.labels, np.full(2 * N, -1)]).all()
+    assert found.net_similarity == alone.net_similarity

@@ -43,7 +43,8 @@ from sparse_ap.execution.dask.client import connected
 from sparse_ap.graphs import StoredGraph
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting.html_report import require_report, write_report
-from sparse_ap.propagation.result import Clustering, Outcome
+from sparse_ap.propagation.outcome import Outcome
+from sparse_ap.propagation.result import Clustering
 
 __all__ = ["cluster"]
 
@@ -149,6 +150,10 @@ same, every label is valid); 130 interrupted.
     help="Exactly so many clusters, by whatever preference; by the tree, where edges forbid so few.",
 )
 @min_similarity_option
+@click.option(
+    "--collapse-duplicates", type=float, is_flag=False, flag_value=0.0, metavar="[S0]",
+    help="Let one of several equal points stand for all; S0 is their similarity, 0 if none is given.",
+)  # fmt: skip
 @search_options()
 @reading_options
 @names_options
@@ -268,10 +273,11 @@ def _clustering_lines(clustering: Clustering, recall: Recall | None, seconds: fl
     """Return the summary of a run, line by line."""
     n = len(clustering.labels)
     bound = clustering.net_similarity_bound
-    lost = clustering.n_unrepresented
+    lost, collapsed = clustering.n_unrepresented, clustering.n_collapsed
     lines = [
         f"points          {n:,}",
         *([f"unrepresented   {lost:,}  (labelled -1)"] if lost else []),
+        *([f"collapsed       {collapsed:,}  (equal to another point)"] if collapsed else []),
         *([] if recall is None else [f"recall          {recall}"]),
         f"exemplars       {clustering.n_clusters:,}",
         *([] if clustering.preference is None else [f"preference      {clustering.preference:.8g}"]),

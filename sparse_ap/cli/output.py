@@ -20,7 +20,8 @@ from sparse_ap.clustering.restriction import UnrepresentedError
 from sparse_ap.errors import InvalidInputError, PositiveSimilarityWarning
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting.axes import require_matplotlib
-from sparse_ap.propagation.result import Clustering, Outcome
+from sparse_ap.propagation.outcome import Outcome
+from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
 __all__ = [

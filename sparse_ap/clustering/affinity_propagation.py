@@ -16,10 +16,11 @@ from sparse_ap.errors import warn, warn_not_converged
 from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.block import Float64Array
 from sparse_ap.propagation.history import SweepReport
+from sparse_ap.propagation.outcome import Outcome
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.readout import all_equal, degenerate_clustering
-from sparse_ap.propagation.result import Clustering, Outcome
+from sparse_ap.propagation.result import Clustering
 from sparse_ap.propagation.settings import Options
 from sparse_ap.search.certificate import certified
 
@@ -39,6 +40,7 @@ def affinity_propagation(
     unrepresented: Literal["error", "label"] = "error",
     min_similarity: float | None = None,
     weights: ArrayLike | None = None,
+    collapse_duplicates: bool | float | None = None,
     n_clusters: int | None = None,
     damping: float | None = None,
     max_iter: int = 200,
@@ -102,6 +104,13 @@ def affinity_propagation(
         once, whatever it weighs. So a point of weight 3 is like three equal points whose similarity to each
         other is 0. The default ``preference`` is the median without weights. A run with weights is in 64
         bits, on a copy of the similarities if they are in memory.
+    collapse_duplicates : bool or float, optional
+        The similarity of equal points to each other, such as 1 for "1-d"; True: 0. Of several equal points
+        the run has one, with their weights added, which saves memory and time; the result is of all of them,
+        and its exemplar of each group is the first that serves as well as any. Equal are points with edges
+        of this similarity, the largest of their rows, whose rows and columns say the same of all others, as
+        far as they go: what one row lacks must be no more than its smallest entry. Needs
+        ``scheme="compact"``, which then is the default, and copies the graph if it is in memory.
     n_clusters : int, optional
         Return exactly this many clusters. Several runs search for one preference, common to all points, that
         leads there, starting from ``preference``; they cost one and a half to four times as much as one
@@ -230,7 +239,8 @@ def affinity_propagation(
     """
     options = Options(
         preference=preference, preference_quantile=preference_quantile, candidates=candidates,
-        unrepresented=unrepresented, min_similarity=min_similarity, weights=weights, damping=damping,
+        unrepresented=unrepresented, min_similarity=min_similarity, weights=weights,
+        collapse_duplicates=collapse_duplicates, damping=damping,
         max_iter=max_iter, convergence_iter=convergence_iter, tol=tol, scheme=scheme, refine=refine,
         reorder=reorder, missing=missing, check_finite=check_finite, certify=certify,
         missing_at_most=missing_at_most, random_state=random_state, checkpoint=checkpoint,
@@ -256,7 +266,9 @@ def _run(similarity: Any, n_clusters: int | None, options: Options, resources: R
             improve = solver.settings.refine == "search" and n_clusters is None
             # The bound takes up to 130 readings: a small graph is fetched from a cluster first.
             clustering = certified(local_problem(problem), clustering, resources.verbose, improve)
-        return clustering
+        if problem.duplicates is None:
+            return clustering
+        return problem.duplicates.expanded(clustering, shared_preference=n_clusters is not None)
 
 
 def clustered(solver: Solver, problem: Problem, row_best: Float64Array) -> tuple[Problem, Clustering]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.arguments import require
 from sparse_ap.clustering.affinity_propagation import clustered
@@ -17,8 +17,10 @@ from sparse_ap.clustering.solver import open_problem
 from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.execution.plans import Resources
 from sparse_ap.graphs.conversion.row_blocks import checked_canonical, cuts
-from sparse_ap.kernels.block import FloatArray, Int64Array, starts_of
+from sparse_ap.kernels.block import Float64Array, FloatArray, Int64Array, starts_of
+from sparse_ap.propagation.preferences import weights_of
 from sparse_ap.propagation.result import Clustering
+from sparse_ap.propagation.roles import candidate_mask
 from sparse_ap.propagation.settings import Options
 from sparse_ap.search.cover_bound import least_exemplars
 from sparse_ap.storage.csr import csr_graph
@@ -31,6 +33,8 @@ def cover(
     similarity: Any,
     *,
     min_similarity: float,
+    weights: ArrayLike | None = None,
+    candidates: ArrayLike | None = None,
     certify: bool = False,
     random_state: int | np.random.RandomState | np.random.Generator | None = 0,
     n_jobs: int | None = None,
@@ -38,10 +42,10 @@ def cover(
 ) -> Clustering:
     """Find few exemplars such that every point is one, or is similar enough to one.
 
-    Fewest exemplars come first, then the largest sum of the similarities of the points to their exemplars;
-    each point goes to its most similar exemplar. Affinity propagation and its local search look for them, at
-    a preference so low that no similarity outweighs an exemplar. What they find is good, and need not be the
-    best; ``certify`` says how good it is.
+    Fewest exemplars come first, then the largest sum of the similarities of the points to their exemplars, as
+    often as the points weigh; each point goes to its most similar exemplar. Affinity propagation and its
+    local search look for them, at a preference so low that no similarity outweighs an exemplar. What they
+    find is good, and need not be the best; ``certify`` says how good it is.
 
     Parameters
     ----------
@@ -51,8 +55,14 @@ def cover(
     min_similarity : float
         The least similarity of a point to its exemplar. It is rounded to the dtype of the graph; an entry
         that is equal to it stays.
+    weights : array-like of float, shape (n_points,), optional
+        How often each point's similarity to its exemplar counts, above 0. The number of exemplars comes first
+        all the same.
+    candidates : array-like of bool, shape (n_points,), or of int, optional
+        Points that may be exemplars, as for `affinity_propagation`.
     certify : bool
         Also compute ``n_clusters_bound``: no set of fewer exemplars covers all points along the entries.
+        ``optimal`` then says whether there are proven to be as few as possible; of the sum nothing is proven.
     random_state : int, RandomState, Generator or None
         Seed of the search.
     n_jobs : int, optional
@@ -74,8 +84,8 @@ def cover(
     Raises
     ------
     InvalidInputError
-        ``min_similarity`` is no number, or not above the one with which the graph was written; or the graph
-        is invalid.
+        ``min_similarity`` is no number, or not above the one with which the graph was written; the graph, the
+        weights or the candidates are invalid; or points that are no candidates have no edge to any.
 
     Examples
     --------
@@ -90,10 +100,12 @@ def cover(
     require("certify", certify, isinstance(certify, bool), "True or False")
     near = _NearEdges.of(similarity, float(min_similarity))
     near.warn_of_missing()
-    preference = _outweighing(near.graph)
+    n_points = near.graph.shape[0]
+    preference = _outweighing(near.graph, weights_of(weights, n_points))
     options = Options(
-        preference=preference, random_state=random_state, check_finite=not near.searched, scheme="compact"
-    )
+        preference=preference, weights=weights, candidates=candidates,
+        random_state=random_state, check_finite=not near.searched, scheme="compact",
+    )  # fmt: skip
     resources = Resources(n_jobs=n_jobs, memory_limit=None, client=None, verbose=verbose)
     with open_problem(near.graph, options, resources) as (solver, problem, row_best):
         found = clustered(solver, problem, row_best)[1]
@@ -101,21 +113,35 @@ def cover(
     if certify:
         exemplar = np.zeros(len(found.labels), np.bool_)
         exemplar[found.exemplars] = True
-        bound = least_exemplars(near.graph.indptr, near.graph.indices, exemplar)
+        indptr, indices = _to_candidates(near.graph, candidates)
+        bound = least_exemplars(indptr, indices, exemplar)
     return replace(
         found,
         net_similarity=found.data_similarity,
         exemplar_preference=0.0,
         preference=None,
         n_clusters_bound=bound,
+        optimal=found.n_clusters == bound,
     )
 
 
-def _outweighing(graph: scipy.sparse.csr_array) -> float:
+def _to_candidates(graph: scipy.sparse.csr_array, candidates: ArrayLike | None) -> tuple[Any, Any]:
+    """Return the row starts and columns of the edges to points that may be exemplars."""
+    if candidates is None:
+        return graph.indptr, graph.indices
+    kept = candidate_mask(candidates, graph.shape[0])[graph.indices]
+    rows = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))[kept]
+    return starts_of(np.bincount(rows, minlength=graph.shape[0])), graph.indices[kept]
+
+
+def _outweighing(graph: scipy.sparse.csr_array, weights: Float64Array | None) -> float:
     """Return a preference at which one exemplar fewer gains more than all similarities can lose."""
     if not graph.nnz:
         return -1.0
-    low, high = float(graph.data.min()), float(graph.data.max())
+    data = graph.data
+    if weights is not None:
+        data = data * weights.repeat(np.diff(graph.indptr))
+    low, high = float(data.min()), float(data.max())
     return -(graph.shape[0] * (high - low) + 2 * max(abs(low), abs(high))) or -1.0
 
 

@@ -25,7 +25,8 @@ def require_possible(problem: Problem, n_clusters: int) -> None:
     """Refuse a number of clusters above the number of points or below the bound by in-degrees."""
     n, most = problem.graph.n_points - problem.n_unrepresented, 1 + problem.edges.max_in_degree
     if n_clusters > n:
-        raise InvalidInputError(f"n_clusters={n_clusters}, but there are only {n} points.")
+        of_what = "points" if problem.duplicates is None else "points that differ (collapse_duplicates)"
+        raise InvalidInputError(f"n_clusters={n_clusters}, but there are only {n} {of_what}.")
     if problem.roles is not None and n_clusters > problem.roles.n_candidates:
         raise InvalidInputError(
             f"n_clusters={n_clusters}, but only {problem.roles.n_candidates} points may be exemplars. Ask "

@@ -12,7 +12,8 @@ from sparse_ap.clustering.fewest import TooFewClustersError
 from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError, warn
-from sparse_ap.propagation.result import Clustering, Outcome
+from sparse_ap.propagation.outcome import Outcome
+from sparse_ap.propagation.result import Clustering
 
 __all__ = ["clustered_or_grouped"]
 

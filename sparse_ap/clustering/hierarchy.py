@@ -28,9 +28,10 @@ from sparse_ap.execution.budget import pairs_counted
 from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.block import Int64Array
 from sparse_ap.kernels.coarsening import weights
+from sparse_ap.propagation.outcome import Outcome
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.progress import showing_compilation
-from sparse_ap.propagation.result import Clustering, Outcome
+from sparse_ap.propagation.result import Clustering
 from sparse_ap.propagation.settings import Options
 from sparse_ap.storage.csr import inverse
 

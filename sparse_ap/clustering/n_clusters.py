@@ -84,6 +84,12 @@ def options_for(n_clusters: object, options: Options) -> Options:
             f"{given} with refine={refine!r}; the last few clusters are opened or closed by the search. "
             "Leave out refine."
         )
+    if options.alike != 0:
+        raise InvalidInputError(
+            f"{given} with collapse_duplicates={options.collapse_duplicates}; where equal points have a "
+            "similarity other than 0, each group of them has a preference of its own, and there is no common "
+            "one to search. Give a preference instead."
+        )
     if options.checkpoint is not None:
         raise InvalidInputError(
             f"{given} with checkpoint; checkpoints are of a single run, and the number is found by several. "

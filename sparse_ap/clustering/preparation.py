@@ -10,7 +10,14 @@ import numpy as np
 
 from sparse_ap.arguments import real_numbers
 from sparse_ap.clustering.input import blocked_graph, renumbered
-from sparse_ap.clustering.restriction import SummarisedGraph, similar_enough, weighted, with_roles
+from sparse_ap.clustering.restriction import (
+    SummarisedGraph,
+    allowed_preferences,
+    collapsed,
+    similar_enough,
+    weighted,
+    with_roles,
+)
 from sparse_ap.errors import InvalidInputError, warn_of_positive_similarities
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import InputGraph
@@ -61,13 +68,18 @@ def prepared(
         require_kept_edges(preferences, graph.store.origin, weights)
     # Released: what follows may be on a copy.
     del graph
-    at, roles = with_roles(at, preferences, options)
+    preferences, duplicates = allowed_preferences(preferences, options), None
+    if options.collapses:
+        at, duplicates = collapsed(at, preferences, weights, options.alike)
+    if duplicates is not None:
+        preferences, weights = duplicates.joint_preference, duplicates.joint_weights
+    at, roles = with_roles(at, preferences, options, duplicates)
     weighting = None
     if weights is not None:
         weighting = Weighting(weights, at.graph)
         at = weighted(at, weights)
     problem, row_best = _problem(at, preferences, roles, renumber)
-    problem = replace(problem, min_similarity=least, weighting=weighting)
+    problem = replace(problem, min_similarity=least, weighting=weighting, duplicates=duplicates)
     if options.complete:
         missing = _missing_at_most(given, options, n_edges)
         problem = replace(problem, missing_at_most=_of_missing(missing, weights, roles)[problem.user_id])

@@ -8,15 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.clustering.input import selected
-from sparse_ap.errors import InvalidInputError
+from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.execution.blocking import BlockedGraph
-from sparse_ap.kernels.block import BoolArray, Float64Array
+from sparse_ap.kernels.block import BoolArray, Float64Array, Int32Array
+from sparse_ap.propagation.duplicates import Duplicates, stand_ins
 from sparse_ap.propagation.problem import EdgeSummary, summarise_edges
 from sparse_ap.propagation.roles import Roles, candidate_mask, listed
 from sparse_ap.propagation.settings import Options
 from sparse_ap.storage.selection import Selection
 
-__all__ = ["SummarisedGraph", "UnrepresentedError", "similar_enough", "weighted", "with_roles"]
+__all__ = [
+    "SummarisedGraph",
+    "UnrepresentedError",
+    "allowed_preferences",
+    "collapsed",
+    "similar_enough",
+    "weighted",
+    "with_roles",
+]
 
 
 class UnrepresentedError(InvalidInputError):
@@ -76,8 +85,80 @@ def weighted(given: SummarisedGraph, weights: Float64Array) -> SummarisedGraph:
     return SummarisedGraph.of(selected(given.graph, Selection(weight=weight)))
 
 
+def collapsed(
+    given: SummarisedGraph, preference: Float64Array, weights: Float64Array | None, alike: float
+) -> tuple[SummarisedGraph, Duplicates | None]:
+    """Return a graph in which one of several equal points stands for all, and who stands for whom.
+
+    Points are left alone that are always exemplars, or gain more by being one than by joining their equal.
+
+    Parameters
+    ----------
+    given : SummarisedGraph
+    preference : ndarray of float64, shape (n_points,)
+        In the user's order, -inf for points that are no candidates.
+    weights : ndarray of float64, shape (n_points,), or None
+        In the user's order.
+    alike : float
+        The similarity of equal points to each other; rounded to the similarities' dtype.
+
+    Returns
+    -------
+    SummarisedGraph
+    duplicates : Duplicates or None
+        None if no two points are equal.
+    """
+    graph, n = given.graph, given.graph.n_points
+    with np.errstate(over="ignore"):
+        alike = float(graph.dtype.type(alike))
+    order = graph.store.origin.order
+    user_id: Int32Array = np.arange(n, dtype=np.int32) if order is None else order
+    joins = preference <= alike * (np.ones(n) if weights is None else weights)
+    may = (given.row_best == alike) & joins[user_id]
+    in_graph = stand_ins(graph, may, alike, user_id)
+    stand_in = np.empty(n, np.int64)
+    stand_in[user_id] = user_id[in_graph]
+    _warn_of_unequal(given, alike, int(np.count_nonzero(may & (np.bincount(in_graph, minlength=n) == 1))))
+    duplicates = Duplicates.of(alike, stand_in, preference, weights)
+    if not duplicates.n_collapsed:
+        return given, None
+    return SummarisedGraph.of(selected(graph, Selection(stand_in=in_graph))), duplicates
+
+
+def _warn_of_unequal(given: SummarisedGraph, alike: float, n_alone: int) -> None:
+    """Warn if no similarity is that of equal points, and of points linked so that are not collapsed."""
+    if n_alone:
+        warn(
+            f"{n_alone:,} points are as similar to others as collapse_duplicates={alike:g} says of equal "
+            "ones, and are not collapsed, since their rows or columns differ from those of the others. If "
+            "they are equal, the search that made the graph has missed neighbours: search exactly "
+            "(recall=1), or leave out the copies before the search, and give their number as weights."
+        )
+    elif given.edges.largest > alike:
+        warn(
+            f"collapse_duplicates={alike:g} is the similarity of equal points, and there are larger ones, up "
+            f"to {given.edges.largest:g}: points that have such a neighbour are not collapsed. Give the "
+            "largest similarity that two points can have."
+        )
+
+
+def allowed_preferences(preference: Float64Array, options: Options) -> Float64Array:
+    """Return the preferences, in the user's order, with -inf for points that are no candidates.
+
+    Raises
+    ------
+    InvalidInputError
+        The candidates are none, or a point that is always an exemplar is not among them.
+    """
+    if options.candidates is None:
+        return preference
+    candidate = candidate_mask(options.candidates, len(preference))
+    _require_no_contradiction(preference == np.inf, candidate)
+    return preference if candidate.all() else np.where(candidate, preference, -np.inf)
+
+
 def with_roles(
-    given: SummarisedGraph, preference: Float64Array, options: Options
+    given: SummarisedGraph, preference: Float64Array, options: Options, duplicates: Duplicates | None
 ) -> tuple[SummarisedGraph, Roles | None]:
     """Return a graph without the edges to points that are never exemplars, and the roles of the points.
 
@@ -87,6 +168,8 @@ def with_roles(
     preference : ndarray of float64, shape (n_points,)
         In the user's order: +inf for points that are always exemplars, -inf for those that never are.
     options : Options
+    duplicates : Duplicates or None
+        Points for which others stand; they count as points that nobody represents.
 
     Returns
     -------
@@ -97,33 +180,32 @@ def with_roles(
     Raises
     ------
     InvalidInputError
-        What is given contradicts itself, no point may be an exemplar, or nobody can represent some points and
-        ``options.unrepresented`` is "error".
+        No point may be an exemplar, or nobody can represent some points and ``options.unrepresented`` is
+        "error".
     """
     n = given.graph.n_points
-    barred = preference == -np.inf
+    copies = np.zeros(n, np.bool_) if duplicates is None else duplicates.collapsed
+    barred = (preference == -np.inf) & ~copies
     pinned = preference == np.inf
-    if options.candidates is not None:
-        candidate = candidate_mask(options.candidates, n)
-        _require_no_contradiction(pinned, candidate)
-        barred |= ~candidate
-    if n == 0 or not (barred.any() or pinned.any()):
+    if n == 0 or not (barred.any() or pinned.any() or copies.any()):
         return given, None
-    if barred.all():
+    if (barred | copies).all():
         raise InvalidInputError(
             f"None of the {n} points may be an exemplar: each has a preference of -inf, or is not among the "
             "candidates. Leave at least one that may."
         )
     order = given.graph.store.origin.order
     if order is not None:
-        barred, pinned = barred[order], pinned[order]
+        barred, pinned, copies = barred[order], pinned[order], copies[order]
     if barred.any():
         given = SummarisedGraph.of(selected(given.graph, Selection(candidate=~barred)))
     lost = barred & np.isneginf(given.row_best)
     if options.unrepresented == "error" and lost.any():
         points = np.flatnonzero(lost) if order is None else np.sort(order[lost])
+        if duplicates is not None:
+            points = duplicates.all_of(points)
         raise UnrepresentedError(points, options.min_similarity)
-    return given, Roles(pinned, barred & ~lost, lost)
+    return given, Roles(pinned, barred & ~lost, lost | copies)
 
 
 def _require_no_contradiction(pinned: BoolArray, candidate: BoolArray) -> None:

@@ -100,14 +100,14 @@ class Solver:
         bias_schedule = NO_BIAS if settings.scheme == "classic" else BiasSchedule()
         grid = support_grid(problem, preference, bias_schedule.most * gap)
         scheme, incumbent = _scheme(problem, settings, grid, bias_schedule)
-        stop = replace(settings.stop, first_counted=first_grown(scheme.damping))
+        lost = problem.n_unrepresented
+        stop = replace(settings.stop, first_counted=first_grown(scheme.damping), n_left_out=lost)
         if start is None:
             points = PointState.at_rest(preference, scheme.total_dtype, gap.dtype)
         else:
             points = start.under(preference, gap.dtype)
         identity = identity_of(problem, preference, settings.damping, settings.stop, self.renumbered)
         checkpoints = self.checkpoint_config.checkpoints(identity)
-        lost = problem.n_unrepresented
         with (
             sweep_progress(settings.stop.max_iter, self.callback, self.verbose) as told,
             checkpoints.signals_deferred(),
@@ -162,7 +162,7 @@ def _scheme(
     if settings.scheme == "classic":
         assert damping is not None
         return Classic(damping, Messages.at_rest(problem.edges.n_edges), grid), LastIncumbent()
-    mean_degree = problem.edges.n_edges / max(1, graph.n_points)
+    mean_degree = problem.edges.n_edges / max(1, graph.n_points - problem.n_unrepresented)
     damping = damping_for_degree(mean_degree) if damping is None else damping
     return (
         Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, graph.dtype, grid, bias_schedule),
@@ -194,7 +194,11 @@ def open_problem(
     checkpoints = checkpoint_config(options.checkpoint, options.checkpoint_every, options.resume)
     cluster = open_cluster(resources.client, similarity)
     given = open_input(similarity, cluster)
-    given = replace(given, selected=options.drops_edges, weighted=options.weights is not None)
+    given = replace(
+        given,
+        selected=options.drops_edges or options.collapses,
+        weighted=options.weights is not None or options.collapses,
+    )
     settings = options.settings(given.dense is not None)
     choose = choose_plan if cluster is None else cluster_plan
     # The saved state is in the order of the run that wrote it, which overrides the option.

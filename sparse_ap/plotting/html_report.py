@@ -21,7 +21,8 @@ from sparse_ap.plotting.html_parts import N_LARGEST, Names, figures_list, number
 from sparse_ap.plotting.largest import LargeCluster, largest_clusters
 from sparse_ap.plotting.sizes import plot_sizes
 from sparse_ap.plotting.tree_report import cut_body, tree_body, tree_figures
-from sparse_ap.propagation.result import Clustering, Outcome
+from sparse_ap.propagation.outcome import Outcome
+from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
 __all__ = ["require_report", "write_report"]

@@ -162,7 +162,12 @@ _SUMMED = {
     "checksum of candidates": "candidates, or the points with a preference of inf or -inf, are others",
 }
 # What runs have whose identity does not say so.
-_UNSAID = {"checksum of candidates": "none", "checksum of weights": "none", "min_similarity": "None"}
+_UNSAID = {
+    "checksum of candidates": "none",
+    "checksum of weights": "none",
+    "min_similarity": "None",
+    "collapse_duplicates": "None",
+}
 
 
 # What may differ because candidates or a threshold do.
@@ -175,8 +180,11 @@ def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]
     names = [name for name, value in now.items() if before.get(name) != value]
     # These change the graph, too: they are the reason.
     reasons = [name for name in names if name in _UNSAID]
+    if "collapse_duplicates" in reasons:
+        # It gives points weights and roles.
+        reasons = [name for name in reasons if not name.startswith("checksum of")]
     if reasons:
-        names = [name for name in names if name in reasons or name not in _FOLLOWING]
+        names = [name for name in names if name in reasons or name not in (*_FOLLOWING, *_UNSAID)]
     sizes = [name for name in names if name.startswith("number of")]
     # A graph of another size has other sums, too; and its preferences may come from its similarities.
     if sizes or "checksum of the graph" in names:

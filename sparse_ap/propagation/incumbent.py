@@ -100,7 +100,7 @@ class BestIncumbent:
         if self._best is None or seen.net_similarity > self._best[0]:
             # A copy, since the loop updates its array in place.
             self._best = seen.net_similarity, exemplar.copy()
-        return seen.n_uncovered <= self._tol * len(exemplar)
+        return seen.n_uncovered <= self._tol * (len(exemplar) - self._problem.n_unrepresented)
 
     def answer(self, last: BoolArray) -> BoolArray:
         """Return the best set evaluated; without an evaluation, the last one."""

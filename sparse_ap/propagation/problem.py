@@ -13,6 +13,7 @@ from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Ar
 from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass
 from sparse_ap.kernels.exact_sum import Grid, grid_sum
 from sparse_ap.kernels.support_bound import PreferenceRows, SupportBoundPass
+from sparse_ap.propagation.duplicates import Duplicates
 from sparse_ap.propagation.roles import Roles
 
 __all__ = [
@@ -101,6 +102,8 @@ class Problem:
         The smallest similarity of an edge that the user allowed; the graph has no others.
     weighting : Weighting or None
         The graph's similarities are multiplied by these weights, row by row; None: they are as given.
+    duplicates : Duplicates or None
+        Equal points, of which the graph has only one; the others are among those that nobody represents.
     missing_at_most : ndarray of float64, shape (n_points,), or None
         The largest similarity that a missing edge of each point can have, in the order of the graph, if the
         complete graph is to be bounded.
@@ -114,6 +117,7 @@ class Problem:
     min_similarity: float | None = None
     weighting: Weighting | None = None
     missing_at_most: Float64Array | None = None
+    duplicates: Duplicates | None = None
 
     def at(self, preference: float) -> Problem:
         """Return the problem with one preference for all points that are not always or never exemplars."""
@@ -180,9 +184,10 @@ def limits_of(preference: Float64Array, edges: EdgeSummary) -> Limits:
     low, high = min(typical, edges.smallest), max(typical, edges.largest)
     # One exemplar changes the similarity of at most max_in_degree other points and its own point, each by at
     # most high - low.
-    reach = (1 + edges.max_in_degree) * (high - low)
+    scale = (high - low) or edges.span
+    reach = (1 + edges.max_in_degree) * scale
     # A swap of two exemplars whose preferences are at the limits gains less than four times the reach.
-    margin = 8.0 * (1 + edges.max_in_degree) * ((high - low) or edges.span)
+    margin = 8.0 * reach
     return Limits(low - reach, high + reach, low - margin, high + margin)
 
 

@@ -11,9 +11,10 @@ from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Ar
 from sparse_ap.kernels.exact_sum import exact_sum
 from sparse_ap.propagation.assignment import Assignment, Refinement, assign
 from sparse_ap.propagation.loop import Propagation
+from sparse_ap.propagation.outcome import Outcome
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.repair import repair
-from sparse_ap.propagation.result import Clustering, Outcome
+from sparse_ap.propagation.result import Clustering
 
 __all__ = [
     "all_equal",

@@ -1,10 +1,9 @@
-"""`Clustering`, `Outcome` and `SweepReport`: the results of a run."""
+"""`Clustering`: the result of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,38 +11,13 @@ import numpy as np
 
 from sparse_ap.kernels.block import Float64Array, FloatArray, Int64Array
 from sparse_ap.propagation.history import SweepReport, history_in, history_table
+from sparse_ap.propagation.outcome import Outcome
 from sparse_ap.storage.atomic_files import arrays_in, write_arrays
 
 if TYPE_CHECKING:
     from sparse_ap.propagation.prediction import Prediction
 
-__all__ = ["Clustering", "Outcome"]
-
-
-class Outcome(Enum):
-    """The way in which a run ended. The value is advice to the user."""
-
-    __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
-
-    CONVERGED = "The exemplars have settled."
-    MAX_ITER_REACHED = (
-        "Affinity propagation did not converge: at the last sweep exemplars were still changing, or too "
-        "many points had no edge to any. Every label is valid all the same. Raise max_iter; if the number of "
-        "unsettled points in the history has stopped falling, raise damping, or tol to let them be."
-    )
-    NO_EXEMPLARS = (
-        "Affinity propagation did not converge: no point had become an exemplar, so the exemplars returned "
-        "are makeshift. Raise max_iter, or raise the preference."
-    )
-    ALL_EQUAL = (
-        "All samples have mutually equal similarities and preferences: every choice of exemplar is as "
-        "good as another, so the clustering returned is arbitrary. Give preferences that differ."
-    )
-    GROUPED = (
-        "The edges of this graph allow no clustering with so few clusters, so clusters were put together "
-        "along a tree, as sparse_ap.hierarchy(...).cut_exactly(...) does. A point need not have an edge to "
-        "its exemplar; its similarity to it is then not known (NaN)."
-    )
+__all__ = ["Clustering"]
 
 
 # Clusters of so few points, where they are the half of so many clusters, are no groups.
@@ -99,8 +73,10 @@ class Clustering:
         The weights of the points in each cluster, added up; None without ``weights``.
     optimal : bool
         Whether no clustering has a larger net similarity: of the graph, or of the complete graph if
-        ``bound_is_complete``. It follows from the bound, or is proven within HiGHS's tolerance. False: not
-        proven, or ``certify`` was not given.
+        ``bound_is_complete``. It follows from the bound, or is proven within HiGHS's tolerance. Of `cover`:
+        whether no cover has fewer exemplars. False: not proven, or ``certify`` was not given.
+    n_collapsed : int
+        Points for which an equal one stood during the run, with ``collapse_duplicates``.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -123,6 +99,7 @@ class Clustering:
     n_clusters_bound: int | None = None
     weighted_sizes: Float64Array | None = None
     optimal: bool = False
+    n_collapsed: int = 0
 
     @property
     def n_clusters(self) -> int:
@@ -259,6 +236,7 @@ class Clustering:
             **({} if self.n_clusters_bound is None else {"n_clusters_bound": self.n_clusters_bound}),
             **({} if self.weighted_sizes is None else {"weighted_sizes": self.weighted_sizes}),
             **({"optimal": True} if self.optimal else {}),
+            **({"n_collapsed": self.n_collapsed} if self.n_collapsed else {}),
         }
 
     @classmethod
@@ -283,6 +261,7 @@ class Clustering:
             n_clusters_bound=_count_in(arrays, "n_clusters_bound"),
             weighted_sizes=arrays.get("weighted_sizes"),
             optimal=_is_set(arrays, "optimal"),
+            n_collapsed=_count_in(arrays, "n_collapsed") or 0,
         )
 
     def __setstate__(self, state: Sequence[Any]) -> None:

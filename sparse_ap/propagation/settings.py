@@ -58,6 +58,7 @@ class Options:
     unrepresented: str = "error"
     min_similarity: float | None = None
     weights: ArrayLike | None = None
+    collapse_duplicates: bool | float | None = None
     damping: float | None = None
     max_iter: int = 200
     convergence_iter: int | None = None
@@ -85,12 +86,19 @@ class Options:
             self._require(name, "at least 1, a whole number", is_positive_integer)
         self._require_word("unrepresented", "'error' or 'label'", "error", "label")
         self._require("min_similarity", "a finite number, or None", _is_finite)
+        self._require("collapse_duplicates", "True, or the similarity of equal points", _is_number_or_truth)
         self._require("tol", share, lambda value: _within(value, 0.0))
         self._require_word("refine", "'auto', 'search', 'medoid' or None", "auto", "search", "medoid", None)
         self._require_word("reorder", "True, False or 'auto'", True, False, "auto")
         self._require_word("missing", "'nan' or None", "nan", None)
         self._require_word("check_finite", "True or False", True, False)
         self._require_word("certify", "True, False or 'complete'", True, False, "complete")
+        if self.collapses and self.complete:
+            raise InvalidInputError(
+                f"collapse_duplicates={self.collapse_duplicates} was given with certify='complete' "
+                "(--certify-complete): no edge between equal points is "
+                "missing then, but edges to other points may be. Give certify=True (--certify)."
+            )
         if self.missing_at_most is not None and not self.complete:
             raise InvalidInputError(
                 f"missing_at_most was given with certify={self.certify!r}. It is for certify='complete', the "
@@ -112,6 +120,19 @@ class Options:
         require(name, value, _is_one_of(value, *allowed), needed)
 
     @property
+    def collapses(self) -> bool:
+        """Whether one of several equal points stands for all."""
+        given = self.collapse_duplicates
+        # 0 is a similarity, and is equal to False.
+        return bool(given) if isinstance(given, bool | np.bool_) else given is not None
+
+    @property
+    def alike(self) -> float:
+        """The similarity of equal points to each other."""
+        given = self.collapse_duplicates
+        return 0.0 if given is None or isinstance(given, bool | np.bool_) else float(given)
+
+    @property
     def drops_edges(self) -> bool:
         """Whether the run is on a copy of the graph, without the edges that some options rule out."""
         return self.min_similarity is not None or has_roles(self.preference, self.candidates)
@@ -119,20 +140,26 @@ class Options:
     def settings(self, dense: bool) -> Settings:
         """Fill in the defaults of the scheme; "auto" means "classic" for dense matrices, else "compact".
 
-        Where points are always or never exemplars, it means "compact" for all.
+        Where points are always or never exemplars, or equal ones collapsed, it means "compact" for all.
 
         Raises
         ------
         InvalidInputError
-            Checkpoints are asked for with the scheme "classic", or points that are always or never exemplars.
+            Checkpoints are asked for with the scheme "classic", or what only "compact" knows.
         """
         roles = has_roles(self.preference, self.candidates)
-        scheme = ("classic" if dense and not roles else "compact") if self.scheme == "auto" else self.scheme
+        special = roles or self.collapses
+        scheme = ("classic" if dense and not special else "compact") if self.scheme == "auto" else self.scheme
         if scheme == "classic" and roles:
             what = "a preference of inf or -inf" if self.candidates is None else "candidates"
             raise InvalidInputError(
                 f"scheme='classic' was given with {what}; points that are always or never exemplars are for "
                 "scheme='compact'. Leave out the scheme."
+            )
+        if scheme == "classic" and self.collapses:
+            raise InvalidInputError(
+                f"scheme='classic' was given with collapse_duplicates={self.collapse_duplicates}, which is "
+                "for scheme='compact'. Leave out the scheme."
             )
         if scheme == "classic" and self.checkpoint is not None:
             raise InvalidInputError(
@@ -200,6 +227,10 @@ def _is_one_of(value: object, *allowed: object) -> bool:
 def _is_finite(value: Any) -> bool:
     # Compared as it is: float() fails for integers beyond the range of float64.
     return isinstance(value, Real) and -np.inf < value < np.inf  # type: ignore[operator]
+
+
+def _is_number_or_truth(value: Any) -> bool:
+    return isinstance(value, bool | np.bool_) or _is_finite(value)
 
 
 def _within(value: Any, least: float) -> bool:

@@ -48,12 +48,15 @@ class StopRule:
         Largest share of points that may be unsettled, in [0, 1).
     first_counted : int
         The first sweep whose statuses are compared (see `first_grown`).
+    n_left_out : int
+        Points that nobody can represent. They are exemplars in all sweeps, and count for nothing here.
     """
 
     max_iter: int
     convergence_iter: int
     tol: float
     first_counted: int = 1
+    n_left_out: int = 0
 
     def earliest_recent(self, sweep: int) -> int:
         """Return the first sweep in which a change makes a point count as unsettled after ``sweep``."""
@@ -64,6 +67,6 @@ class StopRule:
         return (
             report.sweep > self.convergence_iter
             and report.sweep >= self.first_counted + self.convergence_iter - 1
-            and (report.n_exemplars > 0 or n_points == 0)
-            and report.n_unsettled <= self.tol * n_points
+            and (report.n_exemplars > self.n_left_out or n_points == 0)
+            and report.n_unsettled <= self.tol * (n_points - self.n_left_out)
         )

@@ -150,7 +150,7 @@ def _exchanged(
 def _unit(problem: Problem, at: NearestTwo, preference: Float64Array) -> float:
     """Return the average loss of a cluster against the ceiling of the net similarity."""
     lost = trivial_bound(problem.graph, preference) - grid_sum(at.value)
-    return lost / max(1, int(np.count_nonzero(at.exemplar)))
+    return lost / max(1, int(np.count_nonzero(at.exemplar)) - problem.n_unrepresented)
 
 
 def _climbed(local_search: LocalSearch, exemplar: BoolArray, preference: Float64Array) -> ExemplarSet:

@@ -1,4 +1,7 @@
-"""The edges of a graph along which points may be represented: to candidates, similar enough, weighted."""
+"""The edges of a graph along which points may be represented: to candidates, similar enough, weighted.
+
+Where one of several equal points stands for all, edges lead to it, and the others have none.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from sparse_ap.kernels.block import Block, BoolArray, Float64Array
+from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array, starts_of
 from sparse_ap.kernels.compilation import kernel
+from sparse_ap.kernels.rows import canonical_block
 
 __all__ = ["Selection"]
 
@@ -25,11 +29,15 @@ class Selection:
         Smallest similarity of an edge, in the precision of the similarities; -inf: no edge is too weak.
     weight : ndarray of float64, shape (n_points,), or None
         Factors of the similarities of each row, in the order of the graph; products are float64.
+    stand_in : ndarray of int32, shape (n_points,), or None
+        The point that stands for each one, in the order of the graph: edges lead to it,
+        several to one are one edge, the largest, and other points have none.
     """
 
     candidate: BoolArray | None = None
     least: float = -np.inf
     weight: Float64Array | None = None
+    stand_in: Int32Array | None = None
 
     def dtype_of(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
         """Return the dtype of the similarities after the change."""
@@ -37,6 +45,8 @@ class Selection:
 
     def __call__(self, block: Block) -> Block:
         """Return a changed copy of a block."""
+        if self.stand_in is not None:
+            block = _joined(block, self.stand_in)
         if self.candidate is not None or self.least > -np.inf:
             block = self._kept(block)
         if self.weight is None:
@@ -54,6 +64,21 @@ class Selection:
         _copy_kept(*block.csr, candidate, least, indptr, indices, data)
         kept = indptr[-1]
         return replace(block, indptr=indptr, indices=indices[:kept], data=data[:kept])
+
+
+def _joined(block: Block, stand_in: Int32Array) -> Block:
+    """Return a copy of a block in which one point stands for each group of equal ones."""
+    stands = block.rows.of(stand_in) == np.arange(*block.rows)
+    lengths = np.diff(block.indptr)
+    kept = np.repeat(stands, lengths)
+    joined = replace(
+        block,
+        indptr=starts_of(np.where(stands, lengths, 0)),
+        indices=stand_in[block.indices[kept]],
+        data=block.data[kept],
+    )
+    # Which drops edges of a point to itself.
+    return canonical_block(joined)
 
 
 @kernel
