@@ -111,7 +111,7 @@ def opened_parquet(path: Path) -> Any:
     """
     arrow, parquet = optional_modules("Reading .parquet", "parquet", "pyarrow", "pyarrow.parquet")
     try:
-        return parquet.ParquetFile(path)
+        return parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16)
     except arrow.ArrowInvalid as error:
         raise InvalidInputError(f"{path} cannot be read as parquet: {error}") from error
 
