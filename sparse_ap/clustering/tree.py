@@ -20,7 +20,7 @@ from sparse_ap.clustering.natural.persistence import halves, merging, splitting
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.propagation.result import Clustering
-from sparse_ap.storage.atomic_files import arrays_in, part_of, write_arrays
+from sparse_ap.storage.archives import arrays_in, part_of, write_arrays
 from sparse_ap.storage.csr import arrays_of, graph_in
 
 __all__ = ["Cut", "Hierarchy"]

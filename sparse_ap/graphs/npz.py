@@ -18,7 +18,7 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.kernels.block import FloatArray
-from sparse_ap.storage.atomic_files import DAMAGE, require_archive
+from sparse_ap.storage.archives import DAMAGE, require_archive
 
 __all__ = ["damage_told", "names_in_npz", "read_npz", "write_npz"]
 

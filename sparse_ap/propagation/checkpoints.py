@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from sparse_ap.errors import CheckpointError, RunInterrupted, warn
 from sparse_ap.propagation.history import SweepReport, history_in, history_table
-from sparse_ap.storage.atomic_files import DAMAGE, replacing
+from sparse_ap.storage.archives import DAMAGE
+from sparse_ap.storage.atomic_files import replacing
 
 __all__ = ["Checkpoints", "NoCheckpoints", "Saved", "read_identity", "require_new"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from sparse_ap.kernels.block import Float64Array, FloatArray, Int64Array
 from sparse_ap.propagation.history import SweepReport, history_in, history_table
 from sparse_ap.propagation.outcome import Outcome
-from sparse_ap.storage.atomic_files import arrays_in, write_arrays
+from sparse_ap.storage.archives import arrays_in, write_arrays
 
 if TYPE_CHECKING:
     from sparse_ap.propagation.prediction import Prediction

@@ -15,7 +15,7 @@ from sparse_ap.clustering.natural.link_graph import LinkGraph, heaviest, of_node
 from sparse_ap.clustering.natural.merging import merged_to, too_few
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Int64Array
-from sparse_ap.storage.atomic_files import part_of
+from sparse_ap.storage.archives import part_of
 from sparse_ap.storage.csr import arrays_of, graph_in
 
 __all__ = ["FreeGroups", "FreeLevel"]
