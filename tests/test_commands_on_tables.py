@@ -224,14 +224,13 @@ def test_the_table_that_a_run_writes_can_be_read() -> None:
 
 
 INTERRUPTED = """
-import os, signal
-import sparse_ap
+import importlib, os, signal
 from sparse_ap.cli.commands import main
 
 def interrupted(*arguments, **options):
     os.kill(os.getpid(), signal.{which})
 
-sparse_ap.affinity_propagation = interrupted
+importlib.import_module("sparse_ap.cli.cluster").clustered_or_grouped = interrupted
 main()
 """
 

@@ -42,6 +42,8 @@ from sparse_ap.kernels.compact import DIAGONAL, NOBODY, CompactRows, CompactSwee
 from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM
 from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass, OutDegreePass, OutDegreeRows
 from sparse_ap.kernels.entry_statistics import StatisticsPass
+from sparse_ap.kernels.equal_rows import ContradictionPass, HeldRowsPass, LinkPass, LinkVectors, RowEnds
+from sparse_ap.kernels.equal_rows import GroupVectors as EqualVectors
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.kernels.grouping import (
     ContractionPass,
@@ -414,6 +416,10 @@ VALUE = -RNG.random(500) / 500
 FALLBACK = VALUE - RNG.random(500) / 500
 
 
+def _csr_of(graph: scipy.sparse.csr_array) -> tuple[Any, Any, Any]:
+    return graph.indptr.astype(np.int64), graph.indices.astype(np.int32), graph.data
+
+
 def _compact_rows() -> CompactRows:
     """In the middle of a run: winners anywhere."""
     degree = np.diff(SCATTERED.indptr)
@@ -445,6 +451,13 @@ CASES: dict[str, Any] = {
     ),
     "ProvenGainPass": (lambda: ProvenGainPass(GRID), (), DualRows(PREFERENCE)),
     "ReductionPass": (lambda: ReductionPass(9_999), AllowedVectors(SUPPORT), ReductionRows(VALUE)),
+    "LinkPass": (lambda: LinkPass(float(GRAPH.data.max())), LinkVectors(SUPPORT > 0), RowEnds(np.zeros(500))),
+    "HeldRowsPass": (HeldRowsPass, LinkVectors(SUPPORT > 0), ()),
+    "ContradictionPass": (
+        lambda: ContradictionPass(float(GRAPH.data.max()), *_csr_of(GRAPH)),
+        EqualVectors(np.arange(500, dtype=np.int32) // 2 * 2, np.tile([2, 1], 250).astype(np.int32)),
+        RowEnds(VALUE),
+    ),
     "EvaluationPass": (lambda: EvaluationPass(GRID), ExemplarVectors(EXEMPLAR), PreferenceRows(PREFERENCE)),
     "AssignmentPass": (
         AssignmentPass,

@@ -364,7 +364,7 @@ def test_sparse_features_that_are_refused() -> None:
     given = scipy.sparse.csr_array(FEATURES)
     text = (
         "metric='chebyshev' was given a sparse matrix of features; with it the rows must be dense: "
-        "X.toarray(). Sparse rows are compared by 'euclidean', 'cosine'."
+        "X.toarray(). Sparse rows are compared by 'euclidean', 'cosine', 'inner_product'."
     )
     with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
         AffinityPropagation(metric="chebyshev").fit(given)

@@ -104,7 +104,7 @@ def test_a_hierarchy_is_read_and_written_as_it_was(tmp_path: Path) -> None:
 
 def test_every_outcome_has_its_name_in_files() -> None:
     assert [outcome.name for outcome in Outcome] == [
-        "CONVERGED", "MAX_ITER_REACHED", "NO_EXEMPLARS", "ALL_EQUAL",
+        "CONVERGED", "MAX_ITER_REACHED", "NO_EXEMPLARS", "ALL_EQUAL", "GROUPED",
     ]  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def test_similarity_by_default(metric: str, exponent: int) -> None:
             scipy.sparse.eye_array(4),
             {"metric": "tanimoto"},
             "metric='tanimoto' was given a sparse matrix of features; with it the rows must be dense: "
-            "X.toarray(). Sparse rows are compared by 'euclidean', 'cosine'.",
+            "X.toarray(). Sparse rows are compared by 'euclidean', 'cosine', 'inner_product'.",
         ),
         ([1.0, 2.0], {}, "X has shape (2,); a table is needed, one row a point, one column a feature."),
         (
@@ -163,7 +163,8 @@ def test_similarity_by_default(metric: str, exponent: int) -> None:
             POINTS,
             {"metric": "dtw"},
             "metric='dtw'; one of 'euclidean', 'manhattan', 'chebyshev', 'cosine', 'correlation', "
-            "'tanimoto', 'hamming' is needed. For any other distance build neighbour lists with a library "
+            "'tanimoto', 'hamming', 'inner_product' is needed. For any other distance build neighbour lists "
+            "with a library "
             "that has it, and give them to sparse_ap.graphs.from_knn.",
         ),
         (
@@ -188,8 +189,9 @@ def test_similarity_by_default(metric: str, exponent: int) -> None:
             HARD,
             {"metric": "manhattan"},
             "metric='manhattan' was given for more than 10,000 points of more than 8 features, among which "
-            "neighbours are searched approximately, by 'euclidean', 'cosine', 'correlation', 'tanimoto' and "
-            "'hamming' only. Pass recall=1 to compare all pairs; or build neighbour lists with a library "
+            "neighbours are searched approximately, by 'euclidean', 'cosine', 'correlation', "
+            "'inner_product', 'tanimoto' and 'hamming' only. Pass recall=1 to compare all pairs; or build "
+            "neighbour lists with a library "
             "that has it, such as pynndescent, and give them to sparse_ap.graphs.from_knn.",
         ),
         (POINTS, {"recall": 0}, "recall=0; it must be a number above 0, and at most 1."),
