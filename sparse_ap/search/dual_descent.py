@@ -20,6 +20,7 @@ from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.elementary import exponential, logarithm
 from sparse_ap.kernels.exact_sum import Grid, grid_sum, on_grid
 from sparse_ap.propagation.problem import Problem
+from sparse_ap.search.active_edges import ActiveEdges
 from sparse_ap.search.dual_start import DualStart
 
 __all__ = ["DualStepPass", "DualStepRows", "OpenVectors", "descent", "grid_of_gains"]
@@ -86,11 +87,12 @@ def descent(
         return
     widths = [start.mean_share * factor for factor in _width_factors(n_steps)]
     rows = DualStepRows.from_start(start.dual, problem.missing_at_most)
+    edges = ActiveEdges(problem.graph, problem.edges.n_edges)
     opened = np.zeros_like(start.dual)
     momentum, speed, width = 1.0, 0.0, 0.0
     for next_width in [*widths, widths[-1]]:
         step = DualStepPass.of(problem, rows, width, next_width, speed)
-        (gain, count), _ = problem.graph.run(step, OpenVectors(opened), rows)
+        gain, count = edges.run(step, OpenVectors(opened), rows, step.reach(rows), next_width)
         on_reading()
         if width > 0.0:
             yield rows.at
@@ -163,9 +165,14 @@ class DualStepPass(PlainPass):
             next_width,
             speed,
             Grid.for_totals(1.0 + len(rows.at)),
-            grid_of_gains(problem, _lowest_after(rows, width, speed), next_width),
+            grid_of_gains(problem, float(_lowest_after(rows, width, speed).min(initial=np.inf)), next_width),
             Grid.for_totals(1.0 + degree),
         )
+
+    def reach(self, rows: DualStepRows) -> Float64Array:
+        """Return the similarity up to which edges of each row add nothing, now nor after the move."""
+        lowest = _lowest_after(rows, self.width, self.speed)
+        return np.minimum(rows.ahead - self.width, lowest - self.next_width)
 
     def __call__(self, block: Block, vectors: OpenVectors, rows: DualStepRows, columns: Columns) -> int:
         """Move one block's rows, and add its edges."""
@@ -178,18 +185,10 @@ class DualStepPass(PlainPass):
         return 0
 
 
-def _lowest_after(rows: DualStepRows, width: float, speed: float) -> float:
-    """Return a lower bound on where the momentum leads to after a step: slopes are 1 at most."""
-    return float(_lowest(rows.at, rows.ahead, width / _LEAST_CURVATURE, speed))
-
-
-@kernel
-def _lowest(at: Any, ahead: Any, farthest: float, speed: float) -> float:
-    lowest = np.inf
-    for i in range(len(at)):
-        reached = ahead[i] - farthest
-        lowest = min(lowest, reached + speed * min(reached - at[i], 0.0))
-    return lowest
+def _lowest_after(rows: DualStepRows, width: float, speed: float) -> Float64Array:
+    """Return lower bounds on where the momentum leads to after a step: slopes are 1 at most."""
+    reached = rows.ahead - width / _LEAST_CURVATURE
+    return reached + speed * np.minimum(reached - rows.at, 0.0)
 
 
 @kernel

@@ -63,8 +63,8 @@ class ReductionPass(BasePass):
         self, block: Block, vectors: AllowedVectors, rows: ReductionRows, columns: Columns
     ) -> LeftEdges:
         """Copy what is left over of one block."""
-        row, column = np.empty((2, self.most), np.int32)
-        similarity = np.empty(self.most)
+        room = min(self.most, len(block.data))
+        row, column, similarity = *np.empty((2, room), np.int32), np.empty(room)
         n = _copy_left(block.rows.start, *block.csr, rows.dual, *vectors, row, column, similarity)
         if n > self.most:
             return LeftEdges(self.most, n)

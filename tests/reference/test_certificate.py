@@ -9,12 +9,14 @@ from typing import Any
 import engine
 import numpy as np
 import pytest
+import scipy.sparse
 from graphs import Graph, graphs, patient, random_graph
 from hypothesis import given
 from hypothesis import strategies as st
 from internals import change
 from optima import mixed_graph, optimum_of, solved
 from samples import knn_similarity
+from sklearn.datasets import load_digits
 from soundness import cluster
 
 from sparse_ap import Outcome, affinity_propagation
@@ -23,6 +25,7 @@ from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
 from sparse_ap.graphs import knn_graph, open_graph, symmetrise, top_k, write_graph
 from sparse_ap.graphs.npz import write_npz
 from sparse_ap.kernels.block import RowCut
+from sparse_ap.search.active_edges import ActiveEdges
 from sparse_ap.search.dual_descent import DualStepPass, DualStepRows, OpenVectors
 
 pytestmark = pytest.mark.full_search
@@ -282,3 +285,37 @@ def test_of_similarities_next_to_nothing(similarity: float) -> None:
     clustering = affinity_propagation(np.array(graph), preference=3 * similarity, certify=True)
     assert clustering.net_similarity_bound is not None
     assert clustering.net_similarity_bound >= clustering.net_similarity
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("factor", [0.1, 0.3, 2.0])
+def test_edges_left_out_of_a_dense_graph_change_no_bit(
+    factor: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = load_digits().data[:400]
+    similarity = -((points[:, None] - points) ** 2).sum(axis=-1)
+    preference = factor * float(np.median(similarity))
+    made: list[int] = []
+
+    class Counted(ActiveEdges):
+        def _copied(self, *given: Any) -> Any:
+            copy = super()._copied(*given)
+            made.append(0 if copy is None else len(copy.data))
+            return copy
+
+    monkeypatch.setattr("sparse_ap.search.dual_descent.ActiveEdges", Counted)
+
+    def bound(given: Any) -> float | None:
+        found = affinity_propagation(
+            given, preference=preference, scheme="compact", refine="medoid", certify=True
+        )
+        return found.net_similarity_bound
+
+    write_graph(scipy.sparse.csr_array(similarity), tmp_path / "graph.zarr")
+    left_out = bound(similarity)
+    assert any(made)
+    assert bound(tmp_path / "graph.zarr") == left_out
+    monkeypatch.setattr("sparse_ap.search.active_edges._DENSE", np.inf)
+    made.clear()
+    assert bound(similarity) == left_out
+    assert made == []
