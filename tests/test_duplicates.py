@@ -152,6 +152,10 @@ def test_what_says_something_else_is_not_collapsed() -> None:
         assert bits(affinity_propagation(graph, preference=-1.0, collapse_duplicates=off)) == bits(plain)
     with pytest.warns(UserWarning, match="collapse_duplicates=-9 is the similarity of equal .* up to 0:"):
         affinity_propagation(graph, preference=-1.0, collapse_duplicates=-9)
+    with pytest.warns(
+        UserWarning, match="collapse_duplicates=1 is the similarity .* no similarity is above 0"
+    ):
+        affinity_propagation(graph, preference=-1.0, collapse_duplicates=1)
     # Dearer than an exemplar of its own.
     s, rows, _, alike = repeated(7)
     assert len(np.unique(rows)) < len(rows)

@@ -695,6 +695,8 @@ def test_a_number_that_edges_forbid_is_had_by_the_tree(
     assert done.exit_code == 0
     assert "\nfound by        the tree: " in done.stdout
     assert "net similarity" not in done.stdout
+    quiet = run("cluster", graph_file, "--n-clusters", 5, "--quiet", "-o", tmp_path / "found.npz")
+    assert "put together along a tree" in quiet.stderr
     found = Clustering.load(tmp_path / "found.npz")
     with pytest.warns(UserWarning, match="put together along a tree"):
         model = AffinityPropagation(n_clusters=5, affinity="precomputed").fit(GRAPH)

@@ -262,6 +262,15 @@ def test_the_command_searches_in_files(tmp_path: Path) -> None:
     assert "no zarr array of points" in result.output
 
 
+@pytest.mark.slow
+def test_the_command_searches_on_workers_of_its_own(tmp_path: Path) -> None:
+    points = blobs(11_000, 12)
+    np.save(tmp_path / "points.npy", points)
+    command = [sys.executable, "-m", "sparse_ap", "knn", tmp_path / "points.npy", "-k", "5", "--quiet"]
+    subprocess.run([*command, "--dask-workers", "1", "-o", tmp_path / "g.zarr"], check=True)
+    require_same(tmp_path / "g.zarr", knn_graph(points, 5))
+
+
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     path = tmp_path / "graph.zarr"
     np.save(tmp_path / "points.npy", blobs(15_000, 12))

@@ -63,6 +63,21 @@ def refused(result: Result, text: str) -> None:
 READS = "is what the command reads, so it is not written to. Give the output another name."
 
 
+@pytest.mark.parametrize("option", ["--output", "--report"])
+def test_names_and_tables_are_not_written_to(graph: Path, tmp_path: Path, option: str) -> None:
+    ending = "csv" if option == "--output" else "html"
+    names, table = tmp_path / f"n.{ending}", tmp_path / "t.csv"
+    names.write_text("".join(f"{name}\n" for name in NAMES))
+    table.write_text("w\n" + "1\n2\n" * 30)
+    before = files(tmp_path)
+    refused(run("cluster", graph, "--names", names, option, names, *QUIET), READS)
+    if option == "--output":
+        refused(
+            run("cluster", graph, "--table", table, "--weights-column", "w", option, table, *QUIET), READS
+        )
+    assert files(tmp_path) == before
+
+
 @pytest.mark.parametrize("command", ["cluster", "tree"])
 @pytest.mark.parametrize("name", ["g.npz", "./g.npz", "link.npz"])
 def test_the_graph_is_not_replaced(command: str, name: str, graph: Path, monkeypatch: Any) -> None:

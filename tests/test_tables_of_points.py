@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
 import pytest
 import scipy.sparse
 from click.testing import CliRunner, Result
@@ -82,6 +84,13 @@ def test_names_that_are_numbers_are_told(ending: str, tmp_path: Path) -> None:
     assert np.asarray(points.table).tolist() == X.tolist()
 
 
+def test_columns_of_one_name_in_parquet_are_refused(tmp_path: Path) -> None:
+    column = pyarrow.array([0.5, 1.0])
+    pyarrow.parquet.write_table(pyarrow.table([column, column], names=["a", "a"]), tmp_path / "x.parquet")
+    with pytest.raises(InvalidInputError, match="several columns named 'a'"):
+        read_points(tmp_path / "x.parquet")
+
+
 def test_types_are_kept_in_parquet(tmp_path: Path) -> None:
     TABLE.astype(np.float32).to_parquet(tmp_path / "x.parquet")
     assert read_points(tmp_path / "x.parquet").table.dtype == np.float32
@@ -102,6 +111,9 @@ REFUSED: dict[str, tuple[str, str | Any, str]] = {
     "a short line": ("x.csv", "1.5,2\n2\n", "Expected 2 columns, got 1"),
     "names alone": ("x.parquet", pd.DataFrame({"a": ["x", "y"]}), "has no column of numbers"),
     "text in parquet": ("x.parquet", pd.DataFrame({"x": [1], "a": ["x"]}), "the column 'a' holds"),
+    "dates in parquet": (
+        "x.parquet", pd.DataFrame({"d": pd.to_datetime(["2026-01-01"]), "x": [1.0]}), "'d' holds",
+    ),
     "missing in parquet": ("x.parquet", pd.DataFrame({"x": [1, None]}), "'x' 1 values are missing"),
     "lists alone": ("x.parquet", pd.DataFrame({"v": [[1.0, 2.0]]}), "Of lists make a table"),
     "lists": ("x.parquet", pd.DataFrame({"n": ["a"], "v": [[1.0, 2.0]]}), "Of lists make a table"),

@@ -55,7 +55,9 @@ def printed_warnings(quiet: bool = False) -> Iterator[None]:
             for warning in caught:
                 if quiet and issubclass(warning.category, PositiveSimilarityWarning):
                     continue
-                if str(warning.message) not in {outcome.value for outcome in Outcome}:
+                # The summary and the exit code tell of other outcomes.
+                told = {outcome.value for outcome in Outcome if outcome is not Outcome.GROUPED}
+                if str(warning.message) not in told:
                     said = as_typed(str(warning.message), click.get_current_context().command)
                     click.echo(f"Warning: {said}", err=True)
 
@@ -108,18 +110,20 @@ def require_output(
 
 
 def require_other(output: Path, source: Path) -> None:
-    """Refuse an output that is the input of the command, under any name.
+    """Refuse an output that is an input of the command, under any name: ``source``, --names or --table.
 
     Raises
     ------
     InvalidInputError
         The output and the input are the same file or folder.
     """
-    # Both standard streams may be the same terminal.
-    if output != STDOUT and output.exists() and source.exists() and output.samefile(source):
-        raise InvalidInputError(
-            f"{output} is what the command reads, so it is not written to. Give the output another name."
-        )
+    given = click.get_current_context().params
+    for read in (source, given.get("names"), given.get("table")):
+        # Both standard streams may be the same terminal.
+        if read and output != STDOUT and output.exists() and read.exists() and output.samefile(read):
+            raise InvalidInputError(
+                f"{output} is what the command reads, so it is not written to. Give the output another name."
+            )
 
 
 def require_picture(plot: Path) -> None:

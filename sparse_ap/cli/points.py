@@ -197,17 +197,30 @@ def _from_parquet(path: Path) -> Points:
             f"{path} has an index of {len(index)} columns; one that names the points is needed."
         )
     headings = [*index, *(name for name in headings if name not in index)]
+    twice = sorted({name for name in headings if headings.count(name) > 1})
+    if twice:
+        raise InvalidInputError(
+            f"{path} has several columns named {twice[0]!r}; give each column a name of its own."
+        )
     for name in headings:
         kind = schema.field(name).type
         missing = _n_missing(file, name)
         if missing:
             raise InvalidInputError(f"{path}: in the column {name!r} {missing:,} values are missing.")
         plain = arrow.types.is_integer(kind) or arrow.types.is_floating(kind) or arrow.types.is_boolean(kind)
-        if not plain and (name != headings[0] or arrow.types.is_nested(kind)):
+        if not plain and not (name == headings[0] and (name in index or _is_text(kind))):
             raise _no_number(path, name, kind)
     first = file.read([headings[0]])[headings[0]].to_numpy()
     known = ["" if name in index else name for name in headings]
     return _points_of(path, known, first, lambda begin: _rows_of(path, headings[begin:]))
+
+
+def _is_text(kind: Any) -> bool:
+    """Whether a column of this type may name points."""
+    import pyarrow as arrow
+
+    value = kind.value_type if arrow.types.is_dictionary(kind) else kind
+    return bool(arrow.types.is_string(value) or arrow.types.is_large_string(value))
 
 
 def _n_missing(file: Any, name: str) -> int:
@@ -288,6 +301,7 @@ def _together(path: Path, columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 def _no_number(path: Path, name: str, kind: Any) -> InvalidInputError:
     return InvalidInputError(
-        f"{path}: the column {name!r} holds {kind}; each but the first, which may name the points, needs "
-        "numbers. Leave it out. Of lists make a table: numpy.save('points.npy', numpy.stack(table[column]))."
+        f"{path}: the column {name!r} holds {kind}; numbers are needed, or in the first column text, "
+        "which names the points. Leave it out. Of lists make a table: numpy.save('points.npy', "
+        "numpy.stack(table[column]))."
     )

@@ -126,7 +126,7 @@ def collapsed(
 
 
 def _warn_of_unequal(given: SummarisedGraph, alike: float, n_alone: int) -> None:
-    """Warn if no similarity is that of equal points, and of points linked so that are not collapsed."""
+    """Warn of a similarity that cannot be that of equal points, and of points linked by it but not equal."""
     if n_alone:
         warn(
             f"{n_alone:,} points are as similar to others as collapse_duplicates={alike:g} says of equal "
@@ -139,6 +139,11 @@ def _warn_of_unequal(given: SummarisedGraph, alike: float, n_alone: int) -> None
             f"collapse_duplicates={alike:g} is the similarity of equal points, and there are larger ones, up "
             f"to {given.edges.largest:g}: points that have such a neighbour are not collapsed. Give the "
             "largest similarity that two points can have."
+        )
+    elif alike > 0 >= given.edges.largest:
+        warn(
+            f"collapse_duplicates={alike:g} is the similarity of equal points, and no similarity is above 0: "
+            "nothing is collapsed. For similarities that are negative distances give 0 or True."
         )
 
 

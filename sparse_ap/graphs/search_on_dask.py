@@ -50,7 +50,7 @@ class DaskWorkers:
         futures = self.client.map(_do, asked, pure=False, key="sparse-ap-search")
         numbers = {future.key: number for number, future in enumerate(futures)}
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=self.client.loop):
                 future.result()
                 yield numbers[future.key]
         finally:

@@ -149,7 +149,8 @@ def _figures(clustering: Clustering | Cut, graph: Mapping[str, str | None]) -> d
     if isinstance(clustering, Cut):
         return figures
     bound, gap, lost = clustering.net_similarity_bound, clustering.optimality_gap, clustering.n_unrepresented
-    net = clustering.net_similarity
+    net, fewest = clustering.net_similarity, clustering.n_clusters_bound
+    proven = clustering.optimal and fewest is None
     of_what = " (for the complete graph)" if clustering.bound_is_complete else ""
     return {
         **figures,
@@ -158,7 +159,8 @@ def _figures(clustering: Clustering | Cut, graph: Mapping[str, str | None]) -> d
         "net similarity": None if np.isnan(net) else f"{net:,.8g}",
         "proven bound": None if bound is None else f"{bound:,.8g}{of_what}",
         "gap to the bound": None if gap is None else f"{gap:.2%}",
-        "best clustering": "yes, optimal within HiGHS's tolerance" if clustering.optimal else None,
+        "proven to be needed": None if fewest is None else f"{fewest:,} exemplars or more",
+        "best clustering": "yes, optimal within HiGHS's tolerance" if proven else None,
     }
 
 

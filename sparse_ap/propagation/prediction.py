@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
 
 from sparse_ap.arguments import require, usable_threads
 from sparse_ap.errors import InvalidInputError, warn
@@ -208,6 +207,9 @@ def _require_numbers(values: NDArray[Any]) -> None:
 
 def warn_of_unreached(labels: NDArray[np.int64]) -> None:
     """Warn of samples without an entry for any exemplar, which are labelled -1."""
+    # Imported here: commands that assign nothing need not load it.
+    from sklearn.exceptions import ConvergenceWarning
+
     n_unreached = np.count_nonzero(labels < 0)
     if n_unreached:
         warn(

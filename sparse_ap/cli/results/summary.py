@@ -44,7 +44,12 @@ def clustering_lines(clustering: Clustering, recall: Recall | None, seconds: flo
         )
     if clustering.outcome is Outcome.GROUPED:
         lines.append("found by        the tree: fewer clusters than the edges allow (see sparse-ap tree)")
-    return lines if clustering.converged else [*lines, f"outcome         {clustering.outcome.value}"]
+    if clustering.converged:
+        return lines
+    # Of groups, the run below them has not converged.
+    grouped = clustering.outcome is Outcome.GROUPED
+    outcome = Outcome.MAX_ITER_REACHED if grouped else clustering.outcome
+    return [*lines, f"outcome         {outcome.value}"]
 
 
 def _net_line(clustering: Clustering) -> list[str]:
