@@ -266,6 +266,37 @@ def test_the_command_writes_labels(tmp_path: Path) -> None:
     assert "Warning: 400 of 400 points may have more pairs" in result.output
 
 
+def test_the_command_takes_columns_of_a_table(tmp_path: Path) -> None:
+    names = np.array([f"p{i}" for i in range(400)], object)
+    near, out, table = tmp_path / "near.zarr", tmp_path / "labels.csv", tmp_path / "points.csv"
+    radius_graph(POINTS, -RADIUS, similarity="-d", output=near, names=names)
+    rng = np.random.default_rng(2)
+    weights, candidates = rng.integers(1, 9, 400) / 2, rng.random(400) < 0.9
+    # Nobody can represent point 0.
+    candidates[np.append(0, GRAPH.indices[: GRAPH.indptr[1]])] = False
+    linked = scipy.sparse.csr_array(GRAPH[:, candidates]).count_nonzero(axis=1) > 0
+
+    def covered(may: Any) -> Any:
+        rows = list(zip(names, weights, may, strict=True))
+        rng.shuffle(rows)
+        table.write_text("who,w,may\n" + "".join(f"{who},{w},{bool(m)}\n" for who, w, m in rows))
+        columns = ["--table", str(table), "--weights-column", "w", "--candidates-column", "may"]
+        return CliRunner().invoke(main, ["cover", str(near), "-t", str(-RADIUS), *columns, "-o", str(out)])
+
+    result = covered(candidates)
+    text = "no edge of similarity -0.08 or more to any that may: p0"
+    assert (result.exit_code, text in result.output) == (2, True), result.output
+    assert "unrepresented" not in result.output
+    result = covered(candidates | ~linked)
+    assert result.exit_code == 0, result.output
+    expected = cover(GRAPH, min_similarity=-RADIUS, weights=weights, candidates=candidates | ~linked)
+    with out.open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    assert [row[2] for row in rows] == names[expected.exemplars[expected.labels]].tolist()
+    result = CliRunner().invoke(main, ["cover", str(near), "-t", "-1", "--weights-column", "w"])
+    assert "--weights-column names a column, but not of what: give --table" in result.output
+
+
 def test_the_rough_bound_holds() -> None:
     """Beside the smallest cover of all; stars and points alone are met exactly."""
     for seed in range(30):

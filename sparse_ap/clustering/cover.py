@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sparse_ap.arguments import require
 from sparse_ap.clustering.affinity_propagation import clustered
 from sparse_ap.clustering.input import open_input
+from sparse_ap.clustering.restriction import UnrepresentedError
 from sparse_ap.clustering.solver import open_problem
 from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.execution.plans import Resources
@@ -107,8 +108,11 @@ def cover(
         random_state=random_state, check_finite=not near.searched, scheme="compact",
     )  # fmt: skip
     resources = Resources(n_jobs=n_jobs, memory_limit=None, client=None, verbose=verbose)
-    with open_problem(near.graph, options, resources) as (solver, problem, row_best):
-        found = clustered(solver, problem, row_best)[1]
+    try:
+        with open_problem(near.graph, options, resources) as (solver, problem, row_best):
+            found = clustered(solver, problem, row_best)[1]
+    except UnrepresentedError as error:
+        raise UnrepresentedError(error.points, near.least, may_stay=False) from error
     bound = None
     if certify:
         exemplar = np.zeros(len(found.labels), np.bool_)
