@@ -67,6 +67,15 @@ def require_cover(found: Clustering, dense: Any, threshold: float) -> None:
     assert (found.net_similarity, found.exemplar_preference) == (found.data_similarity, 0)
 
 
+def three_values(allowed: Any, weights: Any, preference: Any, exemplars: Any) -> tuple[int, float, float]:
+    """What a cover gains, the most important first."""
+    chosen = np.asarray(exemplars)
+    rest = np.setdiff1d(np.arange(len(allowed)), chosen)
+    total = float((weights[rest] * allowed[np.ix_(rest, chosen)].max(axis=1)).sum())
+    finite = preference[chosen][np.isfinite(preference[chosen])]
+    return -len(chosen), round(float(finite.sum()), 6), total
+
+
 # Some look like distances, and some like rows of neighbours.
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(
@@ -121,6 +130,58 @@ def test_with_weights_and_candidates_they_are_the_best(seeds: range) -> None:
         assert found.data_similarity <= best + 1e-9
         n_below += found.data_similarity < best - 1e-9
     assert n_below <= 0.03 * len(seeds)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    "seeds", [range(60), pytest.param(range(60, 500), marks=pytest.mark.slow)], ids=["some", "all"]
+)
+def test_preferences_come_after_the_number_and_before_the_sum(seeds: range) -> None:
+    n_below, n_covered = 0, 0
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        dense, threshold = random_graph(rng)
+        n = len(dense)
+        preference = rng.integers(-3, 4, n) / 10
+        preference[rng.random(n) < 0.1] = np.inf
+        preference[rng.random(n) < 0.1] = -np.inf
+        weights, candidates = rng.integers(1, 6, n) / 2, (rng.random(n) < 0.9) | (preference == np.inf)
+        pinned, may = preference == np.inf, candidates & (preference > -np.inf)
+        allowed = np.where((dense >= threshold) & may, dense, -np.inf)
+        options = {"weights": weights, "preference": preference, "candidates": candidates}
+        if not may.any() or (~may & np.isneginf(allowed.max(axis=1))).any():
+            with pytest.raises(InvalidInputError, match=r"may not be exemplars|may be an exemplar"):
+                cover(sparse_of(dense), min_similarity=threshold, **options)
+            continue
+        found = cover(sparse_of(dense), min_similarity=threshold, certify=True, **options)
+        best = max(
+            value
+            for size in range(1, n + 1)
+            for chosen in combinations(np.flatnonzero(may), size)
+            if pinned.sum() == pinned[list(chosen)].sum()
+            and (value := three_values(allowed, weights, preference, chosen))[2] > -np.inf
+        )
+        got = three_values(allowed, weights, preference, found.exemplars)
+        assert may[found.exemplars].all()
+        assert pinned.sum() == pinned[found.exemplars].sum()
+        assert found.n_clusters_bound is not None
+        assert found.n_clusters_bound <= -best[0] == found.n_clusters
+        assert found.exemplar_preference == pytest.approx(got[1])
+        assert found.data_similarity == pytest.approx(got[2])
+        assert found.net_similarity == pytest.approx(got[1] + got[2])
+        n_below += got[1] < best[1] or got[2] < best[2] - 1e-9
+        n_covered += 1
+    assert n_covered > 0.5 * len(seeds)
+    assert n_below <= 0.03 * n_covered
+
+
+def test_the_bound_counts_the_points_that_are_always_exemplars() -> None:
+    # Both ends of a path of four, where one point in the middle of each half would do as well.
+    path = radius_graph(np.arange(4.0)[:, None], -1, similarity="-d")
+    found = cover(path, min_similarity=-1, preference=[np.inf, 0, 0, np.inf], certify=True)
+    assert (found.exemplars.tolist(), found.n_clusters_bound, found.optimal) == ([0, 3], 2, True)
+    every = cover(path, min_similarity=-1, preference=[np.inf] * 4, certify=True)
+    assert (every.n_clusters, every.n_clusters_bound, every.exemplar_preference) == (4, 4, 0)
 
 
 def fewest_by_highs(graph: Any, relaxed: bool) -> float:
@@ -224,6 +285,21 @@ def test_rows_that_may_break_off_are_told() -> None:
 def test_what_cannot_be_meant_is_refused(options: Any, text: str) -> None:
     with pytest.raises(InvalidInputError, match=text):
         cover(GRAPH, **options)
+
+
+@pytest.mark.parametrize(
+    ("preference", "text"),
+    [
+        (np.zeros(3), r"preference has shape \(3,\); one number is needed, or one for each of the 400"),
+        (np.full(400, np.nan), "preference is NaN at 400 positions"),
+        (np.inf, "was given for all points"),
+        (POINTS[:, 0], "not all whole numbers of a common unit"),
+        (np.arange(400) * 1000.0 + 1, "span 399,000 times their common unit; .* at most 53,687 can be told"),
+    ],
+)
+def test_preferences_that_cannot_be_kept_apart_are_refused(preference: Any, text: str) -> None:
+    with pytest.raises(InvalidInputError, match=text):
+        cover(GRAPH, min_similarity=-RADIUS, preference=preference)
 
 
 def test_a_graph_written_without_such_edges_is_refused(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ Examples:
 )
 @click.option("-o", "--output", type=OutputPath(), help="Where to, as for cluster.")
 @click.option("--certify", is_flag=True, help="Prove how many exemplars there must be at least.")
-@point_columns_options("weights", "candidates")
+@point_columns_options("preference", "weights", "candidates")
 @search_options()
 @reading_options
 @names_options
