@@ -348,15 +348,17 @@ def test_the_command_takes_columns_of_a_table(tmp_path: Path) -> None:
     radius_graph(POINTS, -RADIUS, similarity="-d", output=near, names=names)
     rng = np.random.default_rng(2)
     weights, candidates = rng.integers(1, 9, 400) / 2, rng.random(400) < 0.9
+    preference = rng.integers(0, 9, 400) / 100
     # Nobody can represent point 0.
     candidates[np.append(0, GRAPH.indices[: GRAPH.indptr[1]])] = False
     linked = scipy.sparse.csr_array(GRAPH[:, candidates]).count_nonzero(axis=1) > 0
 
     def covered(may: Any) -> Any:
-        rows = list(zip(names, weights, may, strict=True))
+        rows = list(zip(names, weights, may, preference, strict=True))
         rng.shuffle(rows)
-        table.write_text("who,w,may\n" + "".join(f"{who},{w},{bool(m)}\n" for who, w, m in rows))
+        table.write_text("who,w,may,p\n" + "".join(f"{who},{w},{bool(m)},{p}\n" for who, w, m, p in rows))
         columns = ["--table", str(table), "--weights-column", "w", "--candidates-column", "may"]
+        columns += ["--preference-column", "p"]
         return CliRunner().invoke(main, ["cover", str(near), "-t", str(-RADIUS), *columns, "-o", str(out)])
 
     result = covered(candidates)
@@ -365,7 +367,8 @@ def test_the_command_takes_columns_of_a_table(tmp_path: Path) -> None:
     assert "unrepresented" not in result.output
     result = covered(candidates | ~linked)
     assert result.exit_code == 0, result.output
-    expected = cover(GRAPH, min_similarity=-RADIUS, weights=weights, candidates=candidates | ~linked)
+    given = {"weights": weights, "preference": preference, "candidates": candidates | ~linked}
+    expected = cover(GRAPH, min_similarity=-RADIUS, **given)
     with out.open(newline="") as file:
         rows = list(csv.reader(file))[1:]
     assert [row[2] for row in rows] == names[expected.exemplars[expected.labels]].tolist()
