@@ -67,6 +67,15 @@ def require_cover(found: Clustering, dense: Any, threshold: float) -> None:
     assert (found.net_similarity, found.exemplar_preference) == (found.data_similarity, 0)
 
 
+def three_values(allowed: Any, weights: Any, preference: Any, exemplars: Any) -> tuple[int, float, float]:
+    """What a cover gains, the most important first."""
+    chosen = np.asarray(exemplars)
+    rest = np.setdiff1d(np.arange(len(allowed)), chosen)
+    total = float((weights[rest] * allowed[np.ix_(rest, chosen)].max(axis=1)).sum())
+    finite = preference[chosen][np.isfinite(preference[chosen])]
+    return -len(chosen), round(float(finite.sum()), 6), total
+
+
 # Some look like distances, and some like rows of neighbours.
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(
@@ -121,6 +130,58 @@ def test_with_weights_and_candidates_they_are_the_best(seeds: range) -> None:
         assert found.data_similarity <= best + 1e-9
         n_below += found.data_similarity < best - 1e-9
     assert n_below <= 0.03 * len(seeds)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    "seeds", [range(60), pytest.param(range(60, 500), marks=pytest.mark.slow)], ids=["some", "all"]
+)
+def test_preferences_come_after_the_number_and_before_the_sum(seeds: range) -> None:
+    n_below, n_covered = 0, 0
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        dense, threshold = random_graph(rng)
+        n = len(dense)
+        preference = rng.integers(-3, 4, n) / 10
+        preference[rng.random(n) < 0.1] = np.inf
+        preference[rng.random(n) < 0.1] = -np.inf
+        weights, candidates = rng.integers(1, 6, n) / 2, (rng.random(n) < 0.9) | (preference == np.inf)
+        pinned, may = preference == np.inf, candidates & (preference > -np.inf)
+        allowed = np.where((dense >= threshold) & may, dense, -np.inf)
+        options = {"weights": weights, "preference": preference, "candidates": candidates}
+        if not may.any() or (~may & np.isneginf(allowed.max(axis=1))).any():
+            with pytest.raises(InvalidInputError, match=r"may not be exemplars|may be an exemplar"):
+                cover(sparse_of(dense), min_similarity=threshold, **options)
+            continue
+        found = cover(sparse_of(dense), min_similarity=threshold, certify=True, **options)
+        best = max(
+            value
+            for size in range(1, n + 1)
+            for chosen in combinations(np.flatnonzero(may), size)
+            if pinned.sum() == pinned[list(chosen)].sum()
+            and (value := three_values(allowed, weights, preference, chosen))[2] > -np.inf
+        )
+        got = three_values(allowed, weights, preference, found.exemplars)
+        assert may[found.exemplars].all()
+        assert pinned.sum() == pinned[found.exemplars].sum()
+        assert found.n_clusters_bound is not None
+        assert found.n_clusters_bound <= -best[0] == found.n_clusters
+        assert found.exemplar_preference == pytest.approx(got[1])
+        assert found.data_similarity == pytest.approx(got[2])
+        assert found.net_similarity == pytest.approx(got[1] + got[2])
+        n_below += got[1] < best[1] or got[2] < best[2] - 1e-9
+        n_covered += 1
+    assert n_covered > 0.5 * len(seeds)
+    assert n_below <= 0.03 * n_covered
+
+
+def test_the_bound_counts_the_points_that_are_always_exemplars() -> None:
+    # Both ends of a path of four, where one point in the middle of each half would do as well.
+    path = radius_graph(np.arange(4.0)[:, None], -1, similarity="-d")
+    found = cover(path, min_similarity=-1, preference=[np.inf, 0, 0, np.inf], certify=True)
+    assert (found.exemplars.tolist(), found.n_clusters_bound, found.optimal) == ([0, 3], 2, True)
+    every = cover(path, min_similarity=-1, preference=[np.inf] * 4, certify=True)
+    assert (every.n_clusters, every.n_clusters_bound, every.exemplar_preference) == (4, 4, 0)
 
 
 def fewest_by_highs(graph: Any, relaxed: bool) -> float:
@@ -226,6 +287,21 @@ def test_what_cannot_be_meant_is_refused(options: Any, text: str) -> None:
         cover(GRAPH, **options)
 
 
+@pytest.mark.parametrize(
+    ("preference", "text"),
+    [
+        (np.zeros(3), r"preference has shape \(3,\); one number is needed, or one for each of the 400"),
+        (np.full(400, np.nan), "preference is NaN at 400 positions"),
+        (np.inf, "was given for all points"),
+        (POINTS[:, 0], "not all whole numbers of a common unit"),
+        (np.arange(400) * 1000.0 + 1, "span 399,000 times their common unit; .* at most 53,687 can be told"),
+    ],
+)
+def test_preferences_that_cannot_be_kept_apart_are_refused(preference: Any, text: str) -> None:
+    with pytest.raises(InvalidInputError, match=text):
+        cover(GRAPH, min_similarity=-RADIUS, preference=preference)
+
+
 def test_a_graph_written_without_such_edges_is_refused(tmp_path: Path) -> None:
     write_graph(GRAPH, tmp_path / "graph.zarr", min_similarity=-0.05)
     for threshold in (-0.05, -RADIUS):
@@ -264,6 +340,40 @@ def test_the_command_writes_labels(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["cover", str(near), "-t", "-0.2", "--quiet"])
     assert result.exit_code == 0
     assert "Warning: 400 of 400 points may have more pairs" in result.output
+
+
+def test_the_command_takes_columns_of_a_table(tmp_path: Path) -> None:
+    names = np.array([f"p{i}" for i in range(400)], object)
+    near, out, table = tmp_path / "near.zarr", tmp_path / "labels.csv", tmp_path / "points.csv"
+    radius_graph(POINTS, -RADIUS, similarity="-d", output=near, names=names)
+    rng = np.random.default_rng(2)
+    weights, candidates = rng.integers(1, 9, 400) / 2, rng.random(400) < 0.9
+    preference = rng.integers(0, 9, 400) / 100
+    # Nobody can represent point 0.
+    candidates[np.append(0, GRAPH.indices[: GRAPH.indptr[1]])] = False
+    linked = scipy.sparse.csr_array(GRAPH[:, candidates]).count_nonzero(axis=1) > 0
+
+    def covered(may: Any) -> Any:
+        rows = list(zip(names, weights, may, preference, strict=True))
+        rng.shuffle(rows)
+        table.write_text("who,w,may,p\n" + "".join(f"{who},{w},{bool(m)},{p}\n" for who, w, m, p in rows))
+        columns = ["--table", str(table), "--weights-column", "w", "--candidates-column", "may"]
+        columns += ["--preference-column", "p"]
+        return CliRunner().invoke(main, ["cover", str(near), "-t", str(-RADIUS), *columns, "-o", str(out)])
+
+    result = covered(candidates)
+    text = "no edge of similarity -0.08 or more to any that may: p0"
+    assert (result.exit_code, text in result.output) == (2, True), result.output
+    assert "unrepresented" not in result.output
+    result = covered(candidates | ~linked)
+    assert result.exit_code == 0, result.output
+    given = {"weights": weights, "preference": preference, "candidates": candidates | ~linked}
+    expected = cover(GRAPH, min_similarity=-RADIUS, **given)
+    with out.open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    assert [row[2] for row in rows] == names[expected.exemplars[expected.labels]].tolist()
+    result = CliRunner().invoke(main, ["cover", str(near), "-t", "-1", "--weights-column", "w"])
+    assert "--weights-column names a column, but not of what: give --table" in result.output
 
 
 def test_the_rough_bound_holds() -> None:

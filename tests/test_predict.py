@@ -250,3 +250,54 @@ def test_the_estimator_predicts_nobody_for_points_that_are_far_from_all(affinity
     labels = estimator.predict(new)
     assert labels[-1] == -1
     assert (labels[:4] >= 0).all()
+
+
+def test_tables_of_hits(clustering: Clustering, tmp_path: Path) -> None:
+    """Beside the matrix; new points come as they appear, hits of one pair are not added up."""
+    write_clustering(clustering, tmp_path / "labels.csv", NAMES)
+    clustering.save(tmp_path / "labels.npz")
+    distances = cdist(NEW, POINTS).round(6)
+    rng = np.random.default_rng(3)
+    # Some new points have the names of old ones.
+    order = rng.permutation(50)
+    blast, numbered = (tmp_path / "hits.m8").open("w"), (tmp_path / "hits.csv").open("w")
+    numbered.write("query,subject,distance\n")
+    with blast, numbered:
+        for i in order:
+            for k in rng.permutation(120):
+                for more in (0.0, 0.5):
+                    d = distances[i, k] + more
+                    blast.write(f"p{i}\tp{k}\t90\t9\t0\t0\t1\t9\t1\t9\t{d:.6f}\t{100 - d:.6f}\n")
+                    numbered.write(f"{i},{k},{d:.6f}\n")
+    expected = clustering.predict(-distances).labels[order]
+    near = clustering.predict(-distances, min_similarity=-1.5).labels[order]
+    cases: list[tuple[str, str, list[str], Any]] = [
+        ("labels.csv", "hits.m8", [], expected),
+        ("labels.csv", "hits.m8", ["--column", "evalue", "--similarity=-d", "-t", "-1.5"], near),
+        ("labels.npz", "hits.csv", ["--column", "distance", "--similarity=-d", "-t", "-1.5"], near),
+    ]
+    for result, hits, options, labels in cases:
+        done = run(tmp_path / result, tmp_path / hits, *options, "-o", tmp_path / "out.csv")
+        assert done.exit_code == 0, done.output
+        rows = rows_of(tmp_path / "out.csv")
+        prefix = "p" if hits == "hits.m8" else ""
+        assert [row[0] for row in rows] == [f"{prefix}{i}" for i in order]
+        assert [int(row[1]) for row in rows] == labels.tolist()
+
+
+def test_tables_of_hits_that_do_not_fit_are_refused(clustering: Clustering, tmp_path: Path) -> None:
+    write_clustering(clustering, tmp_path / "labels.csv", NAMES)
+    (tmp_path / "hits.tsv").write_text("a\tp0\t1\na\tq1\t2\nb\tq1\t2\nb\tq2\t2\n")
+    done = run(tmp_path / "labels.csv", tmp_path / "hits.tsv", "-o", "-")
+    assert done.exit_code == 2
+    assert "has hits to 2 points that" in done.stderr
+    assert "labels.csv does not have: q1, q2. The second point" in done.stderr
+    (tmp_path / "wrong.tsv").write_text("a\tp0\t1\na\tp1\tmany\n")
+    done = run(tmp_path / "labels.csv", tmp_path / "wrong.tsv", "-o", "-")
+    assert (done.exit_code, "line 2" in done.stderr) == (2, True), done.stderr
+    (tmp_path / "right.tsv").write_text("a\tp0\t1\na\tp1\t2\n")
+    done = run(tmp_path / "labels.csv", tmp_path / "right.tsv", "--metric", "cosine", "-o", "-")
+    assert "--metric cosine is for points" in done.stderr
+    scipy.sparse.save_npz(tmp_path / "new.npz", scipy.sparse.csr_array(np.ones((2, 120))))
+    done = run(tmp_path / "labels.csv", tmp_path / "new.npz", "--column", "3", "-o", "-")
+    assert "--column 3 is for tables of hits" in done.stderr

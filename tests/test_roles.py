@@ -261,7 +261,7 @@ def test_columns_need_a_table_and_a_table_columns(named: Path) -> None:
     done = run("cluster", named / "g.zarr", *COLUMNS)
     assert "--preference-column names a column, but not of what: give --table, a file." in done.output
     done = run("cluster", named / "g.zarr", "--table", named / "t.csv")
-    assert "no column of it: name one by --preference-column, --weights-column" in done.output
+    assert "no column of it: name one, such as by --weights-column." in done.output
 
 
 def test_rows_in_order_must_be_as_many_as_points(tmp_path: Path) -> None:

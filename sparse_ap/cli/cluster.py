@@ -138,7 +138,7 @@ same, every label is valid); 130 interrupted.
     "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"
 )
 @click.option("--quantile", type=float, help="Take this quantile of the similarities as preference.")
-@point_columns_options
+@point_columns_options("preference", "weights", "candidates")
 @click.option(
     "--unrepresented", type=click.Choice(["error", "label"]), default="error", show_default=True,
     help="Points that no point which may be an exemplar can represent: refused, or labelled -1.",

@@ -16,11 +16,20 @@ from sparse_ap.cli.options import (
     graph_argument,
     jobs_option,
     names_options,
+    point_columns_options,
     reading_options,
     search_options,
     seed_option,
 )
-from sparse_ap.cli.output import kept_line, printed_warnings, require_other, sizes_line, summarise
+from sparse_ap.cli.output import (
+    kept_line,
+    named_points,
+    printed_warnings,
+    require_other,
+    sizes_line,
+    summarise,
+)
+from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.results.tables import require_writable, write_clustering
 from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath
@@ -40,6 +49,7 @@ Examples:
   sparse-ap radius bits.npy --metric tanimoto --similarity=1-d -t 0.4 -o near.zarr
   sparse-ap cover near.zarr -t 0.4 -o labels.csv
   sparse-ap cover near.zarr -t 0.4 --certify -o labels.csv
+  sparse-ap cover near.zarr -t 0.4 --table stock.csv --candidates-column in_stock -o labels.csv
 """
 )
 @graph_argument
@@ -48,6 +58,7 @@ Examples:
 )
 @click.option("-o", "--output", type=OutputPath(), help="Where to, as for cluster.")
 @click.option("--certify", is_flag=True, help="Prove how many exemplars there must be at least.")
+@point_columns_options("preference", "weights", "candidates")
 @search_options()
 @reading_options
 @names_options
@@ -56,18 +67,20 @@ Examples:
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def cover(
     graph: Path, min_similarity: float, output: Path | None, certify: bool, reading: Reading, search: Search,
-    names: NDArray[Any] | None, seed: int, n_jobs: int | None, quiet: bool,
+    names: NDArray[Any] | None, point_columns: PointColumns, seed: int, n_jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Find few exemplars to which every point is similar enough."""
+    point_columns.require_usable()
     if output is not None:
         require_writable(output)
         require_other(output, graph)
     start = time.perf_counter()
     given = load_graph(graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet)
-    with printed_warnings(quiet):
+    columns = point_columns.values(given.graph.shape[0], given.names)
+    with printed_warnings(quiet), named_points(given.names):
         found = sparse_ap.cover(
             given.graph, min_similarity=min_similarity, certify=certify, random_state=seed, n_jobs=n_jobs,
-            verbose=not quiet,
+            verbose=not quiet, **columns,
         )  # fmt: skip
     if output is not None:
         write_clustering(found, output, given.names())

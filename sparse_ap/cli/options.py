@@ -183,23 +183,35 @@ def names_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return file(column(named))
 
 
-def point_columns_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options for columns of a table beside the graph; the command gets them as ``point_columns``."""
+def point_columns_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds the options for columns of a table beside the graph.
 
-    @wraps(command)
-    def collected(table: Path | None, **given: Any) -> Any:
-        columns = {name: given.pop(f"{name}_column") for name in _POINT_COLUMNS}
-        headings = {name: heading for name, heading in columns.items() if heading is not None}
-        return command(point_columns=PointColumns(table, headings), **given)
+    The command gets them as ``point_columns``.
 
-    for name, about in reversed(_POINT_COLUMNS.items()):
-        collected = click.option(f"--{name}-column", metavar="COLUMN", help=about)(collected)
-    return click.option(
-        "--table",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        metavar="FILE",
-        help="A .csv, .tsv or .parquet file with a row a point: by names in its first column, or in order.",
-    )(collected)
+    Parameters
+    ----------
+    *names : str
+        The parameters that the columns are for.
+    """
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def collected(table: Path | None, **given: Any) -> Any:
+            columns = {name: given.pop(f"{name}_column") for name in names}
+            headings = {name: heading for name, heading in columns.items() if heading is not None}
+            return command(point_columns=PointColumns(table, headings), **given)
+
+        for name in reversed(names):
+            about = _POINT_COLUMNS[name]
+            collected = click.option(f"--{name}-column", metavar="COLUMN", help=about)(collected)
+        return click.option(
+            "--table",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="A .csv, .tsv or .parquet file, a row a point: by names in its first column, or in order.",
+        )(collected)
+
+    return decorated
 
 
 _POINT_COLUMNS = {

@@ -41,7 +41,7 @@ class PointColumns:
     table: Path | None
     headings: Mapping[str, str]
 
-    def require_usable(self, preference: float | None, quantile: float | None) -> None:
+    def require_usable(self, preference: float | None = None, quantile: float | None = None) -> None:
         """Refuse columns without a table, a table without columns, and preferences given in two ways.
 
         Raises
@@ -53,8 +53,7 @@ class PointColumns:
             raise InvalidInputError(f"--{name}-column names a column, but not of what: give --table, a file.")
         if self.table is not None and not self.headings:
             raise InvalidInputError(
-                f"--table {self.table} was given, and no column of it: name one by --preference-column, "
-                "--weights-column or --candidates-column."
+                f"--table {self.table} was given, and no column of it: name one, such as by --weights-column."
             )
         if "preference" in self.headings and (preference is not None or quantile is not None):
             other = "--quantile" if preference is None else "--preference"

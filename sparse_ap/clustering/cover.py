@@ -13,20 +13,27 @@ from numpy.typing import ArrayLike, NDArray
 from sparse_ap.arguments import require
 from sparse_ap.clustering.affinity_propagation import clustered
 from sparse_ap.clustering.input import open_input
+from sparse_ap.clustering.restriction import UnrepresentedError, allowed_preferences
 from sparse_ap.clustering.solver import open_problem
 from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.execution.plans import Resources
 from sparse_ap.graphs.conversion.row_blocks import checked_canonical, cuts
 from sparse_ap.kernels.block import Float64Array, FloatArray, Int64Array, starts_of
-from sparse_ap.propagation.preferences import weights_of
+from sparse_ap.kernels.exact_sum import exact_sum
+from sparse_ap.propagation.preferences import checked_preference, weights_of
 from sparse_ap.propagation.result import Clustering
-from sparse_ap.propagation.roles import candidate_mask
 from sparse_ap.propagation.settings import Options
-from sparse_ap.search.cover_bound import least_exemplars
+from sparse_ap.search.cover_bound import least_exemplars, without_choice
 from sparse_ap.storage.csr import csr_graph
 from sparse_ap.storage.store import Store
 
 __all__ = ["cover"]
+
+# Digits after the point that preferences may have.
+_DIGITS = 9
+# The largest span of preferences, in units, times the square of the number of points, at which the sum of an
+# exemplar's preference and similarities keeps 20 bits of the similarities.
+_MOST_RANKS = 1 << 33
 
 
 def cover(
@@ -34,6 +41,7 @@ def cover(
     *,
     min_similarity: float,
     weights: ArrayLike | None = None,
+    preference: ArrayLike | None = None,
     candidates: ArrayLike | None = None,
     certify: bool = False,
     random_state: int | np.random.RandomState | np.random.Generator | None = 0,
@@ -42,10 +50,11 @@ def cover(
 ) -> Clustering:
     """Find few exemplars such that every point is one, or is similar enough to one.
 
-    Fewest exemplars come first, then the largest sum of the similarities of the points to their exemplars, as
-    often as the points weigh; each point goes to its most similar exemplar. Affinity propagation and its
-    local search look for them, at a preference so low that no similarity outweighs an exemplar. What they
-    find is good, and need not be the best; ``certify`` says how good it is.
+    Fewest exemplars come first, then the largest sum of their preferences, then the largest sum of the
+    similarities of the points to their exemplars, as often as the points weigh; each point goes to its most
+    similar exemplar. Affinity propagation and its local search look for them, at preferences so low that no
+    similarity outweighs an exemplar. What they find is good, and need not be the best; ``certify`` says how
+    good it is.
 
     Parameters
     ----------
@@ -58,6 +67,10 @@ def cover(
     weights : array-like of float, shape (n_points,), optional
         How often each point's similarity to its exemplar counts, above 0. The number of exemplars comes first
         all the same.
+    preference : array-like of float, shape (n_points,), optional
+        Which points to choose rather than others where as many do: the larger, the rather. inf: always an
+        exemplar; -inf: never one. The numbers need a common unit, such as 0.01, of which they span at most
+        2**33 / n_points**2: 85 for 10,000 points, and no two finite numbers for more than 92,681.
     candidates : array-like of bool, shape (n_points,), or of int, optional
         Points that may be exemplars, as for `affinity_propagation`.
     certify : bool
@@ -73,7 +86,8 @@ def cover(
     Returns
     -------
     Clustering
-        ``net_similarity`` is ``data_similarity``, the sum of the similarities; exemplars have no preference.
+        ``data_similarity`` is the sum of the similarities, ``exemplar_preference`` that of the exemplars'
+        finite preferences, 0 without any; ``net_similarity`` is the sum of both.
 
     Warns
     -----
@@ -85,7 +99,8 @@ def cover(
     ------
     InvalidInputError
         ``min_similarity`` is no number, or not above the one with which the graph was written; the graph, the
-        weights or the candidates are invalid; or points that are no candidates have no edge to any.
+        weights, the preferences or the candidates are invalid; or points that may not be exemplars have no
+        edge to any that may.
 
     Examples
     --------
@@ -101,48 +116,85 @@ def cover(
     near = _NearEdges.of(similarity, float(min_similarity))
     near.warn_of_missing()
     n_points = near.graph.shape[0]
-    preference = _outweighing(near.graph, weights_of(weights, n_points))
+    given = checked_preference(0.0 if preference is None else preference, n_points)
+    outweighing = _outweighing(near.graph, weights_of(weights, n_points), given)
     options = Options(
-        preference=preference, weights=weights, candidates=candidates,
+        preference=outweighing, weights=weights, candidates=candidates,
         random_state=random_state, check_finite=not near.searched, scheme="compact",
     )  # fmt: skip
     resources = Resources(n_jobs=n_jobs, memory_limit=None, client=None, verbose=verbose)
-    with open_problem(near.graph, options, resources) as (solver, problem, row_best):
-        found = clustered(solver, problem, row_best)[1]
+    try:
+        with open_problem(near.graph, options, resources) as (solver, problem, row_best):
+            found = clustered(solver, problem, row_best)[1]
+    except UnrepresentedError as error:
+        raise UnrepresentedError(error.points, near.least, may_stay=False) from error
     bound = None
     if certify:
         exemplar = np.zeros(len(found.labels), np.bool_)
         exemplar[found.exemplars] = True
-        indptr, indices = _to_candidates(near.graph, candidates)
-        bound = least_exemplars(indptr, indices, exemplar)
+        roles = allowed_preferences(given, options)
+        bound = least_exemplars(*without_choice(near.graph.indptr, near.graph.indices, roles), exemplar)
+    of_exemplars = given[found.exemplars]
+    preferred = exact_sum(of_exemplars[np.isfinite(of_exemplars)])
     return replace(
         found,
-        net_similarity=found.data_similarity,
-        exemplar_preference=0.0,
+        net_similarity=found.data_similarity + preferred,
+        exemplar_preference=preferred,
         preference=None,
         n_clusters_bound=bound,
         optimal=found.n_clusters == bound,
     )
 
 
-def _to_candidates(graph: scipy.sparse.csr_array, candidates: ArrayLike | None) -> tuple[Any, Any]:
-    """Return the row starts and columns of the edges to points that may be exemplars."""
-    if candidates is None:
-        return graph.indptr, graph.indices
-    kept = candidate_mask(candidates, graph.shape[0])[graph.indices]
-    rows = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))[kept]
-    return starts_of(np.bincount(rows, minlength=graph.shape[0])), graph.indices[kept]
+def _outweighing(
+    graph: scipy.sparse.csr_array, weights: Float64Array | None, preference: Float64Array
+) -> Float64Array:
+    """Return preferences that put the number of exemplars first, then their preferences, then similarities.
 
+    A gain in one of these sums is more than all can lose that come after it.
 
-def _outweighing(graph: scipy.sparse.csr_array, weights: Float64Array | None) -> float:
-    """Return a preference at which one exemplar fewer gains more than all similarities can lose."""
-    if not graph.nnz:
-        return -1.0
-    data = graph.data
+    Raises
+    ------
+    InvalidInputError
+        float64 does not tell such preferences apart.
+    """
+    data, n = graph.data, len(preference)
     if weights is not None:
         data = data * weights.repeat(np.diff(graph.indptr))
-    low, high = float(data.min()), float(data.max())
-    return -(graph.shape[0] * (high - low) + 2 * max(abs(low), abs(high))) or -1.0
+    low, high = (float(data.min()), float(data.max())) if len(data) else (0.0, 0.0)
+    loss = n * (high - low) + 2 * max(abs(low), abs(high)) or 1.0
+    ranks = _in_units(preference)
+    most = -float(ranks.min(initial=0, where=np.isfinite(ranks)))
+    if most * n**2 > _MOST_RANKS:
+        raise InvalidInputError(
+            f"The preferences of {n:,} points span {most:,.0f} times their common unit; for so many points "
+            f"at most {_MOST_RANKS // n**2:,} can be told apart from the similarities. Round them to fewer "
+            "digits, or give no finite ones but 0."
+        )
+    return loss * (ranks - n * most - 1)
+
+
+def _in_units(preference: Float64Array) -> Float64Array:
+    """Return preferences as whole numbers of a common unit, a power of ten, 0 for the largest finite one.
+
+    Raises
+    ------
+    InvalidInputError
+        They have too many digits.
+    """
+    free = np.isfinite(preference)
+    values = preference[free]
+    for digits in range(_DIGITS + 1):
+        with np.errstate(over="ignore"):
+            whole = np.rint(values * 10.0**digits)
+        if (np.abs(whole) < 2**53).all() and (whole / 10.0**digits == values).all():
+            ranks = np.array(preference)
+            ranks[free] = whole - whole.max(initial=-np.inf)
+            return ranks
+    raise InvalidInputError(
+        f"The preferences are not all whole numbers of a common unit, 1 or 0.1 and so on to 1e-{_DIGITS}, so "
+        "that none may outweigh the number of exemplars. Round them to fewer digits."
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,25 +37,29 @@ class UnrepresentedError(InvalidInputError):
         Their numbers, ascending.
     min_similarity : float or None
         The least similarity that was asked for.
+    may_stay : bool
+        Whether the function that was called can label them -1.
     """
 
-    def __init__(self, points: NDArray[Any], min_similarity: float | None, names: Any = None) -> None:
-        self.points, self.min_similarity = points, min_similarity
+    def __init__(
+        self, points: NDArray[Any], min_similarity: float | None, may_stay: bool = True, names: Any = None
+    ) -> None:
+        self.points, self.min_similarity, self.may_stay = points, min_similarity, may_stay
         near = "" if min_similarity is None else f" of similarity {min_similarity:g} or more"
+        label = "; with unrepresented='label' (--unrepresented label) they are labelled -1" * may_stay
         super().__init__(
             f"{len(points)} of the points may not be exemplars, and have no edge{near} to any that may: "
             f"{listed(points if names is None else names[points])}. Allow more exemplars, give these points "
-            "more edges, or leave them out; with unrepresented='label' (--unrepresented label) they are "
-            "labelled -1."
+            f"more edges, or leave them out{label}."
         )
 
     def named(self, names: NDArray[Any]) -> UnrepresentedError:
         """Return the error with the names of the points instead of their numbers."""
-        return UnrepresentedError(self.points, self.min_similarity, names)
+        return UnrepresentedError(self.points, self.min_similarity, self.may_stay, names)
 
     def __reduce__(self) -> Any:
         """Return how the error is made again from a pickle."""
-        return type(self), (self.points, self.min_similarity)
+        return type(self), (self.points, self.min_similarity, self.may_stay)
 
 
 class SummarisedGraph(NamedTuple):

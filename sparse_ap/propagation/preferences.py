@@ -18,6 +18,7 @@ from sparse_ap.storage.store import Origin
 
 __all__ = [
     "break_ties",
+    "checked_preference",
     "clipped_preferences",
     "gaps",
     "message_preference",
@@ -70,6 +71,20 @@ def resolve_preference(
     if preference is None:
         at = 0.5 if quantile is None else float(quantile)
         preference = similarity_quantiles(graph, n_edges, [at])[0]
+    given = checked_preference(preference, n)
+    finite = given[np.isfinite(given)]
+    require_summable(float(np.abs(finite).max(initial=0)), graph.dtype)
+    return given
+
+
+def checked_preference(preference: ArrayLike, n: int) -> Float64Array:
+    """Return the preference of every one of n points, as `resolve_preference`.
+
+    Raises
+    ------
+    InvalidInputError
+        The shape is wrong, a preference is NaN, or all are infinite by one number.
+    """
     given = _numbers(preference)
     if given.shape not in {(), (1,), (n,)}:
         raise InvalidInputError(
@@ -87,8 +102,6 @@ def resolve_preference(
             f"preference={float(given.ravel()[0])} was given for all points. inf is for points that are "
             "always exemplars, -inf for those that never are: give one number for each point."
         )
-    finite = given[np.isfinite(given)]
-    require_summable(float(np.abs(finite).max(initial=0)), graph.dtype)
     return np.broadcast_to(given, (n,))
 
 

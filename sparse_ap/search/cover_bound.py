@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.kernels.block import BoolArray, Float64Array, Int64Array
+from sparse_ap.kernels.block import BoolArray, Float64Array, Int64Array, starts_of
 from sparse_ap.kernels.compilation import kernel
 
-__all__ = ["least_exemplars", "packed", "parts_of"]
+__all__ = ["least_exemplars", "packed", "parts_of", "without_choice"]
 
 # Shares are multiples of 1 / _WHOLE.
 _WHOLE = 1 << 30
@@ -57,6 +57,29 @@ def parts_of(indptr: NDArray[Any], indices: NDArray[Any]) -> tuple[int, NDArray[
     graph = csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(n, n))
     n_parts, part = connected_components(graph, directed=True, connection="weak")
     return int(n_parts), part
+
+
+def without_choice(
+    indptr: NDArray[Any], indices: NDArray[Any], preference: Float64Array
+) -> tuple[Int64Array, NDArray[Any]]:
+    """Return a graph that the same exemplars cover, for some points are always exemplars and others never.
+
+    Edges to the latter are dropped; of what the former cover, the edges to others, since it needs none.
+
+    Parameters
+    ----------
+    indptr, indices : ndarray
+        Edges of a graph, without its diagonal.
+    preference : ndarray of float64, shape (n_points,)
+        inf: always an exemplar, -inf: never.
+    """
+    n = len(indptr) - 1
+    rows = np.repeat(np.arange(n), np.diff(indptr))
+    pinned = preference == np.inf
+    to_pinned = pinned[indices]
+    covered = pinned | (np.bincount(rows[to_pinned], minlength=n) > 0)
+    kept = (to_pinned | ~covered[rows]) & ~pinned[rows] & (preference[indices] > -np.inf)
+    return starts_of(np.bincount(rows[kept], minlength=n)), indices[kept]
 
 
 def least_exemplars(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.graphs.conversion.database import Database
@@ -18,7 +19,7 @@ from sparse_ap.graphs.conversion.text_file import is_compressed, kind_of
 from sparse_ap.graphs.conversion.text_scan import scan_of_text
 from sparse_ap.graphs.conversion.transforms import rows_of
 
-__all__ = ["Ids", "holds_edges", "read_edges", "require_no_compressed_binary"]
+__all__ = ["Ids", "holds_edges", "read_edges", "read_hits", "require_no_compressed_binary"]
 
 _TEXT = ("tsv", "csv", "txt", "m8", "abc")
 
@@ -79,8 +80,7 @@ def read_edges(
     InvalidInputError
         The file is damaged or empty, or an edge is wrong; the message names the line.
     """
-    is_text = path.is_file() and kind_of(path) in _TEXT
-    scan = scan_of_text(path, database, column) if is_text else scan_of_parquet(path, database, column, named)
+    scan = _scan_of(path, database, column, named)
     path = named or path
     if ids == "auto" and scan.fractions:
         raise InvalidInputError(
@@ -108,6 +108,41 @@ def read_edges(
         return _of_numbers(database, n_points, n_edges)
     _gather_points(database)
     return _of_names(database, n_edges, _order_of_names(database, ids))
+
+
+def read_hits(
+    path: Path, database: Database, *, column: str | int | None, distances: bool
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]:
+    """Read a file of edges from points to others, whose names may be the same, as it is.
+
+    Parameters
+    ----------
+    path, database, column, distances
+        As for `read_edges`.
+
+    Returns
+    -------
+    first, second : ndarray of str objects, shape (n_edges,)
+        The two points of each edge, in the order of the file.
+    values : ndarray of float64, shape (n_edges,)
+
+    Raises
+    ------
+    InvalidInputError
+        As in `read_edges`.
+    """
+    require_no_compressed_binary(path)
+    scan = _scan_of(path, database, column)
+    database.run("SET preserve_insertion_order = true")
+    _read(path, database, scan, EdgeTest(False, None, float(np.finfo(np.float64).max), distances))
+    first, second, values = zip(*database.arrays("SELECT a, b, s FROM raw"), strict=True)
+    return np.concatenate(first), np.concatenate(second), np.concatenate(values)
+
+
+def _scan_of(path: Path, database: Database, column: str | int | None, named: Path | None = None) -> Scan:
+    if path.is_file() and kind_of(path) in _TEXT:
+        return scan_of_text(path, database, column)
+    return scan_of_parquet(path, database, column, named)
 
 
 def _read(path: Path, database: Database, scan: Scan, test: EdgeTest) -> int:
