@@ -184,10 +184,11 @@ def _in_units(preference: Float64Array) -> Float64Array:
     """
     free = np.isfinite(preference)
     values = preference[free]
-    for digits in range(_DIGITS + 1):
+    # Python's powers of whole numbers are exact, and so are these in float64.
+    for unit in (float(10**digits) for digits in range(_DIGITS + 1)):
         with np.errstate(over="ignore"):
-            whole = np.rint(values * 10.0**digits)
-        if (np.abs(whole) < 2**53).all() and (whole / 10.0**digits == values).all():
+            whole = np.rint(values * unit)
+        if (np.abs(whole) < 2**53).all() and (whole / unit == values).all():
             ranks = np.array(preference)
             ranks[free] = whole - whole.max(initial=-np.inf)
             return ranks
