@@ -184,8 +184,8 @@ def _in_units(preference: Float64Array) -> Float64Array:
     """
     free = np.isfinite(preference)
     values = preference[free]
-    # Python's powers of whole numbers are exact, and so are these in float64.
-    for unit in (float(10**digits) for digits in range(_DIGITS + 1)):
+    # Powers that are written in decimals are exact, on every machine.
+    for unit in (float(f"1e{digits}") for digits in range(_DIGITS + 1)):
         with np.errstate(over="ignore"):
             whole = np.rint(values * unit)
         if (np.abs(whole) < 2**53).all() and (whole / unit == values).all():
