@@ -7,6 +7,8 @@ as long as no reach falls below its floor. So every step is the same as on the w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sparse_ap.execution.blocking import BlockedGraph
@@ -39,14 +41,15 @@ class ActiveEdges:
         self._most = min(_MOST, int((1.0 - _LEFT_OUT) * n_edges))
         self._copy: Block | None = None
         self._floor = np.empty(0)
-        self._steps_to_copy = _FIRST if n_edges >= _DENSE * max(1, graph.n_points) else -1
+        self._dense = n_edges >= _DENSE * max(1, graph.n_points)
+        self._steps_to_copy = _FIRST
 
     def run(
         self,
         step: Pass[VectorsT, RowsT, TallyT],
         vectors: VectorsT,
         rows: RowsT,
-        reach: Float64Array,
+        reach: Callable[[RowsT], Float64Array],
         width: float,
     ) -> Columns:
         """Take a step; return its columns, and write its rows in place.
@@ -55,12 +58,14 @@ class ActiveEdges:
         ----------
         step : Pass
         vectors, rows : tuple of ndarray
-        reach : ndarray of float64, shape (n_points,)
-            The similarity up to which edges of each row add nothing to this step.
+        reach : callable
+            Returns the similarity up to which edges of each row add nothing to this step; called only where
+            there may be a copy, since it takes memory for each point.
         width : float
             Of the rounded corners.
         """
-        self._renew(reach, _DEPTH * width)
+        if self._dense:
+            self._renew(reach(rows), _DEPTH * width)
         if self._copy is None:
             return self._graph.run(step, vectors, rows)[0]
         columns = new_columns(step, self._graph.n_points)

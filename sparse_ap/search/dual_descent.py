@@ -92,7 +92,7 @@ def descent(
     momentum, speed, width = 1.0, 0.0, 0.0
     for next_width in [*widths, widths[-1]]:
         step = DualStepPass.of(problem, rows, width, next_width, speed)
-        gain, count = edges.run(step, OpenVectors(opened), rows, step.reach(rows), next_width)
+        gain, count = edges.run(step, OpenVectors(opened), rows, step.reach, next_width)
         on_reading()
         if width > 0.0:
             yield rows.at
@@ -165,13 +165,14 @@ class DualStepPass(PlainPass):
             next_width,
             speed,
             Grid.for_totals(1.0 + len(rows.at)),
-            grid_of_gains(problem, float(_lowest_after(rows, width, speed).min(initial=np.inf)), next_width),
+            grid_of_gains(problem, _lowest_after(rows, width, speed), next_width),
             Grid.for_totals(1.0 + degree),
         )
 
     def reach(self, rows: DualStepRows) -> Float64Array:
         """Return the similarity up to which edges of each row add nothing, now nor after the move."""
-        lowest = _lowest_after(rows, self.width, self.speed)
+        reached = rows.ahead - self.width / _LEAST_CURVATURE
+        lowest = reached + self.speed * np.minimum(reached - rows.at, 0.0)
         return np.minimum(rows.ahead - self.width, lowest - self.next_width)
 
     def __call__(self, block: Block, vectors: OpenVectors, rows: DualStepRows, columns: Columns) -> int:
@@ -185,10 +186,18 @@ class DualStepPass(PlainPass):
         return 0
 
 
-def _lowest_after(rows: DualStepRows, width: float, speed: float) -> Float64Array:
-    """Return lower bounds on where the momentum leads to after a step: slopes are 1 at most."""
-    reached = rows.ahead - width / _LEAST_CURVATURE
-    return reached + speed * np.minimum(reached - rows.at, 0.0)
+def _lowest_after(rows: DualStepRows, width: float, speed: float) -> float:
+    """Return a lower bound on where the momentum leads to after a step: slopes are 1 at most."""
+    return float(_lowest(rows.at, rows.ahead, width / _LEAST_CURVATURE, speed))
+
+
+@kernel
+def _lowest(at: Any, ahead: Any, farthest: float, speed: float) -> float:
+    lowest = np.inf
+    for i in range(len(at)):
+        reached = ahead[i] - farthest
+        lowest = min(lowest, reached + speed * min(reached - at[i], 0.0))
+    return lowest
 
 
 @kernel
