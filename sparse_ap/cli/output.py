@@ -39,6 +39,10 @@ __all__ = [
 ]
 
 
+# Of other outcomes the summary and the exit code tell.
+_TOLD = {outcome.value for outcome in Outcome if outcome is not Outcome.GROUPED}
+
+
 @contextmanager
 def printed_warnings(quiet: bool = False) -> Iterator[None]:
     """Print each warning in one line, except those that the summary or the exit code expresses.
@@ -55,9 +59,7 @@ def printed_warnings(quiet: bool = False) -> Iterator[None]:
             for warning in caught:
                 if quiet and issubclass(warning.category, PositiveSimilarityWarning):
                     continue
-                # The summary and the exit code tell of other outcomes.
-                told = {outcome.value for outcome in Outcome if outcome is not Outcome.GROUPED}
-                if str(warning.message) not in told:
+                if str(warning.message) not in _TOLD:
                     said = as_typed(str(warning.message), click.get_current_context().command)
                     click.echo(f"Warning: {said}", err=True)
 

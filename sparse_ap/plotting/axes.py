@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "checked_labels",
     "checked_names",
+    "entitle",
     "ink_of",
     "new_axes",
     "number_wholly",
@@ -59,6 +60,11 @@ def palette_of(ax: Any) -> tuple[str, ...]:
 def ink_of(ax: Any) -> str:
     """Return the colour with the most contrast to the background of the axes."""
     return "white" if _is_dark(ax) else "black"
+
+
+def entitle(ax: Any, title: str) -> None:
+    """Write a title above the axes, from the left."""
+    ax.set_title(title, fontsize="medium", loc="left")
 
 
 def rule_faintly(ax: Any) -> None:

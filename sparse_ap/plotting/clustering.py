@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.plotting.axes import (
     checked_names,
+    entitle,
     ink_of,
     new_axes,
     palette_of,
@@ -98,7 +99,7 @@ def plot_clustering(
     ax.set_aspect("equal")
     # Coordinates of an embedding mean nothing.
     ax.set(xticks=[], yticks=[])
-    ax.set_title(_told(web) if title is None else title, fontsize="medium", loc="left")
+    entitle(ax, _told(web) if title is None else title)
     return ax
 
 

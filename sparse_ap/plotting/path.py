@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.plotting.axes import palette_of, require_matplotlib, rule_faintly, thousands
+from sparse_ap.plotting.axes import entitle, palette_of, require_matplotlib, rule_faintly, thousands
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def plot_path(path: Any, *, axes: tuple[Axes, Axes] | None = None) -> tuple[Axes
         _scale_preferences(ax, path.preferences)
     lower.set_xlabel("preference")
     fewest, most = path.n_clusters.min(), path.n_clusters.max()
-    upper.set_title(f"{fewest:,} to {most:,} clusters of {n_points:,} points", fontsize="medium", loc="left")
+    entitle(upper, f"{fewest:,} to {most:,} clusters of {n_points:,} points")
     return upper, lower
 
 

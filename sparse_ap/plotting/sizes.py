@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.plotting.axes import (
     checked_labels,
+    entitle,
     new_axes,
     number_wholly,
     palette_of,
@@ -73,7 +74,7 @@ def plot_sizes(clustering: Any, *, ax: Axes | None = None) -> Axes:
         _draw_counts(ax, sizes)
     number_wholly(ax.yaxis)
     ax.margins(y=0.12)
-    ax.set_title(_told(sizes), fontsize="medium", loc="left")
+    entitle(ax, _told(sizes))
     return ax
 
 

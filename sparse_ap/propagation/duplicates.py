@@ -28,6 +28,7 @@ from sparse_ap.kernels.equal_rows import (
 )
 from sparse_ap.kernels.exact_sum import exact_sum
 from sparse_ap.propagation.result import Clustering
+from sparse_ap.storage.csr import heaviest, inverse
 
 __all__ = ["Duplicates", "stand_ins"]
 
@@ -64,8 +65,7 @@ class Duplicates:
         n = len(stand_in)
         # The others each add their weight times the similarity.
         gain = preference - similarity * (1.0 if weights is None else weights)
-        order = np.lexsort((np.arange(n), -gain, stand_in))
-        first = order[np.flatnonzero(np.diff(stand_in[order], prepend=-1))]
+        first = heaviest(stand_in, gain)
         exemplar = np.empty(n, np.int64)
         exemplar[stand_in[first]] = first
         return cls(similarity, stand_in, exemplar[stand_in], preference, weights)
@@ -118,8 +118,7 @@ class Duplicates:
         labels = found.labels[self.stand_in]
         chosen = self.exemplar[found.exemplars]
         order = np.argsort(chosen)
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order))
+        rank = inverse(order)
         similarities = found.similarities[self.stand_in]
         there = labels >= 0
         inside = there.copy()

@@ -87,26 +87,11 @@ def exact_search(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Rest:
+class _Rest(ExemplarProgram):
     """What is left over of a problem, in the user's order; net similarities are counted from the sum of u.
 
-    Attributes
-    ----------
-    row, column : ndarray of int
-        The edges.
-    over : ndarray of float64
-        Their s(i,k) - u_i.
-    alone : ndarray of float64, shape (n_points,)
-        p_k - u_k.
-    may : ndarray of bool, shape (n_points,)
-        Who may be an exemplar.
+    A point gets s(i,k) - u_i along an edge, and p_k - u_k as an exemplar.
     """
-
-    row: NDArray[Any]
-    column: NDArray[Any]
-    over: Float64Array
-    alone: Float64Array
-    may: BoolArray
 
     @classmethod
     def of(cls, problem: Problem, left: LeftEdges, dual: Float64Array, may: BoolArray) -> _Rest:

@@ -20,6 +20,7 @@ __all__ = [
     "csr_graph",
     "csr_of",
     "graph_in",
+    "heaviest",
     "index_type",
     "inverse",
     "locality_order",
@@ -72,6 +73,12 @@ def locality_order(indptr: Int64Array, indices: Int32Array) -> Int32Array:
     # The order needs the pattern alone: pages of these zeros that are never touched take no memory.
     matrix = csr_graph(indptr, indices, np.zeros(len(indices), np.int8))
     return np.asarray(reverse_cuthill_mckee(matrix, symmetric_mode=True), np.int32)
+
+
+def heaviest(group: Int64Array, weight: NDArray[Any]) -> Int64Array:
+    """Return the place of the largest weight in each group, groups ascending; of equals the first."""
+    order = np.lexsort((np.arange(len(group)), -weight, group))
+    return order[np.diff(group[order], prepend=-1) > 0]
 
 
 def inverse(order: NDArray[_Whole]) -> NDArray[_Whole]:

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sparse_ap.clustering.natural.link_graph import heaviest
 from sparse_ap.kernels.block import Int64Array
-from sparse_ap.storage.csr import inverse
+from sparse_ap.storage.csr import heaviest, inverse
 
 __all__ = ["Cut"]
 

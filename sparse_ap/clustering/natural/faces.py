@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sparse_ap.clustering.natural.link_graph import heaviest
 from sparse_ap.kernels.block import Float64Array, Int64Array
+from sparse_ap.storage.csr import heaviest
 
 __all__ = ["elected", "representing", "spreads"]
 

@@ -11,12 +11,12 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.clustering.natural.cuts import Cut
-from sparse_ap.clustering.natural.link_graph import LinkGraph, heaviest, of_nodes
+from sparse_ap.clustering.natural.link_graph import LinkGraph, of_nodes
 from sparse_ap.clustering.natural.merging import merged_to, too_few
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Int64Array
 from sparse_ap.storage.archives import part_of
-from sparse_ap.storage.csr import arrays_of, graph_in
+from sparse_ap.storage.csr import arrays_of, graph_in, heaviest
 
 __all__ = ["FreeGroups", "FreeLevel"]
 

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from sparse_ap.clustering.natural.groups import Grouping, merged_upward, moved
-from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels, heaviest
+from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
+from sparse_ap.storage.csr import heaviest
 
 __all__ = ["Found", "Level", "levels_above"]
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 
 from sparse_ap.arguments import usable_threads
 from sparse_ap.clustering.cluster_graph import LinkedGraph, LinkRows, counted
@@ -32,7 +31,7 @@ from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.kernels.symmetry import linked_pairs
 from sparse_ap.storage.csr import csr_graph
 
-__all__ = ["Contraction", "LinkGraph", "Workshop", "compact_labels", "heaviest", "of_nodes", "sums"]
+__all__ = ["Contraction", "LinkGraph", "Workshop", "compact_labels", "of_nodes", "sums"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,12 +190,6 @@ def of_nodes(key: Int64Array, values: Int64Array) -> Int64Array:
     values_at = np.zeros(int(key.max(initial=-1)) + 1, np.int64)
     values_at[key] = values
     return values_at
-
-
-def heaviest(group: Int64Array, weight: NDArray[Any]) -> Int64Array:
-    """Return the place of the largest weight in each group, groups ascending; of equals the first."""
-    order = np.lexsort((np.arange(len(group)), -weight, group))
-    return order[np.diff(group[order], prepend=-1) > 0]
 
 
 def compact_labels(*keys: Int64Array | Int32Array) -> tuple[Int64Array, int]:
