@@ -5,6 +5,7 @@
 #   make test-slow   what make test leaves out, and all examples of properties
 #   make test-all    both
 #   make test-fuzz   10,000 new random inputs
+#   make docs        builds the site in build/site
 #   make package     builds wheel and sdist, and tries them
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS)
 
-.PHONY: demo test test-slow test-all test-fuzz lint package clean
+.PHONY: demo test test-slow test-all test-fuzz lint docs package clean
 
 demo: $(VENV)/.demo
 	$(BIN)/sparse-ap demo --output demo-output
@@ -37,13 +38,17 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(MAKE) docs
+
+docs: $(VENV)/.ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 package: $(VENV)/.ready
 	tools/check_package.sh $(PYTHON) $(BIN)/python
 
 $(VENV)/.ready: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,lint,docs]'
 	touch $@ $(VENV)/.demo
 
 # The demo alone needs half of that.
