@@ -47,11 +47,14 @@ HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 TOO_LONG = {"demo"}
 # Blocks that need a cluster are only looked over: Python is marked py where it is not to be run.
 UNRUN: dict[str, Callable[[str], object]] = {"py": ast.parse, "yaml": yaml.safe_load}
-# What is in no extra because it needs a compiler to install.
-NEEDS = {"docs/how-to/from-hnswlib.md": "hnswlib"}
+# What may be absent: hnswlib is in no extra because it needs a compiler to install.
+NEEDS = {"docs/how-to/from-hnswlib.md": "hnswlib", "docs/gallery/air-travel.md": "bokeh_sampledata"}
 
 # Pages whose blocks take ten seconds or more: a library that compiles itself, clusters, long searches.
 SLOW = {
+    "docs/gallery/air-travel.md",
+    "docs/gallery/digits.md",
+    "docs/gallery/exons.md",
     "docs/how-to/choose-a-preference.md",
     "docs/how-to/from-a-dask-collection.md",
     "docs/how-to/from-pynndescent.md",
