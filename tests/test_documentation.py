@@ -233,6 +233,7 @@ def test_public_name_is_in_the_reference_and_has_a_docstring(module: str, public
         sparse_ap.graphs.top_k,
         sparse_ap.plotting.plot_clustering,
         sparse_ap.plotting.plot_convergence,
+        sparse_ap.plotting.plot_coverage,
         sparse_ap.plotting.plot_sizes,
     ],
 )
