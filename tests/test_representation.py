@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 import disk
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
+from click.testing import CliRunner, Result
 from matplotlib.figure import Figure
 from same_bits import asked_bits
 from samples import knn_similarity
@@ -26,6 +28,7 @@ from sparse_ap import (
     affinity_propagation,
     hierarchy,
 )
+from sparse_ap.cli.commands import main
 from sparse_ap.graphs import knn_graph, open_graph, write_graph
 from sparse_ap.plotting import plot_coverage
 
@@ -341,3 +344,98 @@ def test_no_points_and_no_exemplars() -> None:
     ranking = lonely.ranking(scipy.sparse.csr_array((3, 3)))
     assert ranking.exemplars.tolist() == [0, 1, 2]
     assert ranking.coverage.tolist() == [1 / 3, 2 / 3, 1]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def graph_file(tmp_path: Path) -> Path:
+    scipy.sparse.save_npz(tmp_path / "g.npz", GRAPH)
+    return tmp_path / "g.npz"
+
+
+def test_tables_have_runner_ups(graph_file: Path, tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "names.txt", [f"p{i}" for i in range(400)], fmt="%s")
+    named = ["--names", tmp_path / "names.txt"]
+    for command in (["cluster", graph_file, "--preference=-0.05"], ["cover", graph_file, "-t", "-0.02"]):
+        done = run(*command, *named, "--quiet", "-o", tmp_path / "labels.csv")
+        assert done.exit_code == 0, done.output
+        table = pd.read_csv(tmp_path / "labels.csv", keep_default_na=False)
+        own = table["exemplar"].str[1:].astype(int)
+        exemplars, labels = np.unique(own, return_inverse=True)
+        similarities = table["similarity"].to_numpy(np.float32)
+        found = replace(FOUND, labels=labels, exemplars=exemplars, similarities=similarities)
+        runner = found.runner_up(GRAPH)
+        assert table["runner_up"].tolist() == [f"p{k}" if k >= 0 else "" for k in runner.exemplars]
+        margins = np.array([float(x) for x in table["margin"]])
+        assert np.array_equal(margins, runner.margins, equal_nan=True)
+
+
+def test_a_result_is_kept_if_there_is_no_room_for_runner_ups(
+    graph_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparse_ap.propagation.representation.exemplar_edges._A_POINT", 1 << 30)
+    done = run("cluster", graph_file, "--memory-limit", "8GB", "-o", tmp_path / "labels.csv")
+    assert done.exit_code == 0, done.output
+    assert "Warning: The result has no columns for the exemplar that comes next: The 400 sim" in done.stderr
+    assert (tmp_path / "labels.csv").read_text().startswith("point,label,exemplar,similarity\n")
+
+
+def test_rankings_are_written(graph_file: Path, tmp_path: Path) -> None:
+    saved, first, second = (tmp_path / name for name in ("labels.npz", "first.csv", "second.csv"))
+    done = run("cluster", graph_file, "--preference=-0.05", "--rank", first, "-o", saved)
+    assert done.exit_code == 0, done.output
+    done = run("rank", saved, graph_file, "-o", second, "--plot", tmp_path / "coverage.png")
+    assert done.exit_code == 0, done.output
+    assert first.read_bytes() == second.read_bytes()
+    assert (tmp_path / "coverage.png").read_bytes().startswith(b"\x89PNG")
+    ranking = Clustering.load(saved).ranking(GRAPH)
+    table = pd.read_csv(first, float_precision="round_trip")
+    assert table.columns.tolist() == ["rank", "exemplar", "net_similarity", "coverage"]
+    assert table["rank"].tolist() == list(range(1, len(table) + 1))
+    assert table["exemplar"].tolist() == ranking.exemplars.tolist()
+    assert table["net_similarity"].tolist() == ranking.net_similarities.tolist()
+    assert f"exemplars   {len(table)}, which reach 100.0% of the points" in done.output
+    assert run("rank", saved, graph_file, "-o", tmp_path / "r.npz", "--quiet").exit_code == 0
+    with np.load(tmp_path / "r.npz") as arrays:
+        assert arrays["coverage"].tolist() == ranking.coverage.tolist()
+
+
+def test_a_ranking_knows_the_columns_of_the_run(graph_file: Path, tmp_path: Path) -> None:
+    values = {"w": np.arange(1, 401) / 100, "p": np.where(np.arange(400) == 5, np.inf, -0.05)}
+    pd.DataFrame({"point": np.arange(400)} | values).to_csv(tmp_path / "t.csv", index=False)
+    columns = ["--table", tmp_path / "t.csv", "--preference-column", "p", "--weights-column", "w"]
+    saved, first, second = (tmp_path / name for name in ("labels.npz", "first.csv", "second.csv"))
+    done = run("cluster", graph_file, *columns, "--refine", "none", "--rank", first, "-o", saved)
+    assert done.exit_code in (0, 3), done.output
+    done = run("rank", saved, graph_file, *columns, "-o", second, "--quiet")
+    assert done.exit_code == 0, done.output
+    assert first.read_bytes() == second.read_bytes()
+    assert pd.read_csv(first)["exemplar"][0] == 5
+    refused = run("rank", saved, graph_file, "-o", second)
+    assert refused.exit_code == 2
+    assert "Give weights (" in refused.stderr or "Give weights, those of the run" in refused.stderr
+
+
+def test_wrong_rankings_are_refused_and_nothing_is_lost(graph_file: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    for arguments, text in (
+        (["cluster", graph_file, "-o", labels, "--rank", labels], "--rank and --output are both"),
+        (["cluster", graph_file, "--rank", graph_file], "is what the command reads"),
+        (["cluster", graph_file, "--rank", tmp_path / "x.txt"], "ends in '.txt'; one of"),
+    ):
+        done = run(*arguments)
+        assert done.exit_code == 2
+        assert text in done.stderr
+        assert not labels.exists()
+    # Groups of a tree have no preference.
+    done = run("cluster", graph_file, "--n-clusters", 2, "-o", labels, "--rank", tmp_path / "rank.csv")
+    assert done.exit_code == 2
+    assert "does not say what each exemplar gains" in done.stderr
+    assert len(pd.read_csv(labels)) == 400
+    assert not (tmp_path / "rank.csv").exists()
+    done = run("rank", labels, graph_file, "-o", tmp_path / "rank.csv")
+    assert done.exit_code == 2
+    assert "ends in '.csv'; the .npz file is needed" in done.stderr

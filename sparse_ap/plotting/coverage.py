@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.kernels.block import Float64Array
 from sparse_ap.plotting.axes import (
     entitle,
     new_axes,
@@ -20,7 +21,7 @@ from sparse_ap.plotting.axes import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_coverage"]
+__all__ = ["plot_coverage", "reaching"]
 
 # Of more exemplars the first ones would be seen no more on a linear scale.
 _MOST_LINEAR = 100
@@ -76,11 +77,16 @@ def _scale(ax: Any, n_clusters: int) -> None:
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
-def _told(coverage: Any) -> str:
-    """Return in words how many exemplars reach half of what all do, and nine tenths."""
+def reaching(coverage: Float64Array) -> tuple[int, int]:
+    """Return how many exemplars reach half of what all reach, and nine tenths."""
+    half, most = np.searchsorted(coverage, np.multiply((0.5, 0.9), coverage[-1])) + 1
+    return int(half), int(most)
+
+
+def _told(coverage: Float64Array) -> str:
     if not len(coverage):
         return "no exemplars"
-    half, most = (np.searchsorted(coverage, share * coverage[-1]) + 1 for share in (0.5, 0.9))
+    half, most = reaching(coverage)
     return (
         f"{half:,} of {len(coverage):,} exemplars reach half of the points that all reach, "
         f"{most:,} nine tenths"
