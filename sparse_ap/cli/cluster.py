@@ -48,6 +48,7 @@ from sparse_ap.graphs import StoredGraph
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting.html_report import require_report, write_report
 from sparse_ap.propagation.representation.ranking import Ranking
+from sparse_ap.propagation.representation.shares import RunnerUp
 from sparse_ap.propagation.result import Clustering
 
 __all__ = ["cluster"]
@@ -241,19 +242,15 @@ def cluster(
         ranking, refused = (None, None) if rank is None else _ranked(clustering, given.graph, options, again)
     # Read now: names can be larger than the run.
     ids = given.names()
-    if output is not None and obs is not None:
-        from sparse_ap.cli.results.anndata import write_column
-
-        write_column(clustering, output, obs, force, second)
-    elif output is not None:
-        write_clustering(clustering, output, ids, second)
+    _write(clustering, second, output, obs, force, ids)
     if rank is not None and ranking is not None:
         write_ranking(ranking, rank, ids)
     seconds = time.perf_counter() - start
     if report is not None:
         _report_run(clustering, report, given, ids, seconds)
     if not quiet:
-        _report(clustering, given.recall, seconds, output, report)
+        pages = {"report": report, "ranking": None if ranking is None else rank}
+        _report(clustering, given.recall, seconds, output, pages)
     if refused is not None:
         # Raised last, so that all results obtained are written.
         raise refused
@@ -262,6 +259,19 @@ def cluster(
             click.echo(clustering.outcome.value, err=True)
         # At the very end: the output is written all the same.
         sys.exit(_NOT_CONVERGED)
+
+
+def _write(
+    clustering: Clustering, second: RunnerUp | None, output: Path | None, obs: str | None, force: bool,
+    ids: NDArray[Any] | None,
+) -> None:  # fmt: skip
+    """Write the result to where it is wanted, if anywhere."""
+    if output is not None and obs is not None:
+        from sparse_ap.cli.results.anndata import write_column
+
+        write_column(clustering, output, obs, force, second)
+    elif output is not None:
+        write_clustering(clustering, output, ids, second)
 
 
 def _require_rank(rank: Path, output: Path | None, graph: Path) -> None:
@@ -288,10 +298,10 @@ def _ranked(
 
 
 def _report(
-    clustering: Clustering, recall: Recall | None, seconds: float, output: Path | None, report: Path | None
-) -> None:
+    clustering: Clustering, recall: Recall | None, seconds: float, output: Path | None,
+    pages: dict[str, Path | None],
+) -> None:  # fmt: skip
     lines = clustering_lines(clustering, recall, seconds)
     lines.append(kept_line(output))
-    if report is not None:
-        lines.append(f"report          {report}")
+    lines += [f"{what:<16}{path}" for what, path in pages.items() if path is not None]
     summarise(lines, output)

@@ -17,13 +17,7 @@ from sparse_ap.cli.language import as_typed
 from sparse_ap.cli.results.tables import require_writable
 from sparse_ap.cli.streams import STDOUT, said
 from sparse_ap.clustering.restriction import UnrepresentedError
-from sparse_ap.errors import (
-    ClusterError,
-    InvalidInputError,
-    MemoryLimitError,
-    PositiveSimilarityWarning,
-    warn,
-)
+from sparse_ap.errors import InvalidInputError, PositiveSimilarityWarning, SparseAPError, warn
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.propagation.outcome import Outcome
@@ -168,13 +162,13 @@ def runner_up_for(
 ) -> RunnerUp | None:
     """Return the exemplars that come next, for an output with columns.
 
-    None for any other output; and, with a warning, where they cannot be had, so that the result is kept.
+    None for any other output; and, with a warning, where they cannot be had: a result is never lost to this.
     """
     if output is None or output.suffix == ".npz":
         return None
     try:
         return clustering.runner_up(graph, **resources)
-    except (MemoryLimitError, ClusterError) as error:
+    except SparseAPError as error:
         warn(f"The result has no columns for the exemplar that comes next: {error}")
         return None
 

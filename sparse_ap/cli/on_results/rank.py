@@ -95,7 +95,7 @@ def rank(
     if result.suffix != ".npz":
         raise InvalidInputError(
             f"{result} ends in {result.suffix!r}; the .npz file is needed that sparse-ap cluster writes, "
-            " which knows the preference."
+            "which knows the preference."
         )
     clustering = Clustering.load(result)
     given = load_graph(
