@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from sparse_ap.propagation.history import SweepReport
     from sparse_ap.propagation.outcome import Outcome
     from sparse_ap.propagation.prediction import Prediction
+    from sparse_ap.propagation.representation.ranking import Ranking
+    from sparse_ap.propagation.representation.shares import RunnerUp
     from sparse_ap.propagation.result import Clustering
 else:
     # Modules are imported at the first use of one of their names: numba, scipy and sklearn take a second.
@@ -63,6 +65,8 @@ else:
             "plotting.html_report": ["write_report"],
             "propagation.prediction": ["Prediction"],
             "propagation.outcome": ["Outcome"],
+            "propagation.representation.ranking": ["Ranking"],
+            "propagation.representation.shares": ["RunnerUp"],
             "propagation.result": ["Clustering", "SweepReport"],
         },
     )
@@ -83,7 +87,9 @@ __all__ = [
     "Prediction",
     "PreferencePath",
     "PreferenceRange",
+    "Ranking",
     "RunInterrupted",
+    "RunnerUp",
     "SparseAPError",
     "SweepReport",
     "affinity_propagation",

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sparse_ap import Clustering
 
 # What makes numpy, OpenBLAS, numba and the C library compute as on an older processor. Features of numpy are
@@ -33,6 +35,17 @@ def bits(result: Clustering) -> tuple[Any, ...]:
         result.net_similarity_bound,
         result.optimal,
     )
+
+
+def asked_bits(found: Clustering, graph: Any, **options: Any) -> list[bytes]:
+    """All that a clustering says when it is given its graph: shares, runner-ups, a ranking."""
+    shares, runner = found.memberships(graph, 4, **options), found.runner_up(graph, **options)
+    ranking = found.ranking(graph, **options)
+    arrays = (
+        *(shares.indptr, shares.indices, shares.data, ranking.exemplars, ranking.net_similarities),
+        *(ranking.coverage, runner.labels, runner.exemplars, runner.similarities, runner.margins),
+    )
+    return [np.ascontiguousarray(values).tobytes() for values in arrays]
 
 
 def printed_by(script: str, *arguments: object, older: Path | None = None) -> str:

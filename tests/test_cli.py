@@ -53,7 +53,7 @@ def test_cluster_writes_the_labels(graph_file: Path, knn: Any, tmp_path: Path, e
             labels, exemplars = saved["labels"], saved["exemplars"][saved["labels"]]
     elif ending == "csv":
         table = np.loadtxt(output, delimiter=",", skiprows=1)
-        assert output.read_text().startswith("point,label,exemplar,similarity\n")
+        assert output.read_text().startswith("point,label,exemplar,similarity,runner_up,margin\n")
         labels, exemplars = table[:, 1], table[:, 2]
     else:
         columns = pyarrow.parquet.read_table(output).to_pydict()

@@ -33,7 +33,7 @@ from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from internals import change, current
-from same_bits import bits
+from same_bits import asked_bits, bits
 from samples import knn_similarity
 from strategies import compressed, entries
 from zarr.codecs import BloscCodec
@@ -165,6 +165,13 @@ INPUTS: dict[str, Callable[[Path], Any]] = {
 def test_every_input_gives_the_same_bits(name: str, client: Client, tmp_path: Path) -> None:
     result = affinity_propagation(INPUTS[name](tmp_path / "graph.zarr"), client=client, **OPTIONS)
     assert bits(result) == expected(GRAPH)
+
+
+@pytest.mark.parametrize("name", ["csr", "zarr 3"])
+def test_shares_and_rankings_are_the_same_bits(name: str, client: Client, tmp_path: Path) -> None:
+    found = affinity_propagation(GRAPH, **OPTIONS)
+    graph = INPUTS[name](tmp_path / "graph")
+    assert asked_bits(found, graph, client=client) == asked_bits(found, GRAPH)
 
 
 def test_collections_are_computed_by_the_active_client(cluster: RunningCluster, tmp_path: Path) -> None:

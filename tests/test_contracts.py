@@ -65,6 +65,7 @@ from sparse_ap.propagation.repair import (
     RepairGainPass,
     UncoveredVectors,
 )
+from sparse_ap.propagation.representation.exemplar_edges import LabelVectors, OtherExemplarsPass, OwnRows
 from sparse_ap.search.bound import DualRows, ProvenGainPass
 from sparse_ap.search.crossover import ComponentPass, ComponentRows, ComponentVectors
 from sparse_ap.search.dual_descent import DualStepPass, DualStepRows, OpenVectors
@@ -516,6 +517,11 @@ CASES: dict[str, Any] = {
     "EdgeSummaryPass": (EdgeSummaryPass, (), BestRows(np.zeros(500))),
     "MedoidPass": (lambda: MedoidPass(GRID, -1.0), ChosenVectors(np.arange(500, dtype=np.int32) // 50), ()),
     "HistogramPass": (lambda: HistogramPass(np.zeros(1, np.uint64), 16), (), ()),
+    "OtherExemplarsPass": (
+        lambda: OtherExemplarsPass(2),
+        LabelVectors(np.where(EXEMPLAR, np.cumsum(EXEMPLAR) - 1, -1).astype(np.int32)),
+        OwnRows(np.arange(500, dtype=np.int32) % 9 - 1, np.zeros(500), np.zeros(500)),
+    ),
     "OutDegreePass": (OutDegreePass, (), OutDegreeRows(np.zeros(500, np.int32))),
     "ReorderingPass": (_reordering, (), ()),
     "RepairGainPass": (

@@ -25,6 +25,7 @@ from sparse_ap.graphs import read_graph, write_graph
 
 GRAPH = knn_similarity(60, 6, 2, seed=0)
 NAMES = [f"cell {point}" for point in range(60)]
+COLUMNS = ["depth", "exemplar", "exemplar_runner_up", "exemplar_similarity", "exemplar_margin"]
 QUIET = ["--quiet", "--preference=-0.2"]
 
 
@@ -192,7 +193,7 @@ def test_a_column_is_replaced_when_that_is_asked_for(store: Path, graph: Path) -
     done = run("cluster", graph, "--quiet", "--preference=-0.02", "--obs", "exemplar", "-o", store, "--force")
     assert done.exit_code == 0
     second = anndata.read_zarr(store).obs
-    assert second.columns.tolist() == first.columns.tolist() == ["depth", "exemplar", "exemplar_similarity"]
+    assert second.columns.tolist() == first.columns.tolist() == COLUMNS
     assert second["exemplar"].nunique() > first["exemplar"].nunique()
     assert (second["depth"] == first["depth"]).all()
     assert second.index.tolist() == NAMES

@@ -21,7 +21,7 @@ from sparse_ap.kernels.assignment import EvaluationPass, ExemplarVectors
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass
-from sparse_ap.kernels.elementary import exponential, logarithm
+from sparse_ap.kernels.elementary import exponential, exponentials, logarithm
 from sparse_ap.kernels.entry_statistics import StatisticsPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 from sparse_ap.kernels.quantiles import order_statistics, quantiles
@@ -220,5 +220,7 @@ def test_logarithms_and_exponentials_are_those_of_mathematics() -> None:
     logarithms(values, compiled)
     assert (compiled == found).all()
     assert logarithm(1.0) == 0 == exponential(0.0) - 1
-    for x in np.linspace(-700, 700, 2001):
+    exponents = np.linspace(-700, 700, 2001)
+    assert exponentials(exponents).tolist() == [exponential(float(x)) for x in exponents]
+    for x in exponents:
         assert exponential(float(x)) == pytest.approx(math.exp(x), rel=1e-15 * (1 + abs(x)), abs=0)

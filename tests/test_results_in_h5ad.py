@@ -18,10 +18,12 @@ import scipy.sparse
 from click.testing import CliRunner, Result
 from samples import knn_similarity
 
+from sparse_ap import affinity_propagation
 from sparse_ap.cli.commands import main
 
 GRAPH = knn_similarity(60, 6, 2, seed=0)
 NAMES = [f"cell {point}" for point in range(60)]
+COLUMNS = ["depth", "exemplar", "exemplar_runner_up", "exemplar_similarity", "exemplar_margin"]
 QUIET = ["--quiet", "--preference=-0.2"]
 OBS = [*QUIET, "--obs", "exemplar"]
 
@@ -56,15 +58,25 @@ def test_a_file_is_clustered_and_gets_the_result(store: Path, tmp_path: Path) ->
     done = run("cluster", store, *OBS, "-o", store)
     assert done.exit_code == 0, done.output
     after = anndata.read_h5ad(store)
-    assert after.obs.columns.tolist() == ["depth", "exemplar", "exemplar_similarity"]
+    assert after.obs.columns.tolist() == COLUMNS
     assert after.obs_names.tolist() == NAMES
     assert (after.obsp["similarities"] != GRAPH).nnz == 0
     assert (after.X == before.X).all()
     assert (after.layers["raw"] == 1).all()
     assert run("cluster", store, *QUIET, "-o", tmp_path / "labels.csv").exit_code == 0
-    plain = pd.read_csv(tmp_path / "labels.csv")
+    plain = pd.read_csv(tmp_path / "labels.csv", float_precision="round_trip")
     assert after.obs["exemplar"].tolist() == [NAMES[point] for point in plain["exemplar"]]
     assert after.obs["exemplar_similarity"].tolist() == pytest.approx(plain["similarity"].tolist())
+    runner_up = affinity_propagation(GRAPH, preference=-0.2).runner_up(GRAPH)
+    reached = runner_up.exemplars >= 0
+    assert reached.any()
+    assert after.obs["exemplar_runner_up"][reached].tolist() == [
+        NAMES[k] for k in runner_up.exemplars[reached]
+    ]
+    assert after.obs["exemplar_runner_up"].isna().tolist() == (~reached).tolist()
+    assert np.array_equal(after.obs["exemplar_margin"], runner_up.margins, equal_nan=True)
+    assert np.array_equal(plain["margin"], runner_up.margins, equal_nan=True)
+    assert plain["runner_up"].tolist() == runner_up.exemplars.tolist()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
@@ -92,7 +104,7 @@ def test_columns_are_replaced_when_that_is_asked_for(store: Path) -> None:
     )
     assert many.exit_code == 0, many.output
     after = anndata.read_h5ad(store).obs
-    assert after.columns.tolist() == ["depth", "exemplar", "exemplar_similarity"]
+    assert after.columns.tolist() == COLUMNS
     assert after["exemplar"].nunique() > 5
 
 
@@ -130,7 +142,7 @@ def test_row_names_of_every_kind(kind: str, store: Path) -> None:
     assert run("cluster", store, *OBS, "-o", store).exit_code == 0
     with h5py.File(store, "r") as file:
         found = file["obs/exemplar/categories"].asstr()[:].tolist()
-        assert list(file["obs"].attrs["column-order"])[-2:] == ["exemplar", "exemplar_similarity"]
+        assert list(file["obs"].attrs["column-order"])[-4:] == COLUMNS[1:]
     assert set(found) <= set(map(str, range(60)) if kind == "numbers" else NAMES)
 
 

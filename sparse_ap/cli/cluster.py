@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.cli.inputs import GivenGraph, Reading, load_graph
@@ -31,18 +32,23 @@ from sparse_ap.cli.output import (
     printed_warnings,
     require_other,
     require_output,
+    runner_up_for,
     summarise,
 )
 from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.results.summary import clustering_lines
-from sparse_ap.cli.results.tables import write_clustering
+from sparse_ap.cli.results.tables import require_writable, write_clustering, write_ranking
 from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath
 from sparse_ap.clustering.grouped import clustered_or_grouped
+from sparse_ap.clustering.level_columns import result_columns
+from sparse_ap.errors import InvalidInputError, SparseAPError
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.graphs import StoredGraph
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting.html_report import require_report, write_report
+from sparse_ap.propagation.representation.ranking import Ranking
+from sparse_ap.propagation.representation.shares import RunnerUp
 from sparse_ap.propagation.result import Clustering
 
 __all__ = ["cluster"]
@@ -54,6 +60,7 @@ _NO_SETTINGS = {
     "graph",
     "output",
     "report",
+    "rank",
     "obs",
     "force",
     "checkpoint",
@@ -126,10 +133,14 @@ same, every label is valid); 130 interrupted.
     "-o",
     "--output",
     type=OutputPath(),
-    help="Where to: .parquet, .csv or .zarr (point, label, exemplar, similarity), or .npz (everything); "
-    "- for a table on standard output.",
+    help="Where to: .parquet, .csv or .zarr (point, label, exemplar, similarity, runner_up, margin), or .npz "
+    "(everything); - for a table on standard output.",
 )
 @_report_option
+@click.option(
+    "--rank", type=click.Path(path_type=Path), metavar="FILE",
+    help="A table to write, .csv, .parquet, .zarr or .npz: the exemplars as `sparse-ap rank` orders them.",
+)  # fmt: skip
 @click.option(
     "--obs", metavar="COLUMN", help="OUTPUT is an AnnData store or .h5ad file: add this column to its obs."
 )
@@ -193,18 +204,20 @@ same, every label is valid); 130 interrupted.
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary, no asking about distances.")
 def cluster(
-    graph: Path, output: Path | None, report: Path | None, obs: str | None, force: bool,
+    graph: Path, output: Path | None, report: Path | None, rank: Path | None, obs: str | None, force: bool,
     reading: Reading, search: Search, names: NDArray[Any] | None, point_columns: PointColumns,
     quantile: float | None, refine: str,
     seed: int, n_jobs: int | None, memory_limit: str | None, scheduler: str | None,
     dask_workers: int | None, quiet: bool, certify: bool, certify_complete: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write the exemplar of each point."""
-    require_output(output, obs, [f"{obs}", f"{obs}_similarity"], force, graph)
+    require_output(output, obs, result_columns(str(obs)), force, graph)
     point_columns.require_usable(options["preference"], quantile)
     if report is not None:
         require_report(report, "--report")
         require_other(report, graph)
+    if rank is not None:
+        _require_rank(rank, output, graph)
     # Before the graph is opened: the seconds reported are those of the whole command.
     start = time.perf_counter()
     given = load_graph(
@@ -213,26 +226,34 @@ def cluster(
     )  # fmt: skip
     options |= point_columns.values(given.graph.shape[0], given.names)
     with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
+        resources: dict[str, Any] = {"n_jobs": n_jobs, "memory_limit": memory_limit, "client": client}
         clustering, _ = clustered_or_grouped(
             given.graph,
             preference_quantile=quantile,
             random_state=seed,
-            n_jobs=n_jobs,
-            memory_limit=memory_limit,
             refine=None if refine == "none" else refine,
             certify="complete" if certify_complete else certify,
-            client=client,
             verbose=not quiet,
+            **resources,
             **options,
         )
+        again = resources | {"missing": options["missing"]}
+        second = runner_up_for(output, clustering, given.graph, **again)
+        ranking, refused = (None, None) if rank is None else _ranked(clustering, given.graph, options, again)
     # Read now: names can be larger than the run.
     ids = given.names()
-    _write(clustering, output, obs, force, ids)
+    _write(clustering, second, output, obs, force, ids)
+    if rank is not None and ranking is not None:
+        write_ranking(ranking, rank, ids)
     seconds = time.perf_counter() - start
     if report is not None:
         _report_run(clustering, report, given, ids, seconds)
     if not quiet:
-        _report(clustering, given.recall, seconds, output, report)
+        pages = {"report": report, "ranking": None if ranking is None else rank}
+        _report(clustering, given.recall, seconds, output, pages)
+    if refused is not None:
+        # Raised last, so that all results obtained are written.
+        raise refused
     if not clustering.converged:
         if quiet:
             click.echo(clustering.outcome.value, err=True)
@@ -241,22 +262,46 @@ def cluster(
 
 
 def _write(
-    clustering: Clustering, output: Path | None, obs: str | None, force: bool, ids: NDArray[Any] | None
-) -> None:
+    clustering: Clustering, second: RunnerUp | None, output: Path | None, obs: str | None, force: bool,
+    ids: NDArray[Any] | None,
+) -> None:  # fmt: skip
     """Write the result to where it is wanted, if anywhere."""
     if output is not None and obs is not None:
         from sparse_ap.cli.results.anndata import write_column
 
-        write_column(clustering, output, obs, force)
+        write_column(clustering, output, obs, force, second)
     elif output is not None:
-        write_clustering(clustering, output, ids)
+        write_clustering(clustering, output, ids, second)
+
+
+def _require_rank(rank: Path, output: Path | None, graph: Path) -> None:
+    """Refuse a ranking that cannot be written, or would be written where something else is."""
+    require_writable(rank)
+    require_other(rank, graph)
+    if output is not None and rank.resolve() == output.resolve():
+        raise InvalidInputError(f"--rank and --output are both {rank}. Give the ranking another name.")
+
+
+def _ranked(
+    clustering: Clustering, graph: Any, options: dict[str, Any], again: dict[str, Any]
+) -> tuple[Ranking | None, SparseAPError | None]:
+    """Return the ranking of the exemplars, or the error that there is none."""
+    preference = options["preference"] if np.ndim(options["preference"]) else None
+    if preference is not None and clustering.preference is not None:
+        # With --n-clusters another one was found for all that may choose.
+        preference = np.where(np.isfinite(preference), clustering.preference, preference)
+    try:
+        weights = options.get("weights")
+        return clustering.ranking(graph, preference=preference, weights=weights, **again), None
+    except SparseAPError as error:
+        return None, error
 
 
 def _report(
-    clustering: Clustering, recall: Recall | None, seconds: float, output: Path | None, report: Path | None
-) -> None:
+    clustering: Clustering, recall: Recall | None, seconds: float, output: Path | None,
+    pages: dict[str, Path | None],
+) -> None:  # fmt: skip
     lines = clustering_lines(clustering, recall, seconds)
     lines.append(kept_line(output))
-    if report is not None:
-        lines.append(f"report          {report}")
+    lines += [f"{what:<16}{path}" for what, path in pages.items() if path is not None]
     summarise(lines, output)

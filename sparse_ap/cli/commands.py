@@ -94,6 +94,7 @@ Examples:
   sparse-ap cluster graph.npz --quantile 0.1     fewer clusters
   sparse-ap cluster graph.npz --n-clusters 50    exactly so many
   sparse-ap path graph.npz --plot path.png       how the number depends on the preference
+  sparse-ap rank labels.npz graph.npz -o -       which exemplars to keep, if there is room for few
   sparse-ap tree graph.npz -o tree.parquet       clusters of clusters, down to a few
 
 \b
@@ -116,8 +117,10 @@ _SUMMARIES = {
     "path": "Show how the number of clusters depends on the preference.",
     "predict": "Assign new points to the exemplars of a result.",
     "radius": "Link all pairs of points that are similar enough, and write the graph.",
+    "rank": "Order the exemplars of a result, so that the first m are good for every m.",
     "tree": "Cluster a graph, then its clusters, and so on: a tree of exemplars.",
 }
+# Where they are not in modules of their names.
+_MODULES = {"demo": "demo.command", "predict": "on_results.predict", "rank": "on_results.rank"}
 for _name, _summary in _SUMMARIES.items():
-    _module = "sparse_ap.cli.demo.command" if _name == "demo" else f"sparse_ap.cli.{_name}"
-    main.add_command(ImportedCommand(_name, _module, _summary))
+    main.add_command(ImportedCommand(_name, f"sparse_ap.cli.{_MODULES.get(_name, _name)}", _summary))

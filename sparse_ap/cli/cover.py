@@ -26,6 +26,7 @@ from sparse_ap.cli.output import (
     named_points,
     printed_warnings,
     require_other,
+    runner_up_for,
     sizes_line,
     summarise,
 )
@@ -82,8 +83,9 @@ def cover(
             given.graph, min_similarity=min_similarity, certify=certify, random_state=seed, n_jobs=n_jobs,
             verbose=not quiet, **columns,
         )  # fmt: skip
+        second = runner_up_for(output, found, given.graph, n_jobs=n_jobs)
     if output is not None:
-        write_clustering(found, output, given.names())
+        write_clustering(found, output, given.names(), second)
     if not quiet:
         summarise(_lines(found, time.perf_counter() - start, output), output)
 

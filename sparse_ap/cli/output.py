@@ -17,10 +17,11 @@ from sparse_ap.cli.language import as_typed
 from sparse_ap.cli.results.tables import require_writable
 from sparse_ap.cli.streams import STDOUT, said
 from sparse_ap.clustering.restriction import UnrepresentedError
-from sparse_ap.errors import InvalidInputError, PositiveSimilarityWarning
+from sparse_ap.errors import InvalidInputError, PositiveSimilarityWarning, SparseAPError, warn
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.propagation.outcome import Outcome
+from sparse_ap.propagation.representation.shares import RunnerUp
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
@@ -33,6 +34,7 @@ __all__ = [
     "require_other",
     "require_output",
     "require_picture",
+    "runner_up_for",
     "sizes_line",
     "summarise",
     "write_picture",
@@ -153,6 +155,22 @@ def write_picture(axes: Any, plot: Path) -> None:
     """Write the figure of some axes; the file appears complete or not at all."""
     with replacing(plot) as part:
         axes.get_figure().savefig(part, dpi=150, format=plot.suffix.removeprefix("."))
+
+
+def runner_up_for(
+    output: Path | None, clustering: Clustering, graph: Any, **resources: Any
+) -> RunnerUp | None:
+    """Return the exemplars that come next, for an output with columns.
+
+    None for any other output; and, with a warning, where they cannot be had: a result is never lost to this.
+    """
+    if output is None or output.suffix == ".npz":
+        return None
+    try:
+        return clustering.runner_up(graph, **resources)
+    except SparseAPError as error:
+        warn(f"The result has no columns for the exemplar that comes next: {error}")
+        return None
 
 
 def sizes_line(clustering: Clustering) -> str:

@@ -1,4 +1,4 @@
-"""Columns of tables for the levels and cuts of a hierarchy."""
+"""Names of columns: of a clustering in an ``obs``, and of the levels and cuts of a hierarchy in any table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from sparse_ap.clustering.tree import Cut, Hierarchy
 
-__all__ = ["column_names", "cut_columns"]
+__all__ = ["column_names", "cut_columns", "result_columns"]
+
+
+def result_columns(column: str) -> list[str]:
+    """Return the names of the columns of a clustering: exemplars, similarities, runner-ups, margins."""
+    return [column, f"{column}_similarity", f"{column}_runner_up", f"{column}_margin"]
 
 
 def column_names(level: str, clusters: str, n_levels: int, numbers: Iterable[int]) -> list[str]:

@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from sparse_ap.clustering.input import loaded, local_problem, open_cluster, open_executor, open_input
-from sparse_ap.clustering.preparation import prepared
+from sparse_ap.clustering.preparation import examined, prepared
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import Resources, choose_plan, cluster_plan
 from sparse_ap.kernels.block import Float64Array
@@ -19,7 +22,7 @@ from sparse_ap.propagation.checkpoint_config import CheckpointConfig, checkpoint
 from sparse_ap.propagation.history import SweepReport
 from sparse_ap.propagation.incumbent import BestIncumbent, Incumbent, LastIncumbent
 from sparse_ap.propagation.loop import PointState, Propagation, propagate
-from sparse_ap.propagation.preferences import message_preference
+from sparse_ap.propagation.preferences import checked_preference, message_preference, weights_of
 from sparse_ap.propagation.problem import Problem, best_of_rows, support_grid
 from sparse_ap.propagation.progress import reading_progress, sweep_progress
 from sparse_ap.propagation.readout import better_than_rounding, read_out
@@ -30,7 +33,7 @@ from sparse_ap.propagation.settings import EVALUATE_EVERY, TOTAL_DAMPING, Option
 from sparse_ap.propagation.stopping import first_grown
 from sparse_ap.search.refinement import Effort, search
 
-__all__ = ["Solver", "open_links", "open_problem"]
+__all__ = ["Solver", "checked_again", "open_checked", "open_links", "open_problem"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -219,3 +222,19 @@ def open_links(links: Any, resources: Resources) -> Iterator[BlockedGraph]:
     plan = choose(given, resources, reorder=False, scheme="compact", refine=None)
     with open_executor(plan.n_threads, cluster) as executor:
         yield loaded(given, plan, executor)
+
+
+@contextmanager
+def open_checked(similarity: Any, missing: str | None, resources: Resources) -> Iterator[BlockedGraph]:
+    """Open a graph, check every entry, and yield it with every entry an edge of its own."""
+    with open_links(similarity, resources) as graph:
+        yield examined(graph, missing)[0]
+
+
+def checked_again(
+    preference: ArrayLike | None, weights: ArrayLike | None, n_points: int
+) -> tuple[Float64Array | None, Float64Array]:
+    """Check the preferences and the weights of a run that are given again; return those of all points."""
+    given = weights_of(weights, n_points)
+    weight = np.ones(n_points) if given is None else given
+    return None if preference is None else checked_preference(preference, n_points), weight

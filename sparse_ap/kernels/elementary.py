@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from sparse_ap.kernels.block import Float64Array
 from sparse_ap.kernels.compilation import helper
 
-__all__ = ["exponential", "logarithm"]
+__all__ = ["exponential", "exponentials", "logarithm"]
 
 _LOG_2 = 0.6931471805599453
 _ROOT_OF_HALF = 0.7071067811865476
@@ -33,9 +36,14 @@ def logarithm(x: float) -> float:
 
 def exponential(x: float) -> float:
     """Return e to the power of x, from -700 to 700, to about 1e-15 of its value, times 1 + |x|."""
-    n_doublings = math.floor(x / _LOG_2 + 0.5)
+    return float(exponentials(np.array([x]))[0])
+
+
+def exponentials(x: Float64Array) -> Float64Array:
+    """Return e to the powers of an array, as `exponential`."""
+    n_doublings = np.floor(x / _LOG_2 + 0.5)
     # At most log(2) / 2, whose 14th power over 14! is below 1e-17.
-    rest, total = x - n_doublings * _LOG_2, 1.0
+    rest, total = x - n_doublings * _LOG_2, np.ones_like(x)
     for n in range(14, 0, -1):
         total = 1.0 + rest / n * total
-    return math.ldexp(total, n_doublings)
+    return np.ldexp(total, n_doublings.astype(np.int32))

@@ -1,4 +1,4 @@
-"""Plots of clusterings, convergence, preference paths and hierarchies, with matplotlib."""
+"""Plots of clusterings, convergence, coverage, preference paths and hierarchies, with matplotlib."""
 
 from typing import TYPE_CHECKING
 
@@ -7,6 +7,7 @@ import lazy_loader
 if TYPE_CHECKING:
     from sparse_ap.plotting.clustering import plot_clustering
     from sparse_ap.plotting.convergence import plot_convergence
+    from sparse_ap.plotting.coverage import plot_coverage
     from sparse_ap.plotting.path import plot_path
     from sparse_ap.plotting.sizes import plot_sizes
     from sparse_ap.plotting.tree import plot_tree
@@ -16,10 +17,18 @@ else:
         submod_attrs={
             "clustering": ["plot_clustering"],
             "convergence": ["plot_convergence"],
+            "coverage": ["plot_coverage"],
             "path": ["plot_path"],
             "sizes": ["plot_sizes"],
             "tree": ["plot_tree"],
         },
     )
 
-__all__ = ["plot_clustering", "plot_convergence", "plot_path", "plot_sizes", "plot_tree"]
+__all__ = [
+    "plot_clustering",
+    "plot_convergence",
+    "plot_coverage",
+    "plot_path",
+    "plot_sizes",
+    "plot_tree",
+]

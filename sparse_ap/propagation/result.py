@@ -12,6 +12,7 @@ import numpy as np
 from sparse_ap.kernels.block import Float64Array, FloatArray, Int64Array
 from sparse_ap.propagation.history import SweepReport, history_in, history_table
 from sparse_ap.propagation.outcome import Outcome
+from sparse_ap.propagation.representation.asked import Representation
 from sparse_ap.storage.archives import arrays_in, write_arrays
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _TINY, _MANY = 3, 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Clustering:
+class Clustering(Representation):
     """The result of affinity propagation: the exemplars, and the exemplar of each point.
 
     Attributes

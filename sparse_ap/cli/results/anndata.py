@@ -22,9 +22,10 @@ from sparse_ap.cli.results.h5ad import (
     opened_obs,
     values_of,
 )
-from sparse_ap.clustering.level_columns import column_names, cut_columns
+from sparse_ap.clustering.level_columns import column_names, cut_columns, result_columns
 from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.propagation.representation.shares import RunnerUp
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import named_in_errors
 
@@ -74,11 +75,14 @@ def _require_names(store: Path, obs: Any, columns: Sequence[str], force: bool) -
             )
 
 
-def write_column(clustering: Clustering, store: Path, column: str, force: bool = False) -> None:
+def write_column(
+    clustering: Clustering, store: Path, column: str, force: bool = False, runner_up: RunnerUp | None = None
+) -> None:
     """Add the exemplars to the ``obs`` of an AnnData store, as a categorical of their names.
 
-    The column ``<column>_similarity`` gets the similarity of each point to its exemplar. After an error, or
-    Ctrl-C, the store is as it was before.
+    The column ``<column>_similarity`` gets the similarity of each point to its exemplar; with ``runner_up``,
+    ``<column>_runner_up`` the exemplars that come next, and ``<column>_margin`` the margins. After an error,
+    or Ctrl-C, the store is as it was before.
 
     Parameters
     ----------
@@ -88,15 +92,20 @@ def write_column(clustering: Clustering, store: Path, column: str, force: bool =
         Name of the column.
     force : bool
         Whether existing columns may be replaced.
+    runner_up : RunnerUp, optional
 
     Raises
     ------
     InvalidInputError
         There is no AnnData store, it has other points, or the column exists already.
     """
-    cut = Cut(clustering.labels, clustering.exemplars)
-    numbers = {f"{column}_similarity": clustering.similarities}
-    _write_columns(store, {column: cut}, numbers, force)
+    exemplar, similarity, second, margin = result_columns(column)
+    cuts = {exemplar: Cut(clustering.labels, clustering.exemplars)}
+    numbers: dict[str, NDArray[Any]] = {similarity: clustering.similarities}
+    if runner_up is not None:
+        cuts[second] = Cut(runner_up.labels, clustering.exemplars)
+        numbers[margin] = runner_up.margins
+    _write_columns(store, cuts, numbers, force)
 
 
 def write_levels(

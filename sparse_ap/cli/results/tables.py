@@ -19,10 +19,18 @@ from sparse_ap.clustering.level_columns import cut_columns
 from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.propagation.prediction import Prediction
+from sparse_ap.propagation.representation.ranking import Ranking
+from sparse_ap.propagation.representation.shares import RunnerUp
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
-__all__ = ["require_writable", "write_clustering", "write_hierarchy", "write_prediction"]
+__all__ = [
+    "require_writable",
+    "write_clustering",
+    "write_hierarchy",
+    "write_prediction",
+    "write_ranking",
+]
 
 # Rows converted at a time: this bounds the memory for the columns of the table.
 _ROWS_AT_A_TIME = 1 << 20
@@ -73,13 +81,16 @@ def require_writable(path: Path) -> None:
         _arrow()
 
 
-def write_clustering(clustering: Clustering, path: Path, ids: NDArray[Any] | None = None) -> None:
+def write_clustering(
+    clustering: Clustering, path: Path, ids: NDArray[Any] | None = None, runner_up: RunnerUp | None = None
+) -> None:
     """Write a clustering in the format that the ending names; the file appears complete or not at all.
 
     ``.npz`` holds everything (`Clustering.save`). ``.parquet``, ``.csv`` and ``.zarr`` are tables with a row
     per point: ``point``, ``label``, ``exemplar`` (its point), and ``similarity`` to the exemplar, 0 for
-    exemplars. ``ids`` are names of the points, written in place of their numbers. Of points that nobody
-    represents, the label is -1, the similarity NaN, and the exemplar -1, or without a name.
+    exemplars; with ``runner_up`` also ``runner_up``, the exemplar that comes next, and ``margin``. ``ids``
+    are names of the points, written in place of their numbers. Of points that nobody represents, the label is
+    -1, the similarity NaN, and the exemplar -1, or without a name; so are runner-up and margin without one.
     """
     named = partial(_named, ids)
     columns: dict[str, Callable[[slice], NDArray[Any]]] = {
@@ -88,8 +99,31 @@ def write_clustering(clustering: Clustering, path: Path, ids: NDArray[Any] | Non
         "exemplar": partial(_exemplars_in, Cut(clustering.labels, clustering.exemplars), named),
         "similarity": lambda rows: clustering.similarities[rows],
     }
+    if runner_up is not None:
+        second = Cut(runner_up.labels, clustering.exemplars)
+        columns["runner_up"] = partial(_exemplars_in, second, named)
+        columns["margin"] = lambda rows: runner_up.margins[rows]
     attributes = {"net_similarity": clustering.net_similarity, "outcome": clustering.outcome.name}
     _write(_Result(len(clustering.labels), columns, clustering.save, attributes), path)
+
+
+def write_ranking(ranking: Ranking, path: Path, ids: NDArray[Any] | None = None) -> None:
+    """Write a ranking, a row an exemplar in its order: rank from 1, exemplar, net similarity, coverage."""
+    columns = {
+        "rank": lambda rows: np.arange(rows.start, rows.stop) + 1,
+        "exemplar": lambda rows: _named(ids, ranking.exemplars[rows]),
+        "net_similarity": lambda rows: ranking.net_similarities[rows],
+        "coverage": lambda rows: ranking.coverage[rows],
+    }
+
+    def save(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez(
+                file, exemplars=ranking.exemplars, net_similarities=ranking.net_similarities,
+                coverage=ranking.coverage,
+            )  # fmt: skip
+
+    _write(_Result(len(ranking.exemplars), columns, save, {}), path)
 
 
 def write_prediction(

@@ -1,0 +1,124 @@
+"""The command ``rank``: the exemplars of a result in the order in which one would give them up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from numpy.typing import NDArray
+
+from sparse_ap.cli.inputs import Reading, load_graph
+from sparse_ap.cli.options import (
+    cluster_options,
+    graph_argument,
+    jobs_option,
+    missing_option,
+    names_options,
+    point_columns_options,
+    reading_options,
+    search_options,
+    seed_option,
+)
+from sparse_ap.cli.output import (
+    named_points,
+    printed_warnings,
+    require_other,
+    require_picture,
+    summarise,
+    write_picture,
+)
+from sparse_ap.cli.point_columns import PointColumns
+from sparse_ap.cli.results.tables import require_writable, write_ranking
+from sparse_ap.cli.search import Search
+from sparse_ap.cli.streams import OutputPath, said
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.execution.dask.client import connected
+from sparse_ap.plotting.coverage import plot_coverage, reaching
+from sparse_ap.propagation.representation.ranking import Ranking
+from sparse_ap.propagation.result import Clustering
+
+__all__ = ["rank"]
+
+
+@click.command(
+    help="""Order the exemplars of a result, so that the first m are good for every m.
+
+RESULT is the .npz file that `sparse-ap cluster` has written, and GRAPH the graph that was clustered, as for
+`sparse-ap cluster`. One exemplar after the other is given up, each time the one that is least missed.
+
+\b
+Examples:
+  sparse-ap cluster graph.npz -o labels.npz
+  sparse-ap rank labels.npz graph.npz -o ranking.csv --plot coverage.png
+
+The output has a row for each exemplar, that which is kept longest first: rank and exemplar; and with it and
+those before alone, net_similarity, and coverage, the share of the points that are one or have an edge to one.
+"""
+)
+@click.argument("result", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@graph_argument
+@click.option(
+    "-o", "--output", type=OutputPath(), required=True,
+    help="Where to: .csv, .parquet, .zarr or .npz; - for a table on standard output.",
+)  # fmt: skip
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path),
+    help="A picture of the coverage to write: .png, .pdf.",
+)  # fmt: skip
+@click.option("--preference", type=float, help="That of the run, where the result does not know it.")
+@point_columns_options("preference", "weights")
+@search_options()
+@reading_options
+@names_options
+@missing_option
+@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
+@cluster_options
+@seed_option
+@jobs_option
+@click.option("--quiet", is_flag=True, help="No summary.")
+def rank(
+    result: Path, graph: Path, output: Path, plot: Path | None, preference: float | None,
+    point_columns: PointColumns, reading: Reading, search: Search, names: NDArray[Any] | None,
+    missing: Literal["nan"] | None, memory_limit: str | None, scheduler: str | None, dask_workers: int | None,
+    seed: int, n_jobs: int | None, quiet: bool,
+) -> None:  # fmt: skip
+    """Order the exemplars of a result."""
+    point_columns.require_usable(preference)
+    require_writable(output)
+    for path in (output, plot):
+        if path is not None:
+            require_other(path, graph)
+            require_other(path, result)
+    if plot is not None:
+        require_picture(plot)
+    if result.suffix != ".npz":
+        raise InvalidInputError(
+            f"{result} ends in {result.suffix!r}; the .npz file is needed that sparse-ap cluster writes, "
+            "which knows the preference."
+        )
+    clustering = Clustering.load(result)
+    given = load_graph(
+        graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
+        memory_limit=memory_limit, shared=scheduler is None,
+    )  # fmt: skip
+    columns = {"preference": preference} | point_columns.values(given.graph.shape[0], given.names)
+    with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
+        ranking = clustering.ranking(
+            given.graph, missing=missing, n_jobs=n_jobs, memory_limit=memory_limit, client=client, **columns
+        )
+    write_ranking(ranking, output, given.names())
+    if plot is not None:
+        write_picture(plot_coverage(ranking), plot)
+    if not quiet:
+        summarise([*_lines(ranking), f"written to  {said(output)}"], output)
+
+
+def _lines(ranking: Ranking) -> list[str]:
+    if not len(ranking.exemplars):
+        return ["exemplars   0"]
+    half, most = reaching(ranking.coverage)
+    return [
+        f"exemplars   {len(ranking.exemplars):,}, which reach {ranking.coverage[-1]:.1%} of the points",
+        f"half of it  by the first {half:,}; nine tenths by the first {most:,}",
+    ]

@@ -1,0 +1,1 @@
+"""How given exemplars represent the points: shares, runner-ups, outliers, and a ranking."""
