@@ -290,3 +290,62 @@ def test_the_graph_is_not_written_to() -> None:
         array.flags.writeable = False
     extend(before, graph)
     assert (graph != copy).nnz == 0
+
+
+@pytest.mark.parametrize("options", [{}, {"scheme": "classic"}, {"refine": None}, {"refine": "medoid"}])
+def test_a_run_begins_with_exemplars_and_is_never_worse(options: dict[str, Any]) -> None:
+    graph, refine = knn_graph(POINTS[:700], 9), options.get("refine", "search")
+    for preference in (-0.05, -0.02, -0.005):
+        found = affinity_propagation(graph, preference=preference, start=OLD, **options)
+        assert (found.labels >= 0).all()
+        assert (found.converged, found.outcome) == (True, Outcome.CONVERGED)
+        assert 1 <= found.n_iter <= 25
+        before = OLD.data_similarity + preference * OLD.n_clusters
+        assert found.net_similarity >= before
+        full = affinity_propagation(graph, preference=preference)
+        assert found.net_similarity >= (1.03 if refine == "search" else 1.2) * full.net_similarity
+
+
+def test_small_runs_from_exemplars_are_the_best() -> None:
+    n_best = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(1, 9))
+        dense, preference = random_graph(rng, n), rng.normal(size=n) - 1
+        start = affinity_propagation(sparse_of(random_graph(rng, n)), preference=-1)
+        found = affinity_propagation(sparse_of(dense), preference=preference, start=start)
+        require_valid(found, dense, preference)
+        least = net_of(dense, preference, start_of(dense, start.exemplars))
+        sets = [np.array(s) for size in range(1, n + 1) for s in combinations(range(n), size)]
+        best = max(net_of(dense, preference, s) for s in sets)
+        assert least - 1e-9 <= found.net_similarity <= best + 1e-9
+        n_best += found.net_similarity > best - 1e-9
+    assert n_best >= 19
+
+
+def test_a_start_goes_with_everything_else_that_a_run_may_have() -> None:
+    rows = np.random.default_rng(1).permutation(np.r_[np.arange(200), np.arange(0, 200, 3)])
+    twins = knn_graph(POINTS[rows], 6)
+    options: dict[str, Any] = {"collapse_duplicates": True, "preference": -0.02}
+    start = affinity_propagation(twins, **options)
+    found = affinity_propagation(twins, **options, start=start, certify=True)
+    assert found.net_similarity >= start.net_similarity
+    assert found.net_similarity_bound is not None
+    candidates = np.random.default_rng(3).random(700) < 0.5
+    options = {"candidates": candidates, "unrepresented": "label", "preference": -0.02}
+    few = affinity_propagation(GRAPH[:700, :700], **options, start=OLD)
+    assert candidates[few.exemplars].all()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"start": [0, 1]}, r"start=\[0, 1\]; it must be a Clustering, or None"),
+        ({"start": OLD}, "of 700 points, and the graph has 900.*extend goes on"),
+        ({"start": OLD, "n_clusters": 5}, "n_clusters=5 .*was given with start"),
+        ({"start": OLD, "checkpoint": "kept"}, "checkpoint was given with start"),
+    ],
+)
+def test_a_start_that_cannot_be_used_is_refused(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidInputError, match=says):
+        affinity_propagation(GRAPH, **given)

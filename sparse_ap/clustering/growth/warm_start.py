@@ -8,20 +8,51 @@ import numpy as np
 
 from sparse_ap.clustering.input import local_problem
 from sparse_ap.clustering.solver import Solver
+from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import BoolArray, Float64Array
 from sparse_ap.propagation.assignment import Assignment, Refinement, assign
 from sparse_ap.propagation.loop import Propagation
 from sparse_ap.propagation.preferences import clipped_preferences
 from sparse_ap.propagation.problem import Problem
-from sparse_ap.propagation.readout import refined
+from sparse_ap.propagation.readout import clustering_of, refined
 from sparse_ap.propagation.repair import repair
+from sparse_ap.propagation.result import Clustering
 from sparse_ap.search.crossover import ExemplarSet, crossover
+from sparse_ap.search.refinement import Effort
 
-__all__ = ["restarted"]
+__all__ = ["restarted", "started"]
 
 # Sweeps after the one in which messages have grown: from rest they see where exemplars are missing long
 # before they settle. Messages that begin with given exemplars hold on to them, and end .1 to 1 % worse.
 _SHORT = 16
+# The search after a run of that many sweeps.
+_AS_AFTER = 100
+
+
+def started(
+    solver: Solver, problem: Problem, row_best: Float64Array, start: Clustering
+) -> tuple[Problem, Clustering]:
+    """Return the clustering that a short run from another one leads to, and the problem, as `restarted`.
+
+    Raises
+    ------
+    InvalidInputError
+        The other one is of another number of points.
+    """
+    n = problem.graph.n_points
+    if len(start.labels) != n:
+        raise InvalidInputError(
+            f"start is a clustering of {len(start.labels):,} points, and the graph has {n:,}. Give one of "
+            "the same points; sparse_ap.extend goes on with more points, or fewer."
+        )
+    exemplar = np.zeros(n, np.bool_)
+    exemplar[start.exemplars] = True
+    if problem.duplicates is not None:
+        exemplar[problem.duplicates.stand_in[start.exemplars]] = True
+    given, n_promoted = repair(problem, exemplar[problem.user_id])
+    refine = solver.refinement(Effort.after(_AS_AFTER, problem.edges.n_edges))
+    problem, propagation, assignment = restarted(solver, problem, row_best, given, refine)
+    return problem, clustering_of(problem, propagation, assignment, n_promoted)
 
 
 def restarted(
