@@ -11,11 +11,14 @@ import disk
 import numpy as np
 import pytest
 import scipy.sparse
+from click.testing import CliRunner, Result
 from same_bits import bits
 from samples import knn_similarity
 
 import sparse_ap
 from sparse_ap import Clustering, InvalidInputError, Outcome, affinity_propagation, extend
+from sparse_ap.cli.commands import main
+from sparse_ap.cli.results.tables import write_clustering
 from sparse_ap.graphs import knn_graph, open_graph
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -255,7 +258,7 @@ MIXED = affinity_propagation(GRAPH[:50, :50], preference=np.linspace(-0.1, -0.01
     ("given", "says"),
     [
         ({"clustering": [0, 1]}, r"clustering=\[0, 1\]; it must be a Clustering"),
-        ({"clustering": MIXED}, "no one preference that all share.*Give preference="),
+        ({"clustering": MIXED}, r"no one preference that all share.*Give preference \(--preference\)"),
         ({"similarity": GRAPH[:500, :500]}, r"is of 700 points, and the graph has 500.*Give old="),
         ({"old": range(5)}, r"old has shape \(5,\).*row of each of the 700 old points.*from 0 to 899, or -1"),
         ({"old": np.arange(700.0)}, "dtype float64; the row of each"),
@@ -349,3 +352,92 @@ def test_a_start_goes_with_everything_else_that_a_run_may_have() -> None:
 def test_a_start_that_cannot_be_used_is_refused(given: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidInputError, match=says):
         affinity_propagation(GRAPH, **given)
+
+
+def typed(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["extend", *map(str, arguments)])
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The old clustering as .npz and, with names, as .csv; the graph as .npz, and its names."""
+    monkeypatch.chdir(tmp_path)
+    OLD.save("old.npz")
+    scipy.sparse.save_npz("graph.npz", scipy.sparse.csr_array(GRAPH))
+    names = np.array([f"p{number}" for number in range(900)], object)
+    # The names are in another order, and one old point is left out.
+    write_clustering(OLD, tmp_path / "old.csv", np.where(np.arange(700) == 5, "gone", names[:700]))
+    (tmp_path / "names.txt").write_text("\n".join(names))
+    rows = (f"{name},{number if number < 700 and number != 5 else ''}" for number, name in enumerate(names))
+    (tmp_path / "rows.csv").write_text("\n".join(["name,number", *rows]))
+    return tmp_path
+
+
+def test_the_command_does_what_the_function_does(files: Path) -> None:
+    done = typed("old.npz", "graph.npz", "--min-gain", 0.003, "-o", "found.npz")
+    assert done.exit_code == 0, done.output
+    found = Clustering.load("found.npz")
+    wanted = extend(OLD, GRAPH, min_gain=0.003)
+    assert everything_of(found) == everything_of(wanted)
+    assert wanted.recourse is not None
+    for line in (
+        "new points      200",
+        "left out        0, of 700",
+        f"opened          {len(wanted.recourse.opened)}",
+    ):
+        assert line in done.output
+
+
+def test_the_command_matches_names_or_a_column(files: Path) -> None:
+    row = np.where(np.arange(700) == 5, -1, np.arange(700))
+    wanted = extend(OLD, GRAPH, old=row)
+    by_names = typed(
+        "old.csv", "graph.npz", "--names", "names.txt", "--preference=-0.02", "-o", "by_names.npz"
+    )
+    assert by_names.exit_code == 0, by_names.output
+    assert "left out        1, of 700" in by_names.output
+    by_rows = typed(
+        "old.npz", "graph.npz", "--table", "rows.csv", "--old-column", "number", "-o", "by_rows.npz",
+        "--names", "names.txt",
+    )  # fmt: skip
+    assert by_rows.exit_code == 0, by_rows.output
+    for name in ("by_names.npz", "by_rows.npz"):
+        assert everything_of(Clustering.load(name)) == everything_of(wanted)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["old.csv", "graph.npz", "--names", "names.txt"], "Give --preference: one number"),
+        (["old.csv", "graph.npz"], "old.csv have names, those of the graph have none"),
+        (
+            ["old.npz", "graph.npz", "--names", "names.txt"],
+            "the graph have names, those of old.npz have none",
+        ),
+        (["old.npz", "old.csv"], "old.csv"),
+        (["old.npz", "graph.npz", "--min-gain=-1"], "--min-gain=-1.0; it must be 0 or more"),
+        (["old.npz", "graph.npz", "--old-column", "number"], "give --table"),
+        (["old.npz", "graph.npz", "-o", "old.npz"], "old.npz is what the command reads"),
+        (["old.npz", "graph.npz", "-o", "graph.npz"], "graph.npz is what the command reads"),
+        (
+            ["old.npz", "graph.npz", "--table", "rows.csv", "--old-column", "name", "--names", "names.txt"],
+            "the first column",
+        ),
+    ],
+)
+def test_the_command_refuses_in_words(given: list[str], says: str, files: Path) -> None:
+    done = typed(*given)
+    assert done.exit_code == 2
+    assert says in done.stderr
+
+
+def test_the_command_refuses_a_column_that_does_not_fit(files: Path) -> None:
+    for values, says in (({0: "900"}, "points that old.npz does not have: 900"), ({0: "3"}, "'3' twice")):
+        old = [values.get(number, str(number) if number < 700 else "") for number in range(900)]
+        (files / "wrong.csv").write_text("\n".join(["point,old", *(f"{i},{o}" for i, o in enumerate(old))]))
+        done = typed("old.npz", "graph.npz", "--table", "wrong.csv", "--old-column", "old")
+        assert done.exit_code == 2
+        assert says in done.stderr
+    (files / "others.txt").write_text("\n".join(f"q{number}" for number in range(900)))
+    done = typed("old.csv", "graph.npz", "--names", "others.txt", "--preference=-1")
+    assert "has none of the 700 points of old.csv" in done.stderr

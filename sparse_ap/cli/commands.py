@@ -111,6 +111,7 @@ _SUMMARIES = {
     "convert": "Write a graph to disk, to be clustered from there, however large it is.",
     "cover": "Find few exemplars to which every point is similar enough.",
     "demo": "Find the places that stand for the world, and draw them.",
+    "extend": "Go on from a result with new points, or without some of the old ones.",
     "info": "Show what a graph is like.",
     "knn": "Link every point with its nearest neighbours, and write the graph.",
     "path": "Show how the number of clusters depends on the preference.",

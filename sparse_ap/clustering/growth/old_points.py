@@ -70,7 +70,7 @@ def _rows(old: Any, n_old: int, n_points: int) -> Int64Array:
         if n_old > n_points:
             raise InvalidInputError(
                 f"The clustering is of {n_old:,} points, and the graph has {n_points:,}, so some were left "
-                f"out. Give old=: {needed}."
+                f"out. Give old=... (--old-column): {needed}."
             )
         return np.arange(n_old)
     given = np.asarray(old)
