@@ -150,7 +150,19 @@ def test_modules_of_earlier_pickles_are_there() -> None:
 
 
 def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
-    known = {"cluster", "convert", "cover", "demo", "info", "knn", "path", "predict", "radius", "tree"}
+    known = {
+        "cluster",
+        "convert",
+        "cover",
+        "demo",
+        "extend",
+        "info",
+        "knn",
+        "path",
+        "predict",
+        "radius",
+        "tree",
+    }
     assert sorted(main.commands) == sorted(known)
     for listed in main.commands.values():
         assert isinstance(listed, ImportedCommand)

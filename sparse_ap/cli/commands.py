@@ -119,6 +119,7 @@ _SUMMARIES = {
     "radius": "Link all pairs of points that are similar enough, and write the graph.",
     "tree": "Cluster a graph, then its clusters, and so on: a tree of exemplars.",
 }
+# Where they are not in modules of their names.
+_MODULES = {"demo": "demo.command", "extend": "on_results.extend", "predict": "on_results.predict"}
 for _name, _summary in _SUMMARIES.items():
-    _module = "sparse_ap.cli.demo.command" if _name == "demo" else f"sparse_ap.cli.{_name}"
-    main.add_command(ImportedCommand(_name, _module, _summary))
+    main.add_command(ImportedCommand(_name, f"sparse_ap.cli.{_MODULES.get(_name, _name)}", _summary))

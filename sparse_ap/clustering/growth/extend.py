@@ -131,8 +131,8 @@ def _preference(clustering: Clustering) -> float:
     if clustering.preference is None:
         raise InvalidInputError(
             "The old points have no one preference that all share, or the result does not keep it, so it is "
-            "not known which one new points have. Give preference (--preference): one number, or one for each "
-            "point of the graph."
+            "not known which one new points have. Give preference (--preference): one number, or one for "
+            "each point of the graph."
         )
     return clustering.preference
 
