@@ -161,6 +161,9 @@ def test_it_is_near_a_full_run_and_keeps_more_with_a_larger_gain() -> None:
         assert found.net_similarity >= 1.1 * full.net_similarity
         kept.append(OLD.n_clusters - len(found.recourse.closed))
     assert kept[0] < kept[1] < kept[2] == OLD.n_clusters
+    for large in (1e300, 10**400):
+        found = extend(OLD, GRAPH, min_gain=large)
+        assert bits(found) == bits(extend(OLD, GRAPH, min_gain=np.inf))
     assert extend(OLD, GRAPH).net_similarity >= 1.03 * full.net_similarity
 
 

@@ -33,6 +33,8 @@ __all__ = ["extend"]
 
 # The search climbs to where no move gains any more; perturbations would cost more than they gain.
 _EFFORT = Effort(n_readings=100, n_perturbations=0)
+# More than any change can gain, as similarities that are summed are limited.
+_ALL = 1e300
 
 
 @showing_compilation
@@ -62,7 +64,7 @@ def extend(
     what has changed. A point has changed if it is new, or lost its old exemplar: that was left out, may not
     be one any more, is no neighbour any more, or is further away than another old exemplar. Only these points
     may become exemplars, and those that they prefer to the nearest one there is; and only the exemplars of
-    all these may be given up. Elsewhere nothing changes.
+    all these may be given up. Elsewhere exemplars stay what they are.
 
     Parameters
     ----------
@@ -111,7 +113,8 @@ def extend(
     (array([1, 4, 7]), array([7]))
     """
     require("clustering", clustering, isinstance(clustering, Clustering), "a Clustering")
-    right = isinstance(min_gain, Real) and not isinstance(min_gain, bool) and bool(float(min_gain) >= 0)
+    # Compared as it is: float() fails for integers beyond the range of float64.
+    right = isinstance(min_gain, Real) and not isinstance(min_gain, bool) and bool(min_gain >= 0)
     require("min_gain", min_gain, right, "0 or more, or inf")
     options = Options(
         preference=_preference(clustering) if preference is None else preference, candidates=candidates,
@@ -123,7 +126,7 @@ def extend(
     resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
     with open_problem(similarity, options, resources, selects=True) as (solver, problem, _):
         points = OldPoints.of(clustering, old, problem.graph.n_points)
-        found = _extended(solver, problem, points, float(min_gain))
+        found = _extended(solver, problem, points, float(min_gain) if min_gain < _ALL else np.inf)
     return replace(found, recourse=points.recourse(found))
 
 
