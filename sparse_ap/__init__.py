@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sparse_ap import plotting as plotting
     from sparse_ap.clustering.affinity_propagation import affinity_propagation
     from sparse_ap.clustering.cover import cover
+    from sparse_ap.clustering.growth.extend import extend
     from sparse_ap.clustering.hierarchy import hierarchy
     from sparse_ap.clustering.preference_path import PreferencePath, preference_path
     from sparse_ap.clustering.preference_range import PreferenceRange, preference_range
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from sparse_ap.estimator import AffinityPropagation
     from sparse_ap.plotting.html_report import write_report
     from sparse_ap.propagation.history import SweepReport
-    from sparse_ap.propagation.outcome import Outcome
+    from sparse_ap.propagation.outcome import Outcome, Recourse
     from sparse_ap.propagation.prediction import Prediction
     from sparse_ap.propagation.representation.ranking import Ranking
     from sparse_ap.propagation.representation.shares import RunnerUp
@@ -45,6 +46,7 @@ else:
         ["errors", "graphs", "plotting"],
         {
             "clustering.cover": ["cover"],
+            "clustering.growth.extend": ["extend"],
             "clustering.affinity_propagation": ["affinity_propagation"],
             "clustering.hierarchy": ["hierarchy"],
             "clustering.preference_path": ["PreferencePath", "preference_path"],
@@ -64,9 +66,9 @@ else:
             "estimator": ["AffinityPropagation"],
             "plotting.html_report": ["write_report"],
             "propagation.prediction": ["Prediction"],
-            "propagation.outcome": ["Outcome"],
             "propagation.representation.ranking": ["Ranking"],
             "propagation.representation.shares": ["RunnerUp"],
+            "propagation.outcome": ["Outcome", "Recourse"],
             "propagation.result": ["Clustering", "SweepReport"],
         },
     )
@@ -88,12 +90,14 @@ __all__ = [
     "PreferencePath",
     "PreferenceRange",
     "Ranking",
+    "Recourse",
     "RunInterrupted",
     "RunnerUp",
     "SparseAPError",
     "SweepReport",
     "affinity_propagation",
     "cover",
+    "extend",
     "hierarchy",
     "preference_path",
     "preference_range",

@@ -12,7 +12,7 @@ from clusters import RunningCluster
 from same_bits import bits
 from samples import knn_similarity
 
-from sparse_ap import affinity_propagation
+from sparse_ap import affinity_propagation, extend
 from sparse_ap.graphs import knn_graph
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -59,3 +59,16 @@ def test_equal_points_on_two_workers(tmp_path: Path, cluster: RunningCluster) ->
         found = affinity_propagation(given, **options, client=cluster.client)
         assert bits(found) == bits(wanted)
         assert found.n_collapsed == wanted.n_collapsed
+
+
+def test_a_clustering_is_extended_on_two_workers(tmp_path: Path, cluster: RunningCluster) -> None:
+    before = affinity_propagation(GRAPH[:500, :500], preference=-0.02)
+    old = np.where(np.arange(500) % 40 == 0, -1, np.arange(500))
+    wanted = extend(before, GRAPH, old=old, min_gain=0.003)
+    assert wanted.recourse is not None
+    path = disk.write(tmp_path / "g.zarr", GRAPH, chunks=500)
+    for graph in (GRAPH, str(path)):
+        found = extend(before, graph, old=old, min_gain=0.003, client=cluster.client)
+        assert bits(found) == bits(wanted)
+        assert found.recourse is not None
+        assert all((a == b).all() for a, b in zip(found.recourse, wanted.recourse, strict=True))

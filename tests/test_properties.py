@@ -251,6 +251,7 @@ def test_saving_keeps_everything(weights: Any, knn: Any, tmp_path: Any) -> None:
             "n_clusters_bound",
             "optimal",
             "n_collapsed",
+            "recourse",
             *(["weighted_sizes"] if weights is None else []),
         }
         assert set(saved.files) == {*Clustering.__dataclass_fields__, "clustering_version"} - absent

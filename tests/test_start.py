@@ -155,6 +155,7 @@ def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
         "convert",
         "cover",
         "demo",
+        "extend",
         "info",
         "knn",
         "path",

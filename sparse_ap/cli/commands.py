@@ -112,6 +112,7 @@ _SUMMARIES = {
     "convert": "Write a graph to disk, to be clustered from there, however large it is.",
     "cover": "Find few exemplars to which every point is similar enough.",
     "demo": "Find the places that stand for the world, and draw them.",
+    "extend": "Go on from a result with new points, or without some of the old ones.",
     "info": "Show what a graph is like.",
     "knn": "Link every point with its nearest neighbours, and write the graph.",
     "path": "Show how the number of clusters depends on the preference.",
@@ -121,6 +122,11 @@ _SUMMARIES = {
     "tree": "Cluster a graph, then its clusters, and so on: a tree of exemplars.",
 }
 # Where they are not in modules of their names.
-_MODULES = {"demo": "demo.command", "predict": "on_results.predict", "rank": "on_results.rank"}
+_MODULES = {
+    "demo": "demo.command",
+    "extend": "on_results.extend",
+    "predict": "on_results.predict",
+    "rank": "on_results.rank",
+}
 for _name, _summary in _SUMMARIES.items():
     main.add_command(ImportedCommand(_name, f"sparse_ap.cli.{_MODULES.get(_name, _name)}", _summary))

@@ -218,4 +218,5 @@ _POINT_COLUMNS = {
     "preference": "Of --table: each point's preference; inf: always an exemplar, -inf: never one.",
     "weights": "Of --table: how often each point's similarity to its exemplar counts, above 0.",
     "candidates": "Of --table: whether each point may be an exemplar, true or false.",
+    "old": "Of --table: which point of RESULT each one is, its name there or its number; empty: a new point.",
 }

@@ -1,4 +1,4 @@
-"""Columns of a table beside the graph, with a number for each point: preferences, weights, candidates."""
+"""Columns of a table beside the graph, with a value for each point: preferences, weights, candidates."""
 
 from __future__ import annotations
 
@@ -171,6 +171,13 @@ def _truths(path: Path, heading: str, values: Sequence[Any]) -> NDArray[Any]:
     return np.array([_converted(path, heading, row, value, truth) for row, value in enumerate(values)], bool)
 
 
+def _texts(path: Path, heading: str, values: Sequence[Any]) -> NDArray[Any]:
+    """Return names or numbers as text, empty where there is none."""
+    # A column of whole numbers with gaps is one of floats in many programs.
+    whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in values)
+    return np.array(["" if v is None or v != v else str(v).strip() for v in whole], object)
+
+
 def _converted(path: Path, heading: str, row: int, value: Any, convert: Callable[[Any], Any]) -> Any:
     try:
         converted = convert(value)
@@ -188,4 +195,5 @@ _KINDS: dict[str, Callable[[Path, str, Sequence[Any]], NDArray[Any]]] = {
     "preference": _numbers,
     "weights": _numbers,
     "candidates": _truths,
+    "old": _texts,
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sparse_ap.clustering.growth.warm_start import started
 from sparse_ap.clustering.input import local_problem
 from sparse_ap.clustering.n_clusters import options_for, with_n_clusters
 from sparse_ap.clustering.solver import Solver, open_problem
@@ -42,6 +43,7 @@ def affinity_propagation(
     weights: ArrayLike | None = None,
     collapse_duplicates: bool | float | None = None,
     n_clusters: int | None = None,
+    start: Clustering | None = None,
     damping: float | None = None,
     max_iter: int = 200,
     convergence_iter: int | None = None,
@@ -115,6 +117,11 @@ def affinity_propagation(
         Return exactly this many clusters. Several runs search for one preference, common to all points, that
         leads there, starting from ``preference``; they cost one and a half to four times as much as one
         run. Needs ``scheme="compact"``, which then is the default, and ``refine="search"``.
+    start : Clustering, optional
+        A clustering of these points to begin with, of another preference or graph. There are some 20 sweeps
+        then; where they lead to better exemplars, place by place, those are taken; ``refine`` goes on from
+        there. The net similarity is at least that of the exemplars of ``start``, with more where points have
+        no edge to one. Not with ``n_clusters`` or ``checkpoint``. For more points, or fewer, see `extend`.
     damping : float in [0.5, 1), optional
         Share of the old responsibility kept in each sweep; a larger share helps runs that oscillate.
         Default for "classic": 0.5, as in scikit-learn. For "compact": 0.5 to 0.9, by the mean number of
@@ -240,7 +247,7 @@ def affinity_propagation(
     options = Options(
         preference=preference, preference_quantile=preference_quantile, candidates=candidates,
         unrepresented=unrepresented, min_similarity=min_similarity, weights=weights,
-        collapse_duplicates=collapse_duplicates, damping=damping,
+        collapse_duplicates=collapse_duplicates, start=start, damping=damping,
         max_iter=max_iter, convergence_iter=convergence_iter, tol=tol, scheme=scheme, refine=refine,
         reorder=reorder, missing=missing, check_finite=check_finite, certify=certify,
         missing_at_most=missing_at_most, random_state=random_state, checkpoint=checkpoint,
@@ -260,7 +267,7 @@ def _run(similarity: Any, n_clusters: int | None, options: Options, resources: R
         if n_clusters is not None:
             problem, clustering = with_n_clusters(solver, problem, int(n_clusters))
         else:
-            problem, clustering = clustered(solver, problem, row_best)
+            problem, clustering = clustered(solver, problem, row_best, options.start)
         if options.certify:
             # Better exemplars that the proof comes across are taken where exemplars are searched for.
             improve = solver.settings.refine == "search" and n_clusters is None
@@ -271,8 +278,12 @@ def _run(similarity: Any, n_clusters: int | None, options: Options, resources: R
         return problem.duplicates.expanded(clustering, shared_preference=n_clusters is not None)
 
 
-def clustered(solver: Solver, problem: Problem, row_best: Float64Array) -> tuple[Problem, Clustering]:
+def clustered(
+    solver: Solver, problem: Problem, row_best: Float64Array, start: Clustering | None = None
+) -> tuple[Problem, Clustering]:
     """Return the clustering that a run leads to, or scikit-learn's where all points are alike.
+
+    The run is a short one if there is a clustering to begin with.
 
     Returns
     -------
@@ -282,6 +293,8 @@ def clustered(solver: Solver, problem: Problem, row_best: Float64Array) -> tuple
     """
     if all_equal(problem):
         return problem, degenerate_clustering(problem)
+    if start is not None:
+        return started(solver, problem, row_best, start)
     return solver.clustering(problem, row_best)
 
 

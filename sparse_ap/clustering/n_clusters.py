@@ -90,6 +90,11 @@ def options_for(n_clusters: object, options: Options) -> Options:
             "similarity other than 0, each group of them has a preference of its own, and there is no common "
             "one to search. Give a preference instead."
         )
+    if options.start is not None:
+        raise InvalidInputError(
+            f"{given} with start; the number is found by several runs, each of which begins where the one "
+            "before has ended. Leave out one of them; or give the preference of a clustering of that size."
+        )
     if options.checkpoint is not None:
         raise InvalidInputError(
             f"{given} with checkpoint; checkpoints are of a single run, and the number is found by several. "

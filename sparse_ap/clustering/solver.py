@@ -121,15 +121,25 @@ class Solver:
             done = replace(done, history=tuple(report.without(lost) for report in done.history))
         return done, points
 
+    def brief(self, problem: Problem, n_sweeps: int) -> Solver:
+        """Return a solver that makes so many sweeps at most after the messages have grown."""
+        stop, grown = self.settings.stop, first_grown(_damping(problem, self.settings))
+        stop = replace(stop, max_iter=min(stop.max_iter, grown + n_sweeps))
+        return replace(self, settings=replace(self.settings, stop=stop))
+
     def read_out(self, problem: Problem, propagation: Propagation) -> Clustering:
         """Refine the exemplars, and return the clustering in the user's numbers."""
-        effort = Effort.after(len(propagation.history), problem.edges.n_edges)
+        refine = self.refinement(Effort.after(len(propagation.history), problem.edges.n_edges))
+        return read_out(problem, propagation, refine)
+
+    def refinement(self, effort: Effort) -> Refinement | None:
+        """Return what improves exemplars after the sweeps, as the settings say."""
         searched = self._beyond_medoids if self.settings.scheme == "classic" else self.searched
         refinements: dict[str | None, Refinement] = {
             "search": lambda problem, assignment: searched(problem, assignment, effort),
             "medoid": move_to_medoids,
         }
-        return read_out(problem, propagation, refinements.get(self.settings.refine))
+        return refinements.get(self.settings.refine)
 
     def searched(self, problem: Problem, assignment: Assignment, effort: Effort) -> Assignment:
         """Return a better assignment, found by local search."""
@@ -161,21 +171,27 @@ def _without(n_unrepresented: int, told: Callable[[SweepReport], object]) -> Cal
 def _scheme(
     problem: Problem, settings: Settings, grid: Grid, bias_schedule: BiasSchedule
 ) -> tuple[Scheme, Incumbent]:
-    graph, damping = problem.graph, settings.damping
+    graph, damping = problem.graph, _damping(problem, settings)
     if settings.scheme == "classic":
-        assert damping is not None
         return Classic(damping, Messages.at_rest(problem.edges.n_edges), grid), LastIncumbent()
-    mean_degree = problem.edges.n_edges / max(1, graph.n_points - problem.n_unrepresented)
-    damping = damping_for_degree(mean_degree) if damping is None else damping
     return (
         Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, graph.dtype, grid, bias_schedule),
         BestIncumbent(problem, EVALUATE_EVERY, settings.stop.tol),
     )
 
 
+def _damping(problem: Problem, settings: Settings) -> float:
+    """Return the damping of the messages: the one given, or else by the mean degree."""
+    if settings.damping is not None:
+        return settings.damping
+    return damping_for_degree(
+        problem.edges.n_edges / max(1, problem.graph.n_points - problem.n_unrepresented)
+    )
+
+
 @contextmanager
 def open_problem(
-    similarity: Any, options: Options, resources: Resources
+    similarity: Any, options: Options, resources: Resources, *, selects: bool = False
 ) -> Iterator[tuple[Solver, Problem, Float64Array]]:
     """Open a graph, check it, and choose a plan; yield what a run needs.
 
@@ -185,6 +201,8 @@ def open_problem(
         As for `affinity_propagation`.
     options : Options
     resources : Resources
+    selects : bool
+        Whether memory is needed for a copy of the graph with fewer edges, whatever the options are.
 
     Yields
     ------
@@ -199,7 +217,7 @@ def open_problem(
     given = open_input(similarity, cluster)
     given = replace(
         given,
-        selected=options.drops_edges or options.collapses,
+        selected=selects or options.drops_edges or options.collapses,
         weighted=options.weights is not None or options.collapses,
     )
     settings = options.settings(given.dense is not None)

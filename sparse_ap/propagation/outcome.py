@@ -1,10 +1,14 @@
-"""`Outcome`: how a run ended."""
+"""`Outcome`: how a run ended; and `Recourse`: what it has changed of the clustering that it extends."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
+from typing import Any, NamedTuple, Self
 
-__all__ = ["Outcome"]
+from sparse_ap.kernels.block import Int64Array
+
+__all__ = ["Outcome", "Recourse"]
 
 
 class Outcome(Enum):
@@ -31,3 +35,36 @@ class Outcome(Enum):
         "along a tree, as sparse_ap.hierarchy(...).cut_exactly(...) does. A point need not have an edge to "
         "its exemplar; its similarity to it is then not known (NaN)."
     )
+
+
+class Recourse(NamedTuple):
+    """What `extend` has changed, in rows of the new graph, ascending.
+
+    Attributes
+    ----------
+    opened : ndarray of int64, shape (n_opened,)
+        Exemplars that were none before: new points, and old ones.
+    closed : ndarray of int64, shape (n_closed,)
+        Old points that were exemplars, and are none now. Exemplars that were left out have no row, and are
+        not among them.
+    moved : ndarray of int64, shape (n_moved,)
+        Old points whose exemplar is another point than before, or was left out.
+    """
+
+    opened: Int64Array
+    closed: Int64Array
+    moved: Int64Array
+
+    def arrays(self) -> dict[str, Int64Array]:
+        """Return the rows by their names in files, which are part of the format."""
+        return {f"recourse_{name}": rows for name, rows in self._asdict().items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> Self | None:
+        """Return the rows in the arrays of a file; None if they are not there."""
+        names = [f"recourse_{name}" for name in cls._fields]
+        return cls(*(arrays[name] for name in names)) if names[0] in arrays else None
+
+
+# Where pickles look for it, wherever it is defined.
+Recourse.__module__ = "sparse_ap"

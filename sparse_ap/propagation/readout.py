@@ -22,6 +22,7 @@ __all__ = [
     "clustering_of",
     "degenerate_clustering",
     "read_out",
+    "refined",
     "with_exemplars",
 ]
 
@@ -42,28 +43,33 @@ def read_out(problem: Problem, propagation: Propagation, refine: Refinement | No
     """
     assignment, n_promoted = repair(problem, propagation.exemplar)
     if refine:
-        refined = refine(problem, assignment)
-        if problem.roles is not None:
-            # A search that ended too early can leave a forbidden point on its own.
-            refined, _ = repair(problem, refined.exemplar)
-        # The better of the two; of equals the refined one, which does not depend on how ties were broken.
-        assignment = max((refined, assignment), key=lambda a: sum(_value(problem, a)))
+        assignment = refined(problem, assignment, refine)
     return clustering_of(problem, propagation, assignment, n_promoted)
+
+
+def refined(problem: Problem, assignment: Assignment, refine: Refinement) -> Assignment:
+    """Return a refined assignment in which every point has an exemplar; the one given if that is better."""
+    found = refine(problem, assignment)
+    if problem.roles is not None:
+        # A search that ended too early can leave a forbidden point on its own.
+        found, _ = repair(problem, found.exemplar)
+    # Of equals the refined one, which does not depend on how ties were broken.
+    return max((found, assignment), key=lambda a: sum(_value(problem, a)))
 
 
 def clustering_of(
     problem: Problem, propagation: Propagation, assignment: Assignment, n_promoted: int
 ) -> Clustering:
     """Return an assignment as a clustering in the user's numbering."""
-    last = propagation.history[-1]
+    history = propagation.history
     return Clustering(
         **_of_assignment(problem, assignment),
-        n_iter=last.sweep,
+        n_iter=len(history),
         converged=propagation.converged,
         outcome=_outcome(problem, propagation),
-        n_unsettled=last.n_unsettled,
+        n_unsettled=history[-1].n_unsettled if history else 0,
         n_promoted=n_promoted,
-        history=propagation.history,
+        history=history,
         preference=problem.common_preference,
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from sparse_ap.kernels.block import Float64Array, FloatArray, Int64Array
 from sparse_ap.propagation.history import SweepReport, history_in, history_table
-from sparse_ap.propagation.outcome import Outcome
+from sparse_ap.propagation.outcome import Outcome, Recourse
 from sparse_ap.propagation.representation.asked import Representation
 from sparse_ap.storage.archives import arrays_in, write_arrays
 
@@ -51,7 +51,8 @@ class Clustering(Representation):
     n_iter : int
         Number of sweeps. With ``n_clusters``, this and all further attributes are those of the last run.
     converged : bool
-        Whether the stop rule was met before ``max_iter``.
+        Whether the stop rule was met before ``max_iter``; True where few sweeps are the plan: of `extend`,
+        and with ``start``.
     outcome : Outcome
         How the run ended; its value is advice.
     n_unsettled : int
@@ -78,6 +79,8 @@ class Clustering(Representation):
         whether no cover has fewer exemplars. False: not proven, or ``certify`` was not given.
     n_collapsed : int
         Points for which an equal one stood during the run, with ``collapse_duplicates``.
+    recourse : Recourse or None
+        Of `extend`: the rows that were opened, closed and moved. Else None.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -101,6 +104,7 @@ class Clustering(Representation):
     weighted_sizes: Float64Array | None = None
     optimal: bool = False
     n_collapsed: int = 0
+    recourse: Recourse | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -238,6 +242,7 @@ class Clustering(Representation):
             **({} if self.weighted_sizes is None else {"weighted_sizes": self.weighted_sizes}),
             **({"optimal": True} if self.optimal else {}),
             **({"n_collapsed": self.n_collapsed} if self.n_collapsed else {}),
+            **({} if self.recourse is None else self.recourse.arrays()),
         }
 
     @classmethod
@@ -263,6 +268,7 @@ class Clustering(Representation):
             weighted_sizes=arrays.get("weighted_sizes"),
             optimal=_is_set(arrays, "optimal"),
             n_collapsed=_count_in(arrays, "n_collapsed") or 0,
+            recourse=Recourse.from_arrays(arrays),
         )
 
     def __setstate__(self, state: Sequence[Any]) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from sparse_ap.arguments import is_positive_integer, require, seed_of
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.propagation.history import SweepReport
+from sparse_ap.propagation.result import Clustering
 from sparse_ap.propagation.roles import has_roles
 from sparse_ap.propagation.stopping import StopRule
 
@@ -59,6 +60,7 @@ class Options:
     min_similarity: float | None = None
     weights: ArrayLike | None = None
     collapse_duplicates: bool | float | None = None
+    start: Clustering | None = None
     damping: float | None = None
     max_iter: int = 200
     convergence_iter: int | None = None
@@ -93,6 +95,12 @@ class Options:
         self._require_word("missing", "'nan' or None", "nan", None)
         self._require_word("check_finite", "True or False", True, False)
         self._require_word("certify", "True, False or 'complete'", True, False, "complete")
+        self._require("start", "a Clustering, or None", lambda value: isinstance(value, Clustering))
+        if self.start is not None and self.checkpoint is not None:
+            raise InvalidInputError(
+                "checkpoint was given with start; a run from a clustering has few sweeps, and none to go on "
+                "from. Leave out one of them."
+            )
         if self.collapses and self.complete:
             raise InvalidInputError(
                 f"collapse_duplicates={self.collapse_duplicates} was given with certify='complete' "

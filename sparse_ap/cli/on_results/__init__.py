@@ -1,1 +1,1 @@
-"""Commands that take a result: new points for its exemplars, and an order of these."""
+"""Commands that take a result: new points for its exemplars, a result that goes on with them, an order of exemplars."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.graphs.conversion.parquet_parts import parquet_table
+from sparse_ap.propagation.outcome import Outcome
 from sparse_ap.propagation.result import Clustering
 
 __all__ = ["SavedClusters", "read_clusters"]
@@ -24,16 +25,33 @@ class SavedClusters:
 
     Attributes
     ----------
-    n_points : int
+    labels : ndarray of int64, shape (n_points,)
     exemplars : ndarray of int64, shape (n_clusters,)
         Their numbers, by label.
     names : ndarray of str objects, shape (n_points,), or None
         Of all points.
+    preference : float or None
+        That all points share; None if it differs, or is not known, as from tables.
     """
 
-    n_points: int
+    labels: NDArray[np.int64]
     exemplars: NDArray[np.int64]
     names: NDArray[Any] | None
+    preference: float | None = None
+
+    @property
+    def n_points(self) -> int:
+        """Number of points."""
+        return len(self.labels)
+
+    def clustering(self) -> Clustering:
+        """Return them as a clustering, of which no more is known."""
+        return Clustering(
+            labels=self.labels, exemplars=self.exemplars, similarities=np.full(self.n_points, np.nan),
+            net_similarity=np.nan, data_similarity=np.nan, exemplar_preference=np.nan, n_iter=0,
+            converged=True, outcome=Outcome.CONVERGED, n_unsettled=0, n_promoted=0, history=(),
+            preference=self.preference,
+        )  # fmt: skip
 
 
 def read_clusters(path: Path) -> SavedClusters:
@@ -46,7 +64,7 @@ def read_clusters(path: Path) -> SavedClusters:
     """
     if path.suffix == ".npz":
         clustering = Clustering.load(path)
-        return SavedClusters(len(clustering.labels), clustering.exemplars, None)
+        return SavedClusters(clustering.labels, clustering.exemplars, None, clustering.preference)
     readers = {".csv": _from_csv, ".parquet": _from_parquet, ".zarr": _from_zarr}
     if path.suffix not in readers:
         raise InvalidInputError(
@@ -114,4 +132,4 @@ def _clusters_of(
     for fault in (fault for fault, there in faults.items() if there):
         raise InvalidInputError(f"{path}: {fault}; the whole result of sparse-ap cluster is needed.")
     counted = names.tolist() == [str(number) for number in range(len(names))]
-    return SavedClusters(len(names), np.array(found, np.int64), None if counted else names)
+    return SavedClusters(labels.astype(np.int64), np.array(found, np.int64), None if counted else names)

@@ -1,0 +1,1 @@
+"""Clusterings that begin with the exemplars of another one."""
