@@ -13,9 +13,10 @@ from sparse_ap.clustering.preparation import examined
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import Resources, choose_plan
 from sparse_ap.kernels.block import Float64Array, RowCut
-from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass, OutDegreePass, OutDegreeRows
+from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass
 from sparse_ap.kernels.entry_statistics import EntryStatistics
 from sparse_ap.propagation.preferences import similarity_quantiles
+from sparse_ap.propagation.problem import out_degrees
 from sparse_ap.storage.csr import csr_graph
 from sparse_ap.storage.store import block_of
 
@@ -92,9 +93,7 @@ def inspect_graph(
         quantiles = similarity_quantiles(blocked, tally.n_edges, list(QUANTILES))
         # Components need all edges in memory at the same time.
         n_components = None if plan.streaming else _count_components(blocked)
-        # From the blocks: the store's indptr may count entries that are no edges.
-        out_degree = np.empty(blocked.n_points, np.int32)
-        blocked.run(OutDegreePass(), (), OutDegreeRows(out_degree))
+        out_degree = out_degrees(blocked)
     return GraphSummary(
         blocked.n_points,
         tally.n_edges,

@@ -10,7 +10,7 @@ import numpy as np
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array
-from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass
+from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass, OutDegreePass, OutDegreeRows
 from sparse_ap.kernels.exact_sum import Grid, grid_sum
 from sparse_ap.kernels.support_bound import PreferenceRows, SupportBoundPass
 from sparse_ap.propagation.duplicates import Duplicates
@@ -23,6 +23,7 @@ __all__ = [
     "Weighting",
     "best_of_rows",
     "limits_of",
+    "out_degrees",
     "require_summable",
     "summarise_edges",
     "support_grid",
@@ -222,6 +223,13 @@ def best_of_rows(graph: BlockedGraph) -> Float64Array:
     best = np.empty(graph.n_points)
     graph.run(EdgeSummaryPass(), (), BestRows(best))
     return best
+
+
+def out_degrees(graph: BlockedGraph) -> Int32Array:
+    """Return the number of each point's edges: the store's ``indptr`` may count other entries too."""
+    degrees = OutDegreeRows(np.empty(graph.n_points, np.int32))
+    graph.run(OutDegreePass(), (), degrees)
+    return degrees.degree
 
 
 def support_grid(problem: Problem, preference: Float64Array, bias: FloatArray) -> Grid:
