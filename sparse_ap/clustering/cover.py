@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.arguments import require
-from sparse_ap.clustering.affinity_propagation import clustered
+from sparse_ap.clustering.affinity_propagation import clustered, weighed
 from sparse_ap.clustering.input import fetched_rows, held_rows
 from sparse_ap.clustering.solver import open_problem
 from sparse_ap.errors import InvalidInputError
@@ -134,7 +134,7 @@ def cover(
         gained = exact_sum(preferred[np.isin(problem.user_id, found.exemplars)])
         bound = _bound(problem, found) if certify else None
     return replace(
-        found,
+        weighed(found, options),
         net_similarity=found.data_similarity + gained,
         exemplar_preference=gained,
         preference=None,

@@ -79,7 +79,10 @@ def prepared(
         weighting = Weighting(weights, at.graph)
         at = weighted(at, weights)
     problem, row_best = _problem(at, preferences, roles, renumber)
-    problem = replace(problem, min_similarity=least, weighting=weighting, duplicates=duplicates)
+    alike = options.alike if options.collapses else None
+    problem = replace(
+        problem, min_similarity=least, weighting=weighting, duplicates=duplicates, alike=alike
+    )  # fmt: skip
     if options.complete:
         missing = _missing_at_most(given, options, n_edges)
         problem = replace(problem, missing_at_most=_of_missing(missing, weights, roles)[problem.user_id])

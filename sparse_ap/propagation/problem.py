@@ -105,6 +105,8 @@ class Problem:
         The graph's similarities are multiplied by these weights, row by row; None: they are as given.
     duplicates : Duplicates or None
         Equal points, of which the graph has only one; the others are among those that nobody represents.
+    alike : float or None
+        The similarity of equal points, if these are collapsed; None: they are not.
     missing_at_most : ndarray of float64, shape (n_points,), or None
         The largest similarity that a missing edge of each point can have, in the order of the graph, if the
         complete graph is to be bounded.
@@ -119,6 +121,7 @@ class Problem:
     weighting: Weighting | None = None
     missing_at_most: Float64Array | None = None
     duplicates: Duplicates | None = None
+    alike: float | None = None
 
     def at(self, preference: float) -> Problem:
         """Return the problem with one preference for all points that are not always or never exemplars."""
