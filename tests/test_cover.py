@@ -338,6 +338,11 @@ def test_a_graph_written_without_such_edges_is_refused(tmp_path: Path) -> None:
     for threshold in (-0.05, -RADIUS):
         with pytest.raises(InvalidInputError, match=r"without the edges of similarity -0\.05 or less"):
             cover(tmp_path / "graph.zarr", min_similarity=threshold)
+    # Both are rounded to the numbers of the graph.
+    pair = scipy.sparse.csr_array(np.float32([[0, 0.6], [0.6, 0]]))
+    write_graph(pair, tmp_path / "pair.zarr", min_similarity=0.6)
+    with pytest.raises(InvalidInputError, match=r"without the edges of similarity 0\.6 or less"):
+        cover(tmp_path / "pair.zarr", min_similarity=0.6)
     # What was dropped has raised what may be missing, to no more than the threshold.
     assert cover(tmp_path / "graph.zarr", min_similarity=-0.04).n_clusters > 1
 

@@ -242,7 +242,8 @@ def test_the_estimator_and_the_command(wanted: Clustering, tmp_path: Path) -> No
     write_report(wanted, tmp_path / "report.html")
     page = re.sub("<[^>]*>", " ", (tmp_path / "report.html").read_text())
     assert re.search(r"equal to another point\s+240", page)
-    done = click.testing.CliRunner().invoke(main, ["cluster", "--collapse-duplicates", str(tmp_path / "g.npz")])
+    given = ["cluster", "--collapse-duplicates", str(tmp_path / "g.npz")]
+    done = click.testing.CliRunner().invoke(main, given)
     said = " ".join(done.output.split())
     assert done.exit_code == 2
     assert "g.npz' is no similarity of equal points. Put another argument before the option" in said

@@ -85,8 +85,8 @@ class _SimilarityOfEqual(click.ParamType):
             return float(value)
         except ValueError:
             self.fail(
-                f"{value!r} is no similarity of equal points. Put another argument before the option, or write "
-                "the similarity with it, as --collapse-duplicates=0.",
+                f"{value!r} is no similarity of equal points. Put another argument before the option, or "
+                "write the similarity with it, as --collapse-duplicates=0.",
                 param, ctx,
             )  # fmt: skip
 
@@ -229,8 +229,8 @@ def cluster(
         graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
         memory_limit=memory_limit, shared=scheduler is None,
     )  # fmt: skip
-    options |= point_columns.values(given.graph.shape[0], given.names)
     with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
+        options |= point_columns.values(given.graph.shape[0], given.names)
         clustering, _ = clustered_or_grouped(
             given.graph,
             preference_quantile=quantile,

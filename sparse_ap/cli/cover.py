@@ -84,8 +84,8 @@ def cover(
         graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
         memory_limit=memory_limit, shared=scheduler is None,
     )  # fmt: skip
-    columns = point_columns.values(given.graph.shape[0], given.names)
     with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
+        columns = point_columns.values(given.graph.shape[0], given.names)
         found = sparse_ap.cover(
             given.graph, min_similarity=min_similarity, certify=certify, random_state=seed, n_jobs=n_jobs,
             memory_limit=memory_limit, client=client, verbose=not quiet, **columns,

@@ -253,7 +253,9 @@ def require_bound_fits(n_points: int, n_edges: int, held: bool, pinned: bool, li
             f"Without certify (--certify) the run fits. The bound reads its edges hundreds of times: with "
             f"the {n_edges:,} edges of min_similarity (-t) or more in memory it needs"
         )
-        advice = "Raise memory_limit to that, leave out certify, or raise min_similarity (-t)."
+        advice = (
+            "Raise memory_limit (--memory-limit) to that, leave out certify, or raise min_similarity (-t)."
+        )
         raise _does_not_fit(what, needed, already, limit, advice)
 
 
@@ -266,7 +268,7 @@ def _does_not_fit(what: str, needed: int, held: int, limit: int, advice: str) ->
 
 def _advice(last: Plan, searching: bool) -> str:
     """Return advice for a run that does not fit even with the last plan."""
-    less = " refine='medoid' takes less than the search." if searching else ""
+    less = " affinity_propagation(..., refine='medoid') takes less than the search." if searching else ""
     return _more_memory(last) + less
 
 
@@ -274,13 +276,14 @@ def _more_memory(last: Plan) -> str:
     if last.on_cluster:
         return (
             "That is for this process alone, which keeps the state of all points; the edges are with the "
-            "workers. Raise memory_limit to that, run it on a machine with more memory, or drop points."
+            "workers. Raise memory_limit (--memory-limit) to that, run it on a machine with more memory, or "
+            "drop points."
         )
     if last.streaming:
-        return "Raise memory_limit to that, use a machine with more memory, or drop points."
+        return "Raise memory_limit (--memory-limit) to that, use a machine with more memory, or drop points."
     return (
-        "Raise memory_limit to that; or write the graph to disk with sparse_ap.graphs.write_graph and "
-        "give its path: edges are then read from there in each sweep."
+        "Raise memory_limit (--memory-limit) to that; or write the graph to disk with "
+        "sparse_ap.graphs.write_graph and give its path: edges are then read from there in each sweep."
     )
 
 
