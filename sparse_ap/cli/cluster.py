@@ -74,10 +74,8 @@ _report_option = click.option(
 )
 
 
-class _SimilarityOfEqual(click.ParamType):
+class _SimilarityOfEqual(click.types.FloatParamType):
     """The similarity of equal points, without which the option may stand, too."""
-
-    name = "float"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number; refuse another argument, which the option has taken for its own."""
