@@ -89,8 +89,7 @@ def near_edges(given: InputGraph, at: SummarisedGraph, least: float, covers: boo
         Whether to refuse a graph that was written without such edges, and to warn if it may lack some.
     """
     with np.errstate(over="ignore"):
-        narrow = float(at.graph.dtype.type(least))
-    floor = float(at.graph.dtype.type(at.graph.store.origin.floor))
+        narrow, floor = (float(at.graph.dtype.type(bound)) for bound in (least, at.graph.store.origin.floor))
     if covers and floor >= narrow:
         raise InvalidInputError(
             f"min_similarity={least} was given, but the graph was written without the edges of similarity "
