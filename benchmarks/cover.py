@@ -1,20 +1,26 @@
 """Covers of the demonstration's 171,075 places, beside a greedy cover.
 
-python benchmarks/cover.py 50      representatives within 50 km of every place
+python benchmarks/cover.py 50 4GB 40   representatives within 50 km of every place, from a graph on disk
+                                       within 4 GB; at most 40 restarts of the bound
 """
 
 from __future__ import annotations
 
+import re
 import sys
+import tempfile
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 
 from sparse_ap import cover
 from sparse_ap.cli.demo.places import EARTH_RADIUS_KM, load_places, unit_vectors
-from sparse_ap.graphs import radius_graph
+from sparse_ap.graphs import radius_graph, read_graph
+from sparse_ap.search.cover_bound import least_exemplars
 
 
 def greedy(graph: scipy.sparse.csr_array) -> int:
@@ -32,28 +38,40 @@ def greedy(graph: scipy.sparse.csr_array) -> int:
     return n_taken
 
 
-def measured(km: float, vectors: NDArray[np.float64]) -> None:
-    """Print one row of the table of covers."""
-    chord = 2 * np.sin(km / (2 * EARTH_RADIUS_KM))
-    times = [time.process_time()]
-    graph = radius_graph(vectors, -chord, similarity="-d")
-    times.append(time.process_time())
-    plain = cover(graph, min_similarity=-chord)
-    times.append(time.process_time())
-    proven = cover(graph, min_similarity=-chord, certify=True)
-    times.append(time.process_time())
-    n_greedy = greedy(graph)
-    times.append(time.process_time())
-    of_graph, of_cover, of_both, of_greedy = np.diff(times)
-    print(
-        f"{km:g} km: {graph.nnz / len(vectors):.1f} edges a point ({of_graph:.0f} s of processor time); "
-        f"cover {plain.n_clusters:,} ({of_cover:.0f} s); at least {proven.n_clusters_bound:,} "
-        f"({of_both - of_cover:.0f} s more); greedy {n_greedy:,} ({of_greedy:.1f} s)",
-        flush=True,
+def timed(what: str, work: Callable[[], Any]) -> Any:
+    """Return what a function returns; print the time that it takes, and the peak of memory (on Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
+    began, processed = time.perf_counter(), time.process_time()
+    result = work()
+    seconds, of_processor = time.perf_counter() - began, time.process_time() - processed
+    peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert peak is not None
+    held = int(peak[1]) / 1e6
+    print(f"{what}: {seconds:.0f} s, {of_processor:.0f} of processor time, {held:.2f} GB", flush=True)
+    return result
+
+
+def measured(km: float, memory_limit: str, restarts: int, folder: Path) -> None:
+    """Print what covers of one radius take."""
+    chord, path = 2 * np.sin(km / (2 * EARTH_RADIUS_KM)), folder / "near.zarr"
+    vectors = unit_vectors(load_places())
+    timed(
+        f"{km:g} km, the graph",
+        lambda: radius_graph(vectors, -chord, similarity="-d", output=path, memory_limit=memory_limit),
     )
+    found = timed("cover", lambda: cover(path, min_similarity=-chord, memory_limit=memory_limit))
+    graph = read_graph(path)
+    print(f"{found.n_clusters:,} representatives, {graph.nnz / len(vectors):.1f} edges a point", flush=True)
+    print(f"{timed('greedy', lambda: greedy(graph)):,} by the greedy cover", flush=True)
+    order = np.arange(len(vectors), dtype=np.int32)
+    exemplar = np.isin(order, found.exemplars)
+    least = timed(
+        f"the bound, {restarts} restarts",
+        lambda: least_exemplars(graph.indptr, graph.indices, exemplar, order, restarts),
+    )
+    print(f"at least {least:,}", flush=True)
 
 
 if __name__ == "__main__":
-    places = load_places()
-    for given in sys.argv[1:]:
-        measured(float(given), unit_vectors(places))
+    with tempfile.TemporaryDirectory() as here:
+        measured(float(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(here))

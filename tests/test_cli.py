@@ -437,6 +437,7 @@ def test_an_output_that_is_a_folder_is_refused_at_once(
         ("Ask for dtype='float64' (--float64).", "Ask for --float64."),
         ("take ids='string' (--ids string)", "take --ids string"),
         ("Raise memory_limit (--memory-limit).", "Raise --memory-limit."),
+        ("affinity_propagation(..., refine='medoid') takes", "sparse-ap cluster --refine medoid takes"),
         ("n_clusters=5 (--n-clusters) was given", "--n-clusters 5 was given"),
         ("preference=-2.5; a number", "--preference=-2.5; a number"),
         ("preference_quantile=3; it must", "--quantile 3; it must"),

@@ -42,6 +42,7 @@ from sparse_ap import (
     AffinityPropagation,
     InvalidInputError,
     affinity_propagation,
+    cover,
 )
 from sparse_ap.cli.commands import main
 from sparse_ap.execution.dask import placement
@@ -49,7 +50,7 @@ from sparse_ap.execution.dask.executor import DaskExecutor
 from sparse_ap.execution.dask.placement import Placement
 from sparse_ap.execution.dask.transfer import Transfer
 from sparse_ap.execution.dask.workers import Workers
-from sparse_ap.graphs import open_graph, write_graph
+from sparse_ap.graphs import open_graph, radius_graph, write_graph
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.storage.memory import MemoryStore
 
@@ -293,6 +294,18 @@ def test_the_local_search_on_a_dense_graph_takes_the_same_way(client: Client, tm
     options = {"preference": -40.0, "max_iter": 10, "refine": "search"}
     result = affinity_propagation(path, client=client, **options)
     assert bits(result) == bits(affinity_propagation(graph, **options))
+
+
+def test_covers_and_their_bounds(client: Client, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    graph = radius_graph(rng.random((300, 2)), -0.05, similarity="-d")
+    path = disk.write(tmp_path / "graph.zarr", graph, chunks=1000)
+    preference = np.where(rng.random(300) < 0.02, np.inf, 0)
+    options: dict[str, Any] = {"min_similarity": -0.02, "weights": 1 + rng.random(300), "certify": True}
+    here = cover(graph, preference=preference, **options)
+    found = cover(path, preference=preference, client=client, **options)
+    assert bits(found) == bits(here)
+    assert found.n_clusters_bound == here.n_clusters_bound is not None
 
 
 def test_one_process_of_two_threads(tmp_path: Path) -> None:

@@ -507,8 +507,9 @@ def test_vectors_that_do_not_fit_into_this_process(client: Client) -> None:
     assert re.fullmatch(
         r"100 points and 500 edges need \d\.\d\d GB at least: 0\.16 GB, and \d\.\d\d GB that the process "
         r"holds already\. The limit is 0\.00 GB\. That is for this process alone, which keeps the state of "
-        r"all points; the edges are with the workers\. Raise memory_limit to that, run it on a machine with "
-        r"more memory, or drop points\. refine='medoid' takes less than the search\.",
+        r"all points; the edges are with the workers\. Raise memory_limit \(--memory-limit\) to that, run it "
+        r"on a machine with more memory, or drop points\. affinity_propagation\(\.\.\., refine='medoid'\) "
+        r"takes less than the search\.",
         words,
     )
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 import sparse_ap
-from sparse_ap import Clustering, InvalidInputError, cover
+from sparse_ap import Clustering, InvalidInputError, MemoryLimitError, cover
 from sparse_ap.cli.commands import main
 from sparse_ap.graphs import knn_graph, open_graph, radius_graph, write_graph
 from sparse_ap.search.cover_bound import least_exemplars, packed
@@ -65,6 +65,10 @@ def require_cover(found: Clustering, dense: Any, threshold: float) -> None:
     assert (found.labels[others] == allowed.argmax(axis=1)[others]).all()
     assert found.data_similarity == pytest.approx(similarities[others].sum())
     assert (found.net_similarity, found.exemplar_preference) == (found.data_similarity, 0)
+
+
+def others_of(found: Clustering) -> Any:
+    return np.setdiff1d(np.arange(len(found.labels)), found.exemplars)
 
 
 def three_values(allowed: Any, weights: Any, preference: Any, exemplars: Any) -> tuple[int, float, float]:
@@ -219,28 +223,55 @@ def test_the_bound_holds_for_any_search(monkeypatch: pytest.MonkeyPatch) -> None
     exemplar[found.exemplars] = True
     for steps in (1, 5, 50):
         monkeypatch.setattr("sparse_ap.search.cover_bound._STEPS", steps)
-        assert 1 <= least_exemplars(GRAPH.indptr, GRAPH.indices, exemplar) <= found.n_clusters
+        assert 1 <= least_exemplars(GRAPH.indptr, GRAPH.indices, exemplar, np.arange(400)) <= found.n_clusters
 
 
 def test_threads_orders_and_places_change_nothing(tmp_path: Path) -> None:
     whole = radius_graph(POINTS, -2 * RADIUS, similarity="-d")
-    expected = cover(whole, min_similarity=-RADIUS, certify=True, n_jobs=1)
-    assert expected.n_clusters_bound == cover(GRAPH, min_similarity=-RADIUS, certify=True).n_clusters_bound
     write_graph(whole, tmp_path / "graph.zarr")
     write_graph(whole, tmp_path / "renumbered.zarr", order="rcm")
     dense = np.where(whole.toarray() < 0, whole.toarray(), -np.inf)
-    others = [
-        whole,
-        GRAPH,
-        whole.tocoo(),
-        tmp_path / "graph.zarr",
-        open_graph(tmp_path / "renumbered.zarr"),
-        dense,
+    rng = np.random.default_rng(3)
+    preference = np.where(rng.random(400) < 0.02, np.inf, rng.integers(0, 9, 400) / 10)
+    of_points = {
+        "weights": rng.integers(1, 9, 400) / 2,
+        "preference": preference,
+        "candidates": (rng.random(400) < 0.95) | (preference == np.inf),
+    }
+    others: list[tuple[Any, dict[str, Any]]] = [
+        (whole, {"n_jobs": 2}),
+        (GRAPH, {}),
+        (whole.tocoo(), {}),
+        (tmp_path / "graph.zarr", {"memory_limit": "2GB"}),
+        (open_graph(tmp_path / "graph.zarr"), {}),
+        (open_graph(tmp_path / "renumbered.zarr"), {"n_jobs": 2}),
+        (dense, {}),
     ]
-    for graph in others:
-        found = cover(graph, min_similarity=-RADIUS, n_jobs=2)
-        assert (found.labels == expected.labels).all()
-        assert found.data_similarity == expected.data_similarity
+    for options in ({}, of_points):
+        expected = cover(whole, min_similarity=-RADIUS, certify=True, n_jobs=1, **options)
+        assert expected.n_clusters_bound is not None
+        for graph, resources in others:
+            found = cover(graph, min_similarity=-RADIUS, certify=True, **options, **resources)
+            assert (found.labels == expected.labels).all()
+            assert (found.similarities[others_of(found)] == expected.similarities[others_of(found)]).all()
+            assert found.data_similarity == expected.data_similarity
+            assert found.exemplar_preference == expected.exemplar_preference
+            assert found.n_clusters_bound == expected.n_clusters_bound
+
+
+def test_a_bound_that_does_not_fit_is_refused_before_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = tmp_path / "near.zarr"
+    radius_graph(POINTS, -RADIUS, similarity="-d", output=near)
+    monkeypatch.setattr("sparse_ap.execution.budget._BOUNDING_READ", 10**9)
+    limited: dict[str, Any] = {"min_similarity": -RADIUS, "memory_limit": "100GB"}
+    text = rf"The bound .* the {GRAPH.nnz:,} edges of .* needs [\d.]+ GB at least: .* leave out certify"
+    with pytest.raises(MemoryLimitError, match=text):
+        cover(open_graph(near), certify=True, **limited)
+    assert cover(open_graph(near), **limited).n_clusters > 1
+    with pytest.raises(MemoryLimitError, match=r"400 points and .* edges need"):
+        cover(near, **limited | {"memory_limit": "1MB"})
 
 
 def test_a_similarity_at_the_threshold_is_enough() -> None:
@@ -307,6 +338,11 @@ def test_a_graph_written_without_such_edges_is_refused(tmp_path: Path) -> None:
     for threshold in (-0.05, -RADIUS):
         with pytest.raises(InvalidInputError, match=r"without the edges of similarity -0\.05 or less"):
             cover(tmp_path / "graph.zarr", min_similarity=threshold)
+    # Both are rounded to the numbers of the graph.
+    pair = scipy.sparse.csr_array(np.float32([[0, 0.6], [0.6, 0]]))
+    write_graph(pair, tmp_path / "pair.zarr", min_similarity=0.6)
+    with pytest.raises(InvalidInputError, match=r"without the edges of similarity 0\.6 or less"):
+        cover(tmp_path / "pair.zarr", min_similarity=0.6)
     # What was dropped has raised what may be missing, to no more than the threshold.
     assert cover(tmp_path / "graph.zarr", min_similarity=-0.04).n_clusters > 1
 
@@ -324,7 +360,7 @@ def test_the_command_writes_labels(tmp_path: Path) -> None:
     names = np.array([f"p{i}" for i in range(400)], object)
     near, out = tmp_path / "near.zarr", tmp_path / "labels.csv"
     radius_graph(POINTS, -RADIUS, similarity="-d", output=near, names=names)
-    arguments = ["cover", str(near), "-t", str(-RADIUS), "--certify", "-o", str(out)]
+    arguments = ["cover", str(near), "-t", str(-RADIUS), "--certify", "--memory-limit", "2GB", "-o", str(out)]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     expected = cover(GRAPH, min_similarity=-RADIUS, certify=True)

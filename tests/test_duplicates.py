@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from itertools import combinations
 from pathlib import Path
@@ -18,6 +19,7 @@ from sparse_ap import AffinityPropagation, Clustering, InvalidInputError, affini
 from sparse_ap.cli.commands import main
 from sparse_ap.errors import CheckpointError
 from sparse_ap.graphs import knn_graph, open_graph, write_graph
+from sparse_ap.plotting.html_report import write_report
 
 sys.path.insert(0, str(Path(__file__).parent / "reference"))
 from engine import csr_of_dense
@@ -211,6 +213,18 @@ def test_a_run_goes_on_only_with_the_same(wanted: Clustering, tmp_path: Path) ->
     assert bits(affinity_propagation(GRAPH, **kept, resume=True)) == bits(wanted)
     with pytest.raises(CheckpointError, match=r"another run: collapse_duplicates was 0\.0 and is None\."):
         affinity_propagation(GRAPH, **kept | {"collapse_duplicates": None}, resume=True)
+    # By this similarity none are equal.
+    with (
+        pytest.warns(UserWarning, match="nothing is collapsed"),
+        pytest.raises(CheckpointError, match=r"another run: collapse_duplicates was 0\.0 and is 1\.0\."),
+    ):
+        affinity_propagation(GRAPH, **kept | {"collapse_duplicates": 1}, resume=True)
+    # None are equal by this similarity.
+    with (
+        pytest.warns(UserWarning, match="nothing is collapsed"),
+        pytest.raises(CheckpointError, match=r"another run: collapse_duplicates was 0\.0 and is 1\.0\."),
+    ):
+        affinity_propagation(GRAPH, **kept | {"collapse_duplicates": 1}, resume=True)
 
 
 def test_the_estimator_and_the_command(wanted: Clustering, tmp_path: Path) -> None:
@@ -225,3 +239,11 @@ def test_the_estimator_and_the_command(wanted: Clustering, tmp_path: Path) -> No
         found = Clustering.load(tmp_path / "c.npz")
         assert bits(found) == bits(wanted)
         assert found.n_collapsed == 240
+    write_report(wanted, tmp_path / "report.html")
+    page = re.sub("<[^>]*>", " ", (tmp_path / "report.html").read_text())
+    assert re.search(r"equal to another point\s+240", page)
+    given = ["cluster", "--collapse-duplicates", str(tmp_path / "g.npz")]
+    done = click.testing.CliRunner().invoke(main, given)
+    said = " ".join(done.output.split())
+    assert done.exit_code == 2
+    assert "g.npz' is no similarity of equal points. Put another argument before the option" in said

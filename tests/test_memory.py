@@ -133,7 +133,7 @@ def test_what_will_not_fit_is_refused_before_the_start(path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, str(path), "230MB", "any", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "MemoryLimitError: " in done.stderr
-    assert "The limit is 0.23 GB. Raise memory_limit to that" in done.stderr
+    assert "The limit is 0.23 GB. Raise memory_limit (--memory-limit) to that" in done.stderr
 
 
 def test_the_first_way_that_fits_is_taken() -> None:
@@ -142,5 +142,5 @@ def test_the_first_way_that_fits_is_taken() -> None:
     needs = [plan.extra_bytes(size) for plan in plans]
     assert needs == sorted(needs, reverse=True)
     assert first_that_fits(plans, size, 10**12) is plans[0]
-    with pytest.raises(MemoryLimitError, match=r"1,000,000 points and .*refine='medoid' takes less"):
+    with pytest.raises(MemoryLimitError, match=r"1,000,000 points and .*refine='medoid'\) takes less"):
         first_that_fits(plans, size, needs[-1])

@@ -188,6 +188,7 @@ def test_or_by_row_and_results_in_all_forms(tmp_path: Path, found: Clustering) -
         out = tmp_path / f"out.{kind}"
         done = run("cluster", tmp_path / "g.npz", "--table", tmp_path / "t.tsv", *COLUMNS, *GO, "-o", out)
         assert done.exit_code in (0, 3), done.output
+        assert "row by row" not in done.output
     frames = [pd.read_csv(tmp_path / "out.csv"), pd.read_parquet(tmp_path / "out.parquet")]
     for frame in frames:
         assert frame["label"].tolist() == found.labels.tolist()
@@ -198,6 +199,10 @@ def test_or_by_row_and_results_in_all_forms(tmp_path: Path, found: Clustering) -
     shuffled.to_csv(tmp_path / "t.csv", index=False)
     done = run("cluster", tmp_path / "g.npz", "--table", tmp_path / "t.csv", *COLUMNS, *GO, "-o", "-")
     assert [int(row["label"]) for row in csv.DictReader(done.stdout.splitlines())] == found.labels.tolist()
+    table.assign(who=[f"n{i}" for i in range(N)])[["who", "p", "may"]].to_csv(tmp_path / "t.csv", index=False)
+    done = run("cluster", tmp_path / "g.npz", "--table", tmp_path / "t.csv", *COLUMNS, *GO)
+    assert "t.csv is taken row by row, in the order of the points" in done.output
+    assert "have no names to match its column 'who' with. Give them with --names, if" in done.output
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -60,6 +60,10 @@ def test_it_is_the_graph_with_weighted_rows() -> None:
     unweighted = affinity_propagation(GRAPH, preference=-0.02, max_iter=40)
     assert bits(unweighted) != bits(found)
     assert unweighted.weighted_sizes is None
+    ones = affinity_propagation(GRAPH, weights=np.ones(N), preference=-0.02, max_iter=40)
+    assert bits(ones) == bits(unweighted)
+    assert ones.weighted_sizes is not None
+    assert ones.weighted_sizes.tolist() == ones.sizes.tolist()
 
 
 @pytest.mark.parametrize("more", [{"n_jobs": 1}, {"n_jobs": 2}, {"reorder": True}], ids=str)

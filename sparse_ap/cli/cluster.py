@@ -81,6 +81,21 @@ _report_option = click.option(
 )
 
 
+class _SimilarityOfEqual(click.types.FloatParamType):
+    """The similarity of equal points, without which the option may stand, too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number; refuse another argument, which the option has taken for its own."""
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(
+                f"{value!r} is no similarity of equal points. Put another argument before the option, or "
+                "write the similarity with it, as --collapse-duplicates=0.",
+                param, ctx,
+            )  # fmt: skip
+
+
 def _report_run(clustering: Clustering, path: Path, given: GivenGraph, names: Any, seconds: float) -> None:
     """Write the HTML report about the present command."""
     graph: Any = given.graph
@@ -161,8 +176,9 @@ same, every label is valid); 130 interrupted.
 )
 @min_similarity_option
 @click.option(
-    "--collapse-duplicates", type=float, is_flag=False, flag_value=0.0, metavar="[S0]",
-    help="Let one of several equal points stand for all; S0 is their similarity, 0 if none is given.",
+    "--collapse-duplicates", type=_SimilarityOfEqual(), is_flag=False, flag_value=0.0, metavar="",
+    help="Let one of several equal points stand for all. Their similarity is 0, or S0 with "
+    "--collapse-duplicates=S0.",
 )  # fmt: skip
 @search_options()
 @reading_options
@@ -224,8 +240,8 @@ def cluster(
         graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
         memory_limit=memory_limit, shared=scheduler is None,
     )  # fmt: skip
-    options |= point_columns.values(given.graph.shape[0], given.names)
     with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
+        options |= point_columns.values(given.graph.shape[0], given.names)
         resources: dict[str, Any] = {"n_jobs": n_jobs, "memory_limit": memory_limit, "client": client}
         clustering, _ = clustered_or_grouped(
             given.graph,

@@ -13,6 +13,7 @@ import sparse_ap
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
+    cluster_options,
     graph_argument,
     jobs_option,
     names_options,
@@ -34,6 +35,7 @@ from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.results.tables import require_writable, write_clustering
 from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath
+from sparse_ap.execution.dask.client import connected
 from sparse_ap.propagation.result import Clustering
 
 __all__ = ["cover"]
@@ -64,11 +66,14 @@ Examples:
 @reading_options
 @names_options
 @seed_option
+@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
+@cluster_options
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def cover(
     graph: Path, min_similarity: float, output: Path | None, certify: bool, reading: Reading, search: Search,
-    names: NDArray[Any] | None, point_columns: PointColumns, seed: int, n_jobs: int | None, quiet: bool,
+    names: NDArray[Any] | None, point_columns: PointColumns, seed: int, n_jobs: int | None,
+    memory_limit: str | None, scheduler: str | None, dask_workers: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Find few exemplars to which every point is similar enough."""
     point_columns.require_usable()
@@ -76,12 +81,15 @@ def cover(
         require_writable(output)
         require_other(output, graph)
     start = time.perf_counter()
-    given = load_graph(graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet)
-    columns = point_columns.values(given.graph.shape[0], given.names)
-    with printed_warnings(quiet), named_points(given.names):
+    given = load_graph(
+        graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
+        memory_limit=memory_limit, shared=scheduler is None,
+    )  # fmt: skip
+    with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
+        columns = point_columns.values(given.graph.shape[0], given.names)
         found = sparse_ap.cover(
             given.graph, min_similarity=min_similarity, certify=certify, random_state=seed, n_jobs=n_jobs,
-            verbose=not quiet, **columns,
+            memory_limit=memory_limit, client=client, verbose=not quiet, **columns,
         )  # fmt: skip
         second = runner_up_for(output, found, given.graph, n_jobs=n_jobs)
     if output is not None:

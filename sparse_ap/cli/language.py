@@ -19,6 +19,7 @@ _PHRASES = {
     "convert them with sparse_ap.graphs.from_distances": "convert them: sparse-ap convert --similarity=-d",
     "preference_quantile": "quantile",
     "affinity_propagation(..., n_clusters=...)": "sparse-ap cluster --n-clusters",
+    "affinity_propagation(..., refine='medoid')": "sparse-ap cluster --refine medoid",
 }
 # Such as: sparse_ap.hierarchy(...).cut_exactly(500).
 _CUT = re.compile(r"sparse_ap\.hierarchy\(\.\.\.\)\.cut_exactly\((?P<number>\d+)\)")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.errors import InvalidInputError
+from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.graphs.conversion.parquet_parts import PARQUET, parquet_table
 from sparse_ap.graphs.conversion.text_file import kind_of, lines_of
 from sparse_ap.propagation.roles import listed
@@ -104,6 +104,12 @@ class PointColumns:
                     "names. Give a row for each, in their order; or their numbers in a first column "
                     f"{_POINT!r}."
                 )
+            if first not in self.headings.values() and any(map(_is_name, keys)):
+                warn(
+                    f"{self.table} is taken row by row, in the order of the points, since the graph's points "
+                    f"have no names to match its column {first!r} with. Give them with --names, if the order "
+                    "may be another."
+                )
             return np.arange(n_points)
         if first in self.headings.values():
             raise InvalidInputError(
@@ -112,6 +118,14 @@ class PointColumns:
             )
         known = [str(name) for name in (range(n_points) if names is None else names)]
         return _matched(self.table, list(map(str, keys)), known)
+
+
+def _is_name(key: Any) -> bool:
+    try:
+        float(key)
+    except (TypeError, ValueError):
+        return True
+    return False
 
 
 def _matched(table: Path | None, keys: Sequence[str], names: Sequence[str]) -> NDArray[np.intp]:

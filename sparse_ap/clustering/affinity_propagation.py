@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +29,7 @@ from sparse_ap.search.certificate import certified
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["affinity_propagation", "clustered", "warn_of"]
+__all__ = ["affinity_propagation", "clustered", "warn_of", "weighed"]
 
 
 @showing_compilation
@@ -254,7 +255,7 @@ def affinity_propagation(
         checkpoint_every=checkpoint_every, resume=resume, callback=callback,
     )  # fmt: skip
     resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
-    clustering = _run(similarity, n_clusters, options, resources)
+    clustering = weighed(_run(similarity, n_clusters, options, resources), options)
     warn_of(clustering.outcome)
     return clustering
 
@@ -296,6 +297,13 @@ def clustered(
     if start is not None:
         return started(solver, problem, row_best, start)
     return solver.clustering(problem, row_best)
+
+
+def weighed(clustering: Clustering, options: Options) -> Clustering:
+    """Return a clustering with the weights of its clusters where all weights given are 1, as without any."""
+    if options.weights is None or clustering.weighted_sizes is not None:
+        return clustering
+    return replace(clustering, weighted_sizes=clustering.sizes.astype(np.float64))
 
 
 def warn_of(outcome: Outcome) -> None:

@@ -53,7 +53,7 @@ def require_covered(problem: Problem, n_clusters: int) -> None:
     if rows is None or _SHARPER * packed(*rows) <= n_clusters + problem.n_unrepresented:
         return
     nobody = np.zeros(problem.graph.n_points, np.bool_)
-    least = least_exemplars(*rows, nobody, most_restarts=1) - problem.n_unrepresented
+    least = least_exemplars(*rows, nobody, problem.user_id, most_restarts=1) - problem.n_unrepresented
     if n_clusters < least:
         refuse(
             problem, n_clusters, f"no clustering of this graph has fewer than {least} clusters",

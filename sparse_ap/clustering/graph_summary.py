@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components
 
-from sparse_ap.clustering.input import loaded, open_executor, open_input
+from sparse_ap.clustering.input import fetched_rows, loaded, open_executor, open_input
 from sparse_ap.clustering.preparation import examined
-from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import Resources, choose_plan
-from sparse_ap.kernels.block import Float64Array, RowCut
-from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass, OutDegreePass, OutDegreeRows
+from sparse_ap.kernels.block import Float64Array
+from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass
 from sparse_ap.kernels.entry_statistics import EntryStatistics
 from sparse_ap.propagation.preferences import similarity_quantiles
-from sparse_ap.storage.csr import csr_graph
-from sparse_ap.storage.store import block_of
+from sparse_ap.propagation.problem import out_degrees
+from sparse_ap.search.cover_bound import parts_of
 
 __all__ = ["QUANTILES", "GraphSummary", "inspect_graph"]
 
@@ -91,10 +89,8 @@ def inspect_graph(
         (in_degree,), tally = blocked.run(EdgeSummaryPass(), (), rows)
         quantiles = similarity_quantiles(blocked, tally.n_edges, list(QUANTILES))
         # Components need all edges in memory at the same time.
-        n_components = None if plan.streaming else _count_components(blocked)
-        # From the blocks: the store's indptr may count entries that are no edges.
-        out_degree = np.empty(blocked.n_points, np.int32)
-        blocked.run(OutDegreePass(), (), OutDegreeRows(out_degree))
+        n_components = None if plan.streaming else parts_of(*fetched_rows(blocked))[0]
+        out_degree = out_degrees(blocked)
     return GraphSummary(
         blocked.n_points,
         tally.n_edges,
@@ -106,13 +102,6 @@ def inspect_graph(
         quantiles,
         tuple(int(np.count_nonzero(rows.best > preference)) for preference in quantiles),
     )
-
-
-def _count_components(blocked: BlockedGraph) -> int:
-    if not blocked.n_points:
-        return 0
-    graph = csr_graph(*block_of(blocked.store, RowCut(0, blocked.n_points)).csr)
-    return int(connected_components(graph, directed=True, connection="weak")[0])
 
 
 def _spread(degrees: Any) -> tuple[float, float, float]:

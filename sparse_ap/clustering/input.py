@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "blocked_graph",
+    "fetched_rows",
     "held_rows",
     "in_memory",
     "loaded",
@@ -134,8 +135,9 @@ def open_input(similarity: Any, cluster: DaskExecutor | None = None) -> InputGra
     store = _memory_store(similarity, dense)
     if isinstance(similarity, KNNGraph):
         return InputGraph(
-            store, stored=False, loadable=True, missing_at_most=lambda: similarity.missing_at_most
-        )
+            store, stored=False, loadable=True, searched=similarity.recall is not None,
+            missing_at_most=lambda: similarity.missing_at_most,
+        )  # fmt: skip
     return InputGraph(store, stored=False, loadable=True, dense=dense)
 
 
@@ -167,7 +169,10 @@ def _stored(graph: StoredGraph, cluster: DaskExecutor | None) -> InputGraph:
             "it as a matrix, whose rows are sent to the workers."
         )
     loadable = graph.loadable and isinstance(store, ZarrStore)
-    return InputGraph(store, stored=True, loadable=loadable, missing_at_most=lambda: graph.missing_at_most)
+    return InputGraph(
+        store, stored=True, loadable=loadable, searched=graph.recall is not None,
+        missing_at_most=lambda: graph.missing_at_most,
+    )  # fmt: skip
 
 
 def _is_dense(similarity: Any) -> bool:
@@ -209,6 +214,14 @@ def held_rows(graph: BlockedGraph) -> tuple[Int64Array, Int32Array] | None:
     """Return the row starts and columns of a graph that this process holds in memory; None of any other."""
     store = graph.store
     return (store.indptr, store.indices) if isinstance(store, MemoryStore) else None
+
+
+def fetched_rows(graph: BlockedGraph) -> tuple[Int64Array, Int32Array]:
+    """Return the row starts and columns of any graph, read into this process's memory if need be."""
+    held = held_rows(graph)
+    if held is None:
+        held = graph.run(CollectPass(similarities=False), (), ())[1].csr(graph.dtype)[:2]
+    return held
 
 
 def in_memory(indptr: Int64Array, indices: Int32Array, data: FloatArray, executor: Executor) -> BlockedGraph:

@@ -14,7 +14,7 @@ from sparse_ap.clustering.restriction import (
     SummarisedGraph,
     allowed_preferences,
     collapsed,
-    similar_enough,
+    near_edges,
     weighted,
     with_roles,
 )
@@ -60,7 +60,7 @@ def prepared(
         warn_of_positive_similarities(at.edges.largest)
     least, n_edges = options.min_similarity, at.edges.n_edges
     if least is not None:
-        at = similar_enough(at, least)
+        at = near_edges(given, at, least, options.covers)
     preferences = _preferences(given, at, options)
     weights = weights_of(options.weights, graph.n_points)
     # Edges weaker than the user wants do not matter.
@@ -79,7 +79,10 @@ def prepared(
         weighting = Weighting(weights, at.graph)
         at = weighted(at, weights)
     problem, row_best = _problem(at, preferences, roles, renumber)
-    problem = replace(problem, min_similarity=least, weighting=weighting, duplicates=duplicates)
+    alike = options.alike if options.collapses else None
+    problem = replace(
+        problem, min_similarity=least, weighting=weighting, duplicates=duplicates, alike=alike
+    )  # fmt: skip
     if options.complete:
         missing = _missing_at_most(given, options, n_edges)
         problem = replace(problem, missing_at_most=_of_missing(missing, weights, roles)[problem.user_id])
@@ -178,11 +181,13 @@ def _numbers_a_row(known: Any, n_points: int) -> Float64Array:
 def _checked(given: InputGraph, graph: BlockedGraph, options: Options) -> tuple[BlockedGraph, bool]:
     """Return the canonical graph, and whether there is evidence that its entries are not distances.
 
-    Rows sorted with the largest entry first, or a positive diagonal, are such evidence.
+    Rows sorted with the largest entry first, a positive diagonal, or a search of ours are such evidence.
     """
     if not options.check_finite:
         return graph, True
     graph, statistics = examined(graph, options.missing)
+    if given.searched:
+        return graph, True
     # A majority of the rows, since single rows can be sorted by chance.
     best_first = 2 * statistics.n_best_first > graph.n_points
     alike_itself = statistics.n_alike_itself > 0 or (

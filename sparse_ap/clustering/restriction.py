@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from sparse_ap.clustering.input import selected
 from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.execution.blocking import BlockedGraph
+from sparse_ap.execution.plans import InputGraph
 from sparse_ap.kernels.block import BoolArray, Float64Array, Int32Array
 from sparse_ap.propagation.duplicates import Duplicates, stand_ins
-from sparse_ap.propagation.problem import EdgeSummary, summarise_edges
+from sparse_ap.propagation.problem import EdgeSummary, out_degrees, summarise_edges
 from sparse_ap.propagation.roles import Roles, candidate_mask, listed
 from sparse_ap.propagation.settings import Options
 from sparse_ap.storage.selection import Selection
@@ -22,7 +23,7 @@ __all__ = [
     "UnrepresentedError",
     "allowed_preferences",
     "collapsed",
-    "similar_enough",
+    "near_edges",
     "weighted",
     "with_roles",
 ]
@@ -75,11 +76,51 @@ class SummarisedGraph(NamedTuple):
         return cls(graph, *summarise_edges(graph))
 
 
-def similar_enough(given: SummarisedGraph, least: float) -> SummarisedGraph:
-    """Return a graph without edges of a similarity below ``least``, rounded to the similarities' dtype."""
+def near_edges(given: InputGraph, at: SummarisedGraph, least: float, covers: bool) -> SummarisedGraph:
+    """Return a graph without edges of a similarity below ``least``, rounded to the similarities' dtype.
+
+    Parameters
+    ----------
+    given : InputGraph
+    at : SummarisedGraph
+        The same graph, canonical.
+    least : float
+    covers : bool
+        Whether to refuse a graph that was written without such edges, and to warn if it may lack some.
+    """
     with np.errstate(over="ignore"):
-        narrow = float(given.graph.dtype.type(least))
-    return SummarisedGraph.of(selected(given.graph, Selection(least=narrow)))
+        narrow, floor = (float(at.graph.dtype.type(bound)) for bound in (least, at.graph.store.origin.floor))
+    if covers and floor >= narrow:
+        raise InvalidInputError(
+            f"min_similarity={least} was given, but the graph was written without the edges of similarity "
+            f"{floor:g} or less, which would cover points too. Write it with a lower min_similarity, or "
+            "raise this one."
+        )
+    near = at
+    if at.edges.smallest < narrow:
+        near = SummarisedGraph.of(selected(at.graph, Selection(least=narrow)))
+    if covers:
+        _warn_of_missing(given, at.graph, near.graph, narrow)
+    return near
+
+
+def _warn_of_missing(given: InputGraph, whole: BlockedGraph, near: BlockedGraph, least: float) -> None:
+    """Warn of rows that may lack edges of a similarity of ``least`` or more."""
+    missing = given.missing_at_most()
+    if missing is None:
+        # The rows of nearest neighbours are equally long, and may go on if all of them are similar enough.
+        degrees = out_degrees(whole)
+        longest = degrees.max(initial=0)
+        alike = 0 < longest < len(degrees) - 1 and 2 * np.count_nonzero(degrees == longest) > len(degrees)
+        incomplete = (out_degrees(near) == longest) & alike
+    else:
+        incomplete = missing >= least
+    if incomplete.any():
+        warn(
+            f"{np.count_nonzero(incomplete):,} of {len(incomplete):,} points may have more pairs of a "
+            f"similarity of {least:g} than the graph, which then needs more exemplars than the points do. "
+            "sparse_ap.graphs.radius_graph (sparse-ap radius) finds all pairs."
+        )
 
 
 def weighted(given: SummarisedGraph, weights: Float64Array) -> SummarisedGraph:
@@ -213,7 +254,7 @@ def with_roles(
         points = np.flatnonzero(lost) if order is None else np.sort(order[lost])
         if duplicates is not None:
             points = duplicates.all_of(points)
-        raise UnrepresentedError(points, options.min_similarity)
+        raise UnrepresentedError(points, options.min_similarity, may_stay=not options.covers)
     return given, Roles(pinned, barred & ~lost, lost | copies)
 
 

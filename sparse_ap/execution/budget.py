@@ -21,6 +21,7 @@ __all__ = [
     "first_that_fits",
     "fits_locally",
     "pairs_counted",
+    "require_bound_fits",
     "rows_fit",
 ]
 
@@ -67,6 +68,10 @@ _MOST_PAIRS = 1 << 23
 # Bytes that must be free for each entry of a graph of links kept in memory: in pieces and as one (24),
 # a contraction beside it, and what is counted meanwhile.
 _KEPT_ROW = 64
+# Bytes per point and edge of the bound on the number of exemplars: shares, covers, loads, their sums and
+# copies; the row of each edge; the edges themselves, in blocks and as one, if they are to be read; and what
+# tells which of them are dropped, if points are always exemplars.
+_BOUNDING, _BOUNDING_HELD, _BOUNDING_READ, _BOUNDING_PINNED = 160, 4, 8, 12
 # Bytes of loaded or freshly compiled kernels, and of the allocator's reserve.
 _MACHINERY = 160_000_000
 
@@ -218,17 +223,52 @@ def first_that_fits(plans: Sequence[Plan], size: GraphSize, limit: int) -> Plan:
     for plan in plans:
         if held + plan.extra_bytes(size) <= limit:
             return plan
-    least = plans[-1].extra_bytes(size)
-    raise MemoryLimitError(
-        f"{size.n_points:,} points and {size.n_edges:,} edges need {_text(held + least)} at least: "
-        f"{_text(least)}, and {_text(held)} that the process holds already. The limit is {_text(limit)}. "
-        f"{_advice(plans[-1], size.searching)}"
+    what = f"{size.n_points:,} points and {size.n_edges:,} edges need"
+    raise _does_not_fit(what, plans[-1].extra_bytes(size), held, limit, _advice(plans[-1], size.searching))
+
+
+def require_bound_fits(n_points: int, n_edges: int, held: bool, pinned: bool, limit: int) -> None:
+    """Refuse to prove how many exemplars cover a graph in less memory than that takes.
+
+    Parameters
+    ----------
+    n_points, n_edges : int
+        Of the graph without edges that are not similar enough.
+    held : bool
+        Whether the edges are in memory already.
+    pinned : bool
+        Whether some points are always exemplars.
+    limit : int
+        Bytes that the whole process may hold.
+
+    Raises
+    ------
+    MemoryLimitError
+    """
+    an_edge = _BOUNDING_HELD + (not held) * _BOUNDING_READ + pinned * _BOUNDING_PINNED
+    needed = n_points * _BOUNDING + n_edges * an_edge
+    already = psutil.Process().memory_info().rss
+    if already + needed > limit:
+        what = (
+            f"Without certify (--certify) the run fits. The bound reads its edges hundreds of times: with "
+            f"the {n_edges:,} edges of min_similarity (-t) or more in memory it needs"
+        )
+        advice = (
+            "Raise memory_limit (--memory-limit) to that, leave out certify, or raise min_similarity (-t)."
+        )
+        raise _does_not_fit(what, needed, already, limit, advice)
+
+
+def _does_not_fit(what: str, needed: int, held: int, limit: int, advice: str) -> MemoryLimitError:
+    return MemoryLimitError(
+        f"{what} {_text(held + needed)} at least: {_text(needed)}, and {_text(held)} that the process holds "
+        f"already. The limit is {_text(limit)}. {advice}"
     )
 
 
 def _advice(last: Plan, searching: bool) -> str:
     """Return advice for a run that does not fit even with the last plan."""
-    less = " refine='medoid' takes less than the search." if searching else ""
+    less = " affinity_propagation(..., refine='medoid') takes less than the search." if searching else ""
     return _more_memory(last) + less
 
 
@@ -236,13 +276,14 @@ def _more_memory(last: Plan) -> str:
     if last.on_cluster:
         return (
             "That is for this process alone, which keeps the state of all points; the edges are with the "
-            "workers. Raise memory_limit to that, run it on a machine with more memory, or drop points."
+            "workers. Raise memory_limit (--memory-limit) to that, run it on a machine with more memory, or "
+            "drop points."
         )
     if last.streaming:
-        return "Raise memory_limit to that, use a machine with more memory, or drop points."
+        return "Raise memory_limit (--memory-limit) to that, use a machine with more memory, or drop points."
     return (
-        "Raise memory_limit to that; or write the graph to disk with sparse_ap.graphs.write_graph and "
-        "give its path: edges are then read from there in each sweep."
+        "Raise memory_limit (--memory-limit) to that; or write the graph to disk with "
+        "sparse_ap.graphs.write_graph and give its path: edges are then read from there in each sweep."
     )
 
 

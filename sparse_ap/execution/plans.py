@@ -53,6 +53,8 @@ class InputGraph:
     missing_at_most : callable
         Returns, or reads, the largest similarity that an edge of each point which is not in the graph can
         have, in the user's order; None if the graph does not know.
+    searched : bool
+        Whether the graph is known to come from a search of this package.
     selected : bool
         Whether the run is on a copy with fewer edges.
     weighted : bool
@@ -64,6 +66,7 @@ class InputGraph:
     loadable: bool
     dense: NDArray[Any] | None = None
     missing_at_most: Callable[[], NDArray[Any] | None] = lambda: None
+    searched: bool = False
     selected: bool = False
     weighted: bool = False
 

@@ -92,12 +92,15 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class CollectPass(BasePass):
-    """Collect copies of all blocks."""
+    """Collect copies of all blocks, with or without their similarities."""
 
+    similarities: bool = True
     nothing = Collected()
 
     def __call__(self, block: Block, vectors: tuple[()], rows: tuple[()], columns: Columns) -> Collected:
         """Copy one block, since its reader may overwrite it."""
+        if not self.similarities:
+            block = replace(block, data=block.data[:0])
         arrays = {name: getattr(block, name).copy() for name in ("indptr", "indices", "data")}
         return Collected((replace(block, **arrays),))
 

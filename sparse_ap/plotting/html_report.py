@@ -155,6 +155,7 @@ def _figures(clustering: Clustering | Cut, graph: Mapping[str, str | None]) -> d
     return {
         **figures,
         "represented by nobody": f"{lost:,}" if lost else None,
+        "equal to another point": f"{clustering.n_collapsed:,}" if clustering.n_collapsed else None,
         "preference": None if clustering.preference is None else f"{clustering.preference:,.8g}",
         "net similarity": None if np.isnan(net) else f"{net:,.8g}",
         "proven bound": None if bound is None else f"{bound:,.8g}{of_what}",

@@ -72,7 +72,7 @@ def identity_of(
         "checksum of weights": None
         if problem.weighting is None
         else f"{zlib.crc32(problem.weighting.weights.tobytes()):08x}",
-        "collapse_duplicates": None if problem.duplicates is None else problem.duplicates.similarity,
+        "collapse_duplicates": problem.alike,
     }
     return {name: str(value) for name, value in given.items() if value is not None} | {
         "number of points": str(problem.graph.n_points),

@@ -10,7 +10,7 @@ import numpy as np
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array
-from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass
+from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass, OutDegreePass, OutDegreeRows
 from sparse_ap.kernels.exact_sum import Grid, grid_sum
 from sparse_ap.kernels.support_bound import PreferenceRows, SupportBoundPass
 from sparse_ap.propagation.duplicates import Duplicates
@@ -23,6 +23,7 @@ __all__ = [
     "Weighting",
     "best_of_rows",
     "limits_of",
+    "out_degrees",
     "require_summable",
     "summarise_edges",
     "support_grid",
@@ -104,6 +105,8 @@ class Problem:
         The graph's similarities are multiplied by these weights, row by row; None: they are as given.
     duplicates : Duplicates or None
         Equal points, of which the graph has only one; the others are among those that nobody represents.
+    alike : float or None
+        The similarity of equal points, if these are collapsed; None: they are not.
     missing_at_most : ndarray of float64, shape (n_points,), or None
         The largest similarity that a missing edge of each point can have, in the order of the graph, if the
         complete graph is to be bounded.
@@ -118,6 +121,7 @@ class Problem:
     weighting: Weighting | None = None
     missing_at_most: Float64Array | None = None
     duplicates: Duplicates | None = None
+    alike: float | None = None
 
     def at(self, preference: float) -> Problem:
         """Return the problem with one preference for all points that are not always or never exemplars."""
@@ -222,6 +226,13 @@ def best_of_rows(graph: BlockedGraph) -> Float64Array:
     best = np.empty(graph.n_points)
     graph.run(EdgeSummaryPass(), (), BestRows(best))
     return best
+
+
+def out_degrees(graph: BlockedGraph) -> Int32Array:
+    """Return the number of each point's edges: the store's ``indptr`` may count other entries too."""
+    degrees = OutDegreeRows(np.empty(graph.n_points, np.int32))
+    graph.run(OutDegreePass(), (), degrees)
+    return degrees.degree
 
 
 def support_grid(problem: Problem, preference: Float64Array, bias: FloatArray) -> Grid:

@@ -47,6 +47,8 @@ EVALUATE_EVERY = 10
 class Options:
     """The options of a run as a user gives them: names and defaults are those of `affinity_propagation`.
 
+    ``covers`` says whether `cover` is called, which cannot do with fewer edges than there are pairs.
+
     Raises
     ------
     InvalidInputError
@@ -77,6 +79,7 @@ class Options:
     checkpoint_every: int = 25
     resume: bool = False
     callback: Callable[[SweepReport], object] | None = None
+    covers: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values out of range, before the graph is opened."""

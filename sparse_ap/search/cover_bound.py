@@ -6,8 +6,9 @@ are at least Σ y exemplars: this is the dual of the linear relaxation, a fracti
 whole in each component of the graph, so each component's sum is rounded up.
 
 The shares come from the primal-dual hybrid gradient method (Chambolle and Pock, 2011; steps as in Pock and
-Chambolle, 2011), restarted from its averages. What counts is computed in whole numbers: shares in units of
-2^-30 are scaled down until no point holds too much, and then raised where there is room.
+Chambolle, 2011), restarted from its averages. They are whole numbers, in units of 2^-30, so that no sum
+depends on the order of the points or of the edges. For the proof they are scaled down until no point holds
+too much, and then raised where there is room.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.kernels.block import BoolArray, Float64Array, Int64Array, starts_of
+from sparse_ap.kernels.block import BoolArray, Int32Array, Int64Array, starts_of
 from sparse_ap.kernels.compilation import kernel
+from sparse_ap.kernels.equal_rows import join
 
 __all__ = ["least_exemplars", "packed", "parts_of", "without_choice"]
 
-# Shares are multiples of 1 / _WHOLE.
+# Shares are multiples of 1 / _WHOLE. Sums over 2^31 edges stay below 2^63.
 _WHOLE = 1 << 30
 # Steps between two restarts, restarts at most, and restarts without a higher bound after which to stop.
 _STEPS, _RESTARTS, _FRUITLESS = 50, 40, 4
@@ -47,43 +49,42 @@ def packed(indptr: NDArray[Any], indices: NDArray[Any]) -> int:
     return int(np.ceil((1.0 / most).sum() - 1e-9 * len(most)))
 
 
-def parts_of(indptr: NDArray[Any], indices: NDArray[Any]) -> tuple[int, NDArray[Any]]:
+def parts_of(indptr: NDArray[Any], indices: NDArray[Any]) -> tuple[int, Int64Array]:
     """Return the number of parts of a graph that no edge links, and the part of each point."""
-    # Imported here: only bounds need scipy's graph algorithms.
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import connected_components
-
-    n = len(indptr) - 1
-    graph = csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(n, n))
-    n_parts, part = connected_components(graph, directed=True, connection="weak")
-    return int(n_parts), part
+    root: Int32Array = np.arange(len(indptr) - 1, dtype=np.int32)
+    join(root, root.repeat(np.diff(indptr)), indices)
+    first, part = np.unique(root, return_inverse=True)
+    return len(first), part
 
 
 def without_choice(
-    indptr: NDArray[Any], indices: NDArray[Any], preference: Float64Array
-) -> tuple[Int64Array, NDArray[Any]]:
-    """Return a graph that the same exemplars cover, for some points are always exemplars and others never.
+    indptr: NDArray[Any], indices: NDArray[Any], pinned: BoolArray
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return a graph that the same exemplars cover, for some points are always exemplars.
 
-    Edges to the latter are dropped; of what the former cover, the edges to others, since it needs none.
+    What these cover needs no other exemplar, so its edges to others are dropped.
 
     Parameters
     ----------
     indptr, indices : ndarray
         Edges of a graph, without its diagonal.
-    preference : ndarray of float64, shape (n_points,)
-        inf: always an exemplar, -inf: never.
+    pinned : ndarray of bool, shape (n_points,)
+        Points that are always exemplars.
     """
-    n = len(indptr) - 1
-    rows = np.repeat(np.arange(n), np.diff(indptr))
-    pinned = preference == np.inf
+    lengths = np.diff(indptr)
     to_pinned = pinned[indices]
-    covered = pinned | (np.bincount(rows[to_pinned], minlength=n) > 0)
-    kept = (to_pinned | ~covered[rows]) & ~pinned[rows] & (preference[indices] > -np.inf)
-    return starts_of(np.bincount(rows[kept], minlength=n)), indices[kept]
+    covered = pinned.copy()
+    covered[np.repeat(np.arange(len(pinned)), lengths)[to_pinned]] = True
+    kept = (to_pinned | np.repeat(~covered, lengths)) & np.repeat(~pinned, lengths)
+    return starts_of(kept)[indptr], indices[kept]
 
 
 def least_exemplars(
-    indptr: NDArray[Any], indices: NDArray[Any], exemplar: BoolArray, most_restarts: int = _RESTARTS
+    indptr: NDArray[Any],
+    indices: NDArray[Any],
+    exemplar: BoolArray,
+    user_id: Int32Array,
+    most_restarts: int = _RESTARTS,
 ) -> int:
     """Return a number that no exemplar set can go below in which each point has an edge to one, or is one.
 
@@ -93,6 +94,8 @@ def least_exemplars(
         Edges of a graph, without its diagonal.
     exemplar : ndarray of bool, shape (n_points,)
         A set that covers the graph; the search stops when the bound is its size.
+    user_id : ndarray, shape (n_points,)
+        The user's number of each point: the bound is the same in any order of the points.
     most_restarts : int
         Restarts at most.
     """
@@ -100,7 +103,7 @@ def least_exemplars(
     if not n:
         return 0
     n_parts, part = parts_of(indptr, indices)
-    edges = np.asarray(indptr, np.int64), np.asarray(indices)
+    edges, turns = (np.asarray(indptr, np.int64), indices), np.argsort(user_id)
     least = np.ones(n_parts, np.int64)
     best, n_fruitless, state = n_parts, 0, _Shares(*edges, exemplar)
     for _ in range(most_restarts):
@@ -108,7 +111,7 @@ def least_exemplars(
             break
         state.advance(_STEPS)
         # Both bounds hold, so the larger one of each part does.
-        for proven in _proven(*edges, state.shares, part, n_parts):
+        for proven in _proven(*edges, state.shares, turns, part, n_parts):
             np.maximum(least, proven, out=least)
         n_fruitless = 0 if int(least.sum()) > best else n_fruitless + 1
         best = int(least.sum())
@@ -119,34 +122,38 @@ class _Shares:
     """The state of the gradient method: the shares of the points, and how much each covers as an exemplar."""
 
     def __init__(self, indptr: Int64Array, indices: NDArray[Any], exemplar: BoolArray) -> None:
-        n = len(exemplar)
         self._edges = indptr, indices
-        degree = np.diff(indptr)
-        self._row_step = 1.0 / (degree + 1)
-        self._column_step = 1.0 / (np.bincount(indices, minlength=n) + 1)
-        self.shares: Float64Array = self._row_step.copy()
-        self._cover = exemplar.astype(np.float64)
+        # Steps are the inverse of these.
+        self._width = np.diff(indptr) + 1
+        self._reach = np.bincount(indices, minlength=len(exemplar)) + 1
+        self.shares: Int64Array = _WHOLE // self._width
+        self._cover = exemplar * _WHOLE
 
     def advance(self, n_steps: int) -> None:
         """Make some steps, and go to the average of what they passed through."""
-        y, x, load = self.shares.copy(), self._cover.copy(), np.zeros(len(self._cover))
+        y, x, load = self.shares.copy(), self._cover, np.zeros_like(self._cover)
         y_sum, x_sum = np.zeros_like(y), np.zeros_like(x)
         _add_shares(*self._edges, y, load)
         for _ in range(n_steps):
             before = x
-            x = np.clip(x - self._column_step * (1 - load), 0, 1)
-            load = np.zeros_like(load)
-            _step(*self._edges, 2 * x - before, self._row_step, y, load)
+            x = np.clip(x - (_WHOLE - load) // self._reach, 0, _WHOLE)
+            load[:] = 0
+            _step(*self._edges, 2 * x - before, self._width, y, load)
             y_sum += y
             x_sum += x
-        self.shares, self._cover = y_sum / n_steps, x_sum / n_steps
+        self.shares, self._cover = y_sum // n_steps, x_sum // n_steps
 
 
 def _proven(
-    indptr: Int64Array, indices: NDArray[Any], shares: Float64Array, part: NDArray[Any], n_parts: int
+    indptr: Int64Array,
+    indices: NDArray[Any],
+    shares: Int64Array,
+    turns: Int64Array,
+    part: Int64Array,
+    n_parts: int,
 ) -> tuple[Int64Array, Int64Array]:
-    """Return two bounds on the exemplars of each part, from any shares, by whole numbers."""
-    whole = np.floor(np.clip(shares, 0, 1) * _WHOLE).astype(np.int64)
+    """Return two bounds on the exemplars of each part, from any shares."""
+    whole = np.minimum(shares, _WHOLE)
     load = np.zeros_like(whole)
     _add_shares(indptr, indices, whole, load)
     # What a point holds too much is taken off the sum; ...
@@ -155,11 +162,11 @@ def _proven(
     _scale_down(indptr, indices, load, whole)
     load[:] = 0
     _add_shares(indptr, indices, whole, load)
-    _raise(indptr, indices, load, whole)
+    _raise(indptr, indices, turns, load, whole)
     return _rounded_up(taken, part, n_parts), _rounded_up(whole, part, n_parts)
 
 
-def _rounded_up(values: Int64Array, part: NDArray[Any], n_parts: int) -> Int64Array:
+def _rounded_up(values: Int64Array, part: Int64Array, n_parts: int) -> Int64Array:
     totals = np.zeros(n_parts, np.int64)
     np.add.at(totals, part, values)
     return -(-totals // _WHOLE)
@@ -174,13 +181,13 @@ def _add_shares(indptr: Any, indices: Any, shares: Any, load: Any) -> None:
 
 
 @kernel
-def _step(indptr: Any, indices: Any, cover: Any, row_step: Any, shares: Any, load: Any) -> None:
+def _step(indptr: Any, indices: Any, cover: Any, width: Any, shares: Any, load: Any) -> None:
     """Raise the shares of points that are covered too little, lower the others, and add them up anew."""
     for i in range(len(shares)):
         covered = cover[i]
         for edge in range(indptr[i], indptr[i + 1]):
             covered += cover[indices[edge]]
-        shares[i] = max(0.0, shares[i] + row_step[i] * (1.0 - covered))
+        shares[i] = max(0, shares[i] + (_WHOLE - covered) // width[i])
         load[i] += shares[i]
         for edge in range(indptr[i], indptr[i + 1]):
             load[indices[edge]] += shares[i]
@@ -197,8 +204,8 @@ def _scale_down(indptr: Any, indices: Any, load: Any, shares: Any) -> None:
 
 
 @kernel
-def _raise(indptr: Any, indices: Any, load: Any, shares: Any) -> None:
-    for i in range(len(shares)):
+def _raise(indptr: Any, indices: Any, turns: Any, load: Any, shares: Any) -> None:
+    for i in turns:
         room = _WHOLE - load[i]
         for edge in range(indptr[i], indptr[i + 1]):
             room = min(room, _WHOLE - load[indices[edge]])

@@ -1,1 +1,1 @@
-"""Commands that take a result: new points for its exemplars, a run that goes on with it, an order of exemplars."""
+"""Commands that take a result: new points for its exemplars, a run that goes on with it, an order."""

@@ -105,13 +105,13 @@ def extend(
         graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
         memory_limit=memory_limit, shared=scheduler is None,
     )  # fmt: skip
-    columns: dict[str, Any] = {
-        "preference": preference,
-        **point_columns.values(given.graph.shape[0], given.names),
-    }
     ids = given.names()
-    old = _old_rows(clusters, result, ids, columns.pop("old", None))
     with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
+        columns: dict[str, Any] = {
+            "preference": preference,
+            **point_columns.values(given.graph.shape[0], given.names),
+        }
+        old = _old_rows(clusters, result, ids, columns.pop("old", None))
         found = sparse_ap.extend(
             clusters.clustering(), given.graph, old=old, random_state=seed, n_jobs=n_jobs,
             memory_limit=memory_limit, client=client, verbose=not quiet, **columns, **options,

@@ -102,8 +102,8 @@ def rank(
         graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
         memory_limit=memory_limit, shared=scheduler is None,
     )  # fmt: skip
-    columns = {"preference": preference} | point_columns.values(given.graph.shape[0], given.names)
     with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
+        columns = {"preference": preference} | point_columns.values(given.graph.shape[0], given.names)
         ranking = clustering.ranking(
             given.graph, missing=missing, n_jobs=n_jobs, memory_limit=memory_limit, client=client, **columns
         )
