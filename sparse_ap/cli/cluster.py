@@ -141,7 +141,7 @@ same, every label is valid); 130 interrupted.
 @point_columns_options("preference", "weights", "candidates")
 @click.option(
     "--unrepresented", type=click.Choice(["error", "label"]), default="error", show_default=True,
-    help="Points that no point which may be an exemplar can represent: refused, or labelled -1.",
+    help="Points that no exemplar can represent, or no cluster of the sizes hold: refused, or labelled -1.",
 )  # fmt: skip
 @click.option(
     "--n-clusters",
@@ -153,6 +153,12 @@ same, every label is valid); 130 interrupted.
     "--collapse-duplicates", type=float, is_flag=False, flag_value=0.0, metavar="[S0]",
     help="Let one of several equal points stand for all; S0 is their similarity, 0 if none is given.",
 )  # fmt: skip
+@click.option("--max-cluster-size", type=int, help="No cluster has more points, the exemplar counted.")
+@click.option(
+    "--min-cluster-size",
+    type=int,
+    help="No cluster has fewer; points that fit nowhere are treated as --unrepresented says.",
+)
 @search_options()
 @reading_options
 @names_options

@@ -57,6 +57,8 @@ class InputGraph:
         Whether the run is on a copy with fewer edges.
     weighted : bool
         Whether the run is on a copy with other similarities, in 64 bits.
+    limited : bool
+        Whether clusters are to keep limits of their sizes.
     """
 
     store: Store
@@ -66,6 +68,7 @@ class InputGraph:
     missing_at_most: Callable[[], NDArray[Any] | None] = lambda: None
     selected: bool = False
     weighted: bool = False
+    limited: bool = False
 
     def size(self, scheme: str, refine: str | None) -> GraphSize:
         """Return the quantities that determine the memory of a run."""
@@ -84,6 +87,7 @@ class InputGraph:
             searching,
             self.selected,
             self.weighted,
+            self.limited,
         )
 
     def plans(self, reorder: bool | str, n_threads: int) -> list[Plan]:
