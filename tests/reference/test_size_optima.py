@@ -94,7 +94,7 @@ def test_feasible_where_enumeration_says_so_and_nearly_as_good(part: int) -> Non
         assert found.net_similarity == pytest.approx(value)
         losses.append((best - value) / max(abs(best), 1.0))
     assert min(losses) > -1e-9
-    # Over all 500: .0016.
+    # Over all 500: .0013.
     assert np.mean(losses) < 0.005
 
 
@@ -123,7 +123,7 @@ def solved(s: Any, p: Any, least: int, most: int) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("least", "share", "mean"), [(1, 0.5, 0.006), (3, 1.0, 0.012), (3, 0.8, 0.012)])
+@pytest.mark.parametrize(("least", "share", "mean"), [(1, 0.5, 0.006), (3, 1.0, 0.012), (3, 0.8, 0.02)])
 def test_problems_of_30_to_60_points_are_solved_nearly_as_well_as_by_highs(
     least: int, share: float, mean: float
 ) -> None:

@@ -72,16 +72,16 @@ def limited(problem: Problem, clustering: Clustering, sizes: Sizes, seed: int) -
         return clustering
     graph, lost = _graph_of(problem)
     chosen = np.where(clustering.labels < 0, -1, clustering.exemplars[clustering.labels]).astype(np.int32)
-    clusters = _improved(graph, chosen, lost, sizes, seed)
-    proven = False
-    if clusters.n_misfits:
-        other, proven = fewest_left_out(graph, clusters.chosen, _left_out(clusters, sizes) & ~lost, sizes)
-        found = _improved(graph, other, lost, sizes, seed)
-        clusters = found if found.n_misfits < clusters.n_misfits else clusters
-    left_out = _left_out(clusters, sizes)
+    chosen = _improved(graph, chosen, lost, sizes, seed)
+    left_out, proven = _left_out(chosen, sizes.least), False
+    if (left_out & ~lost).any():
+        other, proven = fewest_left_out(graph, chosen, left_out & ~lost, sizes)
+        if np.count_nonzero(_left_out(other, sizes.least)) < np.count_nonzero(left_out):
+            chosen = _improved(graph, other, lost, sizes, seed)
+            left_out = _left_out(chosen, sizes.least)
     if (left_out & ~lost).any() and not sizes.label:
         raise _refusal(graph, left_out & ~lost, sizes, proven)
-    chosen = np.where(left_out, np.int32(-1), clusters.chosen)
+    chosen = np.where(left_out, np.int32(-1), chosen)
     exemplars = np.flatnonzero(chosen == np.arange(len(chosen)))
     labels = np.where(left_out, -1, np.searchsorted(exemplars, chosen))
     return with_labels(problem, clustering, labels, exemplars, graph.to(chosen))
@@ -106,12 +106,12 @@ def _graph_of(problem: Problem) -> tuple[Graph, BoolArray]:
     return Graph.of(edges, user_id, weight, preference, may, must), lost
 
 
-def _improved(graph: Graph, chosen: Int32Array, lost: BoolArray, sizes: Sizes, seed: int) -> Clusters:
-    """Return the clusters after a search that starts from the exemplars chosen."""
+def _improved(graph: Graph, chosen: Int32Array, lost: BoolArray, sizes: Sizes, seed: int) -> Int32Array:
+    """Return the exemplars chosen by a search that starts from others; no more points are left out."""
     clusters = Clusters.of(graph, chosen, lost, sizes.least, sizes.most)
     n_visits = max(_LEAST_VISITS, int(_VISITS_AN_EDGE * len(graph.columns)))
     improve(graph, clusters, _centres(len(chosen), n_visits // _VISITS_A_CENTRE, seed), n_visits)
-    return clusters
+    return clusters.chosen
 
 
 def _centres(n_points: int, most: int, seed: int) -> Int32Array:
@@ -123,10 +123,11 @@ def _centres(n_points: int, most: int, seed: int) -> Int32Array:
     return np.concatenate(orders).astype(np.int32)[:most]
 
 
-def _left_out(clusters: Clusters, sizes: Sizes) -> BoolArray:
+def _left_out(chosen: Int32Array, least: int) -> BoolArray:
     """Return the points in no cluster, or in one that is too small."""
-    alone: BoolArray = clusters.chosen < 0
-    return alone | (clusters.size[clusters.chosen] < sizes.least)
+    size = np.bincount(chosen[chosen >= 0], minlength=len(chosen))
+    left_out: BoolArray = (chosen < 0) | (size[chosen] < least)
+    return left_out
 
 
 def _refusal(graph: Graph, left_out: NDArray[np.bool_], sizes: Sizes, proven: bool) -> SizesError:

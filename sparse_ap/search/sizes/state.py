@@ -177,11 +177,6 @@ class Clusters(NamedTuple):
             np.empty(longest), np.empty((2, longest), np.int64),
         )  # fmt: skip
 
-    @property
-    def n_misfits(self) -> int:
-        """Number of points in clusters that are too small, and in none."""
-        return int(self.counts[1])
-
 
 def _lists(chosen: Int32Array) -> tuple[Int32Array, Int32Array, Int32Array]:
     """Return the first member of each cluster, and the members after and before each point; -1: none."""
