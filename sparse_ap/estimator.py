@@ -28,8 +28,8 @@ __all__ = ["AffinityPropagation"]
 
 # Parameters that are passed on as they are.
 _OPTIONS = ("preference", "preference_quantile", "candidates", "unrepresented", "min_similarity",
-            "collapse_duplicates", "n_clusters", "damping", "max_iter", "convergence_iter", "tol", "scheme",
-            "refine", "reorder")  # fmt: skip
+            "collapse_duplicates", "max_cluster_size", "min_cluster_size", "n_clusters", "damping",
+            "max_iter", "convergence_iter", "tol", "scheme", "refine", "reorder")  # fmt: skip
 _AFFINITIES = ("nearest_neighbors", "precomputed", "precomputed_nearest_neighbors", "euclidean")
 
 
@@ -40,14 +40,13 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     damping : float in [0.5, 1), optional
         This and all parameters not described here: as for `affinity_propagation`.
-    max_iter : int
-    convergence_iter : int, optional
+    max_iter, convergence_iter : int, optional
     preference : float or array-like of shape (n_samples,), optional
-    preference_quantile : float in [0, 1], optional
     candidates : array-like of bool, shape (n_samples,), or of int, optional
     unrepresented : {"error", "label"}
-    min_similarity : float, optional
+    preference_quantile, min_similarity : float, optional
     collapse_duplicates : bool or float, optional
+    max_cluster_size, min_cluster_size : int, optional
     n_clusters : int, optional
         Exact number of clusters; the search for its preference then starts from ``preference``. Where edges
         allow no clustering with so few, it is cut from the tree of `sparse_ap.hierarchy`, with a warning;
@@ -75,8 +74,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     n_levels : int or None
         Number of levels of a hierarchy that starts from the clusters; see `sparse_ap.hierarchy`. None:
         until no clusters are merged.
-    tol : float in [0, 1), optional
-    scheme, refine, reorder, random_state, n_jobs
+    tol, scheme, refine, reorder, random_state, n_jobs
         As for `affinity_propagation`; the last two are for the search for neighbours too.
     verbose : bool
         Whether to show the progress of the search and of the clustering, if standard error is a terminal.
@@ -132,6 +130,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         unrepresented: str = "error",
         min_similarity: float | None = None,
         collapse_duplicates: bool | float | None = None,
+        max_cluster_size: int | None = None,
+        min_cluster_size: int | None = None,
         n_clusters: int | None = None,
         n_levels: int | None = 1,
         affinity: str = "nearest_neighbors",
@@ -156,6 +156,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.unrepresented = unrepresented
         self.min_similarity = min_similarity
         self.collapse_duplicates = collapse_duplicates
+        self.max_cluster_size = max_cluster_size
+        self.min_cluster_size = min_cluster_size
         self.n_clusters = n_clusters
         self.n_levels = n_levels
         self.affinity = affinity
@@ -197,8 +199,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         known = isinstance(self.affinity, str) and self.affinity in _AFFINITIES
         require("affinity", self.affinity, known, f"one of {', '.join(_AFFINITIES)}")
         checked_metric(self.metric)
-        levels = self.n_levels
-        require_count("n_levels", levels, or_none=True)
+        require_count("n_levels", self.n_levels, or_none=True)
         if self.affinity == "euclidean" and self.metric != "euclidean":
             raise InvalidInputError(
                 f"affinity='euclidean' was given metric={self.metric!r}; for another metric use "
@@ -215,8 +216,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         options = {name: getattr(self, name) for name in _OPTIONS} | {"weights": sample_weight}
         self.clustering_, tree = clustered_or_grouped(self.affinity_matrix_, **options, **means)
         self.__dict__.pop("hierarchy_", None)
-        if tree is not None or levels != 1:
-            given = {"clustering": self.clustering_, "max_levels": levels, **means}
+        if tree is not None or self.n_levels != 1:
+            given = {"clustering": self.clustering_, "max_levels": self.n_levels, **means}
             self.hierarchy_ = tree or hierarchy(self.affinity_matrix_, **given)
         self.labels_ = self.clustering_.labels
         self.cluster_centers_indices_ = self.clustering_.exemplars
@@ -293,9 +294,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         elif self._takes_points and scipy.sparse.issparse(X):
             X = checked_rows(X, self.metric)
         # Similarities may be -inf, and affinity_propagation has a better message about NaN.
-        finite = self._takes_points
         return validate_data(
-            self, X, reset=reset, accept_sparse=True, ensure_all_finite=finite, dtype="numeric"
+            self, X, reset=reset, accept_sparse=True, ensure_all_finite=self._takes_points, dtype="numeric"
         )
 
     def __setstate__(self, state: Any) -> None:

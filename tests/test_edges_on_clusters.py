@@ -32,6 +32,7 @@ WEIGHTS = {"weights": np.random.default_rng(3).integers(1, 40, N) / 7}
         pytest.param(NOBODY, marks=pytest.mark.slow, id="candidates"),
         pytest.param(NEAR, marks=pytest.mark.slow, id="threshold"),
         pytest.param(WEIGHTS | {"preference": -0.02}, marks=pytest.mark.slow, id="weights"),
+        pytest.param({"preference": -0.02, "min_cluster_size": 3, "max_cluster_size": 6}, id="sizes"),
         pytest.param(NEAR | WEIGHTS | NOBODY, id="all"),
     ],
 )

@@ -167,7 +167,7 @@ same, every label is valid); 130 interrupted.
 @point_columns_options("preference", "weights", "candidates")
 @click.option(
     "--unrepresented", type=click.Choice(["error", "label"]), default="error", show_default=True,
-    help="Points that no point which may be an exemplar can represent: refused, or labelled -1.",
+    help="Points that no exemplar can represent, or no cluster of the sizes hold: refused, or labelled -1.",
 )  # fmt: skip
 @click.option(
     "--n-clusters",
@@ -180,6 +180,12 @@ same, every label is valid); 130 interrupted.
     help="Let one of several equal points stand for all. Their similarity is 0, or S0 with "
     "--collapse-duplicates=S0.",
 )  # fmt: skip
+@click.option("--max-cluster-size", type=int, help="No cluster has more points, the exemplar counted.")
+@click.option(
+    "--min-cluster-size",
+    type=int,
+    help="No cluster has fewer; points that fit nowhere are treated as --unrepresented says.",
+)
 @search_options()
 @reading_options
 @names_options

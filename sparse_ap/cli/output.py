@@ -23,6 +23,7 @@ from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.propagation.outcome import Outcome
 from sparse_ap.propagation.representation.shares import RunnerUp
 from sparse_ap.propagation.result import Clustering
+from sparse_ap.search.sizes.refusal import SizesError
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
 __all__ = [
@@ -71,7 +72,7 @@ def named_points(names: Callable[[], NDArray[Any] | None]) -> Iterator[None]:
     """Name the points in an error about those that nobody can represent, where they have names."""
     try:
         yield
-    except UnrepresentedError as error:
+    except (UnrepresentedError, SizesError) as error:
         known = names()
         raise error if known is None else error.named(known) from error
 

@@ -25,6 +25,8 @@ from sparse_ap.propagation.readout import all_equal, degenerate_clustering
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.propagation.settings import Options
 from sparse_ap.search.certificate import certified
+from sparse_ap.search.sizes.limited import limited, require_sizes
+from sparse_ap.search.sizes.refusal import Sizes
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -43,6 +45,8 @@ def affinity_propagation(
     min_similarity: float | None = None,
     weights: ArrayLike | None = None,
     collapse_duplicates: bool | float | None = None,
+    max_cluster_size: int | None = None,
+    min_cluster_size: int | None = None,
     n_clusters: int | None = None,
     start: Clustering | None = None,
     damping: float | None = None,
@@ -114,6 +118,13 @@ def affinity_propagation(
         of this similarity, the largest of their rows, whose rows and columns say the same of all others, as
         far as they go: what one row lacks must be no more than its smallest entry. Needs
         ``scheme="compact"``, which then is the default, and copies the graph if it is in memory.
+    max_cluster_size, min_cluster_size : int, optional
+        No cluster has more, or fewer, points than this, the exemplar counted. A search changes what the run
+        has found until all clusters keep to it; a point then need not be with its most similar exemplar.
+        Points for which there is no such cluster are treated as ``unrepresented`` says. The search holds the
+        edges in this process, 48 bytes for each. What is proven by ``certify`` is that no clustering of any
+        sizes exceeds ``net_similarity_bound``. Not with ``n_clusters`` or ``collapse_duplicates``; and
+        ``min_cluster_size`` not with points that are always exemplars.
     n_clusters : int, optional
         Return exactly this many clusters. Several runs search for one preference, common to all points, that
         leads there, starting from ``preference``; they cost one and a half to four times as much as one
@@ -248,7 +259,8 @@ def affinity_propagation(
     options = Options(
         preference=preference, preference_quantile=preference_quantile, candidates=candidates,
         unrepresented=unrepresented, min_similarity=min_similarity, weights=weights,
-        collapse_duplicates=collapse_duplicates, start=start, damping=damping,
+        collapse_duplicates=collapse_duplicates, max_cluster_size=max_cluster_size,
+        min_cluster_size=min_cluster_size, start=start, damping=damping,
         max_iter=max_iter, convergence_iter=convergence_iter, tol=tol, scheme=scheme, refine=refine,
         reorder=reorder, missing=missing, check_finite=check_finite, certify=certify,
         missing_at_most=missing_at_most, random_state=random_state, checkpoint=checkpoint,
@@ -265,6 +277,9 @@ def _run(similarity: Any, n_clusters: int | None, options: Options, resources: R
     if n_clusters is not None:
         options = options_for(n_clusters, options)
     with open_problem(similarity, options, resources) as (solver, problem, row_best):
+        sizes = Sizes.of(options)
+        if sizes is not None:
+            require_sizes(problem, sizes)
         if n_clusters is not None:
             problem, clustering = with_n_clusters(solver, problem, int(n_clusters))
         else:
@@ -274,6 +289,8 @@ def _run(similarity: Any, n_clusters: int | None, options: Options, resources: R
             improve = solver.settings.refine == "search" and n_clusters is None
             # The bound takes up to 130 readings: a small graph is fetched from a cluster first.
             clustering = certified(local_problem(problem), clustering, resources.verbose, improve)
+        if sizes is not None:
+            clustering = limited(problem, clustering, sizes, solver.settings.seed)
         if problem.duplicates is None:
             return clustering
         return problem.duplicates.expanded(clustering, shared_preference=n_clusters is not None)

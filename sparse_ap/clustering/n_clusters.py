@@ -84,6 +84,11 @@ def options_for(n_clusters: object, options: Options) -> Options:
             f"{given} with refine={refine!r}; the last few clusters are opened or closed by the search. "
             "Leave out refine."
         )
+    if options.limits_sizes:
+        raise InvalidInputError(
+            f"{given} with max_cluster_size or min_cluster_size, which open and close clusters. Give one of "
+            "the two; a preference leads to about as many clusters as wanted, within the sizes."
+        )
     if options.alike != 0:
         raise InvalidInputError(
             f"{given} with collapse_duplicates={options.collapse_duplicates}; where equal points have a "

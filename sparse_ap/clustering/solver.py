@@ -219,6 +219,7 @@ def open_problem(
         given,
         selected=selects or options.drops_edges or options.collapses,
         weighted=options.weights is not None or options.collapses,
+        limited=options.limits_sizes,
     )
     settings = options.settings(given.dense is not None)
     choose = choose_plan if cluster is None else cluster_plan

@@ -48,6 +48,9 @@ _WEIGHING = 24
 # Bytes per point and thread: each thread adds up the columns in arrays of its own.
 _SWEEPING_THREAD = 8
 _SEARCHING_THREAD = 16
+# Bytes per edge and per point of the search within limits of sizes: edges both ways (24) and as they are
+# fetched (12, twice); members, values, moves and their record, twice.
+_LIMITING, _LIMITING_A_POINT = 48, 320
 # Similarities in the table of the search on a dense graph: 64 MB of float32 (docs/design/0012-search.md).
 _CANDIDATES = 1 << 24
 # Bytes per point sent to the workers of a cluster and fetched from them in one pass.
@@ -95,6 +98,8 @@ class GraphSize:
         Whether the run is on a copy with fewer edges.
     weighted : bool
         Whether the run is on a copy with other similarities, in 64 bits.
+    limited : bool
+        Whether clusters are changed until they keep limits of their sizes, with all edges in this process.
     """
 
     n_points: int
@@ -105,6 +110,7 @@ class GraphSize:
     searching: bool
     selected: bool = False
     weighted: bool = False
+    limited: bool = False
 
     @property
     def width(self) -> int:
@@ -127,6 +133,11 @@ class GraphSize:
         """Bytes of the table of similarities in the search on a dense graph."""
         kept = candidates_kept(self.n_points, self.n_edges)
         return self.searching * kept * self.n_points * self.width
+
+    @property
+    def limiting_bytes(self) -> int:
+        """Bytes of the search within limits of sizes."""
+        return self.limited * (_LIMITING * self.n_edges + _LIMITING_A_POINT * self.n_points)
 
     @property
     def fetched_bytes(self) -> int:
@@ -168,6 +179,7 @@ class Plan:
             + graphs * size.graph_bytes
             + (not self.streaming) * size.copied_bytes
             + size.edge_state * size.n_edges
+            + size.limiting_bytes
             # The table of candidates is sent to the workers and fetched back, with a copy at each end.
             + (1 + 2 * self.on_cluster) * size.candidate_bytes
             + 2 * self.on_cluster * size.fetched_bytes
@@ -224,7 +236,7 @@ def first_that_fits(plans: Sequence[Plan], size: GraphSize, limit: int) -> Plan:
         if held + plan.extra_bytes(size) <= limit:
             return plan
     what = f"{size.n_points:,} points and {size.n_edges:,} edges need"
-    raise _does_not_fit(what, plans[-1].extra_bytes(size), held, limit, _advice(plans[-1], size.searching))
+    raise _does_not_fit(what, plans[-1].extra_bytes(size), held, limit, _advice(plans[-1], size))
 
 
 def require_bound_fits(n_points: int, n_edges: int, held: bool, pinned: bool, limit: int) -> None:
@@ -266,9 +278,14 @@ def _does_not_fit(what: str, needed: int, held: int, limit: int, advice: str) ->
     )
 
 
-def _advice(last: Plan, searching: bool) -> str:
+def _advice(last: Plan, size: GraphSize) -> str:
     """Return advice for a run that does not fit even with the last plan."""
-    less = " affinity_propagation(..., refine='medoid') takes less than the search." if searching else ""
+    if size.limited:
+        return (
+            f"{_text(size.limiting_bytes)} of that are for max_cluster_size and min_cluster_size, which need "
+            "all edges in this process. Raise memory_limit, leave these out, or give fewer edges."
+        )
+    less = " affinity_propagation(..., refine='medoid') takes less than the search." if size.searching else ""
     return _more_memory(last) + less
 
 

@@ -59,6 +59,8 @@ class InputGraph:
         Whether the run is on a copy with fewer edges.
     weighted : bool
         Whether the run is on a copy with other similarities, in 64 bits.
+    limited : bool
+        Whether clusters are to keep limits of their sizes.
     """
 
     store: Store
@@ -69,6 +71,7 @@ class InputGraph:
     searched: bool = False
     selected: bool = False
     weighted: bool = False
+    limited: bool = False
 
     def size(self, scheme: str, refine: str | None) -> GraphSize:
         """Return the quantities that determine the memory of a run."""
@@ -87,6 +90,7 @@ class InputGraph:
             searching,
             self.selected,
             self.weighted,
+            self.limited,
         )
 
     def plans(self, reorder: bool | str, n_threads: int) -> list[Plan]:

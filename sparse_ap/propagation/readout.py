@@ -24,6 +24,7 @@ __all__ = [
     "read_out",
     "refined",
     "with_exemplars",
+    "with_labels",
 ]
 
 # Differences of the net similarity up to this share of its terms' sizes are rounding errors of the input,
@@ -79,6 +80,29 @@ def with_exemplars(problem: Problem, clustering: Clustering, exemplar: BoolArray
     assignment = assign(problem, problem.allowed(exemplar))
     better = sum(_value(problem, assignment)) > clustering.net_similarity
     return replace(clustering, **_of_assignment(problem, assignment)) if better else clustering
+
+
+def with_labels(
+    problem: Problem, clustering: Clustering, labels: Int64Array, exemplars: Int64Array, similarities: Any
+) -> Clustering:
+    """Return a clustering with other labels, in the user's order, of which nothing is proven."""
+    there = labels >= 0
+    weight = 1.0 if problem.weighting is None else problem.weighting.weights[there]
+    preference = np.empty(len(labels))
+    preference[problem.user_id] = problem.preference
+    data_similarity = exact_sum(weight * similarities[there])
+    exemplar_preference = exact_sum(preference[exemplars])
+    return replace(
+        clustering,
+        labels=labels,
+        exemplars=exemplars,
+        similarities=similarities.astype(clustering.similarities.dtype),
+        net_similarity=data_similarity + exemplar_preference,
+        data_similarity=data_similarity,
+        exemplar_preference=exemplar_preference,
+        weighted_sizes=_weighted_sizes(problem, labels, len(exemplars)),
+        optimal=False,
+    )
 
 
 def _of_assignment(problem: Problem, assignment: Assignment) -> dict[str, Any]:

@@ -62,6 +62,8 @@ class Options:
     min_similarity: float | None = None
     weights: ArrayLike | None = None
     collapse_duplicates: bool | float | None = None
+    max_cluster_size: int | None = None
+    min_cluster_size: int | None = None
     start: Clustering | None = None
     damping: float | None = None
     max_iter: int = 200
@@ -92,6 +94,9 @@ class Options:
         self._require_word("unrepresented", "'error' or 'label'", "error", "label")
         self._require("min_similarity", "a finite number, or None", _is_finite)
         self._require("collapse_duplicates", "True, or the similarity of equal points", _is_number_or_truth)
+        for name in ("max_cluster_size", "min_cluster_size"):
+            self._require(name, "at least 1, a whole number of points, or None", is_positive_integer)
+        self._require_sizes()
         self._require("tol", share, lambda value: _within(value, 0.0))
         self._require_word("refine", "'auto', 'search', 'medoid' or None", "auto", "search", "medoid", None)
         self._require_word("reorder", "True, False or 'auto'", True, False, "auto")
@@ -115,6 +120,26 @@ class Options:
                 f"missing_at_most was given with certify={self.certify!r}. It is for certify='complete', the "
                 "bound on clusterings of the complete graph; give that, or leave missing_at_most out."
             )
+
+    def _require_sizes(self) -> None:
+        """Refuse sizes that contradict each other, and what cannot keep them."""
+        least, most = self.min_cluster_size, self.max_cluster_size
+        if least is not None and most is not None and least > most:
+            raise InvalidInputError(
+                f"min_cluster_size={least} was given with max_cluster_size={most}. Give a smaller one of the "
+                "first, or a larger one of the second."
+            )
+        if self.limits_sizes and self.collapses:
+            raise InvalidInputError(
+                f"collapse_duplicates={self.collapse_duplicates} was given with max_cluster_size or "
+                "min_cluster_size: equal points go to one cluster, however many they are. Give one of "
+                "the two."
+            )
+
+    @property
+    def limits_sizes(self) -> bool:
+        """Whether clusters may be too large or too small."""
+        return self.max_cluster_size is not None or (self.min_cluster_size or 1) > 1
 
     @property
     def complete(self) -> bool:

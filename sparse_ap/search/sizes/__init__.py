@@ -1,0 +1,1 @@
+"""Clusters that are neither too large nor too small (docs/design/0018-sizes.md)."""

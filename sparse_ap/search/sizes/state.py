@@ -1,0 +1,274 @@
+"""The edges of a graph both ways, the members of its clusters, and the one step that all moves consist of.
+
+Everything is in the user's order, and every row of edges is ascending. So no step depends on the store that
+the edges come from, on threads, or on the order in which a run has kept the points.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array, Int64Array, starts_of
+from sparse_ap.kernels.compilation import helper, kernel
+
+__all__ = ["Clusters", "Graph", "allowed", "best_other", "is_misfit", "move", "undo"]
+
+
+class Graph(NamedTuple):
+    """A graph and its points.
+
+    Attributes
+    ----------
+    starts, columns, similarity : ndarray
+        The edges from each point.
+    in_starts, rows, in_similarity : ndarray
+        The edges to each point.
+    weight : ndarray of float64, shape (n_points,)
+    preference : ndarray of float64, shape (n_points,)
+    may, must : ndarray of bool, shape (n_points,)
+        Whether each point may be an exemplar, and must be one.
+    """
+
+    starts: Int64Array
+    columns: Int32Array
+    similarity: Float64Array
+    in_starts: Int64Array
+    rows: Int32Array
+    in_similarity: Float64Array
+    weight: Float64Array
+    preference: Float64Array
+    may: BoolArray
+    must: BoolArray
+
+    @classmethod
+    def of(cls, edges: tuple[Int64Array, Int32Array, FloatArray], user_id: Int32Array, *points: Any) -> Self:
+        """Return a graph from its rows in any order, and the user's number of each."""
+        n = len(user_id)
+        place = np.empty(n, np.int32)
+        place[user_id] = np.arange(n, dtype=np.int32)
+        incoming = _turned(edges, place, user_id)
+        outgoing = _turned(incoming, *2 * (np.arange(n, dtype=np.int32),))
+        return cls(*outgoing, *incoming, *points)
+
+    def components(self) -> Int32Array:
+        """Return the number of the component of each point."""
+        # Imported here, as all of scipy's graph algorithms.
+        from scipy.sparse import csr_array
+        from scipy.sparse.csgraph import connected_components
+
+        n, ones = len(self.starts) - 1, np.ones(len(self.columns), np.int8)
+        edges = csr_array((ones, self.columns, self.starts), shape=(n, n))
+        return np.asarray(connected_components(edges, connection="weak")[1], np.int32)
+
+    def to(self, chosen: Int32Array) -> Float64Array:
+        """Return each point's similarity to the one chosen for it; 0 to itself, NaN where there is none."""
+        similarity = np.where(chosen == np.arange(len(chosen)), 0.0, np.nan)
+        edge = np.flatnonzero(self.columns == chosen.repeat(np.diff(self.starts)))
+        similarity[np.searchsorted(self.starts, edge, "right") - 1] = self.similarity[edge]
+        return similarity
+
+
+def _turned(
+    edges: tuple[Int64Array, Int32Array, FloatArray], place: Int32Array, number: Int32Array
+) -> tuple[Int64Array, Int32Array, Float64Array]:
+    """Return the edges turned round, ascending; ``place`` is where each number's row is."""
+    starts, columns, similarity = edges
+    degree = np.empty(len(place), np.int64)
+    degree[number] = np.bincount(columns, minlength=len(place))
+    turned = starts_of(degree), np.empty(len(columns), np.int32), np.empty(len(columns))
+    _turn(
+        starts,
+        columns,
+        similarity.astype(np.float64, copy=False),
+        place,
+        number,
+        turned[0][:-1].copy(),
+        *turned[1:],
+    )
+    return turned
+
+
+@kernel
+def _turn(
+    starts: Any, columns: Any, similarity: Any, place: Any, number: Any, to: Any, rows: Any, turned: Any
+) -> None:
+    for i in range(len(place)):
+        for edge in range(starts[place[i]], starts[place[i] + 1]):
+            k = number[columns[edge]]
+            rows[to[k]], turned[to[k]] = i, similarity[edge]
+            to[k] += 1
+
+
+class Clusters(NamedTuple):
+    """Who represents whom, as lists of members that change one by one; and a record of the changes.
+
+    Attributes
+    ----------
+    chosen : ndarray of int32, shape (n_points,)
+        The exemplar of each point; -1: nobody represents it.
+    value : ndarray of float64, shape (n_points,)
+        What each point adds to the net similarity.
+    other : ndarray of float64, shape (n_points,)
+        What the members of a cluster would add elsewhere, for the one that is looked at.
+    size : ndarray of int32, shape (n_points,)
+        Members of each exemplar's cluster, itself counted; 0 for other points.
+    first, after, before : ndarray of int32, shape (n_points,)
+        The lists of members.
+    waiting : ndarray of bool, shape (n_points,)
+        Points near a change, whose moves are to be tried.
+    point, was, worth : ndarray
+        The record: which point moved, from which exemplar, and its value there.
+    queue : ndarray of int32, shape (n_points,)
+        The points that wait, as a ring.
+    counts : ndarray of int64, shape (8,)
+        Length of the record; misfits: points in clusters that are too small, and in none; fewest and most
+        members of a cluster; where in the record the present change begins; the place of the next point in
+        the queue, and how many wait; misfits with an edge
+        to the point that is looked at.
+    amounts : ndarray of float64, shape (3,)
+        The net similarity; the value of points that nobody represents; and gains that may be rounding errors.
+    keys, room : ndarray
+        Memory in which the edges to any point, or the members of a cluster, can be sorted.
+    """
+
+    chosen: Int32Array
+    value: Float64Array
+    other: Float64Array
+    size: Int32Array
+    first: Int32Array
+    after: Int32Array
+    before: Int32Array
+    waiting: BoolArray
+    queue: Int32Array
+    point: Int32Array
+    was: Int32Array
+    worth: Float64Array
+    counts: Int64Array
+    amounts: Float64Array
+    keys: Float64Array
+    room: Int64Array
+
+    @classmethod
+    def of(cls, graph: Graph, chosen: Int32Array, lost: BoolArray, least: int, most: int) -> Self:
+        """Return the clusters in which each point has the exemplar chosen for it.
+
+        Points that are lost have no edges, and are no misfits.
+        """
+        n = len(chosen)
+        value = np.where(chosen == np.arange(n), graph.preference, graph.weight * graph.to(chosen))
+        ends = np.r_[graph.preference[graph.may], value[chosen >= 0]]
+        floor = float(
+            min(ends.min(initial=0.0), (graph.weight.max(initial=1.0)) * graph.similarity.min(initial=0.0))
+        )
+        span = float(max(abs(ends).max(initial=0.0), abs(floor)))
+        value[chosen < 0] = floor
+        size = np.bincount(chosen[chosen >= 0], minlength=n).astype(np.int32)
+        n_misfits = int(size[(size < least)].sum()) + int(np.count_nonzero((chosen < 0) & ~lost))
+        longest = max(int(np.diff(graph.in_starts).max(initial=0)), int(size.max(initial=0))) + 1
+        first, after, before = _lists(chosen)
+        counts = np.array([0, n_misfits, least, most, 0, 0, n, 0], np.int64)
+        amounts = np.array([0.0, floor - span, 1e-12 * span])
+        points, room = np.arange(n, dtype=np.int32), 4 * n + 16
+        return cls(
+            chosen, value, np.empty(n), size, first, after, before, np.ones(n, np.bool_), points,
+            np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room), counts, amounts,
+            np.empty(longest), np.empty((2, longest), np.int64),
+        )  # fmt: skip
+
+
+def _lists(chosen: Int32Array) -> tuple[Int32Array, Int32Array, Int32Array]:
+    """Return the first member of each cluster, and the members after and before each point; -1: none."""
+    n = len(chosen)
+    first, after, before = np.full((3, n), -1, np.int32)
+    order = np.argsort(chosen, kind="stable").astype(np.int32)
+    order = order[np.count_nonzero(chosen < 0) :]
+    new = np.diff(chosen[order], prepend=-1) != 0
+    first[chosen[order[new]]] = order[new]
+    inner = np.flatnonzero(~new)
+    before[order[inner]], after[order[inner - 1]] = order[inner - 1], order[inner]
+    return first, after, before
+
+
+@helper
+def is_misfit(clusters: Any, i: int) -> bool:
+    """Whether a point is in a cluster that is too small, or in none."""
+    k = clusters.chosen[i]
+    return bool(k < 0 or clusters.size[k] < clusters.counts[2])
+
+
+@helper
+def misfits(size: int, least: int) -> int:
+    """Return how many points a cluster of this size leaves without one that is large enough."""
+    return size if size < least else 0
+
+
+@helper
+def move(clusters: Any, i: int, k: int, value: float) -> None:
+    """Give point i another exemplar, or itself, or none (-1); record where it was."""
+    counts, size, old = clusters.counts, clusters.size, clusters.chosen[i]
+    least, at = counts[2], counts[0]
+    clusters.point[at], clusters.was[at], clusters.worth[at] = i, old, clusters.value[i]
+    counts[0] += 1
+    if old < 0:
+        counts[1] -= 1
+    else:
+        counts[1] -= misfits(size[old], least)
+        size[old] -= 1
+        counts[1] += misfits(size[old], least)
+        after, before = clusters.after[i], clusters.before[i]
+        if before < 0:
+            clusters.first[old] = after
+        else:
+            clusters.after[before] = after
+        if after >= 0:
+            clusters.before[after] = before
+    if k < 0:
+        counts[1] += 1
+    else:
+        counts[1] -= misfits(size[k], least)
+        size[k] += 1
+        counts[1] += misfits(size[k], least)
+        after = clusters.first[k]
+        clusters.after[i], clusters.before[i], clusters.first[k] = after, -1, i
+        if after >= 0:
+            clusters.before[after] = i
+    clusters.amounts[0] += value - clusters.value[i]
+    clusters.chosen[i], clusters.value[i] = k, value
+
+
+@helper
+def undo(clusters: Any, mark: int, total: float) -> None:
+    """Take back all moves since the record had the length ``mark``."""
+    for at in range(clusters.counts[0] - 1, mark - 1, -1):
+        move(clusters, clusters.point[at], clusters.was[at], clusters.worth[at])
+        clusters.counts[0] = at
+    clusters.amounts[0] = total
+
+
+@helper
+def allowed(clusters: Any, i: int) -> bool:
+    """Whether point i can leave its cluster without making it too small."""
+    k, least = clusters.chosen[i], clusters.counts[2]
+    return bool(k < 0 or least == 1 or clusters.size[k] != least)
+
+
+@helper
+def best_other(graph: Any, clusters: Any, i: int, without: int, most: int) -> Any:
+    """Return the best exemplar for a point, but for one, with fewer than ``most`` members, and the value.
+
+    Clusters that are, or become, large enough come first; the point itself is one of the choices.
+    """
+    least = clusters.counts[2]
+    best, value, fits = -1, clusters.amounts[1], False
+    if graph.may[i] and i != without and clusters.size[i] < most:
+        best, value, fits = i, graph.preference[i], clusters.size[i] + 1 >= least
+    for edge in range(graph.starts[i], graph.starts[i + 1]):
+        k = graph.columns[edge]
+        if clusters.chosen[k] != k or k == without or clusters.size[k] >= most:
+            continue
+        fits_there, there = clusters.size[k] + 1 >= least, graph.weight[i] * graph.similarity[edge]
+        if fits_there > fits or (fits_there == fits and there > value):
+            best, value, fits = k, there, fits_there
+    return best, value
