@@ -118,7 +118,8 @@ def _centres(n_points: int, most: int, seed: int) -> Int32Array:
     """Return all points several times, in a random order each time, or as many as there are visits for."""
     points = np.arange(n_points, dtype=np.int32)
     orders = [
-        np.argsort(hashed(points, seed + time)) for time in range(min(_TIMES, 1 + most // max(1, n_points)))
+        np.argsort(hashed(points, seed + time), kind="stable")
+        for time in range(min(_TIMES, 1 + most // max(1, n_points)))
     ]
     return np.concatenate(orders).astype(np.int32)[:most]
 

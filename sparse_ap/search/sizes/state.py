@@ -163,14 +163,15 @@ class Clusters(NamedTuple):
             min(ends.min(initial=0.0), (graph.weight.max(initial=1.0)) * graph.similarity.min(initial=0.0))
         )
         span = float(max(abs(ends).max(initial=0.0), abs(floor)))
-        value[chosen < 0] = floor
+        value[chosen < 0] = floor - span
         size = np.bincount(chosen[chosen >= 0], minlength=n).astype(np.int32)
         n_misfits = int(size[(size < least)].sum()) + int(np.count_nonzero((chosen < 0) & ~lost))
         longest = max(int(np.diff(graph.in_starts).max(initial=0)), int(size.max(initial=0))) + 1
         first, after, before = _lists(chosen)
         counts = np.array([0, n_misfits, least, most, 0, 0, n, 0], np.int64)
         amounts = np.array([0.0, floor - span, 1e-12 * span])
-        points, room = np.arange(n, dtype=np.int32), 4 * n + 16
+        # Half of it is left at the begin of a visit, which makes at most 4 n + 55 moves.
+        points, room = np.arange(n, dtype=np.int32), 8 * n + 256
         return cls(
             chosen, value, np.empty(n), size, first, after, before, np.ones(n, np.bool_), points,
             np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room), counts, amounts,
