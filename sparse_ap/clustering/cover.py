@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sparse_ap.arguments import require
-from sparse_ap.clustering.affinity_propagation import clustered, weighed
 from sparse_ap.clustering.input import fetched_rows, held_rows
+from sparse_ap.clustering.run import clustered, weighed
 from sparse_ap.clustering.solver import open_problem
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.budget import require_bound_fits

@@ -14,18 +14,18 @@ import numpy as np
 import scipy.sparse
 
 from sparse_ap.arguments import require, require_count
-from sparse_ap.clustering.affinity_propagation import clustered, warn_of
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.clustering.input import local_problem
 from sparse_ap.clustering.natural.faces import elected, spreads
 from sparse_ap.clustering.natural.free_groups import FreeGroups
 from sparse_ap.clustering.natural.levels import Level, levels_above
 from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, Workshop
+from sparse_ap.clustering.run import clustered, warn_of
 from sparse_ap.clustering.solver import open_links, open_problem
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.execution.budget import pairs_counted
 from sparse_ap.execution.plans import Resources
+from sparse_ap.execution.room import pairs_counted
 from sparse_ap.kernels.block import Int64Array
 from sparse_ap.kernels.coarsening import weights
 from sparse_ap.propagation.outcome import Outcome

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
-from sparse_ap.execution.budget import Plan, fits_locally
+from sparse_ap.execution.budget import Plan
 from sparse_ap.execution.executor import Executor
 from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
 from sparse_ap.execution.plans import InputGraph
 from sparse_ap.execution.renumbering import reordered
+from sparse_ap.execution.room import fits_locally
 from sparse_ap.graphs.foreign import graph_of
 from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.neighbour_lists import from_knn

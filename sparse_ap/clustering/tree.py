@@ -11,10 +11,10 @@ import numpy as np
 import scipy.sparse
 
 from sparse_ap.arguments import require_count
-from sparse_ap.clustering.linkage import merges_of
 from sparse_ap.clustering.natural.cuts import Cut
 from sparse_ap.clustering.natural.faces import representing
 from sparse_ap.clustering.natural.free_groups import FreeGroups
+from sparse_ap.clustering.natural.linkage import merges_of
 from sparse_ap.clustering.natural.merging import merged_to, too_few
 from sparse_ap.clustering.natural.persistence import halves, merging, splitting
 from sparse_ap.errors import InvalidInputError

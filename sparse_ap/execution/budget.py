@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from sparse_ap.arguments import available, bytes_of
 from sparse_ap.errors import MemoryLimitError
+from sparse_ap.execution.room import fits_locally
 
 __all__ = [
     "SAVED_RENUMBERED",
@@ -19,10 +19,7 @@ __all__ = [
     "Plan",
     "candidates_kept",
     "first_that_fits",
-    "fits_locally",
-    "pairs_counted",
     "require_bound_fits",
-    "rows_fit",
 ]
 
 #: Value of ``reorder`` for resuming a run in memory whose points were renumbered.
@@ -55,22 +52,10 @@ _LIMITING, _LIMITING_A_POINT = 48, 320
 _CANDIDATES = 1 << 24
 # Bytes per point sent to the workers of a cluster and fetched from them in one pass.
 _SENT_AND_FETCHED = 72
-# Largest number of edges and points of a graph that is copied from a cluster for steps that read it often: 50
-# MB with float64 similarities, and as much again while they are fetched.
-_LOCAL_EDGES = 1 << 22
 # Copies of a block per thread, as it is read, decoded and used; and blocks decoded at a time while zarr loads
 # a whole array.
 _COPIES_OF_A_BLOCK = 4
 _BLOCKS_WHILE_LOADING = 12
-# Bytes per pair of clusters while edges are counted (in each thread, merged, and as rows); least number of
-# pairs; and bytes per cluster for its shares meanwhile.
-_COUNTING_A_PAIR, _LEAST_PAIRS, _SHARES = 256, 1 << 16, 200
-# Largest number of pairs counted in one reading for a graph of links: more takes more memory, hardly less
-# time.
-_MOST_PAIRS = 1 << 23
-# Bytes that must be free for each entry of a graph of links kept in memory: in pieces and as one (24),
-# a contraction beside it, and what is counted meanwhile.
-_KEPT_ROW = 64
 # Bytes per point and edge of the bound on the number of exemplars: shares, covers, loads, their sums and
 # copies; the row of each edge; the edges themselves, in blocks and as one, if they are to be read; and what
 # tells which of them are dropped, if points are always exemplars.
@@ -210,11 +195,6 @@ def candidates_kept(n_points: int, n_edges: int) -> int:
     return min(n_points, _CANDIDATES // max(1, n_points)) if 4 * n_edges >= n_points**2 else 0
 
 
-def fits_locally(n_points: int, n_edges: int) -> bool:
-    """Whether a graph on a cluster is small enough to be copied for steps that read it often."""
-    return n_points + n_edges <= _LOCAL_EDGES
-
-
 def first_that_fits(plans: Sequence[Plan], size: GraphSize, limit: int) -> Plan:
     """Return the first plan that stays within the limit.
 
@@ -302,20 +282,6 @@ def _more_memory(last: Plan) -> str:
         "Raise memory_limit (--memory-limit) to that; or write the graph to disk with "
         "sparse_ap.graphs.write_graph and give its path: edges are then read from there in each sweep."
     )
-
-
-def pairs_counted(memory_limit: int | str | None, n_clusters: int) -> int:
-    """Return the number of pairs of clusters whose edges can be counted in one reading."""
-    limit = available() if memory_limit is None else bytes_of(memory_limit)
-    left = limit - psutil.Process().memory_info().rss - _SHARES * n_clusters
-    return max(_LEAST_PAIRS, int(left) // _COUNTING_A_PAIR)
-
-
-def rows_fit(limit: int) -> tuple[int, int]:
-    """Return how many entries of a graph of links fit into memory, and pairs that are counted at a time."""
-    left = limit - psutil.Process().memory_info().rss
-    n_pairs = min(_MOST_PAIRS, max(_LEAST_PAIRS, int(left) // (2 * _COUNTING_A_PAIR)))
-    return max(0, int(left) // _KEPT_ROW), n_pairs
 
 
 def _text(n_bytes: int) -> str:

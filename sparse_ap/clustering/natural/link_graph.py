@@ -21,9 +21,9 @@ from sparse_ap.clustering.cluster_graph import LinkedGraph, LinkRows, counted
 from sparse_ap.clustering.input import held_rows, in_memory, open_executor
 from sparse_ap.clustering.natural.kept_rows import kept_rows
 from sparse_ap.execution.blocking import BlockedGraph, most_blocks
-from sparse_ap.execution.budget import rows_fit
 from sparse_ap.execution.executor import Executor
 from sparse_ap.execution.plans import Resources
+from sparse_ap.execution.room import rows_fit
 from sparse_ap.kernels.block import Float64Array, Int32Array, Int64Array
 from sparse_ap.kernels.coarsening import ClusterVectors
 from sparse_ap.kernels.grouping import ContractionPass, InnerPass, InnerRows
