@@ -42,7 +42,7 @@ class Solver:
     settings : Settings
     checkpoint_config : CheckpointConfig
     renumbered : bool
-        Whether points are in another order than the user's.
+        Whether points are in another order than the user's, and the similarities of each row fall.
     callback : callable or None
         The user's function, called after each sweep with a `SweepReport`.
     verbose : bool
@@ -99,7 +99,7 @@ class Solver:
         preference, gap = message_preference(problem, row_best, settings.seed, settings.tie_strength)
         bias_schedule = NO_BIAS if settings.scheme == "classic" else BiasSchedule()
         grid = support_grid(problem, preference, bias_schedule.most * gap)
-        scheme, incumbent = _scheme(problem, settings, grid, bias_schedule)
+        scheme, incumbent = _scheme(problem, settings, grid, bias_schedule, self.renumbered)
         lost = problem.n_unrepresented
         stop = replace(settings.stop, first_counted=first_grown(scheme.damping), n_left_out=lost)
         if start is None:
@@ -156,7 +156,7 @@ def _without(n_unrepresented: int, told: Callable[[SweepReport], object]) -> Cal
 
 
 def _scheme(
-    problem: Problem, settings: Settings, grid: Grid, bias_schedule: BiasSchedule
+    problem: Problem, settings: Settings, grid: Grid, bias_schedule: BiasSchedule, falling: bool
 ) -> tuple[Scheme, Incumbent]:
     graph, damping = problem.graph, settings.damping
     if settings.scheme == "classic":
@@ -165,7 +165,7 @@ def _scheme(
     mean_degree = problem.edges.n_edges / max(1, graph.n_points - problem.n_unrepresented)
     damping = damping_for_degree(mean_degree) if damping is None else damping
     return (
-        Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, graph.dtype, grid, bias_schedule),
+        Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, graph.dtype, grid, bias_schedule, falling),
         BestIncumbent(problem, EVALUATE_EVERY, settings.stop.tol),
     )
 
