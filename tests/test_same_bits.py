@@ -26,6 +26,7 @@ from sparse_ap import affinity_propagation
 from sparse_ap.clustering import input as sources
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor, ThreadsExecutor
+from sparse_ap.kernels import compact
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.kernels.classic import Messages
 from sparse_ap.kernels.exact_sum import Grid
@@ -83,9 +84,40 @@ def test_the_cut_of_the_rows_does_not_change_a_bit(
     assert bits(affinity_propagation(knn, preference=-0.02, n_jobs=2)) == expected
 
 
+@pytest.mark.parametrize("times", [0.3, 1, 3, 30])
+@pytest.mark.parametrize("digits", [1, 7])
+def test_rows_that_fall_end_early_with_the_same_bits(
+    times: float, digits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Down to the state vectors: rows of no edge to 40, few and many ties, fetched ahead or not."""
+    rng = np.random.default_rng(digits)
+    n, degree = 600, np.r_[0, 1, 8, 9, rng.integers(0, 41, 596)]
+    indptr = np.r_[0, np.cumsum(degree)]
+    indices = np.concatenate([rng.choice(n - 1, d, replace=False) for d in degree])
+    indices += indices >= np.repeat(np.arange(n), degree)
+    falling = [np.sort(-np.round(rng.random(d) + 1, digits))[::-1] for d in degree]
+    data = np.concatenate(falling).astype(np.float32)
+    store = MemoryStore(indptr.astype(np.int64), indices.astype(np.int32), data)
+    preference = np.full(n, -1.5 * times)
+
+    def state(falls: bool, distant: int) -> list[bytes]:
+        monkeypatch.setattr(compact, "_DISTANT", distant)
+        scheme = Compact(0.6, 0.5, 0.5, store.dtype, Grid.for_totals(1e5), BiasSchedule(after=3), falls)
+        graph = BlockedGraph(store, (RowCut(0, n),), SerialExecutor())
+        points = PointState.at_rest(preference, store.dtype)
+        rows = scheme.rows(points.own)
+        monkeypatch.setattr(Compact, "rows", lambda self, own: rows)
+        gap, stop = np.ones(n, np.float32), StopRule(25, 15, 0.0)
+        propagate(graph, scheme, points, gap, stop, LastIncumbent(), lambda report: None, NoCheckpoints())
+        monkeypatch.undo()
+        return [values.tobytes() for values in (*rows, points.total, points.exemplar)]
+
+    assert state(True, n) == state(True, n + 1) == state(False, n) == state(False, n + 1)
+
+
 @examples(40)
 @given(graphs(), st.lists(st.integers(0, 30)), st.booleans())
-def test_messages_are_the_same_bits_for_any_cut(graph: Any, inner: list[int], compact: bool) -> None:
+def test_messages_are_the_same_bits_for_any_cut(graph: Any, inner: list[int], of_compact: bool) -> None:
     """Down to the state vectors, in graphs full of ties."""
     n = graph.shape[0]
     store = MemoryStore.from_sparse(graph)
@@ -94,7 +126,7 @@ def test_messages_are_the_same_bits_for_any_cut(graph: Any, inner: list[int], co
 
     def totals(executor: Any, cuts: Any) -> list[bytes]:
         scheme: Any
-        if compact:
+        if of_compact:
             scheme = Compact(0.6, 0.5, 0.5, np.dtype(np.float64), grid, BiasSchedule(after=3, first=0.1))
         else:
             scheme = Classic(0.6, Messages.at_rest(graph.nnz), grid)

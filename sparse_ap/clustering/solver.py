@@ -45,7 +45,7 @@ class Solver:
     settings : Settings
     checkpoint_config : CheckpointConfig
     renumbered : bool
-        Whether points are in another order than the user's.
+        Whether points are in another order than the user's, and the similarities of each row fall.
     callback : callable or None
         The user's function, called after each sweep with a `SweepReport`.
     verbose : bool
@@ -102,7 +102,7 @@ class Solver:
         preference, gap = message_preference(problem, row_best, settings.seed, settings.tie_strength)
         bias_schedule = NO_BIAS if settings.scheme == "classic" else BiasSchedule()
         grid = support_grid(problem, preference, bias_schedule.most * gap)
-        scheme, incumbent = _scheme(problem, settings, grid, bias_schedule)
+        scheme, incumbent = _scheme(problem, settings, grid, bias_schedule, self.renumbered)
         lost = problem.n_unrepresented
         stop = replace(settings.stop, first_counted=first_grown(scheme.damping), n_left_out=lost)
         if start is None:
@@ -169,13 +169,13 @@ def _without(n_unrepresented: int, told: Callable[[SweepReport], object]) -> Cal
 
 
 def _scheme(
-    problem: Problem, settings: Settings, grid: Grid, bias_schedule: BiasSchedule
+    problem: Problem, settings: Settings, grid: Grid, bias_schedule: BiasSchedule, falling: bool
 ) -> tuple[Scheme, Incumbent]:
     graph, damping = problem.graph, _damping(problem, settings)
     if settings.scheme == "classic":
         return Classic(damping, Messages.at_rest(problem.edges.n_edges), grid), LastIncumbent()
     return (
-        Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, graph.dtype, grid, bias_schedule),
+        Compact(damping, TOTAL_DAMPING, TOTAL_DAMPING, graph.dtype, grid, bias_schedule, falling),
         BestIncumbent(problem, EVALUATE_EVERY, settings.stop.tol),
     )
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Block, Float64Array, FloatArray, Int32Array
-from sparse_ap.kernels.compilation import helper, kernel
+from sparse_ap.kernels.compilation import helper, kernel, prefetch
 from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
 from sparse_ap.kernels.sorting import longest_row
@@ -31,6 +31,13 @@ __all__ = ["DIAGONAL", "NOBODY", "CompactRows", "CompactSweep", "CompactVectors"
 # Places in a row that are not edges: the diagonal, and no place at all.
 DIAGONAL = -1
 NOBODY = -2
+
+# Edges of a row before the test whether it may end; rows between two tests where few end there; and the
+# largest surplus of rows that did. docs/design/0004-kernel.md has the measurements.
+_HEAD, _TESTED, _MOST_CONFIDENCE = 8, 32, 32
+# Points from which on totals are fetched ahead: fewer are in the second-level cache. Rows ahead; edges of a
+# row at most; and those whose totals it adds to.
+_DISTANT, _AHEAD, _FETCHED, _SUPPORTED = 1 << 19, 2, 64, 3
 
 
 class CompactVectors(NamedTuple):
@@ -114,12 +121,15 @@ class CompactSweep(PlainPass):
         w before and after this sweep.
     grid : Grid
         Grid of the column totals.
+    falling : bool
+        Whether the similarities of each row fall from edge to edge. The result is the same, sooner.
     """
 
     damping: float
     weight_before: float
     weight: float
     grid: Grid
+    falling: bool = False
 
     column_reductions = (EXACT_SUM,)
     reads = ("preference", "support", "mean", "edge1", "delta1", "edge2", "delta2")
@@ -134,6 +144,8 @@ class CompactSweep(PlainPass):
             self._in_precision(block.data.dtype.type),
             self.grid.shift,
             4.0 * self.grid.limit,
+            self.falling,
+            len(vectors.total) >= _DISTANT,
             np.empty(longest_row(block.indptr), block.data.dtype),
             columns[0],
         )
@@ -151,45 +163,61 @@ class CompactSweep(PlainPass):
 # Similarities keep their precision, hence `zero`: a float literal would promote float32 to float64. Unsigned
 # places avoid the test for negative indices. The checks of e1 and e2 are here, not in the functions called:
 # these would not be inlined then, and the sweep would take a third longer.
+#
+# Where rows fall, a + s <= s ends a row at the first s that the second best so far reaches. One test, after
+# the head of the row, costs less than it saves if most rows end there: so the sweep tests while they do, and
+# otherwise one row in 32.
 
 
 @kernel
 def _sweep(
-    indptr: Any,
-    indices: Any,
-    data: Any,
-    total: Any,
-    rows: Any,
-    weights: Any,
-    shift: float,
-    no_rival: float,
-    values: Any,
-    totals: Any,
-) -> None:
+    indptr: Any, indices: Any, data: Any, total: Any, rows: Any, weights: Any, shift: float, no_rival: float,
+    falling: bool, distant: bool, values: Any, totals: Any,
+) -> None:  # fmt: skip
+    confidence = 0
     for i in range(len(rows.mean)):
         first = np.uint64(indptr[i] - indptr[0])
         degree = np.uint64(indptr[i + 1] - indptr[i])
+        if distant and i + _AHEAD < len(rows.mean):
+            # The processor fetches what a later row gathers, and the totals that it most likely adds to.
+            ahead = np.uint64(indptr[i + _AHEAD] - indptr[0])
+            last = np.uint64(indptr[i + _AHEAD + 1] - indptr[0])
+            most = np.uint64(_HEAD if falling and confidence >= 0 else _FETCHED)
+            for j in range(ahead, min(last, ahead + most)):
+                prefetch(total, np.uint64(indices[j]))
+            for j in range(ahead, min(last, ahead + np.uint64(_SUPPORTED))):
+                prefetch(totals, np.uint64(indices[j]))
         if degree == 0:
-            # A point without candidates has an infinite r(i,i); a finite number beyond all totals stands for
-            # it.
+            # A point without candidates has an infinite r(i,i): a finite number beyond all totals.
             rows.self_responsibility[i] = no_rival
             continue
         u, e1, d1, e2, d2 = rows.mean[i], rows.edge1[i], rows.delta1[i], rows.edge2[i], rows.delta2[i]
-        for j in range(degree):
-            values[j] = _value(indices, data, total, first + j, weights.before, u)
-        if e1 >= 0:
-            values[e1] = _value(indices, data, total, first + np.uint64(e1), weights.before, u + d1)
-        if e2 >= 0:
-            values[e2] = _value(indices, data, total, first + np.uint64(e2), weights.before, u + d2)
-        diagonal = data.dtype.type(rows.support[i] + rows.preference[i])
-        best, second, winner = _top_two(values, degree, diagonal)
+        best = data.dtype.type(rows.support[i] + rows.preference[i])
+        second, winner = -values.dtype.type(np.inf), np.int32(DIAGONAL)
+        begin, end = np.uint64(0), degree
+        if falling and (confidence >= 0 or i % _TESTED == 0):
+            end = min(degree, np.uint64(_HEAD))
+        while begin < degree:
+            for j in range(begin, end):
+                values[j] = _value(indices, data, total, first + j, weights.before, u)
+            if e1 >= 0:
+                values[e1] = _value(indices, data, total, first + np.uint64(e1), weights.before, u + d1)
+            if e2 >= 0:
+                values[e2] = _value(indices, data, total, first + np.uint64(e2), weights.before, u + d2)
+            best, second, winner = _top_two(values, begin, end, best, second, winner)
+            begin, end = end, degree
+            if begin < degree:
+                if data[first + begin] <= second:
+                    confidence = min(confidence + 1, _MOST_CONFIDENCE)
+                    break
+                confidence = max(confidence - 1, -1)
 
         u = weights.damping * u + weights.undamped * best
         change = weights.undamped * (second - best)
         e1, d1, e2, d2 = _remember(e1, weights.damping * d1, e2, weights.damping * d2, winner, change)
         rows.mean[i], rows.edge1[i], rows.delta1[i], rows.edge2[i], rows.delta2[i] = u, e1, d1, e2, d2
 
-        _add_support(indices, data, first, degree, weights.after, u, shift, totals)
+        _add_support(indices, data, first, degree, weights.after, u, shift, falling, totals)
         if e1 >= 0:
             _correct_support(indices, data, first + np.uint64(e1), d1, weights.after, u, shift, totals)
         if e2 >= 0:
@@ -209,16 +237,30 @@ def _value(indices: Any, data: Any, total: Any, edge: Any, weight: Any, u: Any) 
 
 
 @helper
-def _top_two(values: Any, degree: Any, diagonal: Any) -> Any:
-    """Return the two largest values and the place of the first, without branches."""
-    best, second, winner = diagonal, -values.dtype.type(np.inf), np.int32(DIAGONAL)
-    for j in range(degree):
-        v = values[j]
-        loser = v if v < best else best
-        winner = np.int32(j) if v > best else winner
-        best = v if v > best else best
-        second = loser if loser > second else second
-    return best, second, winner
+def _top_two(values: Any, begin: Any, end: Any, best: Any, second: Any, winner: Any) -> Any:
+    """Return the two largest of some values and those of before, and the place of the first: no branches.
+
+    Two halves are searched side by side, since each step of a search waits for the step before. The place
+    is that of the first of equals, or of another one: a tie has no winner.
+    """
+    half = (end - begin) >> np.uint64(1)
+    other, other_second, other_winner = -values.dtype.type(np.inf), -values.dtype.type(np.inf), winner
+    for j in range(begin, begin + half):
+        best, second, winner = _with(values[j], j, best, second, winner)
+        other, other_second, other_winner = _with(
+            values[half + j], half + j, other, other_second, other_winner
+        )
+    for j in range(begin + half + half, end):
+        best, second, winner = _with(values[j], j, best, second, winner)
+    best, second, winner = _with(other, other_winner, best, second, winner)
+    return best, (other_second if other_second > second else second), winner
+
+
+@helper
+def _with(value: Any, place: Any, best: Any, second: Any, winner: Any) -> Any:
+    loser = value if value < best else best
+    winner = np.int32(place) if value > best else winner
+    return value if value > best else best, loser if loser > second else second, winner
 
 
 @helper
@@ -238,13 +280,16 @@ def _remember(e1: Any, d1: Any, e2: Any, d2: Any, winner: Any, change: Any) -> A
 
 @helper
 def _add_support(
-    indices: Any, data: Any, first: Any, degree: Any, weight: Any, u: Any, shift: float, totals: Any
-) -> None:
+    indices: Any, data: Any, first: Any, degree: Any, weight: Any, u: Any, shift: float, falling: bool,
+    totals: Any,
+) -> None:  # fmt: skip
     zero = data.dtype.type(0)
     for j in range(first, first + degree):
         r = weight * data[j] - u
         if r > zero:
             totals[np.uint64(indices[j])] += on_grid(np.float64(r), shift)
+        elif falling:
+            break
 
 
 @helper

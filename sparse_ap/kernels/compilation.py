@@ -19,17 +19,25 @@ from typing import Any
 import numba
 import numba.core.caching
 import numba.core.event
+import numba.extending
 import numpy as np
+from llvmlite import ir
 from numpy.typing import NDArray
 
-__all__ = ["Helper", "Kernel", "helper", "kernel", "watched_by"]
+__all__ = ["Helper", "Kernel", "helper", "kernel", "prefetch", "watched_by"]
 
 _njit: Any = numba.njit
+_intrinsic: Any = numba.extending.intrinsic
 caching: Any = numba.core.caching
 event: Any = numba.core.event
 # No C code calls a kernel, so the wrapper for it need not be compiled. No kernel allocates an array, so no
 # references need to be counted.
 _OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True, "_nrt": False}
+
+
+_INT: Any = ir.IntType(32)
+_BYTES: Any = ir.IntType(8).as_pointer()
+_PREFETCH: Any = ir.FunctionType(ir.VoidType(), [_BYTES, _INT, _INT, _INT])
 
 
 class Kernel:
@@ -84,6 +92,21 @@ def kernel(function: Callable[..., Any]) -> Kernel:
 def helper(function: Callable[..., Any]) -> Helper:
     """Return a helper: a function that kernels call."""
     return Helper(function)
+
+
+@_intrinsic  # type: ignore[untyped-decorator]
+def prefetch(context: Any, array: Any, place: Any) -> Any:
+    """Let the processor fetch an element of an array, in a kernel: a load that nothing waits for."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        elements = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        at = builder.bitcast(builder.gep(elements, [arguments[1]]), _BYTES)
+        declared = builder.module.declare_intrinsic("llvm.prefetch", [_BYTES], _PREFETCH)
+        # To read, kept in all caches, data.
+        builder.call(declared, [at, _INT(0), _INT(3), _INT(1)])
+        return context.get_dummy_value()
+
+    return numba.void(array, place), generate
 
 
 class _Watch(event.Listener):  # type: ignore[misc]

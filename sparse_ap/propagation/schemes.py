@@ -169,6 +169,8 @@ class Compact:
     grid : Grid
         Grid of the column totals.
     bias_schedule : BiasSchedule
+    falling : bool
+        Whether the similarities of each row fall from edge to edge.
     """
 
     damping: float
@@ -177,6 +179,7 @@ class Compact:
     total_dtype: np.dtype[Any]
     grid: Grid
     bias_schedule: BiasSchedule
+    falling: bool = False
 
     def rows(self, own: OwnRows) -> CompactRows:
         """Return rows without a winner, the state before the first sweep."""
@@ -184,7 +187,7 @@ class Compact:
 
     def sweep(self, history: Sequence[SweepReport]) -> CompactSweep:
         """Return the pass for the sweep after those in ``history``."""
-        return CompactSweep(*weights_after(len(history), self.damping), self.grid)
+        return CompactSweep(*weights_after(len(history), self.damping), self.grid, self.falling)
 
     def vectors(self, total: FloatArray) -> CompactVectors:
         """Return the vectors of the sweeps: the totals G."""
