@@ -222,6 +222,7 @@ def test_public_name_is_in_the_reference_and_has_a_docstring(module: str, public
     "function",
     [
         sparse_ap.affinity_propagation,
+        sparse_ap.write_explorer,
         sparse_ap.write_report,
         sparse_ap.graphs.from_anndata,
         sparse_ap.graphs.from_distances,
