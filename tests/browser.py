@@ -38,7 +38,10 @@ class Browser:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def open(self, page: Path, width: int = 1280, height: int = 860, scheme: str = "light") -> None:
+    def open(
+        self, page: Path, width: int = 1280, height: int = 860, scheme: str = "light",
+        ready: str = "document.body.classList.contains('ready')",
+    ) -> None:  # fmt: skip
         command = self.driver.execute_cdp_cmd
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         command("Emulation.setDeviceMetricsOverride", size)
@@ -50,7 +53,7 @@ class Browser:
         # A page that differs from the last one in its fragment only would not be read again.
         self.driver.get("about:blank")
         self.driver.get(page.as_uri())
-        self.until("document.body.classList.contains('ready')")
+        self.until(ready)
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(f"return {script}", *arguments)

@@ -11,7 +11,7 @@ import pytest
 from browser import Browser, opened
 from test_explorer import EVIL, POINTS, N, tree
 
-from sparse_ap import write_explorer
+from sparse_ap import write_explorer, write_report
 
 NAMES = np.array([f"place {i}" for i in range(N)], object)
 TOP = tree().n_levels - 1
@@ -216,6 +216,24 @@ def test_everything_that_can_be_used_has_a_name(browser: Browser, page: Path) ->
           .filter(e => !e.getAttribute('aria-label') && !e.textContent.trim() && !e.labels?.length).length""")
         assert unnamed == 0
         assert browser.run(f"document.querySelector('[data-view={view}]').ariaPressed") == "true"
+
+
+def test_a_report_filters_its_clusters_and_fits_a_narrow_screen(browser: Browser, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    write_report(tree().clusterings[0], report, ids=[f"{EVIL} {i}" for i in range(N)])
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        browser.open(report, width, scheme=scheme, ready="document.querySelector('.filter')")
+        assert browser.run(f"document.documentElement.scrollWidth <= {width}")
+    exemplars = tree().exemplars(0)
+    browser.run("document.querySelector('.filter input').focus()")
+    browser.press(*f"{exemplars[-1]}")
+    shown = "[...document.querySelectorAll('.clusters tbody tr')].filter(row => !row.hidden).length"
+    browser.until(f"0 < {shown} && {shown} < {len(exemplars)}")
+    assert f"of {len(exemplars)} rows" in browser.text(".filter span")
+    assert browser.run("window.hit === undefined")
+    write_report(tree(), report)
+    browser.open(report, 390, ready="true")
+    assert browser.run("document.documentElement.scrollWidth <= 390")
 
 
 def test_paper_is_light(browser: Browser, page: Path) -> None:
