@@ -176,7 +176,8 @@ def _write_rows(result: _Result, writer: Any) -> None:
 
 def _written(values: NDArray[Any]) -> list[Any]:
     """Return the values of a column for a table of text: of float32 as few digits as tell it: 298.8."""
-    return (values.astype(str) if values.dtype == np.float32 else values).tolist()
+    written: list[Any] = (values.astype(str) if values.dtype == np.float32 else values).tolist()
+    return written
 
 
 def _write_parquet(result: _Result, path: Path) -> None:
