@@ -95,6 +95,9 @@ function starts(values, n, from) {
   return found;
 }
 
+// Pixels of the longer side of a file's picture that are kept for the treemap.
+const SMALL = 240;
+
 class Pictures {
   constructor(head) {
     this.form = head.images || null;
@@ -102,20 +105,22 @@ class Pictures {
     this.at = new Map(Array.from(picture, (place, i) => [place, i]));
     this.pixels = pixels;
     this.kept = new Map();
+    this.waiting = [];
     if (!files) return;
     const ends = Array.from(length);
     for (let i = 1; i < ends.length; i++) ends[i] += ends[i - 1];
     this.file = i => new Blob([files.subarray(ends[i] - length[i], ends[i])], { type: this.form.kinds[kind[i]] });
   }
   get n() { return this.at.size; }
-  // A canvas, or an image that may still be loading; null if the page has none of the point.
+  // A canvas; null if the page has no picture of the point, or if it is still loading: then it is told when it is there.
   of(place, whenLoaded) {
     const i = this.at.get(place);
     if (i === undefined) return null;
     if (!this.kept.has(i)) this.kept.set(i, this.pixels ? this.drawn(i) : this.loaded(i));
     const found = this.kept.get(i);
-    if (whenLoaded && found.complete === false) found.addEventListener("load", whenLoaded, { once: true });
-    return found;
+    if (found.tagName === "CANVAS") return found;
+    found.addEventListener("load", whenLoaded, { once: true });
+    return null;
   }
   drawn(i) {
     const { width, height, colours } = this.form;
@@ -129,20 +134,38 @@ class Pictures {
     canvas.getContext("2d").putImageData(image, 0, 0);
     return canvas;
   }
+  // A file's image, of which a small canvas is kept once it is loaded: drawings are turned into pixels once only.
   loaded(i) {
     const image = new Image();
-    image.src = URL.createObjectURL(this.file(i));
+    image.addEventListener("load", () => {
+      const scale = Math.min(1, SMALL / Math.max(1, image.naturalWidth, image.naturalHeight));
+      const [width, height] = [image.naturalWidth || SMALL, image.naturalHeight || SMALL].map(side => Math.ceil(side * scale));
+      const canvas = Object.assign(document.createElement("canvas"), { width, height });
+      canvas.getContext("2d").drawImage(image, 0, 0, width, height);
+      this.kept.set(i, canvas);
+      URL.revokeObjectURL(image.src);
+    });
+    if (!this.waiting.length) setTimeout(() => this.load());
+    this.waiting.push(() => { image.src = URL.createObjectURL(this.file(i)); });
     return image;
   }
-  // An element to put into the page.
+  // A few at a time, so that clicks need not wait for them.
+  load() {
+    for (const begin of this.waiting.splice(0, 12)) begin();
+    if (this.waiting.length) setTimeout(() => this.load(), 16);
+  }
+  // An element to put into the page; without a name it only adorns.
   element(place, name) {
-    const found = this.of(place);
-    if (!found) return null;
-    const shown = found.cloneNode();
-    if (shown.tagName === "CANVAS") {
-      shown.getContext("2d").drawImage(found, 0, 0);
-      for (const [key, value] of Object.entries(name ? { role: "img", "aria-label": name } : { "aria-hidden": "true" })) shown.setAttribute(key, value);
-    } else shown.alt = name;
+    const i = this.at.get(place);
+    if (i === undefined) return null;
+    const shown = this.pixels ? this.of(place).cloneNode() : new Image();
+    if (this.pixels) shown.getContext("2d").drawImage(this.of(place), 0, 0);
+    else {
+      shown.addEventListener("load", () => URL.revokeObjectURL(shown.src));
+      shown.src = URL.createObjectURL(this.file(i));
+      shown.alt = name;
+    }
+    if (this.pixels) for (const [key, value] of Object.entries(name ? { role: "img", "aria-label": name } : { "aria-hidden": "true" })) shown.setAttribute(key, value);
     shown.classList.add("picture");
     return shown;
   }

@@ -54,8 +54,7 @@ const tint = (colour, share) => css(mixed(ground(), colour, share));
 
 // Draw a picture into a rectangle, whole and in the middle.
 function fit(context, picture, x, y, width, height) {
-  const wide = picture.naturalWidth || picture.width, high = picture.naturalHeight || picture.height;
-  if (!wide || !high) return;
+  const { width: wide, height: high } = picture;
   const scale = Math.min(width / wide, height / high);
   context.imageSmoothingEnabled = scale < 2;
   const [w, v] = [wide * scale, high * scale];

@@ -77,7 +77,8 @@ class App {
     if (this.shownOf !== node) panel(this, node);
     this.shownOf = node;
   }
-  redraw() { clearTimeout(this.again); this.again = setTimeout(() => this.view === "treemap" && this.render(), 60); }
+  // Paint the treemap once more, some pictures having been loaded meanwhile.
+  redraw() { this.again ??= setTimeout(() => { this.again = undefined; this.repaint(); }, 60); }
 
   told(n) {
     const { tree, node } = this, inside = tree.nInside(node);

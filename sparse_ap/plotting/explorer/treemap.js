@@ -52,7 +52,7 @@ function treemap(app, node) {
   const canvas = h("canvas", { "aria-hidden": "true" });
   const context = sharp(canvas, width, height);
   box.append(canvas);
-  const cells = [];
+  const cells = [], drawn = [];
   order.forEach((i, k) => {
     const [x, y, w, v] = rects[k];
     const place = { left: `${100 * x / width}%`, top: `${100 * y / height}%`, width: `${100 * w / width}%`, height: `${100 * v / height}%` };
@@ -63,11 +63,13 @@ function treemap(app, node) {
       return;
     }
     const child = shown[i], colour = colourOf(tree, i);
-    drawCell(app, context, child, colour, x, y, w, v);
+    drawn.push([child, colour, x, y, w, v]);
     const said = `${tree.title(child)}, ${counted(tree.size[child], "point")}`;
     cells.push(h("a", { class: w < 44 || v < 22 ? "cell tiny" : v < 40 ? "cell low" : "cell", href: app.link(child), style: { ...place, "--own": css(colour) }, "aria-label": said, title: said, "data-node": child },
       h("b", {}, tree.title(child)), h("small", {}, count(tree.size[child]))));
   });
+  app.repaint = () => drawn.forEach(cell => drawCell(app, context, ...cell));
+  app.repaint();
   // In the order of reading, for the Tab key.
   box.append(...cells.sort((a, b) => parseFloat(a.style.top) - parseFloat(b.style.top) || parseFloat(a.style.left) - parseFloat(b.style.left)));
 }
