@@ -287,6 +287,9 @@ def test_small_trees_have_pages(tmp_path: Path) -> None:
     one = hierarchy(knn_similarity(12, 3, 2, seed=0), max_levels=1)
     write_explorer(one, tmp_path / "tree.html", points=np.zeros((12, 2)))
     assert sorted(read(tmp_path / "tree.html").point) == list(range(12))
+    none = hierarchy(np.empty((0, 0)))
+    write_explorer(none, tmp_path / "tree.html", points=np.empty((0, 2)), names=[], table={"x": []})
+    assert read(tmp_path / "tree.html").head["points"] == 0
 
 
 def run(*arguments: Any) -> Any:

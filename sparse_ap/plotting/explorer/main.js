@@ -31,8 +31,8 @@ class App {
 
   holds() {
     const { tree } = this, { head } = tree;
-    const clusters = head.levels.reduce((n, level) => n + head.clusters[level], 0), held = tree.nNodes - 1;
-    const all = head.clusters.reduce((n, each) => n + each, 0) - (clusters < head.clusters.reduce((n, each) => n + each, 0) && head.clusters.at(-1) === 1 && head.clusters.length > 1 ? 1 : 0);
+    // A single cluster of everything is the whole, and not counted.
+    const all = head.clusters.slice(0, head.levels[0] + 1).reduce((n, each) => n + each, 0), held = tree.nNodes - 1;
     const points = tree.nHeld === head.points ? `all ${counted(head.points, "point")}` : `${count(tree.nHeld)} of ${counted(head.points, "point")}: exemplars, and members of each cluster from the nearest to the furthest`;
     const pictures = tree.pictures.n ? `, and pictures of ${counted(tree.pictures.n, "point")}` : "";
     document.getElementById("holds").textContent = `This page holds ${held === all ? "all" : `${count(held)} of`} ${counted(all, "cluster")} and ${points}${pictures}.`;

@@ -130,9 +130,10 @@ def _data(
     homes, similarities = held.homes[tree.labels(0)], tree.clusterings[0].similarities
     exemplars = np.unique(parts["exemplar"][parts["exemplar"] >= 0])
     shown = held_points(homes, similarities, exemplars, min(_MOST_POINTS, most))
-    place = np.full(len(homes), -1, np.int32)
+    # The last entry is that of the whole, whose exemplar is -1.
+    place = np.full(len(homes) + 1, -1, np.int32)
     place[shown] = np.arange(len(shown))
-    parts["exemplar"] = np.where(parts["exemplar"] < 0, -1, place[parts["exemplar"]]).astype(np.int32)
+    parts["exemplar"] = place[parts["exemplar"]]
     parts |= {
         "point": shown.astype(np.uint32),
         "home": homes[shown].astype(np.uint32),
