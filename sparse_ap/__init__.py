@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         SparseAPError,
     )
     from sparse_ap.estimator import AffinityPropagation
+    from sparse_ap.plotting.explorer.page import write_explorer
     from sparse_ap.plotting.html_report import write_report
     from sparse_ap.propagation.history import SweepReport
     from sparse_ap.propagation.outcome import Outcome, Recourse
@@ -64,6 +65,7 @@ else:
                 "SparseAPError",
             ],
             "estimator": ["AffinityPropagation"],
+            "plotting.explorer.page": ["write_explorer"],
             "plotting.html_report": ["write_report"],
             "propagation.prediction": ["Prediction"],
             "propagation.representation.ranking": ["Ranking"],
@@ -101,6 +103,7 @@ __all__ = [
     "hierarchy",
     "preference_path",
     "preference_range",
+    "write_explorer",
     "write_report",
 ]
 

@@ -21,7 +21,7 @@ from sparse_ap.cli.demo import (
     write_table,
 )
 from sparse_ap.cli.demo import run as demo_run
-from sparse_ap.cli.demo.labels import Box, place_labels
+from sparse_ap.cli.demo.labels import Box, place_labels, say_where
 from sparse_ap.cli.demo.map import HEIGHT, WIDTH, Caption, blank_map
 from sparse_ap.cli.demo.places import GRID, Places, arcs_over
 from sparse_ap.cli.demo.projection import CENTRAL_MERIDIAN, equal_earth, relative_longitude
@@ -193,6 +193,12 @@ def test_labels_cover_neither_each_other_nor_the_frame() -> None:
     assert placed[0].index == 0
     assert all(label.box.within(frame) for label in placed)
     assert not any(a.box.overlaps(b.box) for i, a in enumerate(placed) for b in placed[:i])
+
+
+def test_names_of_parts_and_of_many_places_do_not_say_where(places: Places) -> None:
+    names = ["Downtown", "Bern", "Zürich (Kreis 7) / Witikon", "Downtown", "Łódź"]
+    assert say_where(names).tolist() == [False, True, False, False, True]
+    assert "Downtown" not in np.array(places.names)[say_where(places.names)]
 
 
 def test_label_limit_is_kept() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import functools
 import re
 import sys
@@ -31,6 +32,7 @@ from sparse_ap.cli.commands import main
 from sparse_ap.graphs import write_graph
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting import html_report
+from sparse_ap.plotting.html_parts import evenly
 from sparse_ap.plotting.largest import largest_clusters
 from sparse_ap.plotting.tree import lifetime, readable_level
 
@@ -71,11 +73,19 @@ class Page(HTMLParser):
 
     def rows(self) -> list[list[str]]:
         """Return the table of clusters."""
-        cells = self.of("td")[: 5 * (len(self.of("td")) // 5)]
+        first = self.texts.index(("h2", "The clusters"))
+        last = self.texts.index(("h2", "How it was found"))
+        cells = [text for tag, text in self.texts[first:last] if tag == "td"]
         return [cells[i : i + 5] for i in range(0, len(cells), 5)]
 
     def figures(self) -> dict[str, str]:
         return dict(zip(self.of("dt"), self.of("dd"), strict=True))
+
+    def run(self) -> dict[str, str]:
+        """Return how the result was found."""
+        cells = [(tag, text) for tag, text in self.texts if tag in ("th", "td", "h2")]
+        cells = cells[cells.index(("h2", "How it was found")) + 1 :]
+        return {name: value for (_, name), (_, value) in zip(cells[::2], cells[1::2], strict=True)}
 
 
 def page_of(clustering: Clustering, folder: Path, **options: Any) -> Page:
@@ -111,6 +121,14 @@ def test_who_is_alone_has_no_least_similar_member() -> None:
     ]
 
 
+def test_numbers_of_a_column_have_the_same_decimals() -> None:
+    assert evenly([-298.8, 1.0, None, -0.04]) == ["-298.8", "1.0", "–", "0.0"]
+    assert evenly([12345.6, 3]) == ["12,346", "3"]
+    assert evenly([0.00123, 0.0]) == ["0.001230", "0.000000"]
+    assert evenly([1e-9, 2.0e-9]) == ["1.000e-09", "2.000e-09"]
+    assert evenly([None, float("nan")]) == ["–", "nan"]
+
+
 def test_figures_are_at_the_top(tmp_path: Path) -> None:
     page = page_of(
         clustered(),
@@ -121,41 +139,55 @@ def test_figures_are_at_the_top(tmp_path: Path) -> None:
         seconds=12.34,
     )
     assert page.of("title") == page.of("h1") == ["Four hundred"]
+    sizes = clustered().sizes
+    alone = np.count_nonzero(sizes == 1)
     assert page.figures() == {
         "points": "400",
+        "clusters": f"{clustered().n_clusters}",
+        "largest": f"{sizes.max()}",
+        "median size": f"{np.median(sizes):g}",
+        **({"single points": f"{alone}"} if alone else {}),
+    }
+    assert page.run() == {
         "stored entries": "4,000",
         "neighbours found": "0.966 ± 0.004, estimated on 300 points",
-        "clusters": f"{clustered().n_clusters}",
+        "sweeps": f"{clustered().n_iter}",
+        "seconds": "12.3",
         "preference": "-0.05",
         "net similarity": f"{clustered().net_similarity:.8g}",
         "proven bound": f"{clustered().net_similarity_bound:.8g}",
         "gap to the bound": f"{clustered().optimality_gap:.2%}",
         **({"best clustering": "yes, optimal within HiGHS's tolerance"} if clustered().optimal else {}),
     }
-    assert page.of("p") == ["The exemplars have settled."]
+    assert page.of("p")[0] == "The exemplars have settled."
+    assert page.of("p")[1].startswith(f"{clustered().n_clusters} exemplars stand for 400 points")
     assert page.of("footer") == [f"sparse_ap {sparse_ap.__version__}"]
-    assert f"{clustered().n_iter} sweeps, 12.3 seconds in all." in page.of("figcaption")[1]
+    assert page.of("time")[0].endswith(str(datetime.date.today().year))
+    assert f"{clustered().n_iter} sweeps." in page.of("figcaption")[1]
 
 
 def test_what_is_not_known_is_not_shown(tmp_path: Path) -> None:
     bare = affinity_propagation(GRAPH, preference=np.linspace(-0.1, -0.05, 400))
     page = page_of(bare, tmp_path)
-    assert list(page.figures()) == ["points", "clusters", "net similarity"]
-    assert "Settings" not in page.of("h2")
-    assert "seconds" not in page.of("figcaption")[1]
+    assert list(page.run()) == ["net similarity", "sweeps"]
+    assert "How far it is from the best possible clustering is not known." in page.of("p")
+    assert any("certify=True" in step for step in page.of("li"))
 
 
 def test_the_table_has_names_if_there_are_any(tmp_path: Path) -> None:
     ids = np.array([f"<i>{i}</i> & $co" for i in range(400)])
     named, numbered = page_of(clustered(), tmp_path, ids=ids), page_of(clustered(), tmp_path)
-    described = largest_clusters(clustered(), 20)
-    assert len(numbered.rows()) == len(named.rows()) == min(20, clustered().n_clusters)
+    described = largest_clusters(clustered(), 1000)
+    assert len(numbered.rows()) == len(named.rows()) == clustered().n_clusters
     for row, by_name, by_number in zip(described, named.rows(), numbered.rows(), strict=True):
         assert by_number == [
-            f"{row.exemplar}", f"{row.size}", f"{row.mean_similarity:,.4g}",
-            f"{row.least_similar}", f"{row.least_similarity:,.4g}",
+            f"{row.exemplar}", f"{row.size}", by_number[2], f"{row.least_similar}", by_number[4]
         ]  # fmt: skip
+        assert float(by_number[2]) == pytest.approx(row.mean_similarity, abs=5e-6)
+        assert float(by_number[4]) == pytest.approx(row.least_similarity, abs=5e-6)
         assert (by_name[0], by_name[3]) == (ids[row.exemplar], ids[row.least_similar])
+    # The same decimals all the way down.
+    assert len({len(row[2].partition(".")[2]) for row in named.rows()}) == 1
     assert not [tag for tag, _ in named.elements if tag == "i"]
 
 
@@ -185,7 +217,8 @@ def test_pictures_are_inside_in_light_and_dark(tmp_path: Path) -> None:
 def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
     page = page_of(clustered(), tmp_path)
     text = (tmp_path / "run.html").read_text(encoding="utf-8")
-    assert not {tag for tag, _ in page.elements} & {"script", "link", "iframe", "object"}
+    assert not {tag for tag, _ in page.elements} & {"link", "iframe", "object"}
+    assert [attrs for tag, attrs in page.elements if tag == "script"] == [{}]
     for _, attrs in page.elements:
         for address in ("src", "srcset", "href"):
             assert attrs.get(address, "data:").startswith("data:")
@@ -203,7 +236,7 @@ def test_what_to_do_is_said_where_it_did_not_converge(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="did not converge"):
         unsettled = affinity_propagation(GRAPH, preference=-0.05, max_iter=3)
     page = page_of(unsettled, tmp_path)
-    assert page.of("p") == [Outcome.MAX_ITER_REACHED.value]
+    assert page.of("p")[0] == Outcome.MAX_ITER_REACHED.value
     assert ("p", {"class": "outcome notice"}) in page.elements
 
 
@@ -249,8 +282,8 @@ def test_ids_of_other_points_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError) as caught:
         write_report(clustered(), tmp_path / "run.html", ids=["a", "b"])
     assert str(caught.value) == (
-        "The ids have the shape (2,), and the clustering is of 400 points; one name a point is needed, in "
-        "the same order."
+        "The ids have the shape (2,), and there are 400 points; one name a point is needed, in the same "
+        "order."
     )
     assert not list(tmp_path.iterdir())
 
@@ -276,10 +309,10 @@ def test_the_command_writes_a_page(tmp_path: Path) -> None:
     assert result.output.endswith(f"keep the labels\nreport          {report}\n")
     page = Page(report.read_text(encoding="utf-8"))
     assert page.of("h1") == ["Clusters of graph.npz"]
-    assert page.figures()["stored entries"] == "4,000"
-    assert page.figures()["net similarity"] == f"{clustered().net_similarity:.8g}"
-    settings = dict(zip(page.of("th")[5:], page.of("td")[5 * min(20, clustered().n_clusters) :], strict=True))
-    assert settings == {
+    assert page.run()["stored entries"] == "4,000"
+    assert page.run()["net similarity"] == f"{clustered().net_similarity:.8g}"
+    settings = page.run()
+    assert {name: settings[name] for name in ["graph", *(n for n in settings if n.startswith("--"))]} == {
         "graph": f"{tmp_path / 'graph.npz'}",
         "--preference": "-0.05",
         "--unrepresented": "error",
@@ -303,9 +336,9 @@ def test_a_graph_on_disk_has_its_names_and_an_unsettled_run_its_page(tmp_path: P
     )
     assert (result.exit_code, result.stdout) == (3, "")
     page = Page((tmp_path / "run.html").read_text(encoding="utf-8"))
-    assert page.figures()["stored entries"] == "4,000"
+    assert page.run()["stored entries"] == "4,000"
     assert re.fullmatch(r"protein \d+", page.rows()[0][0])
-    assert page.of("p") == [Outcome.MAX_ITER_REACHED.value]
+    assert page.of("p")[0] == Outcome.MAX_ITER_REACHED.value
 
 
 def test_a_tree_has_levels_groups_and_who_represents_them(tmp_path: Path) -> None:
@@ -315,7 +348,8 @@ def test_a_tree_has_levels_groups_and_who_represents_them(tmp_path: Path) -> Non
     page = Page((tmp_path / "run.html").read_text(encoding="utf-8"))
     level = readable_level(tree)
     assert page.figures()["levels"] == f"{tree.n_levels}"
-    assert page.of("h2")[:2] == ["The levels", "The tree"]
+    assert page.of("h2")[:3] == ["What to do next", "The levels", "The tree"]
+    assert any("write_explorer" in step for step in page.of("li"))
     text = (tmp_path / "run.html").read_text(encoding="utf-8")
     largest = int(tree.sizes(level).argmax())
     faces = [f"&lt;{point}&gt;" for point in tree.representatives(level)[largest] if point >= 0]
@@ -327,6 +361,8 @@ def test_a_tree_has_levels_groups_and_who_represents_them(tmp_path: Path) -> Non
     assert Page((tmp_path / "cut.html").read_text(encoding="utf-8")).figures() == {
         "points": "400",
         "clusters": f"{tree.cut(5).n_clusters}",
+        "largest": f"{tree.cut(5).sizes.max()}",
+        "median size": f"{np.median(tree.cut(5).sizes):g}",
     }
 
 
@@ -357,7 +393,7 @@ def test_clusters_too_small_for_groups_are_told(tmp_path: Path) -> None:
     fine = affinity_propagation(GRAPH, preference=-0.0001)
     assert fine.mostly_tiny
     assert not affinity_propagation(GRAPH, preference=-1.0).mostly_tiny
-    assert "too small for groups: sparse_ap.hierarchy" in page_of(fine, tmp_path).of("figcaption")[0]
+    assert any("too small for groups: sparse_ap.hierarchy" in s for s in page_of(fine, tmp_path).of("li"))
     scipy.sparse.save_npz(tmp_path / "graph.npz", GRAPH)
     done = run("cluster", tmp_path / "graph.npz", "--preference", -0.0001)
     assert "too small for groups; sparse-ap tree has groups of every size" in done.stdout

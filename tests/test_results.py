@@ -73,6 +73,9 @@ def test_tables_come_back(tmp_path: Path, ending: str, named: bool, monkeypatch:
     assert [int(x) for x in table["label"]] == clustered().labels.tolist()
     assert [kind(x) for x in table["exemplar"]] == names[clustered().exemplars[clustered().labels]].tolist()
     assert np.array(table["similarity"], np.float32).tolist() == clustered().similarities.tolist()
+    if ending == ".csv":
+        assert list(table["similarity"]) == [str(value) for value in clustered().similarities]
+        assert max(map(len, table["similarity"])) <= 15  # not the seventeen digits of float64
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 

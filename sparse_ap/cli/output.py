@@ -115,7 +115,7 @@ def require_output(
 
 
 def require_other(output: Path, source: Path) -> None:
-    """Refuse an output that is an input of the command, under any name: ``source``, --names or --table.
+    """Refuse an output that is an input of the command, under any name: ``source`` or that of an option.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def require_other(output: Path, source: Path) -> None:
         The output and the input are the same file or folder.
     """
     given = click.get_current_context().params
-    for read in (source, given.get("names"), given.get("table")):
+    for read in (source, given.get("names"), given.get("table"), given.get("positions")):
         # Both standard streams may be the same terminal.
         if read and output != STDOUT and output.exists() and read.exists() and output.samefile(read):
             raise InvalidInputError(

@@ -34,6 +34,7 @@ from sparse_ap.cli.output import (
     summarise,
     write_picture,
 )
+from sparse_ap.cli.points import Points, read_points
 from sparse_ap.cli.results.anndata import level_columns, write_levels
 from sparse_ap.cli.results.tables import write_hierarchy
 from sparse_ap.cli.search import Search
@@ -43,6 +44,7 @@ from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import connected
+from sparse_ap.plotting.explorer.page import require_page, write_explorer
 from sparse_ap.plotting.html_report import require_report, write_report
 from sparse_ap.plotting.tree import lifetime, plot_tree
 
@@ -64,6 +66,7 @@ Examples:
   sparse-ap tree graph.npz -o tree.parquet
   sparse-ap tree graph.npz -o tree.parquet --n-clusters 20 --n-clusters 100
   sparse-ap tree points.npy -k 15 --names names.txt --plot tree.png --report tree.html
+  sparse-ap tree points.npy -k 15 --names names.txt --explore tree.html --positions umap.npy
   sparse-ap tree graph.zarr --memory-limit 4GB -o tree.npz
   sparse-ap tree cells.zarr/obsp/similarities --obs exemplar -o cells.zarr
 """
@@ -86,6 +89,14 @@ Examples:
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="FILE.html",
     help="A page about the tree to write: levels, a picture, the largest groups and who represents them.",
+)  # fmt: skip
+@click.option(
+    "--explore", type=click.Path(path_type=Path), metavar="FILE.html",
+    help="A page to write in which a browser explores the tree, from its groups down to their members.",
+)  # fmt: skip
+@click.option(
+    "--positions", type=click.Path(exists=True, path_type=Path), metavar="FILE",
+    help="Positions of the points in the plane, for a map in --explore: two columns, as knn reads points.",
 )  # fmt: skip
 @force_option
 @click.option(
@@ -112,7 +123,7 @@ Examples:
 @click.option("--quiet", is_flag=True, help="No progress, no table, no asking about distances.")
 def tree(
     graph: Path, output: Path | None, obs: str | None, plot: Path | None, report: Path | None,
-    force: bool, preference: float | None,
+    explore: Path | None, positions: Path | None, force: bool, preference: float | None,
     level_preference: float, n_clusters: tuple[int, ...], max_levels: int | None,
     reading: Reading, search: Search, names: NDArray[Any] | None, missing: str | None,
     memory_limit: str | None, scheduler: str | None, dask_workers: int | None, seed: int,
@@ -123,7 +134,8 @@ def tree(
         require_count("n_clusters", number)
     columns = level_columns(str(obs), max_levels or _MOST_LEVELS, n_clusters)
     require_output(output, obs, columns, force, graph)
-    _require_pages(plot, report, graph)
+    _require_pages(plot, report, explore, graph)
+    placed = None if positions is None else _placed(positions, explore)
     given = load_graph(
         graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
         memory_limit=memory_limit, shared=scheduler is None,
@@ -158,8 +170,11 @@ def tree(
         write_hierarchy(found, output, ids, exact)
     if plot is not None:
         write_picture(plot_tree(found, names=ids), plot)
+    title = f"Tree of {graph.name}"
     if report is not None:
-        write_report(found, report, title=f"Tree of {graph.name}", ids=ids, recall=given.recall)
+        write_report(found, report, title=title, ids=ids, recall=given.recall)
+    if explore is not None:
+        write_explorer(found, explore, title=title, names=ids, points=_in_order(placed, ids))
     if not quiet:
         written = f"written to {said(output)}" if output else "not written: give --output to keep the tree"
         summarise([*_tree_lines(found, ids, exact), *recall_lines(given.recall), written], output)
@@ -168,7 +183,7 @@ def tree(
         raise refused[0]
 
 
-def _require_pages(plot: Path | None, report: Path | None, graph: Path) -> None:
+def _require_pages(plot: Path | None, report: Path | None, explore: Path | None, graph: Path) -> None:
     """Refuse a picture or a page that cannot be written, before the work."""
     if plot is not None:
         require_other(plot, graph)
@@ -176,6 +191,35 @@ def _require_pages(plot: Path | None, report: Path | None, graph: Path) -> None:
     if report is not None:
         require_report(report, "--report")
         require_other(report, graph)
+    if explore is not None:
+        require_page(explore)
+        require_other(explore, graph)
+        if report is not None and explore.absolute() == report.absolute():
+            raise InvalidInputError(f"--report and --explore are both {report}; two files are needed.")
+
+
+def _placed(path: Path, explore: Path | None) -> Points:
+    """Read positions in the plane, and refuse others before the work."""
+    if explore is None:
+        raise InvalidInputError("--positions are for the map in --explore's page; give that file too.")
+    read = read_points(path)
+    if read.table.shape[1] != 2:
+        raise InvalidInputError(
+            f"--positions={path} has {read.table.shape[1]} columns of numbers; two are needed, for a map."
+        )
+    return read
+
+
+def _in_order(positions: Points | None, names: NDArray[Any] | None) -> Any:
+    """Return positions of the points of a graph, if any; refuse those of others, as far as names tell."""
+    if positions is None:
+        return None
+    if positions.names is not None and (names is None or not np.array_equal(positions.names, names)):
+        raise InvalidInputError(
+            "The names in --positions are not those of the points, in the same order. Bring the rows into "
+            "the order of the points, or leave the names out if they are in it."
+        )
+    return positions.table
 
 
 def _cut(

@@ -121,8 +121,8 @@ def checked_labels(clustering: Any) -> tuple[NDArray[np.integer], NDArray[np.int
     return labels, exemplars
 
 
-def checked_names(names: ArrayLike, n_points: int) -> NDArray[Any]:
-    """Return the names of points as an array.
+def checked_names(names: ArrayLike, n_points: int, given: str = "names") -> NDArray[Any]:
+    """Return the names of points as an array; ``given`` is what the caller calls them.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def checked_names(names: ArrayLike, n_points: int) -> NDArray[Any]:
     called = np.asarray(names)
     if called.shape != (n_points,):
         raise InvalidInputError(
-            f"The names have the shape {called.shape}, and there are {n_points:,} points; one name a point "
+            f"The {given} have the shape {called.shape}, and there are {n_points:,} points; one name a point "
             "is needed, in the same order."
         )
     return called

@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from sparse_ap.errors import InvalidInputError
+from sparse_ap.plotting.axes import checked_names
 
-__all__ = ["N_LARGEST", "Names", "figures_list", "number", "picture", "table"]
+__all__ = ["N_LISTED", "Names", "evenly", "figures_list", "largest_told", "picture", "table"]
 
 
-N_LARGEST = 20
-"""Number of rows in tables of clusters."""
+N_LISTED = 1000
+"""Most rows in tables of clusters."""
 
 
 class Names:
-    """The names of the points: their numbers, or the names that the user gave."""
+    """The names of the points: their numbers, or the names that the user gave.
 
-    def __init__(self, ids: Any) -> None:
-        self._ids = ids
+    Raises
+    ------
+    InvalidInputError
+        There is not one name for each point.
+    """
 
-    @classmethod
-    def of(cls, ids: ArrayLike | None, n_points: int) -> Names:
-        """Check that there is a name for each point, if any."""
-        names = None if ids is None else np.asarray(ids)
-        if names is not None and names.shape != (n_points,):
-            raise InvalidInputError(
-                f"The ids have the shape {names.shape}, and the clustering is of {n_points:,} points; one "
-                "name a point is needed, in the same order."
-            )
-        return cls(names)
+    def __init__(self, ids: ArrayLike | None, n_points: int) -> None:
+        self._ids: Any = None if ids is None else checked_names(ids, n_points, "ids")
 
     def plain(self, point: int) -> str:
         """Return the name of a point."""
@@ -68,15 +63,27 @@ def table(columns: Mapping[str, bool], rows: Iterable[Sequence[str]]) -> str:
         "<tr>" + "".join(f"<td{kind}>{cell}</td>" for cell, kind in zip(row, kinds, strict=True)) + "</tr>"
         for row in rows
     )
+    # Can be reached by keys, to be scrolled by them.
     return (
-        f'<div class="wide"><table class="clusters">\n<thead><tr>{head}</tr></thead>\n'
+        '<div class="wide" tabindex="0" role="region" aria-label="Table"><table class="clusters">\n'
+        f"<thead><tr>{head}</tr></thead>\n"
         f"<tbody>\n{body}\n</tbody>\n</table></div>"
     )
 
 
-def number(value: float | None) -> str:
-    """Return a number in four digits; a dash for none."""
-    return "–" if value is None else f"{value:,.4g}"
+def evenly(values: Sequence[float | None]) -> list[str]:
+    """Return the numbers of a column with the same decimals: four digits of the largest; a dash for none."""
+    known = [abs(value) for value in values if value is not None and math.isfinite(value)]
+    exponent = int(f"{max(known, default=0.0):e}".partition("e")[2])
+    if not -5 <= exponent <= 15:
+        return ["–" if value is None else f"{value:.3e}" for value in values]
+    decimals = max(0, 3 - exponent)
+    return ["–" if value is None else f"{round(value, decimals) + 0.0:,.{decimals}f}" for value in values]
+
+
+def largest_told(n_clusters: int, what: str) -> str:
+    """Return the heading of a table of clusters, which says how many of them it has."""
+    return f"The {what}" if n_clusters <= N_LISTED else f"The {N_LISTED:,} largest of {n_clusters:,} {what}"
 
 
 _GROUNDS = {"light": ("#ffffff", "#1b1f24"), "dark": ("#14171b", "#e6e9ed")}
@@ -89,11 +96,13 @@ _SIZE = (5.6, 3.3)
 def picture(plot: Callable[..., object], shown: Any, told: str, size: tuple[float, float] = _SIZE) -> str:
     """Return an HTML figure with a plot in light and dark, and its caption."""
     light, dark = (_data_address(plot, shown, size, *colours) for colours in _GROUNDS.values())
+    # Large ones are scrolled where the page is narrow.
+    broad = ' class="broad"' if size[0] > _SIZE[0] else ""
     return (
-        "<figure>\n<picture>\n"
+        '<figure>\n<div class="wide"><picture>\n'
         f'<source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">\n'
-        f'<img src="{light}" alt="{escape(told)}">\n'
-        f"</picture>\n<figcaption>{escape(told)}</figcaption>\n</figure>"
+        f'<img{broad} src="{light}" alt="{escape(told)}">\n'
+        f"</picture></div>\n<figcaption>{escape(told)}</figcaption>\n</figure>"
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.metadata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -15,12 +16,13 @@ from numpy.typing import ArrayLike
 from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.neighbours.recall import Recall
+from sparse_ap.plotting.advice import meaning, next_steps
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.convergence import plot_convergence
-from sparse_ap.plotting.html_parts import N_LARGEST, Names, figures_list, number, picture, table
-from sparse_ap.plotting.largest import LargeCluster, largest_clusters
+from sparse_ap.plotting.html_parts import N_LISTED, Names, evenly, figures_list, largest_told, picture, table
+from sparse_ap.plotting.largest import largest_clusters
 from sparse_ap.plotting.sizes import plot_sizes
-from sparse_ap.plotting.tree_report import cut_body, tree_body, tree_figures
+from sparse_ap.plotting.tree_report import cut_table, tree_body, tree_figures
 from sparse_ap.propagation.outcome import Outcome
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.storage.atomic_files import replacing, require_folder
@@ -110,51 +112,49 @@ def _page(
     settings: Mapping[str, object],
 ) -> str:
     template = Template((files("sparse_ap.plotting") / "report_page.html").read_text(encoding="utf-8"))
+    run, drawn = {**graph, "seconds": None if seconds is None else f"{seconds:,.1f}"}, ""
+    names = Names(ids, len(shown.labels(0) if isinstance(shown, Hierarchy) else shown.labels))
     if isinstance(shown, Hierarchy):
-        names = Names.of(ids, len(shown.labels(0)))
-        figures, told, body = tree_figures(shown, graph, seconds), "", tree_body(shown, names)
+        figures, body = tree_figures(shown), tree_body(shown, names)
+    elif isinstance(shown, Cut):
+        figures, body = _figures(shown), _sizes(shown) + cut_table(shown, names)
     else:
-        names = Names.of(ids, len(shown.labels))
-        figures, told = _figures(shown, graph), _outcome(shown)
-        body = cut_body(shown, names) if isinstance(shown, Cut) else _body(shown, names, seconds)
+        figures, body = _figures(shown), _sizes(shown) + _cluster_table(shown, names)
+        run, drawn = _run_figures(shown) | run, picture(plot_convergence, shown, _run_told(shown))
+    today = datetime.date.today()
     return template.substitute(
         title=escape(title),
         version=importlib.metadata.version("sparse-ap"),
+        date=f"{today.day} {today:%B %Y}",
+        machine_date=today.isoformat(),
         figures=figures_list(figures),
-        outcome=told,
+        outcome=_outcome(shown),
+        meaning="".join(f"<p>{escape(text)}</p>\n" for text in meaning(shown)),
+        steps="".join(f"<li>{escape(text)}</li>\n" for text in next_steps(shown)),
         body=body,
-        settings=_settings_table(settings),
+        run=_run(drawn, run, settings),
     )
 
 
-def _body(clustering: Clustering, names: Names, seconds: float | None) -> str:
-    rows = largest_clusters(clustering, N_LARGEST)
-    whole = clustering.n_clusters <= N_LARGEST
-    return (
-        '<div class="pictures">\n<section>\n<h2>Sizes of the clusters</h2>\n'
-        f"{picture(plot_sizes, clustering, _sizes_told(clustering))}\n</section>\n"
-        "<section>\n<h2>The run</h2>\n"
-        f"{picture(plot_convergence, clustering, _run_told(clustering, seconds))}\n</section>\n</div>\n"
-        f"<h2>{'The clusters' if whole else f'The {N_LARGEST} largest clusters'}</h2>\n"
-        f"{_cluster_table(rows, names)}"
-    )
-
-
-def _figures(clustering: Clustering | Cut, graph: Mapping[str, str | None]) -> dict[str, str | None]:
-    figures = {
+def _figures(clustering: Clustering | Cut) -> dict[str, str | None]:
+    sizes = clustering.sizes
+    lost, alone = int((clustering.labels < 0).sum()), int((sizes == 1).sum())
+    return {
         "points": f"{len(clustering.labels):,}",
-        **graph,
         "clusters": f"{clustering.n_clusters:,}",
+        "largest": f"{sizes.max():,}" if len(sizes) else None,
+        "median size": f"{np.median(sizes):,g}" if len(sizes) else None,
+        "single points": f"{alone:,}" if alone else None,
+        "represented by nobody": f"{lost:,}" if lost else None,
     }
-    if isinstance(clustering, Cut):
-        return figures
-    bound, gap, lost = clustering.net_similarity_bound, clustering.optimality_gap, clustering.n_unrepresented
-    net, fewest = clustering.net_similarity, clustering.n_clusters_bound
+
+
+def _run_figures(clustering: Clustering) -> dict[str, str | None]:
+    bound, gap, net = clustering.net_similarity_bound, clustering.optimality_gap, clustering.net_similarity
+    fewest = clustering.n_clusters_bound
     proven = clustering.optimal and fewest is None
     of_what = " (for the complete graph)" if clustering.bound_is_complete else ""
     return {
-        **figures,
-        "represented by nobody": f"{lost:,}" if lost else None,
         "equal to another point": f"{clustering.n_collapsed:,}" if clustering.n_collapsed else None,
         "preference": None if clustering.preference is None else f"{clustering.preference:,.8g}",
         "net similarity": None if np.isnan(net) else f"{net:,.8g}",
@@ -162,66 +162,65 @@ def _figures(clustering: Clustering | Cut, graph: Mapping[str, str | None]) -> d
         "gap to the bound": None if gap is None else f"{gap:.2%}",
         "proven to be needed": None if fewest is None else f"{fewest:,} exemplars or more",
         "best clustering": "yes, optimal within HiGHS's tolerance" if proven else None,
+        "sweeps": f"{clustering.n_iter:,}",
     }
 
 
-def _outcome(clustering: Clustering | Cut) -> str:
-    if isinstance(clustering, Cut):
+def _outcome(shown: Clustering | Hierarchy | Cut) -> str:
+    if not isinstance(shown, Clustering):
         return ""
-    usual = clustering.converged and clustering.outcome is not Outcome.GROUPED
+    usual = shown.converged and shown.outcome is not Outcome.GROUPED
     kind = "outcome" if usual else "outcome notice"
-    return f'<p class="{kind}">{escape(clustering.outcome.value)}</p>'
+    return f'<p class="{kind}">{escape(shown.outcome.value)}</p>'
 
 
-def _sizes_told(clustering: Clustering) -> str:
+def _sizes(clustering: Clustering | Cut) -> str:
     sizes = clustering.sizes
-    if not len(sizes):
-        return "There are no points."
-    return (
-        f"The largest cluster has {sizes.max():,} points, the median one {np.median(sizes):g}. "
-        f"Clusters of a single point: {np.count_nonzero(sizes == 1):,}."
-        f"{_TINY_TOLD if clustering.mostly_tiny else ''}"
-    )
+    told = "There are no points."
+    if len(sizes):
+        told = (
+            f"The largest cluster has {sizes.max():,} points, the median one {np.median(sizes):g}. "
+            f"Clusters of a single point: {np.count_nonzero(sizes == 1):,}."
+        )
+    return f"<h2>Sizes of the clusters</h2>\n{picture(plot_sizes, clustering, told, (9.0, 3.2))}\n"
 
 
-_TINY_TOLD = (
-    " So small clusters are right for representatives, and too small for groups: sparse_ap.hierarchy "
-    "(sparse-ap tree) has groups of every size."
-)
-
-
-def _run_told(clustering: Clustering, seconds: float | None) -> str:
-    took = "" if seconds is None else f", {seconds:,.1f} seconds in all"
+def _run_told(clustering: Clustering) -> str:
     promoted = f" Made exemplars after it, for points with no edge to any: {clustering.n_promoted:,}."
     return (
-        f"{clustering.n_iter:,} sweeps{took}. Unsettled after the last: {clustering.n_unsettled:,} points."
+        f"{clustering.n_iter:,} sweeps. Unsettled after the last: {clustering.n_unsettled:,} points."
         f"{promoted if clustering.n_promoted else ''}"
     )
 
 
-def _cluster_table(rows: Iterable[LargeCluster], names: Names) -> str:
+def _cluster_table(clustering: Clustering, names: Names) -> str:
+    rows = largest_clusters(clustering, N_LISTED)
     columns = {
         "exemplar": False, "points": True, "mean similarity to it": True, "least similar member": False,
         "its similarity": True,
     }  # fmt: skip
-    return table(columns, (_cluster_row(row, names) for row in rows))
+    cells = zip(
+        [names[row.exemplar] for row in rows],
+        [f"{row.size:,}" for row in rows],
+        evenly([row.mean_similarity for row in rows]),
+        ["–" if row.least_similar is None else names[row.least_similar] for row in rows],
+        evenly([row.least_similarity for row in rows]),
+        strict=True,
+    )
+    return f"<h2>{largest_told(clustering.n_clusters, 'clusters')}</h2>\n{table(columns, cells)}"
 
 
-def _cluster_row(row: LargeCluster, names: Names) -> tuple[str, ...]:
-    least = "–" if row.least_similar is None else names[row.least_similar]
-    return (
-        names[row.exemplar], f"{row.size:,}", number(row.mean_similarity), least, number(row.least_similarity)
-    )  # fmt: skip
-
-
-def _settings_table(settings: Mapping[str, object]) -> str:
-    if not settings:
+def _run(drawn: str, run: Mapping[str, str | None], settings: Mapping[str, object]) -> str:
+    """Return how the result was found: for who wants to know."""
+    known = {name: value for name, value in run.items() if value is not None}
+    if not (drawn or known or settings):
         return ""
     rows = "\n".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(str(value))}</td></tr>'
-        for name, value in settings.items()
+        for name, value in {**known, **settings}.items()
     )
+    found = f'<div class="wide"><table class="settings">\n<tbody>\n{rows}\n</tbody>\n</table></div>'
     return (
-        '<h2>Settings</h2>\n<div class="wide"><table class="settings">\n<tbody>\n'
-        f"{rows}\n</tbody>\n</table></div>"
+        '<section class="run">\n<h2>How it was found</h2>\n'
+        f'<div class="pictures">\n{found}\n{drawn}\n</div>\n</section>'
     )

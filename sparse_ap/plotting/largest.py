@@ -40,20 +40,27 @@ def largest_clusters(clustering: Clustering, count: int) -> list[LargeCluster]:
     """Describe the ``count`` largest clusters, the largest first; of equals the smaller label first."""
     sizes = clustering.sizes
     order = np.argsort(-sizes, kind="stable")[:count]
-    return [_described(clustering, int(cluster), int(sizes[cluster])) for cluster in order]
-
-
-def _described(clustering: Clustering, cluster: int, size: int) -> LargeCluster:
-    exemplar = int(clustering.exemplars[cluster])
-    if size == 1:
-        return LargeCluster(exemplar, size)
-    members = np.flatnonzero(clustering.labels == cluster)
-    # Those that are not known are NaN.
-    others = members[(members != exemplar) & ~np.isnan(clustering.similarities[members])]
-    if not len(others):
-        return LargeCluster(exemplar, size)
-    similarities = clustering.similarities[others].astype(np.float64)
-    least = int(similarities.argmin())
-    return LargeCluster(
-        exemplar, size, float(similarities.mean()), int(others[least]), float(similarities[least])
-    )
+    rank = np.full(clustering.n_clusters + 1, -1)
+    rank[order] = np.arange(len(order))
+    # The last entry is that of the label -1.
+    place = rank[clustering.labels]
+    place[clustering.exemplars] = -1
+    # Similarities that are not known are NaN.
+    members = np.flatnonzero((place >= 0) & ~np.isnan(clustering.similarities))
+    place, similarities = place[members], clustering.similarities[members].astype(np.float64)
+    number = np.bincount(place, minlength=len(order))
+    means = np.bincount(place, similarities, minlength=len(order)) / np.maximum(1, number)
+    first = np.lexsort((members, similarities, place))
+    least = first[np.minimum(np.cumsum(number) - number, max(0, len(first) - 1))] if len(first) else first
+    return [
+        LargeCluster(int(clustering.exemplars[k]), int(sizes[k]))
+        if not number[i]
+        else LargeCluster(
+            int(clustering.exemplars[k]),
+            int(sizes[k]),
+            float(means[i]),
+            int(members[least[i]]),
+            float(similarities[least[i]]),
+        )
+        for i, k in enumerate(order)
+    ]

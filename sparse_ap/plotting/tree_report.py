@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from sparse_ap.clustering.tree import Cut, Hierarchy
-from sparse_ap.plotting.html_parts import N_LARGEST, Names, picture, table
-from sparse_ap.plotting.sizes import plot_sizes
+from sparse_ap.plotting.html_parts import N_LISTED, Names, evenly, largest_told, picture, table
 from sparse_ap.plotting.tree import MOST, lifetime, plot_tree, readable_level
 
-__all__ = ["cut_body", "tree_body", "tree_figures"]
+__all__ = ["cut_table", "tree_body", "tree_figures"]
 
 _N_FACES = 5
 """Representatives shown of a group."""
 
 
-def tree_figures(
-    tree: Hierarchy, graph: Mapping[str, str | None], seconds: float | None
-) -> dict[str, str | None]:
-    """Return the key figures of a tree, after those of its graph."""
+def tree_figures(tree: Hierarchy) -> dict[str, str | None]:
+    """Return the figures at the top of the page about a hierarchy."""
     return {
         "points": f"{len(tree.labels(0)):,}",
-        **graph,
         "levels": f"{tree.n_levels}",
         "clusters": " › ".join(f"{n:,}" for n in tree.n_clusters),
-        "seconds": None if seconds is None else f"{seconds:,.1f}",
     }
 
 
@@ -36,8 +30,7 @@ def tree_body(tree: Hierarchy, names: Names) -> str:
     """Return the levels, a picture of the tree, and the largest groups of the level drawn."""
     level = readable_level(tree)
     n_groups = int(tree.n_clusters[level])
-    whole = n_groups <= N_LARGEST
-    heading = f"The groups of level {level}" if whole else f"The {N_LARGEST} largest groups of level {level}"
+    heading = largest_told(n_groups, f"groups of level {level}")
     drawn = ""
     if 0 < n_groups <= MOST:
         called = [names.plain(point) for point in range(len(tree.labels(0)))]
@@ -62,10 +55,11 @@ def _levels(tree: Hierarchy) -> str:
         "level": True, "clusters": True, "median size": True, "largest": True, "edges inside": True,
         "lives between γ": True,
     }  # fmt: skip
-    every = map(tree.sizes, range(tree.n_levels))
+    every = [tree.sizes(level) for level in range(tree.n_levels)]
+    medians = evenly([float(np.median(sizes)) if len(sizes) else None for sizes in every])
     rows = [
         (
-            f"{level}", f"{len(sizes):,}", f"{np.median(sizes):g}" if len(sizes) else "–",
+            f"{level}", f"{len(sizes):,}", medians[level],
             f"{sizes.max(initial=0):,}", f"{tree.inner_share[level]:.1%}", lifetime(lives),
         )
         for level, (sizes, lives) in enumerate(zip(every, tree.lives, strict=True))
@@ -75,7 +69,7 @@ def _levels(tree: Hierarchy) -> str:
 
 def _groups(tree: Hierarchy, level: int, names: Names) -> str:
     sizes, lives, faces = tree.sizes(level), tree.persistence(level), tree.representatives(level, _N_FACES)
-    order = np.argsort(-sizes, kind="stable")[:N_LARGEST]
+    order = np.argsort(-sizes, kind="stable")[:N_LISTED]
     columns = {"exemplar": False, "points": True, "also represented by": False, "lives between γ": True}
     return table(
         columns,
@@ -91,17 +85,12 @@ def _groups(tree: Hierarchy, level: int, names: Names) -> str:
     )
 
 
-def cut_body(cut: Cut, names: Names) -> str:
-    """Return the sizes of a cut, and its largest clusters."""
+def cut_table(cut: Cut, names: Names) -> str:
+    """Return the largest clusters of a cut."""
     sizes: Any = cut.sizes
-    order = np.argsort(-sizes, kind="stable")[:N_LARGEST]
-    told = "There are no points."
-    if len(sizes):
-        told = f"The largest cluster has {sizes.max():,} points, the median one {np.median(sizes):g}."
-    whole = cut.n_clusters <= N_LARGEST
+    order = np.argsort(-sizes, kind="stable")[:N_LISTED]
     rows = ((names[cut.exemplars[k]], f"{sizes[k]:,}") for k in order)
     return (
-        f"<h2>Sizes of the clusters</h2>\n{picture(plot_sizes, cut, told)}\n"
-        f"<h2>{'The clusters' if whole else f'The {N_LARGEST} largest clusters'}</h2>\n"
+        f"<h2>{largest_told(cut.n_clusters, 'clusters')}</h2>\n"
         f"{table({'exemplar': False, 'points': True}, rows)}"
     )

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.plotting.axes import checked_labels
 
-__all__ = ["Web"]
+__all__ = ["Web", "checked_plane"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +51,7 @@ class Web:
     def of(cls, points: ArrayLike, clustering: Any) -> Web:
         """Check that the points can be drawn with this clustering, and find the members."""
         labels, exemplars = checked_labels(clustering)
-        plane = _checked_points(points, len(labels))
+        plane = checked_plane(points, len(labels))
         there = labels >= 0
         is_exemplar = np.zeros(len(labels), np.bool_)
         is_exemplar[exemplars] = True
@@ -60,7 +60,14 @@ class Web:
         return cls(plane, labels, exemplars, members, lost, sizes)
 
 
-def _checked_points(points: ArrayLike, n_points: int) -> NDArray[np.float64]:
+def checked_plane(points: ArrayLike, n_points: int) -> NDArray[np.float64]:
+    """Return positions in the plane, one for each point.
+
+    Raises
+    ------
+    InvalidInputError
+        They are no finite numbers of shape (n_points, 2).
+    """
     try:
         plane = np.asarray(points, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "PlacedLabel", "place_labels"]
+__all__ = ["Box", "PlacedLabel", "place_labels", "say_where"]
 
 
 class Box(NamedTuple):
@@ -59,6 +60,12 @@ class PlacedLabel:
 
     index: int
     box: Box
+
+
+def say_where(names: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which names say where a place is: no other place has them, and they name no part of one."""
+    bearers = Counter(names)
+    return np.array([bearers[name] == 1 and not set(name) & set("(/") for name in names], np.bool_)
 
 
 def place_labels(

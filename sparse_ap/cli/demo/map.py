@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.cli.demo.labels import Box, place_labels
+from sparse_ap.cli.demo.labels import Box, place_labels, say_where
 from sparse_ap.cli.demo.places import unit_vectors
 from sparse_ap.cli.demo.projection import equal_earth, relative_longitude
 from sparse_ap.cli.demo.regions import Regions
@@ -194,15 +194,17 @@ def _draw_exemplars(axes: Any, sheet: _Sheet) -> None:
 
 
 def _draw_names(axes: Any, sheet: _Sheet) -> None:
-    """Write the names of exemplars of the largest regions, as far as there is room."""
+    """Write the names of the largest regions' exemplars that say where they are, as far as there is room."""
     from matplotlib.patheffects import withStroke
 
+    names = sheet.regions.places.names
     order = sheet.regions.exemplars[sheet.regions.largest_first()]
+    order = order[say_where(names)[order]]
     halo = [withStroke(linewidth=1.6, foreground=SPACE)]
     candidates = order[: _CANDIDATES_PER_NAME * _MAX_NAMES]
     style = {"fontsize": 5.6, "color": INK, "va": "bottom", "path_effects": halo, "zorder": 5}
     # The size of a text is known only once it is drawn: draw all, measure, then move or remove each.
-    texts = [axes.text(0, 0, sheet.regions.places.names[i], **style) for i in candidates]
+    texts = [axes.text(0, 0, names[i], **style) for i in candidates]
     extents = [text.get_window_extent().size for text in texts]
     anchors = axes.transData.transform(sheet.points[candidates])
     frame = Box(*axes.get_window_extent().bounds)

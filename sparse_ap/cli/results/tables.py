@@ -205,7 +205,13 @@ def _write_csv(result: _Result, path: Path) -> None:
 def _write_rows(result: _Result, writer: Any) -> None:
     writer.writerow(result.columns)
     for piece in _pieces(result):
-        writer.writerows(zip(*(values.tolist() for values in piece.values()), strict=True))
+        writer.writerows(zip(*map(_written, piece.values()), strict=True))
+
+
+def _written(values: NDArray[Any]) -> list[Any]:
+    """Return the values of a column for a table of text: of float32 as few digits as tell it: 298.8."""
+    written: list[Any] = (values.astype(str) if values.dtype == np.float32 else values).tolist()
+    return written
 
 
 def _write_parquet(result: _Result, path: Path) -> None:
