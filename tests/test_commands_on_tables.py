@@ -195,7 +195,7 @@ def test_messages_name_standard_input(content: bytes, text: str) -> None:
     assert text in run("info", "-", stdin=content).stderr
 
 
-@pytest.mark.parametrize("command", [["knn", "-"], ["radius", "-", "--radius=1"], ["cluster", "-", "-k", "3"]])
+@pytest.mark.parametrize("command", [["knn", "-"], ["radius", "-", "-t", "-1"], ["cluster", "-", "-k", "3"]])
 def test_points_are_asked_for_where_points_are_read(command: list[str], tmp_path: Path) -> None:
     refused = run(*command, "-o", tmp_path / "new.npz", stdin=b"")
     assert refused.exit_code == 2
