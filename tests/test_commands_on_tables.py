@@ -195,6 +195,13 @@ def test_messages_name_standard_input(content: bytes, text: str) -> None:
     assert text in run("info", "-", stdin=content).stderr
 
 
+@pytest.mark.parametrize("command", [["knn", "-"], ["radius", "-", "-t", "-1"], ["cluster", "-", "-k", "3"]])
+def test_points_are_asked_for_where_points_are_read(command: list[str], tmp_path: Path) -> None:
+    refused = run(*command, "-o", tmp_path / "new.npz", stdin=b"")
+    assert refused.exit_code == 2
+    assert "Nothing came in from standard input; points are needed." in refused.stderr
+
+
 def test_convert_reads_standard_input_and_writes_none(tmp_path: Path) -> None:
     table = written(tmp_path, "e.tsv").read_bytes()
     assert run("convert", "-", "-o", tmp_path / "g.zarr", stdin=table).exit_code == 0

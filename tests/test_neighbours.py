@@ -12,7 +12,9 @@ from same_bits import printed_by
 
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs import knn_graph
+from sparse_ap.graphs.neighbours.approximate import Dial
 from sparse_ap.graphs.neighbours.exact import exact_neighbours
+from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.graphs.neighbours.search import nearest_neighbours, nearest_of
 from sparse_ap.graphs.neighbours.space import space_of
 from sparse_ap.graphs.neighbours.stages import MemoryStages
@@ -187,6 +189,35 @@ def test_a_recall_that_is_not_reached_is_told() -> None:
     ):
         graph = knn_graph(X, 10, recall=0.9)
     assert graph.recall.value < 0.9
+
+
+# p cells alone miss 1/p of the neighbours.
+CURVE = 1 - 1 / np.arange(1.0, 1025)
+
+
+@pytest.mark.parametrize(
+    ("reached", "done", "needed"),
+    [
+        # Rounds leave half of what 5 cells miss; .9 · (.05 - .01) may be left, what 13.9 cells miss.
+        (Recall(0.9, 0.01, 500), 5, 14),
+        # An interval wider than what may be missed: half of what is missed now.
+        (Recall(0.93, 0.06, 500), 7, 14),
+        # Nothing is missed.
+        (Recall(1.0, 0.0, 500), 5, 1),
+    ],
+)
+def test_more_cells_are_searched_as_the_sample_says(reached: Recall, done: int, needed: int) -> None:
+    assert Dial(0.95, CURVE, 20_000).cells_needed(done, reached) == needed
+
+
+def test_a_further_round_is_made_where_it_saves_more_comparisons_than_it_takes() -> None:
+    before, reached = Recall(0.6, 0.01, 500), Recall(0.9, 0.005, 500)
+    # It would find .3 · .75 of what is missed: 44 cells are needed, or 35 after it.
+    assert Dial(0.95, CURVE, 1 << 18).wants_round(20, before, reached)
+    assert not Dial(0.95, CURVE, 1 << 17).wants_round(20, before, reached)
+    # Nothing was found by the last one; the recall is reached.
+    assert not Dial(0.95, CURVE, 1 << 18).wants_round(20, reached, reached)
+    assert not Dial(0.89, CURVE, 1 << 18).wants_round(20, before, reached)
 
 
 def test_a_higher_recall_is_reached_too() -> None:

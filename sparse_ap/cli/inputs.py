@@ -161,8 +161,8 @@ def load_graph(
     InvalidInputError
         The file has no such form, or an option is for another form.
     """
-    path = regular_file(path)
     if search.n_neighbors is not None:
+        path = regular_file(path, "points are")
         if memory_limit is not None and not shared:
             raise InvalidInputError(
                 "--memory-limit was given for points, whose graph is then made in this machine's folder for "
@@ -171,6 +171,7 @@ def load_graph(
             )
         given = _from_points(path, reading, search, seed, n_jobs, quiet, memory_limit)
         return given.with_names(names)
+    path = regular_file(path)
     search.require_unused()
     if path.is_dir() and reading.key is None and not holds_edges(path):
         _require_no_conversion(path, reading)

@@ -71,7 +71,7 @@ def knn(
     require_writable_graph(output)
     start = time.perf_counter()
     with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
-        given = read_points(regular_file(points))
+        given = read_points(regular_file(points, "points are"))
         on_disk = output.suffix == ".zarr" and given.names is None
         if not on_disk:
             _require_memory(output, given, memory_limit, client)

@@ -60,7 +60,7 @@ def radius(points: Path, output: Path, quiet: bool, **options: Any) -> None:
     require_writable_graph(output)
     start = time.perf_counter()
     with printed_warnings(quiet):
-        given = read_points(regular_file(points))
+        given = read_points(regular_file(points, "points are"))
         n_edges = _write(given, output, verbose=not quiet, **options)
     if not quiet:
         seconds, metric = time.perf_counter() - start, options["metric"]

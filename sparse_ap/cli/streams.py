@@ -68,10 +68,11 @@ def temporary_folder() -> Path:
     return Path(context.with_resource(tempfile.TemporaryDirectory(prefix="sparse-ap-")))
 
 
-def regular_file(path: Path) -> Path:
+def regular_file(path: Path, needed: str = "a table of edges is") -> Path:
     """Return a path that can be read again: standard input, or a pipe, is copied to a temporary file.
 
-    The ending of the copy is that of its content: tables that are text are ``.txt``.
+    The ending of the copy is that of its content: tables that are text are ``.txt``. If nothing comes in,
+    the error says what is ``needed``.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def regular_file(path: Path) -> Path:
         with path.open("rb") as stream:
             begin = _copied(stream, copy)
     if not begin:
-        raise InvalidInputError(f"Nothing came in from {name}; a table of edges is needed.")
+        raise InvalidInputError(f"Nothing came in from {name}; {needed} needed.")
     return copy.rename(copy.with_name(copy.name + _ending_of(copy, begin)))
 
 

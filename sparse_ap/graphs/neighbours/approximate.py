@@ -21,7 +21,7 @@ from sparse_ap.graphs.neighbours.vectors import Codes
 from sparse_ap.storage.csr import inverse
 from sparse_ap.storage.mapped_arrays import relieve
 
-__all__ = ["approximate_neighbours"]
+__all__ = ["Dial", "approximate_neighbours"]
 
 # Candidates beyond those wanted: distances of float64 decide between them.
 _EXTRA = 2
@@ -30,8 +30,9 @@ _RANKED = 1024
 # The first search in cells may miss so many times the neighbours that may be missed in the end: a round over
 # neighbours' neighbours finds many of them. Later searches aim for a little more than is needed.
 _FIRST_MISSES, _AIM = 5.0, 0.9
-# A round over neighbours' neighbours is no help if it leaves more than this share of what was missed.
-_STALLED = 0.9
+# A further round over neighbours' neighbours finds about this share of what the one before found, each as a
+# share of what was missed. It takes as long as comparing a point with so many others in cells.
+_FADING, _COMPARISONS_OF_ROUND = 0.3, 1500
 # Share missed by the cells alone that is not told from none.
 _LEAST_MISSES = 1e-6
 
@@ -55,7 +56,7 @@ def approximate_neighbours(
     sample = ExactSample.of(space, k, generator, stages)
     codes = space.codes_for(-sample.lists.scores[:, -1])
     points = stages.filled("codes", partial(_coded, space, codes), space.n)
-    cells = Cells.of(points, number_of_cells(space.n), generator, stages)
+    cells = Cells.of(points, number_of_cells(points), generator, stages)
     stages.drop("codes.*", "labels")
     places = inverse(cells.order)
     candidates, reached = _Search(cells, sample, places, stages).candidates(recall)
@@ -65,6 +66,60 @@ def approximate_neighbours(
 
 def _coded(space: Space, codes: Codes, rows: slice) -> Points:
     return space.taken(rows).coded(codes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dial:
+    """What leads to the recall for the fewest comparisons, by what a sample says.
+
+    Attributes
+    ----------
+    recall : float
+        The one that is wanted.
+    curve : ndarray of float64, shape (n_cells,)
+        Recall of a search in the 1, 2, ... cells nearest to each point, before any round.
+    n_points : int
+    """
+
+    recall: float
+    curve: NDArray[np.float64]
+    n_points: int
+
+    def first_cells(self) -> int:
+        """Return in how many cells to search first."""
+        return self._cells_that_miss(_FIRST_MISSES * (1 - self.recall))
+
+    def cells_needed(self, done: int, reached: Recall, share: float = 0.0) -> int:
+        """Return in how many cells to search, if a round were to find a share of what is missed now.
+
+        ``reached`` is the recall after a search in the ``done`` nearest cells, and rounds.
+        """
+        cells_miss, missed = 1 - float(self.curve[done - 1]), (1 - reached.value) * (1 - share)
+        # What is missed now, in shares of what so many cells alone would miss, stays about the same.
+        may_miss = _AIM * (1 - self.recall - reached.half_width)
+        if may_miss <= 0:
+            # The interval is wider than that. It is narrower where less is missed.
+            may_miss = missed / 2
+        return self._cells_that_miss(may_miss * max(cells_miss, _LEAST_MISSES) / max(missed, _LEAST_MISSES))
+
+    def wants_round(self, done: int, before: Recall, reached: Recall) -> bool:
+        """Whether a further round saves more than it takes, given the recall before the last and after it."""
+        if reached.lower >= self.recall:
+            return False
+        share = _FADING * (reached.value - before.value) / (1 - before.value)
+        saved = self._comparisons(done, reached, 0) - self._comparisons(done, reached, share)
+        return saved > _COMPARISONS_OF_ROUND
+
+    def _comparisons(self, done: int, reached: Recall, share: float) -> float:
+        """Return with how many points and centres each point is to be compared from now on."""
+        more = self.cells_needed(done, reached, share) - done
+        if more <= 0:
+            return 0
+        return len(self.curve) + more * self.n_points / len(self.curve) + _COMPARISONS_OF_ROUND
+
+    def _cells_that_miss(self, share: float) -> int:
+        """Return the number of nearest cells that miss at most a share of the neighbours."""
+        return min(int(np.searchsorted(self.curve, 1 - share)) + 1, len(self.curve))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,27 +136,26 @@ class _Search:
 
         Points are in the order of the cells.
         """
-        cells, curve = self.cells, self.sample.curve(self.cells, self.places)
+        dial = Dial(recall, self.sample.curve(self.cells, self.places), self.cells.points.n)
         lists: CandidateLists | None = None
-        done, missed, stalled = 0, _FIRST_MISSES * (1 - recall), False
+        done, wanted = 0, dial.first_cells()
         while True:
-            wanted = min(int(np.searchsorted(curve, 1 - missed)) + 1, cells.n_cells)
-            stalled = stalled and wanted <= done
-            if lists is None or wanted > done:
-                lists = self._searched(range(done, wanted), lists)
-            done = max(done, wanted)
-            found = reached = self._recall(lists, f"recall after {done}")
-            if found.lower < recall:
-                lists = self._improved(lists, f"round after {done}")
-                reached = self._recall(lists, f"recall of round after {done}")
-            if reached.lower >= recall or done == cells.n_cells or stalled:
+            lists, reached = self._rounds(self._searched(range(done, wanted), lists), wanted, dial)
+            done, wanted = wanted, dial.cells_needed(wanted, reached)
+            if reached.lower >= recall or wanted <= done:
                 return lists, reached
-            # What is missed now, in shares of what so many cells alone would miss, stays about the same.
-            left = (1 - reached.value) / max(1 - float(curve[done - 1]), _LEAST_MISSES)
-            missed = _AIM * (1 - recall - reached.half_width) / left
-            stalled = 1 - reached.value > _STALLED * (1 - found.value)
-            if stalled or missed <= 0:
-                missed = min(missed, (1 - float(curve[done - 1])) / 2)
+
+    def _rounds(self, lists: CandidateLists, done: int, dial: Dial) -> tuple[CandidateLists, Recall]:
+        """Return lists after one round over neighbours' neighbours, if need be, or more."""
+        reached, number = self._recall(lists, f"recall after {done}"), 0
+        wanted = reached.lower < dial.recall
+        while wanted:
+            number, before = number + 1, reached
+            lists = improved(self.cells.points, lists, f"round {number} after {done}", self.stages)
+            self.stages.drop(f"round {number - 1} after {done}.*")
+            reached = self._recall(lists, f"recall of round {number} after {done}")
+            wanted = dial.wants_round(done, before, reached)
+        return lists, reached
 
     def _searched(self, ranks: range, before: CandidateLists | None) -> CandidateLists:
         """Return the lists after a search in some more cells."""
@@ -109,12 +163,8 @@ class _Search:
         after = CandidateLists.kept(self.stages, name, points.n, self.sample.k + _EXTRA, points.score_type)
         search_cells(self.cells, ranks, before, after, self.stages)
         if ranks.start:
-            self.stages.drop(f"lists after {ranks.start}.*", f"round after {ranks.start}.*")
+            self.stages.drop(f"lists after {ranks.start}.*", f"round * after {ranks.start}.*")
         return after
-
-    def _improved(self, before: CandidateLists, name: str) -> CandidateLists:
-        """Return the lists after a round over neighbours' neighbours."""
-        return improved(self.cells.points, before, name, self.stages)
 
     def _recall(self, lists: CandidateLists, name: str) -> Recall:
         """Return the recall of lists, as it is estimated on the sample."""

@@ -51,7 +51,9 @@ class Bits:
     """
 
     ROWS: ClassVar[tuple[str, ...]] = ("words", "counts")
-    HOME_IS_NEAREST: ClassVar[bool] = True
+    # The centres nearest to that of a point's own cell are often not those nearest to the point.
+    HOME_IS_NEAREST: ClassVar[bool] = False
+    CELLS_PER_ROOT: ClassVar[int] = 3
 
     metric: str
     n_bits: int
@@ -96,9 +98,9 @@ class Bits:
 
     def scores(self, queries: NDArray[np.int64], columns: _Columns) -> NDArray[Any]:
         """Return the scores of all columns for some points."""
-        block = np.empty((len(queries), columns.words.shape[1]), self.counts.dtype)
-        _common_bits(self.words, queries, columns.words, np.empty(block.shape[1], np.int64), block)
-        scores = self._scores_of(block, self.counts[queries][:, None], columns.counts)
+        scores = np.empty((len(queries), columns.words.shape[1]), self.counts.dtype)
+        tanimoto, common = self.metric == "tanimoto", np.empty(scores.shape[1], np.int64)
+        _score(self.words, self.counts, queries, columns.words, columns.counts, tanimoto, common, scores)
         scores[:, columns.n :] = -np.inf
         return scores
 
@@ -209,11 +211,21 @@ def count_common(points, q, words, common):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _common_bits(points, queries, words, common, block):  # type: ignore[no-untyped-def]
+def _score(points, counts, queries, words, others, tanimoto, common, scores):  # type: ignore[no-untyped-def]
     for a in range(queries.size):
         count_common(points, queries[a], words, common)
-        for c in range(words.shape[1]):
-            block[a, c] = common[c]
+        own = counts[queries[a]]
+        # From here on in the type of the scores.
+        for c in range(others.size):
+            scores[a, c] = common[c]
+        if tanimoto:
+            for c in range(others.size):
+                union = own + others[c] - scores[a, c]
+                # Two points without bits are equal.
+                scores[a, c] = scores[a, c] / union if union > 0 else 1
+        else:
+            for c in range(others.size):
+                scores[a, c] = 2 * scores[a, c] - own - others[c]
 
 
 @kernel

@@ -20,9 +20,8 @@ from sparse_ap.storage.mapped_arrays import relieve
 
 __all__ = ["Cells", "in_order", "number_of_cells"]
 
-# Centres are about as many as the points of six cells; the points of a sample from which they are found; the
-# rounds of k-means (docs/design/0017-cells.md).
-_CELLS_PER_ROOT = 6
+# The least points of a cell on average; the points of a sample from which centres are found; the rounds of
+# k-means (docs/design/0017-cells.md).
 _LEAST_POINTS_A_CELL = 32
 _SAMPLED_POINTS_A_CELL = 32
 _ROUNDS = 2
@@ -90,9 +89,9 @@ def _searched(points: Points, order: NDArray[np.int64], rows: slice) -> Points:
     return points.taken(order[rows]).searched()
 
 
-def number_of_cells(n_points: int) -> int:
-    """Return the number of cells for so many points."""
-    return max(1, min(int(_CELLS_PER_ROOT * math.sqrt(n_points)), n_points // _LEAST_POINTS_A_CELL))
+def number_of_cells(points: Points) -> int:
+    """Return the number of cells for points."""
+    return max(1, min(int(points.CELLS_PER_ROOT * math.sqrt(points.n)), points.n // _LEAST_POINTS_A_CELL))
 
 
 def _k_means(

@@ -31,10 +31,12 @@ class ListedPoints(Protocol):
 class Points(RowArrays, ListedPoints, Protocol):
     """Points in a form in which all can be compared with all, by exact scores.
 
-    HOME_IS_NEAREST says whether the cells in which a point is searched are those near its own.
+    HOME_IS_NEAREST says whether the cells in which a point is searched are those near its own. There are
+    CELLS_PER_ROOT cells for each unit of the root of the number of points.
     """
 
     HOME_IS_NEAREST: ClassVar[bool]
+    CELLS_PER_ROOT: ClassVar[int]
 
     @property
     def score_type(self) -> np.dtype[Any]:

@@ -57,6 +57,7 @@ class Vectors:
 
     ROWS: ClassVar[tuple[str, ...]] = ("coordinates", "halves")
     HOME_IS_NEAREST: ClassVar[bool] = True
+    CELLS_PER_ROOT: ClassVar[int] = 6
 
     codes: Codes
     coordinates: NDArray[Any]
