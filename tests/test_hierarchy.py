@@ -430,7 +430,8 @@ def test_free_groups_against_dense_matrices(tree: Hierarchy) -> None:
         indicator = np.eye(len(level.exemplars))[labels]
         np.testing.assert_array_equal(level.graph.toarray(), indicator.T @ linked @ indicator)
         labels, below = level.parents[labels], level.exemplars
-    assert [level.resolution for level in tree.free.levels[1:]] == [1.0, 0.5]
+    assert [level.resolution for level in tree.free.levels[1:]] == [3.0, 1.0, 0.5, 0.25]
+    assert tree.free.natural is tree.free.levels[2]
 
 
 def test_every_number_of_free_groups(tree: Hierarchy) -> None:
