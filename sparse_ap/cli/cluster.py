@@ -10,7 +10,7 @@ from typing import Any
 import click
 from numpy.typing import NDArray
 
-from sparse_ap.cli.inputs import GivenGraph, Reading, load_graph
+from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
     cluster_options,
@@ -34,15 +34,15 @@ from sparse_ap.cli.output import (
     summarise,
 )
 from sparse_ap.cli.point_columns import PointColumns
+from sparse_ap.cli.results.page import write_page
 from sparse_ap.cli.results.summary import clustering_lines
 from sparse_ap.cli.results.tables import write_clustering
 from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath
 from sparse_ap.clustering.grouped import clustered_or_grouped
 from sparse_ap.execution.dask.client import connected
-from sparse_ap.graphs import StoredGraph
 from sparse_ap.graphs.neighbours.recall import Recall
-from sparse_ap.plotting.html_report import require_report, write_report
+from sparse_ap.plotting.html_report import require_report
 from sparse_ap.propagation.result import Clustering
 
 __all__ = ["cluster"]
@@ -50,53 +50,12 @@ __all__ = ["cluster"]
 # Exit code of a run whose output is valid but has not converged.
 _NOT_CONVERGED = 3
 
-_NO_SETTINGS = {
-    "graph",
-    "output",
-    "report",
-    "obs",
-    "force",
-    "checkpoint",
-    "checkpoint_every",
-    "resume",
-    "quiet",
-}
-"""Parameters of the command that do not affect the clustering, and are not shown among its settings."""
-
-# What nobody has asked for, and matters for tables alone.
-_ANY_IDS = ("ids", "auto")
-
 _report_option = click.option(
     "--report",
     type=click.Path(path_type=Path),
     metavar="FILE.html",
     help="A page about the run to write: figures, pictures, the largest clusters.",
 )
-
-
-def _report_run(clustering: Clustering, path: Path, given: GivenGraph, names: Any, seconds: float) -> None:
-    """Write the HTML report about the present command."""
-    graph: Any = given.graph
-    parameters = click.get_current_context().params
-    write_report(
-        clustering,
-        path,
-        title=f"Clusters of {parameters['graph'].name}",
-        ids=names,
-        n_stored=graph.n_stored if isinstance(graph, StoredGraph) else graph.nnz,
-        recall=given.recall,
-        seconds=seconds,
-        settings={"graph": parameters["graph"], **_settings(parameters)},
-    )
-
-
-def _settings(parameters: dict[str, Any]) -> dict[str, str]:
-    """Return the options that have a value, by their names on the command line."""
-    return {
-        f"--{name.replace('_', '-')}": "yes" if value is True else str(value)
-        for name, value in parameters.items()
-        if name not in _NO_SETTINGS and value is not None and value is not False and (name, value) != _ANY_IDS
-    }
 
 
 @click.command(
@@ -230,7 +189,7 @@ def cluster(
     _write(clustering, output, obs, force, ids)
     seconds = time.perf_counter() - start
     if report is not None:
-        _report_run(clustering, report, given, ids, seconds)
+        write_page(clustering, report, f"Clusters of {graph.name}", given, ids, seconds)
     if not quiet:
         _report(clustering, given.recall, seconds, output, report)
     if not clustering.converged:
