@@ -180,7 +180,8 @@ def _of_few_features(points: Any, seed: int, n_features: int = N_COMPONENTS) -> 
     if points.shape[1] <= n_features:
         return points
     reduction = TruncatedSVD if scipy.sparse.issparse(points) else PCA
-    return reduction(n_features, random_state=seed).fit_transform(points)
+    # Compiled for rows that lie one after the other.
+    return np.ascontiguousarray(reduction(n_features, random_state=seed).fit_transform(points))
 
 
 def by_k_means(stem: Path, wanted: list[int], seed: int) -> list[Answer]:

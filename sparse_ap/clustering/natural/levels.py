@@ -17,9 +17,9 @@ from sparse_ap.storage.csr import heaviest
 __all__ = ["Found", "Level", "levels_above"]
 
 _NATURAL = 1.0
-# The coarsest resolution of the nested levels at which points move.
+# The coarsest resolution at which points move.
 _COARSE = 0.5
-# Resolutions at which points move, each inside the groups of the one before.
+# Resolutions of groups, each inside those of the one before; at the first only clusters move.
 _FREE = (0.25, _COARSE, _NATURAL)
 # Factor between two resolutions that are tried.
 _STEP = 3.0
@@ -99,9 +99,9 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Int64Array) -> 
 
 def _free_groups(grouping: Grouping) -> list[tuple[Int64Array, float]]:
     """Return groups of points and their resolutions, the finest first; each lies in one of the next."""
-    chain: list[Int64Array] = []
-    for resolution in _FREE:
-        chain.append(compact_labels(grouping.at(resolution, chain[-1] if chain else None))[0])
+    chain = [compact_labels(grouping.at(_FREE[0], nodes_move=False))[0]]
+    for resolution in _FREE[1:]:
+        chain.append(compact_labels(grouping.at(resolution, chain[-1]))[0])
     # Points at the borders of coarser groups were held back by these.
     points = grouping.graph
     rate = _NATURAL / max(1.0, float(points.volume.sum()))
