@@ -146,7 +146,10 @@ def by_hdbscan(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
     """Return dense regions of the points, each number by the min_cluster_size that leads nearest to it."""
     from fast_hdbscan.hdbscan import clusters_from_spanning_tree, compute_minimum_spanning_tree
 
-    points = _of_few_features(pickle.loads(stem.with_suffix(".points").read_bytes()), seed)
+    # Compiled for rows that lie one after the other.
+    points = np.ascontiguousarray(
+        _of_few_features(pickle.loads(stem.with_suffix(".points").read_bytes()), seed)
+    )
     # Compiles, or loads, the kernels.
     clusters_from_spanning_tree(compute_minimum_spanning_tree(points[:300], min_samples=10)[0])
     start = time.process_time()
@@ -180,8 +183,7 @@ def _of_few_features(points: Any, seed: int, n_features: int = N_COMPONENTS) -> 
     if points.shape[1] <= n_features:
         return points
     reduction = TruncatedSVD if scipy.sparse.issparse(points) else PCA
-    # Compiled for rows that lie one after the other.
-    return np.ascontiguousarray(reduction(n_features, random_state=seed).fit_transform(points))
+    return reduction(n_features, random_state=seed).fit_transform(points)
 
 
 def by_k_means(stem: Path, wanted: list[int], seed: int) -> list[Answer]:

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparse_ap.arguments import require, require_count, usable_threads
 from sparse_ap.clustering.affinities import conversion_of, similarities_of
-from sparse_ap.clustering.grouped import clustered_or_grouped
+from sparse_ap.clustering.grouped import clustered_or_grouped, predicted_labels
 from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import active_client
@@ -21,8 +21,7 @@ from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.neighbours.search import nearest_of
 from sparse_ap.graphs.sparse_points import checked_rows
-from sparse_ap.propagation.outcome import Outcome
-from sparse_ap.propagation.prediction import Prediction, most_similar, predicted, warn_of_unreached
+from sparse_ap.propagation.prediction import predicted
 from sparse_ap.storage.masks import array_of, filled, is_masked
 
 __all__ = ["AffinityPropagation"]
@@ -99,8 +98,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     clustering_ : Clustering
         The full result, with net similarity, outcome and history; ``Outcome.GROUPED`` if from the tree.
     hierarchy_ : Hierarchy
-        Only if ``n_levels`` is not 1 (its first level is ``clustering_``), or if ``clustering_`` is cut from
-        it: then it has all levels.
+        Only if ``n_levels`` is not 1 (its first level is ``clustering_``), or if that is cut from it.
     n_iter_ : int
     n_features_in_ : int
     feature_names_in_ : ndarray of str
@@ -236,14 +234,13 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             Points of shape (n_new, n_features), compared by ``metric``. For "precomputed", similarities of
             shape (n_new, n_samples) to the samples of ``fit``; for "precomputed_nearest_neighbors",
             distances. An entry (i, k) that is not stored means that k cannot represent i. For the samples of
-            ``fit`` itself use ``labels_``: an exemplar's row need not have an entry for itself. Where
-            clusters were cut from the tree, the exemplars of its level 0 count, each for its cluster.
+            ``fit`` itself use ``labels_``: an exemplar's row need not have an entry for itself.
 
         Returns
         -------
         ndarray of int64, shape (n_new,)
             Labels; -1 for samples less similar to every exemplar than ``min_similarity``, and, with a
-            warning, for those without an entry for any.
+            warning, for those without an entry for any. In a cut of the tree level 0's exemplars count.
 
         Raises
         ------
@@ -257,20 +254,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         similarity = (
             X if self.affinity == "precomputed" else similarities_between(X, conversion_of(self.similarity))
         )
-        exemplars, clusters = self._compared_exemplars()
-        labels, values = most_similar(similarity, exemplars)
-        warn_of_unreached(labels)
-        least = None if self.min_similarity is None else values.dtype.type(self.min_similarity)
-        labels = Prediction.of(labels, values, exemplars, least).labels
-        return np.where(labels < 0, -1, clusters[labels])
-
-    def _compared_exemplars(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the exemplars that rows of similarities are compared with, and the cluster of each."""
-        exemplars = self.cluster_centers_indices_
-        if self.clustering_.outcome is Outcome.GROUPED:
-            # A group is larger than its exemplar's neighbourhood; the clusters it is made of are not.
-            exemplars = self.hierarchy_.exemplars(0)
-        return exemplars, self.labels_[exemplars]
+        tree = getattr(self, "hierarchy_", None)
+        return predicted_labels(similarity, self.clustering_, tree, self.min_similarity)
 
     def _nearest_exemplars(self, X: Any) -> NDArray[np.int64]:
         if self.min_similarity is not None:

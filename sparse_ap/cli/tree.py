@@ -126,10 +126,7 @@ def tree(
     n_jobs: int | None, min_similarity: float | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Cluster a graph, then its clusters, and so on."""
-    for number in n_clusters:
-        require_count("n_clusters", number)
-    if not_nested and not n_clusters:
-        raise InvalidInputError("--not-nested says how to cut: give --n-clusters too, or leave it out.")
+    _require_cuts(n_clusters, not_nested)
     columns = level_columns(str(obs), max_levels or _MOST_LEVELS, n_clusters)
     require_output(output, obs, columns, force, graph)
     _require_pages(plot, report, graph)
@@ -178,6 +175,13 @@ def tree(
     if refused:
         # Raised last, so that all results obtained are written.
         raise refused[0]
+
+
+def _require_cuts(n_clusters: Iterable[int], not_nested: bool) -> None:
+    for number in n_clusters:
+        require_count("n_clusters", number)
+    if not_nested and not n_clusters:
+        raise InvalidInputError("--not-nested says how to cut: give --n-clusters too, or leave it out.")
 
 
 def _require_pages(plot: Path | None, report: Path | None, graph: Path) -> None:
