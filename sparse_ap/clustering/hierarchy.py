@@ -106,14 +106,15 @@ def hierarchy(
 
     The levels above are groups at a resolution γ, 1 for the natural ones. Points, parts of groups and whole
     clusters move to the group c with the largest W(i, c) − γ v_i v_c / 2m, where W is the weight of the links
-    there and v a sum of weights. Points move freely at γ = 1/2, and inside the groups found at γ = 1; then
-    each cluster of level 0 goes whole to the group that has most of it, and clusters move on. At smaller γ
-    whole groups are merged, at larger γ clusters of level 0 are moved inside the groups; clusters of level 1
-    are cut where the groups cut them. A level is kept if it has at most half as many groups as the one below.
-    Exemplars are elected for all levels together: those whose links spread widely over their group, such
-    that they nest. `Hierarchy.net_similarity` of level 1 is that of affinity propagation, before it was cut
-    and exemplars were elected; of the levels above it is the share of links inside, less γ times that
-    expected by chance.
+    there and v a sum of weights. Clusters move at γ = 1/4; points at γ = 1/2 inside the groups of 1/4, at γ =
+    1 inside those of 1/2, and once more freely at γ = 1; the groups before become unions of these
+    (`Hierarchy.free`). Then each cluster of level 0 goes whole to the group that has most of it, and clusters
+    move on. At smaller γ whole groups are merged, at larger γ clusters of level 0 are moved inside the
+    groups; clusters of level 1 are cut where the groups cut them. A level is kept if it has at most half as
+    many groups as the one below. Exemplars are elected for all levels together: those whose links spread
+    widely over their group, such that they nest. `Hierarchy.net_similarity` of level 1 is that of affinity
+    propagation, before it was cut and exemplars were elected; of the levels above it is the share of links
+    inside, less γ times that expected by chance.
 
     Weights are whole numbers with exact sums, and a quarter of the nodes moves at once, with all groups as
     they are, so the tree is the same in every way of running. Parts of the graph that no edge links are never

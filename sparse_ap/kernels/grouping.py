@@ -72,6 +72,9 @@ class MovePass(PlainPass):
 
     def __call__(self, block: Block, vectors: GroupVectors, rows: MoveRows, columns: Columns) -> int:
         """Move the nodes of one block; return how many change their group."""
+        if not rows.turn.any():
+            rows.moved[:] = block.rows.of(vectors.label)
+            return 0
         weight = np.zeros(block.n_points)
         met = np.empty(np.diff(block.indptr).max(initial=0), np.int32)
         return int(_move(block.rows.start, *block.csr, vectors, rows, self.rate, weight, met, columns[0]))

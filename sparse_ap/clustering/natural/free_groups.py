@@ -54,7 +54,7 @@ class FreeGroups:
     labels : ndarray of uint8, uint16 or uint32, shape (n_points,)
         The group of each point on the finest level.
     levels : tuple of FreeLevel
-        The finest first: the clusters of level 1, cut by the groups; the groups at γ = 1; those at γ = 1/2.
+        The finest first: the clusters of level 1, cut by the groups; the groups at γ = 3, 1, 1/2 and 1/4.
     """
 
     labels: NDArray[Any]
@@ -84,6 +84,11 @@ class FreeGroups:
         finest = found[0][0]
         small = np.min_scalar_type(int(finest.max(initial=0)))
         return cls(finest[number].astype(small), tuple(levels))
+
+    @property
+    def natural(self) -> FreeLevel:
+        """The level at γ = 1."""
+        return next(level for level in self.levels if level.resolution == 1)
 
     @property
     def n_groups(self) -> Int64Array:

@@ -17,8 +17,10 @@ from sparse_ap.storage.csr import heaviest
 __all__ = ["Found", "Level", "levels_above"]
 
 _NATURAL = 1.0
-# Resolutions at which points move, each inside the groups of the one before.
-_FREE = (0.5, _NATURAL)
+# The coarsest resolution at which points move.
+_COARSE = 0.5
+# Resolutions of groups, each inside those of the one before; at the first only clusters move.
+_FREE = (0.25, _COARSE, _NATURAL)
 # Factor between two resolutions that are tried.
 _STEP = 3.0
 # Least factor between the numbers of groups of two levels.
@@ -59,7 +61,7 @@ class Found(NamedTuple):
         Unions of clusters of the first level; each has fewer groups than the one before.
     free : list of (labels, resolution)
         The group of each point, where clusters may be divided: clusters of the second level, cut by the
-        groups (resolution NaN), and the groups.
+        groups (resolution NaN), and the groups. Each lies in one of the next.
     """
 
     levels: list[Level]
@@ -79,12 +81,11 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Int64Array) -> 
         The cluster of each of these, found by affinity propagation.
     """
     first, clusters = joined.key, joined.graph
-    grouping = Grouping(points, [first, second[first]], joined)
-    coarse = compact_labels(grouping.at(_FREE[0]))[0]
-    natural = compact_labels(grouping.at(_FREE[1], coarse))[0]
+    free = _free_groups(Grouping(points, [first, second[first]], joined))
+    coarse, natural = (next(label for label, at in free if at == of) for of in (_COARSE, _NATURAL))
     # Points moved freely; now each cluster goes whole to the group that has most of it, and on from there.
     rate = 1 / max(1.0, float(clusters.volume.sum()))
-    coarse_of = moved(clusters, mostly(first, coarse), np.zeros(clusters.n_nodes, np.int64), _FREE[0] * rate)
+    coarse_of = moved(clusters, mostly(first, coarse), np.zeros(clusters.n_nodes, np.int64), _COARSE * rate)
     begun = compact_labels(mostly(first, natural), coarse_of)[0]
     levels = [Level(moved(clusters, begun, coarse_of, _NATURAL * rate), _NATURAL)]
     levels += _thinned(levels[0], _coarser(clusters, coarse_of))
@@ -92,9 +93,24 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Int64Array) -> 
     levels = [*_finer(finer, levels[0], int(second.max(initial=-1)) + 1)[::-1], *levels]
     sizes = np.bincount(first, minlength=clusters.n_nodes).astype(float)
     levels = [Level(nested(clusters, second, levels[0].label, sizes), np.nan), *levels]
-    parts = nested(points, second[first], natural, np.ones(points.n_nodes))
-    free = [(parts, np.nan), (natural, _NATURAL), (coarse, _FREE[0])]
-    return Found(_falling(clusters.n_nodes, levels), free)
+    parts = nested(points, second[first], free[0][0], np.ones(points.n_nodes))
+    return Found(_falling(clusters.n_nodes, levels), [(parts, np.nan), *free])
+
+
+def _free_groups(grouping: Grouping) -> list[tuple[Int64Array, float]]:
+    """Return groups of points and their resolutions, the finest first; each lies in one of the next."""
+    chain = [compact_labels(grouping.at(_FREE[0], nodes_move=False))[0]]
+    for resolution in _FREE[1:]:
+        chain.append(compact_labels(grouping.at(resolution, chain[-1]))[0])
+    # Points at the borders of coarser groups were held back by these.
+    points = grouping.graph
+    rate = _NATURAL / max(1.0, float(points.volume.sum()))
+    last = moved(points, chain.pop(), np.zeros(points.n_nodes, np.int64), rate)
+    found = [(compact_labels(grouping.at(_STEP * _NATURAL, last))[0], _STEP * _NATURAL), (last, _NATURAL)]
+    for coarser, resolution in zip(reversed(chain), reversed(_FREE[:-1]), strict=True):
+        last = compact_labels(mostly(last, coarser)[last])[0]
+        found.append((last, resolution))
+    return found
 
 
 def mostly(cluster: Int64Array, group: Int64Array) -> Int64Array:
@@ -106,7 +122,7 @@ def mostly(cluster: Int64Array, group: Int64Array) -> Int64Array:
 
 def _coarser(clusters: LinkGraph, coarse: Int64Array) -> Iterator[Level]:
     """Yield groups at ever smaller resolutions, merged from those found freely."""
-    label, resolution = compact_labels(coarse)[0], _FREE[0]
+    label, resolution = compact_labels(coarse)[0], _COARSE
     yield Level(label, resolution)
     joined = clusters.contract(label)
     total = max(1.0, float(clusters.volume.sum()))
