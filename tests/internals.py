@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sparse_ap import arguments
-from sparse_ap.execution import blocking, budget
+from sparse_ap.execution import blocking, budget, room
 from sparse_ap.execution.dask import client, executor, placement, workers
 from sparse_ap.search import refinement
 
@@ -22,7 +22,7 @@ PLACES: dict[str, tuple[ModuleType, str]] = {
     "least_edges": (blocking, "_LEAST_EDGES"),
     "streamed_edges": (blocking, "_STREAMED_EDGES"),
     # Of a graph that is brought to this process.
-    "local_edges": (budget, "_LOCAL_EDGES"),
+    "local_edges": (room, "_LOCAL_EDGES"),
     # Similarities to candidates that are kept for exchanges.
     "candidates": (budget, "_CANDIDATES"),
     # Edges that the search reads, and similarities that exchanges see.

@@ -198,7 +198,7 @@ def test_options_that_are_passed_on(knn: Any, tmp_path: Path) -> None:
     assert run("cluster", tmp_path / "nan.npz", "--missing", "nan", "--preference", -0.02).exit_code == 0
     result = run("cluster", tmp_path / "nan.npz", "--missing", "nan", "--memory-limit", "1MB")
     assert result.exit_code == 2
-    assert "memory_limit" in result.stderr
+    assert "--memory-limit" in result.stderr
 
 
 @pytest.mark.parametrize("refine", ["search", "medoid", "none"])

@@ -72,7 +72,7 @@ def test_info_shows_the_recall(points_file: Path) -> None:
 def test_the_page_about_a_run_shows_the_recall(points_file: Path, tmp_path: Path) -> None:
     """From points at once, and from a graph on disk, which keeps it."""
     page, graph = tmp_path / "run.html", tmp_path / "graph.zarr"
-    told = f"<dt>neighbours found</dt><dd>{knn_graph(POINTS, 5).recall}</dd>"
+    told = f"neighbours found</th><td>{knn_graph(POINTS, 5).recall}</td>"
     assert run("knn", points_file, "-k", 5, "-o", graph, "--quiet").exit_code == 0
     for source in ([points_file, "-k", 5], [graph]):
         assert run("cluster", *source, "--report", page, "--quiet").exit_code == 0

@@ -58,6 +58,7 @@ SLOW = {
     "docs/how-to/choose-a-preference.md",
     "docs/how-to/from-a-dask-collection.md",
     "docs/how-to/from-pynndescent.md",
+    "docs/how-to/limit-the-size-of-clusters.md",
     "docs/how-to/from-scanpy.md",
     "docs/how-to/on-a-dask-cluster.md",
 }

@@ -386,8 +386,8 @@ def test_the_command_draws_and_reports_a_tree(tmp_path: Path) -> None:
     text = report.read_text(encoding="utf-8")
     assert f"<td>n{tree.exemplars(-1)[0]}</td>" in text
     page = Page(text)
-    assert page.figures()["stored entries"] == f"{GRAPH.nnz:,}"
-    assert float(page.figures()["seconds"]) >= 0
+    assert page.run()["stored entries"] == f"{GRAPH.nnz:,}"
+    assert float(page.run()["seconds"]) >= 0
     settings = dict(zip(page.of("th")[-5:], page.of("td")[-5:], strict=True))
     assert settings["--n-clusters"] == "3, 9"
     assert settings["--seed"] == "0"

@@ -49,6 +49,7 @@ from sparse_ap.execution.dask.client import connected
 from sparse_ap.plotting.explorer.page import require_page, write_explorer
 from sparse_ap.plotting.html_report import require_report
 from sparse_ap.plotting.tree import lifetime, plot_tree
+from sparse_ap.propagation.result import Clustering
 
 __all__ = ["tree"]
 
@@ -149,26 +150,17 @@ def tree(
         memory_limit=memory_limit, shared=scheduler is None,
     )  # fmt: skip
     with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
-        resources = {
+        resources: dict[str, Any] = {
             "missing": missing, "n_jobs": n_jobs, "memory_limit": memory_limit, "client": client,
             "verbose": not quiet,
         }  # fmt: skip
-        first = None
-        if preference is not None or min_similarity is not None:
-            first = affinity_propagation(
-                given.graph,
-                preference=preference,
-                min_similarity=min_similarity,
-                random_state=seed,
-                **resources,  # type: ignore[arg-type]
-            )
         found = hierarchy(
             given.graph,
-            clustering=first,
+            clustering=_first_level(given.graph, preference, min_similarity, seed, resources),
             level_preference=level_preference,
             max_levels=max_levels,
             random_state=seed,
-            **resources,  # type: ignore[arg-type]
+            **resources,
         )
         exact, refused = _cut(found, n_clusters, n_jobs, not not_nested)
     seconds = time.perf_counter() - start
@@ -190,6 +182,17 @@ def tree(
     if refused:
         # Raised last, so that all results obtained are written.
         raise refused[0]
+
+
+def _first_level(
+    graph: Any, preference: float | None, min_similarity: float | None, seed: int, resources: dict[str, Any]
+) -> Clustering | None:
+    """Return the clusters of the first level where the hierarchy's own are not wanted."""
+    if preference is None and min_similarity is None:
+        return None
+    return affinity_propagation(
+        graph, preference=preference, min_similarity=min_similarity, random_state=seed, **resources
+    )
 
 
 def _require_cuts(n_clusters: Iterable[int], not_nested: bool) -> None:
