@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from internals import change, current
 
 # In percent of the examples that a test asks for.
@@ -28,6 +29,22 @@ def register_profiles() -> None:
             suppress_health_check=[HealthCheck.too_slow],
         )
     settings.load_profile("quick")
+    _draw_no_literals()
+
+
+def _draw_no_literals() -> None:
+    """Keep literals of the package out of the inputs, but for ``fuzz``.
+
+    Hypothesis draws numbers and strings that stand in modules of the project which are loaded when a test
+    runs. So inputs would depend on the tests that a process has run before, and on every change of the code.
+    """
+    literals = getattr(providers, "_get_local_constants", None)
+    if literals is None:
+        return
+    nothing = providers.Constants()
+    providers._get_local_constants = lambda: (
+        literals() if settings.get_current_profile_name() == "fuzz" else nothing
+    )
 
 
 def examples(n: int, quick: int | None = None) -> settings:
