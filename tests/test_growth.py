@@ -247,6 +247,12 @@ def test_it_goes_on_from_what_it_has_found() -> None:
     require_recourse(twice, once, np.arange(800))
 
 
+def test_weights_that_are_all_one_give_weighted_sizes() -> None:
+    found = extend(OLD, GRAPH, weights=np.ones(900))
+    assert found.weighted_sizes is not None
+    assert found.weighted_sizes.tolist() == found.sizes.tolist()
+
+
 def test_nothing_is_left() -> None:
     none = extend(OLD, scipy.sparse.csr_array((0, 0)), old=np.full(700, -1))
     assert (len(none.labels), none.n_clusters, none.net_similarity) == (0, 0, 0)
