@@ -388,6 +388,11 @@ def test_the_command_does_what_the_function_does(files: Path) -> None:
     found = Clustering.load("found.npz")
     wanted = extend(OLD, GRAPH, min_gain=0.003)
     assert everything_of(found) == everything_of(wanted)
+    assert typed("old.npz", "graph.npz", "--min-gain", 0.003, "-o", "found.csv").exit_code == 0
+    table = np.genfromtxt("found.csv", delimiter=",", names=True)
+    runner_up = wanted.runner_up(GRAPH)
+    assert table["runner_up"].tolist() == runner_up.exemplars.tolist()
+    assert np.array_equal(table["margin"], runner_up.margins, equal_nan=True)
     assert wanted.recourse is not None
     for line in (
         "new points      200",

@@ -25,7 +25,14 @@ from sparse_ap.cli.options import (
     search_options,
     seed_option,
 )
-from sparse_ap.cli.output import kept_line, named_points, printed_warnings, require_other, summarise
+from sparse_ap.cli.output import (
+    kept_line,
+    named_points,
+    printed_warnings,
+    require_other,
+    runner_up_for,
+    summarise,
+)
 from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.results.saved import SavedClusters, read_clusters
 from sparse_ap.cli.results.summary import clustering_lines
@@ -112,12 +119,14 @@ def extend(
             **point_columns.values(given.graph.shape[0], given.names),
         }
         old = _old_rows(clusters, result, ids, columns.pop("old", None))
+        resources: dict[str, Any] = {"n_jobs": n_jobs, "memory_limit": memory_limit, "client": client}
         found = sparse_ap.extend(
-            clusters.clustering(), given.graph, old=old, random_state=seed, n_jobs=n_jobs,
-            memory_limit=memory_limit, client=client, verbose=not quiet, **columns, **options,
+            clusters.clustering(), given.graph, old=old, random_state=seed, verbose=not quiet,
+            **resources, **columns, **options,
         )  # fmt: skip
+        second = runner_up_for(output, found, given.graph, missing=options["missing"], **resources)
     if output is not None:
-        write_clustering(found, output, ids)
+        write_clustering(found, output, ids, second)
     if not quiet:
         lines = clustering_lines(found, given.recall, time.perf_counter() - start)
         summarise([*lines, *_changes(found, clusters, old), kept_line(output)], output)
