@@ -16,6 +16,7 @@ from sparse_ap.cli.options import (
     cluster_options,
     graph_argument,
     jobs_option,
+    memory_option,
     names_options,
     point_columns_options,
     reading_options,
@@ -66,7 +67,7 @@ Examples:
 @reading_options
 @names_options
 @seed_option
-@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
+@memory_option
 @cluster_options
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")

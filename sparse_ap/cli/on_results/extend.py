@@ -14,16 +14,13 @@ import sparse_ap
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
-    cluster_options,
     graph_argument,
-    jobs_option,
     min_similarity_option,
-    missing_option,
     names_options,
     point_columns_options,
     reading_options,
+    run_options,
     search_options,
-    seed_option,
 )
 from sparse_ap.cli.output import (
     kept_line,
@@ -89,11 +86,7 @@ The preference is in an .npz file, and in no table. An .npz file also keeps what
 @search_options()
 @reading_options
 @names_options
-@missing_option
-@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
-@cluster_options
-@seed_option
-@jobs_option
+@run_options
 @click.option("--quiet", is_flag=True, help="No progress, no summary, no asking about distances.")
 def extend(
     result: Path, graph: Path, output: Path | None, preference: float | None, reading: Reading,
