@@ -172,16 +172,15 @@ def _old_rows(
 
 def _named_in(column: NDArray[Any], clusters: SavedClusters, result: Path) -> NDArray[np.int64]:
     """Return the row of each old point, from which old point each row is."""
-    known = map(str, range(clusters.n_points)) if clusters.names is None else clusters.names
-    number_of = {name: number for number, name in enumerate(known)}
+    number_of = clusters.numbers()
     rows = np.full(clusters.n_points, -1, np.int64)
     named = [(row, name) for row, name in enumerate(column) if name not in _NEW]
     unknown = [name for _, name in named if name not in number_of]
     if unknown:
-        by = "numbers from 0" if clusters.names is None else "the names there"
         raise InvalidInputError(
             f"--old-column names {len(unknown):,} points that {result} does not have: {listed(unknown)}. "
-            f"They must be some of its {clusters.n_points:,} points, by {by}; leave it empty for new points."
+            f"They must be some of its {clusters.n_points:,} points, by {clusters.called_by}; leave it empty "
+            "for new points."
         )
     for row, name in named:
         if rows[number_of[name]] >= 0:
