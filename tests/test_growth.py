@@ -446,7 +446,11 @@ def test_the_command_refuses_in_words(given: list[str], says: str, files: Path) 
 
 
 def test_the_command_refuses_a_column_that_does_not_fit(files: Path) -> None:
-    for values, says in (({0: "900"}, "points that old.npz does not have: 900"), ({0: "3"}, "'3' twice")):
+    for values, says in (
+        ({0: "900"}, "points that old.npz does not have: 900"),
+        ({0: "900", 1: "900"}, "names 1 points that old.npz does not have: 900."),
+        ({0: "3"}, "'3' twice"),
+    ):
         old = [values.get(number, str(number) if number < 700 else "") for number in range(900)]
         (files / "wrong.csv").write_text("\n".join(["point,old", *(f"{i},{o}" for i, o in enumerate(old))]))
         done = typed("old.npz", "graph.npz", "--table", "wrong.csv", "--old-column", "old")

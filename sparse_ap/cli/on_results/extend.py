@@ -175,7 +175,7 @@ def _named_in(column: NDArray[Any], clusters: SavedClusters, result: Path) -> ND
     number_of = clusters.numbers()
     rows = np.full(clusters.n_points, -1, np.int64)
     named = [(row, name) for row, name in enumerate(column) if name not in _NEW]
-    unknown = [name for _, name in named if name not in number_of]
+    unknown = list(dict.fromkeys(name for _, name in named if name not in number_of))
     if unknown:
         raise InvalidInputError(
             f"--old-column names {len(unknown):,} points that {result} does not have: {listed(unknown)}. "
