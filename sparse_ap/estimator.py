@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparse_ap.arguments import require, require_count, usable_threads
 from sparse_ap.clustering.affinities import conversion_of, similarities_of
-from sparse_ap.clustering.grouped import clustered_or_grouped, predicted_labels
+from sparse_ap.clustering.grouped import clustered_or_grouped, compared_exemplars, predicted_labels
 from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import active_client
@@ -224,6 +224,8 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = self.clustering_.n_iter
         if self._takes_points:
             self.cluster_centers_ = X[self.cluster_centers_indices_]
+            compared = compared_exemplars(self.clustering_, tree)
+            self._finest = None if compared is self.cluster_centers_indices_ else (compared, X[compared])
         return self
 
     def predict(self, X: Any) -> NDArray[np.int64]:
@@ -265,21 +267,21 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 metric=self.metric, similarity=None if self.affinity == "euclidean" else self.similarity,
                 min_similarity=self.min_similarity, n_jobs=self.n_jobs,
             ).labels  # fmt: skip
-        tables = (X, self.cluster_centers_)
+        centers = self.cluster_centers_indices_, self.cluster_centers_
+        numbers, points = getattr(self, "_finest", None) or centers
+        tables = (X, points)
         if any(map(scipy.sparse.issparse, tables)):
             new, exemplars = (checked_rows(scipy.sparse.csr_array(table), self.metric) for table in tables)
         else:
             new, exemplars = (checked_points(table, self.metric) for table in tables)
-        return nearest_of(new, exemplars, self.metric, usable_threads(self.n_jobs))[0]
+        nearest = nearest_of(new, exemplars, self.metric, usable_threads(self.n_jobs))[0]
+        return self.clustering_.labels[numbers[nearest]]
 
     @property
     def _runs_on_clusters(self) -> bool:
         """Whether a cluster's workers may read the graph: not with the classic scheme or ``reorder=True``."""
-        return (
-            self.scheme != "classic"
-            and self.reorder is not True
-            and scipy.sparse.issparse(self.affinity_matrix_)
-        )
+        sparse = scipy.sparse.issparse(self.affinity_matrix_)
+        return self.scheme != "classic" and self.reorder is not True and sparse
 
     @property
     def _takes_points(self) -> bool:

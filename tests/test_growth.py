@@ -247,6 +247,12 @@ def test_it_goes_on_from_what_it_has_found() -> None:
     require_recourse(twice, once, np.arange(800))
 
 
+def test_weights_that_are_all_one_give_weighted_sizes() -> None:
+    found = extend(OLD, GRAPH, weights=np.ones(900))
+    assert found.weighted_sizes is not None
+    assert found.weighted_sizes.tolist() == found.sizes.tolist()
+
+
 def test_nothing_is_left() -> None:
     none = extend(OLD, scipy.sparse.csr_array((0, 0)), old=np.full(700, -1))
     assert (len(none.labels), none.n_clusters, none.net_similarity) == (0, 0, 0)
@@ -382,6 +388,11 @@ def test_the_command_does_what_the_function_does(files: Path) -> None:
     found = Clustering.load("found.npz")
     wanted = extend(OLD, GRAPH, min_gain=0.003)
     assert everything_of(found) == everything_of(wanted)
+    assert typed("old.npz", "graph.npz", "--min-gain", 0.003, "-o", "found.csv").exit_code == 0
+    table = np.genfromtxt("found.csv", delimiter=",", names=True)
+    runner_up = wanted.runner_up(GRAPH)
+    assert table["runner_up"].tolist() == runner_up.exemplars.tolist()
+    assert np.array_equal(table["margin"], runner_up.margins, equal_nan=True)
     assert wanted.recourse is not None
     for line in (
         "new points      200",
@@ -435,7 +446,11 @@ def test_the_command_refuses_in_words(given: list[str], says: str, files: Path) 
 
 
 def test_the_command_refuses_a_column_that_does_not_fit(files: Path) -> None:
-    for values, says in (({0: "900"}, "points that old.npz does not have: 900"), ({0: "3"}, "'3' twice")):
+    for values, says in (
+        ({0: "900"}, "points that old.npz does not have: 900"),
+        ({0: "900", 1: "900"}, "names 1 points that old.npz does not have: 900."),
+        ({0: "3"}, "'3' twice"),
+    ):
         old = [values.get(number, str(number) if number < 700 else "") for number in range(900)]
         (files / "wrong.csv").write_text("\n".join(["point,old", *(f"{i},{o}" for i, o in enumerate(old))]))
         done = typed("old.npz", "graph.npz", "--table", "wrong.csv", "--old-column", "old")

@@ -716,6 +716,11 @@ def test_a_number_that_edges_forbid_is_had_by_the_tree(
     # Nearly no point has an entry for one of five exemplars.
     others = np.setdiff1d(np.arange(2000), tree.exemplars(0))
     np.testing.assert_array_equal(model.predict(GRAPH[others]), cut.labels[others])
+    points = np.random.default_rng(0).uniform(size=(400, 2))
+    with pytest.warns(UserWarning, match="put together along a tree"):
+        of_points = AffinityPropagation(n_clusters=3, n_neighbors=10).fit(points)
+    # Nearest to its own exemplar of level 0, a point may be nearer to those of other groups than to its own.
+    np.testing.assert_array_equal(of_points.predict(points), of_points.labels_)
     with pytest.warns(UserWarning, match="put together along a tree"):
         model.fit(GRAPH, sample_weight=weights)
     found = model.clustering_

@@ -381,6 +381,9 @@ def test_a_result_is_kept_if_there_is_no_room_for_runner_ups(
     assert done.exit_code == 0, done.output
     assert "Warning: The result has no columns for the exemplar that comes next: The 400 sim" in done.stderr
     assert (tmp_path / "labels.csv").read_text().startswith("point,label,exemplar,similarity\n")
+    near = ["cover", graph_file, "-t", -0.2, "-o", tmp_path / "near.csv"]
+    assert "no columns" not in run(*near).stderr
+    assert "exemplar that comes next: The 400 sim" in run(*near, "--memory-limit", "8GB").stderr
 
 
 def test_rankings_are_written(graph_file: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from sparse_ap.cli.options import (
     force_option,
     graph_argument,
     jobs_option,
+    memory_option,
     min_similarity_option,
     missing_option,
     names_options,
@@ -170,7 +171,7 @@ same, every label is valid); 130 interrupted.
     help="The same with all edges that the graph lacks, if it knows of them.",
 )
 @missing_option
-@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
+@memory_option
 @click.option(
     "--checkpoint", type=click.Path(file_okay=False, path_type=Path),
     help="A folder for the state of the run, from which it can go on.",

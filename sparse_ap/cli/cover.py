@@ -16,6 +16,7 @@ from sparse_ap.cli.options import (
     cluster_options,
     graph_argument,
     jobs_option,
+    memory_option,
     names_options,
     point_columns_options,
     reading_options,
@@ -66,7 +67,7 @@ Examples:
 @reading_options
 @names_options
 @seed_option
-@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
+@memory_option
 @cluster_options
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
@@ -86,12 +87,13 @@ def cover(
         memory_limit=memory_limit, shared=scheduler is None,
     )  # fmt: skip
     with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
-        columns = point_columns.values(given.graph.shape[0], given.names)
+        columns: dict[str, Any] = point_columns.values(given.graph.shape[0], given.names)
+        resources: dict[str, Any] = {"n_jobs": n_jobs, "memory_limit": memory_limit, "client": client}
         found = sparse_ap.cover(
-            given.graph, min_similarity=min_similarity, certify=certify, random_state=seed, n_jobs=n_jobs,
-            memory_limit=memory_limit, client=client, verbose=not quiet, **columns,
+            given.graph, min_similarity=min_similarity, certify=certify, random_state=seed,
+            verbose=not quiet, **resources, **columns,
         )  # fmt: skip
-        second = runner_up_for(output, found, given.graph, n_jobs=n_jobs)
+        second = runner_up_for(output, found, given.graph, **resources)
     if output is not None:
         write_clustering(found, output, given.names(), second)
     if not quiet:

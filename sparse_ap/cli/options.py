@@ -25,11 +25,13 @@ __all__ = [
     "force_option",
     "graph_argument",
     "jobs_option",
+    "memory_option",
     "min_similarity_option",
     "missing_option",
     "names_options",
     "point_columns_options",
     "reading_options",
+    "run_options",
     "search_options",
     "seed_option",
     "similarity_option",
@@ -64,6 +66,7 @@ seed_option = click.option(
     help="Of the differences that break ties, and of the search for neighbours.",
 )
 jobs_option = click.option("--n-jobs", type=int, help="Threads.  [default: one a processor]")
+memory_option = click.option("--memory-limit", help="What the process may hold, such as 2GB.")
 
 
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,6 +80,13 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--dask-workers", type=int, metavar="N", help="Do the work in N worker processes on this machine."
     )
     return existing(local(command))
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a command that runs on a graph: NaNs in it, memory, who does the work, the seed."""
+    for option in (jobs_option, seed_option, cluster_options, memory_option, missing_option):
+        command = option(command)
+    return command
 
 
 def search_options(default: int | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

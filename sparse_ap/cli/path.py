@@ -12,13 +12,10 @@ import click
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
-    cluster_options,
     graph_argument,
-    jobs_option,
-    missing_option,
     reading_options,
+    run_options,
     search_options,
-    seed_option,
 )
 from sparse_ap.cli.output import (
     printed_warnings,
@@ -70,11 +67,7 @@ Examples:
 )
 @search_options()
 @reading_options
-@missing_option
-@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
-@cluster_options
-@seed_option
-@jobs_option
+@run_options
 @click.option("--quiet", is_flag=True, help="No progress, no table, no asking about distances.")
 def path(
     graph: Path, preferences: str | None, output: Path | None, plot: Path | None, reading: Reading,

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sparse_ap.cli.inputs import require_writable_graph, save_graph
-from sparse_ap.cli.options import jobs_option, similarity_option
+from sparse_ap.cli.options import jobs_option, memory_option, similarity_option
 from sparse_ap.cli.output import graph_lines, printed_warnings, require_other, summarise
 from sparse_ap.cli.points import Points, read_points
 from sparse_ap.cli.streams import InputPath, regular_file
@@ -51,7 +51,7 @@ A .zarr folder is written without the graph in memory.
     help="Distance of points.",
 )
 @similarity_option("How distances become similarities.  [default: -d**2 for euclidean, else -d]")
-@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
+@memory_option
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
 def radius(points: Path, output: Path, quiet: bool, **options: Any) -> None:

@@ -15,16 +15,13 @@ from sparse_ap.arguments import require_count
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
-    cluster_options,
     force_option,
     graph_argument,
-    jobs_option,
     min_similarity_option,
-    missing_option,
     names_options,
     reading_options,
+    run_options,
     search_options,
-    seed_option,
 )
 from sparse_ap.cli.output import (
     printed_warnings,
@@ -123,11 +120,7 @@ Examples:
 @search_options()
 @reading_options
 @names_options
-@missing_option
-@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
-@cluster_options
-@seed_option
-@jobs_option
+@run_options
 @click.option("--quiet", is_flag=True, help="No progress, no table, no asking about distances.")
 def tree(
     graph: Path, output: Path | None, obs: str | None, plot: Path | None, report: Path | None,

@@ -17,7 +17,7 @@ from sparse_ap.propagation.outcome import Outcome
 from sparse_ap.propagation.prediction import Prediction, most_similar, warn_of_unreached
 from sparse_ap.propagation.result import Clustering
 
-__all__ = ["clustered_or_grouped", "predicted_labels"]
+__all__ = ["clustered_or_grouped", "compared_exemplars", "predicted_labels"]
 
 # Parameters of `affinity_propagation` that `hierarchy` has too.
 _SHARED = ("missing", "random_state", "n_jobs", "memory_limit", "client", "verbose")
@@ -69,23 +69,29 @@ def predicted_labels(
 ) -> Int64Array:
     """Return the label of the most similar exemplar of new points, -1 for none.
 
-    A group is larger than its exemplar's neighbourhood; the clusters of level 0, of which it is made, are
-    not: then their exemplars are compared.
-
     Parameters
     ----------
     similarity : array or sparse array, shape (n_new, n_points)
     clustering, tree : as of `clustered_or_grouped`
     min_similarity : float or None
     """
-    exemplars = clustering.exemplars
-    if tree is not None and clustering.outcome is Outcome.GROUPED:
-        exemplars = tree.exemplars(0)
+    exemplars = compared_exemplars(clustering, tree)
     labels, values = most_similar(similarity, exemplars)
     warn_of_unreached(labels)
     least = None if min_similarity is None else values.dtype.type(min_similarity)
     found = Prediction.of(labels, values, exemplars, least).exemplars
     return np.where(found < 0, -1, clustering.labels[found])
+
+
+def compared_exemplars(clustering: Clustering, tree: Hierarchy | None) -> Int64Array:
+    """Return the exemplars that new points are compared with.
+
+    A group is larger than its exemplar's neighbourhood; the clusters of level 0, of which it is made, are
+    not: then their exemplars are compared.
+    """
+    if tree is not None and clustering.outcome is Outcome.GROUPED:
+        return tree.exemplars(0)
+    return clustering.exemplars
 
 
 def _has_pinned(preference: Any) -> bool:

@@ -21,6 +21,7 @@ __all__ = [
     "NominationVectors",
     "RepairGainPass",
     "UncoveredVectors",
+    "gains",
     "repair",
 ]
 
@@ -64,13 +65,30 @@ def _with(exemplar: BoolArray, promoted: Int32Array) -> BoolArray:
     return exemplar
 
 
+def gains(problem: Problem, value: Float64Array, least: float, vectors: UncoveredVectors) -> Float64Array:
+    """Return what points gain together by joining each point, in place of their values.
+
+    Parameters
+    ----------
+    problem : Problem
+    value : ndarray of float64, shape (n_points,)
+        What each point has now.
+    least : float
+        No value is smaller.
+    vectors : UncoveredVectors
+        The points that may join, and those that may be joined; others gain, and are joined by, nothing.
+    """
+    # Largest gain along one edge, which bounds the column sums and hence the grid.
+    most = max(0.0, problem.edges.largest_or_zero - least)
+    gain_pass = RepairGainPass(Grid.for_totals(problem.edges.max_in_degree * most))
+    (gain,), _ = problem.graph.run(gain_pass, vectors, PreferenceRows(value))
+    return gain
+
+
 def _nominees(problem: Problem, uncovered: BoolArray, eligible: BoolArray) -> Int32Array:
     preference = np.ascontiguousarray(problem.preference)
-    # Largest gain along one edge, which bounds the column sums and hence the grid.
-    most = max(0.0, problem.edges.largest_or_zero - float(preference.min()))
-    gain_pass = RepairGainPass(Grid.for_totals(problem.edges.max_in_degree * most))
     vectors = UncoveredVectors(uncovered, eligible)
-    (gain,), _ = problem.graph.run(gain_pass, vectors, PreferenceRows(preference))
+    gain = gains(problem, preference, float(preference.min()), vectors)
     rows = NominationRows(preference, np.empty(len(preference), np.int32))
     problem.graph.run(NominationPass(), NominationVectors(*vectors, gain, problem.user_id), rows)
     # Several points may nominate the same one.

@@ -14,18 +14,22 @@ import sparse_ap
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
-    cluster_options,
     graph_argument,
-    jobs_option,
     min_similarity_option,
-    missing_option,
     names_options,
     point_columns_options,
     reading_options,
+    run_options,
     search_options,
-    seed_option,
 )
-from sparse_ap.cli.output import kept_line, named_points, printed_warnings, require_other, summarise
+from sparse_ap.cli.output import (
+    kept_line,
+    named_points,
+    printed_warnings,
+    require_other,
+    runner_up_for,
+    summarise,
+)
 from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.results.saved import SavedClusters, read_clusters
 from sparse_ap.cli.results.summary import clustering_lines
@@ -82,11 +86,7 @@ The preference is in an .npz file, and in no table. An .npz file also keeps what
 @search_options()
 @reading_options
 @names_options
-@missing_option
-@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
-@cluster_options
-@seed_option
-@jobs_option
+@run_options
 @click.option("--quiet", is_flag=True, help="No progress, no summary, no asking about distances.")
 def extend(
     result: Path, graph: Path, output: Path | None, preference: float | None, reading: Reading,
@@ -112,12 +112,14 @@ def extend(
             **point_columns.values(given.graph.shape[0], given.names),
         }
         old = _old_rows(clusters, result, ids, columns.pop("old", None))
+        resources: dict[str, Any] = {"n_jobs": n_jobs, "memory_limit": memory_limit, "client": client}
         found = sparse_ap.extend(
-            clusters.clustering(), given.graph, old=old, random_state=seed, n_jobs=n_jobs,
-            memory_limit=memory_limit, client=client, verbose=not quiet, **columns, **options,
+            clusters.clustering(), given.graph, old=old, random_state=seed, verbose=not quiet,
+            **resources, **columns, **options,
         )  # fmt: skip
+        second = runner_up_for(output, found, given.graph, missing=options["missing"], **resources)
     if output is not None:
-        write_clustering(found, output, ids)
+        write_clustering(found, output, ids, second)
     if not quiet:
         lines = clustering_lines(found, given.recall, time.perf_counter() - start)
         summarise([*lines, *_changes(found, clusters, old), kept_line(output)], output)
@@ -170,16 +172,15 @@ def _old_rows(
 
 def _named_in(column: NDArray[Any], clusters: SavedClusters, result: Path) -> NDArray[np.int64]:
     """Return the row of each old point, from which old point each row is."""
-    known = map(str, range(clusters.n_points)) if clusters.names is None else clusters.names
-    number_of = {name: number for number, name in enumerate(known)}
+    number_of = clusters.numbers()
     rows = np.full(clusters.n_points, -1, np.int64)
     named = [(row, name) for row, name in enumerate(column) if name not in _NEW]
-    unknown = [name for _, name in named if name not in number_of]
+    unknown = list(dict.fromkeys(name for _, name in named if name not in number_of))
     if unknown:
-        by = "numbers from 0" if clusters.names is None else "the names there"
         raise InvalidInputError(
             f"--old-column names {len(unknown):,} points that {result} does not have: {listed(unknown)}. "
-            f"They must be some of its {clusters.n_points:,} points, by {by}; leave it empty for new points."
+            f"They must be some of its {clusters.n_points:,} points, by {clusters.called_by}; leave it empty "
+            "for new points."
         )
     for row, name in named:
         if rows[number_of[name]] >= 0:

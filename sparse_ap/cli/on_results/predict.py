@@ -128,14 +128,13 @@ def _hits_in(
     with Database(temporary_folder(), available()) as database:
         new, old, read = read_hits(path, database, column=column, distances=similarity is not None)
     values = read if similarity is None else similarities_of(read, similarity)
-    known = map(str, range(clusters.n_points)) if clusters.names is None else clusters.names
-    number_of = {name: number for number, name in enumerate(known)}
+    number_of = clusters.numbers()
     unknown = list(dict.fromkeys(name for name in old if name not in number_of))
     if unknown:
-        by = "numbers from 0" if clusters.names is None else "the names there"
         raise InvalidInputError(
             f"{path} has hits to {len(unknown):,} points that {result} does not have: {listed(unknown)}. The "
-            f"second point of each hit must be one of the {clusters.n_points:,} that were clustered, by {by}."
+            f"second point of each hit must be one of the {clusters.n_points:,} that were clustered, by "
+            f"{clusters.called_by}."
         )
     row_of = {name: row for row, name in enumerate(dict.fromkeys(new))}
     rows = np.array([row_of[name] for name in new], np.int64)

@@ -10,15 +10,12 @@ from numpy.typing import NDArray
 
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
-    cluster_options,
     graph_argument,
-    jobs_option,
-    missing_option,
     names_options,
     point_columns_options,
     reading_options,
+    run_options,
     search_options,
-    seed_option,
 )
 from sparse_ap.cli.output import (
     named_points,
@@ -71,11 +68,7 @@ those before alone, net_similarity, and coverage, the share of the points that a
 @search_options()
 @reading_options
 @names_options
-@missing_option
-@click.option("--memory-limit", help="What the process may hold, such as 2GB.")
-@cluster_options
-@seed_option
-@jobs_option
+@run_options
 @click.option("--quiet", is_flag=True, help="No summary.")
 def rank(
     result: Path, graph: Path, output: Path, plot: Path | None, preference: float | None,

@@ -44,6 +44,16 @@ class SavedClusters:
         """Number of points."""
         return len(self.labels)
 
+    def numbers(self) -> dict[str, int]:
+        """Return the number of each point by what other files call it: its name, or the number itself."""
+        known = map(str, range(self.n_points)) if self.names is None else self.names
+        return {name: number for number, name in enumerate(known)}
+
+    @property
+    def called_by(self) -> str:
+        """What other files call the points by, for errors."""
+        return "numbers from 0" if self.names is None else "the names there"
+
     def clustering(self) -> Clustering:
         """Return them as a clustering, of which no more is known."""
         return Clustering(

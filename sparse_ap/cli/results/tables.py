@@ -115,14 +115,9 @@ def write_ranking(ranking: Ranking, path: Path, ids: NDArray[Any] | None = None)
         "net_similarity": lambda rows: ranking.net_similarities[rows],
         "coverage": lambda rows: ranking.coverage[rows],
     }
-
-    def save(part: Path) -> None:
-        with part.open("wb") as file:
-            np.savez(
-                file, exemplars=ranking.exemplars, net_similarities=ranking.net_similarities,
-                coverage=ranking.coverage,
-            )  # fmt: skip
-
+    save = _archive(
+        exemplars=ranking.exemplars, net_similarities=ranking.net_similarities, coverage=ranking.coverage
+    )
     _write(_Result(len(ranking.exemplars), columns, save, {}), path)
 
 
@@ -142,11 +137,7 @@ def write_prediction(
         "exemplar": lambda rows: exemplars[rows],
         "similarity": lambda rows: found.similarities[rows],
     }
-
-    def save(part: Path) -> None:
-        with part.open("wb") as file:
-            np.savez(file, labels=found.labels, exemplars=found.exemplars, similarities=found.similarities)
-
+    save = _archive(labels=found.labels, exemplars=found.exemplars, similarities=found.similarities)
     _write(_Result(len(found.labels), columns, save, {}), path)
 
 
@@ -179,6 +170,16 @@ def _exemplars_in(cut: Cut, named: Callable[[NDArray[Any]], NDArray[Any]], rows:
         return named(cut.exemplars[labels])
     names = named(cut.exemplars[np.where(lost, 0, labels)])
     return np.where(lost, -1 if names.dtype.kind == "i" else "", names)
+
+
+def _archive(**arrays: Any) -> Callable[[Path], None]:
+    """Return the function that writes arrays to an ``.npz`` file, whatever its name ends in."""
+
+    def save(part: Path) -> None:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+
+    return save
 
 
 def _write(result: _Result, path: Path) -> None:

@@ -13,6 +13,7 @@ from sparse_ap.arguments import require
 from sparse_ap.clustering.growth.old_points import OldPoints
 from sparse_ap.clustering.growth.vicinity import near, restricted
 from sparse_ap.clustering.growth.warm_start import restarted
+from sparse_ap.clustering.run import weighed
 from sparse_ap.clustering.solver import Solver, open_problem
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.plans import Resources
@@ -127,7 +128,7 @@ def extend(
     with open_problem(similarity, options, resources, selects=True) as (solver, problem, _):
         points = OldPoints.of(clustering, old, problem.graph.n_points)
         found = _extended(solver, problem, points, float(min_gain) if min_gain < _ALL else np.inf)
-    return replace(found, recourse=points.recourse(found))
+    return replace(weighed(found, options), recourse=points.recourse(found))
 
 
 def _preference(clustering: Clustering) -> float:

@@ -9,11 +9,9 @@ import numpy as np
 from sparse_ap.clustering.input import selected
 from sparse_ap.clustering.restriction import SummarisedGraph
 from sparse_ap.kernels.block import BoolArray, Float64Array
-from sparse_ap.kernels.exact_sum import Grid
-from sparse_ap.kernels.support_bound import PreferenceRows
 from sparse_ap.propagation.assignment import Assignment
 from sparse_ap.propagation.problem import Problem, limits_of
-from sparse_ap.propagation.repair import RepairGainPass, UncoveredVectors
+from sparse_ap.propagation.repair import UncoveredVectors, gains
 from sparse_ap.propagation.roles import Roles
 from sparse_ap.storage.selection import Selection
 
@@ -31,11 +29,8 @@ def near(problem: Problem, start: Assignment, changed: BoolArray) -> BoolArray:
     changed : ndarray of bool, shape (n_points,)
     """
     value = np.where(start.exemplar, problem.preference, start.similarity.astype(np.float64))
-    most = max(0.0, problem.edges.largest_or_zero - float(value.min(initial=0.0)))
-    gains = RepairGainPass(Grid.for_totals(problem.edges.max_in_degree * most))
     vectors = UncoveredVectors(changed, np.ones_like(changed))
-    (gain,), _ = problem.graph.run(gains, vectors, PreferenceRows(value))
-    found: BoolArray = changed | (gain > 0.0)
+    found: BoolArray = changed | (gains(problem, value, float(value.min(initial=0.0)), vectors) > 0.0)
     found[start.chosen[found]] = True
     return found
 
