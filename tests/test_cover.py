@@ -12,12 +12,13 @@ import pytest
 import scipy.sparse
 from click.testing import CliRunner
 from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse.csgraph import connected_components
 
 import sparse_ap
 from sparse_ap import Clustering, InvalidInputError, MemoryLimitError, cover
 from sparse_ap.cli.commands import main
 from sparse_ap.graphs import knn_graph, open_graph, radius_graph, write_graph
-from sparse_ap.search.cover_bound import least_exemplars, packed
+from sparse_ap.search.cover_bound import least_exemplars, packed, parts_of
 
 POINTS = np.random.default_rng(5).random((400, 2))
 RADIUS = 0.08
@@ -224,6 +225,22 @@ def test_the_bound_holds_for_any_search(monkeypatch: pytest.MonkeyPatch) -> None
     for steps in (1, 5, 50):
         monkeypatch.setattr("sparse_ap.search.cover_bound._STEPS", steps)
         assert 1 <= least_exemplars(GRAPH.indptr, GRAPH.indices, exemplar, np.arange(400)) <= found.n_clusters
+
+
+def test_parts_are_those_of_scipy_where_points_are_joined_one_by_one_to_smaller_ones() -> None:
+    h = 200_000
+    # Row h + t joins the group of h - t to h - t - 1; then row 2 h + t asks for the group of h - t - 1.
+    rows = np.r_[np.repeat(np.arange(h, 2 * h - 1), 2), np.arange(2 * h, 3 * h)]
+    columns = np.r_[
+        np.column_stack([np.arange(h - 1, 0, -1), np.arange(h - 2, -1, -1)]).ravel(), np.arange(h)
+    ]
+    rng = np.random.default_rng(0)
+    for at, to, n in ((rows, columns[: len(rows)], 3 * h), (*rng.integers(0, 5000, (2, 3000)), 5000)):
+        graph = scipy.sparse.csr_array((np.ones(len(at), np.int8), (at, to)), shape=(n, n))
+        n_parts, part = parts_of(graph.indptr, graph.indices.astype(np.int32))
+        expected = connected_components(graph, connection="weak")
+        assert n_parts == expected[0]
+        assert (part == expected[1]).all()
 
 
 def test_threads_orders_and_places_change_nothing(tmp_path: Path) -> None:

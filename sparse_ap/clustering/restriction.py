@@ -11,7 +11,7 @@ from sparse_ap.clustering.input import selected
 from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import InputGraph
-from sparse_ap.kernels.block import BoolArray, Float64Array, Int32Array
+from sparse_ap.kernels.block import BoolArray, Float64Array
 from sparse_ap.propagation.duplicates import Duplicates, stand_ins
 from sparse_ap.propagation.problem import EdgeSummary, out_degrees, summarise_edges
 from sparse_ap.propagation.roles import Roles, candidate_mask, listed
@@ -156,8 +156,7 @@ def collapsed(
     graph, n = given.graph, given.graph.n_points
     with np.errstate(over="ignore"):
         alike = float(graph.dtype.type(alike))
-    order = graph.store.origin.order
-    user_id: Int32Array = np.arange(n, dtype=np.int32) if order is None else order
+    user_id = graph.user_id
     joins = preference <= alike * (np.ones(n) if weights is None else weights)
     may = (given.row_best == alike) & joins[user_id]
     in_graph = stand_ins(graph, may, alike, user_id)

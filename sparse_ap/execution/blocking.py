@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sparse_ap.execution.executor import Executor, RowsT, TallyT, VectorsT
-from sparse_ap.kernels.block import Int64Array, RowCut
+from sparse_ap.kernels.block import Int32Array, Int64Array, RowCut
 from sparse_ap.kernels.edge_pass import Columns, Pass
 from sparse_ap.storage.store import Store
 
@@ -97,6 +97,12 @@ class BlockedGraph:
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the similarities."""
         return self.store.dtype
+
+    @property
+    def user_id(self) -> Int32Array:
+        """The user's number of each row, shape (n_points,)."""
+        order = self.store.origin.order
+        return np.arange(self.n_points, dtype=np.int32) if order is None else order
 
     def run(
         self, pass_: Pass[VectorsT, RowsT, TallyT], vectors: VectorsT, rows: RowsT

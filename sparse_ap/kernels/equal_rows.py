@@ -21,6 +21,7 @@ __all__ = [
     "LinkPass",
     "LinkVectors",
     "RowEnds",
+    "components",
     "join",
 ]
 
@@ -122,14 +123,25 @@ class ContradictionPass(PlainPass):
         return 0
 
 
+def components(n_points: int, points: Int32Array, others: Int32Array) -> Int64Array:
+    """Return the number of each point's component, in the order of their first points, by pairs that link."""
+    root = np.arange(n_points, dtype=np.int32)
+    join(root, points, others)
+    first = root == np.arange(n_points)
+    return (np.cumsum(first) - 1)[root]
+
+
 @kernel
 def join(root: Any, points: Any, others: Any) -> None:
     """Join groups by pairs; ``root`` is the smallest number of each point's group before and after."""
     for pair in range(len(points)):
         a, b = root[points[pair]], root[others[pair]]
+        # Every other step is cut out, so that no later search goes a long way again.
         while a != root[a]:
+            root[a] = root[root[a]]
             a = root[a]
         while b != root[b]:
+            root[b] = root[root[b]]
             b = root[b]
         root[max(a, b)] = min(a, b)
         root[points[pair]] = root[others[pair]] = min(a, b)

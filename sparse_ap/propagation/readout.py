@@ -201,8 +201,7 @@ def _as_given(problem: Problem, assignment: Assignment) -> tuple[Assignment, Int
     if problem.weighting is None:
         return assignment, problem.user_id
     graph = problem.weighting.graph
-    order = graph.store.origin.order
-    user_id = np.arange(graph.n_points, dtype=np.int32) if order is None else order
+    user_id = graph.user_id
     exemplar = np.empty(graph.n_points, np.bool_)
     exemplar[problem.user_id] = assignment.exemplar
     return assign(replace(problem, graph=graph, user_id=user_id), exemplar[user_id]), user_id

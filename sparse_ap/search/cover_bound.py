@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import BoolArray, Int32Array, Int64Array, starts_of
 from sparse_ap.kernels.compilation import kernel
-from sparse_ap.kernels.equal_rows import join
+from sparse_ap.kernels.equal_rows import components
 
 __all__ = ["least_exemplars", "packed", "parts_of", "without_choice"]
 
@@ -51,10 +51,9 @@ def packed(indptr: NDArray[Any], indices: NDArray[Any]) -> int:
 
 def parts_of(indptr: NDArray[Any], indices: NDArray[Any]) -> tuple[int, Int64Array]:
     """Return the number of parts of a graph that no edge links, and the part of each point."""
-    root: Int32Array = np.arange(len(indptr) - 1, dtype=np.int32)
-    join(root, root.repeat(np.diff(indptr)), indices)
-    first, part = np.unique(root, return_inverse=True)
-    return len(first), part
+    points: Int32Array = np.arange(len(indptr) - 1, dtype=np.int32)
+    part = components(len(points), points.repeat(np.diff(indptr)), indices)
+    return int(part.max(initial=-1)) + 1, part
 
 
 def without_choice(

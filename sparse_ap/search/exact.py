@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import BoolArray, Float64Array
+from sparse_ap.kernels.equal_rows import components
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.search.integer_program import TOLERANCE, ExemplarProgram
@@ -117,13 +118,8 @@ class _Rest(ExemplarProgram):
 
     def slacks(self, found: BoolArray) -> tuple[NDArray[Any], Float64Array, Float64Array]:
         """Return the component of each point, the gap of each component, and x of each point."""
-        # Imported here: only proofs need scipy's graph algorithms.
-        from scipy.sparse import csr_array
-        from scipy.sparse.csgraph import connected_components
-
         n = len(found)
-        edges = csr_array((np.ones(len(self.row), np.int8), (self.row, self.column)), shape=(n, n))
-        part = connected_components(edges, connection="weak")[1]
+        part = components(n, self.row, self.column)
         worth = self.alone + np.bincount(self.column, weights=np.maximum(0.0, self.over), minlength=n)
         most = np.where(self.may, np.maximum(0.0, worth), 0.0)
         return part, np.maximum(0.0, np.bincount(part, weights=most - self.values(found))), worth

@@ -11,7 +11,15 @@ import psutil
 from sparse_ap.errors import InvalidInputError, MemoryLimitError
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import Resources
-from sparse_ap.kernels.block import Block, Float64Array, FloatArray, Int32Array, Int64Array, starts_of
+from sparse_ap.kernels.block import (
+    Block,
+    BoolArray,
+    Float64Array,
+    FloatArray,
+    Int32Array,
+    Int64Array,
+    starts_of,
+)
 from sparse_ap.kernels.edge_pass import BasePass, Columns
 from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass
 from sparse_ap.kernels.rows import Collected
@@ -177,17 +185,16 @@ def exemplar_edges(
             f"similarity has {graph.n_points:,} points, and the clustering {n:,}; the graph that was "
             "clustered is needed."
         )
-    order = graph.store.origin.order
-    user_id = np.arange(n, dtype=np.int32) if order is None else order
-    _require_room(graph, exemplars, most, resources)
-    label = np.full(n, -1, np.int32)
+    user_id, label = graph.user_id, np.full(n, -1, np.int32)
     label[exemplars] = np.arange(len(exemplars))
+    label = label[user_id]
+    _require_room(graph, label >= 0, most, resources)
     rows = OwnRows(labels[user_id].astype(np.int32), np.empty(n), np.empty(n))
-    _, found = graph.run(OtherExemplarsPass(most), LabelVectors(label[user_id]), rows)
+    _, found = graph.run(OtherExemplarsPass(most), LabelVectors(label), rows)
     indptr, others, values = found.csr(graph.dtype)
     place = inverse(user_id)
     along, lowest = rows.along[place], rows.lowest[place]
-    if order is not None:
+    if graph.store.origin.order is not None:
         indptr, (others, values) = _rows_in_order(indptr, place, others, values)
     own = similarities.astype(np.float64)
     own[exemplars] = np.nan
@@ -223,16 +230,14 @@ def _require_same(
         )
 
 
-def _require_room(graph: BlockedGraph, exemplars: Int64Array, most: int | None, resources: Resources) -> None:
+def _require_room(graph: BlockedGraph, exemplar: BoolArray, most: int | None, resources: Resources) -> None:
     """Refuse to keep more edges than fit into the memory that the user allows."""
     if resources.memory_limit is None:
         return
     n_kept = graph.n_points * (most or 0)
     if most is None:
         (in_degree,), _ = graph.run(EdgeSummaryPass(), (), BestRows(np.empty(graph.n_points)))
-        order = graph.store.origin.order
-        ours = exemplars if order is None else inverse(order)[exemplars]
-        n_kept = int(in_degree[ours].sum())
+        n_kept = int(in_degree[exemplar].sum())
     held, limit = psutil.Process().memory_info().rss, resources.limit()
     needed = n_kept * _AN_EDGE + graph.n_points * _A_POINT
     if held + needed > limit:

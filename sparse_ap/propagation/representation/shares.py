@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.kernels.block import Float64Array, Int64Array
+from sparse_ap.kernels.block import Float64Array, Int64Array, starts_of
 from sparse_ap.kernels.elementary import exponentials
 from sparse_ap.propagation.representation.exemplar_edges import ExemplarEdges
 from sparse_ap.storage.csr import index_type
@@ -103,7 +103,7 @@ def shares_of(
     share /= np.bincount(row, share, n)[row]
     width = index_type(max(n, len(exemplars)), len(row))
     order = np.lexsort((label, row))
-    starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n))])
+    starts = starts_of(np.bincount(row, minlength=n))
     return scipy.sparse.csr_array(
         (share[order], label[order].astype(width), starts.astype(width)), shape=(n, len(exemplars))
     )

@@ -100,8 +100,7 @@ def _graph_of(problem: Problem) -> tuple[Graph, BoolArray]:
         must[user_id], lost[user_id] = roles.pinned, roles.unrepresented
     if weighting is not None:
         graph, weight = weighting.graph, weighting.weights
-        order = graph.store.origin.order
-        user_id = np.arange(n, dtype=np.int32) if order is None else order
+        user_id = graph.user_id
     edges = graph.run(CollectPass(), (), ())[1].csr(graph.dtype)
     return Graph.of(edges, user_id, weight, preference, may, must), lost
 

@@ -23,12 +23,12 @@ _TRIED, _CHAIN = 8, 5
 
 
 @kernel
-def improve(graph: Any, clusters: Any, centres: Any, n_visits: int) -> int:
+def improve(graph: Any, clusters: Any, centres: Any, n_visits: int) -> None:
     """Let clusters shed members that are too large, and make changes until none is better; then disturb them.
 
     A disturbance, at each centre in turn, opens a point, or closes an exemplar, and holds it so until all
     around has adapted. What that leads to is taken back unless it is better. None begins after so many
-    visits; the visits left are returned.
+    visits.
     """
     _shed(graph, clusters)
     left = n_visits - _run(graph, clusters, False)
@@ -36,7 +36,6 @@ def improve(graph: Any, clusters: Any, centres: Any, n_visits: int) -> int:
         if left <= 0:
             break
         left -= _disturbed(graph, clusters, i)
-    return int(left)
 
 
 @helper
@@ -63,8 +62,7 @@ def _run(graph: Any, clusters: Any, recording: bool) -> Any:
 @helper
 def _disturbed(graph: Any, clusters: Any, i: int) -> Any:
     counts, amounts = clusters.counts, clusters.amounts
-    before, total = counts[1], amounts[0]
-    counts[5], held = 0, clusters.chosen[i] == i
+    before, total, held = counts[1], amounts[0], clusters.chosen[i] == i
     if held and graph.must[i]:
         return 1
     if held:
@@ -77,7 +75,6 @@ def _disturbed(graph: Any, clusters: Any, i: int) -> Any:
         attract(graph, clusters, i)
     else:
         return 1
-    counts[6] = 0
     keep(graph, clusters)
     n_visits = _run(graph, clusters, True)
     graph.may[i], graph.must[i] = True, False
@@ -112,46 +109,46 @@ def _shed(graph: Any, clusters: Any) -> None:
 
 
 @helper
-def _visit(graph: Any, clusters: Any, k: int) -> Any:
-    """Try the changes of an exemplar's cluster; return how many were made."""
-    n = _attracted(graph, clusters, k)
+def _visit(graph: Any, clusters: Any, k: int) -> None:
+    """Try the changes of an exemplar's cluster."""
+    _attracted(graph, clusters, k)
     if clusters.size[k] == clusters.counts[3]:
-        n += _exchanged(graph, clusters, k)
+        _exchanged(graph, clusters, k)
     if not graph.must[k]:
-        n += _closed(graph, clusters, k)
-    return n
+        _closed(graph, clusters, k)
 
 
 @helper
-def _attracted(graph: Any, clusters: Any, k: int) -> Any:
+def _attracted(graph: Any, clusters: Any, k: int) -> None:
     """Try to let points join an exemplar."""
     before, total = clusters.counts[1], clusters.amounts[0]
     if gains(graph, clusters, k) == 0.0 and clusters.counts[7] == 0 and not is_misfit(clusters, k):
-        return 0
+        return
     attract(graph, clusters, k)
-    return settle(graph, clusters, before, total) if clusters.counts[0] > clusters.counts[4] else 0
+    if clusters.counts[0] > clusters.counts[4]:
+        settle(graph, clusters, before, total)
 
 
 @helper
-def _opened(graph: Any, clusters: Any, k: int) -> Any:
+def _opened(graph: Any, clusters: Any, k: int) -> None:
     """Try to make a point an exemplar."""
     if not graph.may[k] or not allowed(clusters, k):
-        return 0
+        return
     if graph.in_starts[k + 1] - graph.in_starts[k] + 1 < clusters.counts[2]:
-        return 0
+        return
     before, total = clusters.counts[1], clusters.amounts[0]
     gain = gains(graph, clusters, k) + (graph.preference[k] - clusters.value[k])
     if gain <= clusters.amounts[2] and clusters.counts[7] == 0 and not is_misfit(clusters, k):
-        return 0
+        return
     move(clusters, k, k, graph.preference[k])
     attract(graph, clusters, k)
-    return settle(graph, clusters, before, total)
+    settle(graph, clusters, before, total)
 
 
 @helper
-def _exchanged(graph: Any, clusters: Any, k: int) -> Any:
-    """Let others take the places of members of a full cluster; return how many did."""
-    made, tried = 0, -np.inf
+def _exchanged(graph: Any, clusters: Any, k: int) -> None:
+    """Let others take the places of members of a full cluster."""
+    tried = -np.inf
     for _ in range(_TRIED):
         gains(graph, clusters, k)
         begin, best = graph.in_starts[k], -1
@@ -165,8 +162,7 @@ def _exchanged(graph: Any, clusters: Any, k: int) -> Any:
         tried, j = clusters.keys[best - begin], graph.rows[best]
         value = graph.weight[j] * graph.in_similarity[best]
         if _chained(graph, clusters, j, k, value, 1) + _chained(graph, clusters, j, k, value, _CHAIN) > 0:
-            made, tried = made + 1, -np.inf
-    return made
+            tried = -np.inf
 
 
 @helper
@@ -199,7 +195,7 @@ def _chained(graph: Any, clusters: Any, j: int, k: int, value: float, length: in
 
 
 @helper
-def _closed(graph: Any, clusters: Any, k: int) -> Any:
+def _closed(graph: Any, clusters: Any, k: int) -> None:
     """Try to close an exemplar, or to swap it for the member that promises most."""
     before, total = clusters.counts[1], clusters.amounts[0]
     losses(graph, clusters, k, clusters.counts[3])
@@ -213,14 +209,14 @@ def _closed(graph: Any, clusters: Any, k: int) -> Any:
     if small or alone > least:
         close(graph, clusters, k)
         if settle(graph, clusters, before, total) == 1:
-            return 1
+            return
     if successor < 0 or not (small or alone + more > least):
-        return 0
+        return
     move(clusters, successor, successor, graph.preference[successor])
     gains(graph, clusters, successor)
     attract(graph, clusters, successor)
     close(graph, clusters, k)
-    return settle(graph, clusters, before, total)
+    settle(graph, clusters, before, total)
 
 
 @helper

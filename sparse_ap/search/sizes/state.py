@@ -12,6 +12,8 @@ import numpy as np
 
 from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array, Int64Array, starts_of
 from sparse_ap.kernels.compilation import helper, kernel
+from sparse_ap.search.cover_bound import parts_of
+from sparse_ap.storage.csr import inverse
 
 __all__ = ["Clusters", "Graph", "allowed", "best_other", "is_misfit", "move", "undo"]
 
@@ -45,22 +47,13 @@ class Graph(NamedTuple):
     @classmethod
     def of(cls, edges: tuple[Int64Array, Int32Array, FloatArray], user_id: Int32Array, *points: Any) -> Self:
         """Return a graph from its rows in any order, and the user's number of each."""
-        n = len(user_id)
-        place = np.empty(n, np.int32)
-        place[user_id] = np.arange(n, dtype=np.int32)
-        incoming = _turned(edges, place, user_id)
-        outgoing = _turned(incoming, *2 * (np.arange(n, dtype=np.int32),))
+        incoming = _turned(edges, inverse(user_id), user_id)
+        outgoing = _turned(incoming, *2 * (np.arange(len(user_id), dtype=np.int32),))
         return cls(*outgoing, *incoming, *points)
 
-    def components(self) -> Int32Array:
+    def components(self) -> Int64Array:
         """Return the number of the component of each point."""
-        # Imported here, as all of scipy's graph algorithms.
-        from scipy.sparse import csr_array
-        from scipy.sparse.csgraph import connected_components
-
-        n, ones = len(self.starts) - 1, np.ones(len(self.columns), np.int8)
-        edges = csr_array((ones, self.columns, self.starts), shape=(n, n))
-        return np.asarray(connected_components(edges, connection="weak")[1], np.int32)
+        return parts_of(self.starts, self.columns)[1]
 
     def to(self, chosen: Int32Array) -> Float64Array:
         """Return each point's similarity to the one chosen for it; 0 to itself, NaN where there is none."""
