@@ -6,6 +6,7 @@ import doctest
 import importlib
 import io
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -220,6 +221,15 @@ def test_public_name_is_in_the_reference_and_has_a_docstring(module: str, public
     # The site shows signature and docstring in the place of the second line.
     assert f"### `{public}`\n\n::: {module}.{public}\n" in section
     assert getattr(importlib.import_module(module), public).__doc__
+
+
+def test_the_site_has_the_help_of_every_command() -> None:
+    pytest.importorskip("mkdocs")
+    page = "\n".join(runpy.run_path(str(ROOT / "tools" / "site.py"))["commands_page"]())
+    listed = CliRunner().invoke(main, ["--help"]).output.partition("Commands:")[2]
+    commands = re.findall(r"^  (\w+) ", listed, re.MULTILINE)
+    assert re.findall(r"^Usage: sparse-ap (\w+) ", page, re.MULTILINE) == commands
+    assert {"extend", "rank", "tree"} < set(commands)
 
 
 def test_workers_need_as_much_memory_as_the_page_says() -> None:

@@ -283,6 +283,13 @@ def test_tables_of_other_libraries(tmp_path: Path) -> None:
     assert len(set(pages)) == 1
 
 
+def test_drawings_in_a_column_are_taken_by_place(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    drawings = [f"<svg xmlns='http://www.w3.org/2000/svg'><text>{i}</text></svg>" for i in range(N)]
+    page = page_of(tmp_path, images=pandas.Series(drawings, index=range(N)[::-1]))
+    assert page.files.decode() == "".join(drawings[point] for point in page.point[page.picture])
+
+
 def test_small_trees_have_pages(tmp_path: Path) -> None:
     one = hierarchy(knn_similarity(12, 3, 2, seed=0), max_levels=1)
     write_explorer(one, tmp_path / "tree.html", points=np.zeros((12, 2)))

@@ -2,13 +2,14 @@
 
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import run
 from typing import Any
 
+from click.testing import CliRunner
 from mkdocs.structure.files import File, Files
+
+from sparse_ap.cli.commands import main
 
 ROOT = Path(__file__).parent.parent
 # Where files beside docs/ are on the site; a link to any other becomes its text.
@@ -16,7 +17,6 @@ PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.
 LINK = re.compile(r"\[(?P<text>[^][]+)\]\((?P<path>[^):#]+)(?P<place>#[^)]*)?\)")
 # A heading for readers of the file; the site's own has the signature, and the place keeps its name.
 HEADING = re.compile(r"^### `(\w+)`\n\n(?=::: )", re.MULTILINE)
-COMMANDS = ("cluster", "tree", "cover", "predict", "path", "knn", "radius", "convert", "info", "demo")
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -71,7 +71,6 @@ def example_page(path: Path) -> str:
 def commands_page() -> Iterator[str]:
     """Yield the lines of the page of all commands: what ``--help`` prints after each."""
     yield "# Commands\n\nWhat `--help` prints. [Reference](reference.md#sparse-ap) has a line on each.\n"
-    for command in COMMANDS:
-        program = [sys.executable, "-m", "sparse_ap", command, "--help"]
-        said = run(program, check=True, capture_output=True, text=True).stdout
-        yield f"## sparse-ap {command}\n\n```text\n{said}```\n"
+    for command in sorted(main.commands):
+        said = CliRunner().invoke(main, [command, "--help"], prog_name="sparse-ap", catch_exceptions=False)
+        yield f"## sparse-ap {command}\n\n```text\n{said.output}```\n"

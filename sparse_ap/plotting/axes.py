@@ -24,6 +24,7 @@ __all__ = [
     "require_matplotlib",
     "required",
     "rule_faintly",
+    "ruled",
     "thousands",
 ]
 
@@ -72,6 +73,14 @@ def rule_faintly(ax: Any) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
+
+
+def ruled(ax: Axes | None) -> Axes:
+    """Return the axes given, or those of a new figure, ruled faintly."""
+    if ax is None:
+        ax = new_axes()
+    rule_faintly(ax)
+    return ax
 
 
 def thousands(value: float, position: int | None = None) -> str:

@@ -8,12 +8,11 @@ import numpy as np
 
 from sparse_ap.plotting.axes import (
     ink_of,
-    new_axes,
     number_wholly,
     palette_of,
     require_matplotlib,
     required,
-    rule_faintly,
+    ruled,
     thousands,
 )
 
@@ -58,9 +57,7 @@ def plot_convergence(clustering: Any, *, ax: Axes | None = None) -> Axes:
     """
     require_matplotlib("plot_convergence")
     history, n_clusters = required(clustering, "history", "n_clusters")
-    if ax is None:
-        ax = new_axes()
-    rule_faintly(ax)
+    ax = ruled(ax)
     ax.set_xlabel("sweep")
     ax.set_ylabel("points")
     if len(history):

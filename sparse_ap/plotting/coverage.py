@@ -10,11 +10,10 @@ from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Float64Array
 from sparse_ap.plotting.axes import (
     entitle,
-    new_axes,
     number_wholly,
     palette_of,
     require_matplotlib,
-    rule_faintly,
+    ruled,
     thousands,
 )
 
@@ -55,9 +54,7 @@ def plot_coverage(ranking: Any, *, ax: Axes | None = None) -> Axes:
             f"The ranking is a {type(ranking).__name__}; what Clustering.ranking returns is needed."
         )
     coverage = np.asarray(ranking.coverage)
-    if ax is None:
-        ax = new_axes()
-    rule_faintly(ax)
+    ax = ruled(ax)
     ax.plot(np.arange(len(coverage)) + 1, coverage, color=palette_of(ax)[1], linewidth=1.6)
     ax.set(xlabel="exemplars kept", ylabel="points that they reach")
     _scale(ax, len(coverage))

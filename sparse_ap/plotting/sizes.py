@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from sparse_ap.plotting.axes import (
     checked_labels,
     entitle,
-    new_axes,
     number_wholly,
     palette_of,
     require_matplotlib,
-    rule_faintly,
+    ruled,
     thousands,
 )
 
@@ -64,9 +63,7 @@ def plot_sizes(clustering: Any, *, ax: Axes | None = None) -> Axes:
     require_matplotlib("plot_sizes")
     labels, exemplars = checked_labels(clustering)
     sizes = np.bincount(labels[labels >= 0], minlength=len(exemplars))
-    if ax is None:
-        ax = new_axes()
-    rule_faintly(ax)
+    ax = ruled(ax)
     ax.grid(visible=False, axis="x")
     if len(sizes) <= APART:
         _draw_clusters(ax, -np.sort(-sizes))

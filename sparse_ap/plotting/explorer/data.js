@@ -154,18 +154,19 @@ class Pictures {
     for (const begin of this.waiting.splice(0, 12)) begin();
     if (this.waiting.length) setTimeout(() => this.load(), 16);
   }
-  // An element to put into the page; without a name it only adorns.
-  element(place, name) {
+  // An element to put into the page, beside the name, which it only adorns.
+  element(place) {
     const i = this.at.get(place);
     if (i === undefined) return null;
     const shown = this.pixels ? this.of(place).cloneNode() : new Image();
-    if (this.pixels) shown.getContext("2d").drawImage(this.of(place), 0, 0);
-    else {
+    if (this.pixels) {
+      shown.getContext("2d").drawImage(this.of(place), 0, 0);
+      shown.setAttribute("aria-hidden", "true");
+    } else {
       shown.addEventListener("load", () => URL.revokeObjectURL(shown.src));
       shown.src = URL.createObjectURL(this.file(i));
-      shown.alt = name;
+      shown.alt = "";
     }
-    if (this.pixels) for (const [key, value] of Object.entries(name ? { role: "img", "aria-label": name } : { "aria-hidden": "true" })) shown.setAttribute(key, value);
     shown.classList.add("picture");
     return shown;
   }

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.kernels.block import Float64Array, Int64Array
-from sparse_ap.plotting.explorer.held import HeldClusters
+from sparse_ap.plotting.explorer.held import HeldClusters, ranks
 
 __all__ = ["N_NEAR", "N_VALUES", "cluster_facts", "frequent_values", "means"]
 
@@ -68,7 +68,7 @@ def _near(tree: Hierarchy, held: HeldClusters, place: int) -> tuple[Int64Array, 
     row, column, weight = row[between], column[between], graph.data[between]
     order = np.lexsort((column, -weight, row))
     row, column, weight = row[order], column[order], weight[order]
-    rank = np.arange(len(row)) - np.searchsorted(row, row)
+    rank = ranks(row)
     first = rank < N_NEAR
     found = np.full((tree.n_clusters[level], N_NEAR), -1)
     share = np.full(found.shape, 255)
@@ -126,16 +126,13 @@ def frequent_values(tree: Hierarchy, held: HeldClusters, codes: Int64Array) -> t
             pairs, place = np.unique(tree.parents(level - 1)[cluster] * n_codes + code, return_inverse=True)
             counts = np.bincount(place, counts).astype(np.int64)
             cluster, code = np.divmod(pairs, max(1, n_codes))
-        each[level] = _first_of_each(cluster, code, counts, int(tree.n_clusters[level]))
+        if level in held.levels:
+            each[level] = _first_of_each(cluster, code, counts, int(tree.n_clusters[level]))
     whole = np.bincount(codes, minlength=n_codes)
-    top = _first_of_each(np.zeros(n_codes, np.int64), np.arange(n_codes), whole, 1)
-    shown = [
-        top,
-        *(
-            (v[c], p[c])
-            for (v, p), c in ((each[k], c) for k, c in zip(held.levels, held.clusters, strict=True))
-        ),
-    ]
+    shown = [_first_of_each(np.zeros(n_codes, np.int64), np.arange(n_codes), whole, 1)]
+    for level, clusters in zip(held.levels, held.clusters, strict=True):
+        values, percentages = each[level]
+        shown.append((values[clusters], percentages[clusters]))
     return np.concatenate([v for v, _ in shown]), np.concatenate([p for _, p in shown])
 
 
@@ -144,7 +141,7 @@ def _first_of_each(
 ) -> tuple[Int64Array, Int64Array]:
     order = np.lexsort((code, -counts, cluster))
     cluster, code, counts = cluster[order], code[order], counts[order]
-    rank = np.arange(len(order)) - np.searchsorted(cluster, cluster)
+    rank = ranks(cluster)
     first = rank < N_VALUES
     values, percentages = np.full((n_clusters, N_VALUES), -1), np.zeros((n_clusters, N_VALUES), np.int64)
     sizes = np.bincount(cluster, counts, minlength=n_clusters)

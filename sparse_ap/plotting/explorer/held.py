@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.kernels.block import Int64Array
 
-__all__ = ["HeldClusters", "held_points"]
+__all__ = ["HeldClusters", "held_points", "ranks"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +72,7 @@ class HeldClusters:
             whole = bool(quota >= each.max(initial=0))
             if not whole and quota < 2:
                 continue
-            held = order[_ranks(node[order]) < quota]
+            held = order[ranks(node[order]) < quota]
             clusters.append(held)
             parents.append(node[held])
             node[held] = n_nodes + np.arange(len(held))
@@ -108,7 +108,7 @@ def held_points(
     others = np.flatnonzero(~chosen)
     home = homes[order[others]]
     each = np.bincount(home)
-    rank, there = _ranks(home), each[home]
+    rank, there = ranks(home), each[home]
     taken = np.minimum(there, _quota(each, most - len(exemplars)))
     # The j-th of t stands at rank j (n - 1) / (t - 1), rounded down; a single one is the furthest.
     steps = np.maximum(1, taken - 1)
@@ -131,6 +131,6 @@ def _quota(each: Int64Array, room: int) -> int:
     return low
 
 
-def _ranks(groups: Int64Array) -> Int64Array:
+def ranks(groups: Int64Array) -> Int64Array:
     """Return the place of each entry in its group; equal groups stand together, ascending."""
     return np.arange(len(groups)) - np.searchsorted(groups, groups)

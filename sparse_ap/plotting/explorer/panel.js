@@ -7,7 +7,7 @@ function clusterLink(app, node, ...more) {
 }
 
 function picture(app, place) {
-  return place < 0 ? null : app.tree.pictures.element(place, "");
+  return place < 0 ? null : app.tree.pictures.element(place);
 }
 
 function panel(app, node) {
@@ -100,7 +100,7 @@ function members(app, node, marked) {
   const own = tree.exemplar[node];
   places.sort((a, b) => (b === own) - (a === own) || (b === marked) - (a === marked) || tree.likeness[b] - tree.likeness[a] || a - b);
   const list = h("ul", { class: tree.pictures.n ? "members pictured" : "members" });
-  more(app, app.stage, list, places, place => h("li", { class: place === marked ? "marked" : null, tabindex: "-1" },
+  more(app.stage, list, places, place => h("li", { class: place === marked ? "marked" : null, tabindex: "-1" },
     picture(app, place),
     h("span", { class: "name" }, tree.name(place)),
     place === own ? h("small", { class: "badge" }, "exemplar") : h("small", {}, digits(tree.likeness[place])),
@@ -114,7 +114,7 @@ function list(app, node) {
   const body = h("tbody");
   box.append(h("table", { class: "list" }, h("thead", {}, h("tr", {}, ...["exemplar", "points", "share", "similarity", ...columns.map(c => c.name)].map((name, i) =>
     h("th", { scope: "col", class: i && i < 4 ? "number" : null }, name)))), body));
-  more(app, app.stage, body, tree.children(node), child => h("tr", {},
+  more(app.stage, body, tree.children(node), child => h("tr", {},
     h("td", {}, h("a", { href: app.link(child), "data-node": child }, picture(app, tree.exemplar[child]), tree.title(child))),
     h("td", { class: "number" }, count(tree.size[child])), h("td", { class: "number" }, percent(tree.size[child], tree.size[node])),
     h("td", { class: "number" }, digits(tree.similarity[child])),
@@ -122,7 +122,7 @@ function list(app, node) {
 }
 
 // Fill a list some hundred entries at a time.
-function more(app, stage, into, entries, made, box = into) {
+function more(stage, into, entries, made, box = into) {
   const button = h("button", { type: "button", class: "more" });
   let shown = 0;
   const grow = () => {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,8 @@ def checked_images(images: Any, n_points: int) -> Any:
             f"There are {len(images):,} images, and {n_points:,} points; one a point is needed, in the same "
             "order, empty where there is none."
         )
-    return images
+    # A column of a data frame is asked by place, whatever its index.
+    return images if shape is None else np.asarray(images)
 
 
 def packed_images(
@@ -105,14 +105,10 @@ def _files(
     parts = {
         "picture": np.array(shown, np.uint32),
         "kind": np.array(kinds, np.uint8),
-        "length": np.array(_lengths(contents), np.uint32),
+        "length": np.array([len(content) for content in contents], np.uint32),
         "files": b"".join(contents),
     }
     return {"kinds": _KIND_NAMES}, parts
-
-
-def _lengths(contents: Iterable[bytes]) -> list[int]:
-    return [len(content) for content in contents]
 
 
 def _read(image: Any, point: int) -> tuple[str, bytes]:

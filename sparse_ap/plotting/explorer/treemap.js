@@ -30,6 +30,13 @@ function squarified(values, x, y, width, height) {
   return found;
 }
 
+// The same for values in any order.
+function rectangles(values, ...frame) {
+  const order = values.map((_, i) => i).sort((a, b) => values[b] - values[a] || a - b), found = [];
+  squarified(order.map(i => values[i]), ...frame).forEach((rect, k) => { found[order[k]] = rect; });
+  return found;
+}
+
 // The children that get a rectangle of their own, and how many points the others have together.
 function split(tree, node, width, height, most) {
   const each = width * height / tree.size[node];
@@ -47,14 +54,11 @@ function treemap(app, node) {
   const values = shown.map(child => tree.size[child]);
   // What is too small to be seen still has a place to be opened from.
   if (rest) values.push(Math.max(rest, tree.size[node] * 1600 / (width * height)));
-  const order = values.map((_, i) => i).sort((a, b) => values[b] - values[a] || a - b);
-  const rects = squarified(order.map(i => values[i]), 0, 0, width, height);
   const canvas = h("canvas", { "aria-hidden": "true" });
   const context = sharp(canvas, width, height);
   box.append(canvas);
   const cells = [], drawn = [];
-  order.forEach((i, k) => {
-    const [x, y, w, v] = rects[k];
+  rectangles(values, 0, 0, width, height).forEach(([x, y, w, v], i) => {
     const place = { left: `${100 * x / width}%`, top: `${100 * y / height}%`, width: `${100 * w / width}%`, height: `${100 * v / height}%` };
     if (i === shown.length) {
       const others = tree.parts[node] - shown.length;
@@ -90,9 +94,8 @@ function nest(app, context, node, colour, [x, y, w, v], depth) {
     return;
   }
   const values = [...inner.map(i => tree.size[i]), rest].filter(value => value > 0);
-  const order = values.map((_, i) => i).sort((a, b) => values[b] - values[a] || a - b);
-  squarified(order.map(i => values[i]), x, y, w, v).forEach(([a, b, c, d], k) => {
-    const i = order[k], rect = [a + 1, b + 1, c - 2, d - 2];
+  rectangles(values, x, y, w, v).forEach(([a, b, c, d], i) => {
+    const rect = [a + 1, b + 1, c - 2, d - 2];
     if (rect[2] < 1 || rect[3] < 1) return;
     context.fillStyle = tint(colour, i === inner.length ? 0.22 : 0.26 + 0.05 * depth + 0.13 * ((i * 0.618) % 1));
     context.fillRect(...rect);
