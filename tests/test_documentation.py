@@ -50,12 +50,22 @@ TOO_LONG = {"demo"}
 UNRUN: dict[str, Callable[[str], object]] = {"py": ast.parse, "yaml": yaml.safe_load}
 # What may be absent: hnswlib is in no extra because it needs a compiler to install.
 NEEDS = {"docs/how-to/from-hnswlib.md": "hnswlib", "docs/gallery/air-travel.md": "bokeh_sampledata"}
+# Files of Debian's packages mmseqs2 and mmseqs2-examples.
+NEEDED_FILES = {
+    "docs/gallery/protein-families.md": [
+        "/usr/bin/mmseqs",
+        "/usr/share/doc/mmseqs2/example-data/DB.fasta.gz",
+    ]
+}
 
 # Pages whose blocks take ten seconds or more: a library that compiles itself, clusters, long searches.
 SLOW = {
     "docs/gallery/air-travel.md",
     "docs/gallery/digits.md",
     "docs/gallery/exons.md",
+    "docs/gallery/near-duplicates.md",
+    "docs/gallery/protein-families.md",
+    "docs/gallery/texts.md",
     "docs/how-to/choose-a-preference.md",
     "docs/how-to/from-a-dask-collection.md",
     "docs/how-to/from-pynndescent.md",
@@ -133,6 +143,9 @@ def test_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mo
     """Python and console blocks in order, in one namespace and one folder, and print what the page says."""
     if name(page) in NEEDS:
         pytest.importorskip(NEEDS[name(page)])
+    for file in NEEDED_FILES.get(name(page), []):
+        if not Path(file).exists():
+            pytest.skip(f"{file} is not here")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}
     printed = None
