@@ -63,6 +63,10 @@ class ImportedCommand(click.Command):
         super().__init__(name, help=summary)
         self.module = module
 
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the whole summary: a long one goes on in the next line of the list."""
+        return str(self.help)
+
     def load(self) -> click.Command:
         """Import the module, and return the command."""
         command: click.Command = getattr(import_module(self.module), str(self.name))
