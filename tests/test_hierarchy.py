@@ -667,6 +667,12 @@ def test_the_command_without_an_output(graph_file: Path) -> None:
     assert done.output.splitlines()[-1] == "not written: give --output to keep the tree"
 
 
+def test_the_command_says_which_pages_it_has_written(graph_file: Path, tmp_path: Path) -> None:
+    report, page = tmp_path / "report.html", tmp_path / "tree.html"
+    done = run("tree", graph_file, "--report", report, "--explore", page)
+    assert done.output.splitlines()[-2:] == [f"report     {report}", f"explorer   {page}"]
+
+
 def test_the_command_refuses_an_output_before_the_work(graph_file: Path, tmp_path: Path) -> None:
     done = run("tree", graph_file, "-o", tmp_path / "tree.txt")
     assert done.exit_code == 2

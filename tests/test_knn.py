@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -202,6 +203,12 @@ def test_similarity_by_default(metric: str, exponent: int) -> None:
             "or fill them in: X.filled(value).",
         ),
         (
+            Path("points.npy"),
+            {},
+            "X is the path 'points.npy'; the points are needed: numpy.load(path, mmap_mode='r') of an .npy "
+            "file. sparse-ap knn takes the path itself.",
+        ),
+        (
             np.array([[0.0], [1e100]]),
             {},
             "The distances reach 1e+100, which leaves the range of float32. Divide the points by one number.",
@@ -211,6 +218,15 @@ def test_similarity_by_default(metric: str, exponent: int) -> None:
 def test_what_is_refused(X: Any, options: dict[str, Any], text: str) -> None:
     with pytest.raises(InvalidInputError, match=f"^{re.escape(text)}$"):
         knn_graph(X, **({"n_neighbors": 1} | options))
+
+
+def test_bytes_that_look_like_packed_bits_are_told() -> None:
+    packed = np.packbits(RNG.random((50, 256)) < 0.05, axis=1)
+    with pytest.warns(UserWarning, match="looks like packed bits, such as fingerprints, but metric='cosine'"):
+        knn_graph(packed, 3, metric="cosine")
+    knn_graph(packed, 3, metric="tanimoto")
+    knn_graph(RNG.integers(0, 256, (50, 8), np.uint8), 3)
+    knn_graph(RNG.integers(0, 9, (50, 8), np.uint8), 3)
 
 
 INTERRUPTED = """

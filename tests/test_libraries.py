@@ -11,8 +11,8 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KNeighborsTransformer, NearestNeighbors, kneighbors_graph
 
-from sparse_ap import Clustering, affinity_propagation
-from sparse_ap.graphs import from_anndata, from_distances, from_knn
+from sparse_ap import Clustering, InvalidInputError, affinity_propagation
+from sparse_ap.graphs import from_anndata, from_distances, from_knn, knn_graph
 
 N_POINTS = 5000
 # The point itself counts, as in most libraries.
@@ -209,6 +209,8 @@ def test_scanpy_bundled_cells() -> None:
     graph = from_anndata(adata)
     assert graph.shape == (700, 700)
     assert graph.nnz == adata.obsp["distances"].nnz
+    with pytest.raises(InvalidInputError, match=r"X is an AnnData.* such as adata.obsm\['X_pca'\]. "):
+        knn_graph(adata, 15)
     assert graph.data.max() < 0
     c = affinity_propagation(from_anndata(adata, key="connectivities"), preference=-1.0)
     # Cells of one cluster are mostly of one kind.

@@ -299,7 +299,8 @@ def test_graphs_of_anndata(kind: str, format: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError) as error:
         write_graph(path, tmp_path / "e.zarr")
     assert str(error.value) == (
-        f"{path} holds 2 graphs: obsp/connectivities, obsp/distances. Say which with key (--key)."
+        f"{path} holds 2 graphs: obsp/connectivities, obsp/distances. Say which with key (--key), such as "
+        "obsp/distances."
     )
 
 

@@ -63,6 +63,10 @@ class ImportedCommand(click.Command):
         super().__init__(name, help=summary)
         self.module = module
 
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the whole summary: a long one goes on in the next line of the list."""
+        return str(self.help)
+
     def load(self) -> click.Command:
         """Import the module, and return the command."""
         command: click.Command = getattr(import_module(self.module), str(self.name))
@@ -96,6 +100,7 @@ Examples:
   sparse-ap path graph.npz --plot path.png       how the number depends on the preference
   sparse-ap rank labels.npz graph.npz -o -       which exemplars to keep, if there is room for few
   sparse-ap tree graph.npz -o tree.parquet       clusters of clusters, down to a few
+  sparse-ap tree points.npy -k 15 --explore tree.html   the same of points, as a page for the browser
 
 \b
 Exit codes: 0 done; 2 the input or an option is wrong; 3 done, but not converged; 130 interrupted.

@@ -170,8 +170,8 @@ def tree(
     if explore is not None:
         write_explorer(found, explore, title=title, names=ids, points=_in_order(placed, ids))
     if not quiet:
-        written = f"written to {said(output)}" if output else "not written: give --output to keep the tree"
-        summarise([*_tree_lines(found, ids, exact), *recall_lines(given.recall), written], output)
+        written = _written({"written to": output, "picture": plot, "report": report, "explorer": explore})
+        summarise([*_tree_lines(found, ids, exact), *recall_lines(given.recall), *written], output)
     if refused:
         # Raised last, so that all results obtained are written.
         raise refused[0]
@@ -245,6 +245,12 @@ def _cut(
         except InvalidInputError as error:
             refused.append(error)
     return cuts, refused
+
+
+def _written(files: dict[str, Path | None]) -> list[str]:
+    """Return the lines of a summary that say which files there are now."""
+    lines = [f"{what:10} {said(path)}" for what, path in files.items() if path is not None]
+    return lines or ["not written: give --output to keep the tree"]
 
 
 def _tree_lines(tree: Hierarchy, names: Any = None, exact: Iterable[Cut] = ()) -> list[str]:

@@ -15,7 +15,12 @@ from sparse_ap.arguments import bytes_of, is_positive_integer, require, seed_of,
 from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.graphs.asked_graph import AskedGraph, kept_distances, require_cells, require_memory_of_exact
 from sparse_ap.graphs.distances import Similarity, conversion_of, is_falling
-from sparse_ap.graphs.metrics import checked_metric, checked_points
+from sparse_ap.graphs.metrics import (
+    checked_metric,
+    checked_points,
+    require_points,
+    warn_of_packed_bits,
+)
 from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.graphs.neighbour_lists import from_knn
@@ -199,7 +204,9 @@ def _checked(
 ) -> AskedGraph:
     """Return what is asked for, with checked arguments; the points' entries are not checked."""
     checked_metric(metric)
+    require_points(X)
     points = X if len(getattr(X, "shape", ())) == 2 else checked_points(X, metric)
+    warn_of_packed_bits(points, metric)
     n, right = points.shape[0], is_positive_integer(n_neighbors) and n_neighbors < points.shape[0]
     needed = f"a whole number from 1 to {n - 1} for {n} points: a point is not its own neighbour"
     require("n_neighbors", n_neighbors, right, needed)

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
-from sparse_ap.errors import InvalidInputError
+from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.graphs.neighbours.bits import BIT_METRICS
 from sparse_ap.graphs.neighbours.space import INNER_PRODUCT
 from sparse_ap.storage.masks import is_masked
 
-__all__ = ["DISTANCES", "METRICS", "checked_metric", "checked_points", "require_no_mask"]
+__all__ = [
+    "DISTANCES",
+    "METRICS",
+    "checked_metric",
+    "checked_points",
+    "require_no_mask",
+    "require_points",
+    "warn_of_packed_bits",
+]
 
 #: Distances, all at least 0.
 DISTANCES = ("euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto", "hamming")
 METRICS = (*DISTANCES, INNER_PRODUCT)
+_SOME_ROWS = 1000
 
 
 def checked_metric(metric: str) -> str:
@@ -47,12 +57,49 @@ def checked_points(X: ArrayLike, metric: str) -> NDArray[Any]:
     """
     if scipy.sparse.issparse(X):
         raise InvalidInputError("X is a sparse matrix; a dense table is needed: X.toarray().")
+    require_points(X)
     points = _table(X)
     if points.ndim != 2 or not points.shape[1]:
         raise InvalidInputError(
             f"X has shape {points.shape}; a table is needed, one row a point, one column a feature."
         )
     return _bits(points, metric) if metric in BIT_METRICS else _floats(points)
+
+
+def require_points(X: Any) -> None:
+    """Refuse what holds points, and other things beside them.
+
+    Raises
+    ------
+    InvalidInputError
+        ``X`` is the path of a file, or an AnnData.
+    """
+    if isinstance(X, str | PathLike):
+        raise InvalidInputError(
+            f"X is the path {str(X)!r}; the points are needed: numpy.load(path, mmap_mode='r') of an .npy "
+            "file. sparse-ap knn takes the path itself."
+        )
+    if any(kind.__name__ == "AnnData" for kind in type(X).__mro__):
+        raise InvalidInputError(
+            "X is an AnnData, which holds several tables; one is needed, such as adata.obsm['X_pca']. "
+            "sparse_ap.graphs.from_anndata(adata) takes the graph of scanpy.pp.neighbors."
+        )
+
+
+def warn_of_packed_bits(points: Any, metric: str) -> None:
+    """Warn where bytes that are to be compared as numbers look like packed bits, such as fingerprints.
+
+    Of fingerprints most bytes have few bits; of pictures and counts most bytes of 16 and more have several.
+    """
+    if metric in BIT_METRICS or getattr(points, "dtype", None) != np.uint8 or scipy.sparse.issparse(points):
+        return
+    some = np.asarray(points[:_SOME_ROWS])
+    large = some[some >= 16]
+    if 2 * np.count_nonzero(large & (large - 1) == 0) > len(large):
+        warn(
+            f"X has dtype uint8 and looks like packed bits, such as fingerprints, but metric={metric!r} "
+            "takes its bytes as numbers from 0 to 255. For bits pass metric='tanimoto'."
+        )
 
 
 def require_no_mask(X: Any) -> None:

@@ -76,7 +76,7 @@ def write_report(
     if not isinstance(clustering, Clustering | Hierarchy | Cut):
         raise InvalidInputError(
             f"A report of a {type(clustering).__name__} was asked for; a Clustering, Hierarchy or Cut is "
-            "needed."
+            "needed, or a fitted estimator's clustering_."
         )
     graph = {
         "stored entries": None if n_stored is None else f"{n_stored:,}",

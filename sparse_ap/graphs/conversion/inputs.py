@@ -151,7 +151,7 @@ def _only(path: Path, keys: list[str]) -> str:
         return keys[0]
     raise InvalidInputError(
         f"{path} holds {len(keys)} graphs{': ' if keys else ''}{', '.join(keys)}. "
-        + ("Say which with key (--key)." if keys else "scanpy.pp.neighbors makes them.")
+        + (f"Say which with key (--key), such as {keys[-1]}." if keys else "scanpy.pp.neighbors makes them.")
     )
 
 
