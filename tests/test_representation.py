@@ -29,6 +29,7 @@ from sparse_ap import (
     hierarchy,
 )
 from sparse_ap.cli.commands import main
+from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.graphs import knn_graph, open_graph, write_graph
 from sparse_ap.plotting import plot_coverage
 
@@ -38,13 +39,18 @@ FOUND = affinity_propagation(GRAPH, preference=-0.05, refine=None)
 
 
 class Small(NamedTuple):
-    """A graph of up to 8 points, as rows of edges, and any clustering along its edges."""
+    """A graph of up to 8 points, as rows of edges, and any clustering along edges that are similar enough."""
 
     graph: Any
     edges: list[dict[int, float]]
     found: Clustering
     preference: Any
     weights: Any
+
+    def near(self, i: int) -> dict[int, float]:
+        """The edges of a point that the run allowed."""
+        least = self.found.min_similarity
+        return {k: s for k, s in self.edges[i].items() if least is None or s >= least}
 
 
 def small(seed: int) -> Small:
@@ -58,8 +64,9 @@ def small(seed: int) -> Small:
     edges = [{int(k): float(values[i, k]) for k in np.flatnonzero(stored[i])} for i in range(n)]
     exemplars = np.sort(rng.choice(n, int(rng.integers(1, n + 1)), replace=False))
     labels, similarities = np.full(n, -1), np.full(n, np.nan)
+    least = -0.5 if seed % 5 == 0 else None
     for i in range(n):
-        near = [k for k in exemplars if k in edges[i]]
+        near = [k for k in exemplars if k in edges[i] and edges[i][k] >= (least or -9)]
         if i in exemplars:
             labels[i], similarities[i] = np.searchsorted(exemplars, i), 0
         elif near and rng.random() < 0.9:
@@ -68,7 +75,10 @@ def small(seed: int) -> Small:
     preference = rng.integers(-12, 2, n) / 4
     preference[rng.random(n) < 0.2] = np.inf
     weights = rng.integers(1, 5, n) / 2 if seed % 3 else np.ones(n)
-    found = replace(FOUND, labels=labels, exemplars=exemplars, similarities=similarities, preference=None)
+    found = replace(
+        FOUND, labels=labels, exemplars=exemplars, similarities=similarities, preference=None,
+        min_similarity=least,
+    )  # fmt: skip
     return Small(graph, edges, found, preference, weights)
 
 
@@ -82,7 +92,7 @@ def reached(given: Small, i: int) -> list[tuple[float, int]]:
         return []
     others = [
         (s, int(np.searchsorted(found.exemplars, k)))
-        for k, s in given.edges[i].items()
+        for k, s in given.near(i).items()
         if k in found.exemplars and k != found.exemplars[found.labels[i]]
     ]
     return sorted(others, key=lambda other: (-other[0], other[1]))
@@ -130,7 +140,7 @@ def value_of(given: Small, kept: Any) -> tuple[float, float, int]:
     found, net, covered = given.found, 0.0, 0.0
     every = [s for row in given.edges for s in row.values()]
     for i, edges in enumerate(given.edges):
-        near = [edges[k] for k in kept if k in edges]
+        near = [s for k, s in given.near(i).items() if k in kept]
         if i in kept:
             net += 0.0 if given.preference[i] == np.inf else given.preference[i]
         elif found.labels[i] >= 0:
@@ -178,6 +188,23 @@ def test_the_same_bits_in_memory_and_on_disk(tmp_path: Path) -> None:
     rows, columns = np.r_[row, row, np.arange(400)], np.r_[GRAPH.indices, GRAPH.indices, np.arange(400)]
     values = np.r_[GRAPH.data, GRAPH.data - 1, np.ones(400, np.float32)]
     assert asked_bits(FOUND, scipy.sparse.coo_array((values, (rows, columns)), shape=GRAPH.shape)) == expected
+
+
+def test_edges_are_read_once_for_all_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, run, passes = asked_bits(FOUND, GRAPH), BlockedGraph.run, []
+    monkeypatch.setattr(BlockedGraph, "run", lambda graph, *given: passes.append(given) or run(graph, *given))
+    edges = FOUND.exemplar_edges(GRAPH, memory_limit="8GB")
+    assert len(passes) == 1
+    assert asked_bits(FOUND, edges) == expected
+    assert len(passes) == 1
+    found = affinity_propagation(GRAPH, preference=-0.05, min_similarity=-0.01, refine=None)
+    assert (
+        Clustering.from_arrays({k: np.asarray(v) for k, v in found.arrays().items()}).min_similarity == -0.01
+    )
+    assert np.nanmin(FOUND.runner_up(GRAPH).similarities) < np.nanmin(found.runner_up(GRAPH).similarities)
+    assert np.nanmin(found.runner_up(GRAPH).similarities) >= np.float32(-0.01)
+    with pytest.raises(InvalidInputError, match="edges to the exemplars of another clustering"):
+        found.ranking(edges)
 
 
 def test_what_the_clustering_says_itself_is_in_them() -> None:
@@ -359,14 +386,21 @@ def graph_file(tmp_path: Path) -> Path:
 def test_tables_have_runner_ups(graph_file: Path, tmp_path: Path) -> None:
     np.savetxt(tmp_path / "names.txt", [f"p{i}" for i in range(400)], fmt="%s")
     named = ["--names", tmp_path / "names.txt"]
-    for command in (["cluster", graph_file, "--preference=-0.05"], ["cover", graph_file, "-t", "-0.02"]):
+    near = "--min-similarity=-0.02"
+    for command, least in (
+        (["cluster", graph_file, "--preference=-0.05"], None),
+        (["cluster", graph_file, "--preference=-0.05", near], -0.02),
+        (["cover", graph_file, near], -0.02),
+    ):
         done = run(*command, *named, "--quiet", "-o", tmp_path / "labels.csv")
         assert done.exit_code == 0, done.output
         table = pd.read_csv(tmp_path / "labels.csv", keep_default_na=False)
         own = table["exemplar"].str[1:].astype(int)
         exemplars, labels = np.unique(own, return_inverse=True)
         similarities = table["similarity"].to_numpy(np.float32)
-        found = replace(FOUND, labels=labels, exemplars=exemplars, similarities=similarities)
+        found = replace(
+            FOUND, labels=labels, exemplars=exemplars, similarities=similarities, min_similarity=least
+        )
         runner = found.runner_up(GRAPH)
         assert table["runner_up"].tolist() == [f"p{k}" if k >= 0 else "" for k in runner.exemplars]
         margins = np.array([float(x) for x in table["margin"]])

@@ -72,6 +72,7 @@ def clustering_of(
         n_promoted=n_promoted,
         history=history,
         preference=problem.common_preference,
+        min_similarity=problem.min_similarity,
     )
 
 
@@ -167,6 +168,7 @@ def degenerate_clustering(problem: Problem) -> Clustering:
         n_promoted=0,
         history=(),
         preference=p,
+        min_similarity=problem.min_similarity,
     )
 
 
