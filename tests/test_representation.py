@@ -268,7 +268,9 @@ def test_weights_roles_and_points_that_nobody_represents() -> None:
     assert found.outliers(min_size=1).tolist() == lost.tolist()
     with pytest.raises(InvalidInputError, match=r"knows only their sums\. Give weights"):
         found.ranking(GRAPH, preference=pinned)
-    with pytest.raises(InvalidInputError, match=r"were not the same for all\. Give preference"):
+    with pytest.raises(
+        InvalidInputError, match=r"were not the same for all, or it is a table\. Give preference"
+    ):
         found.ranking(GRAPH, weights=weights)
 
 
@@ -310,7 +312,7 @@ def test_groups_of_a_tree() -> None:
     assert found.ranking(GRAPH, preference=0).coverage[-1] < 1
     with pytest.raises(InvalidInputError, match=r"along whose edges there are no shares"):
         found.memberships(GRAPH)
-    with pytest.raises(InvalidInputError, match="Give min_size alone"):
+    with pytest.raises(InvalidInputError, match=r"Give min_size \(--min-size\) alone"):
         found.outliers(min_similarity=-1)
     assert found.outliers(min_size=500).all()
 
@@ -453,7 +455,7 @@ def test_a_ranking_knows_the_columns_of_the_run(graph_file: Path, tmp_path: Path
     assert pd.read_csv(first)["exemplar"][0] == 5
     refused = run("rank", saved, graph_file, "-o", second)
     assert refused.exit_code == 2
-    assert "Give weights (" in refused.stderr or "Give weights, those of the run" in refused.stderr
+    assert "Give weights (--weights-column), those of the run" in refused.stderr
 
 
 def test_wrong_rankings_are_refused_and_nothing_is_lost(graph_file: Path, tmp_path: Path) -> None:
@@ -475,4 +477,75 @@ def test_wrong_rankings_are_refused_and_nothing_is_lost(graph_file: Path, tmp_pa
     assert not (tmp_path / "rank.csv").exists()
     done = run("rank", labels, graph_file, "-o", tmp_path / "rank.csv")
     assert done.exit_code == 2
-    assert "ends in '.csv'; the .npz file is needed" in done.stderr
+    assert "Give --preference, that of the run" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A graph whose points have names, and its result as a table and as an archive."""
+    folder = tmp_path_factory.mktemp("results")
+    scipy.sparse.save_npz(folder / "g.npz", GRAPH)
+    np.savetxt(folder / "names.txt", [f"p{i}" for i in range(400)], fmt="%s")
+    for output in ("labels.csv", "labels.npz"):
+        given = ["--names", folder / "names.txt", "--preference=-0.05", "--min-similarity=-0.01"]
+        assert run("cluster", folder / "g.npz", *given, "-o", folder / output).exit_code == 0
+    return folder
+
+
+@pytest.mark.parametrize("result", ["labels.csv", "labels.npz"])
+def test_shares_rankings_and_outliers_of_any_result(results: Path, result: str, tmp_path: Path) -> None:
+    found, graph = Clustering.load(results / "labels.npz"), results / "g.npz"
+    table, names = result.endswith(".csv"), ["--names", results / "names.txt"]
+    again = ["-t", "-0.01"] * table
+    done = run("memberships", results / result, graph, *names, *again, "--top", 3, "-o", tmp_path / "s.csv")
+    assert done.exit_code == 0, done.output
+    shares = pd.read_csv(tmp_path / "s.csv", float_precision="round_trip")
+    expected = found.memberships(GRAPH, 3)
+    assert shares["share"].tolist() == expected.data.tolist()
+    assert shares["exemplar"].tolist() == [f"p{k}" for k in found.exemplars[expected.indices]]
+    assert shares["point"].tolist() == [f"p{i}" for i in np.repeat(np.arange(400), np.diff(expected.indptr))]
+    assert f"{len(shares) / 400:.1f} a point" in done.output
+    done = run("memberships", results / result, graph, *again, "--top", 3, "-o", tmp_path / "s.npz")
+    assert (scipy.sparse.load_npz(tmp_path / "s.npz") != expected).nnz == 0
+    preference = ["--preference=-0.05"] * table
+    done = run("rank", results / result, graph, *again, *preference, *names, "-o", tmp_path / "r.csv")
+    assert done.exit_code == 0, done.output
+    assert pd.read_csv(tmp_path / "r.csv")["exemplar"].tolist() == [
+        f"p{k}" for k in found.ranking(GRAPH).exemplars
+    ]
+    done = run(
+        "outliers", results / result, "--min-size", 9, "--min-similarity=-0.005", "-o", tmp_path / "o.csv"
+    )
+    assert done.exit_code == 0, done.output
+    outlier, out = found.outliers(min_size=9, min_similarity=-0.005), pd.read_csv(tmp_path / "o.csv")
+    assert out["outlier"].tolist() == outlier.tolist()
+    assert out["label"].tolist() == np.where(outlier, -1, found.labels).tolist()
+    assert out["point"][3] == ("p3" if table else 3)
+    assert f"outliers    {outlier.sum()}" in done.output
+
+
+def test_wrong_questions_are_refused(results: Path, tmp_path: Path) -> None:
+    table, graph, output = results / "labels.csv", results / "g.npz", tmp_path / "o.csv"
+    others, shorter = tmp_path / "others.txt", tmp_path / "shorter.csv"
+    np.savetxt(others, [f"p{(i + 1) % 400}" for i in range(400)], fmt="%s")
+    pd.read_csv(table).drop(columns="similarity").to_csv(shorter, index=False)
+    for arguments, text in (
+        (["outliers", table, "-o", output], "give --min-size, the fewest points"),
+        (["outliers", table, "--min-size", 0, "-o", output], "it must be at least 1"),
+        (["outliers", shorter, "--min-similarity", -1, "-o", output], "does not know all similarities"),
+        (["outliers", table, "--min-size", 3, "-o", table], "is what the command reads"),
+        (["memberships", table, graph, "--top", 0, "-o", output], "it must be at least 1"),
+        (["memberships", table, graph, "-t", "nan", "-o", output], "it must be a finite number"),
+        (
+            ["memberships", table, graph, "--names", others, "-o", output],
+            "point 0 is 'p1' in one and 'p0' in",
+        ),
+        (["memberships", graph, graph, "-o", output], "no clustering"),
+        (["rank", table, graph, "-o", output], "does not say what each exemplar gains"),
+    ):
+        done = run(*arguments)
+        assert done.exit_code == 2, done.output
+        assert text in done.stderr, done.stderr
+        assert not output.exists()
+    # Without similarities the graph alone says them.
+    assert run("memberships", shorter, graph, "-o", output).exit_code == 0

@@ -114,7 +114,7 @@ def extend(
         old = _old_rows(clusters, result, ids, columns.pop("old", None))
         resources: dict[str, Any] = {"n_jobs": n_jobs, "memory_limit": memory_limit, "client": client}
         found = sparse_ap.extend(
-            clusters.clustering(), given.graph, old=old, random_state=seed, verbose=not quiet,
+            clusters.clustering, given.graph, old=old, random_state=seed, verbose=not quiet,
             **resources, **columns, **options,
         )  # fmt: skip
         second = runner_up_for(output, found, given.graph, missing=options["missing"], **resources)

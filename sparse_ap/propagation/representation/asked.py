@@ -202,8 +202,8 @@ class Representation:
 
         if weights is None and self.weighted_sizes is not None:
             raise InvalidInputError(
-                "The points had weights in the run, and the clustering knows only their sums. Give weights, "
-                "those of the run."
+                "The points had weights in the run, and the clustering knows only their sums. Give weights "
+                "(--weights-column), those of the run."
             )
         of_points, weight = checked_again(preference, weights, len(self.labels))
         given = self._preferences(None if of_points is None else of_points[self.exemplars])
@@ -234,8 +234,8 @@ class Representation:
         """
         if min_size is None and min_similarity is None:
             raise InvalidInputError(
-                "Which points are outliers is for you to say: give min_size, the fewest points of a cluster, "
-                "or min_similarity, the least similarity to the exemplar, or both."
+                "Which points are outliers is for you to say: give min_size (--min-size), the fewest points "
+                "of a cluster, or min_similarity (--min-similarity), the least similarity to the exemplar."
             )
         require_count("min_size", min_size, or_none=True)
         right = min_similarity is None or (
@@ -250,8 +250,9 @@ class Representation:
         if min_similarity is not None:
             if np.isnan(self.similarities[there]).any():
                 raise InvalidInputError(
-                    f"min_similarity={min_similarity}, but the clustering, cut from a tree "
-                    "(Outcome.GROUPED), does not know all similarities to its exemplars. Give min_size alone."
+                    f"min_similarity={min_similarity}, but the clustering does not know all similarities "
+                    "to its exemplars, as if cut from a tree (Outcome.GROUPED). Give min_size (--min-size) "
+                    "alone."
                 )
             with np.errstate(over="ignore"):
                 far = self.similarities < self.similarities.dtype.type(min_similarity)
@@ -300,8 +301,8 @@ class Representation:
         shared = np.full(len(self.exemplars), np.nan if self.preference is None else self.preference)
         if len(shared) and exact_sum(shared) != self.exemplar_preference:
             raise InvalidInputError(
-                "The clustering does not say what each exemplar gains by being one: preferences were not "
-                "the same for all. Give preference, that of the run (one number, or one a point); or 0, "
-                "to count similarities alone."
+                "The clustering does not say what each exemplar gains by being one: preferences were not the "
+                "same for all, or it is a table. Give preference (--preference), that of the run, one number "
+                "or one a point; or 0, to count similarities alone."
             )
         return shared
