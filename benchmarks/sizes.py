@@ -1,12 +1,17 @@
-"""Clusters of limited sizes beside clusters of any size: sizes, net similarity lost, processor seconds.
+"""Clusters of limited sizes beside clusters of any size: sizes, net similarity lost, seconds, memory.
 
 python benchmarks/sizes.py molecules FILE.npz 200000   so many molecules around one, with all their neighbours
 python benchmarks/sizes.py places 30                   the largest component of the places' graph
 python benchmarks/sizes.py blobs 300000 20             so many points on a plane, and neighbours of each
+
+Limits after these, such as 20-500 or 1-10, are measured instead of the usual ones. Seconds are of the
+processor; memory is the largest that the process has held up to then, its own graph included.
 """
 
 from __future__ import annotations
 
+import re
+import resource
 import sys
 import time
 from typing import Any
@@ -56,7 +61,7 @@ def blobs(n_points: str, n_neighbors: str) -> Any:
     )
 
 
-def measured(graph: Any, limits: list[tuple[int | None, int | None]]) -> None:
+def measured(graph: Any, limits: list[tuple[int, int]]) -> None:
     """Print a row for a run without limits, and one for each pair of limits."""
     free = None
     for least, most in [(None, None), *limits]:
@@ -77,14 +82,16 @@ def measured(graph: Any, limits: list[tuple[int | None, int | None]]) -> None:
                 if not found.n_unrepresented
                 else f"without {found.n_unrepresented:,} points"
             )
-            + f"; {seconds:.1f} s",
+            + f"; {seconds:.1f} s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB",
             flush=True,
         )
 
 
 if __name__ == "__main__":
-    kind, *given = sys.argv[1:]
+    pairs = [word for word in sys.argv[1:] if re.fullmatch(r"\d+-\d+", word)]
+    kind, *given = (word for word in sys.argv[1:] if word not in pairs)
+    limits = [(int(least), int(most)) for least, most in (pair.split("-") for pair in pairs)]
     graph = {"molecules": molecules, "places": places, "blobs": blobs}[kind](*given)
     print(f"{kind}: {graph.shape[0]:,} points, {graph.nnz:,} edges", flush=True)
     affinity_propagation(graph[:300][:, :300], max_cluster_size=2, preference=graph.data.min())
-    measured(graph, [(3, 20)] if kind == "blobs" else [(None, 500), (None, 10), (3, 500), (20, 500)])
+    measured(graph, limits or ([(3, 20)] if kind == "blobs" else [(1, 500), (1, 10), (3, 500), (20, 500)]))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sparse_ap.propagation.history import SweepReport
     from sparse_ap.propagation.outcome import Outcome, Recourse
     from sparse_ap.propagation.prediction import Prediction
+    from sparse_ap.propagation.representation.exemplar_edges import ExemplarEdges
     from sparse_ap.propagation.representation.ranking import Ranking
     from sparse_ap.propagation.representation.shares import RunnerUp
     from sparse_ap.propagation.result import Clustering
@@ -68,6 +69,7 @@ else:
             "plotting.explorer.page": ["write_explorer"],
             "plotting.html_report": ["write_report"],
             "propagation.prediction": ["Prediction"],
+            "propagation.representation.exemplar_edges": ["ExemplarEdges"],
             "propagation.representation.ranking": ["Ranking"],
             "propagation.representation.shares": ["RunnerUp"],
             "propagation.outcome": ["Outcome", "Recourse"],
@@ -82,6 +84,7 @@ __all__ = [
     "Clustering",
     "Cut",
     "DamagedGraphError",
+    "ExemplarEdges",
     "Hierarchy",
     "InvalidInputError",
     "MemoryLimitError",

@@ -41,7 +41,7 @@ from sparse_ap.kernels.coarsening import ClusterVectors, CoarseningPass, Links
 from sparse_ap.kernels.compact import DIAGONAL, NOBODY, CompactRows, CompactSweep, CompactVectors
 from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM
 from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass, OutDegreePass, OutDegreeRows
-from sparse_ap.kernels.entry_statistics import StatisticsPass
+from sparse_ap.kernels.entry_statistics import ExaminingPass, StatisticsPass
 from sparse_ap.kernels.equal_rows import ContradictionPass, HeldRowsPass, LinkPass, LinkVectors, RowEnds
 from sparse_ap.kernels.equal_rows import GroupVectors as EqualVectors
 from sparse_ap.kernels.exact_sum import Grid
@@ -515,6 +515,7 @@ CASES: dict[str, Any] = {
         MoveRows(np.full(500, 8.0), np.arange(500) % 4 == 0, np.zeros(500, np.int32)),
     ),
     "EdgeSummaryPass": (EdgeSummaryPass, (), BestRows(np.zeros(500))),
+    "ExaminingPass": (lambda: ExaminingPass(EdgeSummaryPass()), (), BestRows(np.zeros(500))),
     "MedoidPass": (lambda: MedoidPass(GRID, -1.0), ChosenVectors(np.arange(500, dtype=np.int32) // 50), ()),
     "HistogramPass": (lambda: HistogramPass(np.zeros(1, np.uint64), 16), (), ()),
     "OtherExemplarsPass": (

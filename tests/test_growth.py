@@ -221,6 +221,9 @@ def test_with_everything_else_that_a_run_may_have() -> None:
     assert found.net_similarity >= 1.05 * full.net_similarity
     assert options["candidates"][found.exemplars].all()
     assert found.weighted_sizes is not None
+    # What the first run allowed is known.
+    known = {name: value for name, value in options.items() if name != "min_similarity"}
+    assert everything_of(extend(before, GRAPH, **known)) == everything_of(found)
     # Without the option they are refused, not lost.
     with pytest.raises(InvalidInputError, match="may not be exemplars"):
         extend(before, GRAPH, **(options | {"unrepresented": "error"}))

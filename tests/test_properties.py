@@ -252,6 +252,7 @@ def test_saving_keeps_everything(weights: Any, knn: Any, tmp_path: Any) -> None:
             "optimal",
             "n_collapsed",
             "recourse",
+            "min_similarity",
             *(["weighted_sizes"] if weights is None else []),
         }
         assert set(saved.files) == {*Clustering.__dataclass_fields__, "clustering_version"} - absent

@@ -29,6 +29,7 @@ from sparse_ap import (
     hierarchy,
 )
 from sparse_ap.cli.commands import main
+from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.graphs import knn_graph, open_graph, write_graph
 from sparse_ap.plotting import plot_coverage
 
@@ -38,13 +39,18 @@ FOUND = affinity_propagation(GRAPH, preference=-0.05, refine=None)
 
 
 class Small(NamedTuple):
-    """A graph of up to 8 points, as rows of edges, and any clustering along its edges."""
+    """A graph of up to 8 points, as rows of edges, and any clustering along edges that are similar enough."""
 
     graph: Any
     edges: list[dict[int, float]]
     found: Clustering
     preference: Any
     weights: Any
+
+    def near(self, i: int) -> dict[int, float]:
+        """The edges of a point that the run allowed."""
+        least = self.found.min_similarity
+        return {k: s for k, s in self.edges[i].items() if least is None or s >= least}
 
 
 def small(seed: int) -> Small:
@@ -58,8 +64,9 @@ def small(seed: int) -> Small:
     edges = [{int(k): float(values[i, k]) for k in np.flatnonzero(stored[i])} for i in range(n)]
     exemplars = np.sort(rng.choice(n, int(rng.integers(1, n + 1)), replace=False))
     labels, similarities = np.full(n, -1), np.full(n, np.nan)
+    least = -0.5 if seed % 5 == 0 else None
     for i in range(n):
-        near = [k for k in exemplars if k in edges[i]]
+        near = [k for k in exemplars if k in edges[i] and edges[i][k] >= (least or -9)]
         if i in exemplars:
             labels[i], similarities[i] = np.searchsorted(exemplars, i), 0
         elif near and rng.random() < 0.9:
@@ -68,7 +75,10 @@ def small(seed: int) -> Small:
     preference = rng.integers(-12, 2, n) / 4
     preference[rng.random(n) < 0.2] = np.inf
     weights = rng.integers(1, 5, n) / 2 if seed % 3 else np.ones(n)
-    found = replace(FOUND, labels=labels, exemplars=exemplars, similarities=similarities, preference=None)
+    found = replace(
+        FOUND, labels=labels, exemplars=exemplars, similarities=similarities, preference=None,
+        min_similarity=least,
+    )  # fmt: skip
     return Small(graph, edges, found, preference, weights)
 
 
@@ -82,7 +92,7 @@ def reached(given: Small, i: int) -> list[tuple[float, int]]:
         return []
     others = [
         (s, int(np.searchsorted(found.exemplars, k)))
-        for k, s in given.edges[i].items()
+        for k, s in given.near(i).items()
         if k in found.exemplars and k != found.exemplars[found.labels[i]]
     ]
     return sorted(others, key=lambda other: (-other[0], other[1]))
@@ -130,7 +140,7 @@ def value_of(given: Small, kept: Any) -> tuple[float, float, int]:
     found, net, covered = given.found, 0.0, 0.0
     every = [s for row in given.edges for s in row.values()]
     for i, edges in enumerate(given.edges):
-        near = [edges[k] for k in kept if k in edges]
+        near = [s for k, s in given.near(i).items() if k in kept]
         if i in kept:
             net += 0.0 if given.preference[i] == np.inf else given.preference[i]
         elif found.labels[i] >= 0:
@@ -178,6 +188,23 @@ def test_the_same_bits_in_memory_and_on_disk(tmp_path: Path) -> None:
     rows, columns = np.r_[row, row, np.arange(400)], np.r_[GRAPH.indices, GRAPH.indices, np.arange(400)]
     values = np.r_[GRAPH.data, GRAPH.data - 1, np.ones(400, np.float32)]
     assert asked_bits(FOUND, scipy.sparse.coo_array((values, (rows, columns)), shape=GRAPH.shape)) == expected
+
+
+def test_edges_are_read_once_for_all_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, run, passes = asked_bits(FOUND, GRAPH), BlockedGraph.run, []
+    monkeypatch.setattr(BlockedGraph, "run", lambda graph, *given: passes.append(given) or run(graph, *given))
+    edges = FOUND.exemplar_edges(GRAPH, memory_limit="8GB")
+    assert len(passes) == 1
+    assert asked_bits(FOUND, edges) == expected
+    assert len(passes) == 1
+    found = affinity_propagation(GRAPH, preference=-0.05, min_similarity=-0.01, refine=None)
+    assert (
+        Clustering.from_arrays({k: np.asarray(v) for k, v in found.arrays().items()}).min_similarity == -0.01
+    )
+    assert np.nanmin(FOUND.runner_up(GRAPH).similarities) < np.nanmin(found.runner_up(GRAPH).similarities)
+    assert np.nanmin(found.runner_up(GRAPH).similarities) >= np.float32(-0.01)
+    with pytest.raises(InvalidInputError, match="edges to the exemplars of another clustering"):
+        found.ranking(edges)
 
 
 def test_what_the_clustering_says_itself_is_in_them() -> None:
@@ -241,7 +268,9 @@ def test_weights_roles_and_points_that_nobody_represents() -> None:
     assert found.outliers(min_size=1).tolist() == lost.tolist()
     with pytest.raises(InvalidInputError, match=r"knows only their sums\. Give weights"):
         found.ranking(GRAPH, preference=pinned)
-    with pytest.raises(InvalidInputError, match=r"were not the same for all\. Give preference"):
+    with pytest.raises(
+        InvalidInputError, match=r"were not the same for all, or it is a table\. Give preference"
+    ):
         found.ranking(GRAPH, weights=weights)
 
 
@@ -283,7 +312,7 @@ def test_groups_of_a_tree() -> None:
     assert found.ranking(GRAPH, preference=0).coverage[-1] < 1
     with pytest.raises(InvalidInputError, match=r"along whose edges there are no shares"):
         found.memberships(GRAPH)
-    with pytest.raises(InvalidInputError, match="Give min_size alone"):
+    with pytest.raises(InvalidInputError, match=r"Give min_size \(--min-size\) alone"):
         found.outliers(min_similarity=-1)
     assert found.outliers(min_size=500).all()
 
@@ -359,14 +388,21 @@ def graph_file(tmp_path: Path) -> Path:
 def test_tables_have_runner_ups(graph_file: Path, tmp_path: Path) -> None:
     np.savetxt(tmp_path / "names.txt", [f"p{i}" for i in range(400)], fmt="%s")
     named = ["--names", tmp_path / "names.txt"]
-    for command in (["cluster", graph_file, "--preference=-0.05"], ["cover", graph_file, "-t", "-0.02"]):
+    near = "--min-similarity=-0.02"
+    for command, least in (
+        (["cluster", graph_file, "--preference=-0.05"], None),
+        (["cluster", graph_file, "--preference=-0.05", near], -0.02),
+        (["cover", graph_file, near], -0.02),
+    ):
         done = run(*command, *named, "--quiet", "-o", tmp_path / "labels.csv")
         assert done.exit_code == 0, done.output
         table = pd.read_csv(tmp_path / "labels.csv", keep_default_na=False)
         own = table["exemplar"].str[1:].astype(int)
         exemplars, labels = np.unique(own, return_inverse=True)
         similarities = table["similarity"].to_numpy(np.float32)
-        found = replace(FOUND, labels=labels, exemplars=exemplars, similarities=similarities)
+        found = replace(
+            FOUND, labels=labels, exemplars=exemplars, similarities=similarities, min_similarity=least
+        )
         runner = found.runner_up(GRAPH)
         assert table["runner_up"].tolist() == [f"p{k}" if k >= 0 else "" for k in runner.exemplars]
         margins = np.array([float(x) for x in table["margin"]])
@@ -419,7 +455,7 @@ def test_a_ranking_knows_the_columns_of_the_run(graph_file: Path, tmp_path: Path
     assert pd.read_csv(first)["exemplar"][0] == 5
     refused = run("rank", saved, graph_file, "-o", second)
     assert refused.exit_code == 2
-    assert "Give weights (" in refused.stderr or "Give weights, those of the run" in refused.stderr
+    assert "Give weights (--weights-column), those of the run" in refused.stderr
 
 
 def test_wrong_rankings_are_refused_and_nothing_is_lost(graph_file: Path, tmp_path: Path) -> None:
@@ -441,4 +477,75 @@ def test_wrong_rankings_are_refused_and_nothing_is_lost(graph_file: Path, tmp_pa
     assert not (tmp_path / "rank.csv").exists()
     done = run("rank", labels, graph_file, "-o", tmp_path / "rank.csv")
     assert done.exit_code == 2
-    assert "ends in '.csv'; the .npz file is needed" in done.stderr
+    assert "Give --preference, that of the run" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A graph whose points have names, and its result as a table and as an archive."""
+    folder = tmp_path_factory.mktemp("results")
+    scipy.sparse.save_npz(folder / "g.npz", GRAPH)
+    np.savetxt(folder / "names.txt", [f"p{i}" for i in range(400)], fmt="%s")
+    for output in ("labels.csv", "labels.npz"):
+        given = ["--names", folder / "names.txt", "--preference=-0.05", "--min-similarity=-0.01"]
+        assert run("cluster", folder / "g.npz", *given, "-o", folder / output).exit_code == 0
+    return folder
+
+
+@pytest.mark.parametrize("result", ["labels.csv", "labels.npz"])
+def test_shares_rankings_and_outliers_of_any_result(results: Path, result: str, tmp_path: Path) -> None:
+    found, graph = Clustering.load(results / "labels.npz"), results / "g.npz"
+    table, names = result.endswith(".csv"), ["--names", results / "names.txt"]
+    again = ["-t", "-0.01"] * table
+    done = run("memberships", results / result, graph, *names, *again, "--top", 3, "-o", tmp_path / "s.csv")
+    assert done.exit_code == 0, done.output
+    shares = pd.read_csv(tmp_path / "s.csv", float_precision="round_trip")
+    expected = found.memberships(GRAPH, 3)
+    assert shares["share"].tolist() == expected.data.tolist()
+    assert shares["exemplar"].tolist() == [f"p{k}" for k in found.exemplars[expected.indices]]
+    assert shares["point"].tolist() == [f"p{i}" for i in np.repeat(np.arange(400), np.diff(expected.indptr))]
+    assert f"{len(shares) / 400:.1f} a point" in done.output
+    done = run("memberships", results / result, graph, *again, "--top", 3, "-o", tmp_path / "s.npz")
+    assert (scipy.sparse.load_npz(tmp_path / "s.npz") != expected).nnz == 0
+    preference = ["--preference=-0.05"] * table
+    done = run("rank", results / result, graph, *again, *preference, *names, "-o", tmp_path / "r.csv")
+    assert done.exit_code == 0, done.output
+    assert pd.read_csv(tmp_path / "r.csv")["exemplar"].tolist() == [
+        f"p{k}" for k in found.ranking(GRAPH).exemplars
+    ]
+    done = run(
+        "outliers", results / result, "--min-size", 9, "--min-similarity=-0.005", "-o", tmp_path / "o.csv"
+    )
+    assert done.exit_code == 0, done.output
+    outlier, out = found.outliers(min_size=9, min_similarity=-0.005), pd.read_csv(tmp_path / "o.csv")
+    assert out["outlier"].tolist() == outlier.tolist()
+    assert out["label"].tolist() == np.where(outlier, -1, found.labels).tolist()
+    assert out["point"][3] == ("p3" if table else 3)
+    assert f"outliers    {outlier.sum()}" in done.output
+
+
+def test_wrong_questions_are_refused(results: Path, tmp_path: Path) -> None:
+    table, graph, output = results / "labels.csv", results / "g.npz", tmp_path / "o.csv"
+    others, shorter = tmp_path / "others.txt", tmp_path / "shorter.csv"
+    np.savetxt(others, [f"p{(i + 1) % 400}" for i in range(400)], fmt="%s")
+    pd.read_csv(table).drop(columns="similarity").to_csv(shorter, index=False)
+    for arguments, text in (
+        (["outliers", table, "-o", output], "give --min-size, the fewest points"),
+        (["outliers", table, "--min-size", 0, "-o", output], "it must be at least 1"),
+        (["outliers", shorter, "--min-similarity", -1, "-o", output], "does not know all similarities"),
+        (["outliers", table, "--min-size", 3, "-o", table], "is what the command reads"),
+        (["memberships", table, graph, "--top", 0, "-o", output], "it must be at least 1"),
+        (["memberships", table, graph, "-t", "nan", "-o", output], "it must be a finite number"),
+        (
+            ["memberships", table, graph, "--names", others, "-o", output],
+            "point 0 is 'p1' in one and 'p0' in",
+        ),
+        (["memberships", graph, graph, "-o", output], "no clustering"),
+        (["rank", table, graph, "-o", output], "does not say what each exemplar gains"),
+    ):
+        done = run(*arguments)
+        assert done.exit_code == 2, done.output
+        assert text in done.stderr, done.stderr
+        assert not output.exists()
+    # Without similarities the graph alone says them.
+    assert run("memberships", shorter, graph, "-o", output).exit_code == 0

@@ -19,7 +19,8 @@ from sparse_ap import AffinityPropagation, Clustering, InvalidInputError, affini
 from sparse_ap.cli.commands import main
 from sparse_ap.errors import MemoryLimitError
 from sparse_ap.graphs import open_graph, write_graph
-from sparse_ap.search.sizes.refusal import Sizes, SizesError
+from sparse_ap.propagation.roles import PointsError
+from sparse_ap.search.sizes.refusal import Sizes
 
 N = 600
 GRAPH = knn_similarity(N, 9, 2, seed=4)
@@ -105,7 +106,7 @@ def test_a_flow_finds_room_where_there_is_just_enough() -> None:
     given: dict[str, Any] = {"candidates": np.arange(40), "preference": -1.0}
     full = affinity_propagation(graph, **given, max_cluster_size=3)
     assert (full.sizes == 3).all()
-    with pytest.raises(SizesError, match=r"40 of the points cannot be in any cluster") as refused:
+    with pytest.raises(PointsError, match=r"40 of the points cannot be in any cluster") as refused:
         affinity_propagation(graph, **given, max_cluster_size=2)
     assert len(refused.value.points) == 40
     labelled = affinity_propagation(graph, **given, max_cluster_size=2, unrepresented="label")
@@ -117,7 +118,7 @@ def test_points_in_components_that_are_too_small() -> None:
     graph = scipy.sparse.block_diag([GRAPH, pair, pair], format="csr")
     options = OPTIONS | {"min_cluster_size": 3}
     with pytest.raises(
-        SizesError, match=r"4 of the points .*600, 601, 602, 603\. 4 of these are in comp"
+        PointsError, match=r"4 of the points .*600, 601, 602, 603\. 4 of these are in comp"
     ) as info:
         affinity_propagation(graph, **options)
     again = pickle.loads(pickle.dumps(info.value))

@@ -158,6 +158,8 @@ def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
         "extend",
         "info",
         "knn",
+        "memberships",
+        "outliers",
         "path",
         "predict",
         "radius",

@@ -219,8 +219,10 @@ def cluster(
             **options,
         )
         again = resources | {"missing": options["missing"]}
-        second = runner_up_for(output, clustering, given.graph, **again)
-        ranking, refused = (None, None) if rank is None else _ranked(clustering, given.graph, options, again)
+        ranking, refused, edges = None, None, given.graph
+        if rank is not None:
+            ranking, refused, edges = _ranked(clustering, given.graph, options, again)
+        second = runner_up_for(output, clustering, edges, **again)
     # Read now: names can be larger than the run.
     ids = given.names()
     _write(clustering, second, output, obs, force, ids)
@@ -265,17 +267,20 @@ def _require_rank(rank: Path, output: Path | None, graph: Path) -> None:
 
 def _ranked(
     clustering: Clustering, graph: Any, options: dict[str, Any], again: dict[str, Any]
-) -> tuple[Ranking | None, SparseAPError | None]:
-    """Return the ranking of the exemplars, or the error that there is none."""
+) -> tuple[Ranking | None, SparseAPError | None, Any]:
+    """Return the ranking of the exemplars, or the error that there is none; and the edges read for it.
+
+    Without room for these, that is the graph itself.
+    """
     preference = options["preference"] if np.ndim(options["preference"]) else None
     if preference is not None and clustering.preference is not None:
         # With --n-clusters another one was found for all that may choose.
         preference = np.where(np.isfinite(preference), clustering.preference, preference)
     try:
-        weights = options.get("weights")
-        return clustering.ranking(graph, preference=preference, weights=weights, **again), None
+        graph = clustering.exemplar_edges(graph, **again)
+        return clustering.ranking(graph, preference=preference, weights=options.get("weights")), None, graph
     except SparseAPError as error:
-        return None, error
+        return None, error, graph
 
 
 def _report(

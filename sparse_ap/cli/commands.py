@@ -120,6 +120,8 @@ _SUMMARIES = {
     "extend": "Go on from a result with new points, or without some of the old ones.",
     "info": "Show what a graph is like.",
     "knn": "Link every point with its nearest neighbours, and write the graph.",
+    "memberships": "Say how much of each exemplar of a result is in each point: shares that add up to 1.",
+    "outliers": "Say which points of a result are outliers, by a measure of yours.",
     "path": "Show how the number of clusters depends on the preference.",
     "predict": "Assign new points to the exemplars of a result.",
     "radius": "Link all pairs of points that are similar enough, and write the graph.",
@@ -130,6 +132,8 @@ _SUMMARIES = {
 _MODULES = {
     "demo": "demo.command",
     "extend": "on_results.extend",
+    "memberships": "on_results.memberships",
+    "outliers": "on_results.outliers",
     "predict": "on_results.predict",
     "rank": "on_results.rank",
 }

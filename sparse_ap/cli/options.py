@@ -21,6 +21,7 @@ from sparse_ap.graphs.metrics import METRICS
 
 __all__ = [
     "INPUT_HELP",
+    "allowed_option",
     "cluster_options",
     "force_option",
     "graph_argument",
@@ -54,6 +55,12 @@ min_similarity_option = click.option(
     "--min-similarity",
     type=float,
     help="Nobody is represented by an exemplar less similar than this; just this similar is enough.",
+)
+allowed_option = click.option(
+    "-t",
+    "--min-similarity",
+    type=float,
+    help="The least similarity that the run allowed, if RESULT is a table: weaker edges do not count.",
 )
 force_option = click.option(
     "--force", is_flag=True, help="With --obs: replace columns of that name, once the new ones are complete."

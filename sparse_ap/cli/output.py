@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from sparse_ap.cli.language import as_typed
 from sparse_ap.cli.results.tables import require_writable
 from sparse_ap.cli.streams import STDOUT, said
-from sparse_ap.clustering.restriction import UnrepresentedError
 from sparse_ap.errors import InvalidInputError, PositiveSimilarityWarning, SparseAPError, warn
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.propagation.outcome import Outcome
 from sparse_ap.propagation.representation.shares import RunnerUp
 from sparse_ap.propagation.result import Clustering
-from sparse_ap.search.sizes.refusal import SizesError
+from sparse_ap.propagation.roles import PointsError
 from sparse_ap.storage.atomic_files import replacing, require_folder
 
 __all__ = [
@@ -72,7 +71,7 @@ def named_points(names: Callable[[], NDArray[Any] | None]) -> Iterator[None]:
     """Name the points in an error about those that nobody can represent, where they have names."""
     try:
         yield
-    except (UnrepresentedError, SizesError) as error:
+    except PointsError as error:
         known = names()
         raise error if known is None else error.named(known) from error
 

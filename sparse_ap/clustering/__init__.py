@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from sparse_ap.clustering.solver import checked_again, open_checked
+    from sparse_ap.clustering.preparation import examined_by
+    from sparse_ap.clustering.solver import checked_again, open_links
 else:
     __getattr__, __dir__, _names = lazy_loader.attach(
-        __name__, submod_attrs={"solver": ["checked_again", "open_checked"]}
+        __name__, submod_attrs={"preparation": ["examined_by"], "solver": ["checked_again", "open_links"]}
     )
 
-__all__ = ["checked_again", "open_checked"]
+__all__ = ["checked_again", "examined_by", "open_links"]

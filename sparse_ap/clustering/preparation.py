@@ -22,7 +22,8 @@ from sparse_ap.errors import InvalidInputError, warn_of_positive_similarities
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import InputGraph
 from sparse_ap.kernels.block import Float64Array, RowCut
-from sparse_ap.kernels.entry_statistics import EntryStatistics, StatisticsPass
+from sparse_ap.kernels.edge_pass import Columns, Pass
+from sparse_ap.kernels.entry_statistics import EntryStatistics, ExaminingPass, StatisticsPass
 from sparse_ap.propagation.preferences import require_kept_edges, resolve_preference, weights_of
 from sparse_ap.propagation.problem import Problem, Weighting
 from sparse_ap.propagation.roles import Roles
@@ -31,7 +32,7 @@ from sparse_ap.storage.csr import locality_order
 from sparse_ap.storage.store import block_of
 from sparse_ap.storage.validation import as_float
 
-__all__ = ["examined", "prepared"]
+__all__ = ["examined", "examined_by", "prepared"]
 
 
 def prepared(
@@ -218,20 +219,40 @@ def examined(graph: BlockedGraph, missing: str | None) -> tuple[BlockedGraph, En
     Raises
     ------
     InvalidInputError
-        Entries are invalid, as `_examine` says.
+        Entries are invalid, as `_canonical` says.
     """
-    statistics = _examine(graph, missing)
-    if not statistics.canonical:
-        graph = blocked_graph(graph.store.canonical(), graph.executor)
-    return graph, statistics
+    statistics = graph.run(StatisticsPass(), (), ())[1]
+    return _canonical(graph, statistics, missing), statistics
 
 
-def _examine(graph: BlockedGraph, missing: str | None) -> EntryStatistics:
-    """Return statistics of every stored entry; refuse graphs with invalid entries.
+def examined_by(
+    graph: BlockedGraph, missing: str | None, pass_: Pass[Any, Any, Any], vectors: Any, rows: Any
+) -> tuple[Columns, Any]:
+    """Check every entry, and run a pass over the canonical graph: in the same reading, if it is canonical.
+
+    Returns
+    -------
+    columns, tally
+        Of the pass.
+
+    Raises
+    ------
+    InvalidInputError
+        Entries are invalid, as `_canonical` says.
+    """
+    columns, found = graph.run(ExaminingPass(pass_), vectors, rows)
+    canonical = _canonical(graph, found.statistics, missing)
+    return (columns, found.tally) if canonical is graph else canonical.run(pass_, vectors, rows)
+
+
+def _canonical(graph: BlockedGraph, statistics: EntryStatistics, missing: str | None) -> BlockedGraph:
+    """Return the canonical graph, the same one if it is that; refuse graphs with invalid entries.
 
     Parameters
     ----------
     graph : BlockedGraph
+    statistics : EntryStatistics
+        Of every stored entry.
     missing : {"nan"} or None
         Whether NaN stands for an absent edge.
 
@@ -241,7 +262,6 @@ def _examine(graph: BlockedGraph, missing: str | None) -> EntryStatistics:
         There is NaN, +inf, or a column id that is not a point's, or the rows look like lists of distances;
         the message counts the entries and shows the first one.
     """
-    statistics = graph.run(StatisticsPass(), (), ())[1]
     if statistics.n_nan and missing is None:
         remedy = "Give missing='nan' to take them as absent edges, or remove them (an absent edge is -inf)"
         first = _first(graph, statistics.first_nan, lambda column, s: np.isnan(s))
@@ -263,7 +283,7 @@ def _examine(graph: BlockedGraph, missing: str | None) -> EntryStatistics:
             "more alike. Convert them with sparse_ap.graphs.from_distances, or use "
             "AffinityPropagation(affinity='precomputed_nearest_neighbors')."
         )
-    return statistics
+    return graph if statistics.canonical else blocked_graph(graph.store.canonical(), graph.executor)
 
 
 def _refuse(what: str, first: str, remedy: str) -> NoReturn:

@@ -14,53 +14,18 @@ from sparse_ap.execution.plans import InputGraph
 from sparse_ap.kernels.block import BoolArray, Float64Array
 from sparse_ap.propagation.duplicates import Duplicates, stand_ins
 from sparse_ap.propagation.problem import EdgeSummary, out_degrees, summarise_edges
-from sparse_ap.propagation.roles import Roles, candidate_mask, listed
+from sparse_ap.propagation.roles import PointsError, Roles, candidate_mask, listed
 from sparse_ap.propagation.settings import Options
 from sparse_ap.storage.selection import Selection
 
 __all__ = [
     "SummarisedGraph",
-    "UnrepresentedError",
     "allowed_preferences",
     "collapsed",
     "near_edges",
     "weighted",
     "with_roles",
 ]
-
-
-class UnrepresentedError(InvalidInputError):
-    """Some points may not be exemplars, and nobody can represent them.
-
-    Attributes
-    ----------
-    points : ndarray of int, shape (n_unrepresented,)
-        Their numbers, ascending.
-    min_similarity : float or None
-        The least similarity that was asked for.
-    may_stay : bool
-        Whether the function that was called can label them -1.
-    """
-
-    def __init__(
-        self, points: NDArray[Any], min_similarity: float | None, may_stay: bool = True, names: Any = None
-    ) -> None:
-        self.points, self.min_similarity, self.may_stay = points, min_similarity, may_stay
-        near = "" if min_similarity is None else f" of similarity {min_similarity:g} or more"
-        label = "; with unrepresented='label' (--unrepresented label) they are labelled -1" * may_stay
-        super().__init__(
-            f"{len(points)} of the points may not be exemplars, and have no edge{near} to any that may: "
-            f"{listed(points if names is None else names[points])}. Allow more exemplars, give these points "
-            f"more edges, or leave them out{label}."
-        )
-
-    def named(self, names: NDArray[Any]) -> UnrepresentedError:
-        """Return the error with the names of the points instead of their numbers."""
-        return UnrepresentedError(self.points, self.min_similarity, self.may_stay, names)
-
-    def __reduce__(self) -> Any:
-        """Return how the error is made again from a pickle."""
-        return type(self), (self.points, self.min_similarity, self.may_stay)
 
 
 class SummarisedGraph(NamedTuple):
@@ -253,8 +218,18 @@ def with_roles(
         points = np.flatnonzero(lost) if order is None else np.sort(order[lost])
         if duplicates is not None:
             points = duplicates.all_of(points)
-        raise UnrepresentedError(points, options.min_similarity, may_stay=not options.covers)
+        raise _unrepresented(points, options)
     return given, Roles(pinned, barred & ~lost, lost | copies)
+
+
+def _unrepresented(points: NDArray[Any], options: Options) -> PointsError:
+    near = "" if options.min_similarity is None else f" of similarity {options.min_similarity:g} or more"
+    label = "; with unrepresented='label' (--unrepresented label) they are labelled -1" * (not options.covers)
+    return PointsError(
+        points,
+        f"{len(points)} of the points may not be exemplars, and have no edge{near} to any that may: "
+        f"{{points}}. Allow more exemplars, give these points more edges, or leave them out{label}.",
+    )
 
 
 def _require_no_contradiction(pinned: BoolArray, candidate: BoolArray) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sparse_ap.clustering.input import loaded, local_problem, open_cluster, open_executor, open_input
-from sparse_ap.clustering.preparation import examined, prepared
+from sparse_ap.clustering.preparation import prepared
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import Resources, choose_plan, cluster_plan
 from sparse_ap.kernels.block import Float64Array
@@ -33,7 +33,7 @@ from sparse_ap.propagation.settings import EVALUATE_EVERY, TOTAL_DAMPING, Option
 from sparse_ap.propagation.stopping import first_grown
 from sparse_ap.search.refinement import Effort, search
 
-__all__ = ["Solver", "checked_again", "open_checked", "open_links", "open_problem"]
+__all__ = ["Solver", "checked_again", "open_links", "open_problem"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -241,13 +241,6 @@ def open_links(links: Any, resources: Resources) -> Iterator[BlockedGraph]:
     plan = choose(given, resources, reorder=False, scheme="compact", refine=None)
     with open_executor(plan.n_threads, cluster) as executor:
         yield loaded(given, plan, executor)
-
-
-@contextmanager
-def open_checked(similarity: Any, missing: str | None, resources: Resources) -> Iterator[BlockedGraph]:
-    """Open a graph, check every entry, and yield it with every entry an edge of its own."""
-    with open_links(similarity, resources) as graph:
-        yield examined(graph, missing)[0]
 
 
 def checked_again(

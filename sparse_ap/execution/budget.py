@@ -45,9 +45,10 @@ _WEIGHING = 24
 # Bytes per point and thread: each thread adds up the columns in arrays of its own.
 _SWEEPING_THREAD = 8
 _SEARCHING_THREAD = 16
-# Bytes per edge and per point of the search within limits of sizes: edges both ways (24) and as they are
-# fetched (12, twice); members, values, moves and their record, twice.
-_LIMITING, _LIMITING_A_POINT = 48, 320
+# Bytes per edge and per point of the search within limits of sizes: edges both ways, or one way and as they
+# are fetched (24), and the row of each edge where points are left out (8); members, values, moves and their
+# record, twice.
+_LIMITING, _LIMITING_A_POINT = 32, 320
 # Similarities in the table of the search on a dense graph: 64 MB of float32 (docs/design/0012-search.md).
 _CANDIDATES = 1 << 24
 # Bytes per point sent to the workers of a cluster and fetched from them in one pass.

@@ -1,4 +1,4 @@
-"""The pass that examines the stored entries before a run."""
+"""The pass that examines the stored entries before a run, and one that another pass is part of."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 from sparse_ap.kernels.block import Block
 from sparse_ap.kernels.compilation import helper, kernel
-from sparse_ap.kernels.edge_pass import BasePass, Columns
+from sparse_ap.kernels.edge_pass import BasePass, ColumnReduction, Columns, Pass
 from sparse_ap.kernels.sorting import ascending, room_for_rows
 
-__all__ = ["EntryStatistics", "StatisticsPass"]
+__all__ = ["EntryStatistics", "Examined", "ExaminingPass", "StatisticsPass"]
 
 _NOWHERE = np.iinfo(np.int64).max
 # Number of counts among the fields of EntryStatistics; the fields after them are row numbers.
@@ -62,6 +62,11 @@ class EntryStatistics:
         """Whether every stored entry is an edge of its own."""
         return not (self.n_diagonal or self.n_duplicate or self.n_minus_inf or self.n_nan)
 
+    @property
+    def wrong(self) -> bool:
+        """Whether an entry can be no edge, nor be passed over."""
+        return bool(self.n_outside or self.n_plus_inf)
+
 
 @dataclass(frozen=True, slots=True)
 class StatisticsPass(BasePass):
@@ -77,6 +82,60 @@ class StatisticsPass(BasePass):
         counts, firsts = np.zeros(9, np.int64), np.full(3, _NOWHERE, np.int64)
         _look(block.rows.start, block.n_points, *block.csr, room_for_rows(block.indptr), counts, firsts)
         return EntryStatistics(*counts.tolist(), *firsts.tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The statistics of the entries, and the tally of a pass over blocks in which every entry is an edge."""
+
+    statistics: EntryStatistics
+    tally: Any
+
+    def __add__(self, other: Examined) -> Examined:
+        """Combine with another block's."""
+        return Examined(self.statistics + other.statistics, self.tally + other.tally)
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminingPass:
+    """Another pass, in the same reading as `StatisticsPass`.
+
+    What it says counts if the graph turns out to be canonical, without a wrong entry; blocks that are not are
+    left out, so that it meets edges only.
+
+    Attributes
+    ----------
+    inner : Pass
+    """
+
+    inner: Pass[Any, Any, Any]
+
+    @property
+    def column_reductions(self) -> tuple[ColumnReduction, ...]:
+        """Those of the other pass."""
+        return self.inner.column_reductions
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Those of the other pass."""
+        return self.inner.reads
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Those of the other pass."""
+        return self.inner.writes
+
+    @property
+    def nothing(self) -> Examined:
+        """Nothing of both."""
+        return Examined(StatisticsPass.nothing, self.inner.nothing)
+
+    def __call__(self, block: Block, vectors: Any, rows: Any, columns: Columns) -> Examined:
+        """Examine one block, and read it as the other pass does."""
+        statistics = StatisticsPass()(block, (), (), ())
+        if statistics.wrong or not statistics.canonical:
+            return Examined(statistics, self.inner.nothing)
+        return Examined(statistics, self.inner(block, vectors, rows, columns))
 
 
 @kernel

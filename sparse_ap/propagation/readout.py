@@ -72,6 +72,7 @@ def clustering_of(
         n_promoted=n_promoted,
         history=history,
         preference=problem.common_preference,
+        min_similarity=problem.min_similarity,
     )
 
 
@@ -86,29 +87,24 @@ def with_labels(
     problem: Problem, clustering: Clustering, labels: Int64Array, exemplars: Int64Array, similarities: Any
 ) -> Clustering:
     """Return a clustering with other labels, in the user's order, of which nothing is proven."""
-    there = labels >= 0
-    weight = 1.0 if problem.weighting is None else problem.weighting.weights[there]
-    preference = np.empty(len(labels))
-    preference[problem.user_id] = problem.preference
-    data_similarity = exact_sum(weight * similarities[there])
-    exemplar_preference = exact_sum(preference[exemplars])
-    return replace(
-        clustering,
-        labels=labels,
-        exemplars=exemplars,
-        similarities=similarities.astype(clustering.similarities.dtype),
-        net_similarity=data_similarity + exemplar_preference,
-        data_similarity=data_similarity,
-        exemplar_preference=exemplar_preference,
-        weighted_sizes=_weighted_sizes(problem, labels, len(exemplars)),
-        optimal=False,
-    )
+    similarities = similarities.astype(clustering.similarities.dtype)
+    return replace(clustering, **_of_labels(problem, labels, exemplars, similarities), optimal=False)
 
 
 def _of_assignment(problem: Problem, assignment: Assignment) -> dict[str, Any]:
     """Return the attributes of a clustering that follow from its exemplars."""
-    labels, exemplars, similarities = _in_user_order(problem, assignment)
-    data_similarity, exemplar_preference = _value(problem, assignment)
+    return _of_labels(problem, *_in_user_order(problem, assignment))
+
+
+def _of_labels(
+    problem: Problem, labels: Int64Array, exemplars: Int64Array, similarities: FloatArray
+) -> dict[str, Any]:
+    """Return the attributes of a clustering that follow from its labels, in the user's order."""
+    there, preference = labels >= 0, np.empty(len(labels))
+    weight = np.float32(1) if problem.weighting is None else problem.weighting.weights[there]
+    preference[problem.user_id] = problem.preference
+    data_similarity = exact_sum(weight * similarities[there])
+    exemplar_preference = exact_sum(preference[exemplars])
     return {
         "labels": labels,
         "exemplars": exemplars,
@@ -167,6 +163,7 @@ def degenerate_clustering(problem: Problem) -> Clustering:
         n_promoted=0,
         history=(),
         preference=p,
+        min_similarity=problem.min_similarity,
     )
 
 

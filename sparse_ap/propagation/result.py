@@ -23,6 +23,9 @@ __all__ = ["Clustering"]
 
 # Clusters of so few points, where they are the half of so many clusters, are no groups.
 _TINY, _MANY = 3, 100
+# Attributes that are in a file only if they say something.
+_IF_TRUE = ("bound_is_complete", "optimal", "n_collapsed")
+_IF_KNOWN = ("n_clusters_bound", "weighted_sizes", "min_similarity")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +84,8 @@ class Clustering(Representation):
         Points for which an equal one stood during the run, with ``collapse_duplicates``.
     recourse : Recourse or None
         Of `extend`: the rows that were opened, closed and moved. Else None.
+    min_similarity : float or None
+        The least similarity of a point to its exemplar that the run allowed, as it was given; None: any.
     """
 
     __module__ = "sparse_ap"  # where pickles look for it, wherever it is defined
@@ -105,6 +110,7 @@ class Clustering(Representation):
     optimal: bool = False
     n_collapsed: int = 0
     recourse: Recourse | None = None
+    min_similarity: float | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -236,12 +242,9 @@ class Clustering(Representation):
             "history": history_table(self.history),
             "net_similarity_bound": _or_nan(self.net_similarity_bound),
             "preference": _or_nan(self.preference),
-            # Not there where it is false: files are then what earlier versions wrote.
-            **({"bound_is_complete": True} if self.bound_is_complete else {}),
-            **({} if self.n_clusters_bound is None else {"n_clusters_bound": self.n_clusters_bound}),
-            **({} if self.weighted_sizes is None else {"weighted_sizes": self.weighted_sizes}),
-            **({"optimal": True} if self.optimal else {}),
-            **({"n_collapsed": self.n_collapsed} if self.n_collapsed else {}),
+            # Not there where they say nothing: files are then what earlier versions wrote.
+            **{name: getattr(self, name) for name in _IF_TRUE if getattr(self, name)},
+            **{name: getattr(self, name) for name in _IF_KNOWN if getattr(self, name) is not None},
             **({} if self.recourse is None else self.recourse.arrays()),
         }
 
@@ -263,12 +266,13 @@ class Clustering(Representation):
             history=history_in(arrays["history"]),
             net_similarity_bound=_number_in(arrays, "net_similarity_bound"),
             preference=_number_in(arrays, "preference"),
-            bound_is_complete=_is_set(arrays, "bound_is_complete"),
+            bound_is_complete=bool(_number_in(arrays, "bound_is_complete")),
             n_clusters_bound=_count_in(arrays, "n_clusters_bound"),
             weighted_sizes=arrays.get("weighted_sizes"),
-            optimal=_is_set(arrays, "optimal"),
+            optimal=bool(_number_in(arrays, "optimal")),
             n_collapsed=_count_in(arrays, "n_collapsed") or 0,
             recourse=Recourse.from_arrays(arrays),
+            min_similarity=_number_in(arrays, "min_similarity"),
         )
 
     def __setstate__(self, state: Sequence[Any]) -> None:
@@ -295,11 +299,6 @@ def _number_in(arrays: Mapping[str, Any], name: str) -> float | None:
     """Return a number from a file; None if it is missing or NaN."""
     value: float = arrays[name].item() if name in arrays else np.nan
     return None if np.isnan(value) else value
-
-
-def _is_set(arrays: Mapping[str, Any], name: str) -> bool:
-    """Whether a truth value from a file is true; False if it is missing."""
-    return name in arrays and bool(arrays[name].item())
 
 
 def _count_in(arrays: Mapping[str, Any], name: str) -> int | None:

@@ -13,10 +13,34 @@ from sparse_ap.arguments import real_numbers
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import BoolArray, Float64Array, Int32Array
 
-__all__ = ["Roles", "candidate_mask", "has_roles", "listed"]
+__all__ = ["PointsError", "Roles", "candidate_mask", "has_roles", "listed"]
 
 # Points named in an error.
 _NAMED = 5
+
+
+class PointsError(InvalidInputError):
+    """Some points cannot be represented as was asked for.
+
+    Attributes
+    ----------
+    points : ndarray of int, shape (n_left_out,)
+        Their numbers, ascending.
+    text : str
+        The message, with ``{points}`` where the first of them are listed.
+    """
+
+    def __init__(self, points: Any, text: str, names: Any = None) -> None:
+        self.points, self.text = points, text
+        super().__init__(text.replace("{points}", listed(points if names is None else names[points])))
+
+    def named(self, names: Any) -> PointsError:
+        """Return the error with the names of the points instead of their numbers."""
+        return PointsError(self.points, self.text, names)
+
+    def __reduce__(self) -> Any:
+        """Return how the error is made again from a pickle."""
+        return type(self), (self.points, self.text)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

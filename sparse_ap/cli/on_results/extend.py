@@ -64,7 +64,8 @@ Examples:
   sparse-ap extend monday.npz points.npy -k 15 -o tuesday.npz
   sparse-ap extend monday.csv graph.zarr --preference -3 --table stock.csv --old-column number -o tuesday.csv
 
-The preference is in an .npz file, and in no table. An .npz file also keeps what was opened, closed and moved.
+The preference and --min-similarity are in an .npz file, and in no table. An .npz file also keeps what was
+opened, closed and moved.
 """
 )
 @click.argument("result", type=click.Path(exists=True, path_type=Path))
@@ -114,7 +115,7 @@ def extend(
         old = _old_rows(clusters, result, ids, columns.pop("old", None))
         resources: dict[str, Any] = {"n_jobs": n_jobs, "memory_limit": memory_limit, "client": client}
         found = sparse_ap.extend(
-            clusters.clustering(), given.graph, old=old, random_state=seed, verbose=not quiet,
+            clusters.clustering, given.graph, old=old, random_state=seed, verbose=not quiet,
             **resources, **columns, **options,
         )  # fmt: skip
         second = runner_up_for(output, found, given.graph, missing=options["missing"], **resources)

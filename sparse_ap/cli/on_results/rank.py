@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
+    allowed_option,
     graph_argument,
     names_options,
     point_columns_options,
@@ -26,14 +27,13 @@ from sparse_ap.cli.output import (
     write_picture,
 )
 from sparse_ap.cli.point_columns import PointColumns
+from sparse_ap.cli.results.saved import read_clusters
 from sparse_ap.cli.results.tables import require_writable, write_ranking
 from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath, said
-from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.plotting.coverage import plot_coverage, reaching
 from sparse_ap.propagation.representation.ranking import Ranking
-from sparse_ap.propagation.result import Clustering
 
 __all__ = ["rank"]
 
@@ -41,19 +41,21 @@ __all__ = ["rank"]
 @click.command(
     help="""Order the exemplars of a result, so that the first m are good for every m.
 
-RESULT is the .npz file that `sparse-ap cluster` has written, and GRAPH the graph that was clustered, as for
-`sparse-ap cluster`. One exemplar after the other is given up, each time the one that is least missed.
+RESULT is what `sparse-ap cluster` has written, and GRAPH the graph that was clustered, as for `sparse-ap
+cluster`. One exemplar after the other is given up, each time the one that is least missed. An .npz file knows
+the preference of the run, and whether points had weights; of a table these have to be given again.
 
 \b
 Examples:
   sparse-ap cluster graph.npz -o labels.npz
   sparse-ap rank labels.npz graph.npz -o ranking.csv --plot coverage.png
+  sparse-ap rank labels.csv graph.zarr --preference -2.5 -o ranking.csv
 
 The output has a row for each exemplar, that which is kept longest first: rank and exemplar; and with it and
 those before alone, net_similarity, and coverage, the share of the points that are one or have an edge to one.
 """
 )
-@click.argument("result", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("result", type=click.Path(exists=True, path_type=Path))
 @graph_argument
 @click.option(
     "-o", "--output", type=OutputPath(), required=True,
@@ -65,6 +67,7 @@ those before alone, net_similarity, and coverage, the share of the points that a
 )  # fmt: skip
 @click.option("--preference", type=float, help="That of the run, where the result does not know it.")
 @point_columns_options("preference", "weights")
+@allowed_option
 @search_options()
 @reading_options
 @names_options
@@ -72,9 +75,9 @@ those before alone, net_similarity, and coverage, the share of the points that a
 @click.option("--quiet", is_flag=True, help="No summary.")
 def rank(
     result: Path, graph: Path, output: Path, plot: Path | None, preference: float | None,
-    point_columns: PointColumns, reading: Reading, search: Search, names: NDArray[Any] | None,
-    missing: Literal["nan"] | None, memory_limit: str | None, scheduler: str | None, dask_workers: int | None,
-    seed: int, n_jobs: int | None, quiet: bool,
+    min_similarity: float | None, point_columns: PointColumns, reading: Reading, search: Search,
+    names: NDArray[Any] | None, missing: Literal["nan"] | None, memory_limit: str | None,
+    scheduler: str | None, dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Order the exemplars of a result."""
     point_columns.require_usable(preference)
@@ -85,22 +88,18 @@ def rank(
             require_other(path, result)
     if plot is not None:
         require_picture(plot)
-    if result.suffix != ".npz":
-        raise InvalidInputError(
-            f"{result} ends in {result.suffix!r}; the .npz file is needed that sparse-ap cluster writes, "
-            "which knows the preference."
-        )
-    clustering = Clustering.load(result)
+    clusters = read_clusters(result, min_similarity)
     given = load_graph(
         graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
         memory_limit=memory_limit, shared=scheduler is None,
     )  # fmt: skip
     with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
         columns = {"preference": preference} | point_columns.values(given.graph.shape[0], given.names)
-        ranking = clustering.ranking(
+        ids = clusters.names_beside(given.names())
+        ranking = clusters.clustering.ranking(
             given.graph, missing=missing, n_jobs=n_jobs, memory_limit=memory_limit, client=client, **columns
         )
-    write_ranking(ranking, output, given.names())
+    write_ranking(ranking, output, ids)
     if plot is not None:
         write_picture(plot_coverage(ranking), plot)
     if not quiet:

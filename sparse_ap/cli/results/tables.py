@@ -28,6 +28,8 @@ __all__ = [
     "require_writable",
     "write_clustering",
     "write_hierarchy",
+    "write_memberships",
+    "write_outliers",
     "write_prediction",
     "write_ranking",
 ]
@@ -119,6 +121,40 @@ def write_ranking(ranking: Ranking, path: Path, ids: NDArray[Any] | None = None)
         exemplars=ranking.exemplars, net_similarities=ranking.net_similarities, coverage=ranking.coverage
     )
     _write(_Result(len(ranking.exemplars), columns, save, {}), path)
+
+
+def write_memberships(
+    shares: Any, exemplars: NDArray[Any], path: Path, ids: NDArray[Any] | None = None
+) -> None:
+    """Write shares of exemplars in points, a row a share, or a matrix as scipy.sparse.save_npz writes it."""
+    place = shares.tocoo()
+    columns = {
+        "point": lambda rows: _named(ids, place.row[rows]),
+        "exemplar": lambda rows: _named(ids, exemplars[place.col[rows]]),
+        "share": lambda rows: place.data[rows],
+    }
+
+    def save(part: Path) -> None:
+        # Imported here: it takes a tenth of a second.
+        import scipy.sparse
+
+        with part.open("wb") as file:
+            scipy.sparse.save_npz(file, shares)
+
+    _write(_Result(shares.nnz, columns, save, {}), path)
+
+
+def write_outliers(
+    outlier: NDArray[Any], labels: NDArray[Any], path: Path, ids: NDArray[Any] | None = None
+) -> None:
+    """Write which points are outliers, a row a point: point, outlier, and label, which is then -1."""
+    labels = np.where(outlier, -1, labels)
+    columns = {
+        "point": lambda rows: _named(ids, np.arange(rows.start, rows.stop)),
+        "outlier": lambda rows: outlier[rows],
+        "label": lambda rows: labels[rows],
+    }
+    _write(_Result(len(labels), columns, _archive(outlier=outlier, labels=labels), {}), path)
 
 
 def write_prediction(

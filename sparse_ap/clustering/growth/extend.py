@@ -79,7 +79,9 @@ def extend(
         As for `affinity_propagation`. None: the clustering's own.
     min_gain : float, 0 or more
         How much the net similarity must gain for each old exemplar that is given up. inf: all stay.
-    candidates, unrepresented, min_similarity, weights, missing, check_finite
+    min_similarity : float, optional
+        As for `affinity_propagation`. None: the clustering's own, if it has one.
+    candidates, unrepresented, weights, missing, check_finite
         As for `affinity_propagation`, of all points. An old exemplar that is no candidate any more is given
         up.
     random_state, n_jobs, memory_limit, client, verbose
@@ -117,6 +119,8 @@ def extend(
     # Compared as it is: float() fails for integers beyond the range of float64.
     right = isinstance(min_gain, Real) and not isinstance(min_gain, bool) and bool(min_gain >= 0)
     require("min_gain", min_gain, right, "0 or more, or inf")
+    if min_similarity is None:
+        min_similarity = clustering.min_similarity
     options = Options(
         preference=_preference(clustering) if preference is None else preference, candidates=candidates,
         unrepresented=unrepresented, min_similarity=min_similarity, weights=weights, missing=missing,

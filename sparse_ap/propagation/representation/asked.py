@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,6 +40,41 @@ class Representation:
     exemplar_preference: float
     weighted_sizes: Float64Array | None
     n_collapsed: int
+    min_similarity: float | None
+
+    def exemplar_edges(
+        self,
+        similarity: Any,
+        *,
+        missing: Literal["nan"] | None = None,
+        n_jobs: int | None = None,
+        memory_limit: int | str | None = None,
+        client: Client | None = None,
+    ) -> ExemplarEdges:
+        """Read the edges to exemplars once, for several questions: they may then be given as ``similarity``.
+
+        Parameters
+        ----------
+        similarity
+            The graph of the run, as for `affinity_propagation`, or one of the same points with more edges.
+            Edges count with the similarities given, whatever the points weigh; those weaker than the
+            clustering's ``min_similarity`` do not, as in the run.
+        missing, n_jobs, memory_limit, client
+            As for `affinity_propagation`.
+
+        Returns
+        -------
+        ExemplarEdges
+            For `memberships`, `runner_up` and `ranking`.
+
+        Raises
+        ------
+        InvalidInputError
+            An argument cannot be used, or the graph is not that of the clustering.
+        MemoryLimitError
+            The edges do not fit into ``memory_limit``.
+        """
+        return self._edges(similarity, None, missing, n_jobs, memory_limit, client)
 
     def memberships(
         self,
@@ -60,8 +96,7 @@ class Representation:
         Parameters
         ----------
         similarity
-            The graph of the run, as for `affinity_propagation`. Edges count with the similarities given,
-            whatever the points weigh.
+            The graph of the run, or what `exemplar_edges` has read from it.
         top : int
             Exemplars of each point at most.
         temperature : float, optional
@@ -90,7 +125,7 @@ class Representation:
         from sparse_ap.propagation.representation.shares import shares_of
 
         edges = self._edges(similarity, int(top) - 1, missing, n_jobs, memory_limit, client)
-        return shares_of(edges, self.exemplars, None if temperature is None else float(temperature))
+        return shares_of(edges, None if temperature is None else float(temperature))
 
     def runner_up(
         self,
@@ -120,7 +155,7 @@ class Representation:
         from sparse_ap.propagation.representation.shares import RunnerUp
 
         edges = self._edges(similarity, 1, missing, n_jobs, memory_limit, client)
-        return RunnerUp.of(edges, self.exemplars)
+        return RunnerUp.of(edges)
 
     def ranking(
         self,
@@ -142,7 +177,7 @@ class Representation:
         Parameters
         ----------
         similarity
-            The graph of the run, as for `affinity_propagation`.
+            The graph of the run, or what `exemplar_edges` has read from it.
         preference : float or array-like of shape (n_points,), optional
             The preferences of the run. None: the clustering's ``preference``, which is known if it was the
             same for all exemplars. inf: given up after all others, as what must always be an exemplar.
@@ -167,14 +202,14 @@ class Representation:
 
         if weights is None and self.weighted_sizes is not None:
             raise InvalidInputError(
-                "The points had weights in the run, and the clustering knows only their sums. Give weights, "
-                "those of the run."
+                "The points had weights in the run, and the clustering knows only their sums. Give weights "
+                "(--weights-column), those of the run."
             )
         of_points, weight = checked_again(preference, weights, len(self.labels))
         given = self._preferences(None if of_points is None else of_points[self.exemplars])
 
         edges = self._edges(similarity, None, missing, n_jobs, memory_limit, client)
-        return ranked(edges, self.exemplars, given, weight)
+        return ranked(edges, given, weight)
 
     def outliers(self, *, min_size: int | None = None, min_similarity: float | None = None) -> BoolArray:
         """Return which points one may call outliers; a clustering itself never calls any point noise.
@@ -199,8 +234,8 @@ class Representation:
         """
         if min_size is None and min_similarity is None:
             raise InvalidInputError(
-                "Which points are outliers is for you to say: give min_size, the fewest points of a cluster, "
-                "or min_similarity, the least similarity to the exemplar, or both."
+                "Which points are outliers is for you to say: give min_size (--min-size), the fewest points "
+                "of a cluster, or min_similarity (--min-similarity), the least similarity to the exemplar."
             )
         require_count("min_size", min_size, or_none=True)
         right = min_similarity is None or (
@@ -215,8 +250,9 @@ class Representation:
         if min_similarity is not None:
             if np.isnan(self.similarities[there]).any():
                 raise InvalidInputError(
-                    f"min_similarity={min_similarity}, but the clustering, cut from a tree "
-                    "(Outcome.GROUPED), does not know all similarities to its exemplars. Give min_size alone."
+                    f"min_similarity={min_similarity}, but the clustering does not know all similarities "
+                    "to its exemplars, as if cut from a tree (Outcome.GROUPED). Give min_size (--min-size) "
+                    "alone."
                 )
             with np.errstate(over="ignore"):
                 far = self.similarities < self.similarities.dtype.type(min_similarity)
@@ -229,17 +265,22 @@ class Representation:
     ) -> ExemplarEdges:
         """Read the edges to exemplars: of each point ``most`` to others than its own."""
         # By the package, since what opens graphs makes clusterings.
-        from sparse_ap.clustering import open_checked
+        from sparse_ap.clustering import examined_by, open_links
         from sparse_ap.execution.plans import Resources
-        from sparse_ap.propagation.representation.exemplar_edges import exemplar_edges
+        from sparse_ap.propagation.representation.exemplar_edges import ExemplarEdges, exemplar_edges
 
+        if isinstance(similarity, ExemplarEdges):
+            same = (similarity.own_label, self.labels), (similarity.exemplars, self.exemplars)
+            if not all(np.array_equal(*pair) for pair in same):
+                raise InvalidInputError(
+                    "similarity holds the edges to the exemplars of another clustering; what "
+                    "Clustering.exemplar_edges of this one returns is needed, or its graph."
+                )
+            return similarity if most is None else similarity.best(most)
         require("missing", missing, missing in (None, "nan"), "'nan' or None")
         resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client)
-        with open_checked(similarity, missing, resources) as graph:
-            return exemplar_edges(
-                graph, self.labels, self.exemplars, self.similarities, most=most,
-                n_collapsed=self.n_collapsed, resources=resources,
-            )  # fmt: skip
+        with open_links(similarity, resources) as graph:
+            return exemplar_edges(graph, self, most, partial(examined_by, graph, missing), resources)
 
     def _preferences(self, given: Float64Array | None) -> Float64Array:
         """Return the preferences of the exemplars: those given, or the one that all share.
@@ -260,8 +301,8 @@ class Representation:
         shared = np.full(len(self.exemplars), np.nan if self.preference is None else self.preference)
         if len(shared) and exact_sum(shared) != self.exemplar_preference:
             raise InvalidInputError(
-                "The clustering does not say what each exemplar gains by being one: preferences were not "
-                "the same for all. Give preference, that of the run (one number, or one a point); or 0, "
-                "to count similarities alone."
+                "The clustering does not say what each exemplar gains by being one: preferences were not the "
+                "same for all, or it is a table. Give preference (--preference), that of the run, one number "
+                "or one a point; or 0, to count similarities alone."
             )
         return shared

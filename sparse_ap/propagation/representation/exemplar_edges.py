@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import psutil
@@ -29,6 +30,16 @@ __all__ = ["ExemplarEdges", "LabelVectors", "OtherExemplarsPass", "OwnRows", "ex
 
 # Bytes for an edge that is kept, and for a point, in this process, with what is made of them.
 _AN_EDGE, _A_POINT = 80, 120
+
+
+class Clusters(Protocol):
+    """What is needed of a `Clustering`."""
+
+    labels: Int64Array
+    exemplars: Int64Array
+    similarities: FloatArray
+    n_collapsed: int
+    min_similarity: float | None
 
 
 class LabelVectors(NamedTuple):
@@ -66,9 +77,12 @@ class OtherExemplarsPass(BasePass):
     ----------
     most : int or None
         Edges of each row that are kept; None: all.
+    least : float
+        The smallest similarity of an edge that is kept, in the precision of the similarities.
     """
 
     most: int | None
+    least: float = -np.inf
 
     nothing = Collected()
     reads = ("own",)
@@ -87,7 +101,9 @@ class OtherExemplarsPass(BasePass):
         mine = label == rows.own[row]
         rows.along[:] = np.nan
         rows.along[row[mine]] = similarity[mine]
-        other = ~mine & (rows.own[row] >= 0)
+        with np.errstate(over="ignore"):
+            least = block.data.dtype.type(self.least)
+        other = ~mine & (rows.own[row] >= 0) & (similarity >= least)
         row, label, similarity = row[other], label[other], similarity[other]
         order = np.lexsort((label, -similarity, row))
         lengths = np.bincount(row, minlength=len(indptr) - 1)
@@ -105,6 +121,8 @@ class ExemplarEdges:
 
     Attributes
     ----------
+    exemplars : ndarray of int64, shape (n_clusters,)
+        Of the clustering.
     indptr : ndarray of int64, shape (n_points + 1,)
     label : ndarray of int32, shape (n_edges,)
         To exemplars other than a point's own, the most similar first.
@@ -117,6 +135,9 @@ class ExemplarEdges:
         The smallest similarity of each row of the graph, inf for a row without edges.
     """
 
+    __module__ = "sparse_ap"
+
+    exemplars: Int64Array
     indptr: Int64Array
     label: Int32Array
     similarity: Float64Array
@@ -131,6 +152,13 @@ class ExemplarEdges:
         reaches = np.diff(self.indptr) > 0
         best[reaches] = self.similarity[self.indptr[:-1][reaches]]
         return best
+
+    def best(self, most: int) -> ExemplarEdges:
+        """Return the edges with so many to other exemplars a point, the best, or as many as there are."""
+        lengths = np.diff(self.indptr)
+        place = np.arange(len(self.label)) - np.repeat(self.indptr[:-1], lengths)
+        kept, indptr = place < most, starts_of(np.minimum(lengths, most))
+        return replace(self, indptr=indptr, label=self.label[kept], similarity=self.similarity[kept])
 
     def joined(self) -> tuple[Int64Array, Int32Array, Float64Array]:
         """Return the CSR arrays with the edges to the points' own exemplars among them, best first."""
@@ -149,12 +177,9 @@ class ExemplarEdges:
 
 def exemplar_edges(
     graph: BlockedGraph,
-    labels: Int64Array,
-    exemplars: Int64Array,
-    similarities: FloatArray,
-    *,
+    clustering: Clusters,
     most: int | None,
-    n_collapsed: int,
+    run: Callable[[Any, Any, Any], tuple[Columns, Any]],
     resources: Resources,
 ) -> ExemplarEdges:
     """Read the edges from points to exemplars.
@@ -162,13 +187,12 @@ def exemplar_edges(
     Parameters
     ----------
     graph : BlockedGraph
-        Canonical; that of the clustering.
-    labels, exemplars, similarities : ndarray
-        Of the clustering.
+        That of the clustering, or one with more edges of the same points.
+    clustering : Clustering
     most : int or None
         Edges of each point to other exemplars that are kept, the best; None: all.
-    n_collapsed : int
-        Of the clustering: points that may have no edge to their exemplar, which is equal to them.
+    run : callable
+        Function that runs a pass over the graph, checked and canonical, as `BlockedGraph.run` does.
     resources : Resources
         Whose ``memory_limit`` is kept.
 
@@ -179,6 +203,7 @@ def exemplar_edges(
     MemoryLimitError
         The edges do not fit.
     """
+    labels, exemplars = clustering.labels, clustering.exemplars
     n = len(labels)
     if graph.n_points != n:
         raise InvalidInputError(
@@ -188,20 +213,22 @@ def exemplar_edges(
     user_id, label = graph.user_id, np.full(n, -1, np.int32)
     label[exemplars] = np.arange(len(exemplars))
     label = label[user_id]
-    _require_room(graph, label >= 0, most, resources)
+    _require_room(graph, label >= 0, most, run, resources)
     rows = OwnRows(labels[user_id].astype(np.int32), np.empty(n), np.empty(n))
-    _, found = graph.run(OtherExemplarsPass(most), LabelVectors(label), rows)
+    least = -np.inf if clustering.min_similarity is None else clustering.min_similarity
+    _, found = run(OtherExemplarsPass(most, least), LabelVectors(label), rows)
     indptr, others, values = found.csr(graph.dtype)
     place = inverse(user_id)
     along, lowest = rows.along[place], rows.lowest[place]
     if graph.store.origin.order is not None:
         indptr, (others, values) = _rows_in_order(indptr, place, others, values)
-    own = similarities.astype(np.float64)
+    own = clustering.similarities.astype(np.float64)
     own[exemplars] = np.nan
-    _require_same(own, along, n_collapsed, exemplars, labels)
+    _require_same(own, along, clustering)
     return ExemplarEdges(
-        indptr, others, values.astype(np.float64), labels, np.where(np.isnan(along), own, along), lowest
-    )
+        exemplars, indptr, others, values.astype(np.float64), labels,
+        np.where(np.isnan(along), own, along), lowest,
+    )  # fmt: skip
 
 
 def _rows_in_order(indptr: Int64Array, rows: Any, *values: Any) -> tuple[Int64Array, list[Any]]:
@@ -212,37 +239,42 @@ def _rows_in_order(indptr: Int64Array, rows: Any, *values: Any) -> tuple[Int64Ar
     return starts, [of_edges[edges] for of_edges in values]
 
 
-def _require_same(
-    own: Float64Array, along: Float64Array, n_collapsed: int, exemplars: Int64Array, labels: Int64Array
-) -> None:
+def _require_same(own: Float64Array, along: Float64Array, clustering: Clusters) -> None:
     """Refuse a graph whose similarities to the exemplars are not those of the clustering, in float32."""
     with np.errstate(over="ignore"):
         differs = own.astype(np.float32) != along.astype(np.float32)
-    lacking = np.isnan(along) & (n_collapsed > 0)
+    # A point may have no edge to an exemplar that is equal to it.
+    lacking = np.isnan(along) & (clustering.n_collapsed > 0)
     wrong = np.flatnonzero(differs & ~np.isnan(own) & ~lacking)
     if len(wrong):
         i = wrong[0]
         given = "no edge" if np.isnan(along[i]) else f"{along[i]:.9g}"
         raise InvalidInputError(
             f"similarity is not the graph that was clustered: from point {i} to its exemplar "
-            f"{exemplars[labels[i]]} it has {given}, and the clustering {own[i]:.9g}; so it is for "
-            f"{len(wrong):,} points. Give the graph of the run."
+            f"{clustering.exemplars[clustering.labels[i]]} it has {given}, and the clustering {own[i]:.9g}; "
+            f"so it is for {len(wrong):,} points. Give the graph of the run."
         )
 
 
-def _require_room(graph: BlockedGraph, exemplar: BoolArray, most: int | None, resources: Resources) -> None:
+def _require_room(
+    graph: BlockedGraph, exemplar: BoolArray, most: int | None, run: Any, resources: Resources
+) -> None:
     """Refuse to keep more edges than fit into the memory that the user allows."""
     if resources.memory_limit is None:
         return
-    n_kept = graph.n_points * (most or 0)
-    if most is None:
-        (in_degree,), _ = graph.run(EdgeSummaryPass(), (), BestRows(np.empty(graph.n_points)))
-        n_kept = int(in_degree[exemplar].sum())
     held, limit = psutil.Process().memory_info().rss, resources.limit()
-    needed = n_kept * _AN_EDGE + graph.n_points * _A_POINT
-    if held + needed > limit:
+
+    def needed(n_kept: int) -> int:
+        return n_kept * _AN_EDGE + graph.n_points * _A_POINT
+
+    n_kept = int(graph.store.indptr[-1]) if most is None else graph.n_points * most
+    if most is None and held + needed(n_kept) > limit:
+        # Counted only where it matters, since that is one more reading.
+        (in_degree,), _ = run(EdgeSummaryPass(), (), BestRows(np.empty(graph.n_points)))
+        n_kept = int(in_degree[exemplar].sum())
+    if held + needed(n_kept) > limit:
         raise MemoryLimitError(
-            f"The {n_kept:,} similarities to exemplars that are kept need {needed / 1e9:.2f} GB, beside "
-            f"{held / 1e9:.2f} GB that the process holds already; the limit is {limit / 1e9:.2f} GB. Raise "
-            "memory_limit, or ask for fewer."
+            f"The {n_kept:,} similarities to exemplars that are kept need {needed(n_kept) / 1e9:.2f} GB, "
+            f"beside {held / 1e9:.2f} GB that the process holds already; the limit is {limit / 1e9:.2f} GB. "
+            "Raise memory_limit, or ask for fewer."
         )

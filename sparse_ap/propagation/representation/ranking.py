@@ -95,16 +95,13 @@ class _State(NamedTuple):
     heap: Int32Array
 
 
-def ranked(
-    edges: ExemplarEdges, exemplars: Int64Array, preference: Float64Array, weight: Float64Array
-) -> Ranking:
+def ranked(edges: ExemplarEdges, preference: Float64Array, weight: Float64Array) -> Ranking:
     """Give up one exemplar after the other, of equally missed ones that with the larger number first.
 
     Parameters
     ----------
     edges : ExemplarEdges
         All.
-    exemplars : ndarray of int64, shape (n_clusters,)
     preference : ndarray of float64, shape (n_clusters,)
         Of the exemplars; inf: always one, which adds nothing and is given up after all others.
     weight : ndarray of float64, shape (n_points,)
@@ -116,7 +113,7 @@ def ranked(
     np.maximum.at(most, row, np.abs(given.value))
     shift = Grid.for_totals(2.0 * (exact_sum(most) + exact_sum(np.abs(cost)))).shift
     value, lowest, cost = ((values + shift) - shift for values in (given.value, given.lowest, cost))
-    n_clusters = len(exemplars)
+    exemplars, n_clusters = edges.exemplars, len(edges.exemplars)
     member = np.full(len(there), -1, np.int32)
     member[exemplars] = np.arange(n_clusters)
     by_label = np.argsort(given.label, kind="stable")

@@ -49,27 +49,24 @@ class RunnerUp:
     margins: Float64Array
 
     @classmethod
-    def of(cls, edges: ExemplarEdges, exemplars: Int64Array) -> Self:
+    def of(cls, edges: ExemplarEdges) -> Self:
         """Return the first of the other exemplars of each point."""
         similarities = edges.best_other
         reaches = ~np.isnan(similarities)
         labels = np.full(len(reaches), -1)
         labels[reaches] = edges.label[edges.indptr[:-1][reaches]]
         numbers = np.full(len(reaches), -1)
-        numbers[reaches] = exemplars[labels[reaches]]
+        numbers[reaches] = edges.exemplars[labels[reaches]]
         return cls(labels, numbers, similarities, edges.own - similarities)
 
 
-def shares_of(
-    edges: ExemplarEdges, exemplars: Int64Array, temperature: float | None
-) -> scipy.sparse.csr_array:
+def shares_of(edges: ExemplarEdges, temperature: float | None) -> scipy.sparse.csr_array:
     """Return the shares of the exemplars in each point; see `Clustering.memberships`.
 
     Parameters
     ----------
     edges : ExemplarEdges
         To the exemplars that have a share.
-    exemplars : ndarray of int64, shape (n_clusters,)
     temperature : float or None
 
     Raises
@@ -79,7 +76,7 @@ def shares_of(
     """
     import scipy.sparse
 
-    n, alone = len(edges.own), np.zeros(len(edges.own), np.bool_)
+    n, exemplars, alone = len(edges.own), edges.exemplars, np.zeros(len(edges.own), np.bool_)
     alone[exemplars] = True
     if (np.isnan(edges.own) & (edges.own_label >= 0) & ~alone).any():
         raise InvalidInputError(

@@ -12,9 +12,10 @@ from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.readout import with_labels
 from sparse_ap.propagation.result import Clustering
+from sparse_ap.propagation.roles import PointsError
 from sparse_ap.search.sizes.feasible import fewest_left_out
 from sparse_ap.search.sizes.moves import improve
-from sparse_ap.search.sizes.refusal import Sizes, SizesError
+from sparse_ap.search.sizes.refusal import Sizes, refusal
 from sparse_ap.search.sizes.state import Clusters, Graph
 
 __all__ = ["limited", "require_sizes"]
@@ -62,7 +63,7 @@ def limited(problem: Problem, clustering: Clustering, sizes: Sizes, seed: int) -
 
     Raises
     ------
-    SizesError
+    PointsError
         Some points are in no such cluster, and ``sizes.label`` is False.
     """
     if (
@@ -101,8 +102,8 @@ def _graph_of(problem: Problem) -> tuple[Graph, BoolArray]:
     if weighting is not None:
         graph, weight = weighting.graph, weighting.weights
         user_id = graph.user_id
-    edges = graph.run(CollectPass(), (), ())[1].csr(graph.dtype)
-    return Graph.of(edges, user_id, weight, preference, may, must), lost
+    blocks = list(graph.run(CollectPass(), (), ())[1].blocks)
+    return Graph.of(blocks, user_id, weight, preference, may, must), lost
 
 
 def _improved(graph: Graph, chosen: Int32Array, lost: BoolArray, sizes: Sizes, seed: int) -> Int32Array:
@@ -130,7 +131,7 @@ def _left_out(chosen: Int32Array, least: int) -> BoolArray:
     return left_out
 
 
-def _refusal(graph: Graph, left_out: NDArray[np.bool_], sizes: Sizes, proven: bool) -> SizesError:
+def _refusal(graph: Graph, left_out: NDArray[np.bool_], sizes: Sizes, proven: bool) -> PointsError:
     component = graph.components()
     small = np.bincount(component)[component] < sizes.least
-    return SizesError(np.flatnonzero(left_out), sizes, int(np.count_nonzero(small & left_out)), proven)
+    return refusal(np.flatnonzero(left_out), sizes, int(np.count_nonzero(small & left_out)), proven)

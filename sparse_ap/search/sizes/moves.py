@@ -13,7 +13,23 @@ import numpy as np
 
 from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.kernels.sorting import ascending
-from sparse_ap.search.sizes.state import allowed, best_other, is_misfit, move, undo
+from sparse_ap.search.sizes.state import (
+    BEGIN,
+    HEAD,
+    LEAST,
+    MOST,
+    N_MISFITS,
+    N_NEAR,
+    N_RECORDED,
+    N_WAITING,
+    ROUNDING,
+    TOTAL,
+    allowed,
+    best_other,
+    is_misfit,
+    move,
+    undo,
+)
 from sparse_ap.search.sizes.steps import attract, awaken, close, gains, keep, losses, settle
 
 __all__ = ["improve"]
@@ -42,12 +58,12 @@ def improve(graph: Any, clusters: Any, centres: Any, n_visits: int) -> None:
 def _run(graph: Any, clusters: Any, recording: bool) -> Any:
     """Visit the points that wait until none does, or the record is half full; return the number of visits."""
     counts, n_visits, n = clusters.counts, 0, len(clusters.size)
-    while counts[6] > 0:
-        i = clusters.queue[counts[5]]
-        counts[5] = (counts[5] + 1) % n
-        counts[6] -= 1
+    while counts[N_WAITING] > 0:
+        i = clusters.queue[counts[HEAD]]
+        counts[HEAD] = (counts[HEAD] + 1) % n
+        counts[N_WAITING] -= 1
         clusters.waiting[i] = False
-        if 2 * counts[4] > len(clusters.point):
+        if 2 * counts[BEGIN] > len(clusters.point):
             continue
         n_visits += 1
         if clusters.chosen[i] == i:
@@ -55,14 +71,14 @@ def _run(graph: Any, clusters: Any, recording: bool) -> Any:
         else:
             _opened(graph, clusters, i)
         if not recording:
-            counts[0] = counts[4] = 0
+            counts[N_RECORDED] = counts[BEGIN] = 0
     return n_visits
 
 
 @helper
 def _disturbed(graph: Any, clusters: Any, i: int) -> Any:
     counts, amounts = clusters.counts, clusters.amounts
-    before, total, held = counts[1], amounts[0], clusters.chosen[i] == i
+    before, total, held = counts[N_MISFITS], amounts[TOTAL], clusters.chosen[i] == i
     if held and graph.must[i]:
         return 1
     if held:
@@ -80,17 +96,17 @@ def _disturbed(graph: Any, clusters: Any, i: int) -> Any:
     graph.may[i], graph.must[i] = True, False
     awaken(graph, clusters, i)
     n_visits += _run(graph, clusters, True)
-    gain = amounts[0] - total
-    if counts[1] > before or (counts[1] == before and gain <= amounts[2]):
+    gain = amounts[TOTAL] - total
+    if counts[N_MISFITS] > before or (counts[N_MISFITS] == before and gain <= amounts[ROUNDING]):
         undo(clusters, 0, total)
-    counts[0] = counts[4] = 0
+    counts[N_RECORDED] = counts[BEGIN] = 0
     return n_visits
 
 
 @helper
 def _shed(graph: Any, clusters: Any) -> None:
     """Move members out of every cluster that is too large: those that lose least by that."""
-    most = clusters.counts[3]
+    most = clusters.counts[MOST]
     for k in range(len(clusters.size)):
         if clusters.size[k] > most:
             n = losses(graph, clusters, k, most)
@@ -103,16 +119,16 @@ def _shed(graph: Any, clusters: Any) -> None:
                 j = clusters.after[j]
             for place in range(surplus):
                 j = np.int64(clusters.keys[order[place]])
-                to, value = best_other(graph, clusters, j, k, clusters.counts[3])
+                to, value = best_other(graph, clusters, j, k, clusters.counts[MOST])
                 move(clusters, j, to, value)
-            clusters.counts[0] = 0
+            clusters.counts[N_RECORDED] = 0
 
 
 @helper
 def _visit(graph: Any, clusters: Any, k: int) -> None:
     """Try the changes of an exemplar's cluster."""
     _attracted(graph, clusters, k)
-    if clusters.size[k] == clusters.counts[3]:
+    if clusters.size[k] == clusters.counts[MOST]:
         _exchanged(graph, clusters, k)
     if not graph.must[k]:
         _closed(graph, clusters, k)
@@ -121,11 +137,11 @@ def _visit(graph: Any, clusters: Any, k: int) -> None:
 @helper
 def _attracted(graph: Any, clusters: Any, k: int) -> None:
     """Try to let points join an exemplar."""
-    before, total = clusters.counts[1], clusters.amounts[0]
-    if gains(graph, clusters, k) == 0.0 and clusters.counts[7] == 0 and not is_misfit(clusters, k):
+    before, total = clusters.counts[N_MISFITS], clusters.amounts[TOTAL]
+    if gains(graph, clusters, k) == 0.0 and clusters.counts[N_NEAR] == 0 and not is_misfit(clusters, k):
         return
     attract(graph, clusters, k)
-    if clusters.counts[0] > clusters.counts[4]:
+    if clusters.counts[N_RECORDED] > clusters.counts[BEGIN]:
         settle(graph, clusters, before, total)
 
 
@@ -134,11 +150,11 @@ def _opened(graph: Any, clusters: Any, k: int) -> None:
     """Try to make a point an exemplar."""
     if not graph.may[k] or not allowed(clusters, k):
         return
-    if graph.in_starts[k + 1] - graph.in_starts[k] + 1 < clusters.counts[2]:
+    if graph.in_starts[k + 1] - graph.in_starts[k] + 1 < clusters.counts[LEAST]:
         return
-    before, total = clusters.counts[1], clusters.amounts[0]
+    before, total = clusters.counts[N_MISFITS], clusters.amounts[TOTAL]
     gain = gains(graph, clusters, k) + (graph.preference[k] - clusters.value[k])
-    if gain <= clusters.amounts[2] and clusters.counts[7] == 0 and not is_misfit(clusters, k):
+    if gain <= clusters.amounts[ROUNDING] and clusters.counts[N_NEAR] == 0 and not is_misfit(clusters, k):
         return
     move(clusters, k, k, graph.preference[k])
     attract(graph, clusters, k)
@@ -171,7 +187,7 @@ def _chained(graph: Any, clusters: Any, j: int, k: int, value: float, length: in
 
     The last of the clusters, at most so many, has room.
     """
-    before, total, most = clusters.counts[1], clusters.amounts[0], clusters.counts[3]
+    before, total, most = clusters.counts[N_MISFITS], clusters.amounts[TOTAL], clusters.counts[MOST]
     if clusters.chosen[j] == k or clusters.size[k] < most:
         return 0
     move(clusters, j, k, value)
@@ -190,21 +206,21 @@ def _chained(graph: Any, clusters: Any, j: int, k: int, value: float, length: in
         if to < 0 or clusters.size[to] <= most:
             return settle(graph, clusters, before, total)
         j, k = leaving, to
-    undo(clusters, clusters.counts[4], total)
+    undo(clusters, clusters.counts[BEGIN], total)
     return 0
 
 
 @helper
 def _closed(graph: Any, clusters: Any, k: int) -> None:
     """Try to close an exemplar, or to swap it for the member that promises most."""
-    before, total = clusters.counts[1], clusters.amounts[0]
-    losses(graph, clusters, k, clusters.counts[3])
+    before, total = clusters.counts[N_MISFITS], clusters.amounts[TOTAL]
+    losses(graph, clusters, k, clusters.counts[MOST])
     alone, member = 0.0, clusters.first[k]
     while member >= 0:
         alone += clusters.other[member] - clusters.value[member]
         member = clusters.after[member]
     # What neither gains nor makes a misfit fit is not tried.
-    small, least = is_misfit(clusters, k), clusters.amounts[2]
+    small, least = is_misfit(clusters, k), clusters.amounts[ROUNDING]
     successor, more = _successor(graph, clusters, k)
     if small or alone > least:
         close(graph, clusters, k)

@@ -1,4 +1,4 @@
-"""`SizesError`: points that cannot be in clusters of the sizes asked for."""
+"""Limits on the sizes of clusters, and the refusal where points cannot be in such clusters."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Any, NamedTuple, Self
 
 from numpy.typing import NDArray
 
-from sparse_ap.errors import InvalidInputError
-from sparse_ap.propagation.roles import listed
+from sparse_ap.propagation.roles import PointsError
 from sparse_ap.propagation.settings import Options
 
-__all__ = ["Sizes", "SizesError"]
+__all__ = ["Sizes", "refusal"]
 
 
 class Sizes(NamedTuple):
@@ -49,10 +48,10 @@ class Sizes(NamedTuple):
 _NO_LIMIT = 2**31 - 1
 
 
-class SizesError(InvalidInputError):
-    """Some points cannot be, or were not found, in clusters of the sizes asked for.
+def refusal(points: NDArray[Any], sizes: Sizes, n_small: int, proven: bool) -> PointsError:
+    """Return the error that some points cannot be, or were not found, in clusters of the sizes asked for.
 
-    Attributes
+    Parameters
     ----------
     points : ndarray of int, shape (n_left_out,)
         Their numbers, ascending.
@@ -62,27 +61,14 @@ class SizesError(InvalidInputError):
     proven : bool
         Whether all of them together cannot be.
     """
-
-    def __init__(
-        self, points: NDArray[Any], sizes: Sizes, n_small: int, proven: bool, names: Any = None
-    ) -> None:
-        self.points, self.sizes, self.n_small, self.proven = points, sizes, n_small, proven
-        why = "cannot be" if proven else "were not found to fit"
-        small = (
-            f" {n_small} of these are in components of the graph with fewer than {sizes.least} points."
-            * bool(n_small)
-        )
-        super().__init__(
-            f"With {sizes}, {len(points)} of the points {why} in any cluster: "
-            f"{listed(points if names is None else names[points])}.{small} Allow other sizes, more "
-            "exemplars or more edges; or give unrepresented='label' (--unrepresented label), which labels "
-            "them -1."
-        )
-
-    def named(self, names: NDArray[Any]) -> SizesError:
-        """Return the error with the names of the points instead of their numbers."""
-        return SizesError(self.points, self.sizes, self.n_small, self.proven, names)
-
-    def __reduce__(self) -> Any:
-        """Return how the error is made again from a pickle."""
-        return type(self), (self.points, self.sizes, self.n_small, self.proven)
+    why = "cannot be" if proven else "were not found to fit"
+    small = (
+        f" {n_small} of these are in components of the graph with fewer than {sizes.least} points."
+        * bool(n_small)
+    )
+    return PointsError(
+        points,
+        f"With {sizes}, {len(points)} of the points {why} in any cluster: {{points}}.{small} Allow other "
+        "sizes, more exemplars or more edges; or give unrepresented='label' (--unrepresented label), which "
+        "labels them -1.",
+    )

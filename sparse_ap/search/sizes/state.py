@@ -10,12 +10,34 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array, Int64Array, starts_of
+from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array, Int64Array, starts_of
 from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.search.cover_bound import parts_of
-from sparse_ap.storage.csr import inverse
 
-__all__ = ["Clusters", "Graph", "allowed", "best_other", "is_misfit", "move", "undo"]
+__all__ = [
+    "BEGIN",
+    "HEAD",
+    "LEAST",
+    "MOST",
+    "NOBODY",
+    "N_MISFITS",
+    "N_NEAR",
+    "N_RECORDED",
+    "N_WAITING",
+    "ROUNDING",
+    "TOTAL",
+    "Clusters",
+    "Graph",
+    "allowed",
+    "best_other",
+    "is_misfit",
+    "move",
+    "undo",
+]
+
+# Places in the counts and in the amounts of `Clusters`.
+N_RECORDED, N_MISFITS, LEAST, MOST, BEGIN, HEAD, N_WAITING, N_NEAR = range(8)
+TOTAL, NOBODY, ROUNDING = range(3)
 
 
 class Graph(NamedTuple):
@@ -45,11 +67,13 @@ class Graph(NamedTuple):
     must: BoolArray
 
     @classmethod
-    def of(cls, edges: tuple[Int64Array, Int32Array, FloatArray], user_id: Int32Array, *points: Any) -> Self:
-        """Return a graph from its rows in any order, and the user's number of each."""
-        incoming = _turned(edges, inverse(user_id), user_id)
-        outgoing = _turned(incoming, *2 * (np.arange(len(user_id), dtype=np.int32),))
-        return cls(*outgoing, *incoming, *points)
+    def of(cls, blocks: list[Block], user_id: Int32Array, *points: Any) -> Self:
+        """Return a graph from blocks of its rows, which are released, and the user's number of each row.
+
+        Edges are turned round until all are ascending, 24 bytes each at a time.
+        """
+        outgoing = _turned(_gathered(blocks, user_id))
+        return cls(*outgoing, *_turned(outgoing), *points)
 
     def components(self) -> Int64Array:
         """Return the number of the component of each point."""
@@ -63,34 +87,48 @@ class Graph(NamedTuple):
         return similarity
 
 
-def _turned(
-    edges: tuple[Int64Array, Int32Array, FloatArray], place: Int32Array, number: Int32Array
-) -> tuple[Int64Array, Int32Array, Float64Array]:
-    """Return the edges turned round, ascending; ``place`` is where each number's row is."""
+_Edges = tuple[Int64Array, Int32Array, Float64Array]
+
+
+def _gathered(blocks: list[Block], user_id: Int32Array) -> _Edges:
+    """Return the edges to each point, in the user's numbers, in any order; the blocks are released."""
+    degree = np.zeros(len(user_id), np.int64)
+    for block in blocks:
+        degree += np.bincount(block.indices, minlength=len(degree))
+    by_user = np.empty_like(degree)
+    by_user[user_id] = degree
+    found = _room_for(by_user)
+    to = found[0][:-1].copy()
+    while blocks:
+        block = blocks.pop()
+        edges = block.indptr - block.indptr[0], block.indices, block.data.astype(np.float64)
+        _turn(*edges, block.rows.of(user_id), user_id, to, *found[1:])
+    return found
+
+
+def _turned(edges: _Edges) -> _Edges:
+    """Return the edges turned round, ascending."""
     starts, columns, similarity = edges
-    degree = np.empty(len(place), np.int64)
-    degree[number] = np.bincount(columns, minlength=len(place))
-    turned = starts_of(degree), np.empty(len(columns), np.int32), np.empty(len(columns))
-    _turn(
-        starts,
-        columns,
-        similarity.astype(np.float64, copy=False),
-        place,
-        number,
-        turned[0][:-1].copy(),
-        *turned[1:],
-    )
-    return turned
+    numbers = np.arange(len(starts) - 1, dtype=np.int32)
+    found = _room_for(np.bincount(columns, minlength=len(numbers)))
+    _turn(starts, columns, similarity, numbers, numbers, found[0][:-1].copy(), *found[1:])
+    return found
+
+
+def _room_for(degree: Int64Array) -> _Edges:
+    starts = starts_of(degree)
+    return starts, np.empty(starts[-1], np.int32), np.empty(starts[-1])
 
 
 @kernel
 def _turn(
-    starts: Any, columns: Any, similarity: Any, place: Any, number: Any, to: Any, rows: Any, turned: Any
+    starts: Any, columns: Any, similarity: Any, row: Any, number: Any, to: Any, rows: Any, turned: Any
 ) -> None:
-    for i in range(len(place)):
-        for edge in range(starts[place[i]], starts[place[i] + 1]):
+    """Append each edge to those of its column; ``row`` and ``number`` are the numbers of rows and columns."""
+    for i in range(len(row)):
+        for edge in range(starts[i], starts[i + 1]):
             k = number[columns[edge]]
-            rows[to[k]], turned[to[k]] = i, similarity[edge]
+            rows[to[k]], turned[to[k]] = row[i], similarity[edge]
             to[k] += 1
 
 
@@ -118,8 +156,7 @@ class Clusters(NamedTuple):
     counts : ndarray of int64, shape (8,)
         Length of the record; misfits: points in clusters that are too small, and in none; fewest and most
         members of a cluster; where in the record the present change begins; the place of the next point in
-        the queue, and how many wait; misfits with an edge
-        to the point that is looked at.
+        the queue, and how many wait; misfits with an edge to the point that is looked at.
     amounts : ndarray of float64, shape (3,)
         The net similarity; the value of points that nobody represents; and gains that may be rounding errors.
     keys, room : ndarray
@@ -189,7 +226,7 @@ def _lists(chosen: Int32Array) -> tuple[Int32Array, Int32Array, Int32Array]:
 def is_misfit(clusters: Any, i: int) -> bool:
     """Whether a point is in a cluster that is too small, or in none."""
     k = clusters.chosen[i]
-    return bool(k < 0 or clusters.size[k] < clusters.counts[2])
+    return bool(k < 0 or clusters.size[k] < clusters.counts[LEAST])
 
 
 @helper
@@ -202,15 +239,15 @@ def misfits(size: int, least: int) -> int:
 def move(clusters: Any, i: int, k: int, value: float) -> None:
     """Give point i another exemplar, or itself, or none (-1); record where it was."""
     counts, size, old = clusters.counts, clusters.size, clusters.chosen[i]
-    least, at = counts[2], counts[0]
+    least, at = counts[LEAST], counts[N_RECORDED]
     clusters.point[at], clusters.was[at], clusters.worth[at] = i, old, clusters.value[i]
-    counts[0] += 1
+    counts[N_RECORDED] += 1
     if old < 0:
-        counts[1] -= 1
+        counts[N_MISFITS] -= 1
     else:
-        counts[1] -= misfits(size[old], least)
+        counts[N_MISFITS] -= misfits(size[old], least)
         size[old] -= 1
-        counts[1] += misfits(size[old], least)
+        counts[N_MISFITS] += misfits(size[old], least)
         after, before = clusters.after[i], clusters.before[i]
         if before < 0:
             clusters.first[old] = after
@@ -219,32 +256,32 @@ def move(clusters: Any, i: int, k: int, value: float) -> None:
         if after >= 0:
             clusters.before[after] = before
     if k < 0:
-        counts[1] += 1
+        counts[N_MISFITS] += 1
     else:
-        counts[1] -= misfits(size[k], least)
+        counts[N_MISFITS] -= misfits(size[k], least)
         size[k] += 1
-        counts[1] += misfits(size[k], least)
+        counts[N_MISFITS] += misfits(size[k], least)
         after = clusters.first[k]
         clusters.after[i], clusters.before[i], clusters.first[k] = after, -1, i
         if after >= 0:
             clusters.before[after] = i
-    clusters.amounts[0] += value - clusters.value[i]
+    clusters.amounts[TOTAL] += value - clusters.value[i]
     clusters.chosen[i], clusters.value[i] = k, value
 
 
 @helper
 def undo(clusters: Any, mark: int, total: float) -> None:
     """Take back all moves since the record had the length ``mark``."""
-    for at in range(clusters.counts[0] - 1, mark - 1, -1):
+    for at in range(clusters.counts[N_RECORDED] - 1, mark - 1, -1):
         move(clusters, clusters.point[at], clusters.was[at], clusters.worth[at])
-        clusters.counts[0] = at
-    clusters.amounts[0] = total
+        clusters.counts[N_RECORDED] = at
+    clusters.amounts[TOTAL] = total
 
 
 @helper
 def allowed(clusters: Any, i: int) -> bool:
     """Whether point i can leave its cluster without making it too small."""
-    k, least = clusters.chosen[i], clusters.counts[2]
+    k, least = clusters.chosen[i], clusters.counts[LEAST]
     return bool(k < 0 or least == 1 or clusters.size[k] != least)
 
 
@@ -254,8 +291,8 @@ def best_other(graph: Any, clusters: Any, i: int, without: int, most: int) -> An
 
     Clusters that are, or become, large enough come first; the point itself is one of the choices.
     """
-    least = clusters.counts[2]
-    best, value, fits = -1, clusters.amounts[1], False
+    least = clusters.counts[LEAST]
+    best, value, fits = -1, clusters.amounts[NOBODY], False
     if graph.may[i] and i != without and clusters.size[i] < most:
         best, value, fits = i, graph.preference[i], clusters.size[i] + 1 >= least
     for edge in range(graph.starts[i], graph.starts[i + 1]):

@@ -8,7 +8,23 @@ import numpy as np
 
 from sparse_ap.kernels.compilation import helper
 from sparse_ap.kernels.sorting import ascending
-from sparse_ap.search.sizes.state import allowed, best_other, is_misfit, move, undo
+from sparse_ap.search.sizes.state import (
+    BEGIN,
+    HEAD,
+    LEAST,
+    MOST,
+    N_MISFITS,
+    N_NEAR,
+    N_RECORDED,
+    N_WAITING,
+    ROUNDING,
+    TOTAL,
+    allowed,
+    best_other,
+    is_misfit,
+    move,
+    undo,
+)
 
 __all__ = ["attract", "awaken", "close", "gains", "keep", "losses", "settle"]
 
@@ -16,9 +32,9 @@ __all__ = ["attract", "awaken", "close", "gains", "keep", "losses", "settle"]
 @helper
 def settle(graph: Any, clusters: Any, before: int, total: float) -> int:
     """Keep the present change if it is better, and let what is near it wait; else take it back."""
-    n_misfits, gain = clusters.counts[1], clusters.amounts[0] - total
-    if n_misfits > before or (n_misfits == before and gain <= clusters.amounts[2]):
-        undo(clusters, clusters.counts[4], total)
+    n_misfits, gain = clusters.counts[N_MISFITS], clusters.amounts[TOTAL] - total
+    if n_misfits > before or (n_misfits == before and gain <= clusters.amounts[ROUNDING]):
+        undo(clusters, clusters.counts[BEGIN], total)
         return 0
     keep(graph, clusters)
     return 1
@@ -27,7 +43,7 @@ def settle(graph: Any, clusters: Any, before: int, total: float) -> int:
 @helper
 def keep(graph: Any, clusters: Any) -> None:
     """Let all wait that is near the present change, and begin another one."""
-    for at in range(clusters.counts[4], clusters.counts[0]):
+    for at in range(clusters.counts[BEGIN], clusters.counts[N_RECORDED]):
         i = clusters.point[at]
         awaken(graph, clusters, i)
         for k in (clusters.was[at], clusters.chosen[i]):
@@ -36,7 +52,7 @@ def keep(graph: Any, clusters: Any) -> None:
                 # Its room is what others may want.
                 for edge in range(graph.in_starts[k], graph.in_starts[k + 1]):
                     _wait(clusters, clusters.chosen[graph.rows[edge]])
-    clusters.counts[4] = clusters.counts[0]
+    clusters.counts[BEGIN] = clusters.counts[N_RECORDED]
 
 
 @helper
@@ -44,8 +60,8 @@ def _wait(clusters: Any, i: int) -> None:
     if i >= 0 and not clusters.waiting[i]:
         counts = clusters.counts
         clusters.waiting[i] = True
-        clusters.queue[(counts[5] + counts[6]) % len(clusters.queue)] = i
-        counts[6] += 1
+        clusters.queue[(counts[HEAD] + counts[N_WAITING]) % len(clusters.queue)] = i
+        counts[N_WAITING] += 1
 
 
 @helper
@@ -85,7 +101,7 @@ def gains(graph: Any, clusters: Any, k: int) -> float:
         if single and clusters.chosen[j] != k and gain > 0.0:
             gained += gain
         n_misfits += is_misfit(clusters, j)
-    clusters.counts[7] = n_misfits
+    clusters.counts[N_NEAR] = n_misfits
     return gained
 
 
@@ -94,8 +110,8 @@ def attract(graph: Any, clusters: Any, k: int) -> None:
     """Let points join k: first those that gain, then misfits, then any until the cluster is large enough."""
     begin, n = graph.in_starts[k], graph.in_starts[k + 1] - graph.in_starts[k]
     order = clusters.room[ascending(clusters.keys[:n], clusters.room)]
-    least, most = clusters.counts[2], clusters.counts[3]
-    for turn in range(3 if least > 1 or clusters.counts[1] > 0 else 1):
+    least, most = clusters.counts[LEAST], clusters.counts[MOST]
+    for turn in range(3 if least > 1 or clusters.counts[N_MISFITS] > 0 else 1):
         for place in range(n):
             loss = clusters.keys[order[place]]
             if clusters.size[k] >= most or loss == np.inf or (turn == 0 and loss >= 0.0):
@@ -120,8 +136,8 @@ def close(graph: Any, clusters: Any, k: int) -> None:
     while j >= 0:
         following = clusters.after[j]
         if j != k:
-            to, value = best_other(graph, clusters, j, k, clusters.counts[3])
+            to, value = best_other(graph, clusters, j, k, clusters.counts[MOST])
             move(clusters, j, to, value)
         j = following
-    to, value = best_other(graph, clusters, k, k, clusters.counts[3])
+    to, value = best_other(graph, clusters, k, k, clusters.counts[MOST])
     move(clusters, k, to, value)
