@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -82,6 +83,17 @@ def brief_search() -> Iterator[None]:
     """End the local search early, but for the tests marked ``full_search``."""
     with pytest.MonkeyPatch.context() as patch:
         search_briefly(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_wait_for_the_disk() -> Iterator[None]:
+    """Write without waiting for the disk: a graph waits some twenty times, and only a power cut makes a difference.
+
+    Processes that tests start wait as they do for users.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
         yield
 
 
