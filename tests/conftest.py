@@ -88,7 +88,7 @@ def brief_search() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_wait_for_the_disk() -> Iterator[None]:
-    """Write without waiting for the disk: a graph waits some twenty times, and only a power cut makes a difference.
+    """Write without waiting for the disk, which a graph does some twenty times: only a power cut tells.
 
     Processes that tests start wait as they do for users.
     """

@@ -269,7 +269,7 @@ def test_weights_roles_and_points_that_nobody_represents() -> None:
     with pytest.raises(InvalidInputError, match=r"knows only their sums\. Give weights"):
         found.ranking(GRAPH, preference=pinned)
     with pytest.raises(
-        InvalidInputError, match=r"were not the same for all, or it is a table\. Give preference"
+        InvalidInputError, match=r"were not the same for all, or it is a table or a cover\. Give preference"
     ):
         found.ranking(GRAPH, weights=weights)
 

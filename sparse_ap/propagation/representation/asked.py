@@ -302,7 +302,7 @@ class Representation:
         if len(shared) and exact_sum(shared) != self.exemplar_preference:
             raise InvalidInputError(
                 "The clustering does not say what each exemplar gains by being one: preferences were not the "
-                "same for all, or it is a table. Give preference (--preference), that of the run, one number "
-                "or one a point; or 0, to count similarities alone."
+                "same for all, or it is a table or a cover. Give preference (--preference), that of the run, "
+                "one number or one a point; or 0, to count similarities alone."
             )
         return shared
