@@ -79,8 +79,8 @@ class Effort:
 
     @classmethod
     def brief(cls, n_edges: int) -> Effort:
-        """Return an effort for one of many searches: a climb; on small graphs a fifteenth of a second."""
-        n_small, few = _SMALL // (15 * max(1, n_edges)), _EXCHANGING // 15
+        """Return an effort for one of many searches: a climb, or a fifth to a fifteenth of a second."""
+        n_small, few = _SMALL // (15 * max(1, n_edges)), _EXCHANGING // 5
         return cls(_CLIMB, 0, n_exchanging=few) if n_small <= _CLIMB else cls(n_small, n_exchanging=few)
 
 
