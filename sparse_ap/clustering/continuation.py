@@ -99,11 +99,6 @@ class Continuation:
         self._state: PointState | None = None
         self._cost = math.inf
 
-    def brief(self, problem: Problem) -> Solution:
-        """Return the exemplars after a short run and a brief local search."""
-        found = self.short(problem)
-        return _searched(self._solver, found, Effort.brief(found.n_sweeps, problem.edges.n_edges))
-
     def short(self, problem: Problem) -> Solution:
         """Return the exemplars after a short run, without a search."""
         settings = self._solver.settings

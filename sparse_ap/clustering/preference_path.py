@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sparse_ap.arguments import real_numbers
-from sparse_ap.clustering.continuation import Continuation, first_cost
+from sparse_ap.clustering.continuation import first_cost
+from sparse_ap.clustering.growth.warm_start import restarted
 from sparse_ap.clustering.input import local_problem
 from sparse_ap.clustering.solver import Solver, open_problem
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.block import Float64Array, Int64Array
+from sparse_ap.propagation.assignment import Refinement
 from sparse_ap.propagation.preferences import require_kept_edges
-from sparse_ap.propagation.problem import Problem, require_summable
+from sparse_ap.propagation.problem import Problem, best_of_rows, require_summable
 from sparse_ap.propagation.progress import showing_compilation
+from sparse_ap.propagation.readout import clustering_of, refined
+from sparse_ap.propagation.repair import repair
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.propagation.settings import Options
+from sparse_ap.search.refinement import Effort
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -29,6 +34,10 @@ __all__ = ["PreferencePath", "preference_path"]
 
 # Costs of an exemplar (largest similarity minus preference), in units of the default preference's cost.
 _COSTS = np.geomspace(0.25, 32.0, 10)
+# The rule that ends the run at the lowest preference (docs/design/0014-number-of-clusters.md).
+_TOL, _CONVERGENCE_ITER = 1e-3, 15
+# Sweeps of the first short run after its messages have grown, their share in each run after that, the least.
+_SWEEPS, _FEWER, _LEAST_SWEEPS = 40.0, 0.75, 6.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,9 +95,9 @@ def preference_path(
 ) -> PreferencePath:
     """Cluster a graph at several preferences.
 
-    The lowest preference gets a whole run. From there, messages continue from one preference to the next
-    for at most 30 sweeps each, followed by a local search. So few sweeps rarely satisfy the stop rule: most
-    clusterings report that they have not converged, and yet each is the best one found.
+    The lowest preference gets a whole run. Each of the others gets a short run of messages, whose exemplars
+    are combined with those of the preference below, place by place, and improved by a short local search. The
+    short runs count as converged: that they have few sweeps is the plan.
 
     Parameters
     ----------
@@ -156,13 +165,29 @@ def _default(problem: Problem) -> Float64Array:
 
 
 def _clusterings(solver: Solver, problem: Problem, ascending: Float64Array) -> Iterator[Clustering]:
-    """Yield the clustering at each preference: a whole run at the lowest, then short continued runs.
+    """Yield the clustering at each preference: a whole run at the lowest, then short runs.
 
-    From low to high, since messages adapt to more exemplars faster than to fewer
-    (docs/design/0014-number-of-clusters.md).
+    From low to high: where exemplars are dear, messages from rest need many sweeps, and what they lack is
+    there in the clustering before (docs/design/0014-number-of-clusters.md).
     """
-    continuation = Continuation(solver)
-    find = continuation.full
-    for preference in ascending:
-        yield find(problem.at(float(preference))).clustering()
-        find = continuation.brief
+    row_best = best_of_rows(problem.graph)
+    lowest, n_edges = problem.at(float(ascending[0])), problem.edges.n_edges
+    propagation = _ending_sooner(solver).propagated(lowest, row_best.copy())[0]
+    found, n_promoted = repair(lowest, propagation.exemplar)
+    found = refined(lowest, found, _search(solver, Effort.after(len(propagation.history), n_edges)))
+    yield clustering_of(lowest, propagation, found, n_promoted)
+    brief, n_sweeps = _search(solver, Effort.brief(n_edges)), _SWEEPS
+    for preference in ascending[1:]:
+        higher = problem.at(float(preference))
+        _, propagation, found = restarted(solver, higher, row_best.copy(), found, brief, int(n_sweeps))
+        yield clustering_of(higher, propagation, found, 0)
+        n_sweeps = max(_LEAST_SWEEPS, _FEWER * n_sweeps)
+
+
+def _ending_sooner(solver: Solver) -> Solver:
+    stop = replace(solver.settings.stop, tol=_TOL, convergence_iter=_CONVERGENCE_ITER)
+    return replace(solver, settings=replace(solver.settings, stop=stop))
+
+
+def _search(solver: Solver, effort: Effort) -> Refinement:
+    return lambda problem, assignment: solver.searched(problem, assignment, effort)

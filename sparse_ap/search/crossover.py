@@ -64,17 +64,28 @@ def _common(problem: Problem, exemplar: BoolArray) -> Float64Array:
 def _components(problem: Problem, differs: BoolArray, common: Float64Array) -> tuple[Int32Array, Int32Array]:
     """Return the component of each differing exemplar, and the component that each point sees; 0: none.
 
-    Labels are propagated until they no longer change; the largest label of a component names it.
+    Labels spread until they no longer change; the largest label of a component names it. A label is a point's
+    number plus 1. Where a label meets a larger one, the point that it names is told, and all follow what
+    these points have been told: so a component of many steps takes few readings (as in FastSV: Zhang, Azad &
+    Hu, SIAM PP 2020).
     """
     label = np.where(differs, np.arange(1, len(differs) + 1, dtype=np.int32), np.int32(0))
     rows = ComponentRows(common, np.empty_like(label))
     while True:
         (linked,), _ = problem.graph.run(ComponentPass(), ComponentVectors(label), rows)
-        # Pointer jumping: a label is a point's number plus 1, so the label of that point is a better one.
-        linked[differs] = linked[linked[differs] - 1]
         if (linked == label).all():
             return label, rows.label
-        label = linked
+        np.maximum.at(linked, label[differs] - 1, linked[differs])
+        label = _followed(linked, differs)
+
+
+def _followed(label: Int32Array, differs: BoolArray) -> Int32Array:
+    """Return the labels to which chains of labels lead: a label is that of the point it names."""
+    while True:
+        further = label[label[differs] - 1]
+        if (further == label[differs]).all():
+            return label
+        label[differs] = further
 
 
 def _gains(difference: Float64Array, component: Int32Array) -> Float64Array:

@@ -44,6 +44,8 @@ _LEFT = 0.01
 _SMALL = 1 << 27
 # Number of similarities seen in about a second of exchanges.
 _EXCHANGING = 1 << 28
+# Readings of a climb that is worth its time: most moves are in its first three batches.
+_CLIMB = 10
 # Draws of candidates in a row without a gain, after which to stop; and seeds reserved for each draw.
 _FRUITLESS = 4
 _SEEDS = 1 << 20
@@ -61,11 +63,14 @@ class Effort:
         Largest number of perturbations.
     n_fruitless : int
         Number of perturbations in a row without a gain after which to stop.
+    n_exchanging : int
+        Number of similarities seen by exchanges on a dense graph after which these stop.
     """
 
     n_readings: int
     n_perturbations: int = 100
     n_fruitless: int = 25
+    n_exchanging: int = _EXCHANGING
 
     @classmethod
     def after(cls, n_sweeps: int, n_edges: int) -> Effort:
@@ -73,9 +78,10 @@ class Effort:
         return cls(max(n_sweeps // 3, _SMALL // max(1, n_edges)))
 
     @classmethod
-    def brief(cls, n_sweeps: int, n_edges: int) -> Effort:
-        """Return an effort for one of many searches: small graphs get a tenth of the time."""
-        return cls(max(n_sweeps // 3, _SMALL // (10 * max(1, n_edges))))
+    def brief(cls, n_edges: int) -> Effort:
+        """Return an effort for one of many searches: a climb, or a fifth to a fifteenth of a second."""
+        n_small, few = _SMALL // (15 * max(1, n_edges)), _EXCHANGING // 5
+        return cls(_CLIMB, 0, n_exchanging=few) if n_small <= _CLIMB else cls(n_small, n_exchanging=few)
 
 
 def search(
@@ -95,14 +101,18 @@ def search(
     """
     preference = np.ascontiguousarray(clipped_preferences(problem))
     local_search = LocalSearch(problem, effort.n_readings, on_reading)
+    n_candidates = candidates_kept(len(preference), problem.edges.n_edges)
+    # With fewer candidates than twice the exemplars, exchanges have too little to choose from.
+    exchanges = n_candidates >= 2 * max(1, int(np.count_nonzero(assignment.exemplar)))
+    if not (exchanges or effort.n_perturbations):
+        return assign(problem, _climbed(local_search, assignment.exemplar, preference).exemplar)
     unit = _unit(problem, local_search.nearest_two(assignment.exemplar, preference), preference)
     # At the ceiling no move can gain.
     if not unit > 0.0:
         return assignment
-    n_candidates = candidates_kept(len(preference), problem.edges.n_edges)
-    # With fewer candidates than twice the exemplars, exchanges have too little to choose from.
-    if n_candidates >= 2 * max(1, int(np.count_nonzero(assignment.exemplar))):
-        return assign(problem, _exchanged(local_search, problem, assignment, preference, n_candidates, seed))
+    if exchanges:
+        limits = n_candidates, effort.n_exchanging
+        return assign(problem, _exchanged(local_search, problem, assignment, preference, *limits, seed))
     best = _climbed(local_search, assignment.exemplar, preference)
     n_fruitless = 0
     for number in range(effort.n_perturbations):
@@ -123,12 +133,13 @@ def _exchanged(
     assignment: Assignment,
     preference: Float64Array,
     n_candidates: int,
+    left: int,
     seed: int,
 ) -> BoolArray:
     """Return the best exemplars found by exchanges, with candidates drawn anew after each climb."""
     # No climb first: on dense graphs it would use up the readings, one or two moves at a time.
     best = local_search.nearest_two(assignment.exemplar, preference)
-    n_fruitless, left = 0, _EXCHANGING
+    n_fruitless = 0
     while n_fruitless < _FRUITLESS and left > 0:
         # All exemplars are candidates: they sort first.
         lot = hashed(problem.user_id, seed)

@@ -19,8 +19,9 @@ from scipy.spatial import cKDTree
 from soundness import assert_valid, cluster
 
 from sparse_ap import affinity_propagation
+from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.propagation.assignment import assign
-from sparse_ap.search.crossover import ExemplarSet, crossover
+from sparse_ap.search.crossover import ExemplarSet, _components, crossover
 from sparse_ap.search.exchange import Exchange
 from sparse_ap.search.local_search import LocalSearch, NearestTwo
 from sparse_ap.search.refinement import Effort, search
@@ -190,6 +191,28 @@ def test_islands_are_mixed_one_by_one() -> None:
     by_island = [nearest_two.value.reshape(20, 8).sum(axis=1) for nearest_two in (one, other)]
     expected = np.maximum(*by_island).sum()
     assert value_of(graph, offspring) >= expected - 1e-9 * graph.scale
+
+
+def test_chains_of_differences_are_found_in_few_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chains through 3,000 points in random order: hopping from point to point would take hundreds."""
+    n, order = 3000, np.random.default_rng(0).permutation(3000)
+    linked = np.arange(n - 1) % 1000 != 999
+    row, column = order[:-1][linked], order[1:][linked]
+    chains = scipy.sparse.csr_array((np.full(len(row), -1.0), (row, column)), shape=(n, n))
+    problem = engine.problem_of((chains + chains.T).tocsr(), np.full(n, -2.0))
+    readings: list[str] = []
+    run = BlockedGraph.run
+
+    def counted(graph: BlockedGraph, pass_: Any, *given: Any) -> Any:
+        readings.append(type(pass_).__name__)
+        return run(graph, pass_, *given)
+
+    monkeypatch.setattr(BlockedGraph, "run", counted)
+    label, seen = _components(problem, np.ones(n, np.bool_), np.full(n, -np.inf))
+    largest = order.reshape(3, 1000).max(axis=1) + 1
+    np.testing.assert_array_equal(label[order].reshape(3, 1000), np.repeat(largest, 1000).reshape(3, 1000))
+    np.testing.assert_array_equal(seen, label)
+    assert len(readings) <= 12
 
 
 def block_diagonal(blocks: list[Any]) -> Any:

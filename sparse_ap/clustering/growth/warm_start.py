@@ -56,7 +56,12 @@ def started(
 
 
 def restarted(
-    solver: Solver, problem: Problem, row_best: Float64Array, start: Assignment, refine: Refinement | None
+    solver: Solver,
+    problem: Problem,
+    row_best: Float64Array,
+    start: Assignment,
+    refine: Refinement | None,
+    n_sweeps: int = _SHORT,
 ) -> tuple[Problem, Propagation, Assignment]:
     """Return the exemplars of a short run, combined with given ones, and refined; never worse than those.
 
@@ -70,6 +75,8 @@ def restarted(
         Every point has an exemplar.
     refine : callable, optional
         Function from a problem and an assignment to a better assignment.
+    n_sweeps : int
+        Sweeps after the messages have grown.
 
     Returns
     -------
@@ -79,7 +86,7 @@ def restarted(
         It counts as converged: that there are few sweeps is the plan.
     assignment : Assignment
     """
-    propagation = replace(solver.brief(problem, _SHORT).propagated(problem, row_best)[0], converged=True)
+    propagation = replace(solver.brief(problem, n_sweeps).propagated(problem, row_best)[0], converged=True)
     problem = local_problem(problem)
 
     def better(problem: Problem, start: Assignment) -> Assignment:
