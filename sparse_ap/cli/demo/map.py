@@ -5,6 +5,8 @@ It has no coastlines: the places themselves show the continents.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.cli.demo.labels import Box, place_labels, say_where
 from sparse_ap.cli.demo.places import unit_vectors
 from sparse_ap.cli.demo.projection import equal_earth, relative_longitude
 from sparse_ap.cli.demo.regions import Regions
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.colours import ON_DARK, spread_colours
+from sparse_ap.plotting.labels import Box, place_labels
 
 __all__ = [
     "DOTS_PER_INCH",
@@ -29,6 +31,7 @@ __all__ = [
     "blank_map",
     "draw_globe",
     "draw_map",
+    "say_where",
     "write_caption",
 ]
 
@@ -213,6 +216,12 @@ def _draw_names(axes: Any, sheet: _Sheet) -> None:
         texts[label.index].set_position(axes.transData.inverted().transform(label.box[:2]))
     for index in set(range(len(texts))) - {label.index for label in placed}:
         texts[index].remove()
+
+
+def say_where(names: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which names say where a place is: no other place has them, and they name no part of one."""
+    bearers = Counter(names)
+    return np.array([bearers[name] == 1 and not set(name) & set("(/") for name in names], np.bool_)
 
 
 def write_caption(figure: Any, caption: Caption) -> None:
