@@ -33,15 +33,20 @@ class Atlas {
   }
 
   show(node) {
-    const { app, box } = this, from = [this.node, this.width, this.height].join();
+    const { app, box, view, fitted, width, height } = this, stays = view && node === this.node;
     app.stage.replaceChildren(box);
     // Points that lie in a broad strip need no high map.
     const [[left, right], [low, high]] = this.whole, broad = box.clientWidth;
     box.style.maxHeight = `${Math.max(260, broad / 2, 40 + broad * (high - low) / Math.max(1, right - left))}px`;
     [this.node, this.width, this.height] = [node, box.clientWidth, box.clientHeight];
     this.groups = this.groupsOf(node);
-    if (from === [node, this.width, this.height].join()) this.draw();
-    else this.fit();
+    if (!stays) return this.fit();
+    // In another size the same is in the middle, as near as before.
+    this.measure();
+    const scale = view.scale * this.fitted.scale / fitted.scale;
+    const x = (width / 2 - view.x) / view.scale, y = (view.y - height / 2) / view.scale;
+    this.view = { scale, x: this.width / 2 - scale * x, y: this.height / 2 + scale * y };
+    this.draw();
   }
   groupsOf(node) {
     const { tree } = this, { levels, starts } = tree.head;
@@ -55,9 +60,13 @@ class Atlas {
 
   // The window shows nearly all points of the cluster; it gets no wider than that of the whole.
   fit() {
-    this.least = this.windowOn(this.whole).scale;
-    this.fitted = this.view = this.windowOn(this.node ? extents(this.tree, this.node) : this.whole);
+    this.measure();
+    this.view = this.fitted;
     this.draw();
+  }
+  measure() {
+    this.least = this.windowOn(this.whole).scale;
+    this.fitted = this.windowOn(this.node ? extents(this.tree, this.node) : this.whole);
   }
   windowOn([[left, right], [low, high]]) {
     const { width, height } = this;

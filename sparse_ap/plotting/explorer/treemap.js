@@ -60,7 +60,7 @@ function treemap(app, node) {
   const cells = [], drawn = [];
   rectangles(values, 0, 0, width, height).forEach(([x, y, w, v], i) => {
     const style = { left: `${100 * x / width}%`, top: `${100 * y / height}%`, width: `${100 * w / width}%`, height: `${100 * v / height}%` };
-    if (i === shown.length) return cells.push(restCell(app, tree.parts[node] - shown.length, style));
+    if (i === shown.length) return cells.push(restCell(app, tree.parts[node] - shown.length, style, w));
     const colour = colourOf(tree, i);
     drawn.push([shown[i], colour, x, y, w, v]);
     cells.push(partCell(app, shown[i], { ...style, "--own": css(colour) }, headOf(w, v), w));
@@ -85,9 +85,9 @@ function partCell(app, child, style, head, width) {
     h("b", {}, tree.title(child)), width < 110 ? null : h("small", {}, count(tree.size[child])));
 }
 
-function restCell(app, n, style) {
+function restCell(app, n, style, width) {
   const told = `${count(n)} more`;
-  return h("button", { class: "cell rest", type: "button", style, onclick: () => app.look("list"), "aria-label": `${told}, in the list` }, h("b", {}, told));
+  return h("button", { class: "cell rest", type: "button", style, onclick: () => app.look("list"), "aria-label": `${told}, in the list` }, h("b", {}, width < 80 ? `+${count(n)}` : told));
 }
 
 // What lies in a cell: its parts with their pictures or names, and theirs, where there is room.
