@@ -179,6 +179,13 @@ def test_the_map_is_moved_and_zoomed(browser: Browser, page: Path) -> None:
     moved = seen()
     assert (moved["x"] - nearer["x"], moved["y"] - nearer["y"]) == pytest.approx((70, -30))
     assert browser.run("location.hash") == ""  # a point that is dragged is not opened
+    browser.run("document.querySelector('.tag').focus()")
+    browser.press("ENTER")
+    browser.until("location.hash !== ''")
+    browser.run("history.back()")
+    browser.until("app.node === 0")
+    browser.run("(app.atlas.zoom(2), app.atlas.pan(5, 5))")
+    moved = seen()
     browser.press("+", "-", "-")
     assert seen()["scale"] == pytest.approx(moved["scale"] / 1.5)
     browser.click(".zoom button:last-child")

@@ -43,6 +43,7 @@ function rgb(text) { return [1, 3, 5].map(i => parseInt(text.slice(i, i + 2), 16
 function mixed(one, other, share) { return one.map((value, i) => Math.round(value + (other[i] - value) * share)); }
 const css = colour => `rgb(${colour.join(" ")})`;
 
+// --ground of explorer.css; in print the light one before the style sheet knows of it.
 const ground = () => isDark() ? [21, 24, 29] : [255, 255, 255];
 
 // The colour of the k-th of several.

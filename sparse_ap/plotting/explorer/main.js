@@ -115,9 +115,15 @@ class App {
   pressed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select")) return;
     if (event.key === "/") { event.preventDefault(); this.search.input.focus(); this.search.input.select(); }
-    else if (event.key === "Escape" && this.node) { this.stage.tabIndex = -1; if (!this.stage.contains(document.activeElement)) this.stage.focus(); this.go(this.tree.above(this.node)); }
+    else if (event.key === "Escape" && this.node) this.up();
     else if (this.view === "map" && this.zoomed(event)) event.preventDefault();
     else if (event.key.startsWith("Arrow")) this.move(event);
+  }
+  // To the cluster above, where the arrow keys go on.
+  up() {
+    this.stage.tabIndex = -1;
+    if (!this.stage.contains(document.activeElement)) this.stage.focus();
+    this.go(this.tree.above(this.node));
   }
   // Whether a key changes what the map shows, which it does then.
   zoomed({ key, shiftKey }) {

@@ -168,9 +168,10 @@ class Atlas {
   }
   clicked(event, x, y) {
     const { app, tree, node } = this;
-    // A link that has been dragged is not to be followed.
-    if (this.dragged) event.preventDefault();
-    const place = this.dragged || event.target !== this.canvas ? -1 : this.nearest(x, y);
+    // A link that has been dragged is not to be followed; one that a key opens (detail 0) is.
+    const dragged = this.dragged && event.detail > 0;
+    if (dragged) event.preventDefault();
+    const place = dragged || event.target !== this.canvas ? -1 : this.nearest(x, y);
     if (place < 0) return;
     const home = tree.home[place], inside = tree.within(home, node) ? tree.childWith(node, home) : -1;
     app.go(inside > 0 ? inside : home, place);
