@@ -40,6 +40,9 @@ WIDTH, HEIGHT = 2400, 1300
 
 DOTS_PER_INCH = 200
 _MAX_NAMES = 30
+_KM_OF_A_RING = 120.0
+"""Mean distance in a region from which its exemplar has the whole ring."""
+
 _CANDIDATES_PER_NAME = 10
 """Regions tried per name, from the largest, to find those whose names have room."""
 
@@ -192,8 +195,10 @@ def _draw_exemplars(axes: Any, sheet: _Sheet) -> None:
     """Draw each exemplar as a dot with a white ring, larger for larger regions."""
     regions = sheet.regions
     areas = 0.2 + 3.4 * regions.sizes / regions.sizes.max()
+    # Where regions are small their rings would be all that is seen.
+    rings = 0.22 * np.clip(regions.mean_km / _KM_OF_A_RING, 0.0, 1.0)
     centres = sheet.points[regions.exemplars]
-    axes.scatter(*centres.T, c=sheet.colours, s=areas, edgecolors="white", linewidths=0.22, zorder=4)
+    axes.scatter(*centres.T, c=sheet.colours, s=areas, edgecolors="white", linewidths=rings, zorder=4)
 
 
 def _draw_names(axes: Any, sheet: _Sheet) -> None:
