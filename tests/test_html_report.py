@@ -125,7 +125,7 @@ def test_numbers_of_a_column_have_the_same_decimals() -> None:
     assert evenly([-298.8, 1.0, None, -0.04]) == ["−298.8", "1.0", "–", "0.0"]
     assert evenly([12345.6, 3]) == ["12,346", "3"]
     assert evenly([0.00123, 0.0]) == ["0.001230", "0.000000"]
-    assert evenly([1e-9, 2.0e-9]) == ["1.000e-09", "2.000e-09"]
+    assert evenly([1e-9, 2.0e-9]) == ["1.000e−09", "2.000e−09"]
     assert evenly([None, float("nan")]) == ["–", "nan"]
 
 
