@@ -126,7 +126,7 @@ def _range_told(first: int, last: int) -> str:
 def _where_room_is(ax: Any, told: list[str]) -> list[str]:
     """Return texts beside each other, without those for which the ones before leave no room."""
     pitch = 72.0 * ax.get_window_extent().width / ax.figure.dpi / max(1, len(told))
-    shown, end = [], 0.0
+    shown, end = [], -np.inf
     for place, text in enumerate(told):
         # The mean width of a letter is about 0.65 of its height, and a space keeps texts apart.
         width = 0.65 * _LETTERS * len(text)
