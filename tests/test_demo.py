@@ -21,8 +21,7 @@ from sparse_ap.cli.demo import (
     write_table,
 )
 from sparse_ap.cli.demo import run as demo_run
-from sparse_ap.cli.demo.labels import Box, place_labels, say_where
-from sparse_ap.cli.demo.map import HEIGHT, WIDTH, Caption, blank_map
+from sparse_ap.cli.demo.map import HEIGHT, WIDTH, Caption, blank_map, say_where
 from sparse_ap.cli.demo.places import GRID, Places, arcs_over
 from sparse_ap.cli.demo.projection import CENTRAL_MERIDIAN, equal_earth, relative_longitude
 from sparse_ap.cli.demo.regions import COLUMNS, Regions
@@ -30,6 +29,7 @@ from sparse_ap.cli.demo.tree_map import RING, Sheet, continent_level, draw_names
 from sparse_ap.errors import MissingDependencyError
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.colours import ON_DARK
+from sparse_ap.plotting.labels import Box, place_labels
 
 # Hand-picked, so that what the regions measure can be told in advance: Reykjavík and two places near it,
 # Wellington and one near it, and Apia on the other side of the map's edge.

@@ -194,6 +194,17 @@ def anchors(page: Path) -> set[str]:
     }
 
 
+@pytest.mark.parametrize("folder", ["how-to", "gallery", "explanation"])
+def test_every_page_says_what_it_needs(folder: str) -> None:
+    told = re.compile(r"no extra|pip install '(sparse-ap|\.)\[")
+    silent = [
+        page.name
+        for page in (ROOT / "docs" / folder).glob("*.md")
+        if not told.search(page.read_text("utf-8"))
+    ]
+    assert silent == []
+
+
 def test_every_page_is_linked() -> None:
     linked = {
         (page.parent / target.partition("#")[0]).resolve()

@@ -153,12 +153,47 @@ def test_the_map_is_drawn_and_opens_what_is_clicked(browser: Browser, page: Path
     before = browser.run("location.hash")
     browser.run("""(() => {
       const canvas = document.querySelector('.map canvas'), { tree } = app;
-      const view = viewOf(tree, app.node, canvas.clientWidth, canvas.clientHeight);
       const place = tree.ranges(app.node)[0][0], box = canvas.getBoundingClientRect();
-      const clientX = box.left + across(view, tree.x[place]), clientY = box.top + down(view, tree.y[place]);
-      canvas.dispatchEvent(new MouseEvent('click', { clientX, clientY }));
+      const clientX = box.left + app.atlas.across(place), clientY = box.top + app.atlas.down(place);
+      canvas.dispatchEvent(new MouseEvent('click', { clientX, clientY, bubbles: true }));
     })()""")
     browser.until(f"location.hash !== '{before}'")
+
+
+def test_the_map_is_moved_and_zoomed(browser: Browser, page: Path) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+
+    def seen() -> Any:
+        browser.until("app.atlas.frame === undefined")
+        return browser.run("app.atlas.view")
+
+    browser.open(page)
+    first, canvas = seen(), browser.driver.find_element("css selector", ".map canvas")
+    ActionChains(browser.driver).scroll_from_origin(ScrollOrigin.from_element(canvas), 0, -300).perform()
+    browser.until(f"app.atlas.view.scale > {first['scale']}")
+    nearer = seen()
+    names = set(browser.texts(".tag"))
+    assert names
+    ActionChains(browser.driver).drag_and_drop_by_offset(canvas, 70, -30).perform()
+    moved = seen()
+    assert (moved["x"] - nearer["x"], moved["y"] - nearer["y"]) == pytest.approx((70, -30))
+    assert browser.run("location.hash") == ""  # a point that is dragged is not opened
+    browser.run("document.querySelector('.tag').focus()")
+    browser.press("ENTER")
+    browser.until("location.hash !== ''")
+    browser.run("history.back()")
+    browser.until("app.node === 0")
+    browser.run("(app.atlas.zoom(2), app.atlas.pan(5, 5))")
+    moved = seen()
+    browser.press("+", "-", "-")
+    assert seen()["scale"] == pytest.approx(moved["scale"] / 1.5)
+    browser.click(".zoom button:last-child")
+    assert seen() == pytest.approx(first)
+    # Never so far that all points are out of sight, nor further than the whole.
+    browser.run("(app.atlas.zoom(1e9), app.atlas.pan(1e9, 1e9), app.atlas.zoom(1e-9))")
+    assert seen()["scale"] == pytest.approx(first["scale"])
+    assert browser.run("Math.min(...app.tree.x.map((_, i) => app.atlas.across(i)))") <= 700
 
 
 def test_the_list_and_the_panel_tell_of_the_table(browser: Browser, page: Path) -> None:

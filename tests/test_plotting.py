@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -196,6 +197,12 @@ def test_the_exemplars_of_the_largest_clusters_have_names() -> None:
     assert [text.get_text() for text in axes.texts] == [f"${10 * cluster}" for cluster in largest]
     np.testing.assert_array_equal([text.xy for text in axes.texts], points[10 * largest])
     axes.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in axes.texts if text.get_visible()]
+    assert len(boxes) > 10
+    assert axes.texts[0].get_visible()
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    frame = axes.get_window_extent()
+    assert all(frame.x0 <= box.x0 < box.x1 <= frame.x1 for box in boxes)
     with pytest.raises(InvalidInputError, match=r"The names have the shape \(3,\), and there are 500 points"):
         plot_clustering(points, clustering, ax=new_axes(), names=["a", "b", "c"])
 

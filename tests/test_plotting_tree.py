@@ -111,8 +111,8 @@ def test_lines_lead_from_each_exemplar_to_its_own() -> None:
 
 def test_levels_are_numbered_with_their_clusters() -> None:
     axes = drawn(TEN)
-    assert levels_of(axes) == ["0: 5 clusters", "1: 2 clusters", "2: 1 cluster"]
-    assert axes.get_xlabel() == "level"
+    assert levels_of(axes) == ["level 0\n5 clusters", "level 1\n2 clusters", "level 2\n1 cluster"]
+    assert axes.get_title("left") == "5 clusters of 10 points, joined into 2, 1"
     assert axes.get_xticks().tolist() == [0, 1, 2]
 
 
@@ -120,9 +120,18 @@ def test_without_names_points_are_numbers() -> None:
     assert labels_of(drawn(TEN, 1)) == ["4 (5)", "7 (5)"]
 
 
-def test_own_line_is_wider_from_level_to_level() -> None:
-    widths = [float(lines.get_linewidths()[0]) for lines in lines_of(drawn(TEN))]
-    assert widths == sorted(set(widths))
+def test_lines_of_more_points_are_wider() -> None:
+    points, clusters, rest = ([float(w) for w in lines.get_linewidths()] for lines in lines_of(drawn(TEN)))
+    assert points[0] < points[1] == points[2] == points[4] < points[3] < clusters[0] == clusters[1] < rest[0]
+
+
+def test_thirty_six_branches_differ_in_colour() -> None:
+    many = np.arange(40)
+    (lines,) = lines_of(drawn(tree_of((many, many))))
+    colours = [to_hex(colour) for colour in lines.get_colors()][::-1]
+    assert colours[:12] == list(ON_LIGHT)
+    assert len(set(colours[:36])) == 36
+    assert colours[36:] == colours[:4]
 
 
 def test_areas_are_as_sizes() -> None:
@@ -148,7 +157,7 @@ def test_colours_are_those_of_the_coarsest_level_with_several(ground: str, palet
 def test_of_one_level_and_one_cluster() -> None:
     axes = drawn(tree_of(([0, 0, 0], [2])), names=["a", "b", "c"])
     assert labels_of(axes) == ["c (3)"]
-    assert levels_of(axes) == ["0: 1 cluster"]
+    assert levels_of(axes) == ["level 0\n1 cluster"]
     assert [ways(lines) for lines in lines_of(axes)] == [[[(0, 0), (0.5, 0), (0.5, 0)]]]
 
 
@@ -163,7 +172,7 @@ def test_several_roots_are_not_joined() -> None:
 def test_of_a_single_point_and_of_no_point() -> None:
     assert labels_of(drawn(hierarchy(scipy.sparse.csr_array((1, 1))))) == ["0 (1)"]
     nothing = drawn(tree_of(([], [])))
-    assert (labels_of(nothing), levels_of(nothing)) == ([], ["0: 0 clusters"])
+    assert (labels_of(nothing), levels_of(nothing)) == ([], ["level 0\n0 clusters"])
 
 
 def chain(*counts: int) -> Hierarchy:
@@ -173,8 +182,8 @@ def chain(*counts: int) -> Hierarchy:
 
 
 def test_finest_readable_level_is_chosen() -> None:
-    assert levels_of(drawn(chain(300, 250, 61, 60, 7))) == ["2: 60 clusters", "3: 7 clusters"]
-    assert levels_of(drawn(chain(300, 250, 100))) == ["1: 100 clusters"]
+    assert levels_of(drawn(chain(300, 250, 61, 60, 7))) == ["level 2\n60 clusters", "level 3\n7 clusters"]
+    assert levels_of(drawn(chain(300, 250, 100))) == ["level 1\n100 clusters"]
 
 
 @examples(30)

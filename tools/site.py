@@ -22,7 +22,10 @@ HEADING = re.compile(r"^### `(\w+)`\n\n(?=::: )", re.MULTILINE)
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are made of files beside ``docs/``, and of the help of the commands."""
     for source, page in PAGES.items():
-        files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
+        content = (ROOT / source).read_text(encoding="utf-8")
+        # The first page alone in its tab needs no list of pages beside it.
+        hidden = "---\nhide: [navigation]\n---\n" if page == "index.md" else ""
+        files.append(File.generated(config, page, content=hidden + content))
     for example in examples():
         content = example_page(example)
         files.append(File.generated(config, f"examples/{example.stem}.md", content=content))

@@ -15,7 +15,8 @@ from sparse_ap.graphs import knn_graph
 installed = distribution("sparse-ap")
 files = {str(file) for file in installed.files or ()}
 assert Path(sparse_ap.__file__).is_relative_to(sys.prefix), sparse_ap.__file__
-assert {"sparse_ap/py.typed", "sparse_ap/plotting/report_page.html"} <= files
+pages = ("report_page.html", "explorer/explorer.html", "explorer/explorer.css", "explorer/main.js")
+assert {"sparse_ap/py.typed", *(f"sparse_ap/plotting/{page}" for page in pages)} <= files
 assert not [file for file in files if file.startswith(("tests", "tools", "benchmarks"))]
 assert len(load_places().latitude) == 171_075
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sparse_ap.clustering.tree import Cut, Hierarchy
+from sparse_ap.plotting.html_parts import minus
 from sparse_ap.propagation.outcome import Outcome
 from sparse_ap.propagation.result import Clustering
 
@@ -64,11 +65,16 @@ def _of_sizes(clustering: Clustering) -> list[str]:
         )
     if clustering.preference is not None and clustering.preference < 0:
         steps.append(
-            f"Fewer clusters: a lower preference, such as {2 * clustering.preference:,.6g}; more: a higher "
-            f"one, such as {clustering.preference / 2:,.6g}. sparse_ap.preference_path (sparse-ap path) "
-            "compares several."
+            f"Fewer clusters: a lower preference, such as {_roughly(2 * clustering.preference)}; more: a "
+            f"higher one, such as {_roughly(clustering.preference / 2)}. sparse_ap.preference_path "
+            "(sparse-ap path) compares several."
         )
     return steps
+
+
+def _roughly(number: float) -> str:
+    """Return a number in three digits."""
+    return minus(f"{float(f'{number:.3g}'):,.12g}")
 
 
 def _of_bound(clustering: Clustering) -> list[str]:

@@ -63,9 +63,9 @@ def ink_of(ax: Any) -> str:
     return "white" if _is_dark(ax) else "black"
 
 
-def entitle(ax: Any, title: str) -> None:
+def entitle(ax: Any, title: str, *, above_legend: bool = False) -> None:
     """Write a title above the axes, from the left."""
-    ax.set_title(title, fontsize="medium", loc="left")
+    ax.set_title(title, fontsize="medium", loc="left", pad=22.0 if above_legend else None)
 
 
 def rule_faintly(ax: Any) -> None:

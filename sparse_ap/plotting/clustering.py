@@ -17,6 +17,7 @@ from sparse_ap.plotting.axes import (
     require_matplotlib,
 )
 from sparse_ap.plotting.colours import spread_colours
+from sparse_ap.plotting.labels import Box, place_labels
 from sparse_ap.plotting.pixels import draw_pixels
 from sparse_ap.plotting.web import Web
 
@@ -68,7 +69,8 @@ def plot_clustering(
         A title for the axes. None: the numbers of clusters and points; for more than 300 clusters, advice to
         cut a hierarchy into fewer. An empty text: no title.
     names : array-like of str, shape (n_points,), optional
-        Name of each point. The exemplars of the 20 largest clusters have theirs beside them.
+        Name of each point. The exemplars of the 20 largest clusters have theirs beside them, the largest
+        first, if there is room that no other name takes.
 
     Returns
     -------
@@ -94,12 +96,12 @@ def plot_clustering(
     elif len(web.members):
         _draw_pixels(ax, web, style)
     _draw_exemplars(ax, web, style)
-    if called is not None:
-        _write_names(ax, web, called)
     ax.set_aspect("equal")
     # Coordinates of an embedding mean nothing.
     ax.set(xticks=[], yticks=[])
     entitle(ax, _told(web) if title is None else title)
+    if called is not None:
+        _write_names(ax, web, called)
     return ax
 
 
@@ -245,14 +247,28 @@ def _draw_exemplars(ax: Any, web: Web, style: _Style) -> None:
 
 
 def _write_names(ax: Any, web: Web, names: NDArray[Any]) -> None:
-    """Write the names of the largest clusters' exemplars beside them, on the ground's colour."""
+    """Write the names of the largest clusters' exemplars beside them, as far as there is room."""
     from matplotlib.patheffects import withStroke
 
     ground = "black" if ink_of(ax) == "white" else "white"
-    for cluster in np.argsort(-web.sizes, kind="stable")[:N_NAMED]:
-        exemplar = web.exemplars[cluster]
+    named = web.exemplars[np.argsort(-web.sizes, kind="stable")[:N_NAMED]]
+    halo = [withStroke(linewidth=2.5, foreground=ground)]
+    # The axes have their final place and size only once they are drawn.
+    ax.figure.draw_without_rendering()
+    texts = [
         ax.annotate(
-            str(names[exemplar]), web.points[exemplar], (4, 4), textcoords="offset points", fontsize=8,
-            color=ink_of(ax), path_effects=[withStroke(linewidth=2, foreground=ground)], zorder=4,
-            parse_math=False,
-        )  # fmt: skip
+            str(names[exemplar]), web.points[exemplar], (0, 0), textcoords="offset pixels", fontsize=9,
+            color=ink_of(ax), va="bottom", path_effects=halo, zorder=4, parse_math=False,
+        )
+        for exemplar in named
+    ]  # fmt: skip
+    anchors = ax.transData.transform(web.points[named])
+    extents = [text.get_window_extent().size for text in texts]
+    gap = 5.0 * ax.figure.dpi / 72.0
+    marks = [Box(x, y, 0.0, 0.0).padded(0.5 * gap) for x, y in anchors]
+    frame = Box(*ax.get_window_extent().bounds)
+    placed = place_labels(anchors, extents, frame, gap=gap, margin=1.0, limit=len(texts), marks=marks)
+    for text in texts:
+        text.set_visible(False)
+    for label in placed:
+        texts[label.index].set(position=np.subtract(label.box[:2], anchors[label.index]), visible=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import Int64Array
 from sparse_ap.kernels.compilation import kernel
 
-__all__ = ["ON_DARK", "ON_LIGHT", "spread_colours"]
+__all__ = ["ON_DARK", "ON_LIGHT", "spread_colours", "with_tones"]
 
 ON_DARK = (
     "#ff5d5d",  # coral
@@ -42,8 +44,22 @@ ON_LIGHT = (
 )
 """The same hues for a light background."""
 
+_TONES = ((255, 0.35), (0, 0.3))
+"""Lighter and darker: what a colour's channels go towards, and by which share."""
+
+
 _N_NEAR = 32
 """Neighbours considered for each point: enough that each colour can keep its distance."""
+
+
+def with_tones(palette: Sequence[str]) -> tuple[str, ...]:
+    """Return a palette, then all its colours lighter, then darker: three times as many to tell apart."""
+    return (*palette, *(_toned(colour, *tone) for tone in _TONES for colour in palette))
+
+
+def _toned(colour: str, towards: int, share: float) -> str:
+    channels = bytes.fromhex(colour[1:])
+    return f"#{bytes(round(value + share * (towards - value)) for value in channels).hex()}"
 
 
 def spread_colours(points: NDArray[np.float64], n_colours: int) -> NDArray[np.int64]:

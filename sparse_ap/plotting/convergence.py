@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sparse_ap.plotting.axes import (
+    entitle,
     ink_of,
     number_wholly,
     palette_of,
@@ -65,11 +66,28 @@ def plot_convergence(clustering: Any, *, ax: Axes | None = None) -> Axes:
         _draw_result(ax, history[-1].sweep, n_clusters)
         _scale(ax)
         # Above the axes, where it covers no curve.
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0.2)
+        ax.legend(
+            loc="lower left",
+            bbox_to_anchor=(-0.01, 1),
+            ncols=4,
+            frameon=False,
+            borderaxespad=0.2,
+            fontsize="small",
+            handlelength=1.2,
+            columnspacing=1.2,
+        )
+        entitle(ax, _told(history[-1], n_clusters), above_legend=True)
     else:
         ax.text(0.5, 0.5, "no sweep was made", transform=ax.transAxes, ha="center", va="center")
         ax.set(xticks=[], yticks=[])
     return ax
+
+
+def _told(last: Any, n_clusters: int) -> str:
+    """Return what is seen, in words."""
+    left = f"{last.n_unsettled:,} points unsettled" if last.n_unsettled else "all points settled"
+    sweeps = f"{last.sweep:,} sweep{'s' if last.sweep != 1 else ''}"
+    return f"{sweeps}, {left}; {n_clusters:,} clusters returned"
 
 
 def _draw_curves(ax: Any, history: Any) -> None:

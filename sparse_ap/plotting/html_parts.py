@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from sparse_ap.plotting.axes import checked_names
 
-__all__ = ["N_LISTED", "Names", "evenly", "figures_list", "largest_told", "picture", "table"]
+__all__ = ["N_LISTED", "Names", "evenly", "figures_list", "largest_told", "minus", "picture", "table"]
 
 
 N_LISTED = 1000
@@ -76,9 +76,16 @@ def evenly(values: Sequence[float | None]) -> list[str]:
     known = [abs(value) for value in values if value is not None and math.isfinite(value)]
     exponent = int(f"{max(known, default=0.0):e}".partition("e")[2])
     if not -5 <= exponent <= 15:
-        return ["–" if value is None else f"{value:.3e}" for value in values]
+        return ["–" if value is None else minus(f"{value:.3e}") for value in values]
     decimals = max(0, 3 - exponent)
-    return ["–" if value is None else f"{round(value, decimals) + 0.0:,.{decimals}f}" for value in values]
+    return [
+        "–" if value is None else minus(f"{round(value, decimals) + 0.0:,.{decimals}f}") for value in values
+    ]
+
+
+def minus(number: str) -> str:
+    """Return a number with signs as long as those of a plus."""
+    return number.replace("-", "\N{MINUS SIGN}")
 
 
 def largest_told(n_clusters: int, what: str) -> str:

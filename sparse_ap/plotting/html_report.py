@@ -19,7 +19,16 @@ from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting.advice import meaning, next_steps
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.convergence import plot_convergence
-from sparse_ap.plotting.html_parts import N_LISTED, Names, evenly, figures_list, largest_told, picture, table
+from sparse_ap.plotting.html_parts import (
+    N_LISTED,
+    Names,
+    evenly,
+    figures_list,
+    largest_told,
+    minus,
+    picture,
+    table,
+)
 from sparse_ap.plotting.largest import largest_clusters
 from sparse_ap.plotting.sizes import plot_sizes
 from sparse_ap.plotting.tree_report import cut_table, tree_body, tree_figures
@@ -156,9 +165,9 @@ def _run_figures(clustering: Clustering) -> dict[str, str | None]:
     of_what = " (for the complete graph)" if clustering.bound_is_complete else ""
     return {
         "equal to another point": f"{clustering.n_collapsed:,}" if clustering.n_collapsed else None,
-        "preference": None if clustering.preference is None else f"{clustering.preference:,.8g}",
-        "net similarity": None if np.isnan(net) else f"{net:,.8g}",
-        "proven bound": None if bound is None else f"{bound:,.8g}{of_what}",
+        "preference": None if clustering.preference is None else minus(f"{clustering.preference:,.8g}"),
+        "net similarity": None if np.isnan(net) else minus(f"{net:,.8g}"),
+        "proven bound": None if bound is None else f"{minus(f'{bound:,.8g}')}{of_what}",
         "gap to the bound": None if gap is None else f"{gap:.2%}",
         "proven to be needed": None if fewest is None else f"{fewest:,} exemplars or more",
         "best clustering": "yes, optimal within HiGHS's tolerance" if proven else None,
@@ -179,7 +188,7 @@ def _sizes(clustering: Clustering | Cut) -> str:
     told = "There are no points."
     if len(sizes):
         told = (
-            f"The largest cluster has {sizes.max():,} points, the median one {np.median(sizes):g}. "
+            f"The largest cluster has {sizes.max():,} points, the median one {np.median(sizes):,g}. "
             f"Clusters of a single point: {np.count_nonzero(sizes == 1):,}."
         )
     return f"<h2>Sizes of the clusters</h2>\n{picture(plot_sizes, clustering, told, (9.0, 3.2))}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,8 @@ APART = 30
 _MOST_STEPS = 16
 """Largest number of sizes that have one bar each; of more, a bar has those up to the next power of 2."""
 
-_MAX_TICKS = 12
+_LETTERS = 8
+"""Size of the letters on the bars and below them, in points."""
 
 
 def plot_sizes(clustering: Any, *, ax: Axes | None = None) -> Axes:
@@ -38,7 +40,8 @@ def plot_sizes(clustering: Any, *, ax: Axes | None = None) -> Axes:
 
     Up to 30 clusters have a bar each, the largest first. For more clusters the bars show the number of
     clusters of each size, or of the sizes from a power of 2 up to the next if there are more than 16 sizes.
-    Single points are grey. Every bar begins at 0, and what it stands for is written on it.
+    Single points are grey. Every bar begins at 0, and what it stands for is written on it,
+    as far as there is room.
 
     Parameters
     ----------
@@ -95,15 +98,14 @@ def _draw_counts(ax: Any, sizes: _IntArray) -> None:
     smallest, largest = max(1, int(sizes.min())), int(sizes.max())
     if largest - smallest < _MOST_STEPS:
         starts = np.arange(smallest, largest + 2)
-        ax.set_xlabel("points in a cluster")
     else:
         starts = 2 ** np.arange(smallest.bit_length() - 1, largest.bit_length() + 1)
-        ax.set_xlabel("points in a cluster: each bar reaches to the next")
     # numpy counts the last end as a size of the last bin; no cluster has that many points.
     _draw_bars(ax, np.histogram(sizes, starts)[0], starts[:-1] == 1)
-    ax.set_ylabel("clusters")
-    shown = np.arange(0, len(starts) - 1, -(-len(starts) // _MAX_TICKS))
-    ax.set_xticks(shown + 1, [thousands(start) for start in starts[shown]])
+    ax.set(xlabel="points in a cluster", ylabel="clusters")
+    told = [_range_told(start, end - 1) for start, end in pairwise(starts.tolist())]
+    told = _where_room_is(ax, told)
+    ax.set_xticks([k + 1 for k, text in enumerate(told) if text], filter(None, told), fontsize=_LETTERS)
 
 
 def _draw_bars(ax: Any, heights: _IntArray, alone: NDArray[np.bool_]) -> None:
@@ -112,6 +114,23 @@ def _draw_bars(ax: Any, heights: _IntArray, alone: NDArray[np.bool_]) -> None:
     bars = ax.bar(
         np.arange(len(heights)) + 1, heights, width=min(0.8, 0.1 * max(1, len(heights))), color=colours
     )
-    small = 10 if len(heights) <= 12 else 7 if len(heights) <= 20 else 5
-    ax.bar_label(bars, [thousands(height) if height else "" for height in heights], padding=2, fontsize=small)
     ax.set_xlim(0.25, len(heights) + 0.75)
+    told = [thousands(height) if height else "" for height in heights]
+    ax.bar_label(bars, _where_room_is(ax, told), padding=2, fontsize=_LETTERS)
+
+
+def _range_told(first: int, last: int) -> str:
+    return thousands(first) if first == last else f"{thousands(first)}–{thousands(last)}"
+
+
+def _where_room_is(ax: Any, told: list[str]) -> list[str]:
+    """Return texts beside each other, without those for which the ones before leave no room."""
+    pitch = 72.0 * ax.get_window_extent().width / ax.figure.dpi / max(1, len(told))
+    shown, end = [], -np.inf
+    for place, text in enumerate(told):
+        # The mean width of a letter is about 0.65 of its height, and a space keeps texts apart.
+        width = 0.65 * _LETTERS * len(text)
+        fits = (place + 0.5) * pitch - width / 2 >= end
+        end = (place + 0.5) * pitch + width / 2 + 0.5 * _LETTERS if text and fits else end
+        shown.append(text if fits else "")
+    return shown

@@ -12,7 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Int64Array
-from sparse_ap.plotting.axes import checked_names, ink_of, palette_of, require_matplotlib, rule_faintly
+from sparse_ap.plotting.axes import (
+    checked_names,
+    entitle,
+    ink_of,
+    palette_of,
+    require_matplotlib,
+    rule_faintly,
+)
+from sparse_ap.plotting.colours import with_tones
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,8 +33,14 @@ _READABLE = 60
 MOST = 200
 """Most leaves of a level that can be drawn."""
 
+_NEVER = "never the best"
+"""What is said of clusters that no resolution keeps."""
+
 _STUB = 0.5
 """Length of the lines beyond the coarsest level, in levels."""
+
+_WIDTHS = (0.9, 4.0)
+"""Widths in points of the line of a cluster of no points, and of all points."""
 
 LARGEST_DOT = 60.0
 """Area of the dot of the largest cluster, in square points."""
@@ -37,11 +51,11 @@ def plot_tree(
 ) -> Axes:
     """Draw the tree above a level: each exemplar has a line up to the coarsest level where it is one.
 
-    The lines of the exemplars that it represents join its own line, which continues straight and is wider
-    on each level. Dots with areas in proportion to the sizes mark the clusters of the finest level drawn;
-    of clusters that are joined above, the exemplar's comes first, then the largest. Everything in one
-    cluster of the coarsest level with several clusters has the same colour. Below each level stand its
-    number of clusters and the resolutions γ between which it lives, as of `Hierarchy.lives`.
+    The lines of the exemplars that it represents join its own line, which continues straight; lines are
+    wider for more points. Dots with areas in proportion to the sizes mark the clusters of the finest level
+    drawn; of clusters that are joined above, the exemplar's comes first, then the largest. Everything in one
+    cluster of the coarsest level with several clusters has the same colour, of 36. Below each level stand
+    its number of clusters and the resolutions γ between which it lives, as of `Hierarchy.lives`, if any.
 
     Parameters
     ----------
@@ -181,28 +195,42 @@ def _labels(tree: _Drawing, names: ArrayLike | None) -> list[str]:
 
 
 def _draw(ax: Any, tree: _Drawing, labels: list[str]) -> None:
-    palette = np.array(palette_of(ax))
+    palette = np.array(with_tones(palette_of(ax)))
     for level, family in tree.families():
-        colours = ink_of(ax) if family is None else palette[family % len(palette)]
-        _draw_lines(ax, tree.lines(level), colours, 1.0 + 0.6 * (level - tree.levels.start))
+        sizes = tree.hierarchy.sizes(level)
+        colours = np.full(len(sizes), ink_of(ax)) if family is None else palette[family % len(palette)]
+        thin, thick = _WIDTHS
+        widths = thin + (thick - thin) * np.sqrt(sizes / max(1, len(tree.hierarchy.labels(0))))
+        _draw_lines(ax, tree.lines(level), colours, widths)
         if level == tree.levels.start:
-            sizes = tree.hierarchy.sizes(level)
             areas = LARGEST_DOT * np.maximum(sizes / sizes.max(initial=1), 0.05)
             x = np.full(len(sizes), level)
             ax.scatter(x, tree.heights[0], areas, c=colours, linewidths=0, zorder=3, clip_on=False)
     _rule(ax, tree)
     _write_names(ax, labels)
+    entitle(ax, _told(tree))
 
 
-def _draw_lines(ax: Any, lines: NDArray[np.float64], colours: Any, width: float) -> None:
+def _told(tree: _Drawing) -> str:
+    """Return what is seen, in words."""
+    first, *above = (f"{tree.hierarchy.n_clusters[level]:,}" for level in tree.levels)
+    number = f"{first} cluster{'s' if first != '1' else ''} of {len(tree.hierarchy.labels(0)):,} points"
+    return f"{number}, joined into {', '.join(above)}" if above else number
+
+
+def _draw_lines(
+    ax: Any, lines: NDArray[np.float64], colours: NDArray[Any], widths: NDArray[np.float64]
+) -> None:
     from matplotlib.collections import LineCollection
 
     # Lines that join the same one overlap on their last piece; the nearest is drawn last, on top.
     order = np.argsort(-lines[:, 0, 1])
-    shown = colours if isinstance(colours, str) else colours[order]
     ax.add_collection(
-        LineCollection(list(lines[order]), colors=shown, linewidths=width, capstyle="projecting")
-    )
+        LineCollection(
+            list(lines[order]), colors=colours[order], linewidths=widths[order], capstyle="round",
+            joinstyle="round",
+        )
+    )  # fmt: skip
 
 
 def _rule(ax: Any, tree: _Drawing) -> None:
@@ -213,13 +241,12 @@ def _rule(ax: Any, tree: _Drawing) -> None:
     counts = tree.hierarchy.n_clusters
     lives = tree.hierarchy.lives
     said = [
-        f"{k}: {counts[k]:,} {'cluster' if counts[k] == 1 else 'clusters'}{_lives_told(lives[k])}"
+        f"level {k}\n{counts[k]:,} {'cluster' if counts[k] == 1 else 'clusters'}{_lives_told(lives[k])}"
         for k in tree.levels
     ]
     # The mean width of a letter is about 0.65 of its height.
-    n_letters = sum(len(text.partition("\n")[0]) for text in said) + 2 * len(said)
+    n_letters = sum(max(map(len, text.splitlines())) for text in said) + 2 * len(said)
     ax.set_xticks(tree.levels, said, fontsize=_letters(ax.get_window_extent().width, ax, 0.65 * n_letters))
-    ax.set_xlabel("level")
     ax.set_xlim(tree.levels[-1] + _STUB, tree.levels.start - 0.05)
     ax.set_ylim(len(tree.leaves) - 0.4, -0.6)
 
@@ -229,6 +256,8 @@ def lifetime(lives: NDArray[np.float64]) -> str:
     low, high = lives
     if np.isnan(low):
         return "–"
+    if low > high:
+        return _NEVER
     if np.isnan(high) or np.isinf(high):
         return f"from {_two_digits(low)}"
     return f"{_two_digits(low)} to {_two_digits(high)}"
@@ -240,7 +269,7 @@ def _two_digits(value: float) -> str:
 
 def _lives_told(lives: NDArray[np.float64]) -> str:
     told = lifetime(lives)
-    return "" if told == "–" else f"\nγ {told}"
+    return "" if told in ("–", _NEVER) else f"\nγ {told}"
 
 
 def _write_names(ax: Any, labels: list[str]) -> None:

@@ -5,6 +5,8 @@ It has no coastlines: the places themselves show the continents.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.cli.demo.labels import Box, place_labels, say_where
 from sparse_ap.cli.demo.places import unit_vectors
 from sparse_ap.cli.demo.projection import equal_earth, relative_longitude
 from sparse_ap.cli.demo.regions import Regions
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.colours import ON_DARK, spread_colours
+from sparse_ap.plotting.labels import Box, place_labels
 
 __all__ = [
     "DOTS_PER_INCH",
@@ -29,6 +31,7 @@ __all__ = [
     "blank_map",
     "draw_globe",
     "draw_map",
+    "say_where",
     "write_caption",
 ]
 
@@ -37,6 +40,9 @@ WIDTH, HEIGHT = 2400, 1300
 
 DOTS_PER_INCH = 200
 _MAX_NAMES = 30
+_KM_OF_A_RING = 120.0
+"""Mean distance in a region from which its exemplar has the whole ring."""
+
 _CANDIDATES_PER_NAME = 10
 """Regions tried per name, from the largest, to find those whose names have room."""
 
@@ -189,8 +195,10 @@ def _draw_exemplars(axes: Any, sheet: _Sheet) -> None:
     """Draw each exemplar as a dot with a white ring, larger for larger regions."""
     regions = sheet.regions
     areas = 0.2 + 3.4 * regions.sizes / regions.sizes.max()
+    # Where regions are small their rings would be all that is seen.
+    rings = 0.22 * np.clip(regions.mean_km / _KM_OF_A_RING, 0.0, 1.0)
     centres = sheet.points[regions.exemplars]
-    axes.scatter(*centres.T, c=sheet.colours, s=areas, edgecolors="white", linewidths=0.22, zorder=4)
+    axes.scatter(*centres.T, c=sheet.colours, s=areas, edgecolors="white", linewidths=rings, zorder=4)
 
 
 def _draw_names(axes: Any, sheet: _Sheet) -> None:
@@ -213,6 +221,12 @@ def _draw_names(axes: Any, sheet: _Sheet) -> None:
         texts[label.index].set_position(axes.transData.inverted().transform(label.box[:2]))
     for index in set(range(len(texts))) - {label.index for label in placed}:
         texts[index].remove()
+
+
+def say_where(names: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which names say where a place is: no other place has them, and they name no part of one."""
+    bearers = Counter(names)
+    return np.array([bearers[name] == 1 and not set(name) & set("(/") for name in names], np.bool_)
 
 
 def write_caption(figure: Any, caption: Caption) -> None:

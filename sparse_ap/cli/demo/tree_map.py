@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.cli.demo.labels import Box, place_labels
 from sparse_ap.cli.demo.map import (
     DOTS_PER_INCH,
     INK,
@@ -24,6 +23,7 @@ from sparse_ap.cli.demo.projection import equal_earth, relative_longitude
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.colours import ON_DARK, spread_colours
+from sparse_ap.plotting.labels import Box, place_labels
 
 __all__ = ["RING", "Sheet", "continent_level", "draw_names", "draw_tree", "largest_first", "tree_caption"]
 

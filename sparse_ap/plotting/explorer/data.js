@@ -46,9 +46,16 @@ class Tree {
   }
   nChildren(node) { return this.first[node + 1] - this.first[node]; }
   // Children on the page, the largest first.
-  children(node) {
-    const found = Array.from({ length: this.nChildren(node) }, (_, i) => this.first[node] + i);
+  children(node) { return this.bySize(this.first[node], this.first[node + 1]); }
+  bySize(from, to, wanted = () => true) {
+    const found = [];
+    for (let node = from; node < to; node++) if (wanted(node)) found.push(node);
     return found.sort((a, b) => this.size[b] - this.size[a] || a - b);
+  }
+  // What an array with several entries for each node has of one.
+  several(part, node) {
+    const values = this[part], n = values.length / this.nNodes;
+    return Array.from(values.subarray(n * node, n * (node + 1)));
   }
   // From a cluster with a single part to that part, which is the same.
   settled(node) {

@@ -27,7 +27,10 @@ function digits(value) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size >= 1000) return Math.round(value).toLocaleString("en").replace("-", "−");
-  if (size && size < 0.001) return value.toExponential(1).replaceAll("-", "−");
+  if (size && size < 0.001) {
+    const [shown, power] = value.toExponential(1).replace("-", "−").split("e");
+    return `${shown}×10${[...power].map(letter => "⁰¹²³⁴⁵⁶⁷⁸⁹"[letter] ?? "⁻").join("")}`;
+  }
   return String(Number(value.toPrecision(3))).replace("-", "−");
 }
 
@@ -40,15 +43,13 @@ function rgb(text) { return [1, 3, 5].map(i => parseInt(text.slice(i, i + 2), 16
 function mixed(one, other, share) { return one.map((value, i) => Math.round(value + (other[i] - value) * share)); }
 const css = colour => `rgb(${colour.join(" ")})`;
 
+// --ground of explorer.css; in print the light one before the style sheet knows of it.
 const ground = () => isDark() ? [21, 24, 29] : [255, 255, 255];
-const TONES = [0, 0.35, -0.3];
 
-// The colour of the k-th of several: twelve, then lighter and darker ones.
+// The colour of the k-th of several.
 function colourOf(tree, k) {
   const palette = tree.head.palettes[isDark() ? "dark" : "light"];
-  const tone = TONES[Math.floor(k / palette.length) % TONES.length];
-  const pure = rgb(palette[k % palette.length]);
-  return tone > 0 ? mixed(pure, [255, 255, 255], tone) : mixed(pure, [0, 0, 0], -tone);
+  return rgb(palette[k % palette.length]);
 }
 const tint = (colour, share) => css(mixed(ground(), colour, share));
 
@@ -68,4 +69,11 @@ function sharp(canvas, width, height) {
   const context = canvas.getContext("2d");
   context.scale(ratio, ratio);
   return context;
+}
+
+// How wide a map's tag with a text is, in pixels; as .tag in explorer.css.
+const measuring = document.createElement("canvas").getContext("2d");
+function widthOf(text) {
+  measuring.font = `600 13.2px ${getComputedStyle(document.body).fontFamily}`;
+  return Math.ceil(measuring.measureText(text).width) + 20;
 }

@@ -29,10 +29,14 @@ def cluster_facts(tree: Hierarchy, held: HeldClusters) -> dict[str, NDArray[Any]
     dict of ndarray, each with a row for each node
         ``parent``; ``exemplar``, a point, -1 for the whole; ``size`` in points; ``parts``, clusters of the
         next finer level, on the page or not; ``similarity``, the mean of the points to their exemplars of
-        level 0; ``near`` and ``share``: clusters of the same level that are linked most, and the percentage
-        of the links that leave the cluster, 255 where not known; ``lives``, as of `Hierarchy.persistence`.
+        level 0, without these, NaN where there is no other; ``near`` and ``share``: clusters of the same
+        level that are linked most, and the percentage of the links that leave the cluster, 255 where not
+        known; ``lives``, as of `Hierarchy.persistence`.
     """
     levels, n_points = held.levels, len(tree.labels(0))
+    others = tree.clusterings[0].similarities.copy()
+    # An exemplar's similarity to itself says nothing of its members.
+    others[tree.exemplars(0)] = np.nan
 
     def nodes(of_level: Callable[[int], Any], whole: Any) -> NDArray[Any]:
         return np.concatenate(
@@ -52,7 +56,7 @@ def cluster_facts(tree: Hierarchy, held: HeldClusters) -> dict[str, NDArray[Any]
             ),
             tree.n_clusters[levels[0]] if levels else 0,
         ).astype(np.uint32),
-        "similarity": means(tree, held, tree.clusterings[0].similarities),
+        "similarity": means(tree, held, others),
         "near": np.concatenate([np.full((1, N_NEAR), -1), *(found for found, _ in near)]).astype(np.int32),
         "share": np.concatenate([np.full((1, N_NEAR), 255), *(part for _, part in near)]).astype(np.uint8),
         "lives": nodes(tree.persistence, [np.nan, np.nan]).astype(np.float32),

@@ -1,17 +1,17 @@
 // Where the reader is, in the address after #: a node, and perhaps a point there.
 
 const VIEWS = { treemap: "Treemap", map: "Map", list: "List" };
+const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 class App {
   constructor(tree) {
     this.tree = tree;
     this.stage = document.getElementById("stage");
     this.panel = document.getElementById("panel");
-    this.colours = "parts";
     this.view = tree.x ? "map" : "treemap";
     this.search = new Search(this);
     this.buttons();
-    if (tree.x) offerColours(this);
+    this.atlas = tree.x ? new Atlas(this) : null;
     addEventListener("hashchange", () => this.arrive());
     document.addEventListener("keydown", event => this.pressed(event));
     let waiting = 0;
@@ -68,9 +68,9 @@ class App {
       button.textContent = n || view !== "treemap" ? VIEWS[view] : "Members";
       button.hidden = !n && view === "list";
     }
-    document.querySelector(".colours").hidden = this.view !== "map";
+    for (const part of document.querySelectorAll(".of-map")) part.hidden = this.view !== "map";
     this.way();
-    if (this.view === "map") map(this, node);
+    if (this.view === "map") this.atlas.show(node);
     else if (!n) members(this, node, this.marked);
     else if (this.view === "list") list(this, node);
     else treemap(this, node);
@@ -104,7 +104,7 @@ class App {
     box.animate([{ opacity: 0.2, transform: `scale(${deeper ? 0.96 : 1.03})` }, { opacity: 1, transform: "none" }], { duration: 170, easing: "ease-out" });
   }
 
-  cells() { return [...this.stage.querySelectorAll("a, button")].filter(cell => !cell.hidden); }
+  cells() { return [...this.stage.querySelectorAll("a, button:not(.zoom *)")].filter(cell => !cell.hidden); }
   focusFirst(from) {
     const { tree } = this;
     const back = from === undefined ? null : this.stage.querySelector(`[data-node="${tree.childWith(this.node, from)}"]`);
@@ -115,8 +115,25 @@ class App {
   pressed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select")) return;
     if (event.key === "/") { event.preventDefault(); this.search.input.focus(); this.search.input.select(); }
-    else if (event.key === "Escape" && this.node) { this.stage.tabIndex = -1; if (!this.stage.contains(document.activeElement)) this.stage.focus(); this.go(this.tree.above(this.node)); }
+    else if (event.key === "Escape" && this.node) this.up();
+    else if (this.view === "map" && this.zoomed(event)) event.preventDefault();
     else if (event.key.startsWith("Arrow")) this.move(event);
+  }
+  // To the cluster above, where the arrow keys go on.
+  up() {
+    this.stage.tabIndex = -1;
+    if (!this.stage.contains(document.activeElement)) this.stage.focus();
+    this.go(this.tree.above(this.node));
+  }
+  // Whether a key changes what the map shows, which it does then.
+  zoomed({ key, shiftKey }) {
+    const { atlas } = this, step = DIRECTIONS[key];
+    if (key === "+" || key === "=") atlas.zoom(1.5);
+    else if (key === "-") atlas.zoom(1 / 1.5);
+    else if (key === "0") atlas.fit();
+    else if (shiftKey && step) atlas.pan(-80 * step[0], -80 * step[1]);
+    else return false;
+    return true;
   }
   // To the nearest cell in the direction of the arrow.
   move(event) {
@@ -124,7 +141,7 @@ class App {
     if (!cells.length || this.panel.contains(now)) return;
     event.preventDefault();
     if (!cells.includes(now)) return cells[0].focus();
-    const at = now.getBoundingClientRect(), [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    const at = now.getBoundingClientRect(), [dx, dy] = DIRECTIONS[event.key];
     let best = Infinity, target = null;
     for (const cell of cells) {
       const to = cell.getBoundingClientRect();

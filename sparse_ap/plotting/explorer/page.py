@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.plotting.axes import checked_names
-from sparse_ap.plotting.colours import ON_DARK, ON_LIGHT
+from sparse_ap.plotting.colours import ON_DARK, ON_LIGHT, with_tones
 from sparse_ap.plotting.explorer.columns import checked_table, packed_columns
 from sparse_ap.plotting.explorer.facts import cluster_facts
 from sparse_ap.plotting.explorer.held import HeldClusters, held_points
@@ -157,7 +157,7 @@ def _data(
         "levels": list(held.levels),
         "starts": held.starts.tolist(),
         "clusters": tree.n_clusters.tolist(),
-        "palettes": {"light": ON_LIGHT, "dark": ON_DARK},
+        "palettes": {"light": with_tones(ON_LIGHT), "dark": with_tones(ON_DARK)},
     }
     return packed(head, parts)
 

@@ -19,7 +19,7 @@ function panel(app, node) {
 
 function aboutCluster(app, node) {
   const { tree } = app, place = tree.exemplar[node], level = tree.level(node);
-  const [low, high] = [tree.lives[2 * node], tree.lives[2 * node + 1]];
+  const [low, high] = tree.several("lives", node);
   return [
     h("div", { class: "face" }, picture(app, place), h("div", {},
       h("p", { class: "kind" }, "Cluster of the exemplar"), h("h2", {}, tree.title(node)))),
@@ -35,7 +35,7 @@ function aboutCluster(app, node) {
 function aboutWhole(app) {
   const { tree } = app, { head } = tree;
   return [
-    h("p", { class: "kind" }, "The whole"), h("h2", {}, head.title),
+    h("h2", {}, "The whole"),
     h("dl", { class: "figures" }, ...figure("points", count(head.points)), ...figure("levels", `${head.clusters.length}`)),
     h("table", {}, h("thead", {}, h("tr", {}, ...["level", "clusters", "on this page"].map(name => h("th", { scope: "col", class: "number" }, name)))),
       h("tbody", {}, ...head.clusters.map((n, level) => [n, level]).reverse().map(([n, level]) => {
@@ -50,13 +50,17 @@ function figure(name, value, more) {
 }
 
 function ofColumns(tree, node) {
-  const rows = tree.head.columns.map((column, k) => {
-    if (!column.words) return h("tr", {}, h("th", { scope: "row" }, column.name), h("td", {}, digits(tree[`mean${k}`][node]), h("small", {}, " on average")));
-    const often = [0, 1, 2].filter(i => tree[`often${k}`][3 * node + i] >= 0).map(i => [column.words[tree[`often${k}`][3 * node + i]], tree[`share${k}`][3 * node + i]]);
-    return h("tr", {}, h("th", { scope: "row" }, column.name), h("td", {}, ...often.map(([word, share]) =>
-      h("div", { class: "share", style: { "--share": `${share}%` } }, h("span", {}, word || "(empty)"), h("small", {}, `${share} %`)))));
-  });
+  const rows = tree.head.columns.map((column, k) => h("tr", {}, h("th", { scope: "row" }, column.name), h("td", {}, ...(column.words
+    ? frequent(tree, k, node).map(([word, share]) =>
+      h("div", { class: "share", style: { "--share": `${share}%` } }, h("span", {}, word || "(empty)"), h("small", {}, `${share} %`)))
+    : [digits(tree[`mean${k}`][node]), h("small", {}, " on average")]))));
   return rows.length ? [h("h3", {}, "What they have in common"), h("table", { class: "columns" }, h("tbody", {}, ...rows))] : [];
+}
+
+// The most frequent values of a column of text in a cluster, each with its percentage.
+function frequent(tree, k, node) {
+  const { words } = tree.head.columns[k], shares = tree.several(`share${k}`, node);
+  return tree.several(`often${k}`, node).map((word, i) => [words[word], shares[i]]).filter(([word]) => word !== undefined);
 }
 
 // The exemplars of the largest parts.
@@ -71,7 +75,8 @@ function standFor(app, node) {
 // Clusters of the same level that are linked most; the first exemplar is the runner-up.
 function nextTo(app, node) {
   const { tree } = app;
-  const near = [0, 1, 2].map(i => [tree.near[3 * node + i], tree.share[3 * node + i]]).filter(([other]) => other >= 0);
+  const shares = tree.several("share", node);
+  const near = tree.several("near", node).map((other, i) => [other, shares[i]]).filter(([other]) => other >= 0);
   if (!near.length) return [];
   return [h("h3", {}, "Next to it"), h("ul", { class: "links" }, ...near.map(([other, share], i) =>
     h("li", {}, clusterLink(app, other, h("small", {}, share < 255 ? `${share} % of its links out` : i ? "" : "runner-up")))))];
@@ -104,21 +109,32 @@ function members(app, node, marked) {
     picture(app, place),
     h("span", { class: "name" }, tree.name(place)),
     place === own ? h("small", { class: "badge" }, "exemplar") : h("small", {}, digits(tree.likeness[place])),
-    ...tree.head.columns.map((column, k) => h("small", { class: "value" }, `${column.name}: ${column.words ? column.words[tree[`value${k}`][place]] : digits(tree[`value${k}`][place])}`))));
+    ...tree.head.columns.map((column, k) => h("small", { class: "value" }, `${column.name}: ${ofPoint(tree, k, place)}`))));
   list.querySelector(".marked")?.scrollIntoView({ block: "nearest" });
 }
 
+// The value of a column: that of a point; of a cluster the mean, or the most frequent.
+function ofPoint(tree, k, place) {
+  const value = tree[`value${k}`][place], { words } = tree.head.columns[k];
+  return words ? words[value] : digits(value);
+}
+function ofCluster(tree, k, node) {
+  if (!tree.head.columns[k].words) return digits(tree[`mean${k}`][node]);
+  const [[word, share] = ["–", 0]] = frequent(tree, k, node);
+  return `${word} (${share} %)`;
+}
+
+// The parts of a cluster, the largest first.
 function list(app, node) {
-  const { tree } = app, box = h("div", { class: "wide" });
-  const columns = tree.head.columns;
+  const { tree } = app, { columns } = tree.head;
   const body = h("tbody");
-  box.append(h("table", { class: "list" }, h("thead", {}, h("tr", {}, ...["exemplar", "points", "share", "similarity", ...columns.map(c => c.name)].map((name, i) =>
-    h("th", { scope: "col", class: i && i < 4 ? "number" : null }, name)))), body));
+  const headings = ["exemplar", "points", "share", "similarity", ...columns.map(column => column.name)];
+  const table = h("table", { class: "list" }, h("thead", {}, h("tr", {}, ...headings.map((name, i) =>
+    h("th", { scope: "col", class: i && i < 4 ? "number" : null }, name)))), body);
   more(app.stage, body, tree.children(node), child => h("tr", {},
     h("td", {}, h("a", { href: app.link(child), "data-node": child }, picture(app, tree.exemplar[child]), tree.title(child))),
-    h("td", { class: "number" }, count(tree.size[child])), h("td", { class: "number" }, percent(tree.size[child], tree.size[node])),
-    h("td", { class: "number" }, digits(tree.similarity[child])),
-    ...columns.map((column, k) => h("td", {}, column.words ? `${column.words[tree[`often${k}`][3 * child]] ?? "–"} (${tree[`share${k}`][3 * child]} %)` : digits(tree[`mean${k}`][child])))), box);
+    ...[count(tree.size[child]), percent(tree.size[child], tree.size[node]), digits(tree.similarity[child])].map(text => h("td", { class: "number" }, text)),
+    ...columns.map((_, k) => h("td", {}, ofCluster(tree, k, child)))), h("div", { class: "wide" }, table));
 }
 
 // Fill a list some hundred entries at a time.

@@ -59,18 +59,11 @@ function treemap(app, node) {
   box.append(canvas);
   const cells = [], drawn = [];
   rectangles(values, 0, 0, width, height).forEach(([x, y, w, v], i) => {
-    const place = { left: `${100 * x / width}%`, top: `${100 * y / height}%`, width: `${100 * w / width}%`, height: `${100 * v / height}%` };
-    if (i === shown.length) {
-      const others = tree.parts[node] - shown.length;
-      const told = `${count(others)} more`;
-      cells.push(h("button", { class: "cell rest", type: "button", style: place, onclick: () => app.look("list"), "aria-label": `${told}, in the list` }, h("b", {}, told)));
-      return;
-    }
-    const child = shown[i], colour = colourOf(tree, i);
-    drawn.push([child, colour, x, y, w, v]);
-    const said = `${tree.title(child)}, ${counted(tree.size[child], "point")}`;
-    cells.push(h("a", { class: w < 44 || v < 22 ? "cell tiny" : v < 40 ? "cell low" : "cell", href: app.link(child), style: { ...place, "--own": css(colour) }, "aria-label": said, title: said, "data-node": child },
-      h("b", {}, tree.title(child)), h("small", {}, count(tree.size[child]))));
+    const style = { left: `${100 * x / width}%`, top: `${100 * y / height}%`, width: `${100 * w / width}%`, height: `${100 * v / height}%` };
+    if (i === shown.length) return cells.push(restCell(app, tree.parts[node] - shown.length, style, w));
+    const colour = colourOf(tree, i);
+    drawn.push([shown[i], colour, x, y, w, v]);
+    cells.push(partCell(app, shown[i], { ...style, "--own": css(colour) }, headOf(w, v), w));
   });
   app.repaint = () => drawn.forEach(cell => drawCell(app, context, ...cell));
   app.repaint();
@@ -78,11 +71,30 @@ function treemap(app, node) {
   box.append(...cells.sort((a, b) => parseFloat(a.style.top) - parseFloat(b.style.top) || parseFloat(a.style.left) - parseFloat(b.style.left)));
 }
 
+// The height of the line with a cell's name; 0 for none.
+function headOf(width, height) {
+  if (width < 44 || height < 22) return 0;
+  return height > 40 ? 25 : 18;
+}
+
+function partCell(app, child, style, head, width) {
+  const { tree } = app, said = `${tree.title(child)}, ${counted(tree.size[child], "point")}`;
+  const kind = head === 0 ? "cell tiny" : head < 25 ? "cell low" : "cell";
+  // Where there is no room for both, the name is told rather than the number.
+  return h("a", { class: kind, href: app.link(child), style, "aria-label": said, title: said, "data-node": child },
+    h("b", {}, tree.title(child)), width < 110 ? null : h("small", {}, count(tree.size[child])));
+}
+
+function restCell(app, n, style, width) {
+  const told = `${count(n)} more`;
+  return h("button", { class: "cell rest", type: "button", style, onclick: () => app.look("list"), "aria-label": `${told}, in the list` }, h("b", {}, width < 80 ? `+${count(n)}` : told));
+}
+
 // What lies in a cell: its parts with their pictures or names, and theirs, where there is room.
 function drawCell(app, context, child, colour, x, y, w, v) {
   context.fillStyle = tint(colour, 0.2);
   context.fillRect(x, y, w, v);
-  const head = v > 40 ? 25 : 0;
+  const head = headOf(w, v);
   if (w >= 24 && v - head >= 16) nest(app, context, app.tree.settled(child), colour, [x + 3, y + head, w - 7, v - head - 4], 1);
 }
 

@@ -1,8 +1,7 @@
-"""Greedy placement of names on the map, such that no name covers another."""
+"""Greedy placement of names in a picture, such that no name covers another."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "PlacedLabel", "place_labels", "say_where"]
+__all__ = ["Box", "PlacedLabel", "place_labels"]
 
 
 class Box(NamedTuple):
@@ -60,12 +59,6 @@ class PlacedLabel:
 
     index: int
     box: Box
-
-
-def say_where(names: Sequence[str]) -> NDArray[np.bool_]:
-    """Return which names say where a place is: no other place has them, and they name no part of one."""
-    bearers = Counter(names)
-    return np.array([bearers[name] == 1 and not set(name) & set("(/") for name in names], np.bool_)
 
 
 def place_labels(
