@@ -22,9 +22,8 @@ from knn import N_THREADS, Points, ours, print_rows, without_itself
 from numpy.typing import NDArray
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
-from molecules import smiles_in
+from molecules import N_NEIGHBOURS, bits_of, smiles_in
 
-K, N_BITS, RADIUS = 15, 1024, 2
 AT_A_TIME = 5_000
 
 
@@ -34,7 +33,7 @@ def main() -> None:
         raise SystemExit("skipped: give the wheel of molsets, a folder, a number of molecules, and searches")
     n = int(sys.argv[3])
     file = some_of(fingerprints(Path(sys.argv[1]), Path(sys.argv[2])), n)
-    points = Points(f"{len(np.load(file, mmap_mode='r')):,} molecules", file, K, 0, "tanimoto")
+    points = Points(f"{len(np.load(file, mmap_mode='r')):,} molecules", file, N_NEIGHBOURS, 0, "tanimoto")
     print_rows([(points, (by_usearch,) if way == "usearch" else (ours, float(way))) for way in sys.argv[4:]])
 
 
@@ -49,15 +48,6 @@ def fingerprints(wheel: Path, folder: Path) -> Path:
         np.save(file, bits)
         print(f"{len(bits):,} fingerprints made in {time.perf_counter() - start:.0f} s", flush=True)
     return file
-
-
-def bits_of(smiles: list[str]) -> NDArray[np.uint8]:
-    """Return the fingerprints of molecules, packed."""
-    from rdkit.Chem import MolFromSmiles
-    from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
-
-    generator = GetMorganGenerator(radius=RADIUS, fpSize=N_BITS)
-    return np.stack([np.packbits(generator.GetFingerprintAsNumPy(MolFromSmiles(text))) for text in smiles])
 
 
 def some_of(file: Path, n: int) -> Path:

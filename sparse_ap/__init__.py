@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sparse_ap.clustering.cover import cover
     from sparse_ap.clustering.growth.extend import extend
     from sparse_ap.clustering.hierarchy import hierarchy
+    from sparse_ap.clustering.metacells.metacells import metacells
+    from sparse_ap.clustering.metacells.quality import metacell_quality
     from sparse_ap.clustering.preference_path import PreferencePath, preference_path
     from sparse_ap.clustering.preference_range import PreferenceRange, preference_range
     from sparse_ap.clustering.tree import Cut, Hierarchy
@@ -51,6 +53,8 @@ else:
             "clustering.growth.extend": ["extend"],
             "clustering.affinity_propagation": ["affinity_propagation"],
             "clustering.hierarchy": ["hierarchy"],
+            "clustering.metacells.metacells": ["metacells"],
+            "clustering.metacells.quality": ["metacell_quality"],
             "clustering.preference_path": ["PreferencePath", "preference_path"],
             "clustering.preference_range": ["PreferenceRange", "preference_range"],
             "clustering.tree": ["Cut", "Hierarchy"],
@@ -104,6 +108,8 @@ __all__ = [
     "cover",
     "extend",
     "hierarchy",
+    "metacell_quality",
+    "metacells",
     "preference_path",
     "preference_range",
     "write_explorer",

