@@ -25,9 +25,10 @@ PLACES: dict[str, tuple[ModuleType, str]] = {
     "local_edges": (room, "_LOCAL_EDGES"),
     # Similarities to candidates that are kept for exchanges.
     "candidates": (budget, "_CANDIDATES"),
-    # Edges that the search reads, and similarities that exchanges see.
+    # Edges that the search reads; and those that exchanges see, on dense graphs and on sparse ones.
     "edges_searched": (refinement, "_SMALL"),
     "exchanges_seen": (refinement, "_EXCHANGING"),
+    "exchanges_seen_on_sparse": (refinement, "_EXCHANGING_SPARSE"),
     # Of a part on a cluster.
     "most_edges": (placement, "_MOST_EDGES"),
     # Of a worker's memory: what is not for edges.

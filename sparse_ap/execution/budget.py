@@ -5,6 +5,7 @@ The figures are bytes, counted array by array; a test compares them with what pr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ __all__ = [
     "Plan",
     "candidates_kept",
     "first_that_fits",
+    "lengths_of_lists",
     "require_bound_fits",
 ]
 
@@ -45,12 +47,15 @@ _WEIGHING = 24
 # Bytes per point and thread: each thread adds up the columns in arrays of its own.
 _SWEEPING_THREAD = 8
 _SEARCHING_THREAD = 16
-# Bytes per edge and per point of the search within limits of sizes: edges both ways, or one way and as they
-# are fetched (24), and the row of each edge where points are left out (8); members, values, moves and their
-# record, twice.
+# Bytes per edge and per point of the search within limits of sizes: edges both ways, or as they are fetched
+# (24), rows of edges where points are left out (8); members, values, moves and their record, twice.
 _LIMITING, _LIMITING_A_POINT = 32, 320
-# Similarities in the table of the search on a dense graph: 64 MB of float32 (docs/design/0012-search.md).
-_CANDIDATES = 1 << 24
+# Similarities in the table of the search on a dense graph; and edges that its lists keep (docs/design/0012).
+_CANDIDATES, _LISTED = 1 << 24, 1 << 23
+# Bytes of the gains of its moves, for each entry of the table (half of it at most, and a quarter) and point.
+_GAINING, _GAINING_A_POINT = 5, 128
+# Candidates that a point keeps, on average, for each exemplar among them; and at least.
+_FOR_EACH_EXEMPLAR, _FEWEST = 8, 64
 # Bytes per point sent to the workers of a cluster and fetched from them in one pass.
 _SENT_AND_FETCHED = 72
 # Copies of a block per thread, as it is read, decoded and used; and blocks decoded at a time while zarr loads
@@ -121,6 +126,14 @@ class GraphSize:
         return self.searching * kept * self.n_points * self.width
 
     @property
+    def exchange_bytes(self) -> int:
+        """Bytes of what exchanges on a dense graph make of the table: lists of edges, and gains of moves."""
+        table = self.n_points * candidates_kept(self.n_points, self.n_edges)
+        # Each edge at both ends, and once more while the lists are put together.
+        lists = min(table, _LISTED) * 3 * (4 + self.width)
+        return self.searching * (lists + table * _GAINING + min(table, self.n_points) * _GAINING_A_POINT)
+
+    @property
     def limiting_bytes(self) -> int:
         """Bytes of the search within limits of sizes."""
         return self.limited * (_LIMITING * self.n_edges + _LIMITING_A_POINT * self.n_points)
@@ -168,6 +181,7 @@ class Plan:
             + size.limiting_bytes
             # The table of candidates is sent to the workers and fetched back, with a copy at each end.
             + (1 + 2 * self.on_cluster) * size.candidate_bytes
+            + size.exchange_bytes
             + 2 * self.on_cluster * size.fetched_bytes
             + n_blocks * size.block_edges * (4 + size.width)
             + _MACHINERY
@@ -287,3 +301,10 @@ def _more_memory(last: Plan) -> str:
 
 def _text(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.2f} GB"
+
+
+def lengths_of_lists(n_points: int, n_candidates: int, n_exemplars: int) -> tuple[int, int]:
+    """Return how many candidates the search's lists have, and how many of them a point keeps."""
+    share = min(1.0, _FOR_EACH_EXEMPLAR / max(1, n_exemplars))
+    n_kept = min(n_candidates, max(2 * n_exemplars, int(_LISTED / (share * max(1, n_points)))))
+    return n_kept, min(n_kept, max(_FEWEST, math.ceil(share * n_kept)))

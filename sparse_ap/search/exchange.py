@@ -1,9 +1,9 @@
-"""Local search by single moves among candidates whose similarities fit into memory as a table.
+"""Local search by single moves among candidates, along lists of edges in memory.
 
-As in FasterPAM (Schubert & Rousseeuw, Information Systems 101, 2021), any candidate may replace any exemplar,
-and a move is carried out as soon as it is found to gain. In addition, exemplars are opened and closed. When
-no move gains, a random perturbation swaps some exemplars, near each other or anywhere; the result of the next
-descent (`table_descent`) is kept if it is better.
+As in FasterPAM (Schubert & Rousseeuw, Information Systems 101, 2021), any candidate may replace any exemplar;
+in addition, exemplars are opened and closed. When no move gains, a random perturbation replaces some
+exemplars near each other by members of their clusters; the result of the next descent (`list_descent`) is
+kept if it is better.
 """
 
 from __future__ import annotations
@@ -12,61 +12,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int32Array, Int64Array
+from sparse_ap.kernels.block import BoolArray, Float64Array, Int64Array
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.kernels.hashing import hashed
-from sparse_ap.propagation.problem import Problem
-from sparse_ap.search.local_search import LocalSearch
-from sparse_ap.search.similarity_table import GatherPass, PlaceVectors, TableRows
-from sparse_ap.search.table_descent import Room, TableState, descended
+from sparse_ap.search.edge_lists import EdgeLists
+from sparse_ap.search.list_descent import DescentState
 
 __all__ = ["Exchange"]
 
-# Perturbations, in turn: whether of exemplars near each other, or of any; the least number of exemplars to
-# swap, and their share; docs/design/0012-search.md.
-_PERTURBATIONS = ((True, 2, 0.0), (False, 2, 0.1), (True, 4, 0.0), (False, 4, 0.3))
-# Number of exemplars opened in addition to those closed, in turn.
+# Numbers of exemplars near each other that a perturbation closes, in turn; and how many more or less it
+# opens (docs/design/0012-search.md).
+_CLOSED = (2, 6, 4, 3)
 _MORE = (-1, 0, 1)
-# Perturbations in a row without a gain, after which to stop.
-_FRUITLESS = 50
+# Perturbations in a row without a gain, after which to stop, for each exemplar.
+_FRUITLESS = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exchange:
-    """A search by single moves, in a table of similarities to the candidates.
+    """A search by single moves along lists of edges; all in the user's order.
 
     Attributes
     ----------
-    candidate : ndarray of int32, shape (n_candidates,)
-        The candidates, sorted by the user's numbers.
-    user_id : ndarray of int32, shape (n_candidates,)
-    similarity : ndarray of float, shape (n_candidates, n_points)
-        Similarity of each point to each candidate; -inf without an edge.
+    lists : EdgeLists
     preference : ndarray of float64, shape (n_points,)
     grid : Grid
         Grid for the sums of gains.
     """
 
-    candidate: Int32Array
-    user_id: Int32Array
-    similarity: FloatArray
+    lists: EdgeLists
     preference: Float64Array
     grid: Grid
 
-    @classmethod
-    def among(
-        cls, problem: Problem, candidate: Int32Array, preference: Float64Array, local_search: LocalSearch
-    ) -> Exchange:
-        """Fill the table by one reading of the edges."""
-        # In the user's order: moves are then tried in the same order under any renumbering.
-        candidate = candidate[np.argsort(problem.user_id[candidate])]
-        place = np.full(len(preference), -1, np.int32)
-        place[candidate] = np.arange(len(candidate))
-        similarity = np.full((len(candidate), len(preference)), -np.inf, problem.graph.dtype)
-        local_search.run(GatherPass(), PlaceVectors(place), TableRows(similarity.T))
-        return cls(
-            candidate, problem.user_id[candidate], similarity, preference, local_search.grid(preference)
-        )
+    def descended(self, exemplar: BoolArray) -> tuple[DescentState, int]:
+        """Return where moves lead that gain, and the number of edges and sums seen."""
+        state = DescentState.at(self.lists, self.preference, self.grid, exemplar)
+        return state, state.descend()
 
     def search(self, exemplar: BoolArray, most: int, seed: int) -> tuple[BoolArray, int]:
         """Return the best exemplars found, starting from some of the candidates.
@@ -75,7 +56,8 @@ class Exchange:
         ----------
         exemplar : ndarray of bool, shape (n_points,)
         most : int
-            Number of similarities seen after which no further perturbation begins.
+            Number of edges and sums seen after which no further perturbation begins; none begins where the
+            moves have left fewer than half of the exemplars.
         seed : int
             Seed of the perturbations.
 
@@ -83,37 +65,43 @@ class Exchange:
         -------
         exemplar : ndarray of bool, shape (n_points,)
         n_seen : int
-            Similarities seen.
         """
-        m, n = self.similarity.shape
-        table = self.similarity, self.candidate, self.preference
-        state, room, nobody = TableState.of(exemplar[self.candidate], n), Room.of(m, n), np.empty(0, np.int64)
-        n_seen = descended(table, state, nobody, room, self.grid)
+        state, n_seen = self.descended(exemplar)
+        # Room for as many exemplars as there are now.
+        state, n_more = self.descended(state.standing.is_open)
+        n_seen += n_more
+        best, value = state.standing.is_open.copy(), state.value
         number = last_gain = 0
-        while number - last_gain < _FRUITLESS and n_seen < most:
-            trial = state.copy()
-            n_seen += descended(table, trial, self._perturbation(state, number, seed), room, self.grid)
+        n_fruitless = _FRUITLESS * int(np.count_nonzero(best))
+        # Lists that were made for twice as many exemplars are too short: no more is done with them.
+        most = 0 if 2 * np.count_nonzero(best) < np.count_nonzero(exemplar) else most
+        while number - last_gain < n_fruitless and n_seen < most:
+            n_seen += state.flip(self._perturbation(state, number, seed)) + state.descend()
             number += 1
-            if trial.value > state.value + self.grid.least_gain:
-                # Moves were tried where something had changed: now all are.
-                trial.doubted[:] = True
-                n_seen += descended(table, trial, nobody, room, self.grid)
-                state, last_gain = trial, number
-        found = np.zeros(len(exemplar), np.bool_)
-        found[self.candidate[state.is_open]] = True
-        return found, n_seen
+            if state.value > value + self.grid.least_gain:
+                state.doubt(everything=True)
+                n_seen += state.descend()
+                best, value, last_gain = state.standing.is_open.copy(), state.value, number
+                if state.n_free <= max(_CLOSED) + max(_MORE):
+                    state, n_more = self.descended(best)
+                    n_seen += n_more
+            else:
+                back = np.flatnonzero(best != state.standing.is_open)
+                n_seen += state.flip(back[np.argsort(~best[back], kind="stable")])
+                state.doubt(everything=False)
+        return best, n_seen
 
-    def _perturbation(self, state: TableState, number: int, seed: int) -> Int64Array:
-        """Return candidates to open and to close: an exemplar and its nearest, and some of their members."""
-        order = np.argsort(hashed(self.user_id, seed + number))
-        opened, others = order[state.is_open[order]], order[~state.is_open[order]]
-        near, least, share = _PERTURBATIONS[number % len(_PERTURBATIONS)]
-        n = max(least, round(share * len(opened)))
-        if near and n < len(opened):
-            # The exemplars nearest to one of them, and members of their clusters.
-            nearest = np.argsort(-self.similarity[opened, self.candidate[opened[0]]], kind="stable")
-            opened = np.concatenate([opened[:1], opened[nearest[nearest > 0]]])
-            inside = np.zeros(len(order) + 1, np.bool_)
-            inside[opened[:n]] = True
-            others = others[inside[state.rows.nearest[self.candidate[others]]]]
-        return np.concatenate([opened[:n], others[: n + _MORE[number % len(_MORE)]]])
+    def _perturbation(self, state: DescentState, number: int, seed: int) -> Int64Array:
+        """Return members to open, and their exemplars to close: one by lot and those nearest to it."""
+        is_open, nearest = state.standing.is_open, state.standing.nearest
+        lists, lot = self.lists, hashed(np.arange(len(is_open)), seed + number)
+        first = int(np.argmin(np.where(is_open, lot, 2.0)))
+        seen = lists.out_to[lists.out_start[first] : lists.out_start[first + 1]]
+        closed = np.concatenate([[first], seen[is_open[seen]][: _CLOSED[number % len(_CLOSED)] - 1]])
+        inside = np.zeros(len(is_open) + 1, np.bool_)
+        inside[closed] = True
+        others = np.flatnonzero(inside[nearest] & ~is_open & lists.may)
+        # One exemplar at least is left.
+        n = max(1, len(closed) + _MORE[number % len(_MORE)])
+        opened = others[np.argsort(lot[others], kind="stable")[: min(n, state.n_free - 1)]]
+        return np.concatenate([opened, closed if len(opened) else closed[:0]])

@@ -8,7 +8,8 @@ crossover: Whitley, Hains & Howe, GECCO 2009). So a perturbation of the whole gr
 the edges than the perturbation of a single place.
 
 *Exchange* (`exchange`): on dense graphs, where a point sees every difference and there is one component,
-gather the similarities to some candidates in memory, and search among these by single moves.
+gather the edges to each point's best candidates in memory, and search among these by single moves. On small
+sparse graphs the same is done with all edges, after the perturbations of all places.
 
 All decisions use exact sums and the user's numbers, so they do not depend on the order of points and edges.
 """
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparse_ap.execution.budget import candidates_kept
+from sparse_ap.execution.budget import candidates_kept, lengths_of_lists
 from sparse_ap.kernels.block import BoolArray, Float64Array
 from sparse_ap.kernels.exact_sum import grid_sum
 from sparse_ap.kernels.hashing import hashed
@@ -28,6 +29,7 @@ from sparse_ap.propagation.assignment import Assignment, assign
 from sparse_ap.propagation.preferences import clipped_preferences
 from sparse_ap.propagation.problem import Problem, trivial_bound
 from sparse_ap.search.crossover import ExemplarSet, crossover
+from sparse_ap.search.edge_lists import EdgeLists
 from sparse_ap.search.exchange import Exchange
 from sparse_ap.search.local_search import LocalSearch, NearestTwo
 
@@ -42,8 +44,9 @@ _STRENGTHS = (0.2, 0.1)
 _LEFT = 0.01
 # Number of edges read in about a second.
 _SMALL = 1 << 27
-# Number of similarities seen in about a second of exchanges.
-_EXCHANGING = 1 << 28
+# Number of edges and sums seen in about a second of exchanges; on a sparse graph a quarter of that, if it has
+# so few edges, and so few exemplars that the gains of all moves take 16 MB.
+_EXCHANGING, _EXCHANGING_SPARSE, _FEW_EDGES, _FEW_GAINS = 1 << 28, 1 << 26, 1 << 18, 1 << 21
 # Readings of a climb that is worth its time: most moves are in its first three batches.
 _CLIMB = 10
 # Draws of candidates in a row without a gain, after which to stop; and seeds reserved for each draw.
@@ -64,18 +67,22 @@ class Effort:
     n_fruitless : int
         Number of perturbations in a row without a gain after which to stop.
     n_exchanging : int
-        Number of similarities seen by exchanges on a dense graph after which these stop.
+        Number of edges and sums seen by exchanges on a dense graph after which these stop.
+    n_exchanging_sparse : int
+        The same on a sparse graph, where exchanges come last.
     """
 
     n_readings: int
     n_perturbations: int = 100
     n_fruitless: int = 25
     n_exchanging: int = _EXCHANGING
+    n_exchanging_sparse: int = 0
 
     @classmethod
     def after(cls, n_sweeps: int, n_edges: int) -> Effort:
         """Return an effort in proportion to the sweeps; for small graphs, as much as a second allows."""
-        return cls(max(n_sweeps // 3, _SMALL // max(1, n_edges)))
+        last = _EXCHANGING_SPARSE if n_edges <= _FEW_EDGES else 0
+        return cls(max(n_sweeps // 3, _SMALL // max(1, n_edges)), n_exchanging_sparse=last)
 
     @classmethod
     def brief(cls, n_edges: int) -> Effort:
@@ -124,7 +131,14 @@ def search(
         n_fruitless = n_fruitless + 1 if offspring is None else 0
         if offspring is not None:
             best = _climbed(local_search, offspring, preference)
-    return assign(problem, local_search.climb(best.exemplar, preference).exemplar)
+    exemplar = local_search.climb(best.exemplar, preference).exemplar
+    if effort.n_exchanging_sparse and len(exemplar) * int(np.count_nonzero(exemplar)) <= _FEW_GAINS:
+        lists = EdgeLists.whole(problem, local_search)
+        found, _ = _by_exchange(
+            local_search, problem, exemplar, preference, lists, effort.n_exchanging_sparse, seed
+        )
+        exemplar = local_search.nearest_two(found, preference).exemplar
+    return assign(problem, exemplar)
 
 
 def _exchanged(
@@ -141,21 +155,43 @@ def _exchanged(
     best = local_search.nearest_two(assignment.exemplar, preference)
     n_fruitless = 0
     while n_fruitless < _FRUITLESS and left > 0:
+        n_exemplars = int(np.count_nonzero(best.exemplar))
+        n_kept, n_best = lengths_of_lists(len(preference), n_candidates, n_exemplars)
         # All exemplars are candidates: they sort first.
         lot = hashed(problem.user_id, seed)
         if problem.roles is not None:
             lot[problem.roles.forbidden] = 2.0
         lot[best.exemplar] = -1.0
-        candidate = np.argsort(lot)[:n_candidates].astype(np.int32)
-        exchange = Exchange.among(problem, candidate, preference, local_search)
-        exemplar, n_seen = exchange.search(best.exemplar, left, seed)
-        # Release the table before the next one is filled: it is the largest array here.
-        del exchange
+        candidate = np.argsort(lot)[:n_kept].astype(np.int32)
+        lists = EdgeLists.best(problem, candidate, n_best, local_search)
+        exemplar, n_seen = _by_exchange(local_search, problem, best.exemplar, preference, lists, left, seed)
+        # Release the lists before the next ones are made: they are the largest arrays here.
+        del lists
         found = local_search.climb(exemplar, preference)
         gains = grid_sum(found.value) > grid_sum(best.value)
         n_fruitless, best = (0, found) if gains else (n_fruitless + 1, best)
         left, seed = left - n_seen, seed + _SEEDS
+        fewer = 2 * int(np.count_nonzero(best.exemplar)) < n_exemplars
+        # With all candidates, and lists that were long enough, only the seed would be another one.
+        if n_kept == len(preference) and not fewer:
+            break
     return best.exemplar
+
+
+def _by_exchange(
+    local_search: LocalSearch,
+    problem: Problem,
+    exemplar: BoolArray,
+    preference: Float64Array,
+    lists: EdgeLists,
+    most: int,
+    seed: int,
+) -> tuple[BoolArray, int]:
+    """Return the exemplars found by exchanges, which work in the user's order, and what was seen."""
+    order = np.argsort(problem.user_id)
+    exchange = Exchange(lists, preference[order], local_search.grid(preference))
+    found, n_seen = exchange.search(exemplar[order], most, seed)
+    return found[problem.user_id], n_seen
 
 
 def _unit(problem: Problem, at: NearestTwo, preference: Float64Array) -> float:

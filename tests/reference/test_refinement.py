@@ -22,7 +22,9 @@ from sparse_ap import affinity_propagation
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.propagation.assignment import assign
 from sparse_ap.search.crossover import ExemplarSet, _components, crossover
+from sparse_ap.search.edge_lists import EdgeLists
 from sparse_ap.search.exchange import Exchange
+from sparse_ap.search.list_descent import DescentState
 from sparse_ap.search.local_search import LocalSearch, NearestTwo
 from sparse_ap.search.refinement import Effort, search
 
@@ -109,15 +111,56 @@ def test_exchanges_among_candidates_end_where_no_swap_of_any_two_gains(graph: Gr
     local_search, at = standing_of(graph, rng.random(len(graph.preference)) < 0.3)
     problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
     candidate = np.flatnonzero(at.exemplar | (rng.random(len(graph.preference)) < 0.7)).astype(np.int32)
-    exchange = Exchange.among(problem, candidate, problem.preference, local_search)
-    exemplar, n_seen = exchange.search(at.exemplar, rng.choice([1, 10**6]), seed)
-    assert n_seen >= len(candidate) * len(exemplar)
+    lists = EdgeLists.best(problem, candidate, int(rng.choice([len(candidate), 64])), local_search)
+    if len(candidate) == len(at.exemplar):
+        assert_same(lists, EdgeLists.whole(problem, local_search))
+    exchange = Exchange(lists, problem.preference, local_search.grid(problem.preference))
+    exemplar, _ = exchange.search(at.exemplar, rng.choice([1, 10**6]), seed)
     assert exemplar.any()
     assert not np.delete(exemplar, candidate).any()
     value = value_or_alone(graph, exemplar)
     assert value >= math.fsum(at.value) - 1e-9 * graph.scale
     for moved in exchanges(exemplar, candidate):
         assert value_or_alone(graph, moved) <= value + 1e-9 * graph.scale
+
+
+def assert_same(some: EdgeLists, others: EdgeLists) -> None:
+    for one, other in zip(some, others, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@patient
+@given(graphs(most_points=12), SEEDS)
+def test_what_moves_gain_is_kept_to_the_bit_while_exemplars_change(graph: Graph, seed: int) -> None:
+    rng, n = np.random.default_rng(seed), len(graph.preference)
+    local_search, at = standing_of(graph, rng.random(n) < 0.3)
+    problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
+    lists, grid = EdgeLists.whole(problem, local_search), local_search.grid(problem.preference)
+    state = DescentState.at(lists, problem.preference, grid, at.exemplar)
+    for _ in range(3):
+        changed = np.flatnonzero(rng.random(n) < 0.3)
+        state.flip(changed[np.argsort(state.standing.is_open[changed], kind="stable")])
+    anew = DescentState.at(lists, problem.preference, grid, state.standing.is_open)
+    for kept, counted in zip(state.standing, anew.standing, strict=True):
+        np.testing.assert_array_equal(kept, counted)
+    np.testing.assert_array_equal(state.gains.won, anew.gains.won)
+    opened = np.flatnonzero(state.standing.is_open)
+    for name in ("closing", "spared"):
+        kept, counted = getattr(state.gains, name), getattr(anew.gains, name)
+        places = state.gains.place[opened], anew.gains.place[opened]
+        np.testing.assert_array_equal(kept[..., places[0]], counted[..., places[1]])
+    assert not state.gains.spared[:, state.gains.at < 0].any()
+
+
+def test_of_equal_similarities_the_first_candidates_are_kept() -> None:
+    similarity = -np.random.default_rng(0).integers(1, 4, size=(30, 30)).astype(float)
+    problem = engine.problem_of(engine.csr_of_dense(similarity), np.full(30, -2.0))
+    lists = EdgeLists.best(problem, np.arange(30, dtype=np.int32), 7, LocalSearch(problem, PLENTY, untold))
+    for i in range(30):
+        others = [k for k in range(30) if k != i]
+        expected = sorted(others, key=lambda k, i=i: (-similarity[i, k], k))[:7]
+        assert lists.out_to[lists.out_start[i] : lists.out_start[i + 1]].tolist() == expected
+    assert len(lists.in_from) == 30 * 7
 
 
 def value_or_alone(graph: Graph, exemplar: Any) -> float:
@@ -266,7 +309,7 @@ def test_nothing_is_read_beyond_the_effort() -> None:
 
 # Costs proven by HiGHS: 17.157 and 65.65; 200 times the median leaves a gap between 470.4 and what is known.
 @pytest.mark.parametrize(
-    ("times", "optimum", "most"), [(1, 17.157, 0.001), (10, 65.65, 0.003), (200, 470.4, 0.13)]
+    ("times", "optimum", "most"), [(1, 17.157, 0.0001), (10, 65.65, 0.002), (200, 470.4, 0.13)]
 )
 def test_two_thousand_points_come_close_to_the_optimum(times: float, optimum: float, most: float) -> None:
     points = np.random.default_rng(0).normal(size=(2000, 2))
