@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
+from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array, Int64Array, starts_of
 from sparse_ap.kernels.coarsening import ClusterVectors, Links
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import LARGEST, BasePass, Columns, PlainPass
@@ -25,6 +25,7 @@ __all__ = [
     "InsidePass",
     "MovePass",
     "MoveRows",
+    "joined_rows",
 ]
 
 
@@ -34,10 +35,10 @@ class GroupVectors(NamedTuple):
     Attributes
     ----------
     label : ndarray of int32, shape (n_points,)
-        The group of each node, a number below n_points.
-    part : ndarray of int32, shape (n_points,)
-        Links between nodes of different parts do not count.
-    total : ndarray of float64, shape (n_points,)
+        The group of each node.
+    part : ndarray of int32, shape (n_groups,)
+        The part in which each group lies. Links between different parts do not count.
+    total : ndarray of float64, shape (n_groups,)
         Volume of each group.
     """
 
@@ -47,7 +48,7 @@ class GroupVectors(NamedTuple):
 
 
 class MoveRows(NamedTuple):
-    """Rows of `MovePass`: the volume of each node, whether it is its turn, and, written, its next group."""
+    """Rows of `MovePass`: the volume of each node, whether it is its turn, and its group, then its next."""
 
     volume: Float64Array
     turn: BoolArray
@@ -67,17 +68,26 @@ class MovePass(PlainPass):
 
     column_reductions = (LARGEST,)
 
-    reads = ("volume", "turn")
+    reads = ("volume", "turn", "moved")
     writes = ("moved",)
 
     def __call__(self, block: Block, vectors: GroupVectors, rows: MoveRows, columns: Columns) -> int:
         """Move the nodes of one block; return how many change their group."""
         if not rows.turn.any():
-            rows.moved[:] = block.rows.of(vectors.label)
             return 0
-        weight = np.zeros(block.n_points)
-        met = np.empty(np.diff(block.indptr).max(initial=0), np.int32)
-        return int(_move(block.rows.start, *block.csr, vectors, rows, self.rate, weight, met, columns[0]))
+        most = int(np.diff(block.indptr).max(initial=0))
+        # By hash, since rows are short, and an array over all groups would not stay in the caches.
+        bits = max(4, (2 * most).bit_length())
+        room = _Room(np.full(1 << bits, -1, np.int32), np.empty(1 << bits), np.empty(most, np.int32))
+        return int(_move(block.rows.start, *block.csr, vectors, rows, self.rate, room, bits, columns[0]))
+
+
+class _Room(NamedTuple):
+    """A table of groups by hash, -1 where there is none, their weights, and the places that are filled."""
+
+    group: Int32Array
+    weight: Float64Array
+    met: Int32Array
 
 
 class InnerRows(NamedTuple):
@@ -111,6 +121,35 @@ class ContractionPass(BasePass):
         room, met = np.zeros(block.n_points), np.empty(np.diff(block.indptr).max(initial=0), np.int32)
         n = _add_up(block.rows.start, *block.csr, vectors.label, room, met, own, other, weight)
         return self.nothing.with_edges(own[:n], other[:n], weight[:n].astype(np.int64))
+
+
+def joined_rows(
+    block: Block, label: Int32Array, n_groups: int
+) -> tuple[Int64Array, Int32Array, Float64Array]:
+    """Return the rows of a graph of links in memory, added up by groups; columns in no order.
+
+    Parameters
+    ----------
+    block : Block
+        All rows.
+    label : ndarray of int32, shape (n_points,)
+    n_groups : int
+
+    Returns
+    -------
+    indptr : ndarray of int64, shape (n_groups + 1,)
+    indices : ndarray of int32
+    data : ndarray of float64
+    """
+    begin = starts_of(np.bincount(label, minlength=n_groups))
+    members = np.empty(len(label), np.int32)
+    _list_members(label, begin[:-1].copy(), members)
+    degree = np.zeros(n_groups, np.int64)
+    _count_met(*block.csr[:2], label, begin, members, np.full(n_groups, -1, np.int32), degree)
+    indptr = starts_of(degree)
+    indices, data = np.empty(indptr[-1], np.int32), np.empty(indptr[-1])
+    _add_members(*block.csr, label, begin, members, np.zeros(n_groups), indptr, indices, data)
+    return indptr, indices, data
 
 
 class InnerShares(NamedTuple):
@@ -151,36 +190,42 @@ class InsidePass(BasePass):
 
 @kernel
 def _move(
-    start: int, indptr: Any, indices: Any, data: Any, vectors: Any, rows: Any, rate: float, weight: Any,
-    met: Any, touched: Any,
+    start: int, indptr: Any, indices: Any, data: Any, vectors: Any, rows: Any, rate: float, room: Any,
+    bits: int, touched: Any,
 ) -> int:  # fmt: skip
-    """Fill in the next groups, mark whom that touches; ``weight``, by label, is 0 before and after."""
+    """Fill in the next groups, mark whom that touches; the groups in ``room`` are -1 before and after."""
     label, part, total = vectors
+    group, weight, met = room
+    shift, last = 32 - bits, len(group) - 1
     n_moved = 0
     for i in range(len(rows.turn)):
-        own = label[start + i]
-        rows.moved[i] = own
         if not rows.turn[i]:
             continue
-        n_met = 0
+        n_met, own, own_weight = 0, label[start + i], 0.0
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
-            j = indices[edge]
-            if j == start + i or part[j] != part[start + i]:
+            if indices[edge] == start + i:
                 continue
-            c = label[j]
-            if weight[c] == 0.0:
-                met[n_met] = c
+            c = label[indices[edge]]
+            place = ((c * 2654435769) & 0xFFFFFFFF) >> shift
+            while group[place] != c and group[place] >= 0:
+                place = (place + 1) & last
+            if group[place] < 0:
+                group[place], weight[place], met[n_met] = c, 0.0, place
                 n_met += 1
-            weight[c] += data[edge]
+            weight[place] += data[edge]
+        for k in range(n_met):
+            if group[met[k]] == own:
+                own_weight = weight[met[k]]
         pull = rate * rows.volume[i]
-        best, most = own, weight[own] - pull * (total[own] - rows.volume[i])
+        best, most = own, own_weight - pull * (total[own] - rows.volume[i])
         for k in range(n_met):
-            c = met[k]
-            gain = weight[c] - pull * total[c]
-            if c != own and (gain > most or (gain == most and c < best)):
+            c = group[met[k]]
+            group[met[k]] = -1
+            if c == own or part[c] != part[own]:
+                continue
+            gain = weight[met[k]] - pull * total[c]
+            if gain > most or (gain == most and c < best):
                 best, most = c, gain
-        for k in range(n_met):
-            weight[met[k]] = 0.0
         if best == own:
             continue
         rows.moved[i] = best
@@ -231,3 +276,44 @@ def _add_inner(start: int, indptr: Any, indices: Any, data: Any, label: Any, inn
             if label[indices[edge]] == label[start + i]:
                 total += data[edge]
         inner[i] = total
+
+
+@kernel
+def _list_members(label: Any, place: Any, members: Any) -> None:
+    for i in range(len(label)):
+        members[place[label[i]]] = i
+        place[label[i]] += 1
+
+
+@kernel
+def _count_met(
+    indptr: Any, indices: Any, label: Any, begin: Any, members: Any, last: Any, degree: Any
+) -> None:
+    for group in range(len(degree)):
+        for place in range(begin[group], begin[group + 1]):
+            i = members[place]
+            for edge in range(indptr[i], indptr[i + 1]):
+                c = label[indices[edge]]
+                degree[group] += last[c] != group
+                last[c] = group
+
+
+@kernel
+def _add_members(
+    indptr: Any, indices: Any, data: Any, label: Any, begin: Any, members: Any, room: Any, starts: Any,
+    to: Any, weight: Any,
+) -> None:  # fmt: skip
+    """Add up the weights of all members of each group; ``room`` is all 0 before and after."""
+    for group in range(len(starts) - 1):
+        n = starts[group]
+        for place in range(begin[group], begin[group + 1]):
+            i = members[place]
+            for edge in range(indptr[i], indptr[i + 1]):
+                c = label[indices[edge]]
+                if room[c] == 0.0:
+                    to[n] = c
+                    n += 1
+                room[c] += data[edge]
+        for entry in range(starts[group], n):
+            weight[entry] = room[to[entry]]
+            room[to[entry]] = 0.0

@@ -44,7 +44,7 @@ def moved(
     ----------
     graph : LinkGraph
     label : ndarray of int64, shape (n_nodes,)
-        The groups to begin with.
+        The groups to begin with, each in one part.
     part : ndarray of int64, shape (n_nodes,)
         Links between different parts do not count, so no node leaves its part.
     rate : float
@@ -59,16 +59,19 @@ def moved(
         Numbers from 0, without gaps.
     """
     n = graph.n_nodes
-    group, inside = compact_labels(label)[0].astype(np.int32), part.astype(np.int32)
+    group = compact_labels(label)[0].astype(np.int32)
+    part, total = of_nodes(group, part).astype(np.int32), sums(group, graph.volume, n)
     # After its turn a node waits until one that it is linked with has moved.
     unsettled = np.ones(n, bool)
     for sweep in range(n_sweeps):
         turns = (hashed(np.arange(n), seed * n_sweeps + sweep) * _N_TURNS).astype(np.int8)
         n_moved = 0
         for turn in range(_N_TURNS):
-            total = sums(group, graph.volume, n)
-            rows = MoveRows(graph.volume, unsettled & (turns == turn), np.empty(n, np.int32))
-            (touched,), n_changed = graph.graph.run(MovePass(rate), GroupVectors(group, inside, total), rows)
+            rows = MoveRows(graph.volume, unsettled & (turns == turn), group.copy())
+            (touched,), n_changed = graph.graph.run(MovePass(rate), GroupVectors(group, part, total), rows)
+            changed = np.flatnonzero(rows.moved != group)
+            np.subtract.at(total, group[changed], graph.volume[changed])
+            np.add.at(total, rows.moved[changed], graph.volume[changed])
             group, n_moved = rows.moved, n_moved + n_changed
             unsettled = (unsettled & ~rows.turn) | (touched > 0)
         if n_moved < least * n or not unsettled.any():

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sparse_ap.clustering.natural.groups import Grouping, merged_upward, moved
-from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels
+from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels, of_nodes
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
 from sparse_ap.storage.csr import heaviest
@@ -178,12 +178,10 @@ def nested(clusters: LinkGraph, label: Int64Array, coarse: Int64Array, sizes: Fl
     main = np.zeros(n_parts, bool)
     main[heaviest(of_part, size)] = True
     # Nothing joins a part that is not the largest: as if it were infinitely large.
-    total = np.full(clusters.n_nodes, np.inf)
-    total[:n_parts][main] = 0.0
-    rows = MoveRows(clusters.volume, ~main[part], np.empty(clusters.n_nodes, np.int32))
-    clusters.graph.run(
-        MovePass(1.0), GroupVectors(part.astype(np.int32), coarse.astype(np.int32), total), rows
-    )
+    total = np.where(main, 0.0, np.inf)
+    rows = MoveRows(clusters.volume, ~main[part], part.astype(np.int32))
+    vectors = GroupVectors(rows.moved.copy(), of_nodes(part, coarse).astype(np.int32), total)
+    clusters.graph.run(MovePass(1.0), vectors, rows)
     return compact_labels(rows.moved)[0]
 
 

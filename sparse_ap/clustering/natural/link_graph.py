@@ -24,14 +24,18 @@ from sparse_ap.execution.blocking import BlockedGraph, most_blocks
 from sparse_ap.execution.executor import Executor
 from sparse_ap.execution.plans import Resources
 from sparse_ap.execution.room import rows_fit
-from sparse_ap.kernels.block import Float64Array, Int32Array, Int64Array
+from sparse_ap.kernels.block import Float64Array, Int32Array, Int64Array, RowCut
 from sparse_ap.kernels.coarsening import ClusterVectors
-from sparse_ap.kernels.grouping import ContractionPass, InnerPass, InnerRows
+from sparse_ap.kernels.grouping import ContractionPass, InnerPass, InnerRows, joined_rows
 from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.kernels.symmetry import linked_pairs
 from sparse_ap.storage.csr import csr_graph
 
 __all__ = ["Contraction", "LinkGraph", "Workshop", "compact_labels", "of_nodes", "sums"]
+
+# Entries of a contraction in memory that take no more room than one that is counted first: there are at most
+# as many as the graph has, and nothing beside them.
+_A_KEPT_ENTRY = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +66,8 @@ class LinkGraph:
         key, n_nodes = compact_labels(*keys)
         if n_nodes == self.n_nodes and (key == np.arange(n_nodes)).all():
             return Contraction(key, self)
-        label = key.astype(np.int32)
-        parts = counted(self.graph, ContractionPass, label, n_nodes, self.workshop.most_pairs)
         volume = sums(key, self.volume, n_nodes)
-        return Contraction(key, self.workshop.graph(parts, n_nodes, np.float64, volume))
+        return Contraction(key, self.workshop.joined(self.graph, key.astype(np.int32), n_nodes, volume))
 
     def inner(self, label: Int64Array) -> Float64Array:
         """Return the weight of each node's links to nodes with the same label."""
@@ -79,7 +81,9 @@ class LinkGraph:
 
     def matrix(self) -> scipy.sparse.csr_array:
         """Return the weights as a matrix in memory."""
-        return csr_graph(*self.graph.run(CollectPass(), (), ())[1].csr(np.dtype(np.float64)))
+        weights = csr_graph(*self.graph.run(CollectPass(), (), ())[1].csr(np.dtype(np.float64)))
+        weights.sort_indices()
+        return weights
 
     def quality(self, resolution: float) -> float:
         """Return the share of the weight inside nodes, less ``resolution`` times that expected by chance."""
@@ -157,6 +161,15 @@ class Workshop:
         starts, linked = linked_pairs(indptr, indices, number.astype(np.int32))
         graph = in_memory(starts, linked, np.ones(len(linked), np.float32), self.executor)
         return LinkGraph(graph, np.diff(starts).astype(np.float64), self)
+
+    def joined(self, graph: BlockedGraph, label: Int32Array, n_nodes: int, volume: Float64Array) -> LinkGraph:
+        """Return the graph of links between the nodes with each label."""
+        n_entries = int(graph.store.indptr[-1])
+        if held_rows(graph) is not None and n_entries // _A_KEPT_ENTRY <= self.most_entries():
+            (block,) = graph.store.read([RowCut(0, graph.n_points)])
+            return LinkGraph(in_memory(*joined_rows(block, label, n_nodes), self.executor), volume, self)
+        parts = counted(graph, ContractionPass, label, n_nodes, self.most_pairs)
+        return self.graph(parts, n_nodes, np.float64, volume)
 
     def graph(
         self, parts: Iterable[LinkRows], n_nodes: int, dtype: Any, volume: Float64Array | None
