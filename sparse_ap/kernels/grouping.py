@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array, Int64Array, starts_of
+from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
 from sparse_ap.kernels.coarsening import ClusterVectors, Links
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import LARGEST, BasePass, Columns, PlainPass
@@ -25,7 +25,6 @@ __all__ = [
     "InsidePass",
     "MovePass",
     "MoveRows",
-    "joined_rows",
 ]
 
 
@@ -121,35 +120,6 @@ class ContractionPass(BasePass):
         room, met = np.zeros(block.n_points), np.empty(np.diff(block.indptr).max(initial=0), np.int32)
         n = _add_up(block.rows.start, *block.csr, vectors.label, room, met, own, other, weight)
         return self.nothing.with_edges(own[:n], other[:n], weight[:n].astype(np.int64))
-
-
-def joined_rows(
-    block: Block, label: Int32Array, n_groups: int
-) -> tuple[Int64Array, Int32Array, Float64Array]:
-    """Return the rows of a graph of links in memory, added up by groups; columns in no order.
-
-    Parameters
-    ----------
-    block : Block
-        All rows.
-    label : ndarray of int32, shape (n_points,)
-    n_groups : int
-
-    Returns
-    -------
-    indptr : ndarray of int64, shape (n_groups + 1,)
-    indices : ndarray of int32
-    data : ndarray of float64
-    """
-    begin = starts_of(np.bincount(label, minlength=n_groups))
-    members = np.empty(len(label), np.int32)
-    _list_members(label, begin[:-1].copy(), members)
-    degree = np.zeros(n_groups, np.int64)
-    _count_met(*block.csr[:2], label, begin, members, np.full(n_groups, -1, np.int32), degree)
-    indptr = starts_of(degree)
-    indices, data = np.empty(indptr[-1], np.int32), np.empty(indptr[-1])
-    _add_members(*block.csr, label, begin, members, np.zeros(n_groups), indptr, indices, data)
-    return indptr, indices, data
 
 
 class InnerShares(NamedTuple):
@@ -276,44 +246,3 @@ def _add_inner(start: int, indptr: Any, indices: Any, data: Any, label: Any, inn
             if label[indices[edge]] == label[start + i]:
                 total += data[edge]
         inner[i] = total
-
-
-@kernel
-def _list_members(label: Any, place: Any, members: Any) -> None:
-    for i in range(len(label)):
-        members[place[label[i]]] = i
-        place[label[i]] += 1
-
-
-@kernel
-def _count_met(
-    indptr: Any, indices: Any, label: Any, begin: Any, members: Any, last: Any, degree: Any
-) -> None:
-    for group in range(len(degree)):
-        for place in range(begin[group], begin[group + 1]):
-            i = members[place]
-            for edge in range(indptr[i], indptr[i + 1]):
-                c = label[indices[edge]]
-                degree[group] += last[c] != group
-                last[c] = group
-
-
-@kernel
-def _add_members(
-    indptr: Any, indices: Any, data: Any, label: Any, begin: Any, members: Any, room: Any, starts: Any,
-    to: Any, weight: Any,
-) -> None:  # fmt: skip
-    """Add up the weights of all members of each group; ``room`` is all 0 before and after."""
-    for group in range(len(starts) - 1):
-        n = starts[group]
-        for place in range(begin[group], begin[group + 1]):
-            i = members[place]
-            for edge in range(indptr[i], indptr[i + 1]):
-                c = label[indices[edge]]
-                if room[c] == 0.0:
-                    to[n] = c
-                    n += 1
-                room[c] += data[edge]
-        for entry in range(starts[group], n):
-            weight[entry] = room[to[entry]]
-            room[to[entry]] = 0.0

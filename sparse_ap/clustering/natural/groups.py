@@ -14,8 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels, of_nodes, sums
-from sparse_ap.kernels.block import Int64Array
+from sparse_ap.clustering.natural.link_graph import (
+    Contraction,
+    Labels,
+    LinkGraph,
+    compact_labels,
+    of_nodes,
+    sums,
+)
+from sparse_ap.kernels.block import Int32Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
 from sparse_ap.kernels.hashing import hashed
 
@@ -35,17 +42,17 @@ _ROUGH = 0.05
 
 
 def moved(
-    graph: LinkGraph, label: Int64Array, part: Int64Array, rate: float, *, n_sweeps: int = _NODE_SWEEPS,
+    graph: LinkGraph, label: Labels, part: Labels, rate: float, *, n_sweeps: int = _NODE_SWEEPS,
     seed: int = 0, least: float = 0.0,
-) -> Int64Array:  # fmt: skip
+) -> Int32Array:  # fmt: skip
     """Move each node to the group where it gains most, until none moves or after ``n_sweeps`` sweeps.
 
     Parameters
     ----------
     graph : LinkGraph
-    label : ndarray of int64, shape (n_nodes,)
+    label : ndarray of int, shape (n_nodes,)
         The groups to begin with, each in one part.
-    part : ndarray of int64, shape (n_nodes,)
+    part : ndarray of int, shape (n_nodes,)
         Links between different parts do not count, so no node leaves its part.
     rate : float
         γ / 2m.
@@ -55,12 +62,12 @@ def moved(
 
     Returns
     -------
-    ndarray of int64, shape (n_nodes,)
+    ndarray of int, shape (n_nodes,)
         Numbers from 0, without gaps.
     """
     n = graph.n_nodes
-    group = compact_labels(label)[0].astype(np.int32)
-    part, total = of_nodes(group, part).astype(np.int32), sums(group, graph.volume, n)
+    group, n_groups = compact_labels(label)
+    part, total = of_nodes(group, part), sums(group, graph.volume, n_groups)
     # After its turn a node waits until one that it is linked with has moved.
     unsettled = np.ones(n, bool)
     for sweep in range(n_sweeps):
@@ -79,19 +86,19 @@ def moved(
     return compact_labels(group)[0]
 
 
-def merged_upward(joined: Contraction, part: Int64Array, rate: float) -> Contraction:
+def merged_upward(joined: Contraction, part: Labels, rate: float) -> Contraction:
     """Move joined nodes, and join again, until nothing merges.
 
     Parameters
     ----------
     joined : Contraction
-    part : ndarray of int64
+    part : ndarray of int
         As of `moved`, of each node of the first graph.
     rate : float
     """
     while True:
         n = joined.graph.n_nodes
-        merged = moved(joined.graph, np.arange(n), of_nodes(joined.key, part), rate)
+        merged = moved(joined.graph, np.arange(n, dtype=np.int32), of_nodes(joined.key, part), rate)
         if merged.max(initial=-1) + 1 == n:
             return joined
         again = joined.graph.contract(merged)
@@ -105,29 +112,29 @@ class Grouping:
     Attributes
     ----------
     graph : LinkGraph
-    clusters : sequence of ndarray of int64, each of shape (n_nodes,)
+    clusters : sequence of ndarray of int, each of shape (n_nodes,)
         Clusters that also move as wholes, the finest first; each is a union of those before.
     joined : Contraction
         The graph contracted along the finest.
     """
 
     graph: LinkGraph
-    clusters: Sequence[Int64Array]
+    clusters: Sequence[Labels]
     joined: Contraction
 
     @classmethod
-    def of(cls, graph: LinkGraph, clusters: Sequence[Int64Array]) -> Grouping:
+    def of(cls, graph: LinkGraph, clusters: Sequence[Labels]) -> Grouping:
         """Return the search; the finest clusters are numbered from 0, without gaps."""
         return cls(graph, clusters, graph.contract(clusters[0]))
 
-    def at(self, resolution: float, part: Int64Array | None = None, *, nodes_move: bool = True) -> Int64Array:
+    def at(self, resolution: float, part: Labels | None = None, *, nodes_move: bool = True) -> Int32Array:
         """Return the groups at a resolution, found inside given parts.
 
         Parameters
         ----------
         resolution : float
             γ: larger for more and smaller groups.
-        part : ndarray of int64, shape (n_nodes,), optional
+        part : ndarray of int, shape (n_nodes,), optional
             No group has nodes of two parts.
         nodes_move : bool
             Whether single nodes move, or only clusters as wholes.
@@ -135,7 +142,7 @@ class Grouping:
         graph = self.graph
         rate = resolution / max(1.0, float(graph.volume.sum()))
         start = self.joined if part is None else graph.contract(self.clusters[0], part)
-        part = np.zeros(graph.n_nodes, np.int64) if part is None else part
+        part = np.zeros(graph.n_nodes, np.int32) if part is None else part
         joined = merged_upward(start, part, rate)
         best, most = joined.key, joined.graph.quality(resolution)
         for k in range(_ROUNDS if nodes_move else 1):
@@ -156,15 +163,13 @@ class Grouping:
                 break
         return best
 
-    def _parts_moved(self, label: Int64Array, part: Int64Array, rate: float) -> Int64Array:
+    def _parts_moved(self, label: Labels, part: Labels, rate: float) -> Int32Array:
         """Find groups anew inside each group, and move these as wholes."""
-        inside = moved(self.graph, np.arange(self.graph.n_nodes), label, rate, least=_ROUGH)
+        inside = moved(self.graph, np.arange(self.graph.n_nodes, dtype=np.int32), label, rate, least=_ROUGH)
         joined = merged_upward(self.graph.contract(inside), label, rate)
         return moved(joined.graph, of_nodes(joined.key, label), of_nodes(joined.key, part), rate)[joined.key]
 
-    def _clusters_moved(
-        self, label: Int64Array, part: Int64Array, rate: float
-    ) -> tuple[Int64Array, LinkGraph]:
+    def _clusters_moved(self, label: Labels, part: Labels, rate: float) -> tuple[Int32Array, LinkGraph]:
         """Move the clusters, each cut by the groups, as wholes; then merge groups."""
         finest = self.graph.contract(self.clusters[0], label)
         # All further steps are on the contracted graph, since coarser clusters are unions of the finest.
