@@ -72,8 +72,6 @@ class MovePass(PlainPass):
 
     def __call__(self, block: Block, vectors: GroupVectors, rows: MoveRows, columns: Columns) -> int:
         """Move the nodes of one block; return how many change their group."""
-        if not rows.turn.any():
-            return 0
         most = int(np.diff(block.indptr).max(initial=0))
         # By hash, since rows are short, and an array over all groups would not stay in the caches.
         bits = max(4, (2 * most).bit_length())

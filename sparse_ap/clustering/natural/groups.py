@@ -10,9 +10,10 @@ result.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparse_ap.clustering.natural.link_graph import (
     Contraction,
@@ -31,6 +32,8 @@ __all__ = ["Grouping", "merged_upward", "moved"]
 # Shares of the nodes that move at once: neighbours that change places in one step would never settle.
 _N_TURNS = 4
 
+# Nodes hashed at a time.
+_HASHED = 1 << 16
 _POINT_SWEEPS, _NODE_SWEEPS = 8, 12
 _ROUNDS = 5
 # Rounds end when the quality grows by less.
@@ -71,11 +74,13 @@ def moved(
     # After its turn a node waits until one that it is linked with has moved.
     unsettled = np.ones(n, bool)
     for sweep in range(n_sweeps):
-        turns = (hashed(np.arange(n), seed * n_sweeps + sweep) * _N_TURNS).astype(np.int8)
+        turns = _turns(n, seed * n_sweeps + sweep)
         n_moved = 0
         for turn in range(_N_TURNS):
             rows = MoveRows(graph.volume, unsettled & (turns == turn), group.copy())
-            (touched,), n_changed = graph.graph.run(MovePass(rate), GroupVectors(group, part, total), rows)
+            # Blocks in which nobody has a turn are not read.
+            blocks = replace(graph.graph, cuts=[cut for cut in graph.graph.cuts if cut.of(rows.turn).any()])
+            (touched,), n_changed = blocks.run(MovePass(rate), GroupVectors(group, part, total), rows)
             changed = np.flatnonzero(rows.moved != group)
             np.subtract.at(total, group[changed], graph.volume[changed])
             np.add.at(total, rows.moved[changed], graph.volume[changed])
@@ -181,3 +186,12 @@ class Grouping:
             group = moved(joined.graph, begun, inside, rate)[joined.key]
         groups = merged_upward(finest.graph.contract(group), within, rate)
         return groups.key[finest.key], groups.graph
+
+
+def _turns(n: int, seed: int) -> NDArray[np.int8]:
+    """Return the turn of each node, by a hash; worked out a part at a time, which takes less memory."""
+    turns = np.empty(n, np.int8)
+    for start in range(0, n, _HASHED):
+        ids = np.arange(start, min(n, start + _HASHED))
+        turns[ids] = hashed(ids, seed) * _N_TURNS
+    return turns

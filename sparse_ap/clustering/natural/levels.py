@@ -81,7 +81,10 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Labels) -> Foun
         The cluster of each of these, found by affinity propagation.
     """
     first, clusters = joined.key, joined.graph
-    free = _free_groups(Grouping(points, [first, second[first]], joined))
+    whole = Grouping.of(clusters, [np.arange(clusters.n_nodes, dtype=np.int32), second])
+    free = _free_groups(
+        Grouping(points, [first, second[first]], joined), whole.at(_FREE[0], nodes_move=False)[first]
+    )
     coarse, natural = (next(label for label, at in free if at == of) for of in (_COARSE, _NATURAL))
     # Points moved freely; now each cluster goes whole to the group that has most of it, and on from there.
     rate = 1 / max(1.0, float(clusters.volume.sum()))
@@ -89,17 +92,16 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Labels) -> Foun
     begun = compact_labels(mostly(first, natural), coarse_of)[0]
     levels = [Level(moved(clusters, begun, coarse_of, _NATURAL * rate), _NATURAL)]
     levels += _thinned(levels[0], _coarser(clusters, coarse_of))
-    finer = Grouping.of(clusters, [np.arange(clusters.n_nodes, dtype=np.int32), second])
-    levels = [*_finer(finer, levels[0], int(second.max(initial=-1)) + 1)[::-1], *levels]
+    levels = [*_finer(whole, levels[0], int(second.max(initial=-1)) + 1)[::-1], *levels]
     sizes = np.bincount(first, minlength=clusters.n_nodes).astype(float)
     levels = [Level(nested(clusters, second, levels[0].label, sizes), np.nan), *levels]
     parts = nested(points, second[first], free[0][0], np.ones(points.n_nodes))
     return Found(_falling(clusters.n_nodes, levels), [(parts, np.nan), *free])
 
 
-def _free_groups(grouping: Grouping) -> list[tuple[Int32Array, float]]:
+def _free_groups(grouping: Grouping, coarsest: Int32Array) -> list[tuple[Int32Array, float]]:
     """Return groups of points and their resolutions, the finest first; each lies in one of the next."""
-    chain = [compact_labels(grouping.at(_FREE[0], nodes_move=False))[0]]
+    chain = [compact_labels(coarsest)[0]]
     for resolution in _FREE[1:]:
         chain.append(compact_labels(grouping.at(resolution, chain[-1]))[0])
     # Points at the borders of coarser groups were held back by these.
