@@ -510,9 +510,10 @@ CASES: dict[str, Any] = {
     "InnerPass": (InnerPass, ClusterVectors(np.arange(500, dtype=np.int32) // 10), InnerRows(np.zeros(500))),
     "InsidePass": (InsidePass, ClusterVectors(np.arange(500, dtype=np.int32) // 10), ()),
     "MovePass": (
-        lambda: MovePass(1e-3),
+        # The similarities are no links: with this rate nodes move nevertheless.
+        lambda: MovePass(-1.0),
         GroupVectors(np.arange(500, dtype=np.int32) // 5, np.zeros(500, np.int32), np.full(500, 40.0)),
-        MoveRows(np.full(500, 8.0), np.arange(500) % 4 == 0, np.zeros(500, np.int32)),
+        MoveRows(np.full(500, 8.0), np.arange(500) % 4 == 0, np.arange(500, dtype=np.int32) // 5),
     ),
     "EdgeSummaryPass": (EdgeSummaryPass, (), BestRows(np.zeros(500))),
     "ExaminingPass": (lambda: ExaminingPass(EdgeSummaryPass()), (), BestRows(np.zeros(500))),

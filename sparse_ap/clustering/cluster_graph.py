@@ -92,7 +92,7 @@ class LinkedGraph:
         degree, indices, roots = (np.concatenate(of_parts) for of_parts in zip(*parts, strict=True))
         return Shares(csr_graph(starts_of(degree), indices, roots), n_inner, n_edges)
 
-    def parts(self, labels: Int64Array, n_clusters: int) -> Iterator[LinkRows]:
+    def parts(self, labels: Int64Array | Int32Array, n_clusters: int) -> Iterator[LinkRows]:
         """Yield the weights of links between clusters, one range of clusters after the other.
 
         Parameters
@@ -107,7 +107,7 @@ class LinkedGraph:
         """Return the number, or the weight, of edges inside the clusters of all points, and of all edges."""
         return self.graph.run(InsidePass(self.weigh), ClusterVectors(self._in_order(labels)), ())[1]
 
-    def _in_order(self, labels: Int64Array) -> Int32Array:
+    def _in_order(self, labels: Int64Array | Int32Array) -> Int32Array:
         """Return labels in the order of the graph, which may be renumbered."""
         return (labels if self.user_id is None else labels[self.user_id]).astype(np.int32)
 

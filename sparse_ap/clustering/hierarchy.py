@@ -26,7 +26,7 @@ from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.plans import Resources
 from sparse_ap.execution.room import pairs_counted
-from sparse_ap.kernels.block import Int64Array
+from sparse_ap.kernels.block import Int32Array, Int64Array
 from sparse_ap.kernels.coarsening import weights
 from sparse_ap.propagation.outcome import Outcome
 from sparse_ap.propagation.problem import Problem
@@ -200,16 +200,17 @@ class _Points(NamedTuple):
     """Links between points, which are renumbered; what each point's number is; and links between clusters."""
 
     links: LinkGraph
-    number: Int64Array
+    number: Int32Array
     clusters: Contraction
 
     @classmethod
     def of(cls, first: Clustering, second: Clustering, links: LinkedGraph, workshop: Workshop) -> _Points:
         """Return the links, with points numbered cluster by cluster: neighbours are near each other."""
-        order = np.lexsort((first.labels, second.labels[first.labels]))
-        number = inverse(order)
+        order = np.lexsort((first.labels, second.labels[first.labels])).astype(np.int32)
+        number, cluster = inverse(order), first.labels[order].astype(np.int32)
+        del order
         points = workshop.of_points(links, number)
-        return cls(points, number, points.contract(first.labels[order]))
+        return cls(points, number, points.contract(cluster))
 
 
 def _levels_above(
@@ -221,13 +222,13 @@ def _levels_above(
     found: list[Level],
 ) -> Iterator[_Level]:
     """Yield the levels above the first, with exemplars elected from those of the level below."""
-    groups, each = [level.label for level in found], np.arange(first.n_clusters)
+    groups, each = [level.label.astype(np.int64) for level in found], np.arange(first.n_clusters)
     at = points.number[first.exemplars]
     inner = [points.links.inner(group[points.clusters.key])[at] for group in (each, *groups)]
     below = each
     for level, faces in zip(found, elected(groups, spreads(groups, inner)), strict=True):
         # Clusters are numbered in the order of their exemplars.
-        label = inverse(level.label[faces])[level.label]
+        label = inverse(level.label[faces].astype(np.int64))[level.label]
         group, exemplars = label[below], np.searchsorted(below, faces)
         joined = points.clusters.graph.contract(label).graph
         if np.isnan(level.resolution):

@@ -34,10 +34,10 @@ class GroupVectors(NamedTuple):
     Attributes
     ----------
     label : ndarray of int32, shape (n_points,)
-        The group of each node, a number below n_points.
-    part : ndarray of int32, shape (n_points,)
-        Links between nodes of different parts do not count.
-    total : ndarray of float64, shape (n_points,)
+        The group of each node.
+    part : ndarray of int32, shape (n_groups,)
+        The part in which each group lies. Links between different parts do not count.
+    total : ndarray of float64, shape (n_groups,)
         Volume of each group.
     """
 
@@ -47,7 +47,7 @@ class GroupVectors(NamedTuple):
 
 
 class MoveRows(NamedTuple):
-    """Rows of `MovePass`: the volume of each node, whether it is its turn, and, written, its next group."""
+    """Rows of `MovePass`: the volume of each node, whether it is its turn, and its group, then its next."""
 
     volume: Float64Array
     turn: BoolArray
@@ -67,17 +67,24 @@ class MovePass(PlainPass):
 
     column_reductions = (LARGEST,)
 
-    reads = ("volume", "turn")
+    reads = ("volume", "turn", "moved")
     writes = ("moved",)
 
     def __call__(self, block: Block, vectors: GroupVectors, rows: MoveRows, columns: Columns) -> int:
         """Move the nodes of one block; return how many change their group."""
-        if not rows.turn.any():
-            rows.moved[:] = block.rows.of(vectors.label)
-            return 0
-        weight = np.zeros(block.n_points)
-        met = np.empty(np.diff(block.indptr).max(initial=0), np.int32)
-        return int(_move(block.rows.start, *block.csr, vectors, rows, self.rate, weight, met, columns[0]))
+        most = int(np.diff(block.indptr).max(initial=0))
+        # By hash, since rows are short, and an array over all groups would not stay in the caches.
+        bits = max(4, (2 * most).bit_length())
+        room = _Room(np.full(1 << bits, -1, np.int32), np.empty(1 << bits), np.empty(most, np.int32))
+        return int(_move(block.rows.start, *block.csr, vectors, rows, self.rate, room, bits, columns[0]))
+
+
+class _Room(NamedTuple):
+    """A table of groups by hash, -1 where there is none, their weights, and the places that are filled."""
+
+    group: Int32Array
+    weight: Float64Array
+    met: Int32Array
 
 
 class InnerRows(NamedTuple):
@@ -151,36 +158,42 @@ class InsidePass(BasePass):
 
 @kernel
 def _move(
-    start: int, indptr: Any, indices: Any, data: Any, vectors: Any, rows: Any, rate: float, weight: Any,
-    met: Any, touched: Any,
+    start: int, indptr: Any, indices: Any, data: Any, vectors: Any, rows: Any, rate: float, room: Any,
+    bits: int, touched: Any,
 ) -> int:  # fmt: skip
-    """Fill in the next groups, mark whom that touches; ``weight``, by label, is 0 before and after."""
+    """Fill in the next groups, mark whom that touches; the groups in ``room`` are -1 before and after."""
     label, part, total = vectors
+    group, weight, met = room
+    shift, last = 32 - bits, len(group) - 1
     n_moved = 0
     for i in range(len(rows.turn)):
-        own = label[start + i]
-        rows.moved[i] = own
         if not rows.turn[i]:
             continue
-        n_met = 0
+        n_met, own, own_weight = 0, label[start + i], 0.0
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
-            j = indices[edge]
-            if j == start + i or part[j] != part[start + i]:
+            if indices[edge] == start + i:
                 continue
-            c = label[j]
-            if weight[c] == 0.0:
-                met[n_met] = c
+            c = label[indices[edge]]
+            place = ((c * 2654435769) & 0xFFFFFFFF) >> shift
+            while group[place] != c and group[place] >= 0:
+                place = (place + 1) & last
+            if group[place] < 0:
+                group[place], weight[place], met[n_met] = c, 0.0, place
                 n_met += 1
-            weight[c] += data[edge]
+            weight[place] += data[edge]
+        for k in range(n_met):
+            if group[met[k]] == own:
+                own_weight = weight[met[k]]
         pull = rate * rows.volume[i]
-        best, most = own, weight[own] - pull * (total[own] - rows.volume[i])
+        best, most = own, own_weight - pull * (total[own] - rows.volume[i])
         for k in range(n_met):
-            c = met[k]
-            gain = weight[c] - pull * total[c]
-            if c != own and (gain > most or (gain == most and c < best)):
+            c = group[met[k]]
+            group[met[k]] = -1
+            if c == own or part[c] != part[own]:
+                continue
+            gain = weight[met[k]] - pull * total[c]
+            if gain > most or (gain == most and c < best):
                 best, most = c, gain
-        for k in range(n_met):
-            weight[met[k]] = 0.0
         if best == own:
             continue
         rows.moved[i] = best

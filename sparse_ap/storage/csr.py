@@ -75,7 +75,7 @@ def locality_order(indptr: Int64Array, indices: Int32Array) -> Int32Array:
     return np.asarray(reverse_cuthill_mckee(matrix, symmetric_mode=True), np.int32)
 
 
-def heaviest(group: Int64Array, weight: NDArray[Any]) -> Int64Array:
+def heaviest(group: NDArray[Any], weight: NDArray[Any]) -> Int64Array:
     """Return the place of the largest weight in each group, groups ascending; of equals the first."""
     order = np.lexsort((np.arange(len(group)), -weight, group))
     return order[np.diff(group[order], prepend=-1) > 0]

@@ -11,7 +11,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.clustering.natural.cuts import Cut
-from sparse_ap.clustering.natural.link_graph import LinkGraph, of_nodes
+from sparse_ap.clustering.natural.link_graph import Labels, LinkGraph, of_nodes
 from sparse_ap.clustering.natural.merging import merged_to, too_few
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Int64Array
@@ -61,7 +61,7 @@ class FreeGroups:
     levels: tuple[FreeLevel, ...]
 
     @classmethod
-    def of(cls, points: LinkGraph, found: Sequence[tuple[Int64Array, float]], number: Int64Array) -> Self:
+    def of(cls, points: LinkGraph, found: Sequence[tuple[Labels, float]], number: Labels) -> Self:
         """Elect exemplars of groups, each from those of the level below.
 
         Parameters
@@ -69,18 +69,19 @@ class FreeGroups:
         points : LinkGraph
         found : sequence of (labels, resolution)
             The finest first; labels are of the points as the links have them, from 0 without gaps.
-        number : ndarray of int64, shape (n_points,)
+        number : ndarray of int, shape (n_points,)
             The number that the links have for each point of the user's.
         """
         levels: list[FreeLevel] = []
         candidates = np.arange(len(number))
-        coarser = [label for label, _ in found[1:]] + [np.zeros(len(number), np.int64)]
+        coarser = [label for label, _ in found[1:]] + [np.zeros(len(number), np.int32)]
         for (label, resolution), above in zip(found, coarser, strict=True):
             inner = points.inner(label)[number[candidates]]
             candidates = candidates[heaviest(label[number[candidates]], inner)]
             joined = points.contract(label).graph
             gain = joined.quality(resolution)
-            levels.append(FreeLevel(candidates, of_nodes(label, above), joined.matrix(), resolution, gain))
+            parents = of_nodes(label, above).astype(np.int64)
+            levels.append(FreeLevel(candidates, parents, joined.matrix(), resolution, gain))
         finest = found[0][0]
         small = np.min_scalar_type(int(finest.max(initial=0)))
         return cls(finest[number].astype(small), tuple(levels))

@@ -10,12 +10,20 @@ result.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels, of_nodes, sums
-from sparse_ap.kernels.block import Int64Array
+from sparse_ap.clustering.natural.link_graph import (
+    Contraction,
+    Labels,
+    LinkGraph,
+    compact_labels,
+    of_nodes,
+    sums,
+)
+from sparse_ap.kernels.block import Int32Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
 from sparse_ap.kernels.hashing import hashed
 
@@ -24,6 +32,8 @@ __all__ = ["Grouping", "merged_upward", "moved"]
 # Shares of the nodes that move at once: neighbours that change places in one step would never settle.
 _N_TURNS = 4
 
+# Nodes hashed at a time.
+_HASHED = 1 << 16
 _POINT_SWEEPS, _NODE_SWEEPS = 8, 12
 _ROUNDS = 5
 # Rounds end when the quality grows by less.
@@ -35,17 +45,17 @@ _ROUGH = 0.05
 
 
 def moved(
-    graph: LinkGraph, label: Int64Array, part: Int64Array, rate: float, *, n_sweeps: int = _NODE_SWEEPS,
+    graph: LinkGraph, label: Labels, part: Labels, rate: float, *, n_sweeps: int = _NODE_SWEEPS,
     seed: int = 0, least: float = 0.0,
-) -> Int64Array:  # fmt: skip
+) -> Int32Array:  # fmt: skip
     """Move each node to the group where it gains most, until none moves or after ``n_sweeps`` sweeps.
 
     Parameters
     ----------
     graph : LinkGraph
-    label : ndarray of int64, shape (n_nodes,)
-        The groups to begin with.
-    part : ndarray of int64, shape (n_nodes,)
+    label : ndarray of int, shape (n_nodes,)
+        The groups to begin with, each in one part.
+    part : ndarray of int, shape (n_nodes,)
         Links between different parts do not count, so no node leaves its part.
     rate : float
         γ / 2m.
@@ -55,20 +65,25 @@ def moved(
 
     Returns
     -------
-    ndarray of int64, shape (n_nodes,)
+    ndarray of int, shape (n_nodes,)
         Numbers from 0, without gaps.
     """
     n = graph.n_nodes
-    group, inside = compact_labels(label)[0].astype(np.int32), part.astype(np.int32)
+    group, n_groups = compact_labels(label)
+    part, total = of_nodes(group, part), sums(group, graph.volume, n_groups)
     # After its turn a node waits until one that it is linked with has moved.
     unsettled = np.ones(n, bool)
     for sweep in range(n_sweeps):
-        turns = (hashed(np.arange(n), seed * n_sweeps + sweep) * _N_TURNS).astype(np.int8)
+        turns = _turns(n, seed * n_sweeps + sweep)
         n_moved = 0
         for turn in range(_N_TURNS):
-            total = sums(group, graph.volume, n)
-            rows = MoveRows(graph.volume, unsettled & (turns == turn), np.empty(n, np.int32))
-            (touched,), n_changed = graph.graph.run(MovePass(rate), GroupVectors(group, inside, total), rows)
+            rows = MoveRows(graph.volume, unsettled & (turns == turn), group.copy())
+            # Blocks in which nobody has a turn are not read.
+            blocks = replace(graph.graph, cuts=[cut for cut in graph.graph.cuts if cut.of(rows.turn).any()])
+            (touched,), n_changed = blocks.run(MovePass(rate), GroupVectors(group, part, total), rows)
+            changed = np.flatnonzero(rows.moved != group)
+            np.subtract.at(total, group[changed], graph.volume[changed])
+            np.add.at(total, rows.moved[changed], graph.volume[changed])
             group, n_moved = rows.moved, n_moved + n_changed
             unsettled = (unsettled & ~rows.turn) | (touched > 0)
         if n_moved < least * n or not unsettled.any():
@@ -76,19 +91,19 @@ def moved(
     return compact_labels(group)[0]
 
 
-def merged_upward(joined: Contraction, part: Int64Array, rate: float) -> Contraction:
+def merged_upward(joined: Contraction, part: Labels, rate: float) -> Contraction:
     """Move joined nodes, and join again, until nothing merges.
 
     Parameters
     ----------
     joined : Contraction
-    part : ndarray of int64
+    part : ndarray of int
         As of `moved`, of each node of the first graph.
     rate : float
     """
     while True:
         n = joined.graph.n_nodes
-        merged = moved(joined.graph, np.arange(n), of_nodes(joined.key, part), rate)
+        merged = moved(joined.graph, np.arange(n, dtype=np.int32), of_nodes(joined.key, part), rate)
         if merged.max(initial=-1) + 1 == n:
             return joined
         again = joined.graph.contract(merged)
@@ -102,29 +117,29 @@ class Grouping:
     Attributes
     ----------
     graph : LinkGraph
-    clusters : sequence of ndarray of int64, each of shape (n_nodes,)
+    clusters : sequence of ndarray of int, each of shape (n_nodes,)
         Clusters that also move as wholes, the finest first; each is a union of those before.
     joined : Contraction
         The graph contracted along the finest.
     """
 
     graph: LinkGraph
-    clusters: Sequence[Int64Array]
+    clusters: Sequence[Labels]
     joined: Contraction
 
     @classmethod
-    def of(cls, graph: LinkGraph, clusters: Sequence[Int64Array]) -> Grouping:
+    def of(cls, graph: LinkGraph, clusters: Sequence[Labels]) -> Grouping:
         """Return the search; the finest clusters are numbered from 0, without gaps."""
         return cls(graph, clusters, graph.contract(clusters[0]))
 
-    def at(self, resolution: float, part: Int64Array | None = None, *, nodes_move: bool = True) -> Int64Array:
+    def at(self, resolution: float, part: Labels | None = None, *, nodes_move: bool = True) -> Int32Array:
         """Return the groups at a resolution, found inside given parts.
 
         Parameters
         ----------
         resolution : float
             γ: larger for more and smaller groups.
-        part : ndarray of int64, shape (n_nodes,), optional
+        part : ndarray of int, shape (n_nodes,), optional
             No group has nodes of two parts.
         nodes_move : bool
             Whether single nodes move, or only clusters as wholes.
@@ -132,7 +147,7 @@ class Grouping:
         graph = self.graph
         rate = resolution / max(1.0, float(graph.volume.sum()))
         start = self.joined if part is None else graph.contract(self.clusters[0], part)
-        part = np.zeros(graph.n_nodes, np.int64) if part is None else part
+        part = np.zeros(graph.n_nodes, np.int32) if part is None else part
         joined = merged_upward(start, part, rate)
         best, most = joined.key, joined.graph.quality(resolution)
         for k in range(_ROUNDS if nodes_move else 1):
@@ -153,15 +168,13 @@ class Grouping:
                 break
         return best
 
-    def _parts_moved(self, label: Int64Array, part: Int64Array, rate: float) -> Int64Array:
+    def _parts_moved(self, label: Labels, part: Labels, rate: float) -> Int32Array:
         """Find groups anew inside each group, and move these as wholes."""
-        inside = moved(self.graph, np.arange(self.graph.n_nodes), label, rate, least=_ROUGH)
+        inside = moved(self.graph, np.arange(self.graph.n_nodes, dtype=np.int32), label, rate, least=_ROUGH)
         joined = merged_upward(self.graph.contract(inside), label, rate)
         return moved(joined.graph, of_nodes(joined.key, label), of_nodes(joined.key, part), rate)[joined.key]
 
-    def _clusters_moved(
-        self, label: Int64Array, part: Int64Array, rate: float
-    ) -> tuple[Int64Array, LinkGraph]:
+    def _clusters_moved(self, label: Labels, part: Labels, rate: float) -> tuple[Int32Array, LinkGraph]:
         """Move the clusters, each cut by the groups, as wholes; then merge groups."""
         finest = self.graph.contract(self.clusters[0], label)
         # All further steps are on the contracted graph, since coarser clusters are unions of the finest.
@@ -173,3 +186,12 @@ class Grouping:
             group = moved(joined.graph, begun, inside, rate)[joined.key]
         groups = merged_upward(finest.graph.contract(group), within, rate)
         return groups.key[finest.key], groups.graph
+
+
+def _turns(n: int, seed: int) -> NDArray[np.int8]:
+    """Return the turn of each node, by a hash; worked out a part at a time, which takes less memory."""
+    turns = np.empty(n, np.int8)
+    for start in range(0, n, _HASHED):
+        ids = np.arange(start, min(n, start + _HASHED))
+        turns[ids] = hashed(ids, seed) * _N_TURNS
+    return turns

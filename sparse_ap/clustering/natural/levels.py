@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from sparse_ap.clustering.natural.groups import Grouping, merged_upward, moved
-from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, compact_labels
-from sparse_ap.kernels.block import Float64Array, Int64Array
+from sparse_ap.clustering.natural.link_graph import Contraction, Labels, LinkGraph, compact_labels, of_nodes
+from sparse_ap.kernels.block import Float64Array, Int32Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
 from sparse_ap.storage.csr import heaviest
 
@@ -37,13 +37,13 @@ class Level:
 
     Attributes
     ----------
-    label : ndarray of int64, shape (n_clusters,)
+    label : ndarray of int, shape (n_clusters,)
         The group of each cluster of the first level.
     resolution : float
         γ; NaN for the clusters that affinity propagation found.
     """
 
-    label: Int64Array
+    label: Int32Array
     resolution: float
 
     @property
@@ -65,10 +65,10 @@ class Found(NamedTuple):
     """
 
     levels: list[Level]
-    free: list[tuple[Int64Array, float]]
+    free: list[tuple[Int32Array, float]]
 
 
-def levels_above(points: LinkGraph, joined: Contraction, second: Int64Array) -> Found:
+def levels_above(points: LinkGraph, joined: Contraction, second: Labels) -> Found:
     """Return the levels above the first, and the groups of points that they come from.
 
     Parameters
@@ -77,35 +77,37 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Int64Array) -> 
         Links between the points.
     joined : Contraction
         These links along the clusters of the first level.
-    second : ndarray of int64, shape (n_clusters,)
+    second : ndarray of int, shape (n_clusters,)
         The cluster of each of these, found by affinity propagation.
     """
     first, clusters = joined.key, joined.graph
-    free = _free_groups(Grouping(points, [first, second[first]], joined))
+    whole = Grouping.of(clusters, [np.arange(clusters.n_nodes, dtype=np.int32), second])
+    free = _free_groups(
+        Grouping(points, [first, second[first]], joined), whole.at(_FREE[0], nodes_move=False)[first]
+    )
     coarse, natural = (next(label for label, at in free if at == of) for of in (_COARSE, _NATURAL))
     # Points moved freely; now each cluster goes whole to the group that has most of it, and on from there.
     rate = 1 / max(1.0, float(clusters.volume.sum()))
-    coarse_of = moved(clusters, mostly(first, coarse), np.zeros(clusters.n_nodes, np.int64), _COARSE * rate)
+    coarse_of = moved(clusters, mostly(first, coarse), np.zeros(clusters.n_nodes, np.int32), _COARSE * rate)
     begun = compact_labels(mostly(first, natural), coarse_of)[0]
     levels = [Level(moved(clusters, begun, coarse_of, _NATURAL * rate), _NATURAL)]
     levels += _thinned(levels[0], _coarser(clusters, coarse_of))
-    finer = Grouping.of(clusters, [np.arange(clusters.n_nodes), second])
-    levels = [*_finer(finer, levels[0], int(second.max(initial=-1)) + 1)[::-1], *levels]
+    levels = [*_finer(whole, levels[0], int(second.max(initial=-1)) + 1)[::-1], *levels]
     sizes = np.bincount(first, minlength=clusters.n_nodes).astype(float)
     levels = [Level(nested(clusters, second, levels[0].label, sizes), np.nan), *levels]
     parts = nested(points, second[first], free[0][0], np.ones(points.n_nodes))
     return Found(_falling(clusters.n_nodes, levels), [(parts, np.nan), *free])
 
 
-def _free_groups(grouping: Grouping) -> list[tuple[Int64Array, float]]:
+def _free_groups(grouping: Grouping, coarsest: Int32Array) -> list[tuple[Int32Array, float]]:
     """Return groups of points and their resolutions, the finest first; each lies in one of the next."""
-    chain = [compact_labels(grouping.at(_FREE[0], nodes_move=False))[0]]
+    chain = [compact_labels(coarsest)[0]]
     for resolution in _FREE[1:]:
         chain.append(compact_labels(grouping.at(resolution, chain[-1]))[0])
     # Points at the borders of coarser groups were held back by these.
     points = grouping.graph
     rate = _NATURAL / max(1.0, float(points.volume.sum()))
-    last = moved(points, chain.pop(), np.zeros(points.n_nodes, np.int64), rate)
+    last = moved(points, chain.pop(), np.zeros(points.n_nodes, np.int32), rate)
     found = [(compact_labels(grouping.at(_STEP * _NATURAL, last))[0], _STEP * _NATURAL), (last, _NATURAL)]
     for coarser, resolution in zip(reversed(chain), reversed(_FREE[:-1]), strict=True):
         last = compact_labels(mostly(last, coarser)[last])[0]
@@ -113,14 +115,14 @@ def _free_groups(grouping: Grouping) -> list[tuple[Int64Array, float]]:
     return found
 
 
-def mostly(cluster: Int64Array, group: Int64Array) -> Int64Array:
+def mostly(cluster: Labels, group: Labels) -> Int32Array:
     """Return the group that has most points of each cluster; of equals the first."""
-    n_groups = max(1, int(group.max(initial=-1)) + 1)
-    both, count = np.unique(cluster * n_groups + group, return_counts=True)
-    return np.asarray(both[heaviest(both // n_groups, count)] % n_groups, np.int64)
+    pair, n_pairs = compact_labels(cluster, group)
+    place = heaviest(of_nodes(pair, cluster), np.bincount(pair, minlength=n_pairs))
+    return of_nodes(pair, group)[place]
 
 
-def _coarser(clusters: LinkGraph, coarse: Int64Array) -> Iterator[Level]:
+def _coarser(clusters: LinkGraph, coarse: Labels) -> Iterator[Level]:
     """Yield groups at ever smaller resolutions, merged from those found freely."""
     label, resolution = compact_labels(coarse)[0], _COARSE
     yield Level(label, resolution)
@@ -129,8 +131,8 @@ def _coarser(clusters: LinkGraph, coarse: Int64Array) -> Iterator[Level]:
     while resolution > _LEAST_RESOLUTION and joined.graph.n_nodes > 1:
         resolution /= _STEP
         n = joined.graph.n_nodes
-        each = Contraction(np.arange(n), joined.graph)
-        merged = merged_upward(each, np.zeros(n, np.int64), resolution / total)
+        each = Contraction(np.arange(n, dtype=np.int32), joined.graph)
+        merged = merged_upward(each, np.zeros(n, np.int32), resolution / total)
         label = merged.key[joined.key]
         joined = clusters.contract(label)
         if joined.graph.volume.max() > _MOST_OF_ALL * total:
@@ -160,13 +162,13 @@ def _finer(grouping: Grouping, natural: Level, most: int) -> list[Level]:
             kept = last
 
 
-def nested(clusters: LinkGraph, label: Int64Array, coarse: Int64Array, sizes: Float64Array) -> Int64Array:
+def nested(clusters: LinkGraph, label: Labels, coarse: Labels, sizes: Float64Array) -> Int32Array:
     """Cut groups along coarser ones: the largest part stays, the rest joins what it has most links to.
 
     Parameters
     ----------
     clusters : LinkGraph
-    label, coarse : ndarray of int64, shape (n_nodes,)
+    label, coarse : ndarray of int, shape (n_nodes,)
         The groups, and the coarser ones that none may cross.
     sizes : ndarray of float64, shape (n_nodes,)
         Points in each node.
@@ -178,12 +180,10 @@ def nested(clusters: LinkGraph, label: Int64Array, coarse: Int64Array, sizes: Fl
     main = np.zeros(n_parts, bool)
     main[heaviest(of_part, size)] = True
     # Nothing joins a part that is not the largest: as if it were infinitely large.
-    total = np.full(clusters.n_nodes, np.inf)
-    total[:n_parts][main] = 0.0
-    rows = MoveRows(clusters.volume, ~main[part], np.empty(clusters.n_nodes, np.int32))
-    clusters.graph.run(
-        MovePass(1.0), GroupVectors(part.astype(np.int32), coarse.astype(np.int32), total), rows
-    )
+    total = np.where(main, 0.0, np.inf)
+    rows = MoveRows(clusters.volume, ~main[part], part.copy())
+    vectors = GroupVectors(part, of_nodes(part, coarse), total)
+    clusters.graph.run(MovePass(1.0), vectors, rows)
     return compact_labels(rows.moved)[0]
 
 

@@ -24,14 +24,20 @@ from sparse_ap.execution.blocking import BlockedGraph, most_blocks
 from sparse_ap.execution.executor import Executor
 from sparse_ap.execution.plans import Resources
 from sparse_ap.execution.room import rows_fit
-from sparse_ap.kernels.block import Float64Array, Int32Array, Int64Array
+from sparse_ap.kernels.block import Float64Array, Int32Array, Int64Array, RowCut
 from sparse_ap.kernels.coarsening import ClusterVectors
 from sparse_ap.kernels.grouping import ContractionPass, InnerPass, InnerRows
 from sparse_ap.kernels.rows import CollectPass
-from sparse_ap.kernels.symmetry import linked_pairs
+from sparse_ap.kernels.symmetry import joined_rows, linked_pairs, paired_labels
 from sparse_ap.storage.csr import csr_graph
 
-__all__ = ["Contraction", "LinkGraph", "Workshop", "compact_labels", "of_nodes", "sums"]
+__all__ = ["Contraction", "Labels", "LinkGraph", "Workshop", "compact_labels", "of_nodes", "sums"]
+
+# Entries of a contraction in memory that take no more room than one that is counted first: there are at most
+# as many as the graph has, and nothing beside them.
+_A_KEPT_ENTRY = 4
+
+Labels = Int32Array | Int64Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,29 +63,29 @@ class LinkGraph:
         """Number of nodes."""
         return self.graph.n_points
 
-    def contract(self, *keys: Int64Array) -> Contraction:
+    def contract(self, *keys: Labels) -> Contraction:
         """Join the nodes that agree in all keys."""
         key, n_nodes = compact_labels(*keys)
         if n_nodes == self.n_nodes and (key == np.arange(n_nodes)).all():
             return Contraction(key, self)
-        label = key.astype(np.int32)
-        parts = counted(self.graph, ContractionPass, label, n_nodes, self.workshop.most_pairs)
         volume = sums(key, self.volume, n_nodes)
-        return Contraction(key, self.workshop.graph(parts, n_nodes, np.float64, volume))
+        return Contraction(key, self.workshop.joined(self.graph, key, n_nodes, volume))
 
-    def inner(self, label: Int64Array) -> Float64Array:
+    def inner(self, label: Labels) -> Float64Array:
         """Return the weight of each node's links to nodes with the same label."""
         rows = InnerRows(np.empty(self.n_nodes))
-        self.graph.run(InnerPass(), ClusterVectors(label.astype(np.int32)), rows)
+        self.graph.run(InnerPass(), ClusterVectors(label.astype(np.int32, copy=False)), rows)
         return rows.inner
 
     def diagonal(self) -> Float64Array:
         """Return twice the weight inside each node."""
-        return self.inner(np.arange(self.n_nodes))
+        return self.inner(np.arange(self.n_nodes, dtype=np.int32))
 
     def matrix(self) -> scipy.sparse.csr_array:
         """Return the weights as a matrix in memory."""
-        return csr_graph(*self.graph.run(CollectPass(), (), ())[1].csr(np.dtype(np.float64)))
+        weights = csr_graph(*self.graph.run(CollectPass(), (), ())[1].csr(np.dtype(np.float64)))
+        weights.sort_indices()
+        return weights
 
     def quality(self, resolution: float) -> float:
         """Return the share of the weight inside nodes, less ``resolution`` times that expected by chance."""
@@ -94,7 +100,7 @@ class LinkGraph:
 class Contraction:
     """A contracted graph, and the node of it in which each node of the first graph lies."""
 
-    key: Int64Array
+    key: Int32Array
     graph: LinkGraph
 
 
@@ -132,13 +138,13 @@ class Workshop:
         """Return how many pairs can be counted in one reading."""
         return rows_fit(self.resources.limit())[1]
 
-    def of_points(self, links: LinkedGraph, number: Int64Array) -> LinkGraph:
+    def of_points(self, links: LinkedGraph, number: Labels) -> LinkGraph:
         """Return the graph of links between points; without given weights each linked pair weighs 1.
 
         Parameters
         ----------
         links : LinkedGraph
-        number : ndarray of int64, shape (n_points,)
+        number : ndarray of int32, shape (n_points,)
             The number that each point shall have, in the user's order.
         """
         n_points, once = len(number), links.weigh is None
@@ -153,10 +159,19 @@ class Workshop:
         """Return how many entries of a graph fit into memory."""
         return rows_fit(self.resources.limit())[0]
 
-    def _linked_once(self, indptr: Int64Array, indices: Int32Array, number: Int64Array) -> LinkGraph:
-        starts, linked = linked_pairs(indptr, indices, number.astype(np.int32))
+    def _linked_once(self, indptr: Int64Array, indices: Int32Array, number: Labels) -> LinkGraph:
+        starts, linked = linked_pairs(indptr, indices, number.astype(np.int32, copy=False))
         graph = in_memory(starts, linked, np.ones(len(linked), np.float32), self.executor)
         return LinkGraph(graph, np.diff(starts).astype(np.float64), self)
+
+    def joined(self, graph: BlockedGraph, label: Int32Array, n_nodes: int, volume: Float64Array) -> LinkGraph:
+        """Return the graph of links between the nodes with each label."""
+        n_entries = int(graph.store.indptr[-1])
+        if held_rows(graph) is not None and n_entries // _A_KEPT_ENTRY <= self.most_entries():
+            (block,) = graph.store.read([RowCut(0, graph.n_points)])
+            return LinkGraph(in_memory(*joined_rows(block, label, n_nodes), self.executor), volume, self)
+        parts = counted(graph, ContractionPass, label, n_nodes, self.most_pairs)
+        return self.graph(parts, n_nodes, np.float64, volume)
 
     def graph(
         self, parts: Iterable[LinkRows], n_nodes: int, dtype: Any, volume: Float64Array | None
@@ -180,28 +195,31 @@ def _once(part: LinkRows) -> LinkRows:
     return part
 
 
-def sums(label: Int64Array | Int32Array, values: Float64Array, n: int) -> Float64Array:
+def sums(label: Labels, values: Float64Array, n: int) -> Float64Array:
     """Return the sum of the values, which are whole numbers, of each label below ``n``."""
     return np.asarray(np.bincount(label, weights=values, minlength=n), np.float64)
 
 
-def of_nodes(key: Int64Array, values: Int64Array) -> Int64Array:
+def of_nodes(key: Labels, values: Labels) -> Int32Array:
     """Return the value of each joined node, which all that were joined share."""
-    values_at = np.zeros(int(key.max(initial=-1)) + 1, np.int64)
+    values_at = np.zeros(int(key.max(initial=-1)) + 1, np.int32)
     values_at[key] = values
     return values_at
 
 
-def compact_labels(*keys: Int64Array | Int32Array) -> tuple[Int64Array, int]:
+def compact_labels(*keys: Labels) -> tuple[Int32Array, int]:
     """Return the number of each node's combination of labels, in their order, and how many occur."""
-    first, *others = keys
-    key = first.astype(np.int64)
-    for other in others:
-        key = key * (int(other.max(initial=0)) + 1) + other
-    largest = int(key.max(initial=-1)) + 1
-    if largest > 4 * len(key):
-        distinct, number = np.unique(key, return_inverse=True)
-        return number.astype(np.int64), len(distinct)
-    present = np.zeros(largest, bool)
-    present[key] = True
-    return (np.cumsum(present) - 1)[key], int(np.count_nonzero(present))
+    number, n = _numbered(keys[0])
+    for other in keys[1:]:
+        number, n = paired_labels(number, _numbered(other)[0])
+    return number, n
+
+
+def _numbered(label: Labels) -> tuple[Int32Array, int]:
+    """Return labels numbered from 0 without gaps, in their order."""
+    present = np.zeros(int(label.max(initial=-1)) + 1, bool)
+    present[label] = True
+    n = int(np.count_nonzero(present))
+    if n == len(present):
+        return label.astype(np.int32), n
+    return (np.cumsum(present, dtype=np.int32) - np.int32(1))[label], n
