@@ -100,7 +100,7 @@ Examples:
   sparse-ap path graph.npz --plot path.png       how the number depends on the preference
   sparse-ap rank labels.npz graph.npz -o -       which exemplars to keep, if there is room for few
   sparse-ap tree graph.npz -o tree.parquet       clusters of clusters, down to a few
-  sparse-ap tree points.npy -k 15 --explore tree.html   the same of points, as a page for the browser
+  sparse-ap tree points.npy -k 15 --explore tree.html  of points, for the browser
 
 \b
 Exit codes: 0 done; 2 the input or an option is wrong; 3 done, but not converged; 130 interrupted.
