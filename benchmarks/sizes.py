@@ -11,13 +11,13 @@ processor; memory is the largest that the process has held up to then, its own g
 from __future__ import annotations
 
 import re
-import resource
 import sys
 import time
 from typing import Any
 
 import numpy as np
 import scipy.sparse
+from measure import peak_memory
 
 from sparse_ap import affinity_propagation
 from sparse_ap.cli.demo.places import load_places, unit_vectors
@@ -82,7 +82,7 @@ def measured(graph: Any, limits: list[tuple[int, int]]) -> None:
                 if not found.n_unrepresented
                 else f"without {found.n_unrepresented:,} points"
             )
-            + f"; {seconds:.1f} s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB",
+            + f"; {seconds:.1f} s, {peak_memory() / 1e9:.2f} GB",
             flush=True,
         )
 

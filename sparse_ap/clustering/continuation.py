@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -101,14 +100,13 @@ class Continuation:
 
     def short(self, problem: Problem) -> Solution:
         """Return the exemplars after a short run, without a search."""
-        settings = self._solver.settings
-        stop = replace(settings.stop, max_iter=min(_SHORT, settings.stop.max_iter))
-        return self._solution(replace(self._solver, settings=replace(settings, stop=stop)), problem)
+        at_most = min(_SHORT, self._solver.settings.stop.max_iter)
+        return self._solution(self._solver.stopping(max_iter=at_most), problem)
 
     def full(self, problem: Problem) -> Solution:
         """Return the exemplars after a run to convergence and a local search."""
         found = self._solution(self._solver, problem)
-        return _searched(self._solver, found, found.effort)
+        return _searched(self._solver, found)
 
     def _solution(self, solver: Solver, problem: Problem) -> Solution:
         cost = _cost_of(problem)
@@ -125,10 +123,10 @@ class Continuation:
         return Solution(problem, propagation, n_promoted, assignment.exemplar)
 
 
-def _searched(solver: Solver, found: Solution, effort: Effort) -> Solution:
+def _searched(solver: Solver, found: Solution) -> Solution:
     """Return a solution improved by local search at the same cost."""
     assignment = assign(found.problem, found.exemplar)
-    return found._replace(exemplar=solver.searched(found.problem, assignment, effort).exemplar)
+    return found._replace(exemplar=solver.searched(found.problem, assignment, found.effort).exemplar)
 
 
 def with_fewer(solver: Solver, found: Solution) -> Solution:
@@ -137,7 +135,7 @@ def with_fewer(solver: Solver, found: Solution) -> Solution:
     At that cost an exemplar less outweighs every difference between similarities.
     """
     at_highest = at_cost(found.problem, highest_cost(found.problem))
-    few = _searched(solver, found._replace(problem=at_highest), found.effort)
+    few = _searched(solver, found._replace(problem=at_highest))
     return found._replace(exemplar=few.exemplar)
 
 

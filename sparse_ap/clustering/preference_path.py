@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,7 +18,6 @@ from sparse_ap.clustering.solver import Solver, open_problem
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.execution.plans import Resources
 from sparse_ap.kernels.block import Float64Array, Int64Array
-from sparse_ap.propagation.assignment import Refinement
 from sparse_ap.propagation.preferences import require_kept_edges
 from sparse_ap.propagation.problem import Problem, best_of_rows, require_summable
 from sparse_ap.propagation.progress import showing_compilation
@@ -172,22 +172,15 @@ def _clusterings(solver: Solver, problem: Problem, ascending: Float64Array) -> I
     """
     row_best = best_of_rows(problem.graph)
     lowest, n_edges = problem.at(float(ascending[0])), problem.edges.n_edges
-    propagation = _ending_sooner(solver).propagated(lowest, row_best.copy())[0]
+    ending_sooner = solver.stopping(tol=_TOL, convergence_iter=_CONVERGENCE_ITER)
+    propagation = ending_sooner.propagated(lowest, row_best.copy())[0]
     found, n_promoted = repair(lowest, propagation.exemplar)
-    found = refined(lowest, found, _search(solver, Effort.after(len(propagation.history), n_edges)))
+    effort = Effort.after(len(propagation.history), n_edges)
+    found = refined(lowest, found, partial(solver.searched, effort=effort))
     yield clustering_of(lowest, propagation, found, n_promoted)
-    brief, n_sweeps = _search(solver, Effort.brief(n_edges)), _SWEEPS
+    brief, n_sweeps = partial(solver.searched, effort=Effort.brief(n_edges)), _SWEEPS
     for preference in ascending[1:]:
         higher = problem.at(float(preference))
         _, propagation, found = restarted(solver, higher, row_best.copy(), found, brief, int(n_sweeps))
         yield clustering_of(higher, propagation, found, 0)
         n_sweeps = max(_LEAST_SWEEPS, _FEWER * n_sweeps)
-
-
-def _ending_sooner(solver: Solver) -> Solver:
-    stop = replace(solver.settings.stop, tol=_TOL, convergence_iter=_CONVERGENCE_ITER)
-    return replace(solver, settings=replace(solver.settings, stop=stop))
-
-
-def _search(solver: Solver, effort: Effort) -> Refinement:
-    return lambda problem, assignment: solver.searched(problem, assignment, effort)

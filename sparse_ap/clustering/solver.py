@@ -123,9 +123,12 @@ class Solver:
 
     def brief(self, problem: Problem, n_sweeps: int) -> Solver:
         """Return a solver that makes so many sweeps at most after the messages have grown."""
-        stop, grown = self.settings.stop, first_grown(_damping(problem, self.settings))
-        stop = replace(stop, max_iter=min(stop.max_iter, grown + n_sweeps))
-        return replace(self, settings=replace(self.settings, stop=stop))
+        grown = first_grown(_damping(problem, self.settings))
+        return self.stopping(max_iter=min(self.settings.stop.max_iter, grown + n_sweeps))
+
+    def stopping(self, **changes: Any) -> Solver:
+        """Return a solver whose rule for when to stop has other fields."""
+        return replace(self, settings=replace(self.settings, stop=replace(self.settings.stop, **changes)))
 
     def read_out(self, problem: Problem, propagation: Propagation) -> Clustering:
         """Refine the exemplars, and return the clustering in the user's numbers."""

@@ -10,11 +10,12 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from sparse_ap.kernels.block import BoolArray, FloatArray, Int32Array, Int64Array
+from sparse_ap.kernels.block import BoolArray, FloatArray, Int32Array, Int64Array, starts_of
+from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.search.local_search import LocalSearch
-from sparse_ap.search.reduction import AllowedVectors, ReductionPass, ReductionRows
 from sparse_ap.search.similarity_table import GatherPass, PlaceVectors, TableRows
+from sparse_ap.storage.csr import csr_graph, inverse
 
 __all__ = ["EdgeLists"]
 
@@ -51,9 +52,9 @@ class EdgeLists(NamedTuple):
     def whole(cls, problem: Problem, local_search: LocalSearch) -> Self:
         """Return all edges of a sparse graph, by one reading."""
         n = problem.graph.n_points
-        everything = AllowedVectors(np.full(n, np.inf)), ReductionRows(np.zeros(n))
-        _, edges = local_search.run(ReductionPass(problem.edges.n_edges), *everything)
-        row, column, similarity = edges.arrays()
+        _, collected = local_search.run(CollectPass(), (), ())
+        indptr, column, similarity = collected.csr(np.dtype(np.float64))
+        row = np.repeat(np.arange(n, dtype=np.int32), np.diff(indptr))
         other = row != column
         row, column = problem.user_id[row[other]], problem.user_id[column[other]]
         similarity = similarity[other]
@@ -80,7 +81,7 @@ class EdgeLists(NamedTuple):
         place[candidate] = np.arange(len(candidate))
         table = np.full((n, len(candidate)), -np.inf, problem.graph.dtype)
         local_search.run(GatherPass(), PlaceVectors(place), TableRows(table))
-        order, step = np.argsort(user_id), max(1, _SORTED // len(candidate))
+        order, step = inverse(user_id), max(1, _SORTED // len(candidate))
         parts = [_best_of_rows(table[order[start : start + step]], most) for start in range(0, n, step)]
         n_each, to, similarity = map(np.concatenate, zip(*parts, strict=True))
         may = np.zeros(n, np.bool_)
@@ -89,11 +90,8 @@ class EdgeLists(NamedTuple):
 
     @classmethod
     def _of(cls, n_each: Int64Array, to: Int32Array, similarity: FloatArray, may: BoolArray) -> Self:
-        from scipy.sparse import csr_array
-
-        n = len(n_each)
-        start = np.concatenate([[0], np.cumsum(n_each)])
-        ends = csr_array((similarity, to, start), shape=(n, n)).tocsc()
+        start = starts_of(n_each)
+        ends = csr_graph(start, to, similarity).tocsc()
         indptr, indices = ends.indptr.astype(np.int64), ends.indices.astype(np.int32, copy=False)
         return cls(start, to, similarity, indptr, indices, ends.data, may)
 

@@ -32,6 +32,7 @@ from sparse_ap.search.crossover import ExemplarSet, crossover
 from sparse_ap.search.edge_lists import EdgeLists
 from sparse_ap.search.exchange import Exchange
 from sparse_ap.search.local_search import LocalSearch, NearestTwo
+from sparse_ap.storage.csr import inverse
 
 __all__ = ["Effort", "search"]
 
@@ -188,7 +189,7 @@ def _by_exchange(
     seed: int,
 ) -> tuple[BoolArray, int]:
     """Return the exemplars found by exchanges, which work in the user's order, and what was seen."""
-    order = np.argsort(problem.user_id)
+    order = inverse(problem.user_id)
     exchange = Exchange(lists, preference[order], local_search.grid(preference))
     found, n_seen = exchange.search(exemplar[order], most, seed)
     return found[problem.user_id], n_seen

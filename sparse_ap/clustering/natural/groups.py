@@ -143,6 +143,11 @@ class Grouping:
             No group has nodes of two parts.
         nodes_move : bool
             Whether single nodes move, or only clusters as wholes.
+
+        Returns
+        -------
+        ndarray of int32, shape (n_nodes,)
+            Numbers from 0, without gaps.
         """
         graph = self.graph
         rate = resolution / max(1.0, float(graph.volume.sum()))

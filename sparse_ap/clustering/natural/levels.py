@@ -101,14 +101,14 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Labels) -> Foun
 
 def _free_groups(grouping: Grouping, coarsest: Int32Array) -> list[tuple[Int32Array, float]]:
     """Return groups of points and their resolutions, the finest first; each lies in one of the next."""
-    chain = [compact_labels(coarsest)[0]]
+    chain = [coarsest]
     for resolution in _FREE[1:]:
-        chain.append(compact_labels(grouping.at(resolution, chain[-1]))[0])
+        chain.append(grouping.at(resolution, chain[-1]))
     # Points at the borders of coarser groups were held back by these.
     points = grouping.graph
     rate = _NATURAL / max(1.0, float(points.volume.sum()))
     last = moved(points, chain.pop(), np.zeros(points.n_nodes, np.int32), rate)
-    found = [(compact_labels(grouping.at(_STEP * _NATURAL, last))[0], _STEP * _NATURAL), (last, _NATURAL)]
+    found = [(grouping.at(_STEP * _NATURAL, last), _STEP * _NATURAL), (last, _NATURAL)]
     for coarser, resolution in zip(reversed(chain), reversed(_FREE[:-1]), strict=True):
         last = compact_labels(mostly(last, coarser)[last])[0]
         found.append((last, resolution))
@@ -153,7 +153,7 @@ def _finer(grouping: Grouping, natural: Level, most: int) -> list[Level]:
     last = kept = natural
     while True:
         resolution = _STEP * last.resolution
-        label = compact_labels(grouping.at(resolution, last.label, nodes_move=False))[0]
+        label = grouping.at(resolution, last.label, nodes_move=False)
         last = Level(label, resolution)
         if _FALL * last.n_groups > most or resolution * _LEAST_RESOLUTION > 1:
             return levels
@@ -175,10 +175,8 @@ def nested(clusters: LinkGraph, label: Labels, coarse: Labels, sizes: Float64Arr
     """
     part, n_parts = compact_labels(label, coarse)
     size = np.bincount(part, weights=sizes, minlength=n_parts)
-    of_part = np.zeros(n_parts, np.int64)
-    of_part[part] = label
     main = np.zeros(n_parts, bool)
-    main[heaviest(of_part, size)] = True
+    main[heaviest(of_nodes(part, label), size)] = True
     # Nothing joins a part that is not the largest: as if it were infinitely large.
     total = np.where(main, 0.0, np.inf)
     rows = MoveRows(clusters.volume, ~main[part], part.copy())

@@ -30,6 +30,7 @@ from sparse_ap.kernels.grouping import ContractionPass, InnerPass, InnerRows
 from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.kernels.symmetry import joined_rows, linked_pairs, paired_labels
 from sparse_ap.storage.csr import csr_graph
+from sparse_ap.storage.store import block_of
 
 __all__ = ["Contraction", "Labels", "LinkGraph", "Workshop", "compact_labels", "of_nodes", "sums"]
 
@@ -168,7 +169,7 @@ class Workshop:
         """Return the graph of links between the nodes with each label."""
         n_entries = int(graph.store.indptr[-1])
         if held_rows(graph) is not None and n_entries // _A_KEPT_ENTRY <= self.most_entries():
-            (block,) = graph.store.read([RowCut(0, graph.n_points)])
+            block = block_of(graph.store, RowCut(0, graph.n_points))
             return LinkGraph(in_memory(*joined_rows(block, label, n_nodes), self.executor), volume, self)
         parts = counted(graph, ContractionPass, label, n_nodes, self.most_pairs)
         return self.graph(parts, n_nodes, np.float64, volume)
