@@ -37,7 +37,7 @@ class EdgeLists(NamedTuple):
         Points that have an edge to each candidate.
     in_similarity : ndarray of float
     may : ndarray of bool, shape (n_points,)
-        Which points are candidates.
+        Which points are candidates; those never that are never exemplars.
     """
 
     out_start: Int64Array
@@ -60,7 +60,7 @@ class EdgeLists(NamedTuple):
         similarity = similarity[other]
         order = np.lexsort((column, -similarity, row))
         n_each = np.bincount(row, minlength=n)
-        return cls._of(n_each, column[order], similarity[order], np.ones(n, np.bool_))
+        return cls._of(problem, n_each, column[order], similarity[order], np.ones(n, np.bool_))
 
     @classmethod
     def best(cls, problem: Problem, candidate: Int32Array, most: int, local_search: LocalSearch) -> Self:
@@ -86,10 +86,14 @@ class EdgeLists(NamedTuple):
         n_each, to, similarity = map(np.concatenate, zip(*parts, strict=True))
         may = np.zeros(n, np.bool_)
         may[user_id[candidate]] = True
-        return cls._of(n_each, user_id[candidate][to], similarity, may)
+        return cls._of(problem, n_each, user_id[candidate][to], similarity, may)
 
     @classmethod
-    def _of(cls, n_each: Int64Array, to: Int32Array, similarity: FloatArray, may: BoolArray) -> Self:
+    def _of(
+        cls, problem: Problem, n_each: Int64Array, to: Int32Array, similarity: FloatArray, may: BoolArray
+    ) -> Self:
+        if problem.roles is not None:
+            may[problem.user_id[problem.roles.forbidden]] = False
         start = starts_of(n_each)
         ends = csr_graph(start, to, similarity).tocsc()
         indptr, indices = ends.indptr.astype(np.int64), ends.indices.astype(np.int32, copy=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import engine
@@ -21,6 +22,7 @@ from soundness import assert_valid, cluster
 from sparse_ap import affinity_propagation
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.propagation.assignment import assign
+from sparse_ap.propagation.roles import Roles
 from sparse_ap.search.crossover import ExemplarSet, _components, crossover
 from sparse_ap.search.edge_lists import EdgeLists
 from sparse_ap.search.exchange import Exchange
@@ -161,6 +163,25 @@ def test_of_equal_similarities_the_first_candidates_are_kept() -> None:
         expected = sorted(others, key=lambda k, i=i: (-similarity[i, k], k))[:7]
         assert lists.out_to[lists.out_start[i] : lists.out_start[i + 1]].tolist() == expected
     assert len(lists.in_from) == 30 * 7
+
+
+def test_no_perturbation_opens_points_that_are_never_exemplars() -> None:
+    similarity = -np.random.default_rng(0).random((30, 30))
+    forbidden = np.arange(30) % 3 > 0
+    similarity[:, forbidden] = -np.inf
+    problem = engine.problem_of(engine.csr_of_dense(similarity), np.where(forbidden, -1e3, -0.5))
+    problem = replace(problem, roles=Roles(np.zeros(30, np.bool_), forbidden, np.zeros(30, np.bool_)))
+    local_search = LocalSearch(problem, PLENTY, untold)
+    exemplar = np.arange(30) % 6 == 0
+    for lists in (
+        EdgeLists.whole(problem, local_search),
+        EdgeLists.best(problem, np.arange(30, dtype=np.int32), 30, local_search),
+    ):
+        exchange = Exchange(lists, problem.preference, local_search.grid(problem.preference))
+        state, _ = exchange.descended(exemplar)
+        flipped = np.concatenate([exchange._perturbation(state, number, 0) for number in range(50)])
+        assert not state.standing.is_open[flipped].all()
+        assert not forbidden[flipped].any()
 
 
 def value_or_alone(graph: Graph, exemplar: Any) -> float:
