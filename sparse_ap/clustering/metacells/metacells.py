@@ -11,7 +11,7 @@ import scipy.sparse
 from sparse_ap.arguments import is_positive_integer, require, require_count
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
-from sparse_ap.clustering.metacells.sums import require_counts, summed_counts
+from sparse_ap.clustering.metacells.sums import group_sums, require_counts, summed_counts
 from sparse_ap.clustering.tree import Cut
 from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.graphs.anndata import from_anndata
@@ -262,9 +262,7 @@ def _clustered(
 
 def _means(points: Any, cut: Cut) -> Any:
     """Return the mean of the points of each cluster."""
-    order = np.argsort(cut.labels, kind="stable")
-    starts = np.cumsum(cut.sizes) - cut.sizes
-    sums = np.add.reduceat(points[order].astype(np.float64), starts, axis=0)
+    sums = group_sums(points.astype(np.float64), cut.labels, cut.sizes)
     return (sums / cut.sizes[:, None]).astype(_floats(points))
 
 

@@ -1,4 +1,4 @@
-"""Sums of the rows of a matrix, group by group."""
+"""Sums of the rows of a matrix, or of a table, group by group."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import scipy.sparse
 
 from sparse_ap.errors import InvalidInputError, warn
-from sparse_ap.kernels.block import Int64Array
+from sparse_ap.kernels.block import Float64Array, Int64Array
 
-__all__ = ["require_counts", "summed_counts"]
+__all__ = ["group_sums", "require_counts", "summed_counts"]
 
 # Rows that are read together: matrices on disk, and dense ones, need not be copied as a whole.
 _ROWS = 16_384
@@ -53,6 +53,12 @@ def summed_counts(counts: Any, labels: Int64Array, n_groups: int, where: str) ->
             "give the counts instead, with layer= or use_raw=True."
         )
     return scipy.sparse.csr_matrix(total)
+
+
+def group_sums(values: Float64Array, labels: Int64Array, sizes: Int64Array) -> Float64Array:
+    """Return the sum of the rows of each group, of which none is empty."""
+    starts = np.cumsum(sizes) - sizes
+    return np.asarray(np.add.reduceat(values[np.argsort(labels, kind="stable")], starts, axis=0))
 
 
 def require_counts(counts: Any, where: str) -> None:
