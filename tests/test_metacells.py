@@ -185,6 +185,10 @@ def named_twice(adata: anndata.AnnData) -> None:
     adata.obs_names = ["same", "same", *adata.obs_names[2:]]
 
 
+def counted(adata: anndata.AnnData) -> None:
+    adata.obs[["n_cells", "type_purity"]] = 1
+
+
 def with_nan(adata: anndata.AnnData) -> None:
     adata.X.data[0] = np.nan
 
@@ -200,6 +204,18 @@ def with_nan(adata: anndata.AnnData) -> None:
         (None, {"use_raw": True, "layer": "counts"}, "in one of them"),
         (None, {"use_raw": "yes"}, "True or False"),
         (None, {"obs_keys": ["cell_type"]}, r"obs has no column 'cell_type'; it has 'type', 'batch'"),
+        (None, {"obs_keys": "type"}, r"obs_keys='type' is one name; a list is needed: \['type'\]"),
+        (
+            counted,
+            {"obs_keys": ["n_cells"]},
+            "obs_keys has 'n_cells', but the result has a column of its own",
+        ),
+        (counted, {"obs_keys": ["type", "type_purity"]}, "obs_keys has 'type_purity', but the result"),
+        (
+            lambda adata: adata.obs.insert(0, "metacell", 1),
+            {"obs_keys": ["metacell"], "overwrite": True},
+            "obs_keys has 'metacell', a column that this call replaces",
+        ),
         (None, {"key_added": ""}, "not empty"),
         (None, {"cells_each": 0}, "cells_each=0; it must be at least 1"),
         (None, {"min_cells": 1.5}, "min_cells=1.5"),

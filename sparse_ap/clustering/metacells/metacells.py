@@ -131,9 +131,7 @@ def metacells(
     require_count("cells_each", cells_each)
     _require_limits(min_cells, max_cells)
     replaced = columns.require_free(adata.obs, key_added, overwrite)
-    missing = next((name for name in obs_keys if name not in adata.obs or name in replaced), None)
-    if missing is not None:
-        raise columns.missing_column(adata.obs, missing)
+    columns.require_keys(adata.obs, obs_keys, replaced)
     counts, var, where = _counts_of(adata, layer, use_raw)
     require_counts(counts, where)
     n_clusters = max(1, round(adata.n_obs / cells_each))
