@@ -15,7 +15,7 @@ import scipy.sparse
 from scipy.spatial.distance import cdist
 
 from sparse_ap import InvalidInputError
-from sparse_ap.graphs import knn_graph
+from sparse_ap.graphs import knn_graph, radius_graph
 
 RNG = np.random.default_rng(5)
 METRICS = ["euclidean", "manhattan", "chebyshev", "cosine", "correlation", "tanimoto"]
@@ -224,7 +224,10 @@ def test_bytes_that_look_like_packed_bits_are_told() -> None:
     packed = np.packbits(RNG.random((50, 256)) < 0.05, axis=1)
     with pytest.warns(UserWarning, match="looks like packed bits, such as fingerprints, but metric='cosine'"):
         knn_graph(packed, 3, metric="cosine")
+    with pytest.warns(UserWarning, match="looks like packed bits, such as fingerprints, but metric='cosine'"):
+        radius_graph(packed, -0.1, metric="cosine")
     knn_graph(packed, 3, metric="tanimoto")
+    radius_graph(packed, -0.1, metric="tanimoto")
     knn_graph(RNG.integers(0, 256, (50, 8), np.uint8), 3)
     knn_graph(RNG.integers(0, 9, (50, 8), np.uint8), 3)
 

@@ -19,7 +19,7 @@ from sparse_ap.clustering.metacells import sums
 from sparse_ap.clustering.metacells.columns import commonest
 from sparse_ap.graphs import knn_graph
 
-N, GENES, EACH = 240, 12, 20
+N, GENES, EACH = 160, 12, 16
 
 
 def cells(counts: Any = None, apart: float = 0.0) -> anndata.AnnData:
@@ -35,6 +35,13 @@ def cells(counts: Any = None, apart: float = 0.0) -> anndata.AnnData:
     points = rng.normal(size=(N, 3)) + apart * half[:, None]
     X = scipy.sparse.csr_matrix(drawn) if counts is None else counts(drawn)
     return anndata.AnnData(X, obs=obs, var=var, obsm={"X_pca": points})
+
+
+@pytest.fixture(scope="module")
+def grouped() -> tuple[anndata.AnnData, anndata.AnnData]:
+    """Cells, and their metacells: for reading."""
+    adata = cells()
+    return adata, metacells(adata, EACH, obs_keys=["type", "batch"])
 
 
 def added_up(counts: Any, adata: anndata.AnnData, names: Any) -> Any:
@@ -66,9 +73,8 @@ def test_counts_are_added_up(form: Any, dtype: Any, monkeypatch: pytest.MonkeyPa
     assert (found.toarray() == added_up(adata.X, adata, range(N // EACH))).all()
 
 
-def test_columns_of_every_level() -> None:
-    adata = cells()
-    found = metacells(adata, EACH, obs_keys=["type", "batch"])
+def test_columns_of_every_level(grouped: tuple[anndata.AnnData, anndata.AnnData]) -> None:
+    adata, found = grouped
     assert found.var.equals(adata.var)
     assert (found.X.toarray() == added_up(adata.X, adata, found.obs_names)).all()
     levels = [name for name in adata.obs if name.startswith("metacell") and not name.endswith("exemplar")]
@@ -94,10 +100,9 @@ def test_columns_of_every_level() -> None:
     np.testing.assert_allclose(found.obsm["X_pca"], mean.mean().loc[found.obs_names])
 
 
-def test_files_layers_and_raw(tmp_path: Path) -> None:
+def test_files_layers_and_raw(grouped: tuple[anndata.AnnData, anndata.AnnData], tmp_path: Path) -> None:
     """Counts in a layer, in raw, and on disk; what comes out can be written and read."""
-    adata = cells()
-    in_x = metacells(adata.copy(), EACH)
+    adata, in_x = cells(), grouped[1]
     adata.raw = adata.copy()
     adata.layers["counts"] = adata.X.copy()
     few = adata[:, :5].copy()
@@ -180,6 +185,10 @@ def named_twice(adata: anndata.AnnData) -> None:
     adata.obs_names = ["same", "same", *adata.obs_names[2:]]
 
 
+def counted(adata: anndata.AnnData) -> None:
+    adata.obs[["n_cells", "type_purity"]] = 1
+
+
 def with_nan(adata: anndata.AnnData) -> None:
     adata.X.data[0] = np.nan
 
@@ -195,6 +204,18 @@ def with_nan(adata: anndata.AnnData) -> None:
         (None, {"use_raw": True, "layer": "counts"}, "in one of them"),
         (None, {"use_raw": "yes"}, "True or False"),
         (None, {"obs_keys": ["cell_type"]}, r"obs has no column 'cell_type'; it has 'type', 'batch'"),
+        (None, {"obs_keys": "type"}, r"obs_keys='type' is one name; a list is needed: \['type'\]"),
+        (
+            counted,
+            {"obs_keys": ["n_cells"]},
+            "obs_keys has 'n_cells', but the result has a column of its own",
+        ),
+        (counted, {"obs_keys": ["type", "type_purity"]}, "obs_keys has 'type_purity', but the result"),
+        (
+            lambda adata: adata.obs.insert(0, "metacell", 1),
+            {"obs_keys": ["metacell"], "overwrite": True},
+            "obs_keys has 'metacell', a column that this call replaces",
+        ),
         (None, {"key_added": ""}, "not empty"),
         (None, {"cells_each": 0}, "cells_each=0; it must be at least 1"),
         (None, {"min_cells": 1.5}, "min_cells=1.5"),
@@ -202,6 +223,10 @@ def with_nan(adata: anndata.AnnData) -> None:
         (None, {"n_neighbors": N}, f"n_neighbors={N}"),
         (scaled, {}, r"adata\.X has negative numbers, NaN or infinity.*use_raw=True"),
         (with_nan, {}, "NaN or infinity"),
+        # Before the neighbours are searched, which these refuse.
+        (scaled, {"n_neighbors": N}, r"adata\.X has negative numbers"),
+        (None, {"min_cells": 1.5, "n_neighbors": N}, "min_cells=1.5"),
+        (None, {"min_cells": 9, "max_cells": 8, "n_neighbors": N}, "min_cells=9 was given with max_cells=8"),
         (named_twice, {}, r"'same' is that of several cells.*obs_names_make_unique"),
     ],
 )
@@ -262,9 +287,10 @@ def by_definition(points: Any, metacell: Any, n_neighbors: int) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("n_neighbors", [30, 12])
-def test_measures_are_those_of_the_definitions(n_neighbors: int) -> None:
-    adata = cells()
-    metacells(adata, EACH)
+def test_measures_are_those_of_the_definitions(
+    grouped: tuple[anndata.AnnData, anndata.AnnData], n_neighbors: int
+) -> None:
+    adata, _ = grouped
     found = metacell_quality(adata, n_neighbors=n_neighbors)
     expected = by_definition(adata.obsm["X_pca"], adata.obs["metacell"].astype(str), n_neighbors)
     np.testing.assert_allclose(found["compactness"], expected["compactness"][found.index], rtol=1e-4)

@@ -134,7 +134,8 @@ def knn_graph(
     Warns
     -----
     UserWarning
-        The recall stays below ``recall``: points are millions of times as far apart as neighbours.
+        The recall stays below ``recall``: points are millions of times as far apart as neighbours. Or bytes
+        look like packed bits, and are compared as numbers.
 
     Returns
     -------

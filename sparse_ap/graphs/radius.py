@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sparse_ap.arguments import available, bytes_of, usable_threads
 from sparse_ap.errors import InvalidInputError, MemoryLimitError
 from sparse_ap.graphs.edges import symmetrise
-from sparse_ap.graphs.metrics import DISTANCES, checked_metric, checked_points
+from sparse_ap.graphs.metrics import DISTANCES, checked_metric, checked_points, warn_of_packed_bits
 from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.pairs.found import NearPairs
@@ -98,6 +98,11 @@ def radius_graph(
         A csr_array with columns ascending; ``missing_at_most`` is the largest float32 below
         ``min_similarity``, and minus infinity for the points that are linked with all others.
 
+    Warns
+    -----
+    UserWarning
+        Bytes look like packed bits, and are compared as numbers.
+
     Raises
     ------
     InvalidInputError
@@ -117,6 +122,7 @@ def radius_graph(
     """
     check = checked_rows if scipy.sparse.issparse(X) else checked_points
     points = check(X, _checked_distance(metric))
+    warn_of_packed_bits(X, metric)
     threshold = Threshold.of(min_similarity, checked_conversion(similarity, metric))
     limit = available() if memory_limit is None else bytes_of(memory_limit)
     pairs = near_pairs(points, metric, threshold, usable_threads(n_jobs), verbose=verbose)

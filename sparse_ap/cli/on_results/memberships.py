@@ -17,7 +17,7 @@ from sparse_ap.cli.options import (
     run_options,
     search_options,
 )
-from sparse_ap.cli.output import named_points, printed_warnings, require_other, summarise
+from sparse_ap.cli.output import printed_warnings, require_other, summarise
 from sparse_ap.cli.results.saved import read_clusters
 from sparse_ap.cli.results.tables import require_writable, write_memberships
 from sparse_ap.cli.search import Search
@@ -75,7 +75,7 @@ def memberships(
         graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
         memory_limit=memory_limit, shared=scheduler is None,
     )  # fmt: skip
-    with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
+    with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
         ids = clusters.names_beside(given.names())
         shares = clusters.clustering.memberships(
             given.graph, top, temperature=temperature, missing=missing, n_jobs=n_jobs,

@@ -19,7 +19,6 @@ from sparse_ap.cli.options import (
     search_options,
 )
 from sparse_ap.cli.output import (
-    named_points,
     printed_warnings,
     require_other,
     require_picture,
@@ -93,7 +92,7 @@ def rank(
         graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
         memory_limit=memory_limit, shared=scheduler is None,
     )  # fmt: skip
-    with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
+    with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
         columns = {"preference": preference} | point_columns.values(given.graph.shape[0], given.names)
         ids = clusters.names_beside(given.names())
         ranking = clusters.clustering.ranking(

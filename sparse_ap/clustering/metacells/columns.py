@@ -13,7 +13,7 @@ from sparse_ap.clustering.tree import Cut
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Int64Array
 
-__all__ = ["commonest", "levels_of", "missing_column", "require_free", "with_columns"]
+__all__ = ["commonest", "levels_of", "missing_column", "require_free", "require_keys", "with_columns"]
 
 
 def require_free(obs: pd.DataFrame, key: str, overwrite: bool) -> list[Any]:
@@ -34,6 +34,22 @@ def require_free(obs: pd.DataFrame, key: str, overwrite: bool) -> list[Any]:
             f"{', '.join(map(repr, there))}."
         )
     return there
+
+
+def require_keys(obs: pd.DataFrame, keys: Sequence[str], replaced: Sequence[Any]) -> None:
+    """Refuse names of columns that are not there, are replaced, or would hide another one in the result."""
+    if isinstance(keys, str):
+        raise InvalidInputError(f"obs_keys={keys!r} is one name; a list is needed: [{keys!r}].")
+    for name in keys:
+        if name not in obs:
+            raise missing_column(obs, name)
+        if name in replaced:
+            raise InvalidInputError(f"obs_keys has {name!r}, a column that this call replaces. Leave it out.")
+        if name == "n_cells" or name in [f"{other}_purity" for other in keys]:
+            raise InvalidInputError(
+                f"obs_keys has {name!r}, but the result has a column of its own of this name. Rename that in "
+                "obs."
+            )
 
 
 def with_columns(obs: pd.DataFrame, levels: Sequence[Cut], key: str, replaced: Sequence[Any]) -> pd.DataFrame:

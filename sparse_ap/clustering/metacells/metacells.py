@@ -11,7 +11,7 @@ import scipy.sparse
 from sparse_ap.arguments import is_positive_integer, require, require_count
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
-from sparse_ap.clustering.metacells.sums import summed_counts
+from sparse_ap.clustering.metacells.sums import group_sums, require_counts, summed_counts
 from sparse_ap.clustering.tree import Cut
 from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.graphs.anndata import from_anndata
@@ -129,11 +129,11 @@ def metacells(
 
     require_anndata(adata)
     require_count("cells_each", cells_each)
+    _require_limits(min_cells, max_cells)
     replaced = columns.require_free(adata.obs, key_added, overwrite)
-    missing = next((name for name in obs_keys if name not in adata.obs or name in replaced), None)
-    if missing is not None:
-        raise columns.missing_column(adata.obs, missing)
+    columns.require_keys(adata.obs, obs_keys, replaced)
     counts, var, where = _counts_of(adata, layer, use_raw)
+    require_counts(counts, where)
     n_clusters = max(1, round(adata.n_obs / cells_each))
     search = {"random_state": random_state, "n_jobs": n_jobs}
     graph = _graph_of(adata, use_rep, obsp, n_neighbors, smoothing, cells_each, search)
@@ -176,6 +176,17 @@ def points_of(adata: Any, use_rep: str) -> Any:
             "scanpy.pp.pca(adata) makes 'X_pca'; name another embedding with use_rep."
         )
     return np.asarray(adata.obsm[use_rep])
+
+
+def _require_limits(min_cells: int | None, max_cells: int | None) -> None:
+    """Refuse limits that are no counts, or contradict each other, before the first of two runs."""
+    require_count("min_cells", min_cells, or_none=True)
+    require_count("max_cells", max_cells, or_none=True)
+    if min_cells is not None and max_cells is not None and min_cells > max_cells:
+        raise InvalidInputError(
+            f"min_cells={min_cells} was given with max_cells={max_cells}. Give a smaller one of the first, "
+            "or a larger one of the second."
+        )
 
 
 def _counts_of(adata: Any, layer: str | None, use_raw: bool) -> tuple[Any, Any, str]:
@@ -232,8 +243,6 @@ def _clustered(
     max_cells: int | None, shared: dict[str, Any],
 ) -> Clustering:  # fmt: skip
     """Return so many clusters; with limits, about as many."""
-    require_count("min_cells", min_cells, or_none=True)
-    require_count("max_cells", max_cells, or_none=True)
     try:
         found = affinity_propagation(graph, n_clusters=n_clusters, **shared)
     except InvalidInputError as error:
@@ -251,9 +260,7 @@ def _clustered(
 
 def _means(points: Any, cut: Cut) -> Any:
     """Return the mean of the points of each cluster."""
-    order = np.argsort(cut.labels, kind="stable")
-    starts = np.cumsum(cut.sizes) - cut.sizes
-    sums = np.add.reduceat(points[order].astype(np.float64), starts, axis=0)
+    sums = group_sums(points.astype(np.float64), cut.labels, cut.sizes)
     return (sums / cut.sizes[:, None]).astype(_floats(points))
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.arguments import require_count
 from sparse_ap.clustering.metacells.metacells import points_of, require_anndata
+from sparse_ap.clustering.metacells.sums import group_sums
 from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.graphs.knn import knn_graph
 from sparse_ap.kernels.block import Float64Array
@@ -130,10 +131,10 @@ def _measured(
     order = np.argsort(part, kind="stable")
     sizes = np.bincount(labels, minlength=n_groups)
     for cells in np.split(order, np.cumsum(np.bincount(part, minlength=n_parts))[:-1]):
-        here, code, count = np.unique(labels[cells], return_inverse=True, return_counts=True)
-        whole = count == sizes[here]
         if len(cells) <= _EIGENVECTORS:
             continue
+        here, code, count = np.unique(labels[cells], return_inverse=True, return_counts=True)
+        whole = count == sizes[here]
         components = _diffusion_components(kernel[cells][:, cells])
         means, variances = _moments(components, code, count)
         compactness[here[whole]] = variances[whole]
@@ -157,10 +158,8 @@ def _moments(
     components: Float64Array, code: NDArray[np.int64], count: NDArray[np.int64]
 ) -> tuple[Float64Array, Float64Array]:
     """Return the mean of each group, and the variance, averaged over the components."""
-    starts = np.cumsum(count) - count
-    order = np.argsort(code, kind="stable")
-    means = np.add.reduceat(components[order], starts, axis=0) / count[:, None]
-    squares = np.add.reduceat((components[order] - means[code[order]]) ** 2, starts, axis=0).mean(axis=1)
+    means = group_sums(components, code, count) / count[:, None]
+    squares = group_sums((components - means[code]) ** 2, code, count).mean(axis=1)
     return means, np.divide(squares, count - 1, out=np.full(len(count), np.nan), where=count > 1)
 
 

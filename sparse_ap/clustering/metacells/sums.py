@@ -1,16 +1,17 @@
-"""Sums of the rows of a matrix, group by group."""
+"""Sums of the rows of a matrix, or of a table, group by group."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
 from sparse_ap.errors import InvalidInputError, warn
-from sparse_ap.kernels.block import Int64Array
+from sparse_ap.kernels.block import Float64Array, Int64Array
 
-__all__ = ["summed_counts"]
+__all__ = ["group_sums", "require_counts", "summed_counts"]
 
 # Rows that are read together: matrices on disk, and dense ones, need not be copied as a whole.
 _ROWS = 16_384
@@ -38,26 +39,13 @@ def summed_counts(counts: Any, labels: Int64Array, n_groups: int, where: str) ->
     InvalidInputError
         There are negative numbers, NaN or infinity, or no real numbers.
     """
-    n, fractions = counts.shape[0], False
-    if counts.dtype.kind not in "biuf":
-        raise InvalidInputError(f"{where} has dtype {counts.dtype}; counts, real numbers, are needed.")
-    dtype = np.float64 if counts.dtype.kind == "f" else np.int64
-    if scipy.sparse.issparse(counts):
-        counts = counts.tocsr()
-    total = scipy.sparse.csr_array((n_groups, counts.shape[1]), dtype=dtype)
-    for start in range(0, n, _ROWS):
-        rows = counts[start : start + _ROWS]
-        rows = rows if scipy.sparse.issparse(rows) else np.asarray(rows)
-        part = scipy.sparse.csr_array(rows.astype(dtype))
-        values = part.data
-        if not np.isfinite(values).all() or values.min(initial=0) < 0:
-            raise InvalidInputError(
-                f"{where} has negative numbers, NaN or infinity; counts are needed, 0 or more. Scaled data "
-                "have no sums that mean anything: give the counts, with layer= or use_raw=True."
-            )
-        fractions = fractions or bool((values != np.floor(values)).any())
-        group = labels[start : start + _ROWS]
-        member = (np.ones(len(group), dtype), group, np.arange(len(group) + 1))
+    total = scipy.sparse.csr_array((n_groups, counts.shape[1]), dtype=_dtype(counts))
+    fractions, start = False, 0
+    for part in _blocks(counts, where):
+        fractions = fractions or bool((part.data != np.floor(part.data)).any())
+        group = labels[start : start + part.shape[0]]
+        start += len(group)
+        member = (np.ones(len(group), part.dtype), group, np.arange(len(group) + 1))
         total = total + scipy.sparse.csc_array(member, shape=(n_groups, len(group))) @ part
     if fractions:
         warn(
@@ -65,3 +53,36 @@ def summed_counts(counts: Any, labels: Int64Array, n_groups: int, where: str) ->
             "give the counts instead, with layer= or use_raw=True."
         )
     return scipy.sparse.csr_matrix(total)
+
+
+def group_sums(values: Float64Array, labels: Int64Array, sizes: Int64Array) -> Float64Array:
+    """Return the sum of the rows of each group, of which none is empty."""
+    starts = np.cumsum(sizes) - sizes
+    return np.asarray(np.add.reduceat(values[np.argsort(labels, kind="stable")], starts, axis=0))
+
+
+def require_counts(counts: Any, where: str) -> None:
+    """Refuse, before a run, what is seen to be no counts in the first rows."""
+    next(_blocks(counts, where), None)
+
+
+def _blocks(counts: Any, where: str) -> Iterator[scipy.sparse.csr_array]:
+    """Yield some rows after the other, checked, as int64 or float64."""
+    if counts.dtype.kind not in "biuf":
+        raise InvalidInputError(f"{where} has dtype {counts.dtype}; counts, real numbers, are needed.")
+    if scipy.sparse.issparse(counts):
+        counts = counts.tocsr()
+    for start in range(0, counts.shape[0], _ROWS):
+        rows = counts[start : start + _ROWS]
+        rows = rows if scipy.sparse.issparse(rows) else np.asarray(rows)
+        part = scipy.sparse.csr_array(rows.astype(_dtype(counts)))
+        if not np.isfinite(part.data).all() or part.data.min(initial=0) < 0:
+            raise InvalidInputError(
+                f"{where} has negative numbers, NaN or infinity; counts are needed, 0 or more. Scaled data "
+                "have no sums that mean anything: give the counts, with layer= or use_raw=True."
+            )
+        yield part
+
+
+def _dtype(counts: Any) -> type:
+    return np.float64 if counts.dtype.kind == "f" else np.int64
