@@ -1,7 +1,10 @@
-"""Covers of the demonstration's 171,075 places, beside a greedy cover.
+"""Covers beside a greedy cover: of the demonstration's 171,075 places, or of another graph.
 
 python benchmarks/cover.py 50 4GB 40   representatives within 50 km of every place, from a graph on disk
                                        within 4 GB; at most 40 restarts of the bound
+python benchmarks/cover.py identity.zarr .3
+                                       representatives of the points of a symmetric graph on disk, each
+                                       point .3 or more similar to one
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import re
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +21,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from sparse_ap import cover
+from sparse_ap import PositiveSimilarityWarning, cover
 from sparse_ap.cli.demo.places import EARTH_RADIUS_KM, load_places, unit_vectors
 from sparse_ap.graphs import radius_graph, read_graph
 from sparse_ap.search.cover_bound import least_exemplars
@@ -72,6 +76,22 @@ def measured(km: float, memory_limit: str, restarts: int, folder: Path) -> None:
     print(f"at least {least:,}", flush=True)
 
 
+def of_graph(path: Path, least: float) -> None:
+    """Print how many representatives a graph needs."""
+    warnings.filterwarnings("ignore", category=PositiveSimilarityWarning)
+    graph = read_graph(path)
+    found = timed("cover", lambda: cover(graph, min_similarity=least, certify=True))
+    print(f"{found.n_clusters:,} representatives, at least {found.n_clusters_bound:,}")
+    pairs = graph.tocoo()
+    near = pairs.data >= least
+    coords = tuple(place[near] for place in pairs.coords)
+    kept = scipy.sparse.csr_array((pairs.data[near], coords), shape=graph.shape)
+    print(f"{timed('greedy', lambda: greedy(kept)):,} by the greedy cover")
+
+
 if __name__ == "__main__":
+    if Path(sys.argv[1]).exists():
+        of_graph(Path(sys.argv[1]), float(sys.argv[2]))
+        raise SystemExit
     with tempfile.TemporaryDirectory() as here:
         measured(float(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(here))

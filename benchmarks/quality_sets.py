@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import io
 import re
@@ -9,7 +10,7 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,6 +140,34 @@ def fortunes(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
     return of_texts(texts, files, seed)
 
 
+def docstrings(seed: int, folder: Path | None) -> tuple[Any, NDArray[Any]]:
+    """Return what six libraries say of their functions, as TF-IDF, by subpackage: docs/gallery/texts.md."""
+    names = dict[str, str]()
+    for package in ("scipy", "sklearn", "pandas", "networkx", "matplotlib", "numpy"):
+        found = importlib.util.find_spec(package)
+        if found is None:
+            raise AbsentError(f"pip install {package}")
+        root = Path(found.origin).parent
+        for file in sorted(root.rglob("*.py")):
+            parts = [package, *file.relative_to(root).with_suffix("").parts]
+            if "tests" not in file.parts:
+                for text in long_docstrings(file):
+                    names.setdefault(text, ".".join(parts[:2]))
+    vectorizer = TfidfVectorizer(
+        min_df=3, max_df=0.2, stop_words="english", sublinear_tf=True, token_pattern="[a-z]{3,}"
+    )
+    return vectorizer.fit_transform(names), np.array(list(names.values()))
+
+
+def long_docstrings(file: Path) -> Iterator[str]:
+    """Yield those of a file's public functions and classes that have more than 200 letters."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            text = ast.get_docstring(node) or ""
+            if len(text) > 200:
+                yield text
+
+
 def of_texts(texts: list[str], kinds: list[str], seed: int) -> tuple[Any, NDArray[Any]]:
     """Draw 20,000 texts of two words or more, or all, as TF-IDF of their words (sparse)."""
     vectorizer = TfidfVectorizer(min_df=2, max_df=0.2, stop_words="english", sublinear_tf=True)
@@ -246,6 +275,7 @@ SETS = {
     "images": LabelledSet(images, True),
     "glosses": LabelledSet(glosses, True),
     "fortunes": LabelledSet(fortunes, False),
+    "docstrings": LabelledSet(docstrings, False),
     "words": LabelledSet(words, True),
     "letter": LabelledSet(keel("letter"), False),
     "penbased": LabelledSet(keel("penbased"), False),

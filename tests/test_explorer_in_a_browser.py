@@ -179,6 +179,10 @@ def test_the_map_is_moved_and_zoomed(browser: Browser, page: Path) -> None:
     moved = seen()
     assert (moved["x"] - nearer["x"], moved["y"] - nearer["y"]) == pytest.approx((70, -30))
     assert browser.run("location.hash") == ""  # a point that is dragged is not opened
+    browser.run("""[['pointerdown', 1], ['pointermove', 0]].forEach(([kind, buttons]) =>
+      document.querySelector('.map canvas').dispatchEvent(
+        new PointerEvent(kind, { pointerId: 7, buttons, clientX: 99 * buttons, bubbles: true })))""")
+    assert (seen(), browser.run("app.atlas.pointers.size")) == (moved, 0)  # let go of where nothing was told
     browser.run("document.querySelector('.tag').focus()")
     browser.press("ENTER")
     browser.until("location.hash !== ''")

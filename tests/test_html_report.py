@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime
 import functools
 import re
@@ -32,6 +33,7 @@ from sparse_ap.cli.commands import main
 from sparse_ap.graphs import write_graph
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting import html_report
+from sparse_ap.plotting.advice import next_steps
 from sparse_ap.plotting.html_parts import evenly, minus
 from sparse_ap.plotting.largest import largest_clusters
 from sparse_ap.plotting.tree import lifetime, readable_level
@@ -131,6 +133,12 @@ def test_numbers_of_a_column_have_the_same_decimals() -> None:
 
 def number(told: str) -> float:
     return float(told.replace("−", "-"))
+
+
+def test_preferences_that_are_advised_can_be_given() -> None:
+    large = dataclasses.replace(clustered(), preference=-61728.3)
+    (step,) = (step for step in next_steps(large) if step.startswith("Fewer clusters"))
+    assert [float(told) for told in re.findall(r"such as (\S+?)[;.] ", step)] == [-123_000, -30_900]
 
 
 def test_figures_are_at_the_top(tmp_path: Path) -> None:

@@ -203,6 +203,12 @@ def test_the_exemplars_of_the_largest_clusters_have_names() -> None:
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
     frame = axes.get_window_extent()
     assert all(frame.x0 <= box.x0 < box.x1 <= frame.x1 for box in boxes)
+    # Nor in a file with more dots per inch, such as savefig writes.
+    axes.figure.set_dpi(3 * axes.figure.dpi)
+    axes.figure.draw_without_rendering()
+    larger = [text.get_window_extent() for text in axes.texts if text.get_visible()]
+    for box, of_more in zip(boxes, larger, strict=True):
+        assert of_more.get_points() == pytest.approx(3 * box.get_points(), abs=8)
     with pytest.raises(InvalidInputError, match=r"The names have the shape \(3,\), and there are 500 points"):
         plot_clustering(points, clustering, ax=new_axes(), names=["a", "b", "c"])
 

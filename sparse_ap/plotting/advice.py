@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from sparse_ap.clustering.tree import Cut, Hierarchy
-from sparse_ap.plotting.html_parts import minus
 from sparse_ap.propagation.outcome import Outcome
 from sparse_ap.propagation.result import Clustering
 
@@ -73,8 +72,8 @@ def _of_sizes(clustering: Clustering) -> list[str]:
 
 
 def _roughly(number: float) -> str:
-    """Return a number in three digits."""
-    return minus(f"{float(f'{number:.3g}'):,.12g}")
+    """Return a number in three digits, in signs that Python and the command line take."""
+    return f"{float(f'{number:.3g}'):.12g}"
 
 
 def _of_bound(clustering: Clustering) -> list[str]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
+    "LETTER",
     "checked_labels",
     "checked_names",
     "entitle",
@@ -27,6 +28,9 @@ __all__ = [
     "ruled",
     "thousands",
 ]
+
+LETTER = 0.65
+"""About the mean width of a letter, in sizes of the font."""
 
 
 def require_matplotlib(purpose: str) -> None:

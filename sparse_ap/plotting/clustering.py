@@ -257,18 +257,21 @@ def _write_names(ax: Any, web: Web, names: NDArray[Any]) -> None:
     ax.figure.draw_without_rendering()
     texts = [
         ax.annotate(
-            str(names[exemplar]), web.points[exemplar], (0, 0), textcoords="offset pixels", fontsize=9,
+            str(names[exemplar]), web.points[exemplar], (0, 0), textcoords="offset points", fontsize=9,
             color=ink_of(ax), va="bottom", path_effects=halo, zorder=4, parse_math=False,
         )
         for exemplar in named
     ]  # fmt: skip
     anchors = ax.transData.transform(web.points[named])
     extents = [text.get_window_extent().size for text in texts]
-    gap = 5.0 * ax.figure.dpi / 72.0
+    pixel = 72.0 / ax.figure.dpi
+    gap = 5.0 / pixel
     marks = [Box(x, y, 0.0, 0.0).padded(0.5 * gap) for x, y in anchors]
     frame = Box(*ax.get_window_extent().bounds)
     placed = place_labels(anchors, extents, frame, gap=gap, margin=1.0, limit=len(texts), marks=marks)
     for text in texts:
         text.set_visible(False)
     for label in placed:
-        texts[label.index].set(position=np.subtract(label.box[:2], anchors[label.index]), visible=True)
+        # In points, which files with more dots per inch keep.
+        offset = pixel * np.subtract(label.box[:2], anchors[label.index])
+        texts[label.index].set(position=offset, visible=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.plotting.axes import (
+    LETTER,
     checked_labels,
     entitle,
     number_wholly,
@@ -128,8 +129,8 @@ def _where_room_is(ax: Any, told: list[str]) -> list[str]:
     pitch = 72.0 * ax.get_window_extent().width / ax.figure.dpi / max(1, len(told))
     shown, end = [], -np.inf
     for place, text in enumerate(told):
-        # The mean width of a letter is about 0.65 of its height, and a space keeps texts apart.
-        width = 0.65 * _LETTERS * len(text)
+        # A space keeps texts apart.
+        width = LETTER * _LETTERS * len(text)
         fits = (place + 0.5) * pitch - width / 2 >= end
         end = (place + 0.5) * pitch + width / 2 + 0.5 * _LETTERS if text and fits else end
         shown.append(text if fits else "")

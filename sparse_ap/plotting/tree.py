@@ -13,6 +13,7 @@ from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Int64Array
 from sparse_ap.plotting.axes import (
+    LETTER,
     checked_names,
     entitle,
     ink_of,
@@ -244,9 +245,8 @@ def _rule(ax: Any, tree: _Drawing) -> None:
         f"level {k}\n{counts[k]:,} {'cluster' if counts[k] == 1 else 'clusters'}{_lives_told(lives[k])}"
         for k in tree.levels
     ]
-    # The mean width of a letter is about 0.65 of its height.
     n_letters = sum(max(map(len, text.splitlines())) for text in said) + 2 * len(said)
-    ax.set_xticks(tree.levels, said, fontsize=_letters(ax.get_window_extent().width, ax, 0.65 * n_letters))
+    ax.set_xticks(tree.levels, said, fontsize=_letters(ax.get_window_extent().width, ax, LETTER * n_letters))
     ax.set_xlim(tree.levels[-1] + _STUB, tree.levels.start - 0.05)
     ax.set_ylim(len(tree.leaves) - 0.4, -0.6)
 

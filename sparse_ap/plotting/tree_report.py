@@ -45,7 +45,7 @@ def tree_body(tree: Hierarchy, names: Names) -> str:
 
 _LIVES = (
     "<p>A cluster lives between two resolutions γ: below the first it gains by merging with another, above "
-    "the second by letting a part go; where the first is larger, it is never the best. Of a level, by the "
+    "the second by letting a part go; one that no resolution keeps is never the best. Of a level, by the "
     "medians over all points; a wide range says that the groups are there in the data.</p>"
 )
 

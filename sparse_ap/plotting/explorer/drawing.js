@@ -73,7 +73,5 @@ function sharp(canvas, width, height) {
 
 // How wide a map's tag with a text is, in pixels; as .tag in explorer.css.
 const measuring = document.createElement("canvas").getContext("2d");
-function widthOf(text) {
-  measuring.font = `600 13.2px ${getComputedStyle(document.body).fontFamily}`;
-  return Math.ceil(measuring.measureText(text).width) + 20;
-}
+measuring.font = `600 13.2px ${getComputedStyle(document.body).fontFamily}`;
+const widthOf = text => Math.ceil(measuring.measureText(text).width) + 20;

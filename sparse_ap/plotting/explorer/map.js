@@ -148,6 +148,8 @@ class Atlas {
     if (!event.target.closest(".zoom")) this.pointers.set(event.pointerId, now);
   }
   moved(event, ...now) {
+    // A button may have been let go of outside the map, where nothing tells of it.
+    if (!event.buttons) this.released(event);
     const before = this.pointers.get(event.pointerId);
     if (!before) return this.pointed(event, ...now);
     const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
