@@ -141,7 +141,7 @@ def in_hierarchy(tree: Any) -> dict[str, Any]:
         ],
         "n_inner_edges": tree.n_inner_edges.tolist(),
         "n_edges": tree.n_edges,
-        "cut": [values.tolist() for values in tree.cut(3)],
+        "cut": [values.tolist() for values in tree.cut(3)[:2]],
     }
 
 

@@ -43,6 +43,7 @@ from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.clustering.natural import link_graph
 from sparse_ap.clustering.natural.faces import elected
 from sparse_ap.clustering.natural.free_groups import FreeGroups
+from sparse_ap.clustering.natural.merging import merged_to, merged_within
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.graphs import knn_graph, write_graph
@@ -408,6 +409,33 @@ def test_exactly_so_many_clusters(tree: Hierarchy, n_clusters: int) -> None:
     finer = int(np.flatnonzero(tree.n_clusters >= n_clusters)[-1])
     assert set(found.exemplars) <= set(tree.exemplars(finer))
     np.testing.assert_array_equal(found.labels[tree.exemplars(finer)][tree.labels(finer)], found.labels)
+
+
+def test_exact_cuts_say_whether_they_nest(tree: Hierarchy) -> None:
+    for n_clusters in range(2, int(tree.n_clusters[1])):
+        found = tree.cut_exactly(n_clusters)
+        coarser = [level for level in range(tree.n_levels) if tree.n_clusters[level] < n_clusters]
+        inside = [(c[found.exemplars][found.labels] == c).all() for c in map(tree.labels, coarser)]
+        assert found.nested is all(inside)
+    assert not tree.cut_exactly(5, nested=False).nested
+
+
+def test_groups_leave_parts_where_these_cost_gain() -> None:
+    """Against dense sums; both ways occur."""
+    rng, left = np.random.default_rng(0), 0
+    for _ in range(30):
+        half = rng.integers(0, 9, (12, 12)).astype(float)
+        weights, part = half + half.T, rng.integers(0, 2, 12)
+        chance = np.outer(weights.sum(0), weights.sum(0)) / weights.sum()
+        links = scipy.sparse.csr_array(weights)
+        both = [merged_to(links, parts, 4) for parts in (part, None)]
+        kept, free = (((weights - chance) * (g[:, None] == g)).sum() / weights.sum() for g in both)
+        label, within = merged_within(links, part, 4, may_leave=True)
+        assert within == (free - kept <= 0.01)
+        np.testing.assert_array_equal(label, both[not within])
+        np.testing.assert_array_equal(merged_within(links, part, 4, may_leave=False)[0], both[0])
+        left += not within
+    assert 0 < left < 30
 
 
 def test_free_groups_against_dense_matrices(tree: Hierarchy) -> None:

@@ -270,7 +270,11 @@ def _tree_lines(tree: Hierarchy, names: Any = None, exact: Iterable[Cut] = ()) -
         )
         for level, lives in enumerate(tree.lives)
     )
-    return [heading, *levels, *(_cut_line("exact", cut, "", "", "", names) for cut in exact)]
+    return [
+        heading,
+        *levels,
+        *(_cut_line("exact", cut, "", "", "" if cut.nested else "not nested", names) for cut in exact),
+    ]
 
 
 def _cut_line(level: str, cut: Cut, inner_share: str, net_similarity: str, lives: str, names: Any) -> str:

@@ -15,7 +15,7 @@ from sparse_ap.clustering.natural.cuts import Cut
 from sparse_ap.clustering.natural.faces import representing
 from sparse_ap.clustering.natural.free_groups import FreeGroups
 from sparse_ap.clustering.natural.linkage import merges_of
-from sparse_ap.clustering.natural.merging import merged_to, too_few
+from sparse_ap.clustering.natural.merging import merged_within, too_few
 from sparse_ap.clustering.natural.persistence import halves, merging, splitting
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Float64Array, Int64Array
@@ -176,9 +176,9 @@ class Hierarchy:
     def cut_exactly(self, n_clusters: int, n_jobs: int | None = None, *, nested: bool = True) -> Cut:
         """Return exactly ``n_clusters`` clusters, by merging the clusters of the next finer level.
 
-        Each cluster is a union of clusters of every finer level, and lies in one cluster of every coarser
-        level. Below the clusters of level 1, which affinity propagation finds, those of level 0 are
-        clustered again: then clusters of coarser levels need not be unions of those returned.
+        Each cluster is a union of clusters of finer levels. It lies in one of every coarser level, unless
+        these are of γ < 1 and that costs more than .01 of the gain at γ = 1. More than level 1 has are found
+        by affinity propagation among those of level 0. `Cut.nested` says whether all lie in coarser ones.
 
         Parameters
         ----------
@@ -216,10 +216,11 @@ class Hierarchy:
         if self.resolutions is None or level == 0:
             return self._clustered_into(n_clusters, level, n_jobs)
         parents = self.parents(level) if level + 1 < self.n_levels else None
-        label = merged_to(self.graphs[level], parents, n_clusters)
+        may_leave = bool((self.resolutions[level + 1 : level + 2] < 1).any())
+        label, within = merged_within(self.graphs[level], parents, n_clusters, may_leave)
         if label.max() + 1 > n_clusters:
             raise InvalidInputError(too_few(n_clusters, f"{counts[level]} clusters of level {level}"))
-        return finer.joined(label)
+        return finer.joined(label)._replace(nested=within)
 
     def _clustered_into(self, n_clusters: int, level: int, n_jobs: int | None) -> Cut:
         """Cluster the clusters of a level into a number by affinity propagation."""
@@ -232,7 +233,8 @@ class Hierarchy:
         except InvalidInputError as error:
             text = too_few(n_clusters, f"{finer.n_clusters} clusters of level {level}")
             raise InvalidInputError(f"{text} For its graph, the reason: {error}") from error
-        return Cut(coarser.labels[finer.labels], finer.exemplars[coarser.exemplars])
+        labels, lone = coarser.labels[finer.labels], level + 1 == self.n_levels
+        return Cut(labels, finer.exemplars[coarser.exemplars], nested=lone)
 
     def to_linkage(self, level: int = 0) -> Float64Array:
         """Return the tree above a level as SciPy's linkage matrix.

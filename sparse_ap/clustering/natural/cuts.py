@@ -21,10 +21,13 @@ class Cut(NamedTuple):
         ``exemplars[labels[i]]`` represents point i.
     exemplars : ndarray of int64, shape (n_clusters,)
         The exemplars' point numbers, ascending.
+    nested : bool
+        Whether each cluster lies in one of every coarser level of the hierarchy.
     """
 
     labels: Int64Array
     exemplars: Int64Array
+    nested: bool = True
 
     @property
     def n_clusters(self) -> int:
@@ -40,7 +43,7 @@ class Cut(NamedTuple):
         """Return clusters put together; the exemplar of the largest represents those with the same label."""
         exemplars = self.exemplars[heaviest(label, self.sizes)]
         order = np.argsort(exemplars)
-        return Cut(inverse(order)[label][self.labels], exemplars[order])
+        return Cut(inverse(order)[label][self.labels], exemplars[order], self.nested)
 
 
 Cut.__module__ = "sparse_ap"

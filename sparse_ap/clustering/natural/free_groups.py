@@ -117,7 +117,7 @@ class FreeGroups:
         merged = merged_to(finer.graph, None if coarsest else finer.parents, n_groups)
         if merged.max() + 1 > n_groups:
             raise InvalidInputError(too_few(n_groups, f"{self.n_groups[-1]} groups of points"))
-        return Cut(label, finer.exemplars).joined(merged)
+        return Cut(label, finer.exemplars, nested=False).joined(merged)
 
     def arrays(self) -> dict[str, Any]:
         """Return all that it holds, by names for a file."""

@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy.sparse
 
 from sparse_ap.kernels.block import Float64Array, Int64Array
 
-__all__ = ["merged_to", "too_few"]
+__all__ = ["merged_to", "merged_within", "too_few"]
+
+# What keeping inside parts may cost of the gain at resolution 1.
+_PRICE = 0.01
+
+
+def merged_within(
+    weights: scipy.sparse.csr_array, part: Int64Array | None, n_groups: int, may_leave: bool
+) -> tuple[Int64Array, bool]:
+    """Merge nodes inside parts; or freely, where keeping inside costs more than .01 of the gain.
+
+    The gain is the share of the weight inside groups, less that expected by chance. Of more groups than the
+    natural ones it is larger the less even they are: such groups should not leave parts for it.
+
+    Parameters
+    ----------
+    weights, part, n_groups : as of `merged_to`
+    may_leave : bool
+        False: groups stay in the parts.
+
+    Returns
+    -------
+    label : ndarray of int64, shape (n_nodes,)
+    within : bool
+        Whether the groups lie in the parts.
+    """
+    label = merged_to(weights, part, n_groups)
+    if not may_leave:
+        return label, True
+    free = merged_to(weights, None, n_groups)
+    if free.max() + 1 > n_groups or _gain(weights, free) - _gain(weights, label) <= _PRICE:
+        return label, True
+    return free, False
 
 
 def merged_to(weights: scipy.sparse.csr_array, part: Int64Array | None, n_groups: int) -> Int64Array:
@@ -57,6 +91,14 @@ def too_few(n_groups: int, finer: str) -> str:
         f"n_clusters={n_groups}, but the {finer}, the next finer one, were not to be put together into so "
         "few. Parts of the graph that no edge links stay apart."
     )
+
+
+def _gain(weights: scipy.sparse.csr_array, label: Int64Array) -> float:
+    """Return the share of the weight inside groups, less that expected by chance."""
+    edges, total = weights.tocoo(), weights.sum()
+    a, b = edges.coords
+    shares = np.bincount(label, weights=np.asarray(weights.sum(axis=1))) / total
+    return float(edges.data[label[a] == label[b]].sum() / total) - math.fsum(shares * shares)
 
 
 def _mutual(weights: scipy.sparse.csr_array, part: Int64Array) -> Int64Array:
