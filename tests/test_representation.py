@@ -205,6 +205,8 @@ def test_edges_are_read_once_for_all_questions(monkeypatch: pytest.MonkeyPatch) 
     assert np.nanmin(found.runner_up(GRAPH).similarities) >= np.float32(-0.01)
     with pytest.raises(InvalidInputError, match="edges to the exemplars of another clustering"):
         found.ranking(edges)
+    with pytest.raises(InvalidInputError, match="edges to the exemplars of another clustering"):
+        replace(FOUND, min_similarity=-0.01).ranking(edges)
 
 
 def test_what_the_clustering_says_itself_is_in_them() -> None:

@@ -271,7 +271,8 @@ class Representation:
 
         if isinstance(similarity, ExemplarEdges):
             same = (similarity.own_label, self.labels), (similarity.exemplars, self.exemplars)
-            if not all(np.array_equal(*pair) for pair in same):
+            alike = all(np.array_equal(*pair) for pair in same)
+            if not alike or similarity.min_similarity != self.min_similarity:
                 raise InvalidInputError(
                     "similarity holds the edges to the exemplars of another clustering; what "
                     "Clustering.exemplar_edges of this one returns is needed, or its graph."

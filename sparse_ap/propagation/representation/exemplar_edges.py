@@ -133,6 +133,8 @@ class ExemplarEdges:
         The similarity to the own exemplar; NaN for exemplars, without one, and where it is not known.
     lowest : ndarray of float64, shape (n_points,)
         The smallest similarity of each row of the graph, inf for a row without edges.
+    min_similarity : float or None
+        Of the clustering: no edge to another exemplar is weaker.
     """
 
     __module__ = "sparse_ap"
@@ -144,6 +146,7 @@ class ExemplarEdges:
     own_label: Int64Array
     own: Float64Array
     lowest: Float64Array
+    min_similarity: float | None
 
     @property
     def best_other(self) -> Float64Array:
@@ -227,7 +230,7 @@ def exemplar_edges(
     _require_same(own, along, clustering)
     return ExemplarEdges(
         exemplars, indptr, others, values.astype(np.float64), labels,
-        np.where(np.isnan(along), own, along), lowest,
+        np.where(np.isnan(along), own, along), lowest, clustering.min_similarity,
     )  # fmt: skip
 
 
