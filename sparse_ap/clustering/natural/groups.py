@@ -150,7 +150,7 @@ class Grouping:
             Numbers from 0, without gaps.
         """
         graph = self.graph
-        rate = resolution / max(1.0, float(graph.volume.sum()))
+        rate = resolution / graph.total
         start = self.joined if part is None else graph.contract(self.clusters[0], part)
         part = np.zeros(graph.n_nodes, np.int32) if part is None else part
         joined = merged_upward(start, part, rate)

@@ -87,7 +87,7 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Labels) -> Foun
     )
     coarse, natural = (next(label for label, at in free if at == of) for of in (_COARSE, _NATURAL))
     # Points moved freely; now each cluster goes whole to the group that has most of it, and on from there.
-    rate = 1 / max(1.0, float(clusters.volume.sum()))
+    rate = 1 / clusters.total
     coarse_of = moved(clusters, mostly(first, coarse), np.zeros(clusters.n_nodes, np.int32), _COARSE * rate)
     begun = compact_labels(mostly(first, natural), coarse_of)[0]
     levels = [Level(moved(clusters, begun, coarse_of, _NATURAL * rate), _NATURAL)]
@@ -106,7 +106,7 @@ def _free_groups(grouping: Grouping, coarsest: Int32Array) -> list[tuple[Int32Ar
         chain.append(grouping.at(resolution, chain[-1]))
     # Points at the borders of coarser groups were held back by these.
     points = grouping.graph
-    rate = _NATURAL / max(1.0, float(points.volume.sum()))
+    rate = _NATURAL / points.total
     last = moved(points, chain.pop(), np.zeros(points.n_nodes, np.int32), rate)
     found = [(grouping.at(_STEP * _NATURAL, last), _STEP * _NATURAL), (last, _NATURAL)]
     for coarser, resolution in zip(reversed(chain), reversed(_FREE[:-1]), strict=True):
@@ -127,7 +127,7 @@ def _coarser(clusters: LinkGraph, coarse: Labels) -> Iterator[Level]:
     label, resolution = compact_labels(coarse)[0], _COARSE
     yield Level(label, resolution)
     joined = clusters.contract(label)
-    total = max(1.0, float(clusters.volume.sum()))
+    total = clusters.total
     while resolution > _LEAST_RESOLUTION and joined.graph.n_nodes > 1:
         resolution /= _STEP
         n = joined.graph.n_nodes

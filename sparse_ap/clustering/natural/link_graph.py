@@ -64,6 +64,11 @@ class LinkGraph:
         """Number of nodes."""
         return self.graph.n_points
 
+    @property
+    def total(self) -> float:
+        """The sum of all weights, by which resolutions are divided; 1 for a graph without links."""
+        return max(1.0, float(self.volume.sum()))
+
     def contract(self, *keys: Labels) -> Contraction:
         """Join the nodes that agree in all keys."""
         key, n_nodes = compact_labels(*keys)
