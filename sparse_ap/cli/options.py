@@ -13,7 +13,7 @@ import click
 from sparse_ap.cli.inputs import Reading
 from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.search import Search
-from sparse_ap.cli.streams import InputPath
+from sparse_ap.cli.streams import InputPath, OutputPath
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.names import read_names
 from sparse_ap.graphs.distances import SIMILARITIES
@@ -32,10 +32,12 @@ __all__ = [
     "names_options",
     "point_columns_options",
     "reading_options",
+    "result_argument",
     "run_options",
     "search_options",
     "seed_option",
     "similarity_option",
+    "table_option",
 ]
 
 INPUT_HELP = """
@@ -48,6 +50,11 @@ With -k it is points instead, as `sparse-ap knn` reads them, which are first lin
 """
 
 graph_argument = click.argument("graph", type=InputPath())
+result_argument = click.argument("result", type=click.Path(exists=True, path_type=Path))
+table_option = click.option(
+    "-o", "--output", type=OutputPath(), required=True,
+    help="Where to: .csv, .parquet, .zarr or .npz; - for a table on standard output.",
+)  # fmt: skip
 missing_option = click.option(
     "--missing", type=click.Choice(["nan"]), help="nan: an entry that is NaN is no edge."
 )

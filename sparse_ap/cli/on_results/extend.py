@@ -19,6 +19,7 @@ from sparse_ap.cli.options import (
     names_options,
     point_columns_options,
     reading_options,
+    result_argument,
     run_options,
     search_options,
 )
@@ -68,7 +69,7 @@ The preference and --min-similarity are in an .npz file, and in no table. An .np
 opened, closed and moved.
 """
 )
-@click.argument("result", type=click.Path(exists=True, path_type=Path))
+@result_argument
 @graph_argument
 @click.option("-o", "--output", type=OutputPath(), help="Where to, as for cluster.")
 @click.option(

@@ -14,14 +14,16 @@ from sparse_ap.cli.options import (
     graph_argument,
     names_options,
     reading_options,
+    result_argument,
     run_options,
     search_options,
+    table_option,
 )
 from sparse_ap.cli.output import printed_warnings, require_other, summarise
 from sparse_ap.cli.results.saved import read_clusters
 from sparse_ap.cli.results.tables import require_writable, write_memberships
 from sparse_ap.cli.search import Search
-from sparse_ap.cli.streams import OutputPath, said
+from sparse_ap.cli.streams import said
 from sparse_ap.execution.dask.client import connected
 
 __all__ = ["memberships"]
@@ -43,12 +45,9 @@ The output has a row for each share: point, exemplar, share. An .npz file holds 
 scipy.sparse.save_npz writes it, with a row for each point and a column for each exemplar, by their numbers.
 """
 )
-@click.argument("result", type=click.Path(exists=True, path_type=Path))
+@result_argument
 @graph_argument
-@click.option(
-    "-o", "--output", type=OutputPath(), required=True,
-    help="Where to: .csv, .parquet, .zarr or .npz; - for a table on standard output.",
-)  # fmt: skip
+@table_option
 @click.option("--top", type=int, default=5, show_default=True, help="Exemplars of each point at most.")
 @click.option(
     "--temperature", type=float,

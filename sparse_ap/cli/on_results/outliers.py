@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 import numpy as np
 
+from sparse_ap.cli.options import result_argument, table_option
 from sparse_ap.cli.output import require_other, summarise
 from sparse_ap.cli.results.saved import read_clusters
 from sparse_ap.cli.results.tables import require_writable, write_outliers
-from sparse_ap.cli.streams import OutputPath, said
+from sparse_ap.cli.streams import said
 
 __all__ = ["outliers"]
 
@@ -30,11 +31,8 @@ Examples:
 The output has a row for each point: point, outlier (True or False), and label, -1 for outliers.
 """
 )
-@click.argument("result", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "-o", "--output", type=OutputPath(), required=True,
-    help="Where to: .csv, .parquet, .zarr or .npz; - for a table on standard output.",
-)  # fmt: skip
+@result_argument
+@table_option
 @click.option("--min-size", type=int, help="Points in clusters of fewer are outliers, the exemplar counted.")
 @click.option("--min-similarity", type=float, help="So are points less similar to their exemplar.")
 @click.option("--quiet", is_flag=True, help="No summary.")

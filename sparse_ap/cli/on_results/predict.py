@@ -11,12 +11,12 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.arguments import available
-from sparse_ap.cli.options import jobs_option, similarity_option
+from sparse_ap.cli.options import jobs_option, result_argument, similarity_option, table_option
 from sparse_ap.cli.output import printed_warnings, require_other, summarise
 from sparse_ap.cli.points import Points, read_points
 from sparse_ap.cli.results.saved import SavedClusters, read_clusters
 from sparse_ap.cli.results.tables import require_writable, write_prediction
-from sparse_ap.cli.streams import OutputPath, said, temporary_folder
+from sparse_ap.cli.streams import said, temporary_folder
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.database import Database
 from sparse_ap.graphs.conversion.edge_lists import holds_edges, read_hits
@@ -51,16 +51,13 @@ The output has a row for each new point: point, label, exemplar, similarity. A l
 enough, or the graph has no edge to an exemplar.
 """
 )
-@click.argument("result", type=click.Path(exists=True, path_type=Path))
+@result_argument
 @click.argument("new", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--points", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The points that were clustered, matched by name if both have names, else by row.",
 )  # fmt: skip
-@click.option(
-    "-o", "--output", type=OutputPath(), required=True,
-    help="Where to: .csv, .parquet, .zarr or .npz; - for a table on standard output.",
-)  # fmt: skip
+@table_option
 @click.option("-t", "--min-similarity", type=float, help="Label -1 what is less similar to every exemplar.")
 @click.option("--metric", type=click.Choice(METRICS), help="Of points: their distance.  [default: euclidean]")
 @similarity_option(

@@ -15,8 +15,10 @@ from sparse_ap.cli.options import (
     names_options,
     point_columns_options,
     reading_options,
+    result_argument,
     run_options,
     search_options,
+    table_option,
 )
 from sparse_ap.cli.output import (
     printed_warnings,
@@ -29,7 +31,7 @@ from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.results.saved import read_clusters
 from sparse_ap.cli.results.tables import require_writable, write_ranking
 from sparse_ap.cli.search import Search
-from sparse_ap.cli.streams import OutputPath, said
+from sparse_ap.cli.streams import said
 from sparse_ap.execution.dask.client import connected
 from sparse_ap.plotting.coverage import plot_coverage, reaching
 from sparse_ap.propagation.representation.ranking import Ranking
@@ -54,12 +56,9 @@ The output has a row for each exemplar, that which is kept longest first: rank a
 those before alone, net_similarity, and coverage, the share of the points that are one or have an edge to one.
 """
 )
-@click.argument("result", type=click.Path(exists=True, path_type=Path))
+@result_argument
 @graph_argument
-@click.option(
-    "-o", "--output", type=OutputPath(), required=True,
-    help="Where to: .csv, .parquet, .zarr or .npz; - for a table on standard output.",
-)  # fmt: skip
+@table_option
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path),
     help="A picture of the coverage to write: .png, .pdf.",
