@@ -327,7 +327,10 @@ def test_workers_in_this_process(name: str, within: Client, tmp_path: Path) -> N
     assert (before.indices == GRAPH.indices).all()
 
 
-@pytest.mark.parametrize(("least", "most"), [(1, 2000), (40, 300), (700, 1500)])
+@pytest.mark.parametrize(
+    ("least", "most"),
+    [(1, 2000), *(pytest.param(*sizes, marks=pytest.mark.slow) for sizes in ((40, 300), (700, 1500)))],
+)
 def test_the_size_of_blocks_and_tasks_does_not_matter(
     least: int, most: int, within: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -631,6 +634,7 @@ def test_the_address_of_a_worker(cluster: RunningCluster, tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.slow
 def test_workers_of_other_sizes_join(cluster: RunningCluster, tmp_path: Path) -> None:
     """Four processes in the end; two of them have two threads."""
     path = disk.write(tmp_path / "graph.zarr", GRAPH)

@@ -269,6 +269,7 @@ def test_all_workers_are_killed_and_one_comes(pair: RunningCluster, path: Path, 
     assert bits(run(path, pair, callback=at_sweep(5, replaced))) == expected
 
 
+@pytest.mark.slow
 def test_the_scheduler_is_killed_and_the_run_goes_on_elsewhere(
     tmp_path: Path, pair: RunningCluster, path: Path, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,6 +316,7 @@ def test_workers_join_and_leave(path: Path, expected: Any) -> None:
     assert {worker for worker, _ in did[-4:]} == {addresses[1]}
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_given_up(moments: Moments, expected: Any) -> None:
     """It has not ended, and its connections are open; the scheduler gives it up after some time."""
     with running(2, DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL="2s") as cluster:
@@ -522,7 +524,8 @@ def alive(process: psutil.Process) -> bool:
 
 
 @pytest.mark.full_search
-@pytest.mark.parametrize("keep", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("keep", [True, False])
 def test_ctrl_c_ends_a_command_and_its_workers(tmp_path: Path, path: Path, keep: bool) -> None:
     kept, output = tmp_path / "kept", tmp_path / "labels.npz"
     options = ["--dask-workers", "2", "--checkpoint", str(kept), "--checkpoint-every", "5"]

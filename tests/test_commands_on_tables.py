@@ -242,7 +242,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("which", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("which", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.slow)])
 def test_an_interruption_removes_the_temporary_graph(which: str, tmp_path: Path, temporary: Path) -> None:
     program = INTERRUPTED.replace("{which}", which)
     command = [sys.executable, "-c", program, "cluster", str(written(tmp_path, "e.tsv"))]

@@ -152,6 +152,7 @@ def test_a_kernel_is_compiled_anew_when_a_helper_in_another_module_changes(insta
     assert run(installation, "-c", SORT).stdout == "[2, 1, 0]\n"
 
 
+@pytest.mark.slow
 def test_kernels_kept_of_types_that_are_gone_are_compiled_anew(installation: Path) -> None:
     """As after an update that has renamed a record."""
     assert run(installation, "-c", TOLD_SORT).stdout.endswith("compiled\n")

@@ -78,7 +78,7 @@ def test_the_same_bound_is_proven(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_the_same_bits_as_in_memory(
     tmp_path: Path, options: dict[str, Any], n_jobs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import re
 from typing import Any
@@ -44,21 +45,32 @@ def failing(estimator: Any) -> dict[str, str]:
     return FAILING if estimator.affinity == "precomputed" else WEIGHTS_ABOVE_ZERO
 
 
-@parametrize_with_checks(
-    [
-        AffinityPropagation(),
-        AffinityPropagation(affinity="euclidean"),
-        AffinityPropagation(affinity="precomputed"),
-        AffinityPropagation(n_clusters=3),
-        AffinityPropagation(metric="cosine"),
-        AffinityPropagation(n_clusters=3, affinity="euclidean"),
-    ],
-    expected_failed_checks=failing,
-)
+EACH_AFFINITY = [
+    AffinityPropagation(),
+    AffinityPropagation(affinity="precomputed"),
+    AffinityPropagation(n_clusters=3, affinity="euclidean"),
+]
+MORE = [
+    AffinityPropagation(affinity="euclidean"),
+    AffinityPropagation(n_clusters=3),
+    AffinityPropagation(metric="cosine"),
+]
+
+
+@parametrize_with_checks(EACH_AFFINITY, expected_failed_checks=failing)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.filterwarnings("ignore:All samples have mutually equal:UserWarning")
 def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(MORE, expected_failed_checks=failing)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.filterwarnings("ignore:All samples have mutually equal:UserWarning")
+def test_scikit_learns_own_checks_of_more_estimators(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
@@ -317,9 +329,22 @@ def test_by_default_clusters_of_the_wanted_size_can_be() -> None:
 FEATURES = np.random.default_rng(5).random((200, 30)) * (np.random.default_rng(6).random((200, 30)) < 0.2)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-@pytest.mark.parametrize("kind", ["csr_array", "csc_matrix", "coo_array", "lil_matrix"])
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        ("csr_array", np.float32),
+        ("csc_matrix", np.int16),
+        ("coo_array", np.float64),
+        ("lil_matrix", np.float32),
+    ]
+    + [
+        pytest.param(kind, dtype, marks=pytest.mark.slow)
+        for kind, dtype in itertools.product(
+            ["csr_array", "csc_matrix", "coo_array", "lil_matrix"], [np.float32, np.float64, np.int16]
+        )
+    ],
+)
 def test_sparse_rows_of_features_are_their_dense_rows(metric: str, kind: str, dtype: Any) -> None:
     dense = (FEATURES * 100).astype(dtype)
     dense[7] = 0  # A row without a direction.

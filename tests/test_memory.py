@@ -84,6 +84,7 @@ def run(path: Path, limit: str, kind: str = "any", n_perturbations: int = 0) -> 
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_the_peak_stays_under_the_limit(path: Path) -> None:
     # Kernels that are compiled first need memory that those in numba's cache do not.
     run(Path(f"{path}-small"), "2GB")

@@ -111,7 +111,7 @@ def sets() -> dict[str, tuple[Any, str]]:
 
 
 SETS = sets()
-QUICK = ("far from the origin", "texts, some empty", "half of them equal", "bits", "products, odd ones")
+QUICK = ("far from the origin", "half of them equal", "bits", "products, odd ones")
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,15 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 _READINGS = 150
 
 
-@pytest.mark.parametrize("scheme", ["compact", "classic"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("scheme", "dtype"),
+    [
+        ("compact", np.float32),
+        ("classic", np.float64),
+        pytest.param("compact", np.float64, marks=pytest.mark.slow),
+        pytest.param("classic", np.float32, marks=pytest.mark.slow),
+    ],
+)
 def test_threads_and_reordering_do_not_change_a_bit(
     scheme: str, dtype: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

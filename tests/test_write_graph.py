@@ -729,7 +729,10 @@ atomic_files._put = counted(atomic_files._put)
 """
 
 
-@pytest.mark.parametrize(("name", "moment"), [("KILL", m) for m in (0, 5, 15, 30)] + [("INT", 3)])
+@pytest.mark.parametrize(
+    ("name", "moment"),
+    [("KILL", 5), ("INT", 3), *(pytest.param("KILL", m, marks=pytest.mark.slow) for m in (0, 15, 30))],
+)
 def test_a_killed_writer_leaves_nothing_under_the_name(name: str, moment: int, tmp_path: Path) -> None:
     target = tmp_path / "g.zarr"
     code = KILLED.replace("{name}", name) + textwrap.dedent(f"""
@@ -760,6 +763,7 @@ def test_a_living_writer_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["g.zarr"]
 
 
+@pytest.mark.slow
 def test_memory_stays_below_the_limit(tmp_path: Path) -> None:
     """8 million edges are stored, which would take 500 MB more to sort in memory."""
     # Kernels that are compiled first need memory that those in numba's cache do not.

@@ -144,6 +144,7 @@ def test_the_bound_is_the_same_to_the_bit_for_any_threads_and_order(graph: Graph
     assert len(bounds) == 1
 
 
+@pytest.mark.slow
 def test_the_bound_is_the_same_to_the_bit_for_any_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     change(monkeypatch, least_edges=256)
     graph = knn_similarity(700, 9, 3, seed=1)
@@ -187,7 +188,10 @@ CUTS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize(
+    "cut",
+    [pytest.param(cut, marks=[pytest.mark.slow] if cut in ("symmetrised", "cut") else []) for cut in CUTS],
+)
 def test_no_clustering_of_the_complete_graph_is_better(cut: str) -> None:
     """The graph knows what it lacks. Its smallest similarities do not tell, and the test would see it."""
     n_wrong, n_useful, n_optimal = 0, 0, 0

@@ -80,7 +80,9 @@ def test_preferences_beyond_the_similarities_precision_are_understood(
 
 
 @SCHEMES
-@pytest.mark.parametrize("exponent", [-1000, -960, -400, -110, 110, 300])
+@pytest.mark.parametrize(
+    "exponent", [-1000, 300, *(pytest.param(e, marks=pytest.mark.slow) for e in (-960, -400, -110, 110))]
+)
 def test_the_unit_of_the_similarities_makes_no_difference(scheme: Any, exponent: int) -> None:
     """Down to 1e-300 and up to 1e90, far beyond the range of float32, in which gaps are kept otherwise."""
     rng, unit = np.random.default_rng(3), 2.0**exponent

@@ -242,6 +242,7 @@ def test_fewer_than_can_be_found(knn: Any) -> None:
         assert affinity_propagation(graph, n_clusters=n_clusters).n_clusters == n_clusters
 
 
+@pytest.mark.slow
 @pytest.mark.full_search
 def test_a_path_is_as_good_as_its_runs(knn: Any) -> None:
     preferences = np.median(knn.data) * np.array([5.0, 0.5, 1.0, 2.0])
