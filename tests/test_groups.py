@@ -261,6 +261,16 @@ def test_the_best_pair_is_merged_first() -> None:
     )
 
 
+def test_where_every_merge_loses_the_least_loss_comes_first() -> None:
+    """Two large groups with links between them, and a small one that hardly any link joins to either."""
+    links = np.array([[1000.0, 200, 1], [200, 900, 0], [1, 0, 40]])
+    volume = links.sum(axis=0)
+    loss = np.outer(volume, volume) / links.sum() - links
+    assert (loss[~np.eye(3, dtype=bool)] > 0).all()
+    assert loss[0, 2] < loss[0, 1]
+    assert merged_to(scipy.sparse.csr_array(links), None, 2).tolist() == [0, 1, 0]
+
+
 @pytest.fixture
 def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_graph, "rows_fit", lambda limit: (0, 500))

@@ -10,10 +10,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from sparse_ap.clustering.natural.cuts import Cut
+from sparse_ap.clustering.natural.cuts import Cut, Linked, merged_cut
 from sparse_ap.clustering.natural.link_graph import Labels, LinkGraph, of_nodes
-from sparse_ap.clustering.natural.merging import merged_to, too_few
-from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Int64Array
 from sparse_ap.storage.archives import part_of
 from sparse_ap.storage.csr import arrays_of, graph_in, heaviest
@@ -89,7 +87,11 @@ class FreeGroups:
     @property
     def natural(self) -> FreeLevel:
         """The level at γ = 1."""
-        return next(level for level in self.levels if level.resolution == 1)
+        return self.levels[self._natural]
+
+    @property
+    def _natural(self) -> int:
+        return next(which for which, level in enumerate(self.levels) if level.resolution == 1)
 
     @property
     def n_groups(self) -> Int64Array:
@@ -97,7 +99,7 @@ class FreeGroups:
         return np.array([len(level.exemplars) for level in self.levels], np.int64)
 
     def cut(self, n_groups: int) -> Cut:
-        """Return so many groups.
+        """Return so many groups: unions of those of the next finer level, or of those at γ = 1.
 
         Parameters
         ----------
@@ -110,14 +112,17 @@ class FreeGroups:
             Parts of the graph that no edge links are more.
         """
         which = int(np.flatnonzero(self.n_groups >= n_groups)[-1])
-        finer, label = self.levels[which], self.labels.astype(np.int64)
-        for level in self.levels[:which]:
-            label = level.parents[label]
         coarsest = which + 1 == len(self.levels)
-        merged = merged_to(finer.graph, None if coarsest else finer.parents, n_groups)
-        if merged.max() + 1 > n_groups:
-            raise InvalidInputError(too_few(n_groups, f"{self.n_groups[-1]} groups of points"))
-        return Cut(label, finer.exemplars, nested=False).joined(merged)
+        parents = None if coarsest else self.levels[which].parents
+        natural = self._level(self._natural) if self._natural <= which else None
+        return merged_cut(self._level(which), parents, natural, n_groups, "groups of points")
+
+    def _level(self, which: int) -> Linked:
+        """Return the groups of a level and their links."""
+        label, level = self.labels.astype(np.int64), self.levels[which]
+        for finer in self.levels[:which]:
+            label = finer.parents[label]
+        return Linked(Cut(label, level.exemplars, nested=False), level.graph)
 
     def arrays(self) -> dict[str, Any]:
         """Return all that it holds, by names for a file."""

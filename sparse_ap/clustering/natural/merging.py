@@ -9,48 +9,45 @@ import scipy.sparse
 
 from sparse_ap.kernels.block import Float64Array, Int64Array
 
-__all__ = ["merged_to", "merged_within", "too_few"]
+__all__ = ["merged_freely", "merged_to"]
 
-# What keeping inside parts may cost of the gain at resolution 1.
+# What groups made of levels may cost of the gain at resolution 1.
 _PRICE = 0.01
 
 
-def merged_within(
-    weights: scipy.sparse.csr_array, part: Int64Array | None, n_groups: int, may_leave: bool
-) -> tuple[Int64Array, bool]:
-    """Merge nodes inside parts; or freely, where keeping inside costs more than .01 of the gain.
+def merged_freely(weights: scipy.sparse.csr_array, label: Int64Array, n_groups: int) -> Int64Array | None:
+    """Merge natural groups without regard to levels, where that gains.
 
     The gain is the share of the weight inside groups, less that expected by chance. Of more groups than the
-    natural ones it is larger the less even they are: such groups should not leave parts for it.
+    natural ones it is larger the less even they are: so only these are merged for it.
 
     Parameters
     ----------
-    weights, part, n_groups : as of `merged_to`
-    may_leave : bool
-        False: groups stay in the parts.
+    weights : csr_array of float64, shape (n_nodes, n_nodes)
+        Between natural groups, those at resolution 1; as of `merged_to`.
+    label : ndarray of int, shape (n_nodes,)
+        The group of each in another way of merging them.
+    n_groups : int
 
     Returns
     -------
-    label : ndarray of int64, shape (n_nodes,)
-    within : bool
-        Whether the groups lie in the parts.
+    ndarray of int64, shape (n_nodes,), or None
+        None: there are not so few, or they gain at most .01 more than ``label``.
     """
-    label = merged_to(weights, part, n_groups)
-    if not may_leave:
-        return label, True
     free = merged_to(weights, None, n_groups)
     if free.max() + 1 > n_groups or _gain(weights, free) - _gain(weights, label) <= _PRICE:
-        return label, True
-    return free, False
+        return None
+    return free
 
 
 def merged_to(weights: scipy.sparse.csr_array, part: Int64Array | None, n_groups: int) -> Int64Array:
     """Merge nodes until ``n_groups`` are left, or until no two can be merged.
 
     The pair that is merged has the largest (w − e)/√(v_a v_b): the weight w of the links between the two,
-    less the weight e expected by chance, by their volumes. It merges small groups before large ones, so that
-    sizes are even. In each round the pairs that are best for both are merged, the better half of them at a
-    time; hence the merges are the same, in the same order, whatever the number.
+    less the weight e expected by chance, by their volumes. Where no pair is linked more than by chance, it
+    has the largest w − e. Either merges small groups before large ones, so that sizes are even. In each round
+    the pairs that are best for both are merged, the better half of them at a time; hence the merges are the
+    same, in the same order, whatever the number.
 
     Parameters
     ----------
@@ -85,14 +82,6 @@ def merged_to(weights: scipy.sparse.csr_array, part: Int64Array | None, n_groups
     return label
 
 
-def too_few(n_groups: int, finer: str) -> str:
-    """Return the words of the error for a number that was not reached."""
-    return (
-        f"n_clusters={n_groups}, but the {finer}, the next finer one, were not to be put together into so "
-        "few. Parts of the graph that no edge links stay apart."
-    )
-
-
 def _gain(weights: scipy.sparse.csr_array, label: Int64Array) -> float:
     """Return the share of the weight inside groups, less that expected by chance."""
     edges, total = weights.tocoo(), weights.sum()
@@ -109,7 +98,8 @@ def _mutual(weights: scipy.sparse.csr_array, part: Int64Array) -> Int64Array:
     kept = (a != b) & (part[a] == part[b])
     a, b, weight = a[kept].astype(np.int64), b[kept].astype(np.int64), edges.data[kept]
     both = volume[a] * volume[b]
-    score = (weight - both / volume.sum()) / np.sqrt(both)
+    excess = weight - both / volume.sum()
+    score = np.where(excess > 0, excess / np.sqrt(both), excess)
     # Of equal pairs the first in the order of both ends: then the best pair of all is best for both.
     order = np.lexsort((np.maximum(a, b), np.minimum(a, b), -score, a))
     first = order[np.diff(a[order], prepend=-1) > 0]
