@@ -459,6 +459,32 @@ def test_large_groups_of_coarse_levels_are_left_too() -> None:
     assert sorted(cut.sizes) == [8, 16]
 
 
+def test_no_coarse_level_has_one_large_group_beside_tiny_ones() -> None:
+    """Twenty communities in a ring, and eight tiny ones of which hardly an edge leads out.
+
+    At small resolutions the ring is one group, and each of the tiny ones its own.
+    """
+    rng, kind = np.random.default_rng(0), np.repeat(np.arange(28), [30] * 20 + [6] * 8)
+    inside = np.concatenate([rng.choice(np.flatnonzero(kind == c), 5) for c in kind])
+    around = (kind[:600] + rng.choice([-1, 1], (3, 600))) % 20
+    rows = np.concatenate([np.repeat(np.arange(648), 5), np.tile(np.arange(600), 3), np.arange(600, 648, 6)])
+    columns = [inside, (30 * around + rng.integers(0, 30, around.shape)).ravel(), rng.integers(0, 600, 8)]
+    edges = (-rng.uniform(1, 1.1, len(rows)), (rows, np.concatenate(columns)))
+    graph = scipy.sparse.coo_array(edges, shape=(648, 648))
+    graph.setdiag(0)
+    graph.eliminate_zeros()
+    tree = hierarchy(graph.tocsr())
+    coarse = [level for level in range(tree.n_levels) if tree.resolutions[level] < 1]
+    assert coarse
+    for level in coarse:
+        links, parents = tree.graphs[level - 1], tree.parents(level - 1)
+        dense, chance = links.toarray(), np.outer(links.sum(axis=1), links.sum(axis=1)) / links.sum()
+        merged = merged_to(links, None, int(tree.n_clusters[level]))
+        gains = [((dense - chance) * (g[:, None] == g)).sum() / links.sum() for g in (parents, merged)]
+        assert gains[0] >= gains[1] - 0.01
+        assert tree.n_clusters[level] < 4 or tree.sizes(level).max() < 216
+
+
 def test_free_groups_against_dense_matrices(tree: Hierarchy) -> None:
     """They lie inside each other; gains, links and exemplars are what the links between points say."""
     assert tree.free is not None

@@ -10,6 +10,7 @@ import numpy as np
 
 from sparse_ap.clustering.natural.groups import Grouping, merged_upward, moved
 from sparse_ap.clustering.natural.link_graph import Contraction, Labels, LinkGraph, compact_labels, of_nodes
+from sparse_ap.clustering.natural.merging import merged_freely
 from sparse_ap.kernels.block import Float64Array, Int32Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
 from sparse_ap.storage.csr import heaviest
@@ -91,7 +92,7 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Labels) -> Foun
     coarse_of = moved(clusters, mostly(first, coarse), np.zeros(clusters.n_nodes, np.int32), _COARSE * rate)
     begun = compact_labels(mostly(first, natural), coarse_of)[0]
     levels = [Level(moved(clusters, begun, coarse_of, _NATURAL * rate), _NATURAL)]
-    levels += _thinned(levels[0], _coarser(clusters, coarse_of))
+    levels += _thinned(levels[0], _coarser(clusters, levels[0].label, coarse_of))
     levels = [*_finer(whole, levels[0], int(second.max(initial=-1)) + 1)[::-1], *levels]
     sizes = np.bincount(first, minlength=clusters.n_nodes).astype(float)
     levels = [Level(nested(clusters, second, levels[0].label, sizes), np.nan), *levels]
@@ -122,22 +123,34 @@ def mostly(cluster: Labels, group: Labels) -> Int32Array:
     return of_nodes(pair, group)[place]
 
 
-def _coarser(clusters: LinkGraph, coarse: Labels) -> Iterator[Level]:
-    """Yield groups at ever smaller resolutions, merged from those found freely."""
-    label, resolution = compact_labels(coarse)[0], _COARSE
-    yield Level(label, resolution)
-    joined = clusters.contract(label)
+def _coarser(clusters: LinkGraph, natural: Labels, coarse: Labels) -> Iterator[Level]:
+    """Yield unions of natural groups at ever smaller resolutions, first those that were found freely."""
+    joined, label, resolution = clusters.contract(natural), compact_labels(coarse)[0], _COARSE
     total = clusters.total
-    while resolution > _LEAST_RESOLUTION and joined.graph.n_nodes > 1:
-        resolution /= _STEP
-        n = joined.graph.n_nodes
-        each = Contraction(np.arange(n, dtype=np.int32), joined.graph)
-        merged = merged_upward(each, np.zeros(n, np.int32), resolution / total)
-        label = merged.key[joined.key]
+    while True:
+        label = _gaining(joined, label)
         joined = clusters.contract(label)
-        if joined.graph.volume.max() > _MOST_OF_ALL * total:
+        if resolution < _COARSE and joined.graph.volume.max() > _MOST_OF_ALL * total:
             return
         yield Level(label, resolution)
+        n = joined.graph.n_nodes
+        if resolution <= _LEAST_RESOLUTION or n <= 1:
+            return
+        resolution /= _STEP
+        each = Contraction(np.arange(n, dtype=np.int32), joined.graph)
+        label = merged_upward(each, np.zeros(n, np.int32), resolution / total).key[joined.key]
+
+
+def _gaining(joined: Contraction, label: Int32Array) -> Int32Array:
+    """Return unions of joined nodes, or as many others, merged pair by pair, if these gain more at γ = 1.
+
+    A small resolution may find a group of nearly half of all points beside groups of a few.
+    """
+    n_groups = int(label.max(initial=-1)) + 1
+    if n_groups == joined.graph.n_nodes:
+        return label
+    merged = merged_freely(joined.graph.matrix(), mostly(joined.key, label), n_groups)
+    return label if merged is None else merged.astype(np.int32)[joined.key]
 
 
 def _thinned(below: Level, levels: Iterator[Level]) -> Iterator[Level]:

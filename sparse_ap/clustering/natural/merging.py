@@ -7,6 +7,7 @@ import math
 import numpy as np
 import scipy.sparse
 
+from sparse_ap.clustering.natural.link_graph import Labels
 from sparse_ap.kernels.block import Float64Array, Int64Array
 
 __all__ = ["merged_freely", "merged_to"]
@@ -15,7 +16,7 @@ __all__ = ["merged_freely", "merged_to"]
 _PRICE = 0.01
 
 
-def merged_freely(weights: scipy.sparse.csr_array, label: Int64Array, n_groups: int) -> Int64Array | None:
+def merged_freely(weights: scipy.sparse.csr_array, label: Labels, n_groups: int) -> Int64Array | None:
     """Merge natural groups without regard to levels, where that gains.
 
     The gain is the share of the weight inside groups, less that expected by chance. Of more groups than the
@@ -82,7 +83,7 @@ def merged_to(weights: scipy.sparse.csr_array, part: Int64Array | None, n_groups
     return label
 
 
-def _gain(weights: scipy.sparse.csr_array, label: Int64Array) -> float:
+def _gain(weights: scipy.sparse.csr_array, label: Labels) -> float:
     """Return the share of the weight inside groups, less that expected by chance."""
     edges, total = weights.tocoo(), weights.sum()
     a, b = edges.coords
