@@ -163,17 +163,15 @@ def tree_of(graph: scipy.sparse.csr_array) -> sparse_ap.Hierarchy:
 
 def print_levels(tree: sparse_ap.Hierarchy, smiles: list[str]) -> None:
     """Print a row for each level, and the exemplar of its largest cluster."""
-    print(
-        "level clusters  median    largest  inside  random  net similarity  n_iter  exemplar of the largest"
-    )
-    for level, clustering in enumerate(tree.clusterings):
+    print("level clusters  median    largest  inside  random  resolution  exemplar of the largest")
+    for level in range(tree.n_levels):
         sizes = tree.sizes(level)
         # The share of edges inside that clusters of these sizes have if they are drawn by lot.
         random = np.sum((sizes / sizes.sum()) ** 2)
         print(
             f"{level:5} {len(sizes):8,} {np.median(sizes):7,.0f} {sizes.max():10,}"
-            f"  {tree.inner_share[level]:6.3f}  {random:6.3f}  {clustering.net_similarity:14,.0f}"
-            f"  {clustering.n_iter:6}  {smiles[tree.exemplars(level)[sizes.argmax()]]}"
+            f"  {tree.inner_share[level]:6.3f}  {random:6.3f}  {tree.resolutions[level]:10.3g}"
+            f"  {smiles[tree.exemplars(level)[sizes.argmax()]]}"
         )
 
 
