@@ -41,10 +41,9 @@ from sparse_ap import (
 from sparse_ap.cli.commands import main
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
 from sparse_ap.clustering.natural import link_graph
-from sparse_ap.clustering.natural.cuts import Linked, merged_cut
 from sparse_ap.clustering.natural.faces import elected
 from sparse_ap.clustering.natural.free_groups import FreeGroups
-from sparse_ap.clustering.natural.merging import merged_to
+from sparse_ap.clustering.natural.merging import merged_evenly, merged_to, merged_within
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.graphs import knn_graph, write_graph
@@ -417,13 +416,11 @@ def test_exact_cuts_say_whether_they_nest(tree: Hierarchy) -> None:
         found = tree.cut_exactly(n_clusters)
         coarser = [level for level in range(tree.n_levels) if tree.n_clusters[level] < n_clusters]
         inside = [(c[found.exemplars][found.labels] == c).all() for c in map(tree.labels, coarser)]
-        finer = map(tree.level, range(min(coarser, default=tree.n_levels)))
-        whole = [(found.labels[c.exemplars][c.labels] == found.labels).all() for c in finer]
-        assert found.nested is all(inside + whole)
+        assert found.nested is all(inside)
     assert not tree.cut_exactly(5, nested=False).nested
 
 
-def test_groups_leave_levels_where_these_cost_gain() -> None:
+def test_groups_leave_parts_where_these_cost_gain() -> None:
     """Against dense sums; both ways occur."""
     rng, left = np.random.default_rng(0), 0
     for _ in range(30):
@@ -433,34 +430,29 @@ def test_groups_leave_levels_where_these_cost_gain() -> None:
         links = scipy.sparse.csr_array(weights)
         both = [merged_to(links, parts, 4) for parts in (part, None)]
         kept, free = (((weights - chance) * (g[:, None] == g)).sum() / weights.sum() for g in both)
-        points = Linked(Cut(np.arange(12), np.arange(12)), links)
-        cut = merged_cut(points, part, points, 4, "points")
-        assert cut.nested == (free - kept <= 0.01)
-        inside = merged_cut(points, part, None, 4, "points")
-        for found, wanted in ((cut, both[not cut.nested]), (inside, both[0])):
-            same = [label[:, None] == label for label in (found.labels, wanted)]
-            np.testing.assert_array_equal(*same)
-        left += not cut.nested
+        label, within = merged_within(links, part, 4, may_leave=True)
+        assert within == (free - kept <= 0.01)
+        np.testing.assert_array_equal(label, both[not within])
+        np.testing.assert_array_equal(merged_within(links, part, 4, may_leave=False)[0], both[0])
+        left += not within
     assert 0 < left < 30
 
 
-def test_large_groups_of_coarse_levels_are_left_too() -> None:
-    """Six cliques in a ring; the level has one group of five and one of one."""
-    cliques = np.kron(np.eye(6), np.full((4, 4), 30.0))
-    ring = cliques + np.kron(np.roll(np.eye(6), 1, 1) + np.roll(np.eye(6), -1, 1), np.ones((4, 4)))
-    by_clique = np.kron(np.eye(6), np.ones((4, 1)))
-    links = scipy.sparse.csr_array(by_clique.T @ ring @ by_clique)
-    natural = Linked(Cut(np.repeat(np.arange(6), 4), np.arange(0, 24, 4)), links)
-    coarse = np.array([0, 0, 0, 0, 0, 1])
-    of_coarse = scipy.sparse.csr_array((np.ones(6), (np.arange(6), coarse)))
-    level = Linked(natural.cut.joined(coarse), (of_coarse.T @ links @ of_coarse).tocsr())
-    cut = merged_cut(level, None, natural, 2, "groups")
-    assert not cut.nested
-    assert sorted(cut.sizes) == [8, 16]
+def test_groups_are_evened_only_where_one_is_too_large() -> None:
+    """Twelve cliques in a ring: ten in one group and two alone are less than half as even as four by four."""
+    ring = np.roll(np.eye(12), 1, axis=1) + np.roll(np.eye(12), -1, axis=1)
+    links = scipy.sparse.csr_array(30 * np.eye(12) + ring)
+    for sizes, evened in (([10, 1, 1], True), ([8, 3, 1], False), ([4, 4, 4], False)):
+        found = merged_evenly(links, np.repeat([0, 1, 2], sizes), 3)
+        assert (found is not None) is evened
+    assert merged_evenly(links, np.zeros(12, int), 1) is None
+    found = merged_evenly(links, np.repeat([0, 1, 2], [10, 1, 1]), 3)
+    assert found is not None
+    assert np.bincount(found).max() <= 6
 
 
 def test_no_coarse_level_has_one_large_group_beside_tiny_ones() -> None:
-    """Twenty communities in a ring, and eight tiny ones of which hardly an edge leads out.
+    """Twenty communities in a ring, and eight tiny ones out of which hardly an edge leads.
 
     At small resolutions the ring is one group, and each of the tiny ones its own.
     """

@@ -11,10 +11,11 @@ import numpy as np
 import scipy.sparse
 
 from sparse_ap.arguments import require_count
-from sparse_ap.clustering.natural.cuts import Cut, Linked, merged_cut, too_few
+from sparse_ap.clustering.natural.cuts import Cut
 from sparse_ap.clustering.natural.faces import representing
 from sparse_ap.clustering.natural.free_groups import FreeGroups
 from sparse_ap.clustering.natural.linkage import merges_of
+from sparse_ap.clustering.natural.merging import merged_within, too_few
 from sparse_ap.clustering.natural.persistence import halves, merging, splitting
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Float64Array, Int64Array
@@ -175,10 +176,9 @@ class Hierarchy:
     def cut_exactly(self, n_clusters: int, n_jobs: int | None = None, *, nested: bool = True) -> Cut:
         """Return exactly ``n_clusters`` clusters, by merging the clusters of the next finer level.
 
-        Each cluster is a union of clusters of every finer level, and lies in one of every coarser level. Of
-        fewer than there are at γ = 1, where that costs more than .01 of the gain, it is a union of these
-        only. More than level 1 has are found by affinity propagation among those of level 0. `Cut.nested`
-        says which it is.
+        Each cluster is a union of clusters of finer levels. It lies in one of every coarser level, unless
+        these are of γ < 1 and that costs more than .01 of the gain at γ = 1. More than level 1 has are found
+        by affinity propagation among those of level 0. `Cut.nested` says whether all lie in coarser ones.
 
         Parameters
         ----------
@@ -210,17 +210,17 @@ class Hierarchy:
             if n_clusters <= self.free.n_groups[0]:
                 return self.free.cut(n_clusters)
         level = int(np.flatnonzero(counts >= n_clusters)[-1])
+        finer = self.level(level)
         if counts[level] == n_clusters:
-            return self.level(level)
+            return finer
         if self.resolutions is None or level == 0:
             return self._clustered_into(n_clusters, level, n_jobs)
         parents = self.parents(level) if level + 1 < self.n_levels else None
-        found = np.flatnonzero(self.resolutions[: level + 1] == 1).tolist()
-        natural = self._linked(found[0]) if found else None
-        return merged_cut(self._linked(level), parents, natural, n_clusters, f"clusters of level {level}")
-
-    def _linked(self, level: int) -> Linked:
-        return Linked(self.level(level), self.graphs[level])
+        may_leave = bool((self.resolutions[level + 1 : level + 2] < 1).any())
+        label, within = merged_within(self.graphs[level], parents, n_clusters, may_leave)
+        if label.max() + 1 > n_clusters:
+            raise InvalidInputError(too_few(n_clusters, f"{counts[level]} clusters of level {level}"))
+        return finer.joined(label)._replace(nested=within)
 
     def _clustered_into(self, n_clusters: int, level: int, n_jobs: int | None) -> Cut:
         """Cluster the clusters of a level into a number by affinity propagation."""

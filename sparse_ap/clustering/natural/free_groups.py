@@ -10,8 +10,10 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from sparse_ap.clustering.natural.cuts import Cut, Linked, merged_cut
+from sparse_ap.clustering.natural.cuts import Cut
 from sparse_ap.clustering.natural.link_graph import Labels, LinkGraph, of_nodes
+from sparse_ap.clustering.natural.merging import merged_evenly, merged_to, too_few
+from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import Int64Array
 from sparse_ap.storage.archives import part_of
 from sparse_ap.storage.csr import arrays_of, graph_in, heaviest
@@ -112,17 +114,21 @@ class FreeGroups:
             Parts of the graph that no edge links are more.
         """
         which = int(np.flatnonzero(self.n_groups >= n_groups)[-1])
-        coarsest = which + 1 == len(self.levels)
-        parents = None if coarsest else self.levels[which].parents
-        natural = self._level(self._natural) if self._natural <= which else None
-        return merged_cut(self._level(which), parents, natural, n_groups, "groups of points")
+        finer, coarsest = self.levels[which], which + 1 == len(self.levels)
+        merged = merged_to(finer.graph, None if coarsest else finer.parents, n_groups)
+        if merged.max() + 1 > n_groups:
+            raise InvalidInputError(too_few(n_groups, f"{self.n_groups[-1]} groups of points"))
+        cut, even = self._level(which).joined(merged), None
+        if which > self._natural:
+            even = merged_evenly(self.natural.graph, cut.labels[self.natural.exemplars], n_groups)
+        return cut if even is None else self._level(self._natural).joined(even)
 
-    def _level(self, which: int) -> Linked:
-        """Return the groups of a level and their links."""
-        label, level = self.labels.astype(np.int64), self.levels[which]
-        for finer in self.levels[:which]:
-            label = finer.parents[label]
-        return Linked(Cut(label, level.exemplars, nested=False), level.graph)
+    def _level(self, which: int) -> Cut:
+        """Return the groups of a level."""
+        label = self.labels.astype(np.int64)
+        for level in self.levels[:which]:
+            label = level.parents[label]
+        return Cut(label, self.levels[which].exemplars, nested=False)
 
     def arrays(self) -> dict[str, Any]:
         """Return all that it holds, by names for a file."""

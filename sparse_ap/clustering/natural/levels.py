@@ -10,7 +10,7 @@ import numpy as np
 
 from sparse_ap.clustering.natural.groups import Grouping, merged_upward, moved
 from sparse_ap.clustering.natural.link_graph import Contraction, Labels, LinkGraph, compact_labels, of_nodes
-from sparse_ap.clustering.natural.merging import merged_freely
+from sparse_ap.clustering.natural.merging import merged_evenly
 from sparse_ap.kernels.block import Float64Array, Int32Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
 from sparse_ap.storage.csr import heaviest
@@ -128,7 +128,7 @@ def _coarser(clusters: LinkGraph, natural: Labels, coarse: Labels) -> Iterator[L
     joined, label, resolution = clusters.contract(natural), compact_labels(coarse)[0], _COARSE
     total = clusters.total
     while True:
-        label = _gaining(joined, label)
+        label = _evened(joined, label)
         joined = clusters.contract(label)
         if resolution < _COARSE and joined.graph.volume.max() > _MOST_OF_ALL * total:
             return
@@ -141,15 +141,12 @@ def _coarser(clusters: LinkGraph, natural: Labels, coarse: Labels) -> Iterator[L
         label = merged_upward(each, np.zeros(n, np.int32), resolution / total).key[joined.key]
 
 
-def _gaining(joined: Contraction, label: Int32Array) -> Int32Array:
-    """Return unions of joined nodes, or as many others, merged pair by pair, if these gain more at γ = 1.
-
-    A small resolution may find a group of nearly half of all points beside groups of a few.
-    """
+def _evened(joined: Contraction, label: Int32Array) -> Int32Array:
+    """Return unions of joined nodes; or as many others, merged pair by pair, if far more even."""
     n_groups = int(label.max(initial=-1)) + 1
     if n_groups == joined.graph.n_nodes:
         return label
-    merged = merged_freely(joined.graph.matrix(), mostly(joined.key, label), n_groups)
+    merged = merged_evenly(joined.graph.matrix(), mostly(joined.key, label), n_groups)
     return label if merged is None else merged.astype(np.int32)[joined.key]
 
 

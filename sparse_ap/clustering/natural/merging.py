@@ -10,35 +10,67 @@ import scipy.sparse
 from sparse_ap.clustering.natural.link_graph import Labels
 from sparse_ap.kernels.block import Float64Array, Int64Array
 
-__all__ = ["merged_freely", "merged_to"]
+__all__ = ["merged_evenly", "merged_to", "merged_within", "too_few"]
 
-# What groups made of levels may cost of the gain at resolution 1.
+# What keeping inside parts may cost of the gain at resolution 1.
 _PRICE = 0.01
 
 
-def merged_freely(weights: scipy.sparse.csr_array, label: Labels, n_groups: int) -> Int64Array | None:
-    """Merge natural groups without regard to levels, where that gains.
+def merged_within(
+    weights: scipy.sparse.csr_array, part: Int64Array | None, n_groups: int, may_leave: bool
+) -> tuple[Int64Array, bool]:
+    """Merge nodes inside parts; or freely, where keeping inside costs more than .01 of the gain.
 
     The gain is the share of the weight inside groups, less that expected by chance. Of more groups than the
-    natural ones it is larger the less even they are: so only these are merged for it.
+    natural ones it is larger the less even they are: such groups should not leave parts for it.
+
+    Parameters
+    ----------
+    weights, part, n_groups : as of `merged_to`
+    may_leave : bool
+        False: groups stay in the parts.
+
+    Returns
+    -------
+    label : ndarray of int64, shape (n_nodes,)
+    within : bool
+        Whether the groups lie in the parts.
+    """
+    label = merged_to(weights, part, n_groups)
+    if not may_leave:
+        return label, True
+    free = merged_to(weights, None, n_groups)
+    if free.max() + 1 > n_groups or _gain(weights, free) - _gain(weights, label) <= _PRICE:
+        return label, True
+    return free, False
+
+
+def merged_evenly(weights: scipy.sparse.csr_array, label: Labels, n_groups: int) -> Int64Array | None:
+    """Merge nodes to as many groups as others are, if theirs are far less even.
+
+    At a small resolution one group of nearly half of all points may be found, and beside it tiny ones that
+    few links leave. Groups of which few are large because the points are so stay as they are.
 
     Parameters
     ----------
     weights : csr_array of float64, shape (n_nodes, n_nodes)
-        Between natural groups, those at resolution 1; as of `merged_to`.
+        As of `merged_to`.
     label : ndarray of int, shape (n_nodes,)
-        The group of each in another way of merging them.
+        The other groups: unions of nodes.
     n_groups : int
+        Their number.
 
     Returns
     -------
     ndarray of int64, shape (n_nodes,), or None
-        None: there are not so few, or they gain at most .01 more than ``label``.
+        Groups that gain more than .01 more, with at most half of the weight inside by chance; None if merging
+        leads to none.
     """
-    free = merged_to(weights, None, n_groups)
-    if free.max() + 1 > n_groups or _gain(weights, free) - _gain(weights, label) <= _PRICE:
+    found = merged_to(weights, None, n_groups)
+    if found.max(initial=-1) + 1 != n_groups:
         return None
-    return free
+    even = 2 * _chance(weights, found) <= _chance(weights, label)
+    return found if even and _gain(weights, found) - _gain(weights, label) > _PRICE else None
 
 
 def merged_to(weights: scipy.sparse.csr_array, part: Int64Array | None, n_groups: int) -> Int64Array:
@@ -83,12 +115,25 @@ def merged_to(weights: scipy.sparse.csr_array, part: Int64Array | None, n_groups
     return label
 
 
+def too_few(n_groups: int, finer: str) -> str:
+    """Return the words of the error for a number that was not reached."""
+    return (
+        f"n_clusters={n_groups}, but the {finer}, the next finer one, were not to be put together into so "
+        "few. Parts of the graph that no edge links stay apart."
+    )
+
+
 def _gain(weights: scipy.sparse.csr_array, label: Labels) -> float:
     """Return the share of the weight inside groups, less that expected by chance."""
-    edges, total = weights.tocoo(), weights.sum()
+    edges = weights.tocoo()
     a, b = edges.coords
-    shares = np.bincount(label, weights=np.asarray(weights.sum(axis=1))) / total
-    return float(edges.data[label[a] == label[b]].sum() / total) - math.fsum(shares * shares)
+    return float(edges.data[label[a] == label[b]].sum() / weights.sum()) - _chance(weights, label)
+
+
+def _chance(weights: scipy.sparse.csr_array, label: Labels) -> float:
+    """Return the share of the weight inside groups that is expected by chance."""
+    shares = np.bincount(label, weights=np.asarray(weights.sum(axis=1))) / weights.sum()
+    return math.fsum(shares * shares)
 
 
 def _mutual(weights: scipy.sparse.csr_array, part: Int64Array) -> Int64Array:
