@@ -30,6 +30,7 @@ from sparse_ap import (
     write_report,
 )
 from sparse_ap.cli.commands import main
+from sparse_ap.cli.options import NUMBER
 from sparse_ap.graphs import write_graph
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting import html_report
@@ -139,6 +140,11 @@ def test_preferences_that_are_advised_can_be_given() -> None:
     large = dataclasses.replace(clustered(), preference=-61728.3)
     (step,) = (step for step in next_steps(large) if step.startswith("Fewer clusters"))
     assert [float(told) for told in re.findall(r"such as (\S+?)[;.] ", step)] == [-123_000, -30_900]
+
+
+def test_the_preference_shown_can_be_given() -> None:
+    shown = html_report._run_figures(dataclasses.replace(clustered(), preference=-61728.3))["preference"]
+    assert NUMBER(shown) == -61728.3
 
 
 def test_figures_are_at_the_top(tmp_path: Path) -> None:

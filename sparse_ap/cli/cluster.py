@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
+    NUMBER,
+    Number,
     cluster_options,
     force_option,
     graph_argument,
@@ -65,14 +67,14 @@ _report_option = click.option(
 )
 
 
-class _SimilarityOfEqual(click.types.FloatParamType):
+class _SimilarityOfEqual(Number):
     """The similarity of equal points, without which the option may stand, too."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number; refuse another argument, which the option has taken for its own."""
         try:
-            return float(value)
-        except ValueError:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
             self.fail(
                 f"{value!r} is no similarity of equal points. Put another argument before the option, or "
                 "write the similarity with it, as --collapse-duplicates=0.",
@@ -120,9 +122,9 @@ same, every label is valid); 130 interrupted.
 )
 @force_option
 @click.option(
-    "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"
+    "--preference", type=NUMBER, help="What an exemplar gains by being one.  [default: the median similarity]"
 )
-@click.option("--quantile", type=float, help="Take this quantile of the similarities as preference.")
+@click.option("--quantile", type=NUMBER, help="Take this quantile of the similarities as preference.")
 @point_columns_options("preference", "weights", "candidates")
 @click.option(
     "--unrepresented", type=click.Choice(["error", "label"]), default="error", show_default=True,
@@ -148,14 +150,14 @@ same, every label is valid); 130 interrupted.
 @search_options()
 @reading_options
 @names_options
-@click.option("--damping", type=float, help="0.5 to 1; more against oscillation.  [default: by the graph]")
+@click.option("--damping", type=NUMBER, help="0.5 to 1; more against oscillation.  [default: by the graph]")
 @click.option("--max-iter", type=int, default=200, show_default=True, help="Sweeps at most.")
 @click.option(
     "--convergence-iter",
     type=int,
     help="Sweeps without change that end the run.  [default: by scheme]",
 )
-@click.option("--tol", type=float, help="Share of the points that may be unsettled.  [default: by scheme]")
+@click.option("--tol", type=NUMBER, help="Share of the points that may be unsettled.  [default: by scheme]")
 @click.option(
     "--scheme", type=click.Choice(["auto", "compact", "classic"]), default="auto", show_default=True,
     help="classic is the paper's, message by message.",

@@ -13,6 +13,7 @@ import sparse_ap
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
+    NUMBER,
     cluster_options,
     graph_argument,
     jobs_option,
@@ -58,7 +59,7 @@ Examples:
 )
 @graph_argument
 @click.option(
-    "-t", "--min-similarity", type=float, required=True, help="The least similarity to the exemplar."
+    "-t", "--min-similarity", type=NUMBER, required=True, help="The least similarity to the exemplar."
 )
 @click.option("-o", "--output", type=OutputPath(), help="Where to, as for cluster.")
 @click.option("--certify", is_flag=True, help="Prove how many exemplars there must be at least.")

@@ -21,6 +21,8 @@ from sparse_ap.graphs.metrics import METRICS
 
 __all__ = [
     "INPUT_HELP",
+    "NUMBER",
+    "Number",
     "allowed_option",
     "cluster_options",
     "force_option",
@@ -49,6 +51,18 @@ Or a table of edges, .mtx or .h5ad, as `sparse-ap convert` reads them: it is con
 With -k it is points instead, as `sparse-ap knn` reads them, which are first linked with their neighbours.
 """
 
+
+class Number(click.types.FloatParamType):
+    """A number, whose minus may be the typographic one that reports show and texts are copied with."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        plain = value.replace("\N{MINUS SIGN}", "-") if isinstance(value, str) else value
+        return super().convert(plain, param, ctx)
+
+
+NUMBER = Number()
+
 graph_argument = click.argument("graph", type=InputPath())
 result_argument = click.argument("result", type=click.Path(exists=True, path_type=Path))
 table_option = click.option(
@@ -60,13 +74,13 @@ missing_option = click.option(
 )
 min_similarity_option = click.option(
     "--min-similarity",
-    type=float,
+    type=NUMBER,
     help="Nobody is represented by an exemplar less similar than this; just this similar is enough.",
 )
 allowed_option = click.option(
     "-t",
     "--min-similarity",
-    type=float,
+    type=NUMBER,
     help="The least similarity that the run allowed, if RESULT is a table: weaker edges do not count.",
 )
 force_option = click.option(

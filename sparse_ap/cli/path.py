@@ -12,6 +12,7 @@ import click
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
+    NUMBER,
     graph_argument,
     reading_options,
     run_options,
@@ -103,8 +104,8 @@ def path(
 
 def _numbers(preferences: str) -> list[float]:
     try:
-        return [float(word) for word in preferences.split(",")]
-    except ValueError as error:
+        return [NUMBER(word) for word in preferences.split(",")]
+    except click.BadParameter as error:
         raise InvalidInputError(
             f"--preferences={preferences}; numbers with commas between are needed, such as -1,-2.5,-10."
         ) from error

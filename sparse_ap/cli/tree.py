@@ -15,6 +15,7 @@ from sparse_ap.arguments import require_count
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
+    NUMBER,
     force_option,
     graph_argument,
     min_similarity_option,
@@ -101,10 +102,10 @@ Examples:
 )  # fmt: skip
 @force_option
 @click.option(
-    "--preference", type=float, help="Of the points, for the finest level.  [default: the median similarity]"
+    "--preference", type=NUMBER, help="Of the points, for the finest level.  [default: the median similarity]"
 )
 @click.option(
-    "--level-preference", type=float, default=2.0, show_default=True,
+    "--level-preference", type=NUMBER, default=2.0, show_default=True,
     help="Of the clusters, for the levels above, in units of the median; larger: fewer clusters.",
 )  # fmt: skip
 @click.option(

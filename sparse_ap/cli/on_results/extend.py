@@ -14,6 +14,7 @@ import sparse_ap
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
     INPUT_HELP,
+    NUMBER,
     graph_argument,
     min_similarity_option,
     names_options,
@@ -73,10 +74,10 @@ opened, closed and moved.
 @graph_argument
 @click.option("-o", "--output", type=OutputPath(), help="Where to, as for cluster.")
 @click.option(
-    "--preference", type=float, help="What a point gains by being an exemplar.  [default: that of RESULT]"
+    "--preference", type=NUMBER, help="What a point gains by being an exemplar.  [default: that of RESULT]"
 )
 @click.option(
-    "--min-gain", type=float, default=0.0, show_default=True,
+    "--min-gain", type=NUMBER, default=0.0, show_default=True,
     help="What the net similarity must gain for each old exemplar that is given up; inf: none is.",
 )  # fmt: skip
 @point_columns_options("old", "preference", "weights", "candidates")

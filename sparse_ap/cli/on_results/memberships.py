@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
+    NUMBER,
     allowed_option,
     graph_argument,
     names_options,
@@ -50,7 +51,7 @@ scipy.sparse.save_npz writes it, with a row for each point and a column for each
 @table_option
 @click.option("--top", type=int, default=5, show_default=True, help="Exemplars of each point at most.")
 @click.option(
-    "--temperature", type=float,
+    "--temperature", type=NUMBER,
     help="Difference in similarity at which one share is 2.7 times another.  [default: the median margin]",
 )  # fmt: skip
 @allowed_option

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sparse_ap.cli.inputs import Reading, load_graph
 from sparse_ap.cli.options import (
+    NUMBER,
     allowed_option,
     graph_argument,
     names_options,
@@ -63,7 +64,7 @@ those before alone, net_similarity, and coverage, the share of the points that a
     "--plot", type=click.Path(dir_okay=False, path_type=Path),
     help="A picture of the coverage to write: .png, .pdf.",
 )  # fmt: skip
-@click.option("--preference", type=float, help="That of the run, where the result does not know it.")
+@click.option("--preference", type=NUMBER, help="That of the run, where the result does not know it.")
 @point_columns_options("preference", "weights")
 @allowed_option
 @search_options()
