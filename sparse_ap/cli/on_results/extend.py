@@ -66,8 +66,8 @@ Examples:
   sparse-ap extend monday.npz points.npy -k 15 -o tuesday.npz
   sparse-ap extend monday.csv graph.zarr --preference -3 --table stock.csv --old-column number -o tuesday.csv
 
-The preference and --min-similarity are in an .npz file, and in no table. An .npz file also keeps what was
-opened, closed and moved.
+The preference and --min-similarity are in an .npz file, and in no table; --min-similarity=-inf lifts that
+limit. An .npz file also keeps what was opened, closed and moved.
 """
 )
 @result_argument
