@@ -57,7 +57,7 @@ class Number(click.types.FloatParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number."""
-        plain = value.replace("\N{MINUS SIGN}", "-") if isinstance(value, str) else value
+        plain: Any = value.replace("\N{MINUS SIGN}", "-") if isinstance(value, str) else value
         return super().convert(plain, param, ctx)
 
 
