@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from sparse_ap.arguments import require, usable_threads
+from sparse_ap.arguments import is_finite, require, usable_threads
 from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.graphs.distances import conversion_of
 from sparse_ap.graphs.metrics import checked_metric, checked_points, warn_of_packed_bits
@@ -110,8 +109,7 @@ def _by_similarities(X: Any, exemplars: NDArray[np.int64], min_similarity: Any) 
     if min_similarity is None:
         warn_of_unreached(labels)
         return Prediction.of(labels, values, exemplars, None)
-    right = isinstance(min_similarity, Real) and bool(np.isfinite(float(min_similarity)))
-    require("min_similarity", min_similarity, right, "a finite number, or None")
+    require("min_similarity", min_similarity, is_finite(min_similarity), "a finite number, or None")
     # As narrow as the similarities, so that one that was equal stays.
     return Prediction.of(labels, values, exemplars, values.dtype.type(min_similarity))
 
