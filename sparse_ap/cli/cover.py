@@ -25,13 +25,13 @@ from sparse_ap.cli.options import (
 )
 from sparse_ap.cli.output import (
     kept_line,
-    require_other,
+    require_result,
     runner_up_for,
     sizes_line,
     summarise,
 )
 from sparse_ap.cli.point_columns import PointColumns
-from sparse_ap.cli.results.tables import require_writable, write_clustering
+from sparse_ap.cli.results.tables import write_clustering
 from sparse_ap.cli.streams import OutputPath
 from sparse_ap.propagation.result import Clustering
 
@@ -74,8 +74,7 @@ def cover(
     """Find few exemplars to which every point is similar enough."""
     point_columns.require_usable()
     if output is not None:
-        require_writable(output)
-        require_other(output, run.graph)
+        require_result(output, run.graph)
     start = time.perf_counter()
     given = run.load()
     with run.resources(given) as resources:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from functools import wraps
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import click
 from numpy.typing import NDArray
 
 from sparse_ap.cli.inputs import GivenGraph, Reading, load_graph
-from sparse_ap.cli.options import names_options, reading_options, run_options, search_options
+from sparse_ap.cli.options import collecting, names_options, reading_options, run_options, search_options
 from sparse_ap.cli.output import named_points, printed_warnings
 from sparse_ap.cli.search import Search
 from sparse_ap.execution.dask.client import connected
@@ -73,14 +72,7 @@ class GraphRun:
 
 def graph_run(command: Callable[..., Any]) -> Callable[..., Any]:
     """Collect the argument and the options of a run on a graph; the command gets them as ``run``."""
-    names = {field.name for field in fields(GraphRun)}
-
-    @wraps(command)
-    def collected(**given: Any) -> Any:
-        shared = {name: given.pop(name) for name in names & given.keys()}
-        return command(run=GraphRun(**shared), **given)
-
-    return collected
+    return collecting(command, "run", GraphRun)
 
 
 def graph_run_options(quiet: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -22,14 +22,14 @@ from sparse_ap.cli.options import (
 )
 from sparse_ap.cli.output import (
     kept_line,
-    require_other,
+    require_result,
     runner_up_for,
     summarise,
 )
 from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.results.saved import SavedClusters, read_clusters
 from sparse_ap.cli.results.summary import clustering_lines
-from sparse_ap.cli.results.tables import require_writable, write_clustering
+from sparse_ap.cli.results.tables import write_clustering
 from sparse_ap.cli.streams import OutputPath
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.propagation.result import Clustering
@@ -86,9 +86,7 @@ def extend(
     """Go on from a result with new points, or without some of the old ones."""
     point_columns.require_usable(preference)
     if output is not None:
-        require_writable(output)
-        for read in (result, run.graph):
-            require_other(output, read)
+        require_result(output, result, run.graph)
     start = time.perf_counter()
     clusters = read_clusters(result)
     given = run.load()

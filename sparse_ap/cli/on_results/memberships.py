@@ -14,9 +14,9 @@ from sparse_ap.cli.options import (
     result_argument,
     table_option,
 )
-from sparse_ap.cli.output import require_other, summarise
+from sparse_ap.cli.output import require_result, summarise
 from sparse_ap.cli.results.saved import read_clusters
-from sparse_ap.cli.results.tables import require_writable, write_memberships
+from sparse_ap.cli.results.tables import write_memberships
 from sparse_ap.cli.streams import said
 
 __all__ = ["memberships"]
@@ -53,9 +53,7 @@ def memberships(
     run: GraphRun,
 ) -> None:  # fmt: skip
     """Say how much of each exemplar of a result is in each point."""
-    require_writable(output)
-    for read in (run.graph, result):
-        require_other(output, read)
+    require_result(output, run.graph, result)
     clusters = read_clusters(result, min_similarity)
     given = run.load()
     with run.resources(given) as resources:

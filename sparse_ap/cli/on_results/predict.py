@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from sparse_ap.arguments import available
 from sparse_ap.cli.options import NUMBER, jobs_option, result_argument, similarity_option, table_option
-from sparse_ap.cli.output import printed_warnings, require_other, summarise
+from sparse_ap.cli.output import printed_warnings, require_result, summarise
 from sparse_ap.cli.points import Points, read_points
 from sparse_ap.cli.results.saved import SavedClusters, read_clusters
-from sparse_ap.cli.results.tables import require_writable, write_prediction
+from sparse_ap.cli.results.tables import write_prediction
 from sparse_ap.cli.streams import said, temporary_folder
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.database import Database
@@ -74,10 +74,7 @@ def predict(
     **options: Any,
 ) -> None:  # fmt: skip
     """Assign new points to the exemplars of a result."""
-    require_writable(output)
-    for read in (result, new, points):
-        if read is not None:
-            require_other(output, read)
+    require_result(output, *filter(None, (result, new, points)))
     is_table = points is None and holds_edges(new)
     if column is not None and not is_table:
         raise InvalidInputError(
