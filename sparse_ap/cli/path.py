@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -25,11 +22,12 @@ from sparse_ap.cli.output import (
     summarise,
     write_picture,
 )
+from sparse_ap.cli.results.tables import write_columns
 from sparse_ap.cli.streams import STDOUT, OutputPath
 from sparse_ap.clustering.preference_path import PreferencePath, preference_path
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.plotting.path import plot_path
-from sparse_ap.storage.atomic_files import replacing, require_folder
+from sparse_ap.storage.atomic_files import require_folder
 
 __all__ = ["path"]
 
@@ -81,7 +79,11 @@ def path(preferences: str | None, output: Path | None, plot: Path | None, run: G
     if not run.quiet:
         summarise([*_path_lines(found), *recall_lines(given.recall)], output)
     if output is not None:
-        _write(found, output)
+        columns = {
+            "preference": found.preferences, "clusters": found.n_clusters,
+            "net_similarity": found.net_similarities, "data_similarity": found.data_similarities,
+        }  # fmt: skip
+        write_columns(columns, output)
     if plot is not None:
         write_picture(plot_path(found)[0], plot)
 
@@ -105,27 +107,6 @@ def _require_outputs(graph: Path, output: Path | None, plot: Path | None) -> Non
         require_folder(output)
     if plot is not None:
         require_picture(plot)
-
-
-def _write(found: PreferencePath, output: Path) -> None:
-    if output == STDOUT:
-        _write_rows(found, csv.writer(sys.stdout, lineterminator="\n"))
-        return
-    with replacing(output) as part, part.open("w", newline="") as file:
-        _write_rows(found, csv.writer(file))
-
-
-def _write_rows(found: PreferencePath, table: Any) -> None:
-    table.writerow(["preference", "clusters", "net_similarity", "data_similarity"])
-    table.writerows(
-        zip(
-            found.preferences.tolist(),
-            found.n_clusters.tolist(),
-            found.net_similarities.tolist(),
-            found.data_similarities.tolist(),
-            strict=True,
-        )
-    )
 
 
 def _path_lines(path: PreferencePath) -> list[str]:
