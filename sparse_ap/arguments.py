@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from numbers import Integral
+import sys
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "available",
     "bytes_of",
+    "is_finite",
     "is_positive_integer",
     "progress_bar",
     "real_numbers",
@@ -56,6 +58,12 @@ def real_numbers(values: Any) -> NDArray[np.float64]:
 def is_positive_integer(value: object) -> bool:
     """Whether a value is an integer of at least 1; True and False are not."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+
+
+def is_finite(value: object) -> bool:
+    """Whether a value is a real number in the range of float64."""
+    # Compared as it is: float() fails for integers beyond that range.
+    return isinstance(value, Real) and abs(value) <= sys.float_info.max  # type: ignore[operator]
 
 
 def usable_threads(n_jobs: int | None) -> int:

@@ -21,7 +21,7 @@ from sparse_ap.graphs.metrics import checked_metric, checked_points
 from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.neighbours.search import nearest_of
 from sparse_ap.graphs.sparse_points import checked_rows
-from sparse_ap.propagation.prediction import predicted
+from sparse_ap.propagation.prediction import comparable, predicted
 from sparse_ap.storage.masks import array_of, filled, is_masked
 
 __all__ = ["AffinityPropagation"]
@@ -269,11 +269,7 @@ class AffinityPropagation(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             ).labels  # fmt: skip
         centers = self.cluster_centers_indices_, self.cluster_centers_
         numbers, points = getattr(self, "_finest", None) or centers
-        tables = (X, points)
-        if any(map(scipy.sparse.issparse, tables)):
-            new, exemplars = (checked_rows(scipy.sparse.csr_array(table), self.metric) for table in tables)
-        else:
-            new, exemplars = (checked_points(table, self.metric) for table in tables)
+        new, exemplars = comparable(X, points, self.metric)
         nearest = nearest_of(new, exemplars, self.metric, usable_threads(self.n_jobs))[0]
         return self.clustering_.labels[numbers[nearest]]
 

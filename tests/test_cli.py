@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import psutil
 import pyarrow.parquet
@@ -267,6 +268,17 @@ def test_errors_name_what_was_wrong(graph_file: Path) -> None:
     assert result.exit_code == 2
     assert result.stderr == "Error: --damping 0.2; it must be 0.5 or more and less than 1.\n"
     assert run("cluster", "missing.npz").exit_code == 2
+
+
+def test_numbers_may_have_a_typographic_minus(graph_file: Path) -> None:
+    options = [option for command in main.commands.values() for option in command.load().params]
+    numbers = [option for option in options if type(option.type) is not click.FloatRange
+               and isinstance(option.type, click.types.FloatParamType)]  # fmt: skip
+    assert len(numbers) > 12
+    assert {option.type("\u22122.5e\u22121") for option in numbers} == {-0.25}
+    plain, typeset = (run("path", graph_file, f"--preferences={sign}3.5,{sign}7") for sign in "-\u2212")
+    assert plain.exit_code == 0
+    assert typeset.output == plain.output
 
 
 @pytest.mark.parametrize("command", [[], ["knn"], ["info"], ["cluster"], ["demo"]])

@@ -195,6 +195,15 @@ def test_predicting_the_training_points_gives_their_labels_where_the_exemplar_is
     assert (found.predict(new) == cdist(new, found.cluster_centers_).argmin(axis=1)).all()
 
 
+def test_bytes_that_look_like_packed_bits_are_told() -> None:
+    packed = np.packbits(np.random.default_rng(0).random((30, 256)) < 0.05, axis=1)
+    told = "looks like packed bits, such as fingerprints, but metric='euclidean'"
+    with pytest.warns(UserWarning, match=told):
+        found = AffinityPropagation(affinity="euclidean").fit(packed)
+    with pytest.warns(UserWarning, match=told):
+        found.predict(packed)
+
+
 @pytest.mark.parametrize("as_sparse", [True, False])
 def test_predicting_from_similarities(as_sparse: bool) -> None:
     similarity = -cdist(X, X, "sqeuclidean")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,10 @@ def test_with_everything_else_that_a_run_may_have() -> None:
     # What the first run allowed is known.
     known = {name: value for name, value in options.items() if name != "min_similarity"}
     assert everything_of(extend(before, GRAPH, **known)) == everything_of(found)
+    free = replace(before, min_similarity=None)
+    assert everything_of(extend(before, GRAPH, min_similarity=-np.inf, **known)) == everything_of(
+        extend(free, GRAPH, **known)
+    )
     # Without the option they are refused, not lost.
     with pytest.raises(InvalidInputError, match="may not be exemplars"):
         extend(before, GRAPH, **(options | {"unrepresented": "error"}))

@@ -30,11 +30,12 @@ from sparse_ap import (
     write_report,
 )
 from sparse_ap.cli.commands import main
+from sparse_ap.cli.options import NUMBER
 from sparse_ap.graphs import write_graph
 from sparse_ap.graphs.neighbours.recall import Recall
-from sparse_ap.plotting import html_report
+from sparse_ap.plotting import html_report, tree_report
 from sparse_ap.plotting.advice import next_steps
-from sparse_ap.plotting.html_parts import evenly, minus
+from sparse_ap.plotting.html_parts import Names, evenly, minus
 from sparse_ap.plotting.largest import largest_clusters
 from sparse_ap.plotting.tree import lifetime, readable_level
 
@@ -139,6 +140,11 @@ def test_preferences_that_are_advised_can_be_given() -> None:
     large = dataclasses.replace(clustered(), preference=-61728.3)
     (step,) = (step for step in next_steps(large) if step.startswith("Fewer clusters"))
     assert [float(told) for told in re.findall(r"such as (\S+?)[;.] ", step)] == [-123_000, -30_900]
+
+
+def test_the_preference_shown_can_be_given() -> None:
+    shown = html_report._run_figures(dataclasses.replace(clustered(), preference=-61728.3))["preference"]
+    assert NUMBER(shown) == -61728.3
 
 
 def test_figures_are_at_the_top(tmp_path: Path) -> None:
@@ -351,6 +357,14 @@ def test_a_graph_on_disk_has_its_names_and_an_unsettled_run_its_page(tmp_path: P
     assert page.run()["stored entries"] == "4,000"
     assert re.fullmatch(r"protein \d+", page.rows()[0][0])
     assert page.of("p")[0] == Outcome.MAX_ITER_REACHED.value
+
+
+def test_the_picture_of_a_tree_takes_the_names_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(tree_report, "picture", lambda plot, *_: given.append(plot.keywords["names"]))
+    names = np.arange(400).astype(str)
+    tree_report.tree_body(hierarchy(GRAPH), Names(names, 400))
+    assert given == [names]
 
 
 def test_a_tree_has_levels_groups_and_who_represents_them(tmp_path: Path) -> None:

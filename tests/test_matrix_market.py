@@ -16,8 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparse_ap import InvalidInputError
-from sparse_ap.graphs.conversion.matrix_market import read_matrix_market
-from sparse_ap.graphs.conversion.matrix_market_lines import FIELDS, are_right
+from sparse_ap.graphs.conversion.matrix_market import FIELDS, are_right, read_matrix_market
 
 POSITIONS = r"[ \t]*[0-9]+[ \t]+[0-9]+"
 WHOLE = r"[ \t]+[+-]?[0-9]+"

@@ -73,6 +73,22 @@ def test_counts_are_added_up(form: Any, dtype: Any, monkeypatch: pytest.MonkeyPa
     assert (found.toarray() == added_up(adata.X, adata, range(N // EACH))).all()
 
 
+def test_fractions_are_told_before_the_run_and_columns_turned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = scipy.sparse.csc_matrix(np.eye(20, 3))
+    turned = []
+    to_rows = scipy.sparse.csc_matrix.tocsr
+    monkeypatch.setattr(
+        scipy.sparse.csc_matrix, "tocsr", lambda self, copy=False: turned.append(1) or to_rows(self, copy)
+    )
+    assert not sums.require_counts(counts, "adata.X")
+    sums.summed_counts(counts, np.zeros(20, np.int64), 1, "adata.X")
+    assert len(turned) == 1
+    few = cells(lambda drawn: scipy.sparse.csc_matrix(drawn / 2))
+    del few.obsm["X_pca"]
+    with pytest.raises(UserWarning, match=r"adata\.X has fractions"):
+        metacells(few, EACH)
+
+
 def test_columns_of_every_level(grouped: tuple[anndata.AnnData, anndata.AnnData]) -> None:
     adata, found = grouped
     assert found.var.equals(adata.var)

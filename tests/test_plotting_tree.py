@@ -116,6 +116,14 @@ def test_levels_are_numbered_with_their_clusters() -> None:
     assert axes.get_xticks().tolist() == [0, 1, 2]
 
 
+def test_levels_say_where_they_live_if_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    lives = np.array([[2.0, 300.0], [0.5, np.inf], [3.0, 2.0]])
+    monkeypatch.setattr(Hierarchy, "lives", property(lambda _: lives))
+    assert [told.partition("\n")[2].partition("\n")[2] for told in levels_of(drawn(TEN))] == [
+        "γ 2 to 300", "γ from 0.5", "",
+    ]  # fmt: skip
+
+
 def test_without_names_points_are_numbers() -> None:
     assert labels_of(drawn(TEN, 1)) == ["4 (5)", "7 (5)"]
 

@@ -337,6 +337,8 @@ def test_outliers_are_those_that_were_asked_for() -> None:
         (lambda: FOUND.outliers(), "is for you to say: give min_size"),
         (lambda: FOUND.outliers(min_size=0), "min_size=0; it must be at least 1"),
         (lambda: FOUND.outliers(min_similarity=math.nan), "min_similarity=nan; it must be a finite number"),
+        (lambda: FOUND.outliers(min_similarity=10**400), "0; it must be a finite number"),
+        (lambda: FOUND.memberships(GRAPH, temperature=10**400), "0; it must be a finite number above"),
         (lambda: FOUND.memberships(GRAPH, 0), "top=0; it must be at least 1"),
         (lambda: FOUND.memberships(GRAPH, 2.5), "top=2.5; it must be at least 1"),
         (lambda: FOUND.memberships(GRAPH, temperature=0), "temperature=0; it must be a finite number above"),

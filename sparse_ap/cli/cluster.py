@@ -11,26 +11,18 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.cli.inputs import Reading, load_graph
+from sparse_ap.cli.graph_run import GraphRun, graph_run_options
 from sparse_ap.cli.options import (
     INPUT_HELP,
-    cluster_options,
+    NUMBER,
+    Number,
     force_option,
     graph_argument,
-    jobs_option,
-    memory_option,
     min_similarity_option,
-    missing_option,
-    names_options,
     point_columns_options,
-    reading_options,
-    search_options,
-    seed_option,
 )
 from sparse_ap.cli.output import (
     kept_line,
-    named_points,
-    printed_warnings,
     require_other,
     require_output,
     runner_up_for,
@@ -40,12 +32,10 @@ from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.results.page import write_page
 from sparse_ap.cli.results.summary import clustering_lines
 from sparse_ap.cli.results.tables import require_writable, write_clustering, write_ranking
-from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath
 from sparse_ap.clustering.grouped import clustered_or_grouped
 from sparse_ap.clustering.level_columns import result_columns
 from sparse_ap.errors import InvalidInputError, SparseAPError
-from sparse_ap.execution.dask.client import connected
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.plotting.html_report import require_report
 from sparse_ap.propagation.representation.ranking import Ranking
@@ -65,14 +55,14 @@ _report_option = click.option(
 )
 
 
-class _SimilarityOfEqual(click.types.FloatParamType):
+class _SimilarityOfEqual(Number):
     """The similarity of equal points, without which the option may stand, too."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number; refuse another argument, which the option has taken for its own."""
         try:
-            return float(value)
-        except ValueError:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
             self.fail(
                 f"{value!r} is no similarity of equal points. Put another argument before the option, or "
                 "write the similarity with it, as --collapse-duplicates=0.",
@@ -120,9 +110,9 @@ same, every label is valid); 130 interrupted.
 )
 @force_option
 @click.option(
-    "--preference", type=float, help="What an exemplar gains by being one.  [default: the median similarity]"
+    "--preference", type=NUMBER, help="What an exemplar gains by being one.  [default: the median similarity]"
 )
-@click.option("--quantile", type=float, help="Take this quantile of the similarities as preference.")
+@click.option("--quantile", type=NUMBER, help="Take this quantile of the similarities as preference.")
 @point_columns_options("preference", "weights", "candidates")
 @click.option(
     "--unrepresented", type=click.Choice(["error", "label"]), default="error", show_default=True,
@@ -145,17 +135,14 @@ same, every label is valid); 130 interrupted.
     type=int,
     help="No cluster has fewer; points that fit nowhere are treated as --unrepresented says.",
 )
-@search_options()
-@reading_options
-@names_options
-@click.option("--damping", type=float, help="0.5 to 1; more against oscillation.  [default: by the graph]")
+@click.option("--damping", type=NUMBER, help="0.5 to 1; more against oscillation.  [default: by the graph]")
 @click.option("--max-iter", type=int, default=200, show_default=True, help="Sweeps at most.")
 @click.option(
     "--convergence-iter",
     type=int,
     help="Sweeps without change that end the run.  [default: by scheme]",
 )
-@click.option("--tol", type=float, help="Share of the points that may be unsettled.  [default: by scheme]")
+@click.option("--tol", type=NUMBER, help="Share of the points that may be unsettled.  [default: by scheme]")
 @click.option(
     "--scheme", type=click.Choice(["auto", "compact", "classic"]), default="auto", show_default=True,
     help="classic is the paper's, message by message.",
@@ -170,8 +157,6 @@ same, every label is valid); 130 interrupted.
     is_flag=True,
     help="The same with all edges that the graph lacks, if it knows of them.",
 )
-@missing_option
-@memory_option
 @click.option(
     "--checkpoint", type=click.Path(file_okay=False, path_type=Path),
     help="A folder for the state of the run, from which it can go on.",
@@ -180,49 +165,39 @@ same, every label is valid); 130 interrupted.
     "--checkpoint-every", type=int, default=25, show_default=True, help="Sweeps between checkpoints."
 )
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint; begin where there is none.")
-@cluster_options
-@seed_option
-@jobs_option
-@click.option("--quiet", is_flag=True, help="No progress, no summary, no asking about distances.")
+@graph_run_options(quiet="No progress, no summary, no asking about distances.")
 def cluster(
-    graph: Path, output: Path | None, report: Path | None, rank: Path | None, obs: str | None, force: bool,
-    reading: Reading, search: Search, names: NDArray[Any] | None, point_columns: PointColumns,
-    quantile: float | None, refine: str,
-    seed: int, n_jobs: int | None, memory_limit: str | None, scheduler: str | None,
-    dask_workers: int | None, quiet: bool, certify: bool, certify_complete: bool, **options: Any,
+    output: Path | None, report: Path | None, rank: Path | None, obs: str | None, force: bool,
+    point_columns: PointColumns, quantile: float | None, refine: str, certify: bool, certify_complete: bool,
+    run: GraphRun, **options: Any,
 ) -> None:  # fmt: skip
     """Cluster a graph, and write the exemplar of each point."""
-    require_output(output, obs, result_columns(str(obs)), force, graph)
+    require_output(output, obs, result_columns(str(obs)), force, run.graph)
     point_columns.require_usable(options["preference"], quantile)
     if report is not None:
         require_report(report, "--report")
-        require_other(report, graph)
+        require_other(report, run.graph)
     if rank is not None:
-        _require_rank(rank, output, graph)
+        _require_rank(rank, output, run.graph)
     # Before the graph is opened: the seconds reported are those of the whole command.
     start = time.perf_counter()
-    given = load_graph(
-        graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
-        memory_limit=memory_limit, shared=scheduler is None,
-    )  # fmt: skip
-    with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
+    given = run.load()
+    with run.resources(given) as resources:
         options |= point_columns.values(given.graph.shape[0], given.names)
-        resources: dict[str, Any] = {"n_jobs": n_jobs, "memory_limit": memory_limit, "client": client}
         clustering, _ = clustered_or_grouped(
             given.graph,
             preference_quantile=quantile,
-            random_state=seed,
+            random_state=run.seed,
             refine=None if refine == "none" else refine,
             certify="complete" if certify_complete else certify,
-            verbose=not quiet,
+            verbose=not run.quiet,
             **resources,
             **options,
         )
-        again = resources | {"missing": options["missing"]}
         ranking, refused, edges = None, None, given.graph
         if rank is not None:
-            ranking, refused, edges = _ranked(clustering, given.graph, options, again)
-        second = runner_up_for(output, clustering, edges, **again)
+            ranking, refused, edges = _ranked(clustering, given.graph, options, resources)
+        second = runner_up_for(output, clustering, edges, **resources)
     # Read now: names can be larger than the run.
     ids = given.names()
     _write(clustering, second, output, obs, force, ids)
@@ -230,15 +205,15 @@ def cluster(
         write_ranking(ranking, rank, ids)
     seconds = time.perf_counter() - start
     if report is not None:
-        write_page(clustering, report, f"Clusters of {graph.name}", given, ids, seconds)
-    if not quiet:
+        write_page(clustering, report, f"Clusters of {run.graph.name}", given, ids, seconds)
+    if not run.quiet:
         pages = {"report": report, "ranking": None if ranking is None else rank}
         _report(clustering, given.recall, seconds, output, pages)
     if refused is not None:
         # Raised last, so that all results obtained are written.
         raise refused
     if not clustering.converged:
-        if quiet:
+        if run.quiet:
             click.echo(clustering.outcome.value, err=True)
         # At the very end: the output is written all the same.
         sys.exit(_NOT_CONVERGED)
@@ -266,7 +241,7 @@ def _require_rank(rank: Path, output: Path | None, graph: Path) -> None:
 
 
 def _ranked(
-    clustering: Clustering, graph: Any, options: dict[str, Any], again: dict[str, Any]
+    clustering: Clustering, graph: Any, options: dict[str, Any], resources: dict[str, Any]
 ) -> tuple[Ranking | None, SparseAPError | None, Any]:
     """Return the ranking of the exemplars, or the error that there is none; and the edges read for it.
 
@@ -277,7 +252,7 @@ def _ranked(
         # With --n-clusters another one was found for all that may choose.
         preference = np.where(np.isfinite(preference), clustering.preference, preference)
     try:
-        graph = clustering.exemplar_edges(graph, **again)
+        graph = clustering.exemplar_edges(graph, **resources)
         return clustering.ranking(graph, preference=preference, weights=options.get("weights")), None, graph
     except SparseAPError as error:
         return None, error, graph

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from sparse_ap.cli.inputs import Reading, require_writable_graph, save_graph
-from sparse_ap.cli.options import names_options, reading_options
+from sparse_ap.cli.options import NUMBER, names_options, reading_options
 from sparse_ap.cli.output import printed_warnings, require_other
 from sparse_ap.cli.streams import InputPath, regular_file
 from sparse_ap.errors import InvalidInputError
@@ -79,7 +79,7 @@ Examples:
 @names_options
 @click.option(
     "--min-similarity",
-    type=float,
+    type=NUMBER,
     help="Leave out edges with this similarity or a smaller one (for `cluster` one of just this is enough).",
 )
 @click.option(

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from numpy.typing import NDArray
 
 import sparse_ap
-from sparse_ap.cli.inputs import Reading, load_graph
+from sparse_ap.cli.graph_run import GraphRun, graph_run
 from sparse_ap.cli.options import (
     INPUT_HELP,
+    NUMBER,
     cluster_options,
     graph_argument,
     jobs_option,
@@ -25,18 +25,14 @@ from sparse_ap.cli.options import (
 )
 from sparse_ap.cli.output import (
     kept_line,
-    named_points,
-    printed_warnings,
-    require_other,
+    require_result,
     runner_up_for,
     sizes_line,
     summarise,
 )
 from sparse_ap.cli.point_columns import PointColumns
-from sparse_ap.cli.results.tables import require_writable, write_clustering
-from sparse_ap.cli.search import Search
+from sparse_ap.cli.results.tables import write_clustering
 from sparse_ap.cli.streams import OutputPath
-from sparse_ap.execution.dask.client import connected
 from sparse_ap.propagation.result import Clustering
 
 __all__ = ["cover"]
@@ -58,7 +54,7 @@ Examples:
 )
 @graph_argument
 @click.option(
-    "-t", "--min-similarity", type=float, required=True, help="The least similarity to the exemplar."
+    "-t", "--min-similarity", type=NUMBER, required=True, help="The least similarity to the exemplar."
 )
 @click.option("-o", "--output", type=OutputPath(), help="Where to, as for cluster.")
 @click.option("--certify", is_flag=True, help="Prove how many exemplars there must be at least.")
@@ -71,32 +67,26 @@ Examples:
 @cluster_options
 @jobs_option
 @click.option("--quiet", is_flag=True, help="No progress, no summary.")
+@graph_run
 def cover(
-    graph: Path, min_similarity: float, output: Path | None, certify: bool, reading: Reading, search: Search,
-    names: NDArray[Any] | None, point_columns: PointColumns, seed: int, n_jobs: int | None,
-    memory_limit: str | None, scheduler: str | None, dask_workers: int | None, quiet: bool,
-) -> None:  # fmt: skip
+    min_similarity: float, output: Path | None, certify: bool, point_columns: PointColumns, run: GraphRun
+) -> None:
     """Find few exemplars to which every point is similar enough."""
     point_columns.require_usable()
     if output is not None:
-        require_writable(output)
-        require_other(output, graph)
+        require_result(output, run.graph)
     start = time.perf_counter()
-    given = load_graph(
-        graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
-        memory_limit=memory_limit, shared=scheduler is None,
-    )  # fmt: skip
-    with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
+    given = run.load()
+    with run.resources(given) as resources:
         columns: dict[str, Any] = point_columns.values(given.graph.shape[0], given.names)
-        resources: dict[str, Any] = {"n_jobs": n_jobs, "memory_limit": memory_limit, "client": client}
         found = sparse_ap.cover(
-            given.graph, min_similarity=min_similarity, certify=certify, random_state=seed,
-            verbose=not quiet, **resources, **columns,
+            given.graph, min_similarity=min_similarity, certify=certify, random_state=run.seed,
+            verbose=not run.quiet, **resources, **columns,
         )  # fmt: skip
         second = runner_up_for(output, found, given.graph, **resources)
     if output is not None:
         write_clustering(found, output, given.names(), second)
-    if not quiet:
+    if not run.quiet:
         summarise(_lines(found, time.perf_counter() - start, output), output)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
+from numpy.typing import NDArray
 
 from sparse_ap.cli.inputs import Reading
 from sparse_ap.cli.point_columns import PointColumns
@@ -21,8 +22,11 @@ from sparse_ap.graphs.metrics import METRICS
 
 __all__ = [
     "INPUT_HELP",
+    "NUMBER",
+    "Number",
     "allowed_option",
     "cluster_options",
+    "collecting",
     "force_option",
     "graph_argument",
     "jobs_option",
@@ -49,6 +53,18 @@ Or a table of edges, .mtx or .h5ad, as `sparse-ap convert` reads them: it is con
 With -k it is points instead, as `sparse-ap knn` reads them, which are first linked with their neighbours.
 """
 
+
+class Number(click.types.FloatParamType):
+    """A number, whose minus may be the typographic one that reports show and texts are copied with."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        plain: Any = value.replace("\N{MINUS SIGN}", "-") if isinstance(value, str) else value
+        return super().convert(plain, param, ctx)
+
+
+NUMBER = Number()
+
 graph_argument = click.argument("graph", type=InputPath())
 result_argument = click.argument("result", type=click.Path(exists=True, path_type=Path))
 table_option = click.option(
@@ -60,13 +76,13 @@ missing_option = click.option(
 )
 min_similarity_option = click.option(
     "--min-similarity",
-    type=float,
+    type=NUMBER,
     help="Nobody is represented by an exemplar less similar than this; just this similar is enough.",
 )
 allowed_option = click.option(
     "-t",
     "--min-similarity",
-    type=float,
+    type=NUMBER,
     help="The least similarity that the run allowed, if RESULT is a table: weaker edges do not count.",
 )
 force_option = click.option(
@@ -103,6 +119,23 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def collecting(
+    command: Callable[..., Any], name: str, made: Callable[..., Any], taken: Iterable[str] = ()
+) -> Callable[..., Any]:
+    """Return a command that gets some parameters as one, ``name``, which ``made`` makes of them.
+
+    Without ``taken`` they are the fields of ``made``, a record.
+    """
+    parameters = tuple(taken) or tuple(field.name for field in fields(cast(Any, made)))
+
+    @wraps(command)
+    def collected(**given: Any) -> Any:
+        own = {parameter: given.pop(parameter) for parameter in parameters if parameter in given}
+        return command(**{name: made(**own)}, **given)
+
+    return collected
+
+
 def search_options(default: int | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that adds the options for a search; the command gets them as ``search``.
 
@@ -113,10 +146,7 @@ def search_options(default: int | None = None) -> Callable[[Callable[..., Any]],
     """
 
     def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(command)
-        def searching(n_neighbors: int | None, metric: str | None, recall: float | None, **given: Any) -> Any:
-            return command(search=Search(n_neighbors, metric, recall), **given)
-
+        searching = collecting(command, "search", Search)
         for option in reversed(_search_options(default)):
             searching = option(searching)
         return searching
@@ -153,12 +183,7 @@ def similarity_option(about: str) -> Callable[..., Any]:
 
 def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options for reading files; the command gets them as one argument, ``reading``."""
-    names = [field.name for field in fields(Reading)]
-
-    @wraps(command)
-    def collected(**given: Any) -> Any:
-        return command(reading=Reading(**{name: given.pop(name) for name in names}), **given)
-
+    collected = collecting(command, "reading", Reading)
     for option in reversed(_READING):
         collected = option(collected)
     return collected
@@ -188,13 +213,6 @@ _READING = (
 
 def names_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options for the names of points; the command gets them as one argument, ``names``."""
-
-    @wraps(command)
-    def named(names: Path | None, names_column: str | None, **given: Any) -> Any:
-        if names is None and names_column is not None:
-            raise InvalidInputError("--names-column names a column, but not of what: give --names, a file.")
-        return command(names=None if names is None else read_names(names, names_column), **given)
-
     file = click.option(
         "--names",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -204,7 +222,13 @@ def names_options(command: Callable[..., Any]) -> Callable[..., Any]:
     column = click.option(
         "--names-column", metavar="COLUMN", help="Heading of the names, if there are headings."
     )
-    return file(column(named))
+    return file(column(collecting(command, "names", _names_given, ("names", "names_column"))))
+
+
+def _names_given(names: Path | None, names_column: str | None) -> NDArray[Any] | None:
+    if names is None and names_column is not None:
+        raise InvalidInputError("--names-column names a column, but not of what: give --names, a file.")
+    return None if names is None else read_names(names, names_column)
 
 
 def point_columns_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -219,12 +243,8 @@ def point_columns_options(*names: str) -> Callable[[Callable[..., Any]], Callabl
     """
 
     def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(command)
-        def collected(table: Path | None, **given: Any) -> Any:
-            columns = {name: given.pop(f"{name}_column") for name in names}
-            headings = {name: heading for name, heading in columns.items() if heading is not None}
-            return command(point_columns=PointColumns(table, headings), **given)
-
+        taken = ("table", *(f"{name}_column" for name in names))
+        collected = collecting(command, "point_columns", _point_columns_given, taken)
         for name in reversed(names):
             about = _POINT_COLUMNS[name]
             collected = click.option(f"--{name}-column", metavar="COLUMN", help=about)(collected)
@@ -236,6 +256,11 @@ def point_columns_options(*names: str) -> Callable[[Callable[..., Any]], Callabl
         )(collected)
 
     return decorated
+
+
+def _point_columns_given(table: Path | None, **columns: str | None) -> PointColumns:
+    named = {name.removesuffix("_column"): heading for name, heading in columns.items()}
+    return PointColumns(table, {name: heading for name, heading in named.items() if heading is not None})
 
 
 _POINT_COLUMNS = {

@@ -34,6 +34,7 @@ __all__ = [
     "require_other",
     "require_output",
     "require_picture",
+    "require_result",
     "runner_up_for",
     "sizes_line",
     "summarise",
@@ -109,8 +110,20 @@ def require_output(
 
         require_columns(output, *columns, force=force)
     elif output is not None:
+        require_result(output, source)
+
+
+def require_result(output: Path, *sources: Path) -> None:
+    """Refuse a file to which no result can be written, or that the command reads, before the work.
+
+    Raises
+    ------
+    InvalidInputError
+        As in `require_writable` and `require_other`.
+    """
+    for source in sources:
         require_other(output, source)
-        require_writable(output)
+    require_writable(output)
 
 
 def require_other(output: Path, source: Path) -> None:

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from pathlib import Path
-from typing import Any, Literal
 
 import click
 
-from sparse_ap.cli.inputs import Reading, load_graph
+from sparse_ap.cli.graph_run import GraphRun, graph_run
 from sparse_ap.cli.options import (
     INPUT_HELP,
+    NUMBER,
     graph_argument,
     reading_options,
     run_options,
     search_options,
 )
 from sparse_ap.cli.output import (
-    printed_warnings,
     recall_lines,
     require_other,
     require_picture,
     summarise,
     write_picture,
 )
-from sparse_ap.cli.search import Search
+from sparse_ap.cli.results.tables import write_columns
 from sparse_ap.cli.streams import STDOUT, OutputPath
 from sparse_ap.clustering.preference_path import PreferencePath, preference_path
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.execution.dask.client import connected
 from sparse_ap.plotting.path import plot_path
-from sparse_ap.storage.atomic_files import replacing, require_folder
+from sparse_ap.storage.atomic_files import require_folder
 
 __all__ = ["path"]
 
@@ -69,42 +65,33 @@ Examples:
 @reading_options
 @run_options
 @click.option("--quiet", is_flag=True, help="No progress, no table, no asking about distances.")
-def path(
-    graph: Path, preferences: str | None, output: Path | None, plot: Path | None, reading: Reading,
-    search: Search, missing: Literal["nan"] | None, memory_limit: str | None, scheduler: str | None,
-    dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
-) -> None:  # fmt: skip
+@graph_run
+def path(preferences: str | None, output: Path | None, plot: Path | None, run: GraphRun) -> None:
     """Show the number of clusters at several preferences."""
     numbers = None if preferences is None else _numbers(preferences)
-    _require_outputs(graph, output, plot)
-    given = load_graph(
-        graph, reading, search, seed=seed, n_jobs=n_jobs, quiet=quiet, memory_limit=memory_limit,
-        shared=scheduler is None,
-    )  # fmt: skip
+    _require_outputs(run.graph, output, plot)
+    given = run.load()
     # All outputs have been checked before: no result is lost to a wrong path.
-    with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
+    with run.resources(given) as resources:
         found = preference_path(
-            given.graph,
-            numbers,
-            missing=missing,
-            random_state=seed,
-            n_jobs=n_jobs,
-            memory_limit=memory_limit,
-            client=client,
-            verbose=not quiet,
+            given.graph, numbers, random_state=run.seed, verbose=not run.quiet, **resources
         )
-    if not quiet:
+    if not run.quiet:
         summarise([*_path_lines(found), *recall_lines(given.recall)], output)
     if output is not None:
-        _write(found, output)
+        columns = {
+            "preference": found.preferences, "clusters": found.n_clusters,
+            "net_similarity": found.net_similarities, "data_similarity": found.data_similarities,
+        }  # fmt: skip
+        write_columns(columns, output)
     if plot is not None:
         write_picture(plot_path(found)[0], plot)
 
 
 def _numbers(preferences: str) -> list[float]:
     try:
-        return [float(word) for word in preferences.split(",")]
-    except ValueError as error:
+        return [NUMBER(word) for word in preferences.split(",")]
+    except click.BadParameter as error:
         raise InvalidInputError(
             f"--preferences={preferences}; numbers with commas between are needed, such as -1,-2.5,-10."
         ) from error
@@ -120,27 +107,6 @@ def _require_outputs(graph: Path, output: Path | None, plot: Path | None) -> Non
         require_folder(output)
     if plot is not None:
         require_picture(plot)
-
-
-def _write(found: PreferencePath, output: Path) -> None:
-    if output == STDOUT:
-        _write_rows(found, csv.writer(sys.stdout, lineterminator="\n"))
-        return
-    with replacing(output) as part, part.open("w", newline="") as file:
-        _write_rows(found, csv.writer(file))
-
-
-def _write_rows(found: PreferencePath, table: Any) -> None:
-    table.writerow(["preference", "clusters", "net_similarity", "data_similarity"])
-    table.writerows(
-        zip(
-            found.preferences.tolist(),
-            found.n_clusters.tolist(),
-            found.net_similarities.tolist(),
-            found.data_similarities.tolist(),
-            strict=True,
-        )
-    )
 
 
 def _path_lines(path: PreferencePath) -> list[str]:

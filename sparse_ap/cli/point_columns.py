@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError, warn
+from sparse_ap.graphs.conversion.names import is_text_table, rows_of
 from sparse_ap.graphs.conversion.parquet_parts import PARQUET, parquet_table
-from sparse_ap.graphs.conversion.text_file import kind_of, lines_of
+from sparse_ap.graphs.conversion.text_file import kind_of
 from sparse_ap.propagation.roles import listed
 
 __all__ = ["PointColumns"]
 
-_DELIMITERS = {"csv": ",", "tsv": "\t"}
 # The heading under which sparse_ap writes the numbers of points.
 _POINT = "point"
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
@@ -154,18 +153,12 @@ def _matched(table: Path | None, keys: Sequence[str], names: Sequence[str]) -> N
 
 def _columns_of(path: Path) -> dict[str, list[Any]]:
     """Return the columns of a table by their headings."""
-    kind = kind_of(path)
-    if kind in PARQUET:
+    if kind_of(path) in PARQUET:
         table = parquet_table(path)
         headings, columns = table.column_names, [column.to_pylist() for column in table.columns]
-    elif kind in _DELIMITERS:
-        lines = (line.decode() for _, line in lines_of(path))
-        rows = [row for row in csv.reader(lines, delimiter=_DELIMITERS[kind]) if row]
+    elif is_text_table(path):
+        rows = rows_of(path)
         headings = rows[0] if rows else []
-        if any(len(row) != len(headings) for row in rows):
-            raise InvalidInputError(
-                f"{path} has rows of another number of columns than its first. Correct it."
-            )
         columns = [list(column) for column in zip(*rows[1:], strict=True)] or [[] for _ in headings]
     else:
         raise InvalidInputError(f"--table {path} is none of .csv, .tsv and .parquet. Give one of them.")

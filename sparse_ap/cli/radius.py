@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sparse_ap.cli.inputs import require_writable_graph, save_graph
-from sparse_ap.cli.options import jobs_option, memory_option, similarity_option
+from sparse_ap.cli.options import NUMBER, jobs_option, memory_option, similarity_option
 from sparse_ap.cli.output import graph_lines, printed_warnings, require_other, summarise
 from sparse_ap.cli.points import Points, read_points
 from sparse_ap.cli.streams import InputPath, regular_file
@@ -40,7 +40,7 @@ A .zarr folder is written without the graph in memory.
     help="The .npz file to write, or a .zarr folder that does not exist.",
 )  # fmt: skip
 @click.option(
-    "-t", "--min-similarity", type=float, required=True,
+    "-t", "--min-similarity", type=NUMBER, required=True,
     help="The least similarity of two points that are linked.",
 )  # fmt: skip
 @click.option(

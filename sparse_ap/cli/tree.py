@@ -12,19 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.arguments import require_count
-from sparse_ap.cli.inputs import Reading, load_graph
+from sparse_ap.cli.graph_run import GraphRun, graph_run_options
 from sparse_ap.cli.options import (
     INPUT_HELP,
+    NUMBER,
     force_option,
     graph_argument,
     min_similarity_option,
-    names_options,
-    reading_options,
-    run_options,
-    search_options,
 )
 from sparse_ap.cli.output import (
-    printed_warnings,
     recall_lines,
     require_other,
     require_output,
@@ -36,13 +32,11 @@ from sparse_ap.cli.points import Points, read_points
 from sparse_ap.cli.results.anndata import level_columns, write_levels
 from sparse_ap.cli.results.page import write_page
 from sparse_ap.cli.results.tables import write_hierarchy
-from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import OutputPath, said
 from sparse_ap.clustering.affinity_propagation import affinity_propagation
 from sparse_ap.clustering.hierarchy import hierarchy
 from sparse_ap.clustering.tree import Cut, Hierarchy
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.execution.dask.client import connected
 from sparse_ap.plotting.explorer.page import require_page, write_explorer
 from sparse_ap.plotting.html_report import require_report
 from sparse_ap.plotting.tree import lifetime, plot_tree
@@ -101,10 +95,10 @@ Examples:
 )  # fmt: skip
 @force_option
 @click.option(
-    "--preference", type=float, help="Of the points, for the finest level.  [default: the median similarity]"
+    "--preference", type=NUMBER, help="Of the points, for the finest level.  [default: the median similarity]"
 )
 @click.option(
-    "--level-preference", type=float, default=2.0, show_default=True,
+    "--level-preference", type=NUMBER, default=2.0, show_default=True,
     help="Of the clusters, for the levels above, in units of the median; larger: fewer clusters.",
 )  # fmt: skip
 @click.option(
@@ -117,45 +111,32 @@ Examples:
 )  # fmt: skip
 @min_similarity_option
 @click.option("--max-levels", type=int, help="Levels at most.  [default: until nothing is merged]")
-@search_options()
-@reading_options
-@names_options
-@run_options
-@click.option("--quiet", is_flag=True, help="No progress, no table, no asking about distances.")
+@graph_run_options(quiet="No progress, no table, no asking about distances.")
 def tree(
-    graph: Path, output: Path | None, obs: str | None, plot: Path | None, report: Path | None,
+    output: Path | None, obs: str | None, plot: Path | None, report: Path | None,
     explore: Path | None, positions: Path | None, force: bool, preference: float | None,
     level_preference: float, n_clusters: tuple[int, ...], not_nested: bool, max_levels: int | None,
-    reading: Reading, search: Search, names: NDArray[Any] | None, missing: str | None,
-    memory_limit: str | None, scheduler: str | None, dask_workers: int | None, seed: int,
-    n_jobs: int | None, min_similarity: float | None, quiet: bool,
+    min_similarity: float | None, run: GraphRun,
 ) -> None:  # fmt: skip
     """Cluster a graph, then its clusters, and so on."""
     _require_cuts(n_clusters, not_nested)
     columns = level_columns(str(obs), max_levels or _MOST_LEVELS, n_clusters)
-    require_output(output, obs, columns, force, graph)
-    _require_pages(plot, report, explore, graph)
+    require_output(output, obs, columns, force, run.graph)
+    _require_pages(plot, report, explore, run.graph)
     placed = None if positions is None else _placed(positions, explore)
     # Before the graph is opened: the seconds reported are those of the whole command.
     start = time.perf_counter()
-    given = load_graph(
-        graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
-        memory_limit=memory_limit, shared=scheduler is None,
-    )  # fmt: skip
-    with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
-        resources: dict[str, Any] = {
-            "missing": missing, "n_jobs": n_jobs, "memory_limit": memory_limit, "client": client,
-            "verbose": not quiet,
-        }  # fmt: skip
+    given = run.load()
+    with run.resources(given) as resources:
+        shared = resources | {"random_state": run.seed, "verbose": not run.quiet}
         found = hierarchy(
             given.graph,
-            clustering=_first_level(given.graph, preference, min_similarity, seed, resources),
+            clustering=_first_level(given.graph, preference, min_similarity, shared),
             level_preference=level_preference,
             max_levels=max_levels,
-            random_state=seed,
-            **resources,
+            **shared,
         )
-        exact, refused = _cut(found, n_clusters, n_jobs, not not_nested)
+        exact, refused = _cut(found, n_clusters, run.n_jobs, not not_nested)
     seconds = time.perf_counter() - start
     ids = given.names()
     if output is not None and obs is not None:
@@ -164,12 +145,12 @@ def tree(
         write_hierarchy(found, output, ids, exact)
     if plot is not None:
         write_picture(plot_tree(found, names=ids), plot)
-    title = f"Tree of {graph.name}"
+    title = f"Tree of {run.graph.name}"
     if report is not None:
         write_page(found, report, title, given, ids, seconds)
     if explore is not None:
         write_explorer(found, explore, title=title, names=ids, points=_in_order(placed, ids))
-    if not quiet:
+    if not run.quiet:
         written = _written({"written to": output, "picture": plot, "report": report, "explorer": explore})
         summarise([*_tree_lines(found, ids, exact), *recall_lines(given.recall), *written], output)
     if refused:
@@ -178,14 +159,12 @@ def tree(
 
 
 def _first_level(
-    graph: Any, preference: float | None, min_similarity: float | None, seed: int, resources: dict[str, Any]
+    graph: Any, preference: float | None, min_similarity: float | None, shared: dict[str, Any]
 ) -> Clustering | None:
     """Return the clusters of the first level where the hierarchy's own are not wanted."""
     if preference is None and min_similarity is None:
         return None
-    return affinity_propagation(
-        graph, preference=preference, min_similarity=min_similarity, random_state=seed, **resources
-    )
+    return affinity_propagation(graph, preference=preference, min_similarity=min_similarity, **shared)
 
 
 def _require_cuts(n_clusters: Iterable[int], not_nested: bool) -> None:

@@ -10,9 +10,8 @@ from sparse_ap.arguments import require_count, usable_threads
 from sparse_ap.clustering.n_clusters import neighbours_for
 from sparse_ap.graphs.distances import from_distances
 from sparse_ap.graphs.knn import knn_graph
-from sparse_ap.graphs.metrics import checked_points
 from sparse_ap.graphs.pairs.squared_distances import squared_distances
-from sparse_ap.graphs.sparse_points import checked_rows
+from sparse_ap.graphs.sparse_points import checked_vectors
 
 __all__ = ["conversion_of", "similarities_of"]
 
@@ -44,8 +43,7 @@ def similarities_of(X: Any, affinity: str, given: Any) -> Any:
         )  # fmt: skip
     if affinity == "euclidean":
         # Overflows to inf are reported as invalid similarities afterwards.
-        check = checked_rows if scipy.sparse.issparse(X) else checked_points
-        return -squared_distances(check(X, given.metric), usable_threads(given.n_jobs))
+        return -squared_distances(checked_vectors(X, given.metric), usable_threads(given.n_jobs))
     if affinity == "precomputed_nearest_neighbors":
         return from_distances(X, similarity=conversion_of(given.similarity))
     return X

@@ -90,9 +90,7 @@ def _warn_of_missing(given: InputGraph, whole: BlockedGraph, near: BlockedGraph,
 
 def weighted(given: SummarisedGraph, weights: Float64Array) -> SummarisedGraph:
     """Return a graph whose similarities are multiplied by the weights, in the user's order, of their rows."""
-    order = given.graph.store.origin.order
-    weight = weights if order is None else weights[order]
-    return SummarisedGraph.of(selected(given.graph, Selection(weight=weight)))
+    return SummarisedGraph.of(selected(given.graph, Selection(weight=weights[given.graph.user_id])))
 
 
 def collapsed(
@@ -208,14 +206,13 @@ def with_roles(
             f"None of the {n} points may be an exemplar: each has a preference of -inf, or is not among the "
             "candidates. Leave at least one that may."
         )
-    order = given.graph.store.origin.order
-    if order is not None:
-        barred, pinned, copies = barred[order], pinned[order], copies[order]
+    user_id = given.graph.user_id
+    barred, pinned, copies = barred[user_id], pinned[user_id], copies[user_id]
     if barred.any():
         given = SummarisedGraph.of(selected(given.graph, Selection(candidate=~barred)))
     lost = barred & np.isneginf(given.row_best)
     if options.unrepresented == "error" and lost.any():
-        points = np.flatnonzero(lost) if order is None else np.sort(order[lost])
+        points = np.sort(user_id[lost])
         if duplicates is not None:
             points = duplicates.all_of(points)
         raise _unrepresented(points, options)

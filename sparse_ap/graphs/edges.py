@@ -66,7 +66,7 @@ def symmetrise(similarity: Any, *, how: str = "max") -> scipy.sparse.csr_array:
     # The unused end of these arrays takes address space, but no memory.
     n_edges = 2 * there.nnz if how == "max" else there.nnz
     indices, data = np.empty(n_edges, there.indices.dtype), np.empty(n_edges, there.data.dtype)
-    (_union if how == "max" else _intersection)(*arrays, indptr, indices, data)
+    _merge(*arrays, how == "max", indptr, indices, data)
     return inherited(similarity, there, csr_graph(indptr, indices[: indptr[-1]], data[: indptr[-1]]))
 
 
@@ -138,49 +138,28 @@ def _canonical(similarity: Any) -> scipy.sparse.csr_array:
 
 
 @kernel
-def _union(
-    a_indptr: Any, a_indices: Any, a: Any, b_indptr: Any, b_indices: Any, b: Any,
+def _merge(
+    a_indptr: Any, a_indices: Any, a: Any, b_indptr: Any, b_indices: Any, b: Any, either: bool,
     indptr: Any, indices: Any, data: Any,
 ) -> None:  # fmt: skip
-    """Merge the sorted rows of two graphs; edges in both get the larger similarity."""
+    """Merge the sorted rows of two graphs.
+
+    Edges of ``either`` get the larger similarity; else edges of both get the smaller one.
+    """
     to = 0
     for row in range(len(indptr) - 1):
         x, y = a_indptr[row], b_indptr[row]
         x_end, y_end = a_indptr[row + 1], b_indptr[row + 1]
         while x < x_end or y < y_end:
-            if y == y_end or (x < x_end and a_indices[x] < b_indices[y]):
-                indices[to], data[to] = a_indices[x], a[x]
-                x += 1
-            elif x == x_end or b_indices[y] < a_indices[x]:
-                indices[to], data[to] = b_indices[y], b[y]
-                y += 1
-            else:
-                indices[to], data[to] = a_indices[x], max(a[x], b[y])
-                x += 1
-                y += 1
-            to += 1
-        indptr[row + 1] = to
-
-
-@kernel
-def _intersection(
-    a_indptr: Any, a_indices: Any, a: Any, b_indptr: Any, b_indices: Any, b: Any,
-    indptr: Any, indices: Any, data: Any,
-) -> None:  # fmt: skip
-    """Intersect the sorted rows of two graphs; edges get the smaller similarity."""
-    to = 0
-    for row in range(len(indptr) - 1):
-        x, y = a_indptr[row], b_indptr[row]
-        while x < a_indptr[row + 1] and y < b_indptr[row + 1]:
-            if a_indices[x] < b_indices[y]:
-                x += 1
-            elif b_indices[y] < a_indices[x]:
-                y += 1
-            else:
-                indices[to], data[to] = a_indices[x], min(a[x], b[y])
-                x += 1
-                y += 1
-                to += 1
+            one = x < x_end and (y == y_end or a_indices[x] <= b_indices[y])
+            two = y < y_end and (x == x_end or b_indices[y] <= a_indices[x])
+            if one and two:
+                indices[to], data[to] = a_indices[x], max(a[x], b[y]) if either else min(a[x], b[y])
+            elif either:
+                indices[to], data[to] = (a_indices[x], a[x]) if one else (b_indices[y], b[y])
+            to += either or (one and two)
+            x += one
+            y += two
         indptr[row + 1] = to
 
 

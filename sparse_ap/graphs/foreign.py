@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from sparse_ap.errors import InvalidInputError
+from sparse_ap.errors import InvalidInputError, optional_modules
+from sparse_ap.graphs.conversion.columns import names_points
 from sparse_ap.storage.validation import require_ids_fit
 
-__all__ = ["graph_of", "refuse_table", "table_kind"]
+__all__ = ["graph_of", "parquet_of", "table_kind"]
 
 _NAMED = ("source", "target", "weight")
 
@@ -100,11 +102,11 @@ def _columns_of_edges(table: Any) -> list[Any]:
     # A square table may be a matrix of similarities.
     edges = len(names) >= 3 and len(names) != len(table) and all(k.kind in "iu" for k in table.dtypes[:2])
     if not edges or len(set(names)) < len(names):
-        raise refuse_table(names)
+        raise _refused_table(names)
     return names[:3]
 
 
-def refuse_table(names: Sequence[Any]) -> InvalidInputError:
+def _refused_table(names: Sequence[Any]) -> InvalidInputError:
     """Return the error for a table that may be a matrix or a list of edges."""
     return InvalidInputError(
         f"A DataFrame with the columns {', '.join(map(repr, names[:5]))}{', ...' * (len(names) > 5)} was "
@@ -137,3 +139,42 @@ def _points_of(column: Any) -> NDArray[Any]:
         )
     points: NDArray[Any] = column.to_numpy(dtype=np.int64)
     return points
+
+
+def parquet_of(given: Any, folder: Path) -> Path | None:
+    """Write a table of edges to a parquet file in a folder; None if something else was given.
+
+    Raises
+    ------
+    InvalidInputError
+        The table may be a matrix, or has columns that parquet cannot hold.
+    """
+    kind = table_kind(given)
+    if kind is None:
+        return None
+    arrow, parquet = optional_modules("Reading tables of edges", "edges", "pyarrow", "pyarrow.parquet")
+    try:
+        if kind == "pandas":
+            table = arrow.Table.from_pandas(given, preserve_index=False)
+        else:
+            table = given.to_arrow() if kind == "polars" else given
+    except (arrow.ArrowInvalid, arrow.ArrowTypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"The table of edges cannot be read: {error}. Its columns need one type each, such as text or "
+            "numbers."
+        ) from error
+    if not names_points(table.column_names) and not _are_edges(arrow, table):
+        raise _refused_table(table.column_names)
+    parquet.write_table(table, folder / "table.parquet")
+    return folder / "table.parquet"
+
+
+def _are_edges(arrow: Any, table: Any) -> bool:
+    """Return whether the first two of three or more columns can only be points."""
+    types = [table.schema.field(i).type for i in range(table.num_columns)]
+    if len(types) < 3:
+        return False
+    if any(arrow.types.is_floating(kind) for kind in types[:2]):
+        return False
+    # A square table of whole numbers may be a matrix of similarities.
+    return table.num_columns != table.num_rows or not all(map(arrow.types.is_integer, types))

@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from sparse_ap.arguments import available, bytes_of, usable_threads
 from sparse_ap.errors import InvalidInputError, MemoryLimitError
 from sparse_ap.graphs.edges import symmetrise
-from sparse_ap.graphs.metrics import DISTANCES, checked_metric, checked_points, warn_of_packed_bits
+from sparse_ap.graphs.metrics import DISTANCES, checked_metric
 from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.pairs.found import NearPairs
 from sparse_ap.graphs.pairs.search import near_pairs
 from sparse_ap.graphs.pairs.threshold import Threshold, checked_conversion
-from sparse_ap.graphs.sparse_points import checked_rows
+from sparse_ap.graphs.sparse_points import checked_vectors
 
 if TYPE_CHECKING:
     from sparse_ap.graphs.conversion.write_graph import WrittenGraph
@@ -120,9 +120,7 @@ def radius_graph(
            [-1.,  0.,  0.],
            [ 0.,  0.,  0.]], dtype=float32)
     """
-    check = checked_rows if scipy.sparse.issparse(X) else checked_points
-    points = check(X, _checked_distance(metric))
-    warn_of_packed_bits(X, metric)
+    points = checked_vectors(X, _checked_distance(metric))
     threshold = Threshold.of(min_similarity, checked_conversion(similarity, metric))
     limit = available() if memory_limit is None else bytes_of(memory_limit)
     pairs = near_pairs(points, metric, threshold, usable_threads(n_jobs), verbose=verbose)

@@ -1,4 +1,4 @@
-"""Checks of points with few features that are not 0, as sparse rows."""
+"""Checks of points: of tables, and of sparse rows, with few features that are not 0."""
 
 from __future__ import annotations
 
@@ -8,15 +8,29 @@ import numpy as np
 import scipy.sparse
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.graphs.metrics import require_no_mask
+from sparse_ap.graphs.metrics import checked_points, require_no_mask, warn_of_packed_bits
 from sparse_ap.graphs.neighbours.sparse_space import SPARSE_METRICS
 from sparse_ap.storage.csr import csr_of
 from sparse_ap.storage.validation import as_float, require_ids, require_structure
 
-__all__ = ["checked_rows"]
+__all__ = ["checked_rows", "checked_vectors"]
 
 # Squares of larger features, and their sums, would leave the range of float64.
 _LARGEST = 1e150
+
+
+def checked_vectors(X: Any, metric: str) -> Any:
+    """Return a checked table of points, or checked sparse rows; warn of bytes that look like packed bits.
+
+    Raises
+    ------
+    InvalidInputError
+        As in `checked_points`, or in `checked_rows`.
+    """
+    check = checked_rows if scipy.sparse.issparse(X) else checked_points
+    points = check(X, metric)
+    warn_of_packed_bits(X, metric)
+    return points
 
 
 def checked_rows(X: Any, metric: str) -> Any:

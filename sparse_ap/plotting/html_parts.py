@@ -30,15 +30,12 @@ class Names:
     """
 
     def __init__(self, ids: ArrayLike | None, n_points: int) -> None:
-        self._ids: Any = None if ids is None else checked_names(ids, n_points, "ids")
-
-    def plain(self, point: int) -> str:
-        """Return the name of a point."""
-        return f"{point}" if self._ids is None else str(self._ids[point])
+        #: The names, not escaped; None: the points are called by their numbers.
+        self.given: Any = None if ids is None else checked_names(ids, n_points, "ids")
 
     def __getitem__(self, point: int) -> str:
         """Return the name of a point, escaped."""
-        return escape(self.plain(point))
+        return f"{point}" if self.given is None else escape(str(self.given[point]))
 
 
 def figures_list(figures: Mapping[str, str | None]) -> str:

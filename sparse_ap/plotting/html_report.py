@@ -165,7 +165,8 @@ def _run_figures(clustering: Clustering) -> dict[str, str | None]:
     of_what = " (for the complete graph)" if clustering.bound_is_complete else ""
     return {
         "equal to another point": f"{clustering.n_collapsed:,}" if clustering.n_collapsed else None,
-        "preference": None if clustering.preference is None else minus(f"{clustering.preference:,.8g}"),
+        # Without commas: it is copied as a --preference.
+        "preference": None if clustering.preference is None else minus(f"{clustering.preference:.8g}"),
         "net similarity": None if np.isnan(net) else minus(f"{net:,.8g}"),
         "proven bound": None if bound is None else f"{minus(f'{bound:,.8g}')}{of_what}",
         "gap to the bound": None if gap is None else f"{gap:.2%}",

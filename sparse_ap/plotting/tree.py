@@ -34,9 +34,6 @@ _READABLE = 60
 MOST = 200
 """Most leaves of a level that can be drawn."""
 
-_NEVER = "never the best"
-"""What is said of clusters that no resolution keeps."""
-
 _STUB = 0.5
 """Length of the lines beyond the coarsest level, in levels."""
 
@@ -257,7 +254,7 @@ def lifetime(lives: NDArray[np.float64]) -> str:
     if np.isnan(low):
         return "–"
     if low > high:
-        return _NEVER
+        return "never the best"
     if np.isnan(high) or np.isinf(high):
         return f"from {_two_digits(low)}"
     return f"{_two_digits(low)} to {_two_digits(high)}"
@@ -268,8 +265,8 @@ def _two_digits(value: float) -> str:
 
 
 def _lives_told(lives: NDArray[np.float64]) -> str:
-    told = lifetime(lives)
-    return "" if told in ("–", _NEVER) else f"\nγ {told}"
+    low, high = lives
+    return "" if np.isnan(low) or low > high else f"\nγ {lifetime(lives)}"
 
 
 def _write_names(ax: Any, labels: list[str]) -> None:

@@ -33,9 +33,8 @@ def tree_body(tree: Hierarchy, names: Names) -> str:
     heading = largest_told(n_groups, f"groups of level {level}")
     drawn = ""
     if 0 < n_groups <= MOST:
-        called = [names.plain(point) for point in range(len(tree.labels(0)))]
         told = f"The tree above level {level}. Numbers after names are those of points."
-        plot = partial(plot_tree, level=level, names=called)
+        plot = partial(plot_tree, level=level, names=names.given)
         drawn = f"<h2>The tree</h2>\n{picture(plot, tree, told, (8.0, 1.5 + 0.2 * n_groups))}\n"
     return (
         f"<h2>The levels</h2>\n{_levels(tree)}\n{_LIVES}\n{drawn}"

@@ -44,14 +44,9 @@ SweepReport.__module__ = "sparse_ap"
 
 def history_table(history: Iterable[SweepReport]) -> Int64Array:
     """Return reports as an array of shape (n_sweeps, 4), the form in which files hold them."""
-    rows = [(report.sweep, report.n_exemplars, report.n_changed, report.n_unsettled) for report in history]
-    return np.array(rows, np.int64).reshape(-1, 4)
+    return np.array(list(history), np.int64).reshape(-1, 4)
 
 
 def history_in(table: NDArray[Any]) -> tuple[SweepReport, ...]:
     """Return the reports in a table of `history_table`; further columns, of later versions, are ignored."""
-    reports = []
-    for row in table.tolist():
-        sweep, n_exemplars, n_changed, n_unsettled = row[:4]
-        reports.append(SweepReport(sweep, n_exemplars, n_changed, n_unsettled))
-    return tuple(reports)
+    return tuple(SweepReport(*row[:4]) for row in table.tolist())

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from sparse_ap.arguments import require, usable_threads
+from sparse_ap.arguments import is_finite, require, usable_threads
 from sparse_ap.errors import InvalidInputError, warn
 from sparse_ap.graphs.distances import conversion_of
-from sparse_ap.graphs.metrics import checked_metric, checked_points
+from sparse_ap.graphs.metrics import checked_metric, checked_points, warn_of_packed_bits
 from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.graphs.neighbours.bits import BIT_METRICS
 from sparse_ap.graphs.neighbours.search import nearest_of
@@ -25,7 +24,7 @@ from sparse_ap.storage.csr import csr_of
 from sparse_ap.storage.masks import array_of
 from sparse_ap.storage.validation import as_float, require_ids, require_structure
 
-__all__ = ["Prediction", "most_similar", "predicted", "warn_of_unreached"]
+__all__ = ["Prediction", "comparable", "most_similar", "predicted", "warn_of_unreached"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,8 +109,7 @@ def _by_similarities(X: Any, exemplars: NDArray[np.int64], min_similarity: Any) 
     if min_similarity is None:
         warn_of_unreached(labels)
         return Prediction.of(labels, values, exemplars, None)
-    right = isinstance(min_similarity, Real) and bool(np.isfinite(float(min_similarity)))
-    require("min_similarity", min_similarity, right, "a finite number, or None")
+    require("min_similarity", min_similarity, is_finite(min_similarity), "a finite number, or None")
     # As narrow as the similarities, so that one that was equal stays.
     return Prediction.of(labels, values, exemplars, values.dtype.type(min_similarity))
 
@@ -125,7 +123,7 @@ def _by_points(
     # Refuses conversions that inner products do not have.
     conversion_of(similarity, metric)
     least = None if min_similarity is None else _least(min_similarity, conversion, metric)
-    asked, points = _comparable(new, of_exemplars, metric)
+    asked, points = comparable(new, of_exemplars, metric)
     labels, distances = nearest_of(asked, points, metric, usable_threads(n_jobs))
     narrowing = Narrowing(np.dtype(np.float32), "Divide the points by one number.")
     return Prediction.of(labels, narrowing(falling(conversion, distances)), exemplars, least)
@@ -138,12 +136,13 @@ def _least(min_similarity: Any, conversion: str, metric: str) -> np.float32:
     return Threshold.of(min_similarity, conversion).least
 
 
-def _comparable(new: Any, old: Any, metric: str) -> tuple[Any, Any]:
+def comparable(new: Any, old: Any, metric: str) -> tuple[Any, Any]:
     """Return two checked tables, or two tables of checked sparse rows, of the same features."""
     if any(map(scipy.sparse.issparse, (new, old))):
         asked, points = (checked_rows(scipy.sparse.csr_array(table), metric) for table in (new, old))
     else:
         asked, points = (checked_points(table, metric) for table in (new, old))
+    warn_of_packed_bits(old, metric)
     same_bits = metric not in BIT_METRICS or asked.dtype == points.dtype
     if asked.shape[1] != points.shape[1] or not same_bits:
         forms = [f"{table.shape[1]} columns of {table.dtype}" for table in (asked, points)]

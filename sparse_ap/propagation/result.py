@@ -23,6 +23,11 @@ __all__ = ["Clustering"]
 
 # Clusters of so few points, where they are the half of so many clusters, are no groups.
 _TINY, _MANY = 3, 100
+# Attributes that are numbers in a file, which is never without them.
+_NUMBERS = (
+    "net_similarity", "data_similarity", "exemplar_preference", "n_iter", "converged", "n_unsettled",
+    "n_promoted",
+)  # fmt: skip
 # Attributes that are in a file only if they say something.
 _IF_TRUE = ("bound_is_complete", "optimal", "n_collapsed")
 _IF_KNOWN = ("n_clusters_bound", "weighted_sizes", "min_similarity")
@@ -228,17 +233,8 @@ class Clustering(Representation):
     def arrays(self) -> dict[str, Any]:
         """Return every attribute by its name in files; names are part of the format."""
         return {
-            "labels": self.labels,
-            "exemplars": self.exemplars,
-            "similarities": self.similarities,
-            "net_similarity": self.net_similarity,
-            "data_similarity": self.data_similarity,
-            "exemplar_preference": self.exemplar_preference,
-            "n_iter": self.n_iter,
-            "converged": self.converged,
+            **{name: getattr(self, name) for name in ("labels", "exemplars", "similarities", *_NUMBERS)},
             "outcome": self.outcome.name,
-            "n_unsettled": self.n_unsettled,
-            "n_promoted": self.n_promoted,
             "history": history_table(self.history),
             "net_similarity_bound": _or_nan(self.net_similarity_bound),
             "preference": _or_nan(self.preference),
@@ -255,14 +251,8 @@ class Clustering(Representation):
             labels=arrays["labels"],
             exemplars=arrays["exemplars"],
             similarities=arrays["similarities"],
-            net_similarity=arrays["net_similarity"].item(),
-            data_similarity=arrays["data_similarity"].item(),
-            exemplar_preference=arrays["exemplar_preference"].item(),
-            n_iter=arrays["n_iter"].item(),
-            converged=arrays["converged"].item(),
+            **{name: arrays[name].item() for name in _NUMBERS},
             outcome=Outcome[arrays["outcome"].item()],
-            n_unsettled=arrays["n_unsettled"].item(),
-            n_promoted=arrays["n_promoted"].item(),
             history=history_in(arrays["history"]),
             net_similarity_bound=_number_in(arrays, "net_similarity_bound"),
             preference=_number_in(arrays, "preference"),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sparse_ap.arguments import is_positive_integer, require, seed_of
+from sparse_ap.arguments import is_finite, is_positive_integer, require, seed_of
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.propagation.history import SweepReport
 from sparse_ap.propagation.result import Clustering
@@ -92,7 +92,7 @@ class Options:
         for name in ("max_iter", "convergence_iter", "checkpoint_every"):
             self._require(name, "at least 1, a whole number", is_positive_integer)
         self._require_word("unrepresented", "'error' or 'label'", "error", "label")
-        self._require("min_similarity", "a finite number, or None", _is_finite)
+        self._require("min_similarity", "a finite number, or None", is_finite)
         self._require("collapse_duplicates", "True, or the similarity of equal points", _is_number_or_truth)
         for name in ("max_cluster_size", "min_cluster_size"):
             self._require(name, "at least 1, a whole number of points, or None", is_positive_integer)
@@ -260,13 +260,8 @@ def _is_one_of(value: object, *allowed: object) -> bool:
     return isinstance(value, str | bool | np.bool_ | None) and value in allowed
 
 
-def _is_finite(value: Any) -> bool:
-    # Compared as it is: float() fails for integers beyond the range of float64.
-    return isinstance(value, Real) and -np.inf < value < np.inf  # type: ignore[operator]
-
-
 def _is_number_or_truth(value: Any) -> bool:
-    return isinstance(value, bool | np.bool_) or _is_finite(value)
+    return isinstance(value, bool | np.bool_) or is_finite(value)
 
 
 def _within(value: Any, least: float) -> bool:

@@ -33,6 +33,7 @@ __all__ = [
     "draw_map",
     "say_where",
     "write_caption",
+    "write_names",
 ]
 
 WIDTH, HEIGHT = 2400, 1300
@@ -203,24 +204,48 @@ def _draw_exemplars(axes: Any, sheet: _Sheet) -> None:
 
 def _draw_names(axes: Any, sheet: _Sheet) -> None:
     """Write the names of the largest regions' exemplars that say where they are, as far as there is room."""
-    from matplotlib.patheffects import withStroke
-
     names = sheet.regions.places.names
     order = sheet.regions.exemplars[sheet.regions.largest_first()]
     order = order[say_where(names)[order]]
-    halo = [withStroke(linewidth=1.6, foreground=SPACE)]
     candidates = order[: _CANDIDATES_PER_NAME * _MAX_NAMES]
-    style = {"fontsize": 5.6, "color": INK, "va": "bottom", "path_effects": halo, "zorder": 5}
+    room = {"gap": 8.0, "margin": 22.0, "limit": _MAX_NAMES}
+    write_names(
+        axes, [names[i] for i in candidates], sheet.points[candidates], room, halo=1.6, fontsize=5.6, zorder=5
+    )
+
+
+def write_names(
+    axes: Any, names: Sequence[str], points: NDArray[np.float64], room: dict[str, Any], halo: float,
+    **style: Any,
+) -> list[Box]:  # fmt: skip
+    """Write names beside points of the map, as far as there is ``room``; return their rectangles in pixels.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    names : sequence of str
+        The most important first.
+    points : ndarray of float64, shape (n, 2)
+    room : dict
+        The last arguments of `place_labels`.
+    halo : float
+        Width of what surrounds the letters.
+    **style
+        Of the text.
+    """
+    from matplotlib.patheffects import withStroke
+
+    style |= {"color": INK, "va": "bottom", "path_effects": [withStroke(linewidth=halo, foreground=SPACE)]}
     # The size of a text is known only once it is drawn: draw all, measure, then move or remove each.
-    texts = [axes.text(0, 0, names[i], **style) for i in candidates]
+    texts = [axes.text(0, 0, name, **style) for name in names]
     extents = [text.get_window_extent().size for text in texts]
-    anchors = axes.transData.transform(sheet.points[candidates])
     frame = Box(*axes.get_window_extent().bounds)
-    placed = place_labels(anchors, extents, frame, gap=8.0, margin=22.0, limit=_MAX_NAMES)
+    placed = place_labels(axes.transData.transform(points), extents, frame, **room)
     for label in placed:
         texts[label.index].set_position(axes.transData.inverted().transform(label.box[:2]))
     for index in set(range(len(texts))) - {label.index for label in placed}:
         texts[index].remove()
+    return [label.box for label in placed]
 
 
 def say_where(names: Sequence[str]) -> NDArray[np.bool_]:

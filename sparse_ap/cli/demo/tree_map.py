@@ -17,13 +17,14 @@ from sparse_ap.cli.demo.map import (
     blank_map,
     draw_globe,
     write_caption,
+    write_names,
 )
 from sparse_ap.cli.demo.places import Places, unit_vectors
 from sparse_ap.cli.demo.projection import equal_earth, relative_longitude
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.plotting.axes import require_matplotlib
 from sparse_ap.plotting.colours import ON_DARK, spread_colours
-from sparse_ap.plotting.labels import Box, place_labels
+from sparse_ap.plotting.labels import Box
 
 __all__ = ["RING", "Sheet", "continent_level", "draw_names", "draw_tree", "largest_first", "tree_caption"]
 
@@ -205,21 +206,11 @@ def _place_names(
     axes: Any, sheet: Sheet, exemplars: list[int], marks: list[Box], fontsize: float, fontweight: str
 ) -> list[Box]:
     """Write names that cover neither each other nor the marks; return their rectangles."""
-    from matplotlib.patheffects import withStroke
-
-    halo = [withStroke(linewidth=0.25 * fontsize, foreground=SPACE)]
-    style = {"fontsize": fontsize, "fontweight": fontweight, "color": INK, "va": "bottom", "zorder": 30}
-    # The size of a text is known only once it is drawn: draw all, measure, then move or remove each.
-    texts = [axes.text(0, 0, sheet.names[i], path_effects=halo, **style) for i in exemplars]
-    extents = [text.get_window_extent().size for text in texts]
-    anchors = axes.transData.transform(sheet.points[exemplars])
-    frame = Box(*axes.get_window_extent().bounds)
-    placed = place_labels(anchors, extents, frame, gap=RING + 2.0, margin=5.0, limit=len(texts), marks=marks)
-    for label in placed:
-        texts[label.index].set_position(axes.transData.inverted().transform(label.box[:2]))
-    for index in set(range(len(texts))) - {label.index for label in placed}:
-        texts[index].remove()
-    return [label.box for label in placed]
+    room = {"gap": RING + 2.0, "margin": 5.0, "limit": len(exemplars), "marks": marks}
+    return write_names(
+        axes, [sheet.names[i] for i in exemplars], sheet.points[exemplars], room,
+        halo=0.25 * fontsize, fontsize=fontsize, fontweight=fontweight, zorder=30,
+    )  # fmt: skip
 
 
 def largest_first(tree: Hierarchy, level: int) -> list[int]:

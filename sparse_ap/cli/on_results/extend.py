@@ -11,34 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 import sparse_ap
-from sparse_ap.cli.inputs import Reading, load_graph
+from sparse_ap.cli.graph_run import GraphRun, graph_run_options
 from sparse_ap.cli.options import (
     INPUT_HELP,
+    NUMBER,
     graph_argument,
     min_similarity_option,
-    names_options,
     point_columns_options,
-    reading_options,
     result_argument,
-    run_options,
-    search_options,
 )
 from sparse_ap.cli.output import (
     kept_line,
-    named_points,
-    printed_warnings,
-    require_other,
+    require_result,
     runner_up_for,
     summarise,
 )
 from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.results.saved import SavedClusters, read_clusters
 from sparse_ap.cli.results.summary import clustering_lines
-from sparse_ap.cli.results.tables import require_writable, write_clustering
-from sparse_ap.cli.search import Search
+from sparse_ap.cli.results.tables import write_clustering
 from sparse_ap.cli.streams import OutputPath
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.execution.dask.client import connected
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.propagation.roles import listed
 
@@ -65,18 +58,18 @@ Examples:
   sparse-ap extend monday.npz points.npy -k 15 -o tuesday.npz
   sparse-ap extend monday.csv graph.zarr --preference -3 --table stock.csv --old-column number -o tuesday.csv
 
-The preference and --min-similarity are in an .npz file, and in no table. An .npz file also keeps what was
-opened, closed and moved.
+The preference and --min-similarity are in an .npz file, and in no table; --min-similarity=-inf lifts that
+limit. An .npz file also keeps what was opened, closed and moved.
 """
 )
 @result_argument
 @graph_argument
 @click.option("-o", "--output", type=OutputPath(), help="Where to, as for cluster.")
 @click.option(
-    "--preference", type=float, help="What a point gains by being an exemplar.  [default: that of RESULT]"
+    "--preference", type=NUMBER, help="What a point gains by being an exemplar.  [default: that of RESULT]"
 )
 @click.option(
-    "--min-gain", type=float, default=0.0, show_default=True,
+    "--min-gain", type=NUMBER, default=0.0, show_default=True,
     help="What the net similarity must gain for each old exemplar that is given up; inf: none is.",
 )  # fmt: skip
 @point_columns_options("old", "preference", "weights", "candidates")
@@ -85,44 +78,33 @@ opened, closed and moved.
     help="Points that nobody can represent are an error, or are labelled -1.",
 )  # fmt: skip
 @min_similarity_option
-@search_options()
-@reading_options
-@names_options
-@run_options
-@click.option("--quiet", is_flag=True, help="No progress, no summary, no asking about distances.")
+@graph_run_options(quiet="No progress, no summary, no asking about distances.")
 def extend(
-    result: Path, graph: Path, output: Path | None, preference: float | None, reading: Reading,
-    search: Search, names: NDArray[Any] | None, point_columns: PointColumns, seed: int, n_jobs: int | None,
-    memory_limit: str | None, scheduler: str | None, dask_workers: int | None, quiet: bool, **options: Any,
+    result: Path, output: Path | None, preference: float | None, point_columns: PointColumns, run: GraphRun,
+    **options: Any,
 ) -> None:  # fmt: skip
     """Go on from a result with new points, or without some of the old ones."""
     point_columns.require_usable(preference)
     if output is not None:
-        require_writable(output)
-        for read in (result, graph):
-            require_other(output, read)
+        require_result(output, result, run.graph)
     start = time.perf_counter()
     clusters = read_clusters(result)
-    given = load_graph(
-        graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
-        memory_limit=memory_limit, shared=scheduler is None,
-    )  # fmt: skip
+    given = run.load()
     ids = given.names()
-    with printed_warnings(quiet), named_points(given.names), connected(scheduler, dask_workers) as client:
+    with run.resources(given) as resources:
         columns: dict[str, Any] = {
             "preference": preference,
             **point_columns.values(given.graph.shape[0], given.names),
         }
         old = _old_rows(clusters, result, ids, columns.pop("old", None))
-        resources: dict[str, Any] = {"n_jobs": n_jobs, "memory_limit": memory_limit, "client": client}
         found = sparse_ap.extend(
-            clusters.clustering, given.graph, old=old, random_state=seed, verbose=not quiet,
+            clusters.clustering, given.graph, old=old, random_state=run.seed, verbose=not run.quiet,
             **resources, **columns, **options,
         )  # fmt: skip
-        second = runner_up_for(output, found, given.graph, missing=options["missing"], **resources)
+        second = runner_up_for(output, found, given.graph, **resources)
     if output is not None:
         write_clustering(found, output, ids, second)
-    if not quiet:
+    if not run.quiet:
         lines = clustering_lines(found, given.recall, time.perf_counter() - start)
         summarise([*lines, *_changes(found, clusters, old), kept_line(output)], output)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 import numpy as np
 
-from sparse_ap.cli.options import result_argument, table_option
-from sparse_ap.cli.output import require_other, summarise
+from sparse_ap.cli.options import NUMBER, result_argument, table_option
+from sparse_ap.cli.output import require_result, summarise
 from sparse_ap.cli.results.saved import read_clusters
-from sparse_ap.cli.results.tables import require_writable, write_outliers
+from sparse_ap.cli.results.tables import write_outliers
 from sparse_ap.cli.streams import said
 
 __all__ = ["outliers"]
@@ -34,14 +34,13 @@ The output has a row for each point: point, outlier (True or False), and label, 
 @result_argument
 @table_option
 @click.option("--min-size", type=int, help="Points in clusters of fewer are outliers, the exemplar counted.")
-@click.option("--min-similarity", type=float, help="So are points less similar to their exemplar.")
+@click.option("--min-similarity", type=NUMBER, help="So are points less similar to their exemplar.")
 @click.option("--quiet", is_flag=True, help="No summary.")
 def outliers(
     result: Path, output: Path, min_size: int | None, min_similarity: float | None, quiet: bool
 ) -> None:
     """Say which points of a result are outliers."""
-    require_writable(output)
-    require_other(output, result)
+    require_result(output, result)
     clusters = read_clusters(result)
     outlier = clusters.clustering.outliers(min_size=min_size, min_similarity=min_similarity)
     write_outliers(outlier, clusters.clustering.labels, output, clusters.names)

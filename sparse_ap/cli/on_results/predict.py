@@ -11,11 +11,11 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from sparse_ap.arguments import available
-from sparse_ap.cli.options import jobs_option, result_argument, similarity_option, table_option
-from sparse_ap.cli.output import printed_warnings, require_other, summarise
+from sparse_ap.cli.options import NUMBER, jobs_option, result_argument, similarity_option, table_option
+from sparse_ap.cli.output import printed_warnings, require_result, summarise
 from sparse_ap.cli.points import Points, read_points
 from sparse_ap.cli.results.saved import SavedClusters, read_clusters
-from sparse_ap.cli.results.tables import require_writable, write_prediction
+from sparse_ap.cli.results.tables import write_prediction
 from sparse_ap.cli.streams import said, temporary_folder
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.graphs.conversion.database import Database
@@ -58,7 +58,7 @@ enough, or the graph has no edge to an exemplar.
     help="The points that were clustered, matched by name if both have names, else by row.",
 )  # fmt: skip
 @table_option
-@click.option("-t", "--min-similarity", type=float, help="Label -1 what is less similar to every exemplar.")
+@click.option("-t", "--min-similarity", type=NUMBER, help="Label -1 what is less similar to every exemplar.")
 @click.option("--metric", type=click.Choice(METRICS), help="Of points: their distance.  [default: euclidean]")
 @similarity_option(
     "Of points: as for knn.  [default: -d**2 for euclidean, else -d]  A table then holds distances."
@@ -74,10 +74,7 @@ def predict(
     **options: Any,
 ) -> None:  # fmt: skip
     """Assign new points to the exemplars of a result."""
-    require_writable(output)
-    for read in (result, new, points):
-        if read is not None:
-            require_other(output, read)
+    require_result(output, *filter(None, (result, new, points)))
     is_table = points is None and holds_edges(new)
     if column is not None and not is_table:
         raise InvalidInputError(

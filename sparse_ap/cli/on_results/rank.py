@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
-from numpy.typing import NDArray
 
-from sparse_ap.cli.inputs import Reading, load_graph
+from sparse_ap.cli.graph_run import GraphRun, graph_run_options
 from sparse_ap.cli.options import (
+    NUMBER,
     allowed_option,
     graph_argument,
-    names_options,
     point_columns_options,
-    reading_options,
     result_argument,
-    run_options,
-    search_options,
     table_option,
 )
 from sparse_ap.cli.output import (
-    printed_warnings,
     require_other,
     require_picture,
     summarise,
@@ -30,9 +25,7 @@ from sparse_ap.cli.output import (
 from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.results.saved import read_clusters
 from sparse_ap.cli.results.tables import require_writable, write_ranking
-from sparse_ap.cli.search import Search
 from sparse_ap.cli.streams import said
-from sparse_ap.execution.dask.client import connected
 from sparse_ap.plotting.coverage import plot_coverage, reaching
 from sparse_ap.propagation.representation.ranking import Ranking
 
@@ -63,44 +56,34 @@ those before alone, net_similarity, and coverage, the share of the points that a
     "--plot", type=click.Path(dir_okay=False, path_type=Path),
     help="A picture of the coverage to write: .png, .pdf.",
 )  # fmt: skip
-@click.option("--preference", type=float, help="That of the run, where the result does not know it.")
+@click.option("--preference", type=NUMBER, help="That of the run, where the result does not know it.")
 @point_columns_options("preference", "weights")
 @allowed_option
-@search_options()
-@reading_options
-@names_options
-@run_options
-@click.option("--quiet", is_flag=True, help="No summary.")
+@graph_run_options(quiet="No summary.")
 def rank(
-    result: Path, graph: Path, output: Path, plot: Path | None, preference: float | None,
-    min_similarity: float | None, point_columns: PointColumns, reading: Reading, search: Search,
-    names: NDArray[Any] | None, missing: Literal["nan"] | None, memory_limit: str | None,
-    scheduler: str | None, dask_workers: int | None, seed: int, n_jobs: int | None, quiet: bool,
+    result: Path, output: Path, plot: Path | None, preference: float | None, min_similarity: float | None,
+    point_columns: PointColumns, run: GraphRun,
 ) -> None:  # fmt: skip
     """Order the exemplars of a result."""
     point_columns.require_usable(preference)
     require_writable(output)
     for path in (output, plot):
         if path is not None:
-            require_other(path, graph)
+            require_other(path, run.graph)
             require_other(path, result)
     if plot is not None:
         require_picture(plot)
     clusters = read_clusters(result, min_similarity)
-    given = load_graph(
-        graph, reading, search, seed=seed, n_jobs=n_jobs, names=names, quiet=quiet,
-        memory_limit=memory_limit, shared=scheduler is None,
-    )  # fmt: skip
-    with printed_warnings(quiet), connected(scheduler, dask_workers) as client:
-        columns = {"preference": preference} | point_columns.values(given.graph.shape[0], given.names)
+    given = run.load()
+    with run.resources(given) as resources:
+        columns: dict[str, Any] = {"preference": preference}
+        columns |= point_columns.values(given.graph.shape[0], given.names)
         ids = clusters.names_beside(given.names())
-        ranking = clusters.clustering.ranking(
-            given.graph, missing=missing, n_jobs=n_jobs, memory_limit=memory_limit, client=client, **columns
-        )
+        ranking = clusters.clustering.ranking(given.graph, **resources, **columns)
     write_ranking(ranking, output, ids)
     if plot is not None:
         write_picture(plot_coverage(ranking), plot)
-    if not quiet:
+    if not run.quiet:
         summarise([*_lines(ranking), f"written to  {said(output)}"], output)
 
 

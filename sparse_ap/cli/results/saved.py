@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.arguments import require
+from sparse_ap.arguments import is_finite, require
 from sparse_ap.errors import InvalidInputError, optional_modules
 from sparse_ap.graphs.conversion.parquet_parts import parquet_table
 from sparse_ap.propagation.outcome import Outcome
@@ -94,7 +94,7 @@ def read_clusters(path: Path, min_similarity: float | None = None) -> SavedClust
     InvalidInputError
         The file is no result of `sparse-ap cluster`, or ``min_similarity`` is no number.
     """
-    right = min_similarity is None or bool(np.isfinite(min_similarity))
+    right = min_similarity is None or is_finite(min_similarity)
     require("min_similarity", min_similarity, right, "a finite number")
     of_all = path.suffix == ".npz"
     clusters = SavedClusters(Clustering.load(path), None) if of_all else _from_table(path)

@@ -27,6 +27,7 @@ from sparse_ap.storage.atomic_files import replacing, require_folder
 __all__ = [
     "require_writable",
     "write_clustering",
+    "write_columns",
     "write_hierarchy",
     "write_memberships",
     "write_outliers",
@@ -107,6 +108,13 @@ def write_clustering(
         columns["margin"] = lambda rows: runner_up.margins[rows]
     attributes = {"net_similarity": clustering.net_similarity, "outcome": clustering.outcome.name}
     _write(_Result(len(clustering.labels), columns, clustering.save, attributes), path)
+
+
+def write_columns(columns: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Write arrays of the same length as the columns of a table; the file appears complete or not at all."""
+    n_rows = len(next(iter(columns.values())))
+    parts = {name: values.__getitem__ for name, values in columns.items()}
+    _write(_Result(n_rows, parts, _archive(**columns), {}), path)
 
 
 def write_ranking(ranking: Ranking, path: Path, ids: NDArray[Any] | None = None) -> None:

@@ -80,7 +80,7 @@ def extend(
     min_gain : float, 0 or more
         How much the net similarity must gain for each old exemplar that is given up. inf: all stay.
     min_similarity : float, optional
-        As for `affinity_propagation`. None: the clustering's own, if it has one.
+        As for `affinity_propagation`. None: the clustering's own, if it has one. -inf: no limit.
     candidates, unrepresented, weights, missing, check_finite
         As for `affinity_propagation`, of all points. An old exemplar that is no candidate any more is given
         up.
@@ -121,6 +121,8 @@ def extend(
     require("min_gain", min_gain, right, "0 or more, or inf")
     if min_similarity is None:
         min_similarity = clustering.min_similarity
+    elif isinstance(min_similarity, Real) and min_similarity == -np.inf:
+        min_similarity = None
     options = Options(
         preference=_preference(clustering) if preference is None else preference, candidates=candidates,
         unrepresented=unrepresented, min_similarity=min_similarity, weights=weights, missing=missing,

@@ -133,7 +133,7 @@ def metacells(
     replaced = columns.require_free(adata.obs, key_added, overwrite)
     columns.require_keys(adata.obs, obs_keys, replaced)
     counts, var, where = _counts_of(adata, layer, use_raw)
-    require_counts(counts, where)
+    warned = require_counts(counts, where)
     n_clusters = max(1, round(adata.n_obs / cells_each))
     search = {"random_state": random_state, "n_jobs": n_jobs}
     graph = _graph_of(adata, use_rep, obsp, n_neighbors, smoothing, cells_each, search)
@@ -142,7 +142,7 @@ def metacells(
     tree = hierarchy(top_k(graph, _NEIGHBOURS), clustering=found, **shared)
     levels = [tree.level(number) for number in range(tree.n_levels)]
     first, obs = levels[0], columns.with_columns(adata.obs, levels, key_added, replaced)
-    sums = summed_counts(counts, first.labels, first.n_clusters, where)
+    sums = summed_counts(counts, first.labels, first.n_clusters, where, warned=warned)
     table = columns.levels_of(obs, levels, key_added)
     for name in obs_keys:
         table[name], table[f"{name}_purity"] = columns.commonest(obs[name], first.labels, first.n_clusters)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.errors import InvalidInputError, optional_modules
-from sparse_ap.graphs.conversion.parquet_parts import PARQUET
+from sparse_ap.errors import InvalidInputError
+from sparse_ap.graphs.conversion.parquet_parts import PARQUET, opened_parquet, parquet_table
 from sparse_ap.graphs.conversion.text_file import kind_of, lines_of
 
-__all__ = ["checked_names", "read_names"]
+__all__ = ["checked_names", "is_text_table", "read_names", "rows_of"]
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
@@ -38,19 +38,34 @@ def read_names(path: Path, column: str | None) -> NDArray[Any]:
     InvalidInputError
         There is no such column, or there are several and none is named.
     """
-    kind = kind_of(path)
-    if kind in PARQUET:
+    if kind_of(path) in PARQUET:
         return _from_parquet(path, column)
-    if kind not in _DELIMITERS:
+    if not is_text_table(path):
         if column is not None:
             raise InvalidInputError(f"--names-column is for .csv, .tsv and .parquet; {path} is none.")
         return np.array(list(_lines(path)), object)
-    rows = [row for row in csv.reader(_lines(path), delimiter=_DELIMITERS[kind]) if row]
-    headings = rows[0] if rows else []
-    place = 0 if column is None and len(headings) < 2 else _place_of(path, headings, column)
-    if any(len(row) != len(headings) for row in rows):
-        raise InvalidInputError(f"{path} has rows of another number of columns than its first. Correct it.")
+    rows = rows_of(path)
+    place = _place_of(path, rows[0] if rows else [""], column)
     return np.array([row[place] for row in rows[column is not None :]], object)
+
+
+def is_text_table(path: Path) -> bool:
+    """Return whether a file is a ``.csv`` or ``.tsv`` table; it may be compressed."""
+    return kind_of(path) in _DELIMITERS
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    """Return the rows of a ``.csv`` or ``.tsv`` table, the headings among them.
+
+    Raises
+    ------
+    InvalidInputError
+        They do not have the same number of columns.
+    """
+    rows = [row for row in csv.reader(_lines(path), delimiter=_DELIMITERS[kind_of(path)]) if row]
+    if any(len(row) != len(rows[0]) for row in rows):
+        raise InvalidInputError(f"{path} has rows of another number of columns than its first. Correct it.")
+    return rows
 
 
 def checked_names(names: Sequence[Any] | NDArray[Any], n_points: int, have_names: bool) -> NDArray[Any]:
@@ -92,19 +107,16 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _from_parquet(path: Path, column: str | None) -> NDArray[Any]:
-    arrow, parquet = optional_modules("Reading .parquet", "parquet", "pyarrow", "pyarrow.parquet")
-    try:
-        headings = parquet.read_schema(path).names
-        place = 0 if column is None and len(headings) == 1 else _place_of(path, headings, column)
-        values = parquet.ParquetFile(path).read(columns=[headings[place]]).column(0)
-    except arrow.ArrowInvalid as error:
-        raise InvalidInputError(f"{path} cannot be read as parquet: {error}") from error
+    headings = opened_parquet(path).schema_arrow.names
+    values = parquet_table(path, [headings[_place_of(path, headings, column)]]).column(0)
     if values.null_count:
         raise InvalidInputError(f"{path}: {values.null_count:,} names are missing; each point needs one.")
     return np.array([str(name) for name in values.to_pylist()], object)
 
 
 def _place_of(path: Path, headings: Sequence[str], column: str | None) -> int:
+    if column is None and len(headings) == 1:
+        return 0
     if column is not None and list(headings).count(column) == 1:
         return list(headings).index(column)
     given = "none was named" if column is None else f"{column!r} was named"

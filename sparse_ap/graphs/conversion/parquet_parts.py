@@ -35,8 +35,8 @@ _LISTED = {"_delta_log": "Delta Lake", ".hoodie": "Hudi"}
 _UNFINISHED = "_temporary"
 
 
-def parquet_table(path: Path) -> Any:
-    """Return the table of one parquet file, as pyarrow has it.
+def parquet_table(path: Path, columns: Sequence[str] | None = None) -> Any:
+    """Return the table of one parquet file, or some columns of it, as pyarrow has it.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def parquet_table(path: Path) -> Any:
     """
     (arrow,) = optional_modules("Reading .parquet", "parquet", "pyarrow")
     try:
-        return opened_parquet(path).read()
+        return opened_parquet(path).read(columns)
     except arrow.ArrowInvalid as error:
         raise InvalidInputError(f"{path} cannot be read as parquet: {error}") from error
 

@@ -92,11 +92,11 @@ class RowBlocks:
             yield after
 
 
-def cuts(indptr: Int64Array, n_edges: int = _EDGES_AT_A_TIME) -> Iterator[RowCut]:
-    """Yield ranges of rows with ``n_edges`` edges each, or up to one row more."""
+def cuts(indptr: Int64Array) -> Iterator[RowCut]:
+    """Yield ranges of rows with a million edges each, or up to one row more."""
     row, n_rows = 0, len(indptr) - 1
     while row < n_rows:
-        end = int(np.searchsorted(indptr, indptr[row] + n_edges))
+        end = int(np.searchsorted(indptr, indptr[row] + _EDGES_AT_A_TIME))
         # A row with more edges than a block forms a block of its own.
         end = min(max(end, row + 1), n_rows)
         yield RowCut(row, end)

@@ -14,7 +14,7 @@ import psutil
 import scipy.sparse
 from numpy.typing import NDArray
 
-from sparse_ap.arguments import require, require_count
+from sparse_ap.arguments import is_finite, require, require_count
 from sparse_ap.errors import InvalidInputError, MemoryLimitError
 from sparse_ap.graphs.conversion.database import IN_FLIGHT, Database
 from sparse_ap.graphs.conversion.row_blocks import (
@@ -60,7 +60,7 @@ class TransformOptions:
     order: Any
 
     def __post_init__(self) -> None:
-        finite = self.floor is None or bool(np.isfinite(self.floor))
+        finite = self.floor is None or is_finite(self.floor)
         require("min_similarity", self.floor, finite, "a finite number, or None")
         require_count("top_k", self.top_k, or_none=True)
         known = not isinstance(self.order, str) or self.order == "rcm"

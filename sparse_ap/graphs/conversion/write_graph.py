@@ -18,7 +18,6 @@ from sparse_ap.graphs.conversion.edge_lists import Ids, holds_edges, read_edges,
 from sparse_ap.graphs.conversion.inputs import from_file, from_object
 from sparse_ap.graphs.conversion.names import checked_names
 from sparse_ap.graphs.conversion.row_blocks import RowBlocks, checked_canonical, converted, narrowed
-from sparse_ap.graphs.conversion.tables import parquet_of
 from sparse_ap.graphs.conversion.transforms import (
     Scratch,
     TransformOptions,
@@ -28,7 +27,7 @@ from sparse_ap.graphs.conversion.transforms import (
     triplets,
 )
 from sparse_ap.graphs.distances import Similarity
-from sparse_ap.graphs.foreign import table_kind
+from sparse_ap.graphs.foreign import parquet_of, table_kind
 from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.kernels.block import Block

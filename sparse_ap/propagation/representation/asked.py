@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sparse_ap.arguments import require, require_count
+from sparse_ap.arguments import is_finite, require, require_count
 from sparse_ap.errors import InvalidInputError
 from sparse_ap.kernels.block import BoolArray, Float64Array, FloatArray, Int64Array
 from sparse_ap.kernels.exact_sum import exact_sum
@@ -120,7 +119,7 @@ class Representation:
             The shares do not fit into ``memory_limit``.
         """
         require_count("top", top)
-        right = temperature is None or (isinstance(temperature, Real) and 0 < float(temperature) < np.inf)
+        right = temperature is None or (is_finite(temperature) and temperature > 0)
         require("temperature", temperature, right, "a finite number above 0, or None")
         from sparse_ap.propagation.representation.shares import shares_of
 
@@ -238,9 +237,7 @@ class Representation:
                 "of a cluster, or min_similarity (--min-similarity), the least similarity to the exemplar."
             )
         require_count("min_size", min_size, or_none=True)
-        right = min_similarity is None or (
-            isinstance(min_similarity, Real) and bool(np.isfinite(float(min_similarity)))
-        )
+        right = min_similarity is None or is_finite(min_similarity)
         require("min_similarity", min_similarity, right, "a finite number, or None")
         there = self.labels >= 0
         outlier = ~there

@@ -1,0 +1,85 @@
+"""What commands that run on a graph share: which graph, how it is read, and who does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from numpy.typing import NDArray
+
+from sparse_ap.cli.inputs import GivenGraph, Reading, load_graph
+from sparse_ap.cli.options import collecting, names_options, reading_options, run_options, search_options
+from sparse_ap.cli.output import named_points, printed_warnings
+from sparse_ap.cli.search import Search
+from sparse_ap.execution.dask.client import connected
+
+__all__ = ["GraphRun", "graph_run", "graph_run_options"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GraphRun:
+    """A run on a graph, as the options say that all these commands have.
+
+    Attributes
+    ----------
+    graph : Path
+    reading : Reading
+    search : Search
+    quiet : bool
+    seed : int
+    n_jobs : int or None
+    memory_limit : str or None
+    scheduler : str or None
+    dask_workers : int or None
+    names : ndarray of str objects or None
+    missing : {"nan"} or None
+    """
+
+    graph: Path
+    reading: Reading
+    search: Search
+    quiet: bool
+    seed: int
+    n_jobs: int | None
+    memory_limit: str | None
+    scheduler: str | None
+    dask_workers: int | None
+    names: NDArray[Any] | None = None
+    missing: str | None = None
+
+    def load(self) -> GivenGraph:
+        """Return the graph, as `load_graph` does."""
+        return load_graph(
+            self.graph, self.reading, self.search, seed=self.seed, n_jobs=self.n_jobs, names=self.names,
+            quiet=self.quiet, memory_limit=self.memory_limit, shared=self.scheduler is None,
+        )  # fmt: skip
+
+    @contextmanager
+    def resources(self, given: GivenGraph) -> Iterator[dict[str, Any]]:
+        """Yield what functions read the graph with: parameters that all of them have.
+
+        Warnings are printed, and errors name the points.
+        """
+        workers = connected(self.scheduler, self.dask_workers)
+        with printed_warnings(self.quiet), named_points(given.names), workers as client:
+            read = {"n_jobs": self.n_jobs, "memory_limit": self.memory_limit, "client": client}
+            yield read if self.missing is None else read | {"missing": self.missing}
+
+
+def graph_run(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Collect the argument and the options of a run on a graph; the command gets them as ``run``."""
+    return collecting(command, "run", GraphRun)
+
+
+def graph_run_options(quiet: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds these options, and collects them; ``quiet`` is the help of --quiet."""
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        with_quiet = click.option("--quiet", is_flag=True, help=quiet)(graph_run(command))
+        return search_options()(reading_options(names_options(run_options(with_quiet))))
+
+    return decorated
