@@ -17,6 +17,8 @@ _MOST_PAIRS = 1 << 23
 # Bytes that must be free for each entry of a graph of links kept in memory: in pieces and as one (24),
 # a contraction beside it, and what is counted meanwhile.
 _KEPT_ROW = 64
+# Entries that are kept in memory whatever there is: 16 MB with what is made of them.
+_LEAST_ROWS = 1 << 18
 # Largest number of edges and points of a graph that is copied from a cluster for steps that read it often: 50
 # MB with float64 similarities, and as much again while they are fetched.
 _LOCAL_EDGES = 1 << 22
@@ -38,4 +40,4 @@ def rows_fit(limit: int) -> tuple[int, int]:
     """Return how many entries of a graph of links fit into memory, and pairs that are counted at a time."""
     left = limit - psutil.Process().memory_info().rss
     n_pairs = min(_MOST_PAIRS, max(_LEAST_PAIRS, int(left) // (2 * _COUNTING_A_PAIR)))
-    return max(0, int(left) // _KEPT_ROW), n_pairs
+    return max(_LEAST_ROWS, int(left) // _KEPT_ROW), n_pairs
