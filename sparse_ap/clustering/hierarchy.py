@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -15,7 +15,7 @@ import scipy.sparse
 
 from sparse_ap.arguments import require, require_count
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
-from sparse_ap.clustering.input import local_problem
+from sparse_ap.clustering.input import held_rows, local_problem
 from sparse_ap.clustering.natural.faces import elected, spreads
 from sparse_ap.clustering.natural.free_groups import FreeGroups
 from sparse_ap.clustering.natural.levels import Level, levels_above
@@ -24,16 +24,17 @@ from sparse_ap.clustering.run import clustered, warn_of
 from sparse_ap.clustering.solver import open_links, open_problem
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import Resources
 from sparse_ap.execution.room import pairs_counted
 from sparse_ap.kernels.block import Int32Array, Int64Array
 from sparse_ap.kernels.coarsening import weights
+from sparse_ap.kernels.symmetry import members_of
 from sparse_ap.propagation.outcome import Outcome
-from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.propagation.settings import Options
-from sparse_ap.storage.csr import inverse
+from sparse_ap.storage.csr import csr_graph, inverse
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -139,19 +140,24 @@ def hierarchy(
         solver, problem, row_best = held.enter_context(open_problem(similarity, options, resources))
         # The graph is read once for each level: a small graph is fetched from the cluster first.
         problem = local_problem(problem)
+        given = clustering is not None
         if clustering is None:
             problem, clustering = clustered(solver, problem, row_best)
             warn_of(clustering.outcome)
         n_points = problem.graph.n_points
         remedy = "Give the clustering of this graph, or leave it out."
         _require_same_number("clustering is of", len(clustering.labels), n_points, remedy)
-        graph = _linked(problem, links, resources, held)
+        user_id = problem.user_id if solver.renumbered else problem.graph.store.origin.order
+        graph = _linked(problem.graph, user_id, links, resources, held)
+        # Released, as all that follows: levels above take most memory.
+        del problem, row_best
         first = graph.shares(clustering.labels, clustering.n_clusters)
         overlap = overlap_similarity(first.roots)
         n_inner, n_edges = first.n_inner, first.n_edges
         # Release the shares: they are not needed while the level is clustered.
         del first
-        levels, free = [_Level(clustering, overlap, n_inner, np.nan)], None
+        above: Iterable[_Level] = ()
+        free = None
         if max_levels != 1 and clustering.n_clusters > 1:
             # The option concerns the user's graph; similarities of clusters are never NaN.
             second = _clustered_again(
@@ -159,23 +165,57 @@ def hierarchy(
             )
             workshop = held.enter_context(Workshop.open(resources, n_points, n_edges))
             points = _Points.of(clustering, second, graph, workshop)
+            back = _put_away(clustering, overlap, given, workshop, graph.graph)
+            del clustering, overlap
             found = levels_above(points.links, points.clusters, second.labels)
             free = FreeGroups.of(points.links, found.free, points.number)
+            clustering, overlap = back()
             others = None if max_levels is None else max_levels - 1
-            levels += islice(_levels_above(clustering, second, overlap, graph, points, found.levels), others)
+            above = islice(_levels_above(clustering, second, overlap, graph, points, found.levels), others)
+        levels = [_Level(clustering, overlap, n_inner, np.nan), *above]
         clusterings, graphs, inner, resolutions = zip(*levels, strict=True)
     return Hierarchy(clusterings, graphs, np.array(inner, np.int64), n_edges, np.array(resolutions), free)
 
 
-def _linked(problem: Problem, links: Any, resources: Resources, held: ExitStack) -> LinkedGraph:
+def _linked(
+    graph: BlockedGraph, user_id: Int32Array | None, links: Any, resources: Resources, held: ExitStack
+) -> LinkedGraph:
     """Return the graph whose links count: the user's own, or given ones, held open."""
     most_pairs = partial(pairs_counted, resources.memory_limit)
     if links is None:
-        return LinkedGraph(problem.graph, problem.user_id, most_pairs)
+        return LinkedGraph(graph, user_id, most_pairs)
     blocked = held.enter_context(open_links(links, resources))
     remedy = "Give weights of links between the same points, or leave them out."
-    _require_same_number("links are between", blocked.n_points, problem.graph.n_points, remedy)
+    _require_same_number("links are between", blocked.n_points, graph.n_points, remedy)
     return LinkedGraph(blocked, blocked.store.origin.order, most_pairs, weights)
+
+
+def _put_away(
+    clustering: Clustering,
+    overlap: scipy.sparse.csr_array,
+    given: bool,
+    workshop: Workshop,
+    graph: BlockedGraph,
+) -> Callable[[], tuple[Clustering, scipy.sparse.csr_array]]:
+    """Keep what the search for groups does not need in a folder; return what reads it again.
+
+    Where the graph is in memory, this stays there too; and so does a clustering that the caller holds.
+    """
+    if held_rows(graph) is not None:
+        return lambda: (clustering, overlap)
+    own = [] if given else [clustering.labels, clustering.similarities]
+    read = workshop.put_away(overlap.indptr, overlap.indices, overlap.data, *own)
+    rest = clustering
+    if not given:
+        rest = replace(clustering, labels=np.empty(0, np.int64), similarities=np.empty(0, np.float32))
+
+    def back() -> tuple[Clustering, scipy.sparse.csr_array]:
+        indptr, indices, data, *own = read()
+        return rest if given else replace(rest, labels=own[0], similarities=own[1]), csr_graph(
+            indptr, indices, data
+        )
+
+    return back
 
 
 class _Level(NamedTuple):
@@ -206,7 +246,8 @@ class _Points(NamedTuple):
     @classmethod
     def of(cls, first: Clustering, second: Clustering, links: LinkedGraph, workshop: Workshop) -> _Points:
         """Return the links, with points numbered cluster by cluster: neighbours are near each other."""
-        order = np.lexsort((first.labels, second.labels[first.labels])).astype(np.int32)
+        place = inverse(np.lexsort((np.arange(second.labels.size), second.labels)).astype(np.int32))
+        order = members_of(place[first.labels], len(place))[1]
         number, cluster = inverse(order), first.labels[order].astype(np.int32)
         del order
         points = workshop.of_points(links, number)
@@ -224,7 +265,9 @@ def _levels_above(
     """Yield the levels above the first, with exemplars elected from those of the level below."""
     groups, each = [level.label.astype(np.int64) for level in found], np.arange(first.n_clusters)
     at = points.number[first.exemplars]
-    inner = [points.links.inner(group[points.clusters.key])[at] for group in (each, *groups)]
+    key = points.clusters.key
+    inner = [points.links.inner(key)[at]]
+    inner += [points.links.inner(level.label[key])[at] for level in found]
     below = each
     for level, faces in zip(found, elected(groups, spreads(groups, inner)), strict=True):
         # Clusters are numbered in the order of their exemplars.

@@ -230,9 +230,9 @@ def open_problem(
     reorder = checkpoints.reorder(settings.reorder)
     plan = choose(given, resources, reorder=reorder, scheme=settings.scheme, refine=settings.refine)
     with open_executor(plan.n_threads, cluster) as executor:
-        problem, row_best = prepared(given, loaded(given, plan, executor), options, plan.reorder)
         solver = Solver(settings, checkpoints, plan.reorder, options.callback, resources.verbose)
-        yield solver, problem, row_best
+        # Without names: what the caller releases is not held here.
+        yield (solver, *prepared(given, loaded(given, plan, executor), options, plan.reorder))
 
 
 @contextmanager
