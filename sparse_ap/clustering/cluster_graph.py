@@ -110,7 +110,7 @@ class LinkedGraph:
         begin = partial(CoarseningPass, weigh=self.weigh)
         return (count or counted)(self.graph, begin, self._in_order(labels), n_clusters, self.most_pairs)
 
-    def inside(self, labels: Int64Array) -> InnerShares:
+    def inside(self, labels: Int64Array | Int32Array) -> InnerShares:
         """Return the number, or the weight, of edges inside the clusters of all points, and of all edges."""
         return self.graph.run(InsidePass(self.weigh), ClusterVectors(self._in_order(labels)), ())[1]
 
