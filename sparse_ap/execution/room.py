@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import sys
 
 import psutil
 
@@ -47,8 +49,18 @@ def pairs_counted(memory_limit: int | str | None, n_clusters: int) -> int:
 def rows_fit(limit: int) -> tuple[int, int]:
     """Return how many entries of a graph of links fit into memory, and pairs that are counted at a time."""
     left = limit - psutil.Process().memory_info().rss
+    if 2 * left < limit:
+        _give_back()
+        left = limit - psutil.Process().memory_info().rss
     n_pairs = min(_MOST_PAIRS, max(_LEAST_PAIRS, int(left) // (2 * _COUNTING_A_PAIR)))
     return max(_LEAST_ROWS, int(left) // _KEPT_ROW), n_pairs
+
+
+def _give_back() -> None:
+    """Give memory that is free back to the system, which counts it as held (glibc; nothing elsewhere)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def candidates_kept(n_points: int, n_edges: int) -> int:
