@@ -57,7 +57,7 @@ _COPIES_OF_A_BLOCK = 4
 _BLOCKS_WHILE_LOADING = 12
 # Bytes per point of the levels of a hierarchy, with a quarter as many clusters as points, edges and links on
 # disk; and copies of a block while links are counted and written.
-_LEVELS, _BLOCKS_WHILE_COUNTED = 150, 8
+_LEVELS, _BLOCKS_WHILE_COUNTED = 140, 8
 # Bytes per point and edge of the bound on the number of exemplars: shares, covers, loads, their sums and
 # copies; the row of each edge; the edges themselves, in blocks and as one, if they are to be read; and what
 # tells which of them are dropped, if points are always exemplars.
