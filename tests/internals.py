@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sparse_ap import arguments
-from sparse_ap.execution import blocking, budget, room
+from sparse_ap.execution import blocking, room
 from sparse_ap.execution.dask import client, executor, placement, workers
 from sparse_ap.search import refinement
 
@@ -24,7 +24,7 @@ PLACES: dict[str, tuple[ModuleType, str]] = {
     # Of a graph that is brought to this process.
     "local_edges": (room, "_LOCAL_EDGES"),
     # Similarities to candidates that are kept for exchanges.
-    "candidates": (budget, "_CANDIDATES"),
+    "candidates": (room, "_CANDIDATES"),
     # Edges that the search reads; and those that exchanges see, on dense graphs and on sparse ones.
     "edges_searched": (refinement, "_SMALL"),
     "exchanges_seen": (refinement, "_EXCHANGING"),

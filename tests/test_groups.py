@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,13 @@ from sparse_ap.clustering.natural.groups import Grouping, merged_upward, moved
 from sparse_ap.clustering.natural.levels import levels_above, mostly, nested
 from sparse_ap.clustering.natural.link_graph import LinkGraph, Workshop, compact_labels, of_nodes
 from sparse_ap.clustering.natural.merging import merged_to
+from sparse_ap.clustering.natural.spilled import counted_once
 from sparse_ap.execution.blocking import BlockedGraph, cut_rows
 from sparse_ap.execution.local import SerialExecutor
 from sparse_ap.execution.plans import Resources
-from sparse_ap.kernels.coarsening import weights
-from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
+from sparse_ap.kernels.block import RowCut
+from sparse_ap.kernels.coarsening import CoarseningPass, weights
+from sparse_ap.kernels.grouping import ContractionPass, GroupVectors, MovePass, MoveRows
 from sparse_ap.storage.memory import MemoryStore
 
 Links = NDArray[np.int64]
@@ -57,6 +60,18 @@ def dense(graph: LinkGraph) -> NDArray[np.float64]:
     return np.asarray(graph.matrix().toarray())
 
 
+def row_by_row(graph: BlockedGraph) -> BlockedGraph:
+    return replace(graph, cuts=[RowCut(i, i + 1) for i in range(graph.n_points)])
+
+
+def spilled(graph: BlockedGraph, begin: Any, label: Any, n_nodes: int) -> NDArray[np.float64]:
+    """Return links counted with three pairs at a time in memory; no file is left over."""
+    with tempfile.TemporaryDirectory() as folder:
+        parts = list(counted_once(graph, begin, label.astype(np.int32), n_nodes, 3, Path(folder)))
+        assert not any(Path(folder).iterdir())
+    return np.concatenate([part.rows.toarray() for part in parts])
+
+
 SIZES, SEEDS = st.integers(1, 25), st.integers(0, 2**32 - 1)
 
 
@@ -71,9 +86,9 @@ def test_each_pair_counts_once_or_by_its_weights(n: int, seed: int) -> None:
     once = workshop.of_points(linked(counts, given=False), number)
     np.testing.assert_array_equal(dense(once), expected)
     np.testing.assert_array_equal(once.volume, dense(once).sum(axis=1))
-    # The same, counted range by range, as where it does not fit; and with points that were renumbered.
-    narrow = Workshop(SerialExecutor(), Resources(memory_limit=1), Path())
-    np.testing.assert_array_equal(dense(narrow.of_points(linked(counts, given=False), number)), expected)
+    # The same where it does not fit; and with points that were renumbered.
+    graph = row_by_row(linked(counts).graph)
+    np.testing.assert_array_equal(spilled(graph, CoarseningPass, number, n) > 0, expected)
     order = np.random.default_rng(seed + 1).permutation(n).astype(np.int32)
     moved_rows = replace(linked(counts[np.ix_(order, order)], given=False), user_id=order)
     np.testing.assert_array_equal(dense(workshop.of_points(moved_rows, number)), expected)
@@ -94,9 +109,9 @@ def test_contractions_against_a_dense_product(n: int, seed: int) -> None:
     again = joined.graph.contract(np.arange(n_nodes) // 2)
     twice = np.eye((n_nodes + 1) // 2)[np.arange(n_nodes) // 2]
     np.testing.assert_array_equal(dense(again.graph), twice.T @ dense(joined.graph) @ twice)
-    # The same, counted pair by pair, as where it does not fit.
-    narrow = replace(graph, workshop=Workshop(SerialExecutor(), Resources(memory_limit=1), Path()))
-    np.testing.assert_array_equal(dense(narrow.contract(first, second).graph), dense(joined.graph))
+    # The same where it does not fit.
+    found = spilled(row_by_row(graph.graph), ContractionPass, key, n_nodes)
+    np.testing.assert_array_equal(found, dense(joined.graph))
 
 
 def quality(matrix: NDArray[np.float64], label: Any, resolution: float) -> float:

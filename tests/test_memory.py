@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import disk
 import numpy as np
+import psutil
 import pytest
 
 from sparse_ap.errors import MemoryLimitError
@@ -135,6 +137,35 @@ def test_what_will_not_fit_is_refused_before_the_start(path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "MemoryLimitError: " in done.stderr
     assert "The limit is 0.23 GB. Raise memory_limit (--memory-limit) to that" in done.stderr
+
+
+def test_the_levels_of_a_hierarchy_are_in_the_promise() -> None:
+    """A tree is refused where its first level alone would fit; the message does not speak of the search."""
+    size = GraphSize(10**7, 2 * 10**8, 4, 1 << 21, 0, searching=True)
+    plan = Plan(False, True, False, 1)
+    alone, tree = plan.extra_bytes(size), plan.extra_bytes(replace(size, levels=True))
+    assert tree - alone > 25 * size.n_points
+    assert first_that_fits([plan], size, psutil.Process().memory_info().rss + alone) is plan
+    with pytest.raises(MemoryLimitError, match=r"10,000,000 points .*drop points\.$"):
+        first_that_fits([plan], replace(size, levels=True), psutil.Process().memory_info().rss + alone)
+
+
+@pytest.mark.slow
+def test_a_hierarchy_stays_under_the_limit(path: Path) -> None:
+    """From disk, with all that does not fit in files."""
+    program = f"""
+import re
+from sparse_ap import hierarchy
+from sparse_ap.graphs import open_graph
+tree = hierarchy(open_graph({f"{path}-quarter"!r}), memory_limit="560MB", n_jobs=1)
+peak = 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+print(tree.n_levels, peak)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    n_levels, peak = map(int, done.stdout.split())
+    assert n_levels > 3
+    assert peak <= 560e6
 
 
 def test_the_first_way_that_fits_is_taken() -> None:

@@ -92,18 +92,25 @@ class LinkedGraph:
         degree, indices, roots = (np.concatenate(of_parts) for of_parts in zip(*parts, strict=True))
         return Shares(csr_graph(starts_of(degree), indices, roots), n_inner, n_edges)
 
-    def parts(self, labels: Int64Array | Int32Array, n_clusters: int) -> Iterator[LinkRows]:
+    def parts(
+        self,
+        labels: Int64Array | Int32Array,
+        n_clusters: int,
+        count: Callable[..., Iterator[LinkRows]] | None = None,
+    ) -> Iterator[LinkRows]:
         """Yield the weights of links between clusters, one range of clusters after the other.
 
         Parameters
         ----------
         labels, n_clusters
             As for `shares`.
+        count : callable, optional
+            What counts them; default: `counted`.
         """
         begin = partial(CoarseningPass, weigh=self.weigh)
-        return counted(self.graph, begin, self._in_order(labels), n_clusters, self.most_pairs)
+        return (count or counted)(self.graph, begin, self._in_order(labels), n_clusters, self.most_pairs)
 
-    def inside(self, labels: Int64Array) -> InnerShares:
+    def inside(self, labels: Int64Array | Int32Array) -> InnerShares:
         """Return the number, or the weight, of edges inside the clusters of all points, and of all edges."""
         return self.graph.run(InsidePass(self.weigh), ClusterVectors(self._in_order(labels)), ())[1]
 

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import scipy.sparse
 
 from sparse_ap.arguments import require, require_count
 from sparse_ap.clustering.cluster_graph import LinkedGraph, overlap_similarity
-from sparse_ap.clustering.input import local_problem
-from sparse_ap.clustering.natural.faces import elected, spreads
+from sparse_ap.clustering.input import held_rows, local_problem
 from sparse_ap.clustering.natural.free_groups import FreeGroups
-from sparse_ap.clustering.natural.levels import Level, levels_above
-from sparse_ap.clustering.natural.link_graph import Contraction, LinkGraph, Workshop
+from sparse_ap.clustering.natural.levels import levels_above
+from sparse_ap.clustering.natural.link_graph import Workshop
+from sparse_ap.clustering.natural.represented import NumberedPoints, Represented, represented
 from sparse_ap.clustering.run import clustered, warn_of
 from sparse_ap.clustering.solver import open_links, open_problem
 from sparse_ap.clustering.tree import Hierarchy
 from sparse_ap.errors import InvalidInputError
+from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.plans import Resources
 from sparse_ap.execution.room import pairs_counted
-from sparse_ap.kernels.block import Int32Array, Int64Array
+from sparse_ap.kernels.block import Int32Array
 from sparse_ap.kernels.coarsening import weights
-from sparse_ap.propagation.outcome import Outcome
-from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.progress import showing_compilation
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.propagation.settings import Options
-from sparse_ap.storage.csr import inverse
+from sparse_ap.storage.csr import csr_graph
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -80,10 +79,10 @@ def hierarchy(
     max_levels : int, optional
         Largest number of levels, counted from the finest. Default: all.
     missing, random_state, n_jobs, memory_limit, client, verbose
-        As for `affinity_propagation`. The levels above the first stay in this process's memory: some 500
-        bytes for each cluster of the first. With ``memory_limit``, edges are counted for as many clusters in
-        one reading as fit, which can take several readings; links that do not fit are kept in the folder for
-        temporary files (``TMPDIR``) while the call runs, up to 16 bytes for each edge.
+        As for `affinity_propagation`. With ``memory_limit``, what does not fit is kept in the folder for
+        temporary files (``TMPDIR``) while the call runs: links, up to 16 bytes for each edge, and pairs that
+        are counted, up to 32. What is of all points stays in memory, 150 bytes a point beside some .5 GB, and
+        a limit below that is refused.
 
     Returns
     -------
@@ -136,55 +135,87 @@ def hierarchy(
     options = Options(scheme="compact", missing=missing, random_state=random_state)
     resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
     with ExitStack() as held:
-        solver, problem, row_best = held.enter_context(open_problem(similarity, options, resources))
+        opened = open_problem(similarity, options, resources, levels=True)
+        solver, problem, row_best = held.enter_context(opened)
         # The graph is read once for each level: a small graph is fetched from the cluster first.
         problem = local_problem(problem)
+        given = clustering is not None
         if clustering is None:
             problem, clustering = clustered(solver, problem, row_best)
             warn_of(clustering.outcome)
         n_points = problem.graph.n_points
         remedy = "Give the clustering of this graph, or leave it out."
         _require_same_number("clustering is of", len(clustering.labels), n_points, remedy)
-        graph = _linked(problem, links, resources, held)
+        user_id = problem.user_id if solver.renumbered else problem.graph.store.origin.order
+        graph = _linked(problem.graph, user_id, links, resources, held)
+        # Released, as what else is not needed: the levels above take most memory.
+        del problem, row_best
         first = graph.shares(clustering.labels, clustering.n_clusters)
         overlap = overlap_similarity(first.roots)
         n_inner, n_edges = first.n_inner, first.n_edges
-        # Release the shares: they are not needed while the level is clustered.
         del first
-        levels, free = [_Level(clustering, overlap, n_inner, np.nan)], None
+        above: list[Represented] = []
+        free = None
         if max_levels != 1 and clustering.n_clusters > 1:
             # The option concerns the user's graph; similarities of clusters are never NaN.
             second = _clustered_again(
                 overlap, level_preference, replace(options, missing=None), replace(resources, client=None)
             )
             workshop = held.enter_context(Workshop.open(resources, n_points, n_edges))
-            points = _Points.of(clustering, second, graph, workshop)
-            found = levels_above(points.links, points.clusters, second.labels)
-            free = FreeGroups.of(points.links, found.free, points.number)
+            points = NumberedPoints.of(clustering, second, graph, workshop)
+            exemplars = clustering.exemplars
+            back = _put_away(clustering, overlap, given, workshop, graph.graph)
+            del clustering, overlap
+            found, groups = levels_above(points.links, points.clusters, second.labels)
+            free = FreeGroups.of(points.links, groups, points.number)
+            del groups
             others = None if max_levels is None else max_levels - 1
-            levels += islice(_levels_above(clustering, second, overlap, graph, points, found.levels), others)
+            above = list(islice(represented(exemplars, second, back, graph, points, found), others))
+            clustering, overlap = back()
+        levels = [Represented(clustering, overlap, n_inner, np.nan), *above]
         clusterings, graphs, inner, resolutions = zip(*levels, strict=True)
     return Hierarchy(clusterings, graphs, np.array(inner, np.int64), n_edges, np.array(resolutions), free)
 
 
-def _linked(problem: Problem, links: Any, resources: Resources, held: ExitStack) -> LinkedGraph:
+def _linked(
+    graph: BlockedGraph, user_id: Int32Array | None, links: Any, resources: Resources, held: ExitStack
+) -> LinkedGraph:
     """Return the graph whose links count: the user's own, or given ones, held open."""
     most_pairs = partial(pairs_counted, resources.memory_limit)
     if links is None:
-        return LinkedGraph(problem.graph, problem.user_id, most_pairs)
+        return LinkedGraph(graph, user_id, most_pairs)
     blocked = held.enter_context(open_links(links, resources))
     remedy = "Give weights of links between the same points, or leave them out."
-    _require_same_number("links are between", blocked.n_points, problem.graph.n_points, remedy)
+    _require_same_number("links are between", blocked.n_points, graph.n_points, remedy)
     return LinkedGraph(blocked, blocked.store.origin.order, most_pairs, weights)
 
 
-class _Level(NamedTuple):
-    """A level: its clustering, the graph of its clusters, the edges inside them, and its resolution."""
+def _put_away(
+    clustering: Clustering,
+    overlap: scipy.sparse.csr_array,
+    given: bool,
+    workshop: Workshop,
+    graph: BlockedGraph,
+) -> Callable[[], tuple[Clustering, scipy.sparse.csr_array]]:
+    """Keep what the search for groups does not need in a folder; return what reads it again.
 
-    clustering: Clustering
-    graph: scipy.sparse.csr_array
-    n_inner: int
-    resolution: float
+    Where the graph is in memory, this stays there too; and so does a clustering that the caller holds.
+    """
+    if held_rows(graph) is not None:
+        return lambda: (clustering, overlap)
+    own = [] if given else [clustering.labels, clustering.similarities]
+    read = workshop.put_away(overlap.indptr, overlap.indices, overlap.data, *own)
+    rest = clustering
+    if not given:
+        rest = replace(clustering, labels=np.empty(0, np.int64), similarities=np.empty(0, np.float32))
+
+    def back() -> tuple[Clustering, scipy.sparse.csr_array]:
+        indptr, indices, data, *own = read()
+        return rest if given else replace(rest, labels=own[0], similarities=own[1]), csr_graph(
+            indptr, indices, data
+        )
+
+    return back
 
 
 def _clustered_again(
@@ -194,84 +225,6 @@ def _clustered_again(
     with open_problem(overlap, options, replace(resources, memory_limit=None)) as (solver, problem, row_best):
         preference = level_preference * (problem.common_preference or 0.0)
         return clustered(solver, problem.at(preference), row_best)[1]
-
-
-class _Points(NamedTuple):
-    """Links between points, which are renumbered; what each point's number is; and links between clusters."""
-
-    links: LinkGraph
-    number: Int32Array
-    clusters: Contraction
-
-    @classmethod
-    def of(cls, first: Clustering, second: Clustering, links: LinkedGraph, workshop: Workshop) -> _Points:
-        """Return the links, with points numbered cluster by cluster: neighbours are near each other."""
-        order = np.lexsort((first.labels, second.labels[first.labels])).astype(np.int32)
-        number, cluster = inverse(order), first.labels[order].astype(np.int32)
-        del order
-        points = workshop.of_points(links, number)
-        return cls(points, number, points.contract(cluster))
-
-
-def _levels_above(
-    first: Clustering,
-    second: Clustering,
-    overlap: scipy.sparse.csr_array,
-    links: LinkedGraph,
-    points: _Points,
-    found: list[Level],
-) -> Iterator[_Level]:
-    """Yield the levels above the first, with exemplars elected from those of the level below."""
-    groups, each = [level.label.astype(np.int64) for level in found], np.arange(first.n_clusters)
-    at = points.number[first.exemplars]
-    inner = [points.links.inner(group[points.clusters.key])[at] for group in (each, *groups)]
-    below = each
-    for level, faces in zip(found, elected(groups, spreads(groups, inner)), strict=True):
-        # Clusters are numbered in the order of their exemplars.
-        label = inverse(level.label[faces].astype(np.int64))[level.label]
-        group, exemplars = label[below], np.searchsorted(below, faces)
-        joined = points.clusters.graph.contract(label).graph
-        if np.isnan(level.resolution):
-            clustering = _as_found(second, overlap, group, exemplars)
-        else:
-            clustering = _of_groups(group, exemplars, joined, level.resolution)
-        yield _Level(clustering, joined.matrix(), links.inside(label[first.labels]).inside, level.resolution)
-        below = faces
-
-
-def _as_found(
-    found: Clustering, overlap: scipy.sparse.csr_array, group: Int64Array, exemplars: Int64Array
-) -> Clustering:
-    """Return a clustering of affinity propagation, cut along coarser groups, with the exemplars elected."""
-    if np.array_equal(group, found.labels) and np.array_equal(exemplars, found.exemplars):
-        return found
-    n = len(group)
-    to_exemplar = scipy.sparse.csr_array((np.ones(n), (np.arange(n), exemplars[group])), shape=(n, n))
-    similarities = overlap.multiply(to_exemplar).sum(axis=1)
-    there = (overlap != 0).multiply(to_exemplar).sum(axis=1) > 0
-    there[exemplars] = True
-    similarities[~there] = np.nan
-    return replace(found, labels=group, exemplars=exemplars, similarities=similarities.astype(np.float32))
-
-
-def _of_groups(group: Int64Array, exemplars: Int64Array, joined: LinkGraph, resolution: float) -> Clustering:
-    """Return groups in the form of a clustering; the gain over chance stands for the net similarity."""
-    share = joined.quality(0.0)
-    quality = joined.quality(resolution)
-    return Clustering(
-        labels=group,
-        exemplars=exemplars,
-        similarities=np.zeros(len(group), np.float32),
-        net_similarity=quality,
-        data_similarity=share,
-        exemplar_preference=quality - share,
-        n_iter=0,
-        converged=True,
-        outcome=Outcome.CONVERGED,
-        n_unsettled=0,
-        n_promoted=0,
-        history=(),
-    )
 
 
 def _check_levels(level_preference: object, max_levels: object) -> None:

@@ -50,6 +50,7 @@ __all__ = [
     "fetched_rows",
     "held_rows",
     "in_memory",
+    "is_local",
     "loaded",
     "local_problem",
     "open_cluster",
@@ -230,6 +231,11 @@ def in_memory(indptr: Int64Array, indices: Int32Array, data: FloatArray, executo
     return blocked_graph(MemoryStore(indptr, indices, data), executor)
 
 
+def is_local(graph: BlockedGraph) -> bool:
+    """Whether this process reads the edges itself."""
+    return isinstance(graph.executor, SerialExecutor | ThreadsExecutor)
+
+
 def local_problem(problem: Problem) -> Problem:
     """Return the problem with a copy of its graph in this process, if a cluster holds it and it is small.
 
@@ -237,8 +243,7 @@ def local_problem(problem: Problem) -> Problem:
     milliseconds, however few the edges are.
     """
     graph = problem.graph
-    here = isinstance(graph.executor, SerialExecutor | ThreadsExecutor)
-    if here or not fits_locally(graph.n_points, problem.edges.n_edges):
+    if is_local(graph) or not fits_locally(graph.n_points, problem.edges.n_edges):
         return problem
     collected = graph.run(CollectPass(), (), ())[1]
     copy = MemoryStore(*collected.csr(graph.dtype), graph.store.origin)

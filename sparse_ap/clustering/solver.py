@@ -194,7 +194,7 @@ def _damping(problem: Problem, settings: Settings) -> float:
 
 @contextmanager
 def open_problem(
-    similarity: Any, options: Options, resources: Resources, *, selects: bool = False
+    similarity: Any, options: Options, resources: Resources, *, selects: bool = False, levels: bool = False
 ) -> Iterator[tuple[Solver, Problem, Float64Array]]:
     """Open a graph, check it, and choose a plan; yield what a run needs.
 
@@ -206,6 +206,8 @@ def open_problem(
     resources : Resources
     selects : bool
         Whether memory is needed for a copy of the graph with fewer edges, whatever the options are.
+    levels : bool
+        Whether memory is needed for the levels of a hierarchy.
 
     Yields
     ------
@@ -223,6 +225,7 @@ def open_problem(
         selected=selects or options.drops_edges or options.collapses,
         weighted=options.weights is not None or options.collapses,
         limited=options.limits_sizes,
+        levels=levels,
     )
     settings = options.settings(given.dense is not None)
     choose = choose_plan if cluster is None else cluster_plan
@@ -230,9 +233,9 @@ def open_problem(
     reorder = checkpoints.reorder(settings.reorder)
     plan = choose(given, resources, reorder=reorder, scheme=settings.scheme, refine=settings.refine)
     with open_executor(plan.n_threads, cluster) as executor:
-        problem, row_best = prepared(given, loaded(given, plan, executor), options, plan.reorder)
         solver = Solver(settings, checkpoints, plan.reorder, options.callback, resources.verbose)
-        yield solver, problem, row_best
+        # Without names: what the caller releases is not held here.
+        yield (solver, *prepared(given, loaded(given, plan, executor), options, plan.reorder))
 
 
 @contextmanager

@@ -5,22 +5,19 @@ The figures are bytes, counted array by array; a test compares them with what pr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil
 
 from sparse_ap.errors import MemoryLimitError
-from sparse_ap.execution.room import fits_locally
+from sparse_ap.execution.room import LISTED, candidates_kept, fits_locally
 
 __all__ = [
     "SAVED_RENUMBERED",
     "GraphSize",
     "Plan",
-    "candidates_kept",
     "first_that_fits",
-    "lengths_of_lists",
     "require_bound_fits",
 ]
 
@@ -50,18 +47,17 @@ _SEARCHING_THREAD = 16
 # Bytes per edge and per point of the search within limits of sizes: edges both ways, or as they are fetched
 # (24), rows of edges where points are left out (8); members, values, moves and their record, twice.
 _LIMITING, _LIMITING_A_POINT = 32, 320
-# Similarities in the table of the search on a dense graph; and edges that its lists keep (docs/design/0012).
-_CANDIDATES, _LISTED = 1 << 24, 1 << 23
 # Bytes of the gains of its moves, for each entry of the table (half of it at most, and a quarter) and point.
 _GAINING, _GAINING_A_POINT = 5, 128
-# Candidates that a point keeps, on average, for each exemplar among them; and at least.
-_FOR_EACH_EXEMPLAR, _FEWEST = 8, 64
 # Bytes per point sent to the workers of a cluster and fetched from them in one pass.
 _SENT_AND_FETCHED = 72
 # Copies of a block per thread, as it is read, decoded and used; and blocks decoded at a time while zarr loads
 # a whole array.
 _COPIES_OF_A_BLOCK = 4
 _BLOCKS_WHILE_LOADING = 12
+# Bytes per point of the levels of a hierarchy, with a quarter as many clusters as points, edges and links on
+# disk; and copies of a block while links are counted and written.
+_LEVELS, _BLOCKS_WHILE_COUNTED = 140, 8
 # Bytes per point and edge of the bound on the number of exemplars: shares, covers, loads, their sums and
 # copies; the row of each edge; the edges themselves, in blocks and as one, if they are to be read; and what
 # tells which of them are dropped, if points are always exemplars.
@@ -91,6 +87,8 @@ class GraphSize:
         Whether the run is on a copy with other similarities, in 64 bits.
     limited : bool
         Whether clusters are changed until they keep limits of their sizes, with all edges in this process.
+    levels : bool
+        Whether the levels of a hierarchy follow.
     """
 
     n_points: int
@@ -102,6 +100,7 @@ class GraphSize:
     selected: bool = False
     weighted: bool = False
     limited: bool = False
+    levels: bool = False
 
     @property
     def width(self) -> int:
@@ -130,7 +129,7 @@ class GraphSize:
         """Bytes of what exchanges on a dense graph make of the table: lists of edges, and gains of moves."""
         table = self.n_points * candidates_kept(self.n_points, self.n_edges)
         # Each edge at both ends, and once more while the lists are put together.
-        lists = min(table, _LISTED) * 3 * (4 + self.width)
+        lists = min(table, LISTED) * 3 * (4 + self.width)
         return self.searching * (lists + table * _GAINING + min(table, self.n_points) * _GAINING_A_POINT)
 
     @property
@@ -173,6 +172,7 @@ class Plan:
         # Renumbering copies the graph, and so does making it canonical; never both at a time.
         graphs = self.load + (not self.streaming)
         n_blocks = self.streaming * self._n_readers * _COPIES_OF_A_BLOCK + self.load * _BLOCKS_WHILE_LOADING
+        n_blocks += size.levels * _BLOCKS_WHILE_COUNTED
         return (
             self._a_point(size) * size.n_points
             + graphs * size.graph_bytes
@@ -199,15 +199,7 @@ class Plan:
         sweeping = _SWEEPING + wide * _SWEEPING_WIDER + self._n_readers * _SWEEPING_THREAD
         searching = _SEARCHING + wide * _SEARCHING_WIDER + self._n_readers * _SEARCHING_THREAD
         given = size.selected * _SELECTING + size.weighted * _WEIGHING
-        return exchange + given + max(sweeping, size.searching * searching)
-
-
-def candidates_kept(n_points: int, n_edges: int) -> int:
-    """Return the number of candidates in the search's table; 0 for a sparse graph, which needs none.
-
-    A graph is dense with at least a quarter of all possible edges.
-    """
-    return min(n_points, _CANDIDATES // max(1, n_points)) if 4 * n_edges >= n_points**2 else 0
+        return exchange + given + max(sweeping, size.searching * searching, size.levels * _LEVELS)
 
 
 def first_that_fits(plans: Sequence[Plan], size: GraphSize, limit: int) -> Plan:
@@ -280,7 +272,8 @@ def _advice(last: Plan, size: GraphSize) -> str:
             f"{_text(size.limiting_bytes)} of that are for max_cluster_size and min_cluster_size, which need "
             "all edges in this process. Raise memory_limit, leave these out, or give fewer edges."
         )
-    less = " affinity_propagation(..., refine='medoid') takes less than the search." if size.searching else ""
+    cheaper = size.searching and not size.levels
+    less = " affinity_propagation(..., refine='medoid') takes less than the search." if cheaper else ""
     return _more_memory(last) + less
 
 
@@ -301,10 +294,3 @@ def _more_memory(last: Plan) -> str:
 
 def _text(n_bytes: int) -> str:
     return f"{n_bytes / 1e9:.2f} GB"
-
-
-def lengths_of_lists(n_points: int, n_candidates: int, n_exemplars: int) -> tuple[int, int]:
-    """Return how many candidates the search's lists have, and how many of them a point keeps."""
-    share = min(1.0, _FOR_EACH_EXEMPLAR / max(1, n_exemplars))
-    n_kept = min(n_candidates, max(2 * n_exemplars, int(_LISTED / (share * max(1, n_points)))))
-    return n_kept, min(n_kept, max(_FEWEST, math.ceil(share * n_kept)))

@@ -61,6 +61,8 @@ class InputGraph:
         Whether the run is on a copy with other similarities, in 64 bits.
     limited : bool
         Whether clusters are to keep limits of their sizes.
+    levels : bool
+        Whether the levels of a hierarchy follow.
     """
 
     store: Store
@@ -72,6 +74,7 @@ class InputGraph:
     selected: bool = False
     weighted: bool = False
     limited: bool = False
+    levels: bool = False
 
     def size(self, scheme: str, refine: str | None) -> GraphSize:
         """Return the quantities that determine the memory of a run."""
@@ -91,6 +94,7 @@ class InputGraph:
             self.selected,
             self.weighted,
             self.limited,
+            self.levels,
         )
 
     def plans(self, reorder: bool | str, n_threads: int) -> list[Plan]:

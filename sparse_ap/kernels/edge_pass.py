@@ -27,6 +27,7 @@ __all__ = [
     "COUNT",
     "EXACT_SUM",
     "LARGEST",
+    "MARK",
     "BasePass",
     "ColumnReduction",
     "Columns",
@@ -71,6 +72,8 @@ EXACT_SUM = ColumnReduction(np.add, np.float64)
 COUNT = ColumnReduction(np.add, np.int32)
 #: Maxima of nonnegative integers.
 LARGEST = ColumnReduction(np.maximum, np.int32)
+#: Marks of points: whether any edge makes one.
+MARK = ColumnReduction(np.logical_or, np.bool_)
 
 VectorsT = TypeVar("VectorsT", bound=tuple[Any, ...], contravariant=True)
 RowsT = TypeVar("RowsT", bound=tuple[Any, ...], contravariant=True)

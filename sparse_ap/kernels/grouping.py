@@ -14,7 +14,7 @@ import numpy as np
 from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
 from sparse_ap.kernels.coarsening import ClusterVectors, Links
 from sparse_ap.kernels.compilation import kernel
-from sparse_ap.kernels.edge_pass import LARGEST, BasePass, Columns, PlainPass
+from sparse_ap.kernels.edge_pass import MARK, BasePass, Columns, PlainPass
 
 __all__ = [
     "ContractionPass",
@@ -59,13 +59,13 @@ class MovePass(PlainPass):
     """Find the group in which each node whose turn it is gains most, with all groups as they are.
 
     The gain of node i in group c is W(i, c) − rate · volume(i) · volume(c), the latter without i itself. Of
-    equal gains the smallest label counts. The tally is the number of nodes that move; the column marks, by 1,
+    equal gains the smallest label counts. The tally is the number of nodes that move; the column marks
     the nodes that are linked with one that leaves or comes, and are not in the group it goes to.
     """
 
     rate: float
 
-    column_reductions = (LARGEST,)
+    column_reductions = (MARK,)
 
     reads = ("volume", "turn", "moved")
     writes = ("moved",)
@@ -200,7 +200,7 @@ def _move(
         n_moved += 1
         for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
             if label[indices[edge]] != best:
-                touched[indices[edge]] = 1
+                touched[indices[edge]] = True
     return n_moved
 
 

@@ -10,7 +10,7 @@ from sparse_ap.kernels.block import Block, Float64Array, Int32Array, Int64Array,
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.sorting import ascending
 
-__all__ = ["joined_rows", "linked_pairs", "paired_labels"]
+__all__ = ["joined_rows", "linked_pairs", "members_of", "paired_labels"]
 
 
 def linked_pairs(
@@ -66,7 +66,7 @@ def joined_rows(
     indices : ndarray of int32
     data : ndarray of float64
     """
-    begin, members = _members(label, n_groups)
+    begin, members = members_of(label, n_groups)
     degree = np.zeros(n_groups, np.int64)
     _count_met(*block.csr[:2], label, begin, members, np.full(n_groups, -1, np.int32), degree)
     indptr = starts_of(degree)
@@ -83,16 +83,17 @@ def paired_labels(first: Int32Array, second: Int32Array) -> tuple[Int32Array, in
     first, second : ndarray of int32, shape (n_nodes,)
         From 0; not much larger than the number of nodes.
     """
-    begin, members = _members(first, int(first.max(initial=-1)) + 1)
+    begin, members = members_of(first, int(first.max(initial=-1)) + 1)
     n_second = int(second.max(initial=-1)) + 1
     seen, at = np.full(n_second, -1, np.int32), np.empty(n_second, np.int32)
-    met, room = np.empty(n_second, np.int32), np.empty((2, n_second), np.int64)
+    most = min(n_second, int(np.diff(begin).max(initial=0)))
+    met, room = np.empty(most, np.int32), np.empty((2, most), np.int64)
     number = np.empty(len(first), np.int32)
     return number, _number_pairs(begin, members, second, seen, at, met, room, number)
 
 
-def _members(label: Int32Array, n_groups: int) -> tuple[Int64Array, Int32Array]:
-    """Return where the members of each group begin, and the members, group by group."""
+def members_of(label: Int32Array, n_groups: int) -> tuple[Int64Array, Int32Array]:
+    """Return where the members of each group begin, and the members, group by group, ascending."""
     begin = starts_of(np.bincount(label, minlength=n_groups))
     members = np.empty(len(label), np.int32)
     _list_members(label, begin[:-1].copy(), members)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparse_ap.execution.budget import candidates_kept, lengths_of_lists
+from sparse_ap.execution.room import candidates_kept, lengths_of_lists
 from sparse_ap.kernels.block import BoolArray, Float64Array
 from sparse_ap.kernels.exact_sum import grid_sum
 from sparse_ap.kernels.hashing import hashed

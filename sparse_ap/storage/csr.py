@@ -77,8 +77,13 @@ def locality_order(indptr: Int64Array, indices: Int32Array) -> Int32Array:
 
 def heaviest(group: NDArray[Any], weight: NDArray[Any]) -> Int64Array:
     """Return the place of the largest weight in each group, groups ascending; of equals the first."""
-    order = np.lexsort((np.arange(len(group)), -weight, group))
-    return order[np.diff(group[order], prepend=-1) > 0]
+    most = np.full(int(group.max(initial=-1)) + 1, -np.inf)
+    np.maximum.at(most, group, weight)
+    place = np.full(len(most), -1)
+    # Backwards, so that the first of equals is written last.
+    best = np.flatnonzero(weight == most[group])[::-1]
+    place[group[best]] = best
+    return place[place >= 0]
 
 
 def inverse(order: NDArray[_Whole]) -> NDArray[_Whole]:

@@ -8,34 +8,38 @@ was compared.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from sparse_ap.clustering.natural.link_graph import Labels
 from sparse_ap.kernels.block import Float64Array, Int64Array
 from sparse_ap.storage.csr import heaviest
 
 __all__ = ["elected", "representing", "spreads"]
 
 
-def spreads(groups: Sequence[Int64Array], inner: Sequence[Float64Array]) -> list[Float64Array]:
+def spreads(groups: Sequence[Labels], inner: Iterable[Float64Array]) -> list[Float64Array]:
     """Return how far the links of each candidate spread over its group, relative to the best of the group.
 
     Parameters
     ----------
-    groups : sequence of ndarray of int64, each of shape (n_candidates,)
+    groups : sequence of ndarray of int, each of shape (n_candidates,)
         The group of each candidate on each level above the first.
-    inner : sequence of ndarray of float64, each of shape (n_candidates,)
+    inner : iterable of ndarray of float64, each of shape (n_candidates,)
         The weight of each candidate's links into its group: of the first level, then of each above.
     """
-    own, found = inner[0], []
-    for group, below, within in zip(groups, inner[:-1], inner[1:], strict=True):
+    others = iter(inner)
+    own = below = next(others)
+    found = []
+    for group, within in zip(groups, others, strict=True):
         spread = np.sqrt(own) + np.sqrt(below - own) + np.sqrt(within - below)
         found.append(spread / np.maximum(_largest(group, spread), np.finfo(float).tiny))
+        below = within
     return found
 
 
-def elected(groups: Sequence[Int64Array], scores: Sequence[Float64Array]) -> list[Int64Array]:
+def elected(groups: Sequence[Labels], scores: Sequence[Float64Array]) -> list[Int64Array]:
     """Return the candidate elected in each group of each level, such that exemplars nest.
 
     The sum of the scores of all exemplars on all levels is the largest that nested exemplars can have: what
@@ -43,7 +47,7 @@ def elected(groups: Sequence[Int64Array], scores: Sequence[Float64Array]) -> lis
 
     Parameters
     ----------
-    groups : sequence of ndarray of int64, each of shape (n_candidates,)
+    groups : sequence of ndarray of int, each of shape (n_candidates,)
         The group of each candidate on each level, the finest first; each level's are unions of those before.
     scores : sequence of ndarray of float64, each of shape (n_candidates,)
 
@@ -107,7 +111,7 @@ def representing(
     return found
 
 
-def _largest(group: Int64Array, values: Float64Array) -> Float64Array:
+def _largest(group: Labels, values: Float64Array) -> Float64Array:
     """Return the largest value in each candidate's group."""
     most = np.full(int(group.max(initial=-1)) + 1, -np.inf)
     np.maximum.at(most, group, values)

@@ -73,11 +73,12 @@ class FreeGroups:
             The number that the links have for each point of the user's.
         """
         levels: list[FreeLevel] = []
-        candidates = np.arange(len(number))
+        candidates: Any = slice(None)
         coarser = [label for label, _ in found[1:]] + [np.zeros(len(number), np.int32)]
         for (label, resolution), above in zip(found, coarser, strict=True):
-            inner = points.inner(label)[number[candidates]]
-            candidates = candidates[heaviest(label[number[candidates]], inner)]
+            at = number[candidates]
+            chosen = heaviest(label[at], points.inner(label)[at])
+            candidates = candidates[chosen] if levels else chosen
             joined = points.contract(label).graph
             gain = joined.quality(resolution)
             parents = of_nodes(label, above).astype(np.int64)

@@ -70,6 +70,7 @@ def moved(
     """
     n = graph.n_nodes
     group, n_groups = compact_labels(label)
+    del label
     part, total = of_nodes(group, part), sums(group, graph.volume, n_groups)
     # After its turn a node waits until one that it is linked with has moved.
     unsettled = np.ones(n, bool)
@@ -85,7 +86,8 @@ def moved(
             np.subtract.at(total, group[changed], graph.volume[changed])
             np.add.at(total, rows.moved[changed], graph.volume[changed])
             group, n_moved = rows.moved, n_moved + n_changed
-            unsettled = (unsettled & ~rows.turn) | (touched > 0)
+            unsettled = (unsettled & ~rows.turn) | touched
+            del touched, changed
         if n_moved < least * n or not unsettled.any():
             break
     return compact_labels(group)[0]
@@ -117,8 +119,9 @@ class Grouping:
     Attributes
     ----------
     graph : LinkGraph
-    clusters : sequence of ndarray of int, each of shape (n_nodes,)
-        Clusters that also move as wholes, the finest first; each is a union of those before.
+    clusters : sequence of ndarray of int
+        Clusters that also move as wholes: the finest, of shape (n_nodes,), then the coarser cluster of each
+        of the finest, level by level.
     joined : Contraction
         The graph contracted along the finest.
     """
@@ -129,7 +132,7 @@ class Grouping:
 
     @classmethod
     def of(cls, graph: LinkGraph, clusters: Sequence[Labels]) -> Grouping:
-        """Return the search; the finest clusters are numbered from 0, without gaps."""
+        """Return the search; clusters are as in the attributes, the finest numbered from 0 without gaps."""
         return cls(graph, clusters, graph.contract(clusters[0]))
 
     def at(self, resolution: float, part: Labels | None = None, *, nodes_move: bool = True) -> Int32Array:
@@ -155,6 +158,8 @@ class Grouping:
         part = np.zeros(graph.n_nodes, np.int32) if part is None else part
         joined = merged_upward(start, part, rate)
         best, most = joined.key, joined.graph.quality(resolution)
+        # Released: points move, which takes most memory.
+        del start, joined
         for k in range(_ROUNDS if nodes_move else 1):
             label = best
             if nodes_move:
@@ -176,7 +181,9 @@ class Grouping:
     def _parts_moved(self, label: Labels, part: Labels, rate: float) -> Int32Array:
         """Find groups anew inside each group, and move these as wholes."""
         inside = moved(self.graph, np.arange(self.graph.n_nodes, dtype=np.int32), label, rate, least=_ROUGH)
-        joined = merged_upward(self.graph.contract(inside), label, rate)
+        joined = self.graph.contract(inside)
+        del inside
+        joined = merged_upward(joined, label, rate)
         return moved(joined.graph, of_nodes(joined.key, label), of_nodes(joined.key, part), rate)[joined.key]
 
     def _clusters_moved(self, label: Labels, part: Labels, rate: float) -> tuple[Int32Array, LinkGraph]:
@@ -186,7 +193,7 @@ class Grouping:
         group, within = of_nodes(finest.key, label), of_nodes(finest.key, part)
         group = moved(finest.graph, group, within, rate)
         for clusters in self.clusters[1:]:
-            joined = finest.graph.contract(of_nodes(finest.key, clusters), group)
+            joined = finest.graph.contract(clusters[of_nodes(finest.key, self.clusters[0])], group)
             begun, inside = of_nodes(joined.key, group), of_nodes(joined.key, within)
             group = moved(joined.graph, begun, inside, rate)[joined.key]
         groups = merged_upward(finest.graph.contract(group), within, rate)

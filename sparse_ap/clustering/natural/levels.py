@@ -11,7 +11,7 @@ import numpy as np
 from sparse_ap.clustering.natural.groups import Grouping, merged_upward, moved
 from sparse_ap.clustering.natural.link_graph import Contraction, Labels, LinkGraph, compact_labels, of_nodes
 from sparse_ap.clustering.natural.merging import merged_evenly
-from sparse_ap.kernels.block import Float64Array, Int32Array
+from sparse_ap.kernels.block import Int32Array, Int64Array
 from sparse_ap.kernels.grouping import GroupVectors, MovePass, MoveRows
 from sparse_ap.storage.csr import heaviest
 
@@ -84,7 +84,7 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Labels) -> Foun
     first, clusters = joined.key, joined.graph
     whole = Grouping.of(clusters, [np.arange(clusters.n_nodes, dtype=np.int32), second])
     free = _free_groups(
-        Grouping(points, [first, second[first]], joined), whole.at(_FREE[0], nodes_move=False)[first]
+        Grouping(points, [first, second], joined), whole.at(_FREE[0], nodes_move=False)[first]
     )
     coarse, natural = (next(label for label, at in free if at == of) for of in (_COARSE, _NATURAL))
     # Points moved freely; now each cluster goes whole to the group that has most of it, and on from there.
@@ -94,9 +94,9 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Labels) -> Foun
     levels = [Level(moved(clusters, begun, coarse_of, _NATURAL * rate), _NATURAL)]
     levels += _thinned(levels[0], _coarser(clusters, levels[0].label, coarse_of))
     levels = [*_finer(whole, levels[0], int(second.max(initial=-1)) + 1)[::-1], *levels]
-    sizes = np.bincount(first, minlength=clusters.n_nodes).astype(float)
+    sizes = np.bincount(first, minlength=clusters.n_nodes)
     levels = [Level(nested(clusters, second, levels[0].label, sizes), np.nan), *levels]
-    parts = nested(points, second[first], free[0][0], np.ones(points.n_nodes))
+    parts = nested(points, second[first], free[0][0])
     return Found(_falling(clusters.n_nodes, levels), [(parts, np.nan), *free])
 
 
@@ -172,7 +172,7 @@ def _finer(grouping: Grouping, natural: Level, most: int) -> list[Level]:
             kept = last
 
 
-def nested(clusters: LinkGraph, label: Labels, coarse: Labels, sizes: Float64Array) -> Int32Array:
+def nested(clusters: LinkGraph, label: Labels, coarse: Labels, sizes: Int64Array | None = None) -> Int32Array:
     """Cut groups along coarser ones: the largest part stays, the rest joins what it has most links to.
 
     Parameters
@@ -180,8 +180,8 @@ def nested(clusters: LinkGraph, label: Labels, coarse: Labels, sizes: Float64Arr
     clusters : LinkGraph
     label, coarse : ndarray of int, shape (n_nodes,)
         The groups, and the coarser ones that none may cross.
-    sizes : ndarray of float64, shape (n_nodes,)
-        Points in each node.
+    sizes : ndarray of int64, shape (n_nodes,), optional
+        Points in each node; None: one.
     """
     part, n_parts = compact_labels(label, coarse)
     size = np.bincount(part, weights=sizes, minlength=n_parts)

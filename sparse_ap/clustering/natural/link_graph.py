@@ -6,7 +6,7 @@ import math
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import NDArray
 
 from sparse_ap.arguments import usable_threads
-from sparse_ap.clustering.cluster_graph import LinkedGraph, LinkRows, counted
-from sparse_ap.clustering.input import held_rows, in_memory, open_executor
+from sparse_ap.clustering.cluster_graph import LinkedGraph, LinkRows
+from sparse_ap.clustering.input import held_rows, in_memory, is_local, open_executor
 from sparse_ap.clustering.natural.kept_rows import kept_rows
+from sparse_ap.clustering.natural.spilled import counted_once
 from sparse_ap.execution.blocking import BlockedGraph, most_blocks
 from sparse_ap.execution.executor import Executor
 from sparse_ap.execution.plans import Resources
@@ -140,6 +142,13 @@ class Workshop:
         ):
             yield cls(executor, resources, Path(folder))
 
+    def put_away(self, *arrays: NDArray[Any]) -> Callable[[], list[NDArray[Any]]]:
+        """Write arrays to the folder; return what reads them again."""
+        places = [self.folder / f"{next(self.numbers)}.npy" for _ in arrays]
+        for place, array in zip(places, arrays, strict=True):
+            np.save(place, array)
+        return lambda: [np.load(place) for place in places]
+
     def most_pairs(self, n_clusters: int) -> int:
         """Return how many pairs can be counted in one reading."""
         return rows_fit(self.resources.limit())[1]
@@ -158,7 +167,8 @@ class Workshop:
         if once and held is not None and 2 * len(held[1]) <= self.most_entries():
             return self._linked_once(*held, number if links.user_id is None else number[links.user_id])
         links = replace(links, most_pairs=self.most_pairs)
-        parts = (_once(part) if once else part for part in links.parts(number, n_points))
+        count = self._counted if is_local(links.graph) else None
+        parts = (_once(part) if once else part for part in links.parts(number, n_points, count))
         return self.graph(parts, n_points, np.float32 if once else np.float64, None)
 
     def most_entries(self) -> int:
@@ -176,8 +186,13 @@ class Workshop:
         if held_rows(graph) is not None and n_entries // _A_KEPT_ENTRY <= self.most_entries():
             block = block_of(graph.store, RowCut(0, graph.n_points))
             return LinkGraph(in_memory(*joined_rows(block, label, n_nodes), self.executor), volume, self)
-        parts = counted(graph, ContractionPass, label, n_nodes, self.most_pairs)
+        parts = self._counted(graph, ContractionPass, label, n_nodes, self.most_pairs)
         return self.graph(parts, n_nodes, np.float64, volume)
+
+    def _counted(
+        self, graph: BlockedGraph, begin: Any, label: Int32Array, n_nodes: int, most: Callable[[int], int]
+    ) -> Iterator[LinkRows]:
+        return counted_once(graph, begin, label, n_nodes, most(n_nodes), self.folder)
 
     def graph(
         self, parts: Iterable[LinkRows], n_nodes: int, dtype: Any, volume: Float64Array | None
@@ -214,7 +229,10 @@ def of_nodes(key: Labels, values: Labels) -> Int32Array:
 
 
 def compact_labels(*keys: Labels) -> tuple[Int32Array, int]:
-    """Return the number of each node's combination of labels, in their order, and how many occur."""
+    """Return the number of each node's combination of labels, in their order, and how many occur.
+
+    One key that has no gaps is returned itself.
+    """
     number, n = _numbered(keys[0])
     for other in keys[1:]:
         number, n = paired_labels(number, _numbered(other)[0])
@@ -227,5 +245,5 @@ def _numbered(label: Labels) -> tuple[Int32Array, int]:
     present[label] = True
     n = int(np.count_nonzero(present))
     if n == len(present):
-        return label.astype(np.int32), n
+        return label.astype(np.int32, copy=False), n
     return (np.cumsum(present, dtype=np.int32) - np.int32(1))[label], n
