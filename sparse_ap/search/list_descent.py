@@ -18,10 +18,13 @@ from sparse_ap.search.edge_lists import EdgeLists
 
 __all__ = ["DescentState", "places"]
 
+#: Number of sums that the search for the best exemplar to close handles at a time.
+_ABREAST = 4
+
 
 def places(n_exemplars: int) -> int:
-    """Return the number of exemplars for which there is to be room."""
-    return n_exemplars + n_exemplars // 4 + 16
+    """Return the number of exemplars for which there is to be room, a multiple of `_ABREAST`."""
+    return (n_exemplars + n_exemplars // 4 + 16 + _ABREAST - 1) // _ABREAST * _ABREAST
 
 
 class Standing(NamedTuple):
@@ -158,55 +161,76 @@ def _descend(
 ) -> int:
     n_seen, changed = 0, room.changed
     while True:
-        most, k = least, -1
+        most, k, n_free = least, -1, 0
+        for c in range(len(gains.at)):
+            n_free += gains.at[c] < 0
         for c in range(len(preference)):
             if gains.doubted[c]:
                 gains.doubted[c] = False
-                gains.best[c], _ = _best_move(c, preference, standing, gains, shift)
+                gains.best[c] = _gain(c, n_free, preference, standing, gains, shift)
                 n_seen += len(gains.closing)
             if gains.best[c] > most:
                 most, k = gains.best[c], c
         if k < 0:
             return n_seen
         # What another exemplar loses may have changed, although this point is not concerned by its members.
-        gain, closed = _best_move(k, preference, standing, gains, shift)
-        gains.best[k] = gain
-        if gain == most:
-            changed[0], changed[1] = k, closed
-            both = changed[: 2 if closed >= 0 else 1]
+        gains.best[k] = _gain(k, n_free, preference, standing, gains, shift)
+        if gains.best[k] == most:
+            changed[0], changed[1] = k, _closed_with(k, standing, gains, shift)
+            both = changed[: 2 if changed[1] >= 0 else 1]
             n_seen += _carry_out(both, lists, preference, standing, gains, room, shift)
 
 
 @helper
-def _best_move(k: int, preference: Any, standing: Any, gains: Any, shift: float) -> tuple[float, int]:
-    """Return the gain of a point's best move, and the exemplar that is closed when it is opened; -1: none.
+def _gain(k: int, n_free: int, preference: Any, standing: Any, gains: Any, shift: float) -> float:
+    """Return the gain of a point's best move.
 
     The last exemplar is never closed alone, and none opened alone without room for one more.
     """
-    closing, spared, at = gains.closing, gains.spared[k], gains.at
     if standing.is_open[k]:
-        alone = True
-        for c in range(len(at)):
-            alone = alone and (at[c] < 0 or at[c] == k)
-        return (0.0 if alone else closing[gains.place[k]]), -1
-    best, closed, n_free = 0.0, -1, 0
-    for c in range(len(closing)):
-        n_free += at[c] < 0
-        with_closing = closing[c] + spared[c]
-        if with_closing > best:
-            best, closed = with_closing, at[c]
-    nearest = standing.nearest[k]
-    if nearest >= 0:
-        # The closing gain counted k's fallback as its value; k becomes an exemplar: the difference is added
-        # back.
-        own = gains.place[nearest]
-        back = on_grid(standing.value[k] - standing.fallback[k], shift)
-        with_closing = closing[own] + spared[own] + back
-        if with_closing > best:
-            best, closed = with_closing, nearest
-    if closed < 0 and n_free < 2:
-        return 0.0, -1
-    return gains.won[k] + on_grid(preference[k] - standing.value[k], shift) + best, closed
+        return 0.0 if n_free == len(gains.at) - 1 else float(gains.closing[gains.place[k]])
+    with_closing = max(_best_closing(gains.closing, gains.spared[k]), _own_closing(k, standing, gains, shift))
+    if with_closing <= 0.0 and n_free < 2:
+        return 0.0
+    alone = gains.won[k] + on_grid(preference[k] - standing.value[k], shift)
+    return float(alone + max(0.0, with_closing))
+
+
+@helper
+def _best_closing(closing: Any, spared: Any) -> float:
+    """Return the largest gain by closing an exemplar with a point open."""
+    a = b = c = d = -np.inf
+    # Four at a time: none waits for the one before it.
+    for i in range(0, len(closing), _ABREAST):
+        a, b = max(a, closing[i] + spared[i]), max(b, closing[i + 1] + spared[i + 1])
+        c, d = max(c, closing[i + 2] + spared[i + 2]), max(d, closing[i + 3] + spared[i + 3])
+    return max(max(a, b), max(c, d))
+
+
+@helper
+def _own_closing(k: int, standing: Any, gains: Any, shift: float) -> float:
+    """Return the gain by closing a point's exemplar with the point open; -inf: it has none.
+
+    The closing gain counted the point's fallback as its value; it becomes an exemplar: the difference is
+    added back.
+    """
+    if standing.nearest[k] < 0:
+        return -np.inf
+    c = gains.place[standing.nearest[k]]
+    back = on_grid(standing.value[k] - standing.fallback[k], shift)
+    return float(gains.closing[c] + gains.spared[k, c] + back)
+
+
+@helper
+def _closed_with(k: int, standing: Any, gains: Any, shift: float) -> int:
+    """Return the exemplar that is closed in a point's best move; -1: none."""
+    best, closed = 0.0, -1
+    if standing.is_open[k]:
+        return closed
+    for c in range(len(gains.at)):
+        if gains.closing[c] + gains.spared[k, c] > best:
+            best, closed = gains.closing[c] + gains.spared[k, c], gains.at[c]
+    return standing.nearest[k] if _own_closing(k, standing, gains, shift) > best else closed
 
 
 @helper
@@ -279,13 +303,20 @@ def _count(i: int, sign: float, lists: Any, standing: Any, gains: Any, shift: fl
         c = gains.place[nearest]
         gains.closing[c] += sign * on_grid(fallback - standing.value[i], shift)
         gains.doubted[nearest] = True
+    to, similarity, spared = lists.out_to, lists.out_similarity, gains.spared
     edge, stop = lists.out_start[i], lists.out_start[i + 1]
-    while edge < stop and lists.out_similarity[edge] > fallback:
-        k, s = lists.out_to[edge], np.float64(lists.out_similarity[edge])
-        if s > bar:
-            gains.won[k] += sign * on_grid(s - bar, shift)
+    both = sign * on_grid(bar - fallback, shift)
+    while edge < stop and similarity[edge] > bar:
+        k = np.uint32(to[edge])
+        gains.won[k] += sign * on_grid(np.float64(similarity[edge]) - bar, shift)
         if c >= 0:
-            gains.spared[k, c] += sign * on_grid(min(s, bar) - fallback, shift)
+            spared[k, c] += both
+        gains.doubted[k] = True
+        edge += 1
+    # Without an exemplar that could be closed, the fallback is what the point has.
+    while edge < stop and similarity[edge] > fallback:
+        k = np.uint32(to[edge])
+        spared[k, c] += sign * on_grid(np.float64(similarity[edge]) - fallback, shift)
         gains.doubted[k] = True
         edge += 1
     return edge - lists.out_start[i]
