@@ -10,75 +10,23 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import BoolArray, Float64Array, Int32Array, Int64Array
 from sparse_ap.kernels.compilation import helper, kernel
-from sparse_ap.kernels.exact_sum import Grid, grid_sum, on_grid
+from sparse_ap.kernels.exact_sum import Grid, grid_sum
 from sparse_ap.search.edge_lists import EdgeLists
+from sparse_ap.search.kept_gains import ABREAST, Gains, Standing, closed_with, count, gain_of
 
-__all__ = ["DescentState", "places"]
+__all__ = ["DescentState", "Mark", "places"]
 
-#: Number of sums that the search for the best exemplar to close handles at a time.
-_ABREAST = 4
+# Copies are cheap where the cube of the places is at most so many times the number of points.
+_COPIED = 128
 
 
 def places(n_exemplars: int) -> int:
-    """Return the number of exemplars for which there is to be room, a multiple of `_ABREAST`."""
-    return (n_exemplars + n_exemplars // 4 + 16 + _ABREAST - 1) // _ABREAST * _ABREAST
-
-
-class Standing(NamedTuple):
-    """The nearest two exemplars of each point, and the values of both.
-
-    Attributes
-    ----------
-    is_open : ndarray of bool
-        Whether a point is an exemplar of others.
-    nearest : ndarray of int32
-        The point's exemplar; -1: the point is better off alone.
-    value : ndarray of float64
-        The similarity to that exemplar, or the point's preference.
-    bar : ndarray of float64
-        Similarity that another exemplar must exceed to win the point: ``value``; +inf for an exemplar.
-    fallback : ndarray of float64
-        Value of the point if ``nearest`` were closed.
-    """
-
-    is_open: BoolArray
-    nearest: Int32Array
-    value: Float64Array
-    bar: Float64Array
-    fallback: Float64Array
-
-
-class Gains(NamedTuple):
-    """What moves would gain.
-
-    Attributes
-    ----------
-    won : ndarray of float64, shape (n_points,)
-        What others gain where a point is opened.
-    spared : ndarray of float64, shape (n_points, n_places)
-        What the closing of each exemplar loses less where a point is opened at the same time.
-    closing : ndarray of float64, shape (n_places,)
-        Gain by closing each exemplar; -inf for a place without one.
-    place : ndarray of int32, shape (n_points,)
-        Place of each exemplar.
-    at : ndarray of int32, shape (n_places,)
-        Exemplar at each place; -1: none.
-    doubted : ndarray of bool, shape (n_points,)
-        Whose best move may have changed.
-    best : ndarray of float64, shape (n_points,)
-        Gain of the best move of each point, unless doubted.
-    """
-
-    won: Float64Array
-    spared: Float64Array
-    closing: Float64Array
-    place: Int32Array
-    at: Int32Array
-    doubted: BoolArray
-    best: Float64Array
+    """Return the number of exemplars for which there is to be room, a multiple of `ABREAST`."""
+    return (n_exemplars + n_exemplars // 4 + 16 + ABREAST - 1) // ABREAST * ABREAST
 
 
 class Room(NamedTuple):
@@ -87,6 +35,13 @@ class Room(NamedTuple):
     touched: Int32Array
     marked: BoolArray
     changed: Int64Array
+
+
+class Mark(NamedTuple):
+    """Exemplars to come back to, with a copy of all that their moves gain where that is cheap."""
+
+    is_open: BoolArray
+    kept: tuple[NDArray[Any], ...]
 
 
 class DescentState(NamedTuple):
@@ -131,6 +86,29 @@ class DescentState(NamedTuple):
         """Make the best move until none gains; return the number of edges and sums seen."""
         return int(_descend(*self._arrays, self.room, self.grid.shift, self.grid.least_gain))
 
+    @property
+    def loss(self) -> float:
+        """What the closing of an exemplar loses: the median."""
+        return -float(np.median(self.gains.closing[self.gains.at >= 0]))
+
+    def mark(self) -> Mark:
+        """Return what `return_to` needs to come back to these exemplars, where no move is known to gain."""
+        # With few exemplars a move concerns nearly all points, and a copy is cheaper than moving back.
+        few = len(self.gains.at) ** 3 < _COPIED * len(self.preference)
+        kept = tuple(array.copy() for array in (*self.standing, *self.gains)) if few else ()
+        return Mark(self.standing.is_open.copy(), kept)
+
+    def return_to(self, mark: Mark) -> int:
+        """Return to the exemplars of a mark; return the number of edges and sums seen."""
+        if mark.kept:
+            for here, there in zip((*self.standing, *self.gains), mark.kept, strict=True):
+                here[...] = there
+            return 0
+        back = np.flatnonzero(mark.is_open != self.standing.is_open)
+        n_seen = self.flip(back[np.argsort(~mark.is_open[back], kind="stable")])
+        self.doubt(everything=False)
+        return n_seen
+
     def doubt(self, everything: bool) -> None:
         """Let all moves be looked at again, or none, where none is known to gain."""
         self.gains.doubted[:] = self.lists.may if everything else False
@@ -145,7 +123,7 @@ class DescentState(NamedTuple):
 def _begin(lists: Any, preference: Any, standing: Any, gains: Any, shift: float) -> None:
     for i in range(len(preference)):
         _find_nearest_two(i, lists, preference, standing)
-        _count(i, 1.0, lists, standing, gains, shift)
+        count(i, 1.0, lists, standing, gains, shift)
 
 
 @kernel
@@ -167,70 +145,18 @@ def _descend(
         for c in range(len(preference)):
             if gains.doubted[c]:
                 gains.doubted[c] = False
-                gains.best[c] = _gain(c, n_free, preference, standing, gains, shift)
+                gains.best[c] = gain_of(c, n_free, preference, standing, gains, shift)
                 n_seen += len(gains.closing)
             if gains.best[c] > most:
                 most, k = gains.best[c], c
         if k < 0:
             return n_seen
         # What another exemplar loses may have changed, although this point is not concerned by its members.
-        gains.best[k] = _gain(k, n_free, preference, standing, gains, shift)
+        gains.best[k] = gain_of(k, n_free, preference, standing, gains, shift)
         if gains.best[k] == most:
-            changed[0], changed[1] = k, _closed_with(k, standing, gains, shift)
+            changed[0], changed[1] = k, closed_with(k, standing, gains, shift)
             both = changed[: 2 if changed[1] >= 0 else 1]
             n_seen += _carry_out(both, lists, preference, standing, gains, room, shift)
-
-
-@helper
-def _gain(k: int, n_free: int, preference: Any, standing: Any, gains: Any, shift: float) -> float:
-    """Return the gain of a point's best move.
-
-    The last exemplar is never closed alone, and none opened alone without room for one more.
-    """
-    if standing.is_open[k]:
-        return 0.0 if n_free == len(gains.at) - 1 else float(gains.closing[gains.place[k]])
-    with_closing = max(_best_closing(gains.closing, gains.spared[k]), _own_closing(k, standing, gains, shift))
-    if with_closing <= 0.0 and n_free < 2:
-        return 0.0
-    alone = gains.won[k] + on_grid(preference[k] - standing.value[k], shift)
-    return float(alone + max(0.0, with_closing))
-
-
-@helper
-def _best_closing(closing: Any, spared: Any) -> float:
-    """Return the largest gain by closing an exemplar with a point open."""
-    a = b = c = d = -np.inf
-    # Four at a time: none waits for the one before it.
-    for i in range(0, len(closing), _ABREAST):
-        a, b = max(a, closing[i] + spared[i]), max(b, closing[i + 1] + spared[i + 1])
-        c, d = max(c, closing[i + 2] + spared[i + 2]), max(d, closing[i + 3] + spared[i + 3])
-    return max(max(a, b), max(c, d))
-
-
-@helper
-def _own_closing(k: int, standing: Any, gains: Any, shift: float) -> float:
-    """Return the gain by closing a point's exemplar with the point open; -inf: it has none.
-
-    The closing gain counted the point's fallback as its value; it becomes an exemplar: the difference is
-    added back.
-    """
-    if standing.nearest[k] < 0:
-        return -np.inf
-    c = gains.place[standing.nearest[k]]
-    back = on_grid(standing.value[k] - standing.fallback[k], shift)
-    return float(gains.closing[c] + gains.spared[k, c] + back)
-
-
-@helper
-def _closed_with(k: int, standing: Any, gains: Any, shift: float) -> int:
-    """Return the exemplar that is closed in a point's best move; -1: none."""
-    best, closed = 0.0, -1
-    if standing.is_open[k]:
-        return closed
-    for c in range(len(gains.at)):
-        if gains.closing[c] + gains.spared[k, c] > best:
-            best, closed = gains.closing[c] + gains.spared[k, c], gains.at[c]
-    return standing.nearest[k] if _own_closing(k, standing, gains, shift) > best else closed
 
 
 @helper
@@ -257,7 +183,7 @@ def _carry_out(
                 n += 1
         n_seen += lists.in_start[k + 1] - lists.in_start[k]
     for t in range(n):
-        n_seen += _count(touched[t], -1.0, lists, standing, gains, shift)
+        n_seen += count(touched[t], -1.0, lists, standing, gains, shift)
     for k in changed:
         standing.is_open[k] = not standing.is_open[k]
     for t in range(n):
@@ -265,7 +191,7 @@ def _carry_out(
         marked[i] = False
         gains.doubted[i] = lists.may[i]
         _find_nearest_two(i, lists, preference, standing)
-        n_seen += _count(i, 1.0, lists, standing, gains, shift)
+        n_seen += count(i, 1.0, lists, standing, gains, shift)
     for k in changed:
         if not standing.is_open[k]:
             c = gains.place[k]
@@ -292,31 +218,3 @@ def _find_nearest_two(i: int, lists: Any, preference: Any, standing: Any) -> Non
     else:
         standing.nearest[i], standing.value[i] = nearest, value
         standing.bar[i], standing.fallback[i] = value, fallback
-
-
-@helper
-def _count(i: int, sign: float, lists: Any, standing: Any, gains: Any, shift: float) -> Any:
-    """Add what a point has to do with the gains of all moves, or take it away; doubt the moves concerned."""
-    nearest, bar, fallback = standing.nearest[i], standing.bar[i], standing.fallback[i]
-    c = -1
-    if nearest >= 0:
-        c = gains.place[nearest]
-        gains.closing[c] += sign * on_grid(fallback - standing.value[i], shift)
-        gains.doubted[nearest] = True
-    to, similarity, spared = lists.out_to, lists.out_similarity, gains.spared
-    edge, stop = lists.out_start[i], lists.out_start[i + 1]
-    both = sign * on_grid(bar - fallback, shift)
-    while edge < stop and similarity[edge] > bar:
-        k = np.uint32(to[edge])
-        gains.won[k] += sign * on_grid(np.float64(similarity[edge]) - bar, shift)
-        if c >= 0:
-            spared[k, c] += both
-        gains.doubted[k] = True
-        edge += 1
-    # Without an exemplar that could be closed, the fallback is what the point has.
-    while edge < stop and similarity[edge] > fallback:
-        k = np.uint32(to[edge])
-        spared[k, c] += sign * on_grid(np.float64(similarity[edge]) - fallback, shift)
-        gains.doubted[k] = True
-        edge += 1
-    return edge - lists.out_start[i]
