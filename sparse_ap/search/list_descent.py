@@ -95,13 +95,13 @@ class DescentState(NamedTuple):
         """Return what `return_to` needs to come back to these exemplars, where no move is known to gain."""
         # With few exemplars a move concerns nearly all points, and a copy is cheaper than moving back.
         few = len(self.gains.at) ** 3 < _COPIED * len(self.preference)
-        kept = tuple(array.copy() for array in (*self.standing, *self.gains)) if few else ()
+        kept = tuple(array.copy() for array in self._changing) if few else ()
         return Mark(self.standing.is_open.copy(), kept)
 
     def return_to(self, mark: Mark) -> int:
         """Return to the exemplars of a mark; return the number of edges and sums seen."""
         if mark.kept:
-            for here, there in zip((*self.standing, *self.gains), mark.kept, strict=True):
+            for here, there in zip(self._changing, mark.kept, strict=True):
                 here[...] = there
             return 0
         back = np.flatnonzero(mark.is_open != self.standing.is_open)
@@ -113,6 +113,10 @@ class DescentState(NamedTuple):
         """Let all moves be looked at again, or none, where none is known to gain."""
         self.gains.doubted[:] = self.lists.may if everything else False
         self.gains.best[:] = 0.0
+
+    @property
+    def _changing(self) -> tuple[NDArray[Any], ...]:
+        return *self.standing, *self.gains
 
     @property
     def _arrays(self) -> tuple[EdgeLists, Float64Array, Standing, Gains]:
