@@ -88,13 +88,23 @@ class EdgeLists(NamedTuple):
         may[user_id[candidate]] = True
         return cls._of(problem, n_each, user_id[candidate][to], similarity, may)
 
+    def among(self, candidate: BoolArray) -> Self:
+        """Return the edges to some of the candidates."""
+        kept = candidate[self.out_to]
+        before = starts_of(kept)
+        start = before[self.out_start]
+        return self._with_ends(start, self.out_to[kept], self.out_similarity[kept], self.may & candidate)
+
     @classmethod
     def _of(
         cls, problem: Problem, n_each: Int64Array, to: Int32Array, similarity: FloatArray, may: BoolArray
     ) -> Self:
         if problem.roles is not None:
             may[problem.user_id[problem.roles.forbidden]] = False
-        start = starts_of(n_each)
+        return cls._with_ends(starts_of(n_each), to, similarity, may)
+
+    @classmethod
+    def _with_ends(cls, start: Int64Array, to: Int32Array, similarity: FloatArray, may: BoolArray) -> Self:
         ends = csr_graph(start, to, similarity).tocsc()
         indptr, indices = ends.indptr.astype(np.int64), ends.indices.astype(np.int32, copy=False)
         return cls(start, to, similarity, indptr, indices, ends.data, may)

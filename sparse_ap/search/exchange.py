@@ -2,13 +2,14 @@
 
 As in FasterPAM (Schubert & Rousseeuw, Information Systems 101, 2021), any candidate may replace any exemplar;
 in addition, exemplars are opened and closed. When no move gains, a random perturbation replaces some
-exemplars near each other by members of their clusters; the result of the next descent (`list_descent`) is
-kept if it is better.
+exemplars near each other by members of their clusters, and the next descent (`list_descent`) begins. The
+search goes on from its end if that is better than the best, or hardly worse; and in between, for a while,
+among the exemplars of all ends alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,8 +25,14 @@ __all__ = ["Exchange"]
 # opens (docs/design/0012-search.md).
 _CLOSED = (2, 6, 4, 3)
 _MORE = (-1, 0, 1)
-# Perturbations in a row without a gain, after which to stop, for each exemplar.
-_FRUITLESS = 20
+# Perturbations in a row without a gain, after which to stop, for each exemplar: of a search of one walk; of
+# each of three walks; and how many exemplars are counted there at least.
+_FRUITLESS, _FRUITLESS_OF_THREE, _FEW = 20, 6, 16
+# How much worse than the best exemplars those may be from which perturbations go on: at first, as a share of
+# what the closing of an exemplar loses; less and less, down to nothing.
+_SLACK = 0.04
+# Seeds reserved for each walk.
+_SEEDS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +56,9 @@ class Exchange:
         state = DescentState.at(self.lists, self.preference, self.grid, exemplar)
         return state, state.descend()
 
-    def search(self, exemplar: BoolArray, most: int, seed: int) -> tuple[BoolArray, int]:
+    def search(
+        self, exemplar: BoolArray, most: int, seed: int, concentrates: bool = True
+    ) -> tuple[BoolArray, int]:
         """Return the best exemplars found, starting from some of the candidates.
 
         Parameters
@@ -60,36 +69,59 @@ class Exchange:
             moves have left fewer than half of the exemplars.
         seed : int
             Seed of the perturbations.
+        concentrates : bool
+            Whether to walk in between among the exemplars alone at which perturbations have ended (heuristic
+            concentration: Rosing & ReVelle, European Journal of Operational Research 97, 1997).
 
         Returns
         -------
         exemplar : ndarray of bool, shape (n_points,)
         n_seen : int
         """
+        if not concentrates:
+            found, n_seen, _ = self._walk(
+                exemplar, most, seed, 0.0, _FRUITLESS * int(np.count_nonzero(exemplar))
+            )
+            return found, n_seen
+        limits = _SLACK, _FRUITLESS_OF_THREE * max(_FEW, int(np.count_nonzero(exemplar)))
+        found, n_seen, ends = self._walk(exemplar, most // 2, seed, *limits)
+        # Lists that were made for twice as many exemplars are too short: no more is done with them.
+        if 2 * np.count_nonzero(found) < np.count_nonzero(exemplar):
+            return found, n_seen
+        concentrated = replace(self, lists=self.lists.among(ends))
+        found, n_more, _ = concentrated._walk(found, most // 5, seed + _SEEDS, *limits)
+        n_seen += n_more
+        found, n_more, _ = self._walk(found, most - n_seen, seed + 2 * _SEEDS, *limits)
+        return found, n_seen + n_more
+
+    def _walk(
+        self, exemplar: BoolArray, most: int, seed: int, slack: float, n_fruitless: int
+    ) -> tuple[BoolArray, int, BoolArray]:
+        """Return the best exemplars found by perturbations, what was seen, and the exemplars of all ends."""
         state, n_seen = self.descended(exemplar)
         # Room for as many exemplars as there are now.
         state, n_more = self.descended(state.standing.is_open)
         n_seen += n_more
-        best, value = state.standing.is_open.copy(), state.value
-        number = last_gain = 0
-        n_fruitless = _FRUITLESS * int(np.count_nonzero(best))
-        # Lists that were made for twice as many exemplars are too short: no more is done with them.
+        best, value, mark = state.standing.is_open.copy(), state.value, state.mark()
+        ends = exemplar | best
+        slack, number, last_gain = slack * state.loss, 0, 0
         most = 0 if 2 * np.count_nonzero(best) < np.count_nonzero(exemplar) else most
         while number - last_gain < n_fruitless and n_seen < most:
             n_seen += state.flip(self._perturbation(state, number, seed)) + state.descend()
             number += 1
+            ends |= state.standing.is_open
             if state.value > value + self.grid.least_gain:
                 state.doubt(everything=True)
                 n_seen += state.descend()
                 best, value, last_gain = state.standing.is_open.copy(), state.value, number
-                if state.n_free <= max(_CLOSED) + max(_MORE):
-                    state, n_more = self.descended(best)
-                    n_seen += n_more
-            else:
-                back = np.flatnonzero(best != state.standing.is_open)
-                n_seen += state.flip(back[np.argsort(~best[back], kind="stable")])
-                state.doubt(everything=False)
-        return best, n_seen
+            elif state.value <= value - slack * (1.0 - n_seen / most):
+                n_seen += state.return_to(mark)
+                continue
+            if state.n_free <= max(_CLOSED) + max(_MORE):
+                state, n_more = self.descended(state.standing.is_open)
+                n_seen += n_more
+            mark = state.mark()
+        return best, n_seen, ends
 
     def _perturbation(self, state: DescentState, number: int, seed: int) -> Int64Array:
         """Return members to open, and their exemplars to close: one by lot and those nearest to it."""

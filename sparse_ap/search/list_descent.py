@@ -10,72 +10,23 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparse_ap.kernels.block import BoolArray, Float64Array, Int32Array, Int64Array
 from sparse_ap.kernels.compilation import helper, kernel
-from sparse_ap.kernels.exact_sum import Grid, grid_sum, on_grid
+from sparse_ap.kernels.exact_sum import Grid, grid_sum
 from sparse_ap.search.edge_lists import EdgeLists
+from sparse_ap.search.kept_gains import ABREAST, Gains, Standing, closed_with, count, gain_of
 
-__all__ = ["DescentState", "places"]
+__all__ = ["DescentState", "Mark", "places"]
+
+# Copies are cheap where the cube of the places is at most so many times the number of points.
+_COPIED = 128
 
 
 def places(n_exemplars: int) -> int:
-    """Return the number of exemplars for which there is to be room."""
-    return n_exemplars + n_exemplars // 4 + 16
-
-
-class Standing(NamedTuple):
-    """The nearest two exemplars of each point, and the values of both.
-
-    Attributes
-    ----------
-    is_open : ndarray of bool
-        Whether a point is an exemplar of others.
-    nearest : ndarray of int32
-        The point's exemplar; -1: the point is better off alone.
-    value : ndarray of float64
-        The similarity to that exemplar, or the point's preference.
-    bar : ndarray of float64
-        Similarity that another exemplar must exceed to win the point: ``value``; +inf for an exemplar.
-    fallback : ndarray of float64
-        Value of the point if ``nearest`` were closed.
-    """
-
-    is_open: BoolArray
-    nearest: Int32Array
-    value: Float64Array
-    bar: Float64Array
-    fallback: Float64Array
-
-
-class Gains(NamedTuple):
-    """What moves would gain.
-
-    Attributes
-    ----------
-    won : ndarray of float64, shape (n_points,)
-        What others gain where a point is opened.
-    spared : ndarray of float64, shape (n_points, n_places)
-        What the closing of each exemplar loses less where a point is opened at the same time.
-    closing : ndarray of float64, shape (n_places,)
-        Gain by closing each exemplar; -inf for a place without one.
-    place : ndarray of int32, shape (n_points,)
-        Place of each exemplar.
-    at : ndarray of int32, shape (n_places,)
-        Exemplar at each place; -1: none.
-    doubted : ndarray of bool, shape (n_points,)
-        Whose best move may have changed.
-    best : ndarray of float64, shape (n_points,)
-        Gain of the best move of each point, unless doubted.
-    """
-
-    won: Float64Array
-    spared: Float64Array
-    closing: Float64Array
-    place: Int32Array
-    at: Int32Array
-    doubted: BoolArray
-    best: Float64Array
+    """Return the number of exemplars for which there is to be room, a multiple of `ABREAST`."""
+    return (n_exemplars + n_exemplars // 4 + 16 + ABREAST - 1) // ABREAST * ABREAST
 
 
 class Room(NamedTuple):
@@ -84,6 +35,13 @@ class Room(NamedTuple):
     touched: Int32Array
     marked: BoolArray
     changed: Int64Array
+
+
+class Mark(NamedTuple):
+    """Exemplars to come back to, with a copy of all that their moves gain where that is cheap."""
+
+    is_open: BoolArray
+    kept: tuple[NDArray[Any], ...]
 
 
 class DescentState(NamedTuple):
@@ -128,10 +86,37 @@ class DescentState(NamedTuple):
         """Make the best move until none gains; return the number of edges and sums seen."""
         return int(_descend(*self._arrays, self.room, self.grid.shift, self.grid.least_gain))
 
+    @property
+    def loss(self) -> float:
+        """What the closing of an exemplar loses: the median."""
+        return -float(np.median(self.gains.closing[self.gains.at >= 0]))
+
+    def mark(self) -> Mark:
+        """Return what `return_to` needs to come back to these exemplars, where no move is known to gain."""
+        # With few exemplars a move concerns nearly all points, and a copy is cheaper than moving back.
+        few = len(self.gains.at) ** 3 < _COPIED * len(self.preference)
+        kept = tuple(array.copy() for array in self._changing) if few else ()
+        return Mark(self.standing.is_open.copy(), kept)
+
+    def return_to(self, mark: Mark) -> int:
+        """Return to the exemplars of a mark; return the number of edges and sums seen."""
+        if mark.kept:
+            for here, there in zip(self._changing, mark.kept, strict=True):
+                here[...] = there
+            return 0
+        back = np.flatnonzero(mark.is_open != self.standing.is_open)
+        n_seen = self.flip(back[np.argsort(~mark.is_open[back], kind="stable")])
+        self.doubt(everything=False)
+        return n_seen
+
     def doubt(self, everything: bool) -> None:
         """Let all moves be looked at again, or none, where none is known to gain."""
         self.gains.doubted[:] = self.lists.may if everything else False
         self.gains.best[:] = 0.0
+
+    @property
+    def _changing(self) -> tuple[NDArray[Any], ...]:
+        return *self.standing, *self.gains
 
     @property
     def _arrays(self) -> tuple[EdgeLists, Float64Array, Standing, Gains]:
@@ -142,7 +127,7 @@ class DescentState(NamedTuple):
 def _begin(lists: Any, preference: Any, standing: Any, gains: Any, shift: float) -> None:
     for i in range(len(preference)):
         _find_nearest_two(i, lists, preference, standing)
-        _count(i, 1.0, lists, standing, gains, shift)
+        count(i, 1.0, lists, standing, gains, shift)
 
 
 @kernel
@@ -158,55 +143,24 @@ def _descend(
 ) -> int:
     n_seen, changed = 0, room.changed
     while True:
-        most, k = least, -1
+        most, k, n_free = least, -1, 0
+        for c in range(len(gains.at)):
+            n_free += gains.at[c] < 0
         for c in range(len(preference)):
             if gains.doubted[c]:
                 gains.doubted[c] = False
-                gains.best[c], _ = _best_move(c, preference, standing, gains, shift)
+                gains.best[c] = gain_of(c, n_free, preference, standing, gains, shift)
                 n_seen += len(gains.closing)
             if gains.best[c] > most:
                 most, k = gains.best[c], c
         if k < 0:
             return n_seen
         # What another exemplar loses may have changed, although this point is not concerned by its members.
-        gain, closed = _best_move(k, preference, standing, gains, shift)
-        gains.best[k] = gain
-        if gain == most:
-            changed[0], changed[1] = k, closed
-            both = changed[: 2 if closed >= 0 else 1]
+        gains.best[k] = gain_of(k, n_free, preference, standing, gains, shift)
+        if gains.best[k] == most:
+            changed[0], changed[1] = k, closed_with(k, standing, gains, shift)
+            both = changed[: 2 if changed[1] >= 0 else 1]
             n_seen += _carry_out(both, lists, preference, standing, gains, room, shift)
-
-
-@helper
-def _best_move(k: int, preference: Any, standing: Any, gains: Any, shift: float) -> tuple[float, int]:
-    """Return the gain of a point's best move, and the exemplar that is closed when it is opened; -1: none.
-
-    The last exemplar is never closed alone, and none opened alone without room for one more.
-    """
-    closing, spared, at = gains.closing, gains.spared[k], gains.at
-    if standing.is_open[k]:
-        alone = True
-        for c in range(len(at)):
-            alone = alone and (at[c] < 0 or at[c] == k)
-        return (0.0 if alone else closing[gains.place[k]]), -1
-    best, closed, n_free = 0.0, -1, 0
-    for c in range(len(closing)):
-        n_free += at[c] < 0
-        with_closing = closing[c] + spared[c]
-        if with_closing > best:
-            best, closed = with_closing, at[c]
-    nearest = standing.nearest[k]
-    if nearest >= 0:
-        # The closing gain counted k's fallback as its value; k becomes an exemplar: the difference is added
-        # back.
-        own = gains.place[nearest]
-        back = on_grid(standing.value[k] - standing.fallback[k], shift)
-        with_closing = closing[own] + spared[own] + back
-        if with_closing > best:
-            best, closed = with_closing, nearest
-    if closed < 0 and n_free < 2:
-        return 0.0, -1
-    return gains.won[k] + on_grid(preference[k] - standing.value[k], shift) + best, closed
 
 
 @helper
@@ -233,7 +187,7 @@ def _carry_out(
                 n += 1
         n_seen += lists.in_start[k + 1] - lists.in_start[k]
     for t in range(n):
-        n_seen += _count(touched[t], -1.0, lists, standing, gains, shift)
+        n_seen += count(touched[t], -1.0, lists, standing, gains, shift)
     for k in changed:
         standing.is_open[k] = not standing.is_open[k]
     for t in range(n):
@@ -241,7 +195,7 @@ def _carry_out(
         marked[i] = False
         gains.doubted[i] = lists.may[i]
         _find_nearest_two(i, lists, preference, standing)
-        n_seen += _count(i, 1.0, lists, standing, gains, shift)
+        n_seen += count(i, 1.0, lists, standing, gains, shift)
     for k in changed:
         if not standing.is_open[k]:
             c = gains.place[k]
@@ -268,24 +222,3 @@ def _find_nearest_two(i: int, lists: Any, preference: Any, standing: Any) -> Non
     else:
         standing.nearest[i], standing.value[i] = nearest, value
         standing.bar[i], standing.fallback[i] = value, fallback
-
-
-@helper
-def _count(i: int, sign: float, lists: Any, standing: Any, gains: Any, shift: float) -> Any:
-    """Add what a point has to do with the gains of all moves, or take it away; doubt the moves concerned."""
-    nearest, bar, fallback = standing.nearest[i], standing.bar[i], standing.fallback[i]
-    c = -1
-    if nearest >= 0:
-        c = gains.place[nearest]
-        gains.closing[c] += sign * on_grid(fallback - standing.value[i], shift)
-        gains.doubted[nearest] = True
-    edge, stop = lists.out_start[i], lists.out_start[i + 1]
-    while edge < stop and lists.out_similarity[edge] > fallback:
-        k, s = lists.out_to[edge], np.float64(lists.out_similarity[edge])
-        if s > bar:
-            gains.won[k] += sign * on_grid(s - bar, shift)
-        if c >= 0:
-            gains.spared[k, c] += sign * on_grid(min(s, bar) - fallback, shift)
-        gains.doubted[k] = True
-        edge += 1
-    return edge - lists.out_start[i]

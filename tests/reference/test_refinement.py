@@ -117,7 +117,7 @@ def test_exchanges_among_candidates_end_where_no_swap_of_any_two_gains(graph: Gr
     if len(candidate) == len(at.exemplar):
         assert_same(lists, EdgeLists.whole(problem, local_search))
     exchange = Exchange(lists, problem.preference, local_search.grid(problem.preference))
-    exemplar, _ = exchange.search(at.exemplar, rng.choice([1, 10**6]), seed)
+    exemplar, _ = exchange.search(at.exemplar, rng.choice([1, 10**6]), seed, bool(rng.random() < 0.7))
     assert exemplar.any()
     assert not np.delete(exemplar, candidate).any()
     value = value_or_alone(graph, exemplar)
@@ -142,6 +142,11 @@ def test_what_moves_gain_is_kept_to_the_bit_while_exemplars_change(graph: Graph,
     for _ in range(3):
         changed = np.flatnonzero(rng.random(n) < 0.3)
         state.flip(changed[np.argsort(state.standing.is_open[changed], kind="stable")])
+    if rng.random() < 0.5:
+        mark = state.mark()._replace(**({} if rng.random() < 0.5 else {"kept": ()}))
+        state.flip(np.flatnonzero(~state.standing.is_open)[:3])
+        state.return_to(mark)
+        np.testing.assert_array_equal(state.standing.is_open, mark.is_open)
     anew = DescentState.at(lists, problem.preference, grid, state.standing.is_open)
     for kept, counted in zip(state.standing, anew.standing, strict=True):
         np.testing.assert_array_equal(kept, counted)
@@ -163,6 +168,13 @@ def test_of_equal_similarities_the_first_candidates_are_kept() -> None:
         expected = sorted(others, key=lambda k, i=i: (-similarity[i, k], k))[:7]
         assert lists.out_to[lists.out_start[i] : lists.out_start[i + 1]].tolist() == expected
     assert len(lists.in_from) == 30 * 7
+    some = np.arange(30) % 3 > 0
+    among = lists.among(some)
+    for i in range(30):
+        here = lists.out_to[lists.out_start[i] : lists.out_start[i + 1]]
+        assert among.out_to[among.out_start[i] : among.out_start[i + 1]].tolist() == here[some[here]].tolist()
+    assert among.may.tolist() == some.tolist()
+    assert len(among.in_from) == len(among.out_to) == np.count_nonzero(some[lists.out_to])
 
 
 def test_no_perturbation_opens_points_that_are_never_exemplars() -> None:
