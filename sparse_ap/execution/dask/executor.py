@@ -31,6 +31,8 @@ __all__ = ["DaskExecutor"]
 
 # Attempts at one pass, if workers are lost one after the other.
 _ATTEMPTS = 20
+# Workers that get the vectors from the client; the others get them from these and from each other.
+_COPIES = 2
 
 
 class DaskExecutor:
@@ -141,7 +143,9 @@ class PassRun:
     def _shares(self, vectors: Any, rows: Any) -> list[Future[Any]]:
         """Start the work on every part, one part of each worker at a time: other rows travel meanwhile."""
         shares: dict[int, Future[Any]] = {}
-        sent_vectors = f"vectors-{self.token}"
+        owners = list(dict.fromkeys(part.owner for part in self.parts))
+        # Each copy is an object of its own: a second worker's copy of one may be dropped by dask at any time.
+        copies = {owner: f"vectors-{self.token}-{i % _COPIES}" for i, owner in enumerate(owners)}
         sent: dict[str, Future[Any]] = {}
         for turn in _turns([part.owner for part in self.parts]):
             packages = {
@@ -151,11 +155,12 @@ class PassRun:
                 for which in turn
             }
             if not sent:
-                # Sent to one worker; the others get the vectors from it and from each other.
-                packages[self.parts[turn[0]].owner][sent_vectors] = vectors
+                for owner in owners[:_COPIES]:
+                    packages[owner][copies[owner]] = vectors
             sent |= self.transfer.send(packages)
             for which in turn:
-                shares[which] = self._share(which, sent[sent_vectors], sent.pop(f"rows-{self.token}-{which}"))
+                its_vectors = sent[copies[self.parts[which].owner]]
+                shares[which] = self._share(which, its_vectors, sent.pop(f"rows-{self.token}-{which}"))
         return [shares[which] for which in range(len(self.parts))]
 
     def _share(self, which: int, vectors: Future[Any], rows: Future[Any]) -> Future[Any]:
