@@ -185,8 +185,9 @@ def test_parts_together_do_what_a_pass_does(inner: list[int]) -> None:
         assert sent.values == {}, "what is not read is not sent"
         # As it comes from another process.
         share = read_part(*pickle.loads(pickle.dumps((pass_, part, 300, (), sent))))
-        wrote, tally = written(share)
-        best.best[start:stop], total = wrote["best"], total + tally
+        answer = written(share)
+        assert answer.columns == (), "columns are not sent back part by part"
+        best.best[start:stop], total = answer.rows["best"], total + answer.tally
         shares.append(share)
     (count,) = unpacked(pass_.column_reductions, 300, add_columns(pass_.column_reductions, 300, *shares))
     assert count.tobytes() == in_degree.tobytes()
