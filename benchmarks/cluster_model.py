@@ -125,7 +125,8 @@ def sweep(n_points: float, n_edges: float, machine: Machine, rates: Rates, traff
     slots = machine.n_workers * machine.n_threads
     # As the rows are cut: into blocks of two million edges, or, where threads would get none, smaller ones.
     n_blocks = n_edges / 2**21 if n_edges > slots * 2**21 else min(16 * slots, (n_edges + n_points) / 2**17)
-    n_tasks = min(slots * max(1, math.ceil(n_edges / slots / 64e6)), max(1, int(n_blocks)))
+    rounds = max(1, math.ceil(n_edges / slots / 128e6), math.ceil(n_points / slots / 4e6))
+    n_tasks = min(slots * rounds, max(1, int(n_blocks)))
     # The client sends the vectors to two workers, and adds the last two sums.
     ends = min(2, machine.n_workers)
     levels = math.ceil(math.log2(machine.n_workers / ends))
