@@ -21,7 +21,8 @@ from sparse_ap.storage.store import HeldPart, Store
 __all__ = ["PlacedPart", "Placement", "grouped", "kept_in_memory", "owners_of", "require_room"]
 
 # Largest numbers of edges and of rows in a task: a gigabyte held, and 300 MB that travel in a sweep. A second
-# task for each thread costs 60 ms of processor time a sweep, but lets rows travel while others are computed.
+# task a thread costs 60 ms of processor time a sweep (two workers, a million points), but lets rows travel
+# while others are computed.
 _MOST_EDGES = 128_000_000
 _MOST_ROWS = 4_000_000
 # Usable share of a worker's memory limit; beyond it dask spills data to disk.
