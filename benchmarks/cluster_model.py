@@ -125,22 +125,30 @@ def sweep(n_points: float, n_edges: float, machine: Machine, rates: Rates, traff
     slots = machine.n_workers * machine.n_threads
     # As the rows are cut: into blocks of two million edges, or, where threads would get none, smaller ones.
     n_blocks = n_edges / 2**21 if n_edges > slots * 2**21 else min(16 * slots, (n_edges + n_points) / 2**17)
-    n_tasks = min(slots * max(1, math.ceil(n_edges / slots / 64e6)), max(1, int(n_blocks)))
-    levels = math.ceil(math.log2(machine.n_workers))
+    rounds = max(1, math.ceil(n_edges / slots / 128e6), math.ceil(n_points / slots / 4e6))
+    n_tasks = min(slots * rounds, max(1, int(n_blocks)))
+    # The client sends the vectors to two workers, and adds the last two sums.
+    ends = min(2, machine.n_workers)
+    levels = math.ceil(math.log2(machine.n_workers / ends))
+    local_adds = max(0, n_tasks / machine.n_workers - 1)
+    # One for each part, and another for its rows unless it is fetched whole; and the sums.
+    alone = n_tasks == ends == machine.n_workers
+    sums = local_adds * machine.n_workers + machine.n_workers - ends
+    scheduled = n_tasks if alone else 2 * n_tasks + sums
     work = (n_edges * rates.edge + n_points * rates.point) / min(slots, n_tasks)
     vectors, share = traffic.vectors * n_points, traffic.share * n_points
     edges_each = 8 * n_edges / machine.n_workers
     fixed = 350e6 + n_points * (9 + 32 * machine.n_threads) + 80 * n_points / machine.n_workers
     room = 0.6 * machine.memory - fixed
     streamed = max(0.0, edges_each - max(0.0, room))
-    local = max(0, n_tasks / machine.n_workers - 1) * share / rates.add
+    local = local_adds * share / rates.add
     return Sweep(
         compute=work,
         read=streamed / rates.read,
-        out=(vectors + traffic.rows_out * n_points) / rates.link + levels * vectors / rates.link,
+        out=(ends * vectors + traffic.rows_out * n_points) / rates.link + levels * vectors / rates.link,
         tree=local + levels * (share / rates.link + share / rates.add) + rates.exchange,
-        back=(share + traffic.rows_back * n_points) / rates.link,
-        client=n_points * rates.take_in + (2 * n_tasks + 2 * machine.n_workers) * rates.task,
+        back=(ends * share + traffic.rows_back * n_points) / rates.link,
+        client=n_points * rates.take_in + (ends - 1) * share / rates.add + scheduled * rates.task,
         worker_memory=fixed + edges_each - streamed,
         client_memory=(94 + 72) * n_points,
     )

@@ -52,14 +52,17 @@ def test_every_block_is_in_one_task_in_order_and_tasks_are_balanced(given: Any, 
         assert max(loads) <= sum(work) / len(tasks) + max(work)
 
 
-@given(cut_graphs(), st.integers(1, 5), st.integers(1, 2000))
-def test_large_graphs_have_several_tasks_a_thread(given: Any, n_threads: int, most: int) -> None:
+@given(cut_graphs(), st.integers(1, 5), st.integers(1, 2000), st.integers(1, 20))
+def test_large_graphs_have_several_tasks_a_thread(given: Any, n_threads: int, most: int, rows: int) -> None:
     cuts, indptr = given
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(placement, "_MOST_EDGES", most)
+        patch.setattr(placement, "_MOST_ROWS", rows)
         tasks = grouped(cuts, indptr, n_threads)
     assert [cut for task in tasks for cut in task] == cuts
-    rounds = max(1, math.ceil(int(indptr[-1]) / (most * n_threads)))
+    of_edges = math.ceil(int(indptr[-1]) / (most * n_threads))
+    of_rows = math.ceil((len(indptr) - 1) / (rows * n_threads))
+    rounds = max(1, of_edges, of_rows)
     assert len(tasks) == min(rounds * n_threads, len(cuts))
 
 
@@ -185,8 +188,9 @@ def test_parts_together_do_what_a_pass_does(inner: list[int]) -> None:
         assert sent.values == {}, "what is not read is not sent"
         # As it comes from another process.
         share = read_part(*pickle.loads(pickle.dumps((pass_, part, 300, (), sent))))
-        wrote, tally = written(share)
-        best.best[start:stop], total = wrote["best"], total + tally
+        answer = written(share)
+        assert answer.columns == (), "columns are not sent back part by part"
+        best.best[start:stop], total = answer.rows["best"], total + answer.tally
         shares.append(share)
     (count,) = unpacked(pass_.column_reductions, 300, add_columns(pass_.column_reductions, 300, *shares))
     assert count.tobytes() == in_degree.tobytes()

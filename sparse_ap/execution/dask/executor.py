@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -31,6 +32,10 @@ __all__ = ["DaskExecutor"]
 
 # Attempts at one pass, if workers are lost one after the other.
 _ATTEMPTS = 20
+# Workers that get the vectors from the client; the others get them from these and from each other.
+_COPIES = 2
+# Sums of columns that the client adds itself, instead of waiting until a worker has.
+_ADDED_HERE = 2
 
 
 class DaskExecutor:
@@ -119,29 +124,38 @@ class PassRun:
     def run(self, vectors: Any, rows: Any) -> tuple[Columns, Any]:
         """Run the pass; return its columns and tally, and write its rows."""
         shares = self._shares(vectors, rows)
-        answers = [self._task("fetch-rows", written, share, priority=1) for share in shares]
-        totals = self._totals(shares)
+        sums = self._sums(shares)
+        # What is fetched for its columns, or has none, is fetched whole: no task takes its rows out.
+        answers = [
+            share if share in sums or not sums else self._task("fetch-rows", written, share, priority=1)
+            for share in shares
+        ]
         del shares
-        futures = [*answers, *totals]
+        futures = list(dict.fromkeys([*answers, *sums]))
         try:
-            fetched = self.transfer.fetch(futures, {part.owner for part in self.parts})
+            owners = {part.owner for part in self.parts}
+            fetched = dict(zip(futures, self.transfer.fetch(futures, owners), strict=True))
         finally:
             # Released explicitly: after an error its frames keep the futures, and dask would finish their
             # tasks.
             for future in futures:
                 future.release()
-        columns = unpacked(self.pass_.column_reductions, self.n_points, *fetched[len(answers) :])
+        summands = [fetched[future] for future in sums]
+        columns = unpacked(self.pass_.column_reductions, self.n_points, *summands)
         tally = self.pass_.nothing
-        for part, (wrote, its_tally) in zip(self.parts, fetched, strict=False):
-            tally = tally + its_tally
-            for name, values in wrote.items():
+        for part, answer in zip(self.parts, answers, strict=True):
+            share = fetched[answer]
+            tally = tally + share.tally
+            for name, values in share.rows.items():
                 part.rows.of(getattr(rows, name))[:] = values
         return columns, tally
 
     def _shares(self, vectors: Any, rows: Any) -> list[Future[Any]]:
         """Start the work on every part, one part of each worker at a time: other rows travel meanwhile."""
         shares: dict[int, Future[Any]] = {}
-        sent_vectors = f"vectors-{self.token}"
+        owners = list(dict.fromkeys(part.owner for part in self.parts))
+        # Each copy is an object of its own: a second worker's copy of one may be dropped by dask at any time.
+        copies = {owner: f"vectors-{self.token}-{i % _COPIES}" for i, owner in enumerate(owners)}
         sent: dict[str, Future[Any]] = {}
         for turn in _turns([part.owner for part in self.parts]):
             packages = {
@@ -151,11 +165,12 @@ class PassRun:
                 for which in turn
             }
             if not sent:
-                # Sent to one worker; the others get the vectors from it and from each other.
-                packages[self.parts[turn[0]].owner][sent_vectors] = vectors
+                for owner in owners[:_COPIES]:
+                    packages[owner][copies[owner]] = vectors
             sent |= self.transfer.send(packages)
             for which in turn:
-                shares[which] = self._share(which, sent[sent_vectors], sent.pop(f"rows-{self.token}-{which}"))
+                its_vectors = sent[copies[self.parts[which].owner]]
+                shares[which] = self._share(which, its_vectors, sent.pop(f"rows-{self.token}-{which}"))
         return [shares[which] for which in range(len(self.parts))]
 
     def _share(self, which: int, vectors: Future[Any], rows: Future[Any]) -> Future[Any]:
@@ -163,25 +178,22 @@ class PassRun:
         task = self.pass_, part.future, self.n_points, vectors, rows
         return self._task(_name_of(self.pass_), read_part, *task, workers=[part.owner])
 
-    def _totals(self, shares: Sequence[Future[Any]]) -> list[Future[Any]]:
-        """Add up the columns, first on each worker, then in pairs; return one sum, if there are columns."""
-        reductions = self.pass_.column_reductions
-        if not reductions:
+    def _sums(self, shares: Sequence[Future[Any]]) -> list[Future[Any]]:
+        """Add up the columns, if there are any, on each worker, then in pairs; return the last few sums."""
+        if not self.pass_.column_reductions:
             return []
         by_owner: dict[str, list[Future[Any]]] = {}
         for share, part in zip(shares, self.parts, strict=True):
             by_owner.setdefault(part.owner, []).append(share)
         sums = [self._sum_at(owner, group) for owner, group in by_owner.items()]
-        while len(sums) > 1:
-            sums = [self._add(*sums[which : which + 2]) for which in range(0, len(sums), 2)]
+        while len(sums) > _ADDED_HERE:
+            pairs = [sums[which : which + 2] for which in range(0, len(sums), 2)]
+            sums = [self._add(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
         return sums
 
     def _sum_at(self, owner: str, shares: Sequence[Future[Any]]) -> Future[Any]:
         """Add up the shares of a worker one by one, as they get ready, so that few are held at a time."""
-        total = self._add(shares[0], workers=[owner])
-        for share in shares[1:]:
-            total = self._add(total, share, workers=[owner])
-        return total
+        return reduce(lambda total, share: self._add(total, share, workers=[owner]), shares)
 
     def _add(self, *summands: Future[Any], workers: Sequence[str] | None = None) -> Future[Any]:
         reductions = self.pass_.column_reductions

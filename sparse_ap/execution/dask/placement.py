@@ -20,8 +20,11 @@ from sparse_ap.storage.store import HeldPart, Store
 
 __all__ = ["PlacedPart", "Placement", "grouped", "kept_in_memory", "owners_of", "require_room"]
 
-# Largest number of edges in a task: half a gigabyte, a few tenths of a second per sweep.
-_MOST_EDGES = 64_000_000
+# Largest numbers of edges and of rows in a task: a gigabyte held, and 300 MB that travel in a sweep. A second
+# task a thread costs 60 ms of processor time a sweep (two workers, a million points), but lets rows travel
+# while others are computed.
+_MOST_EDGES = 128_000_000
+_MOST_ROWS = 4_000_000
 # Usable share of a worker's memory limit; beyond it dask spills data to disk.
 _USABLE = 0.6
 # Bytes of Python, numpy, the compiled kernels, and the allocator's reserve.
@@ -44,12 +47,13 @@ def grouped(cuts: Sequence[RowCut], indptr: Int64Array, n_threads: int) -> list[
     indptr : ndarray of int64
     n_threads : int
         Number of threads of the whole cluster. Each thread gets the same number of tasks, the smallest that
-        keeps tasks below 64 million edges.
+        keeps tasks below 128 million edges and 4 million rows.
     """
     starts = np.array([*(cut.start for cut in cuts), len(indptr) - 1], np.int64)
     # As everywhere, a row costs about as much as an edge.
     work = indptr[starts] + starts
-    n_tasks = n_threads * max(1, math.ceil(indptr[-1] / (_MOST_EDGES * n_threads)))
+    limits = ((indptr[-1], _MOST_EDGES), (starts[-1], _MOST_ROWS))
+    n_tasks = n_threads * max(1, *(math.ceil(there / (most * n_threads)) for there, most in limits))
     n_tasks = min(n_tasks, len(cuts))
     inner = np.arange(1, n_tasks)
     nearest = np.searchsorted((work[1:] + work[:-1]) / 2, inner * (work[-1] / max(1, n_tasks)))

@@ -86,21 +86,23 @@ def read_part(pass_: Pass[Any, Any, Any], part: Part, n_points: int, vectors: An
     return Share(tuple(map(_packed, columns)), wrote, tally)
 
 
-def written(share: Share) -> tuple[Mapping[str, NDArray[Any]], Any]:
-    """Return the results of a part that travel back to the client: its rows and its tally."""
-    return share.rows, share.tally
+def written(share: Share) -> Share:
+    """Return what travels back to the client part by part, the rows and the tally, without the columns."""
+    return share._replace(columns=())
 
 
 def add_columns(
     reductions: tuple[ColumnReduction, ...], n_points: int, *summands: Share | _PackedColumns
 ) -> _PackedColumns:
     """Combine the columns of parts, or columns that were combined before."""
-    columns = (summand.columns if isinstance(summand, Share) else summand for summand in summands)
-    return tuple(map(_packed, unpacked(reductions, n_points, *columns)))
+    return tuple(map(_packed, unpacked(reductions, n_points, *summands)))
 
 
-def unpacked(reductions: tuple[ColumnReduction, ...], n_points: int, *columns: _PackedColumns) -> Columns:
-    """Combine packed columns; return them as dense arrays."""
+def unpacked(
+    reductions: tuple[ColumnReduction, ...], n_points: int, *summands: Share | _PackedColumns
+) -> Columns:
+    """Combine the columns of parts, or columns that were combined before; return them as dense arrays."""
+    columns = [summand.columns if isinstance(summand, Share) else summand for summand in summands]
     return tuple(
         _total(reduction, n_points, [packed[which] for packed in columns])
         for which, reduction in enumerate(reductions)
