@@ -56,33 +56,31 @@ class Exchange:
         state = DescentState.at(self.lists, self.preference, self.grid, exemplar)
         return state, state.descend()
 
-    def search(
-        self, exemplar: BoolArray, most: int, seed: int, concentrates: bool = True
-    ) -> tuple[BoolArray, int]:
-        """Return the best exemplars found, starting from some of the candidates.
+    def walk(self, exemplar: BoolArray, most: int, seed: int) -> tuple[BoolArray, int]:
+        """Return the best exemplars found by perturbations of the best; parameters as of `search`."""
+        found, n_seen, _ = self._walk(exemplar, most, seed, 0.0, _FRUITLESS * int(np.count_nonzero(exemplar)))
+        return found, n_seen
+
+    def search(self, exemplar: BoolArray, most: int, seed: int) -> tuple[BoolArray, int]:
+        """Return the best exemplars found in three walks, starting from some of the candidates.
+
+        The second is among the exemplars alone at which perturbations have ended (heuristic concentration:
+        Rosing & ReVelle, European Journal of Operational Research 97, 1997).
 
         Parameters
         ----------
         exemplar : ndarray of bool, shape (n_points,)
         most : int
-            Number of edges and sums seen after which no further perturbation begins; none begins where the
+            Number of edges and sums to see, after which no perturbation begins; 0 for moves alone. Or where
             moves have left fewer than half of the exemplars.
         seed : int
             Seed of the perturbations.
-        concentrates : bool
-            Whether to walk in between among the exemplars alone at which perturbations have ended (heuristic
-            concentration: Rosing & ReVelle, European Journal of Operational Research 97, 1997).
 
         Returns
         -------
         exemplar : ndarray of bool, shape (n_points,)
         n_seen : int
         """
-        if not concentrates:
-            found, n_seen, _ = self._walk(
-                exemplar, most, seed, 0.0, _FRUITLESS * int(np.count_nonzero(exemplar))
-            )
-            return found, n_seen
         limits = _SLACK, _FRUITLESS_OF_THREE * max(_FEW, int(np.count_nonzero(exemplar)))
         found, n_seen, ends = self._walk(exemplar, most // 2, seed, *limits)
         # Lists that were made for twice as many exemplars are too short: no more is done with them.

@@ -136,7 +136,7 @@ def search(
     if effort.n_exchanging_sparse and len(exemplar) * int(np.count_nonzero(exemplar)) <= _FEW_GAINS:
         lists = EdgeLists.whole(problem, local_search)
         found, _ = _by_exchange(
-            local_search, problem, exemplar, preference, lists, effort.n_exchanging_sparse, seed, False
+            local_search, problem, exemplar, preference, lists, effort.n_exchanging_sparse, seed, Exchange.walk
         )
         exemplar = local_search.nearest_two(found, preference).exemplar
     return assign(problem, exemplar)
@@ -187,12 +187,12 @@ def _by_exchange(
     lists: EdgeLists,
     most: int,
     seed: int,
-    concentrates: bool = True,
+    walks: Callable[[Exchange, BoolArray, int, int], tuple[BoolArray, int]] = Exchange.search,
 ) -> tuple[BoolArray, int]:
     """Return the exemplars found by exchanges, which work in the user's order, and what was seen."""
     order = inverse(problem.user_id)
     exchange = Exchange(lists, preference[order], local_search.grid(preference))
-    found, n_seen = exchange.search(exemplar[order], most, seed, concentrates)
+    found, n_seen = walks(exchange, exemplar[order], most, seed)
     return found[problem.user_id], n_seen
 
 
