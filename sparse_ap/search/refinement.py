@@ -136,7 +136,14 @@ def search(
     if effort.n_exchanging_sparse and len(exemplar) * int(np.count_nonzero(exemplar)) <= _FEW_GAINS:
         lists = EdgeLists.whole(problem, local_search)
         found, _ = _by_exchange(
-            local_search, problem, exemplar, preference, lists, effort.n_exchanging_sparse, seed, Exchange.walk
+            local_search,
+            problem,
+            exemplar,
+            preference,
+            lists,
+            effort.n_exchanging_sparse,
+            seed,
+            Exchange.walk,
         )
         exemplar = local_search.nearest_two(found, preference).exemplar
     return assign(problem, exemplar)

@@ -117,7 +117,8 @@ def test_exchanges_among_candidates_end_where_no_swap_of_any_two_gains(graph: Gr
     if len(candidate) == len(at.exemplar):
         assert_same(lists, EdgeLists.whole(problem, local_search))
     exchange = Exchange(lists, problem.preference, local_search.grid(problem.preference))
-    exemplar, _ = exchange.search(at.exemplar, rng.choice([1, 10**6]), seed, bool(rng.random() < 0.7))
+    walks = exchange.search if rng.random() < 0.7 else exchange.walk
+    exemplar, _ = walks(at.exemplar, rng.choice([1, 10**6]), seed)
     assert exemplar.any()
     assert not np.delete(exemplar, candidate).any()
     value = value_or_alone(graph, exemplar)
