@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import os
-import sys
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +62,10 @@ def is_positive_integer(value: object) -> bool:
 
 def is_finite(value: object) -> bool:
     """Whether a value is a real number in the range of float64."""
-    # Compared as it is: float() fails for integers beyond that range.
-    return isinstance(value, Real) and abs(value) <= sys.float_info.max  # type: ignore[operator]
+    try:
+        return isinstance(value, Real) and math.isfinite(value)
+    except OverflowError:  # An integer beyond that range.
+        return False
 
 
 def usable_threads(n_jobs: int | None) -> int:

@@ -15,7 +15,9 @@ from samples import knn_similarity
 
 from sparse_ap import InvalidInputError
 from sparse_ap.cli.commands import main
+from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.graphs import open_graph, write_graph
+from sparse_ap.graphs.conversion.names import read_names
 
 GRAPH = knn_similarity(40, 5, 2, seed=0)
 NAMES = [f"café, {i}" for i in range(40)]
@@ -69,6 +71,15 @@ def test_points_have_the_names_of_a_file(name: str, graph: Path, tmp_path: Path)
     ours, theirs = pd.read_csv(tmp_path / "named.csv"), pd.read_csv(tmp_path / "plain.csv")
     assert ours["point"].tolist() == NAMES
     assert ours["exemplar"].tolist() == [NAMES[point] for point in theirs["exemplar"]]
+
+
+def test_a_quoted_name_may_go_over_two_lines(tmp_path: Path) -> None:
+    cells = tmp_path / "cells.csv"
+    pd.DataFrame({"name": ["a\nb", "ab"], "p": [1.0, 2.0]}).to_csv(cells, index=False)
+    names = read_names(cells, "name")
+    assert names.tolist() == ["a\nb", "ab"]
+    values = PointColumns(cells, {"preference": "p"}).values(2, lambda: names[::-1])
+    assert values["preference"].tolist() == [2.0, 1.0]
 
 
 def test_every_command_that_writes_points(graph: Path, tmp_path: Path) -> None:

@@ -327,6 +327,7 @@ def test_outliers_are_those_that_were_asked_for() -> None:
     far = FOUND.outliers(min_similarity=least)
     assert far.tolist() == (FOUND.similarities < np.float32(least)).tolist()
     assert far.sum() == 50
+    assert FOUND.outliers(min_similarity=np.float32(least)).tolist() == far.tolist()
     assert FOUND.outliers(min_size=20, min_similarity=least).tolist() == (small_ones | far).tolist()
     assert FOUND.outliers(min_similarity=1.0).tolist() == (~np.isin(np.arange(400), FOUND.exemplars)).tolist()
 
@@ -338,6 +339,7 @@ def test_outliers_are_those_that_were_asked_for() -> None:
         (lambda: FOUND.outliers(min_size=0), "min_size=0; it must be at least 1"),
         (lambda: FOUND.outliers(min_similarity=math.nan), "min_similarity=nan; it must be a finite number"),
         (lambda: FOUND.outliers(min_similarity=10**400), "0; it must be a finite number"),
+        (lambda: FOUND.outliers(min_similarity=np.float32(-np.inf)), r"inf\)?; it must be a finite number"),
         (lambda: FOUND.memberships(GRAPH, temperature=10**400), "0; it must be a finite number above"),
         (lambda: FOUND.memberships(GRAPH, 0), "top=0; it must be at least 1"),
         (lambda: FOUND.memberships(GRAPH, 2.5), "top=2.5; it must be at least 1"),

@@ -25,13 +25,14 @@ from sparse_ap.cli.output import (
     kept_line,
     require_other,
     require_output,
+    require_result,
     runner_up_for,
     summarise,
 )
 from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.results.page import write_page
 from sparse_ap.cli.results.summary import clustering_lines
-from sparse_ap.cli.results.tables import require_writable, write_clustering, write_ranking
+from sparse_ap.cli.results.tables import write_clustering, write_ranking
 from sparse_ap.cli.streams import OutputPath
 from sparse_ap.clustering.grouped import clustered_or_grouped
 from sparse_ap.clustering.level_columns import result_columns
@@ -234,8 +235,7 @@ def _write(
 
 def _require_rank(rank: Path, output: Path | None, graph: Path) -> None:
     """Refuse a ranking that cannot be written, or would be written where something else is."""
-    require_writable(rank)
-    require_other(rank, graph)
+    require_result(rank, graph)
     if output is not None and rank.resolve() == output.resolve():
         raise InvalidInputError(f"--rank and --output are both {rank}. Give the ranking another name.")
 

@@ -22,7 +22,7 @@ __all__ = ["GraphRun", "graph_run", "graph_run_options"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GraphRun:
-    """A run on a graph, as the options say that all these commands have.
+    """A run on a graph, as asked for by the options that these commands share.
 
     Attributes
     ----------

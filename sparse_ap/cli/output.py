@@ -143,16 +143,18 @@ def require_other(output: Path, source: Path) -> None:
             )
 
 
-def require_picture(plot: Path) -> None:
-    """Refuse a picture that cannot be written, before the work.
+def require_picture(plot: Path, *sources: Path) -> None:
+    """Refuse a picture that cannot be written, or that the command reads, before the work.
 
     Raises
     ------
     InvalidInputError
-        The folder does not exist, or the ending is none of a picture.
+        The folder does not exist, or the ending is none of a picture; or as in `require_other`.
     MissingDependencyError
         matplotlib is not installed.
     """
+    for source in sources:
+        require_other(plot, source)
     require_matplotlib("--plot")
     require_folder(plot)
     from matplotlib.backend_bases import FigureCanvasBase

@@ -98,15 +98,13 @@ def _numbers(preferences: str) -> list[float]:
 
 
 def _require_outputs(graph: Path, output: Path | None, plot: Path | None) -> None:
-    for path in (output, plot):
-        if path is not None:
-            require_other(path, graph)
     if output is not None and output != STDOUT:
+        require_other(output, graph)
         if output.suffix != ".csv":
             raise InvalidInputError(f"{output} ends in {output.suffix!r}; a table is written to a .csv file.")
         require_folder(output)
     if plot is not None:
-        require_picture(plot)
+        require_picture(plot, graph)
 
 
 def _path_lines(path: PreferencePath) -> list[str]:

@@ -177,8 +177,7 @@ def _require_cuts(n_clusters: Iterable[int], not_nested: bool) -> None:
 def _require_pages(plot: Path | None, report: Path | None, explore: Path | None, graph: Path) -> None:
     """Refuse a picture or a page that cannot be written, before the work."""
     if plot is not None:
-        require_other(plot, graph)
-        require_picture(plot)
+        require_picture(plot, graph)
     if report is not None:
         require_report(report, "--report")
         require_other(report, graph)

@@ -23,6 +23,7 @@ __all__ = [
     "heaviest",
     "index_type",
     "inverse",
+    "largest",
     "locality_order",
 ]
 
@@ -77,13 +78,19 @@ def locality_order(indptr: Int64Array, indices: Int32Array) -> Int32Array:
 
 def heaviest(group: NDArray[Any], weight: NDArray[Any]) -> Int64Array:
     """Return the place of the largest weight in each group, groups ascending; of equals the first."""
-    most = np.full(int(group.max(initial=-1)) + 1, -np.inf)
-    np.maximum.at(most, group, weight)
-    place = np.full(len(most), -1)
     # Backwards, so that the first of equals is written last.
-    best = np.flatnonzero(weight == most[group])[::-1]
+    best = np.flatnonzero(weight == largest(group, weight))[::-1]
+    place = np.full(int(group.max(initial=-1)) + 1, -1)
     place[group[best]] = best
     return place[place >= 0]
+
+
+def largest(group: NDArray[Any], weight: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the largest weight in each entry's group."""
+    most = np.full(int(group.max(initial=-1)) + 1, -np.inf)
+    np.maximum.at(most, group, weight)
+    of_each: NDArray[np.float64] = most[group]
+    return of_each
 
 
 def inverse(order: NDArray[_Whole]) -> NDArray[_Whole]:

@@ -17,14 +17,14 @@ from sparse_ap.cli.options import (
     table_option,
 )
 from sparse_ap.cli.output import (
-    require_other,
     require_picture,
+    require_result,
     summarise,
     write_picture,
 )
 from sparse_ap.cli.point_columns import PointColumns
 from sparse_ap.cli.results.saved import read_clusters
-from sparse_ap.cli.results.tables import require_writable, write_ranking
+from sparse_ap.cli.results.tables import write_ranking
 from sparse_ap.cli.streams import said
 from sparse_ap.plotting.coverage import plot_coverage, reaching
 from sparse_ap.propagation.representation.ranking import Ranking
@@ -66,13 +66,9 @@ def rank(
 ) -> None:  # fmt: skip
     """Order the exemplars of a result."""
     point_columns.require_usable(preference)
-    require_writable(output)
-    for path in (output, plot):
-        if path is not None:
-            require_other(path, run.graph)
-            require_other(path, result)
+    require_result(output, run.graph, result)
     if plot is not None:
-        require_picture(plot)
+        require_picture(plot, run.graph, result)
     clusters = read_clusters(result, min_similarity)
     given = run.load()
     with run.resources(given) as resources:

@@ -14,7 +14,7 @@ import numpy as np
 
 from sparse_ap.clustering.natural.link_graph import Labels
 from sparse_ap.kernels.block import Float64Array, Int64Array
-from sparse_ap.storage.csr import heaviest
+from sparse_ap.storage.csr import heaviest, largest
 
 __all__ = ["elected", "representing", "spreads"]
 
@@ -34,7 +34,7 @@ def spreads(groups: Sequence[Labels], inner: Iterable[Float64Array]) -> list[Flo
     found = []
     for group, within in zip(groups, others, strict=True):
         spread = np.sqrt(own) + np.sqrt(below - own) + np.sqrt(within - below)
-        found.append(spread / np.maximum(_largest(group, spread), np.finfo(float).tiny))
+        found.append(spread / np.maximum(largest(group, spread), np.finfo(float).tiny))
         below = within
     return found
 
@@ -60,7 +60,7 @@ def elected(groups: Sequence[Labels], scores: Sequence[Float64Array]) -> list[In
     lost = np.zeros(len(groups[0]) if groups else 0)
     for group, score in zip(groups, scores, strict=True):
         totals.append(score + lost)
-        lost = totals[-1] - _largest(group, totals[-1])
+        lost = totals[-1] - largest(group, totals[-1])
     chosen: list[Int64Array] = []
     for group, total in zip(reversed(groups), reversed(totals), strict=True):
         if chosen:
@@ -109,10 +109,3 @@ def representing(
     found = np.full((len(exemplars), m), -1)
     found[ordered[shown], rank[shown]] = points[order[shown]]
     return found
-
-
-def _largest(group: Labels, values: Float64Array) -> Float64Array:
-    """Return the largest value in each candidate's group."""
-    most = np.full(int(group.max(initial=-1)) + 1, -np.inf)
-    np.maximum.at(most, group, values)
-    return most[group]

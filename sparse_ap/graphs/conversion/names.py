@@ -43,7 +43,7 @@ def read_names(path: Path, column: str | None) -> NDArray[Any]:
     if not is_text_table(path):
         if column is not None:
             raise InvalidInputError(f"--names-column is for .csv, .tsv and .parquet; {path} is none.")
-        return np.array(list(_lines(path)), object)
+        return np.array([line.removesuffix("\n") for line in _lines(path)], object)
     rows = rows_of(path)
     place = _place_of(path, rows[0] if rows else [""], column)
     return np.array([row[place] for row in rows[column is not None :]], object)
@@ -102,8 +102,9 @@ def checked_names(names: Sequence[Any] | NDArray[Any], n_points: int, have_names
 
 
 def _lines(path: Path) -> Iterator[str]:
+    """Yield lines with their ends, which csv needs: quoted names may go over several."""
     for _, line in lines_of(path):
-        yield line.decode().removesuffix("\n")
+        yield line.decode()
 
 
 def _from_parquet(path: Path, column: str | None) -> NDArray[Any]:
