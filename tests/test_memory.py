@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ import psutil
 import pytest
 
 from sparse_ap.errors import MemoryLimitError
+from sparse_ap.execution import budget, room
 from sparse_ap.execution.budget import GraphSize, Plan, first_that_fits
+from sparse_ap.kernels.exact_sum import Grid
+from sparse_ap.search.edge_lists import EdgeLists
+from sparse_ap.search.exchange import Exchange
 
 N_POINTS, DEGREE = 600_000, 8
 
@@ -130,6 +135,36 @@ def test_the_search_takes_no_more_for_each_point_than_is_promised(tmp_path: Path
     _, few, many = (run(tmp_path / f"{n}.zarr", "2GB", "streamed", n_perturbations=2) for n in sizes)
     assert many["peak"] <= many["promised"]
     assert many["peak"] - few["peak"] <= many["promised"] - few["promised"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_exemplars", [8, 40])
+def test_exchanges_take_no_more_than_is_promised(n_exemplars: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With few exemplars lists take most; with as many as half of the candidates, the copies of gains."""
+    n, kept, rng = 3000, 88, np.random.default_rng(0)
+    n_listed = n * 64
+    for module, name, value in ((room, "_CANDIDATES", n * kept), (room, "LISTED", n_listed)):
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(budget, "LISTED", n_listed)
+    n_kept, n_best = room.lengths_of_lists(n, kept, n_exemplars)
+    to = rng.permuted(np.tile(np.arange(n_kept, dtype=np.int32), (n, 1)), axis=1)[:, :n_best]
+    similarity = -np.sort(rng.random((n, n_best)), axis=1)
+    others = to != np.arange(n)[:, None]
+    start = np.concatenate([[0], np.cumsum(np.count_nonzero(others, axis=1))])
+    may, nothing = np.arange(n) < n_kept, np.empty(0)
+    given = EdgeLists(start, to[others], similarity[others], *(nothing,) * 3, may)
+    exchange = Exchange(given.among(may), np.full(n, -n / n_exemplars**2), Grid.for_totals(100.0 * n))
+    # Kernels that are compiled are in the promise of their own.
+    exchange.search(np.arange(n) < n_exemplars, 0, 1)
+    tracemalloc.start()
+    try:
+        _, n_seen = exchange.search(np.arange(n) < n_exemplars, 10**6, 1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    size = GraphSize(n, n * n, 8, 0, 0, searching=True)
+    assert n_seen >= 10**6
+    assert sum(array.nbytes for array in exchange.lists) + peak <= size.candidate_bytes + size.exchange_bytes
 
 
 def test_what_will_not_fit_is_refused_before_the_start(path: Path) -> None:

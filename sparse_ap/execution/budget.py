@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psutil
 
 from sparse_ap.errors import MemoryLimitError
-from sparse_ap.execution.room import LISTED, candidates_kept, fits_locally
+from sparse_ap.execution.room import LISTED, candidates_kept, fits_locally, lengths_of_lists
 
 __all__ = [
     "SAVED_RENUMBERED",
@@ -48,7 +48,7 @@ _SEARCHING_THREAD = 16
 # (24), rows of edges where points are left out (8); members, values, moves and their record, twice.
 _LIMITING, _LIMITING_A_POINT = 32, 320
 # Bytes of the gains of its moves, for each entry of the table (half of it at most, and a quarter) and point.
-_GAINING, _GAINING_A_POINT = 5, 128
+_GAINING, _GAINING_A_POINT = 5, 208
 # Bytes per point sent to the workers of a cluster and fetched from them in one pass.
 _SENT_AND_FETCHED = 72
 # Copies of a block per thread, as it is read, decoded and used; and blocks decoded at a time while zarr loads
@@ -127,10 +127,16 @@ class GraphSize:
     @property
     def exchange_bytes(self) -> int:
         """Bytes of what exchanges on a dense graph make of the table: lists of edges, and gains of moves."""
-        table = self.n_points * candidates_kept(self.n_points, self.n_edges)
+        kept = candidates_kept(self.n_points, self.n_edges)
+        table, an_edge = self.n_points * kept, 4 + self.width
+        gains = table * _GAINING + min(table, self.n_points) * _GAINING_A_POINT
         # Each edge at both ends, and once more while the lists are put together.
-        lists = min(table, LISTED) * 3 * (4 + self.width)
-        return self.searching * (lists + table * _GAINING + min(table, self.n_points) * _GAINING_A_POINT)
+        made = min(table, LISTED) * 3 * an_edge + gains
+        # The table is released then. With the most exemplars lists are short; the second walk copies edges of
+        # them, and gains are held twice.
+        n_best = lengths_of_lists(self.n_points, kept, kept // 2)[1]
+        walked = self.n_points * n_best * 4 * an_edge + 2 * gains - table * self.width
+        return self.searching * max(made, walked)
 
     @property
     def limiting_bytes(self) -> int:

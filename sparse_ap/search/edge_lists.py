@@ -91,8 +91,7 @@ class EdgeLists(NamedTuple):
     def among(self, candidate: BoolArray) -> Self:
         """Return the edges to some of the candidates."""
         kept = candidate[self.out_to]
-        before = starts_of(kept)
-        start = before[self.out_start]
+        start = starts_of(kept)[self.out_start]
         return self._with_ends(start, self.out_to[kept], self.out_similarity[kept], self.may & candidate)
 
     @classmethod

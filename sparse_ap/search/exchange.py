@@ -71,8 +71,8 @@ class Exchange:
         ----------
         exemplar : ndarray of bool, shape (n_points,)
         most : int
-            Number of edges and sums to see, after which no perturbation begins; 0 for moves alone. Or where
-            moves have left fewer than half of the exemplars.
+            Number of edges and sums seen after which no further perturbation begins; none begins where the
+            moves have left fewer than half of the exemplars. 0 for moves alone.
         seed : int
             Seed of the perturbations.
 
@@ -115,6 +115,8 @@ class Exchange:
             elif state.value <= value - slack * (1.0 - n_seen / most):
                 n_seen += state.return_to(mark)
                 continue
+            # Released before the next is made: its copy is as large as what it is a copy of.
+            del mark
             if state.n_free <= max(_CLOSED) + max(_MORE):
                 state, n_more = self.descended(state.standing.is_open)
                 n_seen += n_more

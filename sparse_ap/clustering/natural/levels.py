@@ -146,7 +146,7 @@ def _evened(joined: Contraction, label: Int32Array) -> Int32Array:
     n_groups = int(label.max(initial=-1)) + 1
     if n_groups == joined.graph.n_nodes:
         return label
-    merged = merged_evenly(joined.graph.matrix(), mostly(joined.key, label), n_groups)
+    merged = merged_evenly(joined.graph.matrix(), of_nodes(joined.key, label), n_groups)
     return label if merged is None else merged.astype(np.int32)[joined.key]
 
 

@@ -41,7 +41,7 @@ class NumberedPoints(NamedTuple):
     @classmethod
     def of(cls, first: Clustering, second: Clustering, links: LinkedGraph, workshop: Workshop) -> Self:
         """Return the links, with points numbered cluster by cluster: neighbours are near each other."""
-        place = inverse(np.lexsort((np.arange(second.labels.size), second.labels)).astype(np.int32))
+        place = inverse(members_of(second.labels.astype(np.int32), second.n_clusters)[1])
         order = members_of(place[first.labels], len(place))[1]
         number, cluster = inverse(order), first.labels[order].astype(np.int32)
         del order
