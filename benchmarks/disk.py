@@ -1,7 +1,7 @@
 """Clustering from disk: seconds of a sweep against zarr's reading alone, peak memory, bytes read.
 
     python benchmarks/disk.py 10_000_000 20 2GB             200 million edges
-    python benchmarks/disk.py 40_000_000 25 4GB 30          a billion, 30 sweeps
+    python benchmarks/disk.py 40_000_000 25 4300MB 30       a billion, 30 sweeps
 
 Writes a graph of that size first (8 bytes an edge), unless it is there: k-NN like, its edges within a
 thousand points of each other but for every tenth, which goes anywhere.
