@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pickle
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,17 @@ def failing(estimator: Any) -> dict[str, str]:
     return FAILING if estimator.affinity == "precomputed" else WEIGHTS_ABOVE_ZERO
 
 
+def unwarned(test: Callable[..., None]) -> Callable[..., None]:
+    """Let the checks raise the warnings that their small and odd inputs lead to."""
+    for warning in (
+        "ignore::sklearn.exceptions.ConvergenceWarning",
+        "ignore::sklearn.exceptions.SkipTestWarning",
+        "ignore:All samples have mutually equal:UserWarning",
+    ):
+        test = pytest.mark.filterwarnings(warning)(test)
+    return test
+
+
 EACH_AFFINITY = [
     AffinityPropagation(),
     AffinityPropagation(affinity="precomputed"),
@@ -58,18 +70,14 @@ MORE = [
 
 
 @parametrize_with_checks(EACH_AFFINITY, expected_failed_checks=failing)
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@pytest.mark.filterwarnings("ignore:All samples have mutually equal:UserWarning")
+@unwarned
 def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
 @pytest.mark.slow
 @parametrize_with_checks(MORE, expected_failed_checks=failing)
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@pytest.mark.filterwarnings("ignore:All samples have mutually equal:UserWarning")
+@unwarned
 def test_scikit_learns_own_checks_of_more_estimators(estimator: Any, check: Any) -> None:
     check(estimator)
 
