@@ -25,10 +25,10 @@ PLACES: dict[str, tuple[ModuleType, str]] = {
     "local_edges": (room, "_LOCAL_EDGES"),
     # Similarities to candidates that are kept for exchanges.
     "candidates": (room, "_CANDIDATES"),
-    # Edges that the search reads; and those that exchanges see, on dense graphs and on sparse ones.
+    # Edges that the search reads; those that exchanges see; and moves of an annealing.
     "edges_searched": (refinement, "_SMALL"),
     "exchanges_seen": (refinement, "_EXCHANGING"),
-    "exchanges_seen_on_sparse": (refinement, "_EXCHANGING_SPARSE"),
+    "moves": (refinement, "_MOVES"),
     # Of a part on a cluster.
     "most_edges": (placement, "_MOST_EDGES"),
     # Of a worker's memory: what is not for edges.

@@ -69,6 +69,7 @@ from sparse_ap.propagation.representation.exemplar_edges import LabelVectors, Ot
 from sparse_ap.search.bound import DualRows, ProvenGainPass
 from sparse_ap.search.crossover import ComponentPass, ComponentRows, ComponentVectors
 from sparse_ap.search.dual_descent import DualStepPass, DualStepRows, OpenVectors
+from sparse_ap.search.edge_lists import GatherPass, PlaceVectors, TableRows
 from sparse_ap.search.moves import (
     ConflictPass,
     ConflictRows,
@@ -80,7 +81,6 @@ from sparse_ap.search.moves import (
     NearestVectors,
 )
 from sparse_ap.search.reduction import AllowedVectors, LeftEdges, ReductionPass, ReductionRows
-from sparse_ap.search.similarity_table import GatherPass, PlaceVectors, TableRows
 from sparse_ap.storage.dask_collections import open_collection
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.parts import ChangedStore, StreamedPart

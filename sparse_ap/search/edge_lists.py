@@ -6,18 +6,20 @@ them are exemplars; without one of these it counts as alone, which is never more
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sparse_ap.kernels.block import BoolArray, FloatArray, Int32Array, Int64Array, starts_of
+from sparse_ap.kernels.block import Block, BoolArray, FloatArray, Int32Array, Int64Array, starts_of
+from sparse_ap.kernels.compilation import kernel
+from sparse_ap.kernels.edge_pass import Columns, PlainPass
 from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.search.local_search import LocalSearch
-from sparse_ap.search.similarity_table import GatherPass, PlaceVectors, TableRows
 from sparse_ap.storage.csr import csr_graph, inverse
 
-__all__ = ["EdgeLists"]
+__all__ = ["EdgeLists", "GatherPass", "PlaceVectors", "TableRows"]
 
 # Similarities of the table that are sorted at a time.
 _SORTED = 1 << 20
@@ -125,3 +127,37 @@ def _best_of_rows(table: FloatArray, most: int) -> tuple[Int64Array, Int32Array,
     similarity, kept = np.take_along_axis(similarity, order, axis=1), np.take_along_axis(kept, order, axis=1)
     there = similarity > -np.inf
     return np.count_nonzero(there, axis=1), kept[there].astype(np.int32), similarity[there]
+
+
+class PlaceVectors(NamedTuple):
+    """Vectors: the column of the table for each candidate; -1 for all other points."""
+
+    place: Int32Array
+
+
+class TableRows(NamedTuple):
+    """Rows: similarities, shape (n_points, n_places), written where there is an edge."""
+
+    similarity: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class GatherPass(PlainPass):
+    """Copy the similarities to the candidates into a table."""
+
+    reads = ("similarity",)
+    writes = ("similarity",)
+
+    def __call__(self, block: Block, vectors: PlaceVectors, rows: TableRows, columns: Columns) -> int:
+        """Copy the similarities of one block's points."""
+        _gather(block.rows.start, *block.csr, vectors.place, rows.similarity)
+        return 0
+
+
+@kernel
+def _gather(start: int, indptr: Any, indices: Any, data: Any, place: Any, table: Any) -> None:
+    for i in range(len(table)):
+        for edge in range(indptr[i] - indptr[0], indptr[i + 1] - indptr[0]):
+            k = indices[edge]
+            if place[k] >= 0 and k != start + i:
+                table[i, place[k]] = data[edge]

@@ -25,9 +25,9 @@ __all__ = ["Exchange"]
 # opens (docs/design/0012-search.md).
 _CLOSED = (2, 6, 4, 3)
 _MORE = (-1, 0, 1)
-# Perturbations in a row without a gain, after which to stop, for each exemplar: of a search of one walk; of
-# each of three walks; and how many exemplars are counted there at least.
-_FRUITLESS, _FRUITLESS_OF_THREE, _FEW = 20, 6, 16
+# Perturbations in a row without a gain, after which a walk ends, for each exemplar; and how many exemplars
+# are counted at least.
+_FRUITLESS, _FEW = 6, 16
 # How much worse than the best exemplars those may be from which perturbations go on: at first, as a share of
 # what the closing of an exemplar loses; less and less, down to nothing.
 _SLACK = 0.04
@@ -56,11 +56,6 @@ class Exchange:
         state = DescentState.at(self.lists, self.preference, self.grid, exemplar)
         return state, state.descend()
 
-    def walk(self, exemplar: BoolArray, most: int, seed: int) -> tuple[BoolArray, int]:
-        """Return the best exemplars found by perturbations of the best; parameters as of `search`."""
-        found, n_seen, _ = self._walk(exemplar, most, seed, 0.0, _FRUITLESS * int(np.count_nonzero(exemplar)))
-        return found, n_seen
-
     def search(self, exemplar: BoolArray, most: int, seed: int) -> tuple[BoolArray, int]:
         """Return the best exemplars found in three walks, starting from some of the candidates.
 
@@ -81,7 +76,7 @@ class Exchange:
         exemplar : ndarray of bool, shape (n_points,)
         n_seen : int
         """
-        limits = _SLACK, _FRUITLESS_OF_THREE * max(_FEW, int(np.count_nonzero(exemplar)))
+        limits = _SLACK, _FRUITLESS * max(_FEW, int(np.count_nonzero(exemplar)))
         found, n_seen, ends = self._walk(exemplar, most // 2, seed, *limits)
         # Lists that were made for twice as many exemplars are too short: no more is done with them.
         if 2 * np.count_nonzero(found) < np.count_nonzero(exemplar):

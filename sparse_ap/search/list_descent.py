@@ -18,7 +18,7 @@ from sparse_ap.kernels.exact_sum import Grid, grid_sum
 from sparse_ap.search.edge_lists import EdgeLists
 from sparse_ap.search.kept_gains import ABREAST, Gains, Standing, closed_with, count, gain_of
 
-__all__ = ["DescentState", "Mark", "places"]
+__all__ = ["DescentState", "Mark", "find_nearest_two", "places"]
 
 # Copies are cheap where the cube of the places is at most so many times the number of points.
 _COPIED = 128
@@ -126,7 +126,7 @@ class DescentState(NamedTuple):
 @kernel
 def _begin(lists: Any, preference: Any, standing: Any, gains: Any, shift: float) -> None:
     for i in range(len(preference)):
-        _find_nearest_two(i, lists, preference, standing)
+        find_nearest_two(i, lists, preference, standing)
         count(i, 1.0, lists, standing, gains, shift)
 
 
@@ -194,7 +194,7 @@ def _carry_out(
         i = touched[t]
         marked[i] = False
         gains.doubted[i] = lists.may[i]
-        _find_nearest_two(i, lists, preference, standing)
+        find_nearest_two(i, lists, preference, standing)
         n_seen += count(i, 1.0, lists, standing, gains, shift)
     for k in changed:
         if not standing.is_open[k]:
@@ -204,7 +204,8 @@ def _carry_out(
 
 
 @helper
-def _find_nearest_two(i: int, lists: Any, preference: Any, standing: Any) -> None:
+def find_nearest_two(i: int, lists: Any, preference: Any, standing: Any) -> None:
+    """Find a point's nearest two exemplars, anew."""
     alone = preference[i]
     nearest, value, fallback = -1, alone, alone
     edge, stop = lists.out_start[i], lists.out_start[i + 1]

@@ -8,8 +8,10 @@ crossover: Whitley, Hains & Howe, GECCO 2009). So a perturbation of the whole gr
 the edges than the perturbation of a single place.
 
 *Exchange* (`exchange`): on dense graphs, where a point sees every difference and there is one component,
-gather the edges to each point's best candidates in memory, and search among these by single moves. On small
-sparse graphs the same is done with all edges, after the perturbations of all places.
+gather the edges to each point's best candidates in memory, and search among these by single moves.
+
+*Anneal* (`annealing`): on small sparse graphs, gather all edges in memory and make single moves, some of
+which lose; recombine the end with the best set.
 
 All decisions use exact sums and the user's numbers, so they do not depend on the order of points and edges.
 """
@@ -28,6 +30,7 @@ from sparse_ap.kernels.hashing import hashed
 from sparse_ap.propagation.assignment import Assignment, assign
 from sparse_ap.propagation.preferences import clipped_preferences
 from sparse_ap.propagation.problem import Problem, trivial_bound
+from sparse_ap.search.annealing import AnnealingState
 from sparse_ap.search.crossover import ExemplarSet, crossover
 from sparse_ap.search.edge_lists import EdgeLists
 from sparse_ap.search.exchange import Exchange
@@ -45,9 +48,11 @@ _STRENGTHS = (0.2, 0.1)
 _LEFT = 0.01
 # Number of edges read in about a second.
 _SMALL = 1 << 27
-# Number of edges and sums seen in about a second of exchanges; on a sparse graph a quarter of that, if it has
-# so few edges, and so few exemplars that the gains of all moves take 16 MB.
-_EXCHANGING, _EXCHANGING_SPARSE, _FEW_EDGES, _FEW_GAINS = 1 << 28, 1 << 26, 1 << 18, 1 << 21
+# Number of edges and sums seen in about a second of exchanges.
+_EXCHANGING = 1 << 28
+# A graph with at most so many edges is annealed after so many perturbations: with so many moves for each
+# point, up to so many, from each of these temperatures, in units of the average loss of a cluster.
+_FEW_EDGES, _BEFORE, _MOVES_EACH, _MOVES, _TEMPERATURES = 1 << 18, 10, 1 << 11, 1 << 20, (0.05, 0.1)
 # Readings of a climb that is worth its time: most moves are in its first three batches.
 _CLIMB = 10
 # Draws of candidates in a row without a gain, after which to stop; and seeds reserved for each draw.
@@ -69,21 +74,21 @@ class Effort:
         Number of perturbations in a row without a gain after which to stop.
     n_exchanging : int
         Number of edges and sums seen by exchanges on a dense graph after which these stop.
-    n_exchanging_sparse : int
-        The same on a sparse graph, where exchanges come last.
+    annealing : bool
+        Whether a sparse graph is annealed in the end.
     """
 
     n_readings: int
     n_perturbations: int = 100
     n_fruitless: int = 25
     n_exchanging: int = _EXCHANGING
-    n_exchanging_sparse: int = 0
+    annealing: bool = False
 
     @classmethod
     def after(cls, n_sweeps: int, n_edges: int) -> Effort:
         """Return an effort in proportion to the sweeps; for small graphs, as much as a second allows."""
-        last = _EXCHANGING_SPARSE if n_edges <= _FEW_EDGES else 0
-        return cls(max(n_sweeps // 3, _SMALL // max(1, n_edges)), n_exchanging_sparse=last)
+        n_readings = max(n_sweeps // 3, _SMALL // max(1, n_edges))
+        return cls(n_readings, _BEFORE, annealing=True) if n_edges <= _FEW_EDGES else cls(n_readings)
 
     @classmethod
     def brief(cls, n_edges: int) -> Effort:
@@ -132,21 +137,10 @@ def search(
         n_fruitless = n_fruitless + 1 if offspring is None else 0
         if offspring is not None:
             best = _climbed(local_search, offspring, preference)
-    exemplar = local_search.climb(best.exemplar, preference).exemplar
-    if effort.n_exchanging_sparse and len(exemplar) * int(np.count_nonzero(exemplar)) <= _FEW_GAINS:
-        lists = EdgeLists.whole(problem, local_search)
-        found, _ = _by_exchange(
-            local_search,
-            problem,
-            exemplar,
-            preference,
-            lists,
-            effort.n_exchanging_sparse,
-            seed,
-            Exchange.walk,
-        )
-        exemplar = local_search.nearest_two(found, preference).exemplar
-    return assign(problem, exemplar)
+    top = local_search.climb(best.exemplar, preference)
+    if effort.annealing:
+        top = _annealed(local_search, problem, top, preference, unit, seed)
+    return assign(problem, top.exemplar)
 
 
 def _exchanged(
@@ -194,13 +188,36 @@ def _by_exchange(
     lists: EdgeLists,
     most: int,
     seed: int,
-    walks: Callable[[Exchange, BoolArray, int, int], tuple[BoolArray, int]] = Exchange.search,
 ) -> tuple[BoolArray, int]:
     """Return the exemplars found by exchanges, which work in the user's order, and what was seen."""
     order = inverse(problem.user_id)
     exchange = Exchange(lists, preference[order], local_search.grid(preference))
-    found, n_seen = walks(exchange, exemplar[order], most, seed)
+    found, n_seen = exchange.search(exemplar[order], most, seed)
     return found[problem.user_id], n_seen
+
+
+def _annealed(
+    local_search: LocalSearch,
+    problem: Problem,
+    best: NearestTwo,
+    preference: Float64Array,
+    unit: float,
+    seed: int,
+) -> NearestTwo:
+    """Return the best exemplars found by annealing, which works in the user's order, and recombination."""
+    lists, order = EdgeLists.whole(problem, local_search), inverse(problem.user_id)
+    n_moves = min(_MOVES_EACH * len(order), _MOVES)
+    for number, share in enumerate(_TEMPERATURES):
+        state = AnnealingState.at(
+            lists, preference[order], local_search.grid(preference), best.exemplar[order]
+        )
+        state.cool(share * unit, n_moves, seed + number * _SEEDS)
+        end = local_search.climb(state.standing.is_open[problem.user_id], preference)
+        sets = (ExemplarSet(at.exemplar, at.value) for at in (best, end))
+        offspring = crossover(problem, *sets)
+        if offspring is not None:
+            best = local_search.climb(offspring, preference)
+    return best
 
 
 def _unit(problem: Problem, at: NearestTwo, preference: Float64Array) -> float:

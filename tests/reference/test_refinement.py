@@ -23,6 +23,7 @@ from sparse_ap import affinity_propagation
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.propagation.assignment import assign
 from sparse_ap.propagation.roles import Roles
+from sparse_ap.search.annealing import AnnealingState
 from sparse_ap.search.crossover import ExemplarSet, _components, crossover
 from sparse_ap.search.edge_lists import EdgeLists
 from sparse_ap.search.exchange import Exchange
@@ -117,8 +118,7 @@ def test_exchanges_among_candidates_end_where_no_swap_of_any_two_gains(graph: Gr
     if len(candidate) == len(at.exemplar):
         assert_same(lists, EdgeLists.whole(problem, local_search))
     exchange = Exchange(lists, problem.preference, local_search.grid(problem.preference))
-    walks = exchange.search if rng.random() < 0.7 else exchange.walk
-    exemplar, _ = walks(at.exemplar, rng.choice([1, 10**6]), seed)
+    exemplar, _ = exchange.search(at.exemplar, rng.choice([1, 10**6]), seed)
     assert exemplar.any()
     assert not np.delete(exemplar, candidate).any()
     value = value_or_alone(graph, exemplar)
@@ -158,6 +158,48 @@ def test_what_moves_gain_is_kept_to_the_bit_while_exemplars_change(graph: Graph,
         places = state.gains.place[opened], anew.gains.place[opened]
         np.testing.assert_array_equal(kept[..., places[0]], counted[..., places[1]])
     assert not state.gains.spared[:, state.gains.at < 0].any()
+
+
+@patient
+@given(graphs(most_points=12), SEEDS)
+def test_annealing_makes_each_move_that_loses_less_than_its_slack(graph: Graph, seed: int) -> None:
+    rng, n = np.random.default_rng(seed), len(graph.preference)
+    local_search, at = standing_of(graph, rng.random(n) < 0.3)
+    problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
+    lists, grid = EdgeLists.whole(problem, local_search), local_search.grid(problem.preference)
+    state = AnnealingState.at(lists, problem.preference, grid, at.exemplar)
+    for _ in range(30):
+        before = state.standing.is_open.copy()
+        point, slack = rng.integers(n), abs(graph.scale * rng.normal(scale=0.2))
+        state.attempt(np.array([point], np.int32), rng.random(1), np.array([slack]))
+        after = state.standing.is_open
+        changed = np.flatnonzero(before != after)
+        # The move is of that point, alone or with the closing of an exemplar.
+        assert len(changed) <= 2
+        assert len(changed) == 0 or point in changed
+        assert before[changed[changed != point]].all()
+        gain = value_or_alone(graph, after) - value_or_alone(graph, before)
+        assert gain >= -slack - 1e-9 * graph.scale
+        if before[point] and len(changed) == 0:
+            closed = before ^ (np.arange(n) == point)
+            lost = value_or_alone(graph, before) - value_or_alone(graph, closed)
+            assert lost >= slack - 1e-9 * graph.scale
+    anew = AnnealingState.at(lists, problem.preference, grid, state.standing.is_open)
+    for kept, counted in zip((*state.standing, *state.gains), (*anew.standing, *anew.gains), strict=True):
+        np.testing.assert_array_equal(kept, counted)
+
+
+def test_annealing_finds_the_best_of_few_sets_from_none() -> None:
+    points = np.random.default_rng(3).normal(size=(60, 2))
+    similarity = -np.square(points[:, None] - points[None]).sum(axis=2)
+    preference = np.full(60, 30 * np.median(similarity))
+    problem = engine.problem_of(engine.csr_of_dense(similarity), preference)
+    local_search = LocalSearch(problem, PLENTY, untold)
+    lists, grid = EdgeLists.whole(problem, local_search), local_search.grid(preference)
+    state = AnnealingState.at(lists, preference, grid, np.arange(60) < 20)
+    state.cool(0.1 * abs(preference[0]), 20_000, seed=0)
+    found = value_or_alone(Graph(similarity, preference), state.standing.is_open)
+    assert found >= optimum_of_few(similarity, preference[0]) * (1 + 1e-12)
 
 
 def test_of_equal_similarities_the_first_candidates_are_kept() -> None:
@@ -343,7 +385,7 @@ def test_nothing_is_read_beyond_the_effort() -> None:
 
 # Costs proven by HiGHS: 17.157 and 65.65; 200 times the median leaves a gap between 470.4 and what is known.
 @pytest.mark.parametrize(
-    ("times", "optimum", "most"), [(1, 17.157, 0.0001), (10, 65.65, 0.002), (200, 470.4, 0.13)]
+    ("times", "optimum", "most"), [(1, 17.157, 0.0002), (10, 65.65, 0.0013), (200, 470.4, 0.08)]
 )
 def test_two_thousand_points_come_close_to_the_optimum(times: float, optimum: float, most: float) -> None:
     points = np.random.default_rng(0).normal(size=(2000, 2))
