@@ -52,10 +52,6 @@ class Member:
 class Workers:
     """The workers of a cluster, as they join and leave.
 
-    Parameters
-    ----------
-    client : distributed.Client
-
     Raises
     ------
     ClusterError

@@ -22,11 +22,6 @@ def known_neighbours(space: Space, k: int) -> tuple[NDArray[np.int64], NDArray[n
     coarsen the whole numbers of the rest. Of more than k + 1 equal points the first k + 1 stand for all: they
     are as near to the others as any of them, and nobody's neighbour is among the others.
 
-    Parameters
-    ----------
-    space : Space
-    k : int
-
     Returns
     -------
     searched : ndarray of int64, shape (m,)

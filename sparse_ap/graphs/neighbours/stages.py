@@ -134,14 +134,7 @@ class ThreadWorkers:
 
 @dataclass(frozen=True, slots=True)
 class FileStages:
-    """Arrays in the files of a folder; a search that finds what another one left there goes on from it.
-
-    Attributes
-    ----------
-    folder : Path
-    pool : ThreadPoolExecutor
-    workers : Workers
-    """
+    """Arrays in the files of a folder; a search that finds what another one left there goes on from it."""
 
     folder: Path
     pool: ThreadPoolExecutor
