@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.graphs.neighbours.space import Space
+from sparse_ap.graphs.neighbours.points import Space
 from sparse_ap.graphs.neighbours.stages import slabs
 from sparse_ap.kernels.compilation import kernel
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from sparse_ap.storage.mapped_arrays import created_array, flush_mapped, mapped_
 
 __all__ = [
     "FileStages",
-    "RowArrays",
     "Stages",
     "Step",
     "slabs",
@@ -35,12 +34,6 @@ Step = Callable[[slice], None]
 _ROWS = 16_384
 # Seconds between two times at which what is done is put on record.
 _PERIOD = 10.0
-
-
-class RowArrays(Protocol):
-    """A frozen record of points; ROWS names its arrays of one row a point."""
-
-    ROWS: ClassVar[tuple[str, ...]]
 
 
 _Points = TypeVar("_Points")
@@ -73,7 +66,10 @@ class Stages:
         return compute()
 
     def filled(self, name: str, rows_of: Callable[[slice], _Points], n: int) -> _Points:
-        """Return a record of n points, given how some of its rows are made."""
+        """Return a record of n points, given how some of its rows are made.
+
+        The record's class names the arrays of one row a point: ROWS.
+        """
         return rows_of(slice(0, n))
 
     def run(self, name: str, step: Callable[[], Step], n: int, size: int, title: str) -> None:
