@@ -1,4 +1,4 @@
-"""The protocols of stores, and of the parts of a graph that other processes read."""
+"""The protocol of stores, and parts of a graph in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparse_ap.kernels.block import Block, Int32Array, Int64Array, RowCut
 if TYPE_CHECKING:
     from dask.delayed import Delayed
 
-__all__ = ["AS_GIVEN", "HeldPart", "Holding", "Origin", "Part", "Rows", "Store", "block_of"]
+__all__ = ["AS_GIVEN", "HeldPart", "Holding", "Origin", "Rows", "Store", "block_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,19 +33,6 @@ class Origin:
 
 
 AS_GIVEN = Origin()
-
-
-class Part(Protocol):
-    """Consecutive rows of a graph, as another process reads them."""
-
-    @property
-    def rows(self) -> RowCut:
-        """The rows of the graph in this part."""
-        ...
-
-    def read(self) -> Iterator[Block]:
-        """Yield the blocks; each may be overwritten when the next is requested."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
