@@ -96,22 +96,7 @@ def demonstrate(
 
 
 def great_circle_graph(places: Places, n_neighbors: int, n_jobs: int | None = None) -> Any:
-    """Link each place to its nearest places.
-
-    Parameters
-    ----------
-    places : Places
-        The points of the graph.
-    n_neighbors : int
-        Number of edges from each place.
-    n_jobs : int or None
-        Number of threads; None: one per processor.
-
-    Returns
-    -------
-    csr_matrix of float32, shape (n_places, n_places)
-        The similarity s(i, k) is minus the distance from i to k along the Earth's surface, in km.
-    """
+    """Link each place to its nearest places, by minus the distances along the Earth's surface, in km."""
     graph = knn_graph(unit_vectors(places), n_neighbors, similarity="-d", n_jobs=n_jobs)
     # Neighbours by straight distance are those along the surface, so only the values need converting.
     for start in range(0, graph.nnz, _EDGES_AT_A_TIME):
@@ -121,23 +106,7 @@ def great_circle_graph(places: Places, n_neighbors: int, n_jobs: int | None = No
 
 
 def _cluster_places(graph: Any, preference: float, n_jobs: int | None, echo: _Echo) -> Clustering:
-    """Cluster the places, and report some of the sweeps.
-
-    Parameters
-    ----------
-    graph : csr_matrix
-        Similarities in km.
-    preference : float
-        Minus the cost of an exemplar in km.
-    n_jobs : int or None
-        Number of threads; None: one per processor.
-    echo : callable
-        Called with a line about the run every 25 sweeps.
-
-    Returns
-    -------
-    Clustering
-    """
+    """Cluster the places, and report some of the sweeps."""
 
     def tell(report: SweepReport) -> None:
         if report.sweep % _SWEEPS_BETWEEN_REPORTS == 0:
