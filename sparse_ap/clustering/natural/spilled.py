@@ -12,8 +12,8 @@ import numpy as np
 from sparse_ap.clustering.cluster_graph import LinkRows
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import Int32Array, Int64Array
-from sparse_ap.kernels.coarsening import ClusterVectors, Links, Pairs
-from sparse_ap.kernels.edge_pass import Pass
+from sparse_ap.kernels.coarsening import Links, Pairs
+from sparse_ap.kernels.edge_pass import LabelVectors, Pass
 
 __all__ = ["counted_once"]
 
@@ -25,7 +25,7 @@ _ANY = 1 << 62
 
 def counted_once(
     graph: BlockedGraph,
-    begin: Callable[[Links], Pass[ClusterVectors, tuple[()], Links]],
+    begin: Callable[[Links], Pass[LabelVectors, tuple[()], Links]],
     label: Int32Array,
     n_nodes: int,
     most: int,
@@ -51,7 +51,7 @@ def counted_once(
     step = graph.executor.n_threads
     for first in range(0, len(graph.cuts), step):
         some = replace(graph, cuts=graph.cuts[first : first + step])
-        links = links + some.run(begin(nothing), ClusterVectors(label), ())[1]
+        links = links + some.run(begin(nothing), LabelVectors(label), ())[1]
         if links.n_pairs > most:
             files.add(links.merged())
             links = nothing
