@@ -76,14 +76,8 @@ class Helper:
         return self._function(*arguments)
 
 
-def kernel(function: Callable[..., Any]) -> Kernel:
-    """Return a kernel: a compiled function that is called from Python."""
-    return Kernel(function)
-
-
-def helper(function: Callable[..., Any]) -> Helper:
-    """Return a helper: a function that kernels call."""
-    return Helper(function)
+# As decorators are written.
+kernel, helper = Kernel, Helper
 
 
 @_intrinsic  # type: ignore[untyped-decorator]

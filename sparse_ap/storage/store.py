@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -46,14 +47,9 @@ class HeldPart:
         """The rows of the graph in this part."""
         return RowCut(self.blocks[0].rows.start, self.blocks[-1].rows.stop)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the blocks."""
-        return sum(block.nbytes for block in self.blocks)
-
     def __sizeof__(self) -> int:
         """Return the bytes of the blocks, which dask uses to estimate memory."""
-        return self.nbytes
+        return sum(map(getsizeof, self.blocks))
 
     def read(self) -> Iterator[Block]:
         """Yield the blocks."""
