@@ -415,12 +415,12 @@ def test_a_column_needs_a_store(tmp_path: Path, graph_file: Path) -> None:
     assert "does not exist; --obs adds columns to what AnnData has written" in done.output
 
 
-@pytest.mark.parametrize("command", ["info", "cluster", "path", "tree"])
+@pytest.mark.parametrize("command", ["info", "cluster", "path", "tree", "cover"])
 def test_nan_may_be_no_edge(command: str, tmp_path: Path) -> None:
     graph = knn_similarity(200, 8, 2, seed=1)
     graph.data[3] = np.nan
     scipy.sparse.save_npz(tmp_path / "nan.npz", graph)
-    few = ["--preferences=-0.1"] if command == "path" else []
+    few = {"path": ["--preferences=-0.1"], "cover": ["-t", "-0.1"]}.get(command, [])
     refused = run(command, tmp_path / "nan.npz", *few)
     assert (refused.exit_code, "Give --missing nan to take" in refused.stderr) == (2, True)
     assert run(command, tmp_path / "nan.npz", *few, "--missing", "nan").exit_code == 0

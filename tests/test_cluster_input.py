@@ -281,7 +281,7 @@ def test_a_table_is_computed_once(workers: RunningCluster, tmp_path: Path) -> No
 def test_tasks_have_names(workers: RunningCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For the dashboard, and not those of the functions that are called."""
     # Several parts a worker, whose shares are added there.
-    change(monkeypatch, most_edges=100)
+    change(monkeypatch, least_edges=100, most_edges=100)
     untidy = scipy.sparse.csr_array(GRAPH + scipy.sparse.eye_array(100, dtype=np.float32))
     for graph in (edges_of_graph(), chunks_of_graph(), untidy, disk.write(tmp_path / "g.zarr", untidy)):
         scored(graph, preference=-0.01, client=workers.client)

@@ -37,9 +37,9 @@ from sparse_ap.kernels.assignment import (
 )
 from sparse_ap.kernels.block import RowCut
 from sparse_ap.kernels.classic import ClassicRows, ClassicSweep, ClassicVectors, Messages
-from sparse_ap.kernels.coarsening import ClusterVectors, CoarseningPass, Links
+from sparse_ap.kernels.coarsening import CoarseningPass, Links
 from sparse_ap.kernels.compact import DIAGONAL, NOBODY, CompactRows, CompactSweep, CompactVectors
-from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM
+from sparse_ap.kernels.edge_pass import COUNT, EXACT_SUM, LabelVectors
 from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass, OutDegreePass, OutDegreeRows
 from sparse_ap.kernels.entry_statistics import ExaminingPass, StatisticsPass
 from sparse_ap.kernels.equal_rows import ContradictionPass, HeldRowsPass, LinkPass, LinkVectors, RowEnds
@@ -65,9 +65,9 @@ from sparse_ap.propagation.repair import (
     RepairGainPass,
     UncoveredVectors,
 )
-from sparse_ap.propagation.representation.exemplar_edges import LabelVectors, OtherExemplarsPass, OwnRows
-from sparse_ap.search.bound import DualRows, ProvenGainPass
-from sparse_ap.search.crossover import ComponentPass, ComponentRows, ComponentVectors
+from sparse_ap.propagation.representation.exemplar_edges import OtherExemplarsPass, OwnRows
+from sparse_ap.search.bound import ProvenGainPass
+from sparse_ap.search.crossover import ComponentPass, ComponentRows
 from sparse_ap.search.dual_descent import DualStepPass, DualStepRows, OpenVectors
 from sparse_ap.search.edge_lists import GatherPass, PlaceVectors, TableRows
 from sparse_ap.search.moves import (
@@ -80,7 +80,7 @@ from sparse_ap.search.moves import (
     NearestTwoRows,
     NearestVectors,
 )
-from sparse_ap.search.reduction import AllowedVectors, LeftEdges, ReductionPass, ReductionRows
+from sparse_ap.search.reduction import AllowedVectors, DualRows, LeftEdges, ReductionPass
 from sparse_ap.storage.dask_collections import open_collection
 from sparse_ap.storage.memory import MemoryStore
 from sparse_ap.storage.parts import ChangedStore, StreamedPart
@@ -451,7 +451,7 @@ CASES: dict[str, Any] = {
         DualStepRows(PREFERENCE, VALUE, 1.0 + SUPPORT, np.zeros(500), VALUE - 0.01),
     ),
     "ProvenGainPass": (lambda: ProvenGainPass(GRID), (), DualRows(PREFERENCE)),
-    "ReductionPass": (lambda: ReductionPass(9_999), AllowedVectors(SUPPORT), ReductionRows(VALUE)),
+    "ReductionPass": (lambda: ReductionPass(9_999), AllowedVectors(SUPPORT), DualRows(VALUE)),
     "LinkPass": (lambda: LinkPass(float(GRAPH.data.max())), LinkVectors(SUPPORT > 0), RowEnds(np.zeros(500))),
     "HeldRowsPass": (HeldRowsPass, LinkVectors(SUPPORT > 0), ()),
     "ContradictionPass": (
@@ -488,7 +488,7 @@ CASES: dict[str, Any] = {
     ),
     "ComponentPass": (
         ComponentPass,
-        ComponentVectors(np.where(UNCOVERED, USER_ID + 1, 0).astype(np.int32)),
+        LabelVectors(np.where(UNCOVERED, USER_ID + 1, 0).astype(np.int32)),
         ComponentRows(VALUE, np.zeros(500, np.int32)),
     ),
     "NearestTwoPass": (
@@ -499,16 +499,16 @@ CASES: dict[str, Any] = {
     "CollectPass": (CollectPass, (), ()),
     "CoarseningPass": (
         lambda: CoarseningPass(Links(50, 0, 50, 1 << 16)),
-        ClusterVectors(np.arange(500, dtype=np.int32) // 10),
+        LabelVectors(np.arange(500, dtype=np.int32) // 10),
         (),
     ),
     "ContractionPass": (
         lambda: ContractionPass(Links(50, 0, 50, 1 << 16)),
-        ClusterVectors(np.arange(500, dtype=np.int32) // 10),
+        LabelVectors(np.arange(500, dtype=np.int32) // 10),
         (),
     ),
-    "InnerPass": (InnerPass, ClusterVectors(np.arange(500, dtype=np.int32) // 10), InnerRows(np.zeros(500))),
-    "InsidePass": (InsidePass, ClusterVectors(np.arange(500, dtype=np.int32) // 10), ()),
+    "InnerPass": (InnerPass, LabelVectors(np.arange(500, dtype=np.int32) // 10), InnerRows(np.zeros(500))),
+    "InsidePass": (InsidePass, LabelVectors(np.arange(500, dtype=np.int32) // 10), ()),
     "MovePass": (
         # The similarities are no links: with this rate nodes move nevertheless.
         lambda: MovePass(-1.0),

@@ -276,6 +276,24 @@ def test_threads_orders_and_places_change_nothing(tmp_path: Path) -> None:
             assert found.n_clusters_bound == expected.n_clusters_bound
 
 
+def test_a_nan_may_be_no_edge(tmp_path: Path) -> None:
+    expected = cover(GRAPH, min_similarity=-RADIUS, certify=True)
+    n = GRAPH.shape[0]
+    dense = np.full((n, n), np.nan, np.float32)
+    entries = GRAPH.tocoo()
+    dense[entries.coords] = entries.data
+    scipy.sparse.save_npz(tmp_path / "nan.npz", scipy.sparse.csr_array(dense))
+    for graph in (dense, scipy.sparse.load_npz(tmp_path / "nan.npz"), tmp_path / "nan.npz"):
+        found = cover(graph, min_similarity=-RADIUS, certify=True, missing="nan")
+        assert (found.labels == expected.labels).all()
+        assert (found.data_similarity, found.n_clusters_bound) == (
+            expected.data_similarity,
+            expected.n_clusters_bound,
+        )
+        with pytest.raises(InvalidInputError, match="missing='nan'"):
+            cover(graph, min_similarity=-RADIUS)
+
+
 def test_a_bound_that_does_not_fit_is_refused_before_the_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

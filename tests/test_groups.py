@@ -114,6 +114,19 @@ def test_contractions_against_a_dense_product(n: int, seed: int) -> None:
     np.testing.assert_array_equal(found, dense(joined.graph))
 
 
+def test_hubs_numbered_together_are_cut_apart(tmp_path: Path) -> None:
+    n, most = 60, 40
+    counts = np.zeros((n, n), np.int64)
+    counts[:, :6] = 1
+    np.fill_diagonal(counts, 0)
+    graph = row_by_row(linked(counts).graph)
+    parts = list(counted_once(graph, CoarseningPass, np.arange(n, dtype=np.int32), n, most, tmp_path))
+    np.testing.assert_array_equal(np.concatenate([part.rows.toarray() for part in parts]), counts + counts.T)
+    # Of 2 * most pairs, both ends of which may lie in the range.
+    assert max(part.rows.nnz for part in parts) <= 4 * most
+    assert not any(tmp_path.iterdir())
+
+
 def quality(matrix: NDArray[np.float64], label: Any, resolution: float) -> float:
     volume, total = matrix.sum(axis=1), matrix.sum()
     same = label[:, None] == label

@@ -17,7 +17,7 @@ from sparse_ap.graphs.neighbours.exact import exact_neighbours
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.graphs.neighbours.search import nearest_neighbours, nearest_of
 from sparse_ap.graphs.neighbours.space import space_of
-from sparse_ap.graphs.neighbours.stages import MemoryStages
+from sparse_ap.graphs.neighbours.stages import Stages
 from sparse_ap.graphs.neighbours.vectors import NARROW, WIDE, Vectors
 from sparse_ap.graphs.pairs.squared_distances import squared_distances
 
@@ -299,7 +299,7 @@ def test_ties_in_the_tree_go_by_number(kind: str, metric: str) -> None:
     for k in (1, 4, 15, len(X) - 1):
         space, itself = space_of(X, metric), np.arange(len(X))
         with ThreadPoolExecutor(2) as pool:
-            found = nearest_neighbours(X, k, metric, recall=0.95, seed=0, stages=MemoryStages(pool))[0]
+            found = nearest_neighbours(X, k, metric, recall=0.95, seed=0, stages=Stages(pool))[0]
             numbers, distances = found.rows(slice(0, len(X)))
             expected = exact_neighbours(space, space, k, itself, pool)
         assert (numbers == expected.numbers).all()

@@ -222,6 +222,5 @@ def test_dask_sees_how_large_a_part_is() -> None:
     store = MemoryStore.from_sparse(GRAPH)
     part = HeldPart(tuple(store.read([RowCut(0, 100), RowCut(100, 300)])))
     n_bytes = GRAPH.nnz * 8 + 302 * 8
-    assert part.nbytes == n_bytes
     assert n_bytes <= sizeof(part) <= n_bytes + 200
     assert n_bytes - 8 <= sizeof(part.blocks[0]) + sizeof(part.blocks[1]) <= n_bytes + 400

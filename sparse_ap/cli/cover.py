@@ -9,20 +9,8 @@ from typing import Any
 import click
 
 import sparse_ap
-from sparse_ap.cli.graph_run import GraphRun, graph_run
-from sparse_ap.cli.options import (
-    INPUT_HELP,
-    NUMBER,
-    cluster_options,
-    graph_argument,
-    jobs_option,
-    memory_option,
-    names_options,
-    point_columns_options,
-    reading_options,
-    search_options,
-    seed_option,
-)
+from sparse_ap.cli.graph_run import GraphRun, graph_run_options
+from sparse_ap.cli.options import INPUT_HELP, NUMBER, graph_argument, point_columns_options
 from sparse_ap.cli.output import (
     kept_line,
     require_result,
@@ -59,15 +47,7 @@ Examples:
 @click.option("-o", "--output", type=OutputPath(), help="Where to, as for cluster.")
 @click.option("--certify", is_flag=True, help="Prove how many exemplars there must be at least.")
 @point_columns_options("preference", "weights", "candidates")
-@search_options()
-@reading_options
-@names_options
-@seed_option
-@memory_option
-@cluster_options
-@jobs_option
-@click.option("--quiet", is_flag=True, help="No progress, no summary.")
-@graph_run
+@graph_run_options(quiet="No progress, no summary, no asking about distances.")
 def cover(
     min_similarity: float, output: Path | None, certify: bool, point_columns: PointColumns, run: GraphRun
 ) -> None:

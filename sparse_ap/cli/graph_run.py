@@ -12,12 +12,22 @@ import click
 from numpy.typing import NDArray
 
 from sparse_ap.cli.inputs import GivenGraph, Reading, load_graph
-from sparse_ap.cli.options import collecting, names_options, reading_options, run_options, search_options
+from sparse_ap.cli.options import (
+    cluster_options,
+    collecting,
+    jobs_option,
+    memory_option,
+    missing_option,
+    names_options,
+    reading_options,
+    search_options,
+    seed_option,
+)
 from sparse_ap.cli.output import named_points, printed_warnings
 from sparse_ap.cli.search import Search
 from sparse_ap.execution.dask.client import connected
 
-__all__ = ["GraphRun", "graph_run", "graph_run_options"]
+__all__ = ["GraphRun", "graph_run_options"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,8 +58,8 @@ class GraphRun:
     memory_limit: str | None
     scheduler: str | None
     dask_workers: int | None
-    names: NDArray[Any] | None = None
-    missing: str | None = None
+    names: NDArray[Any] | None
+    missing: str | None
 
     def load(self) -> GivenGraph:
         """Return the graph, as `load_graph` does."""
@@ -66,20 +76,29 @@ class GraphRun:
         """
         workers = connected(self.scheduler, self.dask_workers)
         with printed_warnings(self.quiet), named_points(given.names), workers as client:
-            read = {"n_jobs": self.n_jobs, "memory_limit": self.memory_limit, "client": client}
-            yield read if self.missing is None else read | {"missing": self.missing}
-
-
-def graph_run(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Collect the argument and the options of a run on a graph; the command gets them as ``run``."""
-    return collecting(command, "run", GraphRun)
+            yield {
+                "n_jobs": self.n_jobs, "memory_limit": self.memory_limit, "client": client,
+                "missing": self.missing,
+            }  # fmt: skip
 
 
 def graph_run_options(quiet: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return a decorator that adds these options, and collects them; ``quiet`` is the help of --quiet."""
+    """Return a decorator that adds the options of a run on a graph; the command gets all as ``run``.
+
+    Parameters
+    ----------
+    quiet : str
+        The help of --quiet.
+    """
 
     def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
-        with_quiet = click.option("--quiet", is_flag=True, help=quiet)(graph_run(command))
-        return search_options()(reading_options(names_options(run_options(with_quiet))))
+        collected = collecting(command, "run", GraphRun)
+        for option in (
+            click.option("--quiet", is_flag=True, help=quiet),
+            *(jobs_option, seed_option, cluster_options, memory_option, missing_option),
+            *(names_options, reading_options, search_options()),
+        ):
+            collected = option(collected)
+        return collected
 
     return decorated

@@ -37,7 +37,6 @@ __all__ = [
     "point_columns_options",
     "reading_options",
     "result_argument",
-    "run_options",
     "search_options",
     "seed_option",
     "similarity_option",
@@ -110,13 +109,6 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--dask-workers", type=int, metavar="N", help="Do the work in N worker processes on this machine."
     )
     return existing(local(command))
-
-
-def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a command that runs on a graph: NaNs in it, memory, who does the work, the seed."""
-    for option in (jobs_option, seed_option, cluster_options, memory_option, missing_option):
-        command = option(command)
-    return command
 
 
 def collecting(

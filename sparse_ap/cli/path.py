@@ -6,15 +6,8 @@ from pathlib import Path
 
 import click
 
-from sparse_ap.cli.graph_run import GraphRun, graph_run
-from sparse_ap.cli.options import (
-    INPUT_HELP,
-    NUMBER,
-    graph_argument,
-    reading_options,
-    run_options,
-    search_options,
-)
+from sparse_ap.cli.graph_run import GraphRun, graph_run_options
+from sparse_ap.cli.options import INPUT_HELP, NUMBER, graph_argument
 from sparse_ap.cli.output import (
     recall_lines,
     require_other,
@@ -61,11 +54,7 @@ Examples:
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="A picture to write: .png, .pdf."
 )
-@search_options()
-@reading_options
-@run_options
-@click.option("--quiet", is_flag=True, help="No progress, no table, no asking about distances.")
-@graph_run
+@graph_run_options(quiet="No progress, no table, no asking about distances.")
 def path(preferences: str | None, output: Path | None, plot: Path | None, run: GraphRun) -> None:
     """Show the number of clusters at several preferences."""
     numbers = None if preferences is None else _numbers(preferences)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,26 +35,21 @@ _MATRIX_MARKET = b"%%MatrixMarket"
 _LONGEST = 16
 
 
-class InputPath(click.Path):
-    """A path that exists, or ``-`` for standard input."""
+class _PathOrStream(click.Path):
+    """A path, or ``-`` for a stream."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(exists=True, path_type=Path, **options)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path."""
-        return STDIN if value == "-" else super().convert(value, param, ctx)
-
-
-class OutputPath(click.Path):
-    """A path, or ``-`` for standard output."""
-
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, stream: Path, **options: Any) -> None:
         super().__init__(path_type=Path, **options)
+        self._stream = stream
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path."""
-        return STDOUT if value == "-" else super().convert(value, param, ctx)
+        return self._stream if value == "-" else super().convert(value, param, ctx)
+
+
+# A path that exists, or - for standard input; and a path, or - for standard output.
+InputPath = partial(_PathOrStream, STDIN, exists=True)
+OutputPath = partial(_PathOrStream, STDOUT)
 
 
 def said(path: Path | None) -> str:

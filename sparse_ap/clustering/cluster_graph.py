@@ -20,9 +20,9 @@ import scipy.sparse
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.graphs.edges import keep_top_k
 from sparse_ap.kernels.block import Block, Float64Array, Int32Array, Int64Array, starts_of
-from sparse_ap.kernels.coarsening import ClusterVectors, CoarseningPass, Links
+from sparse_ap.kernels.coarsening import CoarseningPass, Links
 from sparse_ap.kernels.compilation import helper, kernel
-from sparse_ap.kernels.edge_pass import Pass
+from sparse_ap.kernels.edge_pass import LabelVectors, Pass
 from sparse_ap.kernels.elementary import logarithm
 from sparse_ap.kernels.grouping import InnerShares, InsidePass
 from sparse_ap.kernels.sorting import ascending
@@ -112,7 +112,7 @@ class LinkedGraph:
 
     def inside(self, labels: Int64Array | Int32Array) -> InnerShares:
         """Return the number, or the weight, of edges inside the clusters of all points, and of all edges."""
-        return self.graph.run(InsidePass(self.weigh), ClusterVectors(self._in_order(labels)), ())[1]
+        return self.graph.run(InsidePass(self.weigh), LabelVectors(self._in_order(labels)), ())[1]
 
     def _in_order(self, labels: Int64Array | Int32Array) -> Int32Array:
         """Return labels in the order of the graph, which may be renumbered."""
@@ -121,7 +121,7 @@ class LinkedGraph:
 
 def counted(
     graph: BlockedGraph,
-    begin: Callable[[Links], Pass[ClusterVectors, tuple[()], Links]],
+    begin: Callable[[Links], Pass[LabelVectors, tuple[()], Links]],
     label: Int32Array,
     n_clusters: int,
     most_pairs: Callable[[int], int],
@@ -145,7 +145,7 @@ def counted(
     start = 0
     while start < max(1, n_clusters):
         begun = Links(n_clusters, start, min(n_clusters, start + width), most)
-        links = graph.run(begin(begun), ClusterVectors(label), ())[1]
+        links = graph.run(begin(begun), LabelVectors(label), ())[1]
         yield LinkRows.of(links)
         # A range that did not fit was cut short by the pass; a half-empty table allows twice the width
         # next time.

@@ -86,12 +86,7 @@ class Solution(NamedTuple):
 
 
 class Continuation:
-    """Message passing at a sequence of costs, each run started from the messages of the one before.
-
-    Parameters
-    ----------
-    solver : Solver
-    """
+    """Message passing at a sequence of costs, each run started from the messages of the one before."""
 
     def __init__(self, solver: Solver) -> None:
         self._solver = solver

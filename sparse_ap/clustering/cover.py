@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,6 +44,7 @@ def cover(
     preference: ArrayLike | None = None,
     candidates: ArrayLike | None = None,
     certify: bool = False,
+    missing: Literal["nan"] | None = None,
     random_state: int | np.random.RandomState | np.random.Generator | None = 0,
     n_jobs: int | None = None,
     memory_limit: int | str | None = None,
@@ -81,7 +82,7 @@ def cover(
         The positions of the entries of ``min_similarity`` or more must fit into this process's memory.
     random_state : int, RandomState, Generator or None
         Seed of the search.
-    n_jobs, memory_limit, client
+    missing, n_jobs, memory_limit, client
         As for `affinity_propagation`; the result is the same to the bit.
     verbose : bool
         Show progress on standard error, where that is a terminal.
@@ -121,7 +122,8 @@ def cover(
     require("certify", certify, isinstance(certify, bool), "True or False")
     options = Options(
         preference=0.0 if preference is None else preference, weights=weights, candidates=candidates,
-        min_similarity=min_similarity, random_state=random_state, scheme="compact", covers=True,
+        min_similarity=min_similarity, missing=missing, random_state=random_state, scheme="compact",
+        covers=True,
     )  # fmt: skip
     resources = Resources(n_jobs=n_jobs, memory_limit=memory_limit, client=client, verbose=verbose)
     with open_problem(similarity, options, resources) as (solver, problem, row_best):

@@ -82,7 +82,7 @@ def inspect_graph(
         The matrix cannot be taken as a graph.
     """
     input_graph = open_input(similarity)
-    plan = choose_plan(input_graph, Resources(n_jobs=n_jobs), reorder=False, scheme="compact", refine=None)
+    plan = choose_plan(input_graph, Resources(n_jobs=n_jobs))
     with open_executor(plan.n_threads) as executor:
         blocked, entries = examined(loaded(input_graph, plan, executor), missing)
         rows = BestRows(np.empty(blocked.n_points))

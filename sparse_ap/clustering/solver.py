@@ -220,18 +220,16 @@ def open_problem(
     checkpoints = checkpoint_config(options.checkpoint, options.checkpoint_every, options.resume)
     cluster = open_cluster(resources.client, similarity)
     given = open_input(similarity, cluster)
-    given = replace(
-        given,
-        selected=selects or options.drops_edges or options.collapses,
-        weighted=options.weights is not None or options.collapses,
-        limited=options.limits_sizes,
-        levels=levels,
-    )
     settings = options.settings(given.dense is not None)
     choose = choose_plan if cluster is None else cluster_plan
     # The saved state is in the order of the run that wrote it, which overrides the option.
     reorder = checkpoints.reorder(settings.reorder)
-    plan = choose(given, resources, reorder=reorder, scheme=settings.scheme, refine=settings.refine)
+    plan = choose(
+        given, resources, reorder=reorder, scheme=settings.scheme, refine=settings.refine,
+        selected=selects or options.drops_edges or options.collapses,
+        weighted=options.weights is not None or options.collapses,
+        limited=options.limits_sizes, levels=levels,
+    )  # fmt: skip
     with open_executor(plan.n_threads, cluster) as executor:
         solver = Solver(settings, checkpoints, plan.reorder, options.callback, resources.verbose)
         # Without names: what the caller releases is not held here.
@@ -244,7 +242,7 @@ def open_links(links: Any, resources: Resources) -> Iterator[BlockedGraph]:
     cluster = open_cluster(resources.client, links)
     given = open_input(links, cluster)
     choose = choose_plan if cluster is None else cluster_plan
-    plan = choose(given, resources, reorder=False, scheme="compact", refine=None)
+    plan = choose(given, resources)
     with open_executor(plan.n_threads, cluster) as executor:
         yield loaded(given, plan, executor)
 

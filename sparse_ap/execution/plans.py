@@ -55,14 +55,6 @@ class InputGraph:
         have, in the user's order; None if the graph does not know.
     searched : bool
         Whether the graph is known to come from a search of this package.
-    selected : bool
-        Whether the run is on a copy with fewer edges.
-    weighted : bool
-        Whether the run is on a copy with other similarities, in 64 bits.
-    limited : bool
-        Whether clusters are to keep limits of their sizes.
-    levels : bool
-        Whether the levels of a hierarchy follow.
     """
 
     store: Store
@@ -71,30 +63,16 @@ class InputGraph:
     dense: NDArray[Any] | None = None
     missing_at_most: Callable[[], NDArray[Any] | None] = lambda: None
     searched: bool = False
-    selected: bool = False
-    weighted: bool = False
-    limited: bool = False
-    levels: bool = False
 
-    def size(self, scheme: str, refine: str | None) -> GraphSize:
-        """Return the quantities that determine the memory of a run."""
+    def size(self, scheme: str, refine: str | None, **needs: bool) -> GraphSize:
+        """Return what determines the memory of a run; ``needs`` are the last fields of `GraphSize`."""
         store = self.store
         block = streamed_edges(store.chunk_edges) if store.chunk_edges else 0
         n_points, n_edges = len(store.indptr) - 1, int(store.indptr[-1])
         # classic keeps a responsibility and an availability in float64 for each edge.
         edge_state = 16 if scheme == "classic" else 0
-        searching = refine == "search"
         return GraphSize(
-            n_points,
-            n_edges,
-            store.dtype.itemsize,
-            block,
-            edge_state,
-            searching,
-            self.selected,
-            self.weighted,
-            self.limited,
-            self.levels,
+            n_points, n_edges, store.dtype.itemsize, block, edge_state, refine == "search", **needs
         )
 
     def plans(self, reorder: bool | str, n_threads: int) -> list[Plan]:
@@ -115,9 +93,12 @@ class InputGraph:
 
 
 def cluster_plan(
-    input_graph: InputGraph, resources: Resources, *, reorder: bool | str, scheme: str, refine: str | None
-) -> Plan:
+    input_graph: InputGraph, resources: Resources, *, reorder: bool | str = False, scheme: str = "compact",
+    refine: str | None = None, **needs: bool,
+) -> Plan:  # fmt: skip
     """Return the plan for a cluster, if the state fits into the memory allowed to this process.
+
+    Parameters are those of `choose_plan`.
 
     Raises
     ------
@@ -128,7 +109,7 @@ def cluster_plan(
     """
     _require_for_clusters(reorder, scheme, resources.n_jobs)
     plan = Plan(load=False, streaming=True, reorder=False, n_threads=1, on_cluster=True)
-    return first_that_fits([plan], input_graph.size(scheme, refine), resources.limit())
+    return first_that_fits([plan], input_graph.size(scheme, refine, **needs), resources.limit())
 
 
 def _require_for_clusters(reorder: bool | str, scheme: str, n_jobs: int | None) -> None:
@@ -158,9 +139,19 @@ def _require_for_clusters(reorder: bool | str, scheme: str, n_jobs: int | None) 
 
 
 def choose_plan(
-    input_graph: InputGraph, resources: Resources, *, reorder: bool | str, scheme: str, refine: str | None
-) -> Plan:
+    input_graph: InputGraph, resources: Resources, *, reorder: bool | str = False, scheme: str = "compact",
+    refine: str | None = None, **needs: bool,
+) -> Plan:  # fmt: skip
     """Return the fastest plan that fits into the memory allowed.
+
+    Parameters
+    ----------
+    input_graph : InputGraph
+    resources : Resources
+    reorder, scheme, refine
+        As for `affinity_propagation`.
+    **needs : bool
+        What else needs memory: the last fields of `GraphSize`.
 
     Raises
     ------
@@ -179,4 +170,4 @@ def choose_plan(
         )
     if resources.memory_limit is None and not input_graph.stored:
         return plans[0]
-    return first_that_fits(plans, input_graph.size(scheme, refine), resources.limit())
+    return first_that_fits(plans, input_graph.size(scheme, refine, **needs), resources.limit())

@@ -87,7 +87,8 @@ def require_memory_of_exact(asked: AskedGraph, limit: int, n_threads: int) -> No
     ------
     MemoryLimitError
     """
-    n, stored = asked.points.shape[0], _n_stored(asked.points)
+    n, points = asked.points.shape[0], asked.points
+    stored = int(points.nnz) if scipy.sparse.issparse(points) else math.prod(points.shape)
     a_number = _A_BYTE_OF_BITS if asked.metric in BIT_METRICS else _A_NUMBER
     needed = PROGRAM + a_number * stored + n * (_A_POINT + _A_NEIGHBOUR * asked.n_neighbors)
     needed += n_threads * (A_THREAD + _A_POINT_AND_THREAD * n)
@@ -99,10 +100,6 @@ def require_memory_of_exact(asked: AskedGraph, limit: int, n_threads: int) -> No
         f"{limit / 1e9:.2f} GB are allowed. Raise memory_limit (--memory-limit). An approximate search keeps "
         "its arrays in files: it takes more than 10,000 dense rows of over 8 features, with recall below 1."
     )
-
-
-def _n_stored(points: Any) -> int:
-    return int(points.nnz) if scipy.sparse.issparse(points) else math.prod(points.shape)
 
 
 def require_cells(metric: str) -> None:

@@ -146,20 +146,20 @@ def _merge(
 
     Edges of ``either`` get the larger similarity; else edges of both get the smaller one.
     """
-    to = 0
+    to, no_column = 0, len(indptr)
     for row in range(len(indptr) - 1):
         x, y = a_indptr[row], b_indptr[row]
         x_end, y_end = a_indptr[row + 1], b_indptr[row + 1]
         while x < x_end or y < y_end:
-            one = x < x_end and (y == y_end or a_indices[x] <= b_indices[y])
-            two = y < y_end and (x == x_end or b_indices[y] <= a_indices[x])
-            if one and two:
-                indices[to], data[to] = a_indices[x], max(a[x], b[y]) if either else min(a[x], b[y])
+            one = a_indices[x] if x < x_end else no_column
+            two = b_indices[y] if y < y_end else no_column
+            if one == two:
+                indices[to], data[to] = one, max(a[x], b[y]) if either else min(a[x], b[y])
             elif either:
-                indices[to], data[to] = (a_indices[x], a[x]) if one else (b_indices[y], b[y])
-            to += either or (one and two)
-            x += one
-            y += two
+                indices[to], data[to] = (one, a[x]) if one < two else (two, b[y])
+            to += either or one == two
+            x += one <= two
+            y += two <= one
         indptr[row + 1] = to
 
 

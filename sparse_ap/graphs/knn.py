@@ -26,7 +26,7 @@ from sparse_ap.graphs.narrowing import Narrowing
 from sparse_ap.graphs.neighbour_lists import from_knn
 from sparse_ap.graphs.neighbours.recall import EXACT
 from sparse_ap.graphs.neighbours.search import search_for, threads
-from sparse_ap.graphs.neighbours.stages import MemoryStages
+from sparse_ap.graphs.neighbours.stages import Stages
 from sparse_ap.graphs.sparse_points import checked_rows
 from sparse_ap.storage.atomic_files import require_free
 
@@ -223,7 +223,7 @@ def _graph_in_memory(asked: AskedGraph, n_threads: int, verbose: bool) -> KNNGra
     if search_for(asked.points, k, asked.metric, recall) == "cells":
         require_cells(asked.metric)
     with threads(n_threads) as pool:
-        found, reached = asked.neighbours(MemoryStages(pool, verbose))
+        found, reached = asked.neighbours(Stages(pool, verbose))
         numbers, distances = found.rows(slice(0, n))
     graph = KNNGraph(_graph_of(numbers, distances, asked.similarity))
     graph.recall = reached

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,9 @@ from sparse_ap.graphs.distances import Similarity, similarities_of
 from sparse_ap.graphs.missing_edges import KNNGraph
 from sparse_ap.graphs.neighbours.recall import Recall
 from sparse_ap.graphs.neighbours.search import Neighbours, threads
-from sparse_ap.graphs.neighbours.stages import FileStages, ThreadWorkers
+from sparse_ap.graphs.neighbours.stages import FileStages, work_of_threads
 from sparse_ap.graphs.search_folder import digest_of, points_on_disk, search_folder
-from sparse_ap.graphs.search_on_dask import DaskWorkers
+from sparse_ap.graphs.search_on_dask import work_of_cluster
 from sparse_ap.storage.mapped_arrays import hold_at_most
 
 if TYPE_CHECKING:
@@ -57,9 +58,10 @@ def graph_on_disk(
         held.callback(hold_at_most, float("inf"))
         hold_at_most(limit - max(_MARGIN, _SHARE * limit))
         pool = held.enter_context(threads(n_threads))
-        workers = ThreadWorkers(pool) if client is None else DaskWorkers(client, folder)
+        by_threads = partial(work_of_threads, pool)
+        workers = by_threads if client is None else partial(work_of_cluster, client, folder)
         asked = replace(asked, points=points_on_disk(asked.points, asked.metric, folder))
-        found, reached = asked.neighbours(FileStages(folder, pool, workers, verbose))
+        found, reached = asked.neighbours(FileStages(pool, verbose, folder=folder, workers=workers))
         return write_graph(
             _pieces(found, reached, asked.similarity, limit),
             output,

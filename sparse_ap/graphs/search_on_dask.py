@@ -6,7 +6,6 @@ import os
 import pickle
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,42 +19,31 @@ from sparse_ap.storage.mapped_arrays import flush_mapped, hold_at_most
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["DaskWorkers"]
+__all__ = ["work_of_cluster"]
 
 # Share of its memory limit at which a worker gives pages of files back; dask spills at .6 of it.
 _SHARE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class DaskWorkers:
-    """The workers of a cluster.
+def work_of_cluster(client: Client, folder: Path, step: Step, parts: Sequence[slice]) -> Iterator[int]:
+    """Do a step for some tiles on a cluster, one a task, and yield the number of each once it is done.
 
-    Attributes
-    ----------
-    client : distributed.Client
-    folder : Path
-        Of the search; the workers need to see it under this name.
+    The workers need to see the ``folder`` of the search under this name.
     """
+    from distributed import as_completed
 
-    client: Client
-    folder: Path
-
-    def map(self, step: Step, parts: Sequence[slice]) -> Iterator[int]:
-        """Do a step for some tiles, one a task, and yield the number of each once it is done."""
-        from distributed import as_completed
-
-        file = self.folder / f"step-{uuid.uuid4().hex}.pickle"
-        file.write_bytes(pickle.dumps(step))
-        asked = [(str(file), part.start, part.stop) for part in parts]
-        futures = self.client.map(_do, asked, pure=False, key="sparse-ap-search")
-        numbers = {future.key: number for number, future in enumerate(futures)}
-        try:
-            for future in as_completed(futures, loop=self.client.loop):
-                future.result()
-                yield numbers[future.key]
-        finally:
-            self.client.cancel(futures)
-            file.unlink(missing_ok=True)
+    file = folder / f"step-{uuid.uuid4().hex}.pickle"
+    file.write_bytes(pickle.dumps(step))
+    asked = [(str(file), part.start, part.stop) for part in parts]
+    futures = client.map(_do, asked, pure=False, key="sparse-ap-search")
+    numbers = {future.key: number for number, future in enumerate(futures)}
+    try:
+        for future in as_completed(futures, loop=client.loop):
+            future.result()
+            yield numbers[future.key]
+    finally:
+        client.cancel(futures)
+        file.unlink(missing_ok=True)
 
 
 def _do(asked: tuple[str, int, int]) -> None:

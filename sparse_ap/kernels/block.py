@@ -74,11 +74,6 @@ class Block:
         """The arrays (indptr, indices, data), in the order of the kernels' parameters."""
         return self.indptr, self.indices, self.data
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the arrays."""
-        return self.indptr.nbytes + self.indices.nbytes + self.data.nbytes
-
     def __sizeof__(self) -> int:
         """Return the bytes of the arrays, which dask uses to estimate memory."""
-        return self.nbytes
+        return sum(array.nbytes for array in self.csr)

@@ -14,20 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.errors import InvalidInputError
-from sparse_ap.kernels.block import Block, BoolArray, Int32Array, Int64Array
+from sparse_ap.kernels.block import Block, BoolArray, Int64Array
 from sparse_ap.kernels.compilation import kernel
-from sparse_ap.kernels.edge_pass import BasePass, Columns
+from sparse_ap.kernels.edge_pass import BasePass, Columns, LabelVectors
 
-__all__ = ["ClusterVectors", "CoarseningPass", "Links", "Pairs", "weights"]
+__all__ = ["CoarseningPass", "Links", "Pairs", "weights"]
 
 # Largest weight of an edge: float32 holds all whole numbers up to 2**24.
 _MOST = 1 << 24
-
-
-class ClusterVectors(NamedTuple):
-    """Vectors: the cluster of each point."""
-
-    label: Int32Array
 
 
 class Pairs(NamedTuple):
@@ -186,7 +180,7 @@ class CoarseningPass(BasePass):
     nothing: Links
     weigh: Callable[[Block], Int64Array] | None = None
 
-    def __call__(self, block: Block, vectors: ClusterVectors, rows: tuple[()], columns: Columns) -> Links:
+    def __call__(self, block: Block, vectors: LabelVectors, rows: tuple[()], columns: Columns) -> Links:
         """Count the edges of one block."""
         own = np.repeat(block.rows.of(vectors.label), np.diff(block.indptr))
         weight = None if self.weigh is None else self.weigh(block)

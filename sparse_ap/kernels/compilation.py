@@ -46,10 +46,6 @@ class Kernel:
     For numba a read-only array is another type, which needs another variant of the kernel. Arrays mapped into
     memory, received from dask, or broadcast from one number are read-only. A kernel gets them as writable
     arrays; it writes only to arrays that its caller has allocated.
-
-    Parameters
-    ----------
-    function : callable
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -66,10 +62,6 @@ class Helper:
     """A function that kernels call, compiled as part of each kernel; Python calls run it uncompiled.
 
     It compiles faster than a kernel, since Python needs no wrapper to call it.
-
-    Parameters
-    ----------
-    function : callable
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -84,14 +76,8 @@ class Helper:
         return self._function(*arguments)
 
 
-def kernel(function: Callable[..., Any]) -> Kernel:
-    """Return a kernel: a compiled function that is called from Python."""
-    return Kernel(function)
-
-
-def helper(function: Callable[..., Any]) -> Helper:
-    """Return a helper: a function that kernels call."""
-    return Helper(function)
+# As decorators are written.
+kernel, helper = Kernel, Helper
 
 
 @_intrinsic  # type: ignore[untyped-decorator]

@@ -16,12 +16,12 @@ A pass does not depend on the reader of the blocks, their origin, or their order
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.kernels.block import Block
+from sparse_ap.kernels.block import Block, Int32Array
 
 __all__ = [
     "COUNT",
@@ -31,6 +31,7 @@ __all__ = [
     "BasePass",
     "ColumnReduction",
     "Columns",
+    "LabelVectors",
     "Pass",
     "PlainPass",
     "Tally",
@@ -106,6 +107,12 @@ class Pass(Protocol[VectorsT, RowsT, TallyT]):
     def __call__(self, block: Block, vectors: VectorsT, rows: RowsT, columns: Columns) -> TallyT:
         """Read one block: write its rows, add to the columns, and return its tally."""
         ...
+
+
+class LabelVectors(NamedTuple):
+    """Vectors: a number for each point, such as that of its cluster."""
+
+    label: Int32Array
 
 
 class BasePass:

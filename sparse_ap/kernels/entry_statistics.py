@@ -102,10 +102,6 @@ class ExaminingPass:
 
     What it says counts if the graph turns out to be canonical, without a wrong entry; blocks that are not are
     left out, so that it meets edges only.
-
-    Attributes
-    ----------
-    inner : Pass
     """
 
     inner: Pass[Any, Any, Any]

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
-from sparse_ap.kernels.coarsening import ClusterVectors, Links
+from sparse_ap.kernels.coarsening import Links
 from sparse_ap.kernels.compilation import kernel
-from sparse_ap.kernels.edge_pass import MARK, BasePass, Columns, PlainPass
+from sparse_ap.kernels.edge_pass import MARK, BasePass, Columns, LabelVectors, PlainPass
 
 __all__ = [
     "ContractionPass",
@@ -99,7 +99,7 @@ class InnerPass(PlainPass):
 
     writes = ("inner",)
 
-    def __call__(self, block: Block, vectors: ClusterVectors, rows: InnerRows, columns: Columns) -> int:
+    def __call__(self, block: Block, vectors: LabelVectors, rows: InnerRows, columns: Columns) -> int:
         """Add up the weights of one block's rows."""
         _add_inner(block.rows.start, *block.csr, vectors.label, rows.inner)
         return 0
@@ -111,7 +111,7 @@ class ContractionPass(BasePass):
 
     nothing: Links
 
-    def __call__(self, block: Block, vectors: ClusterVectors, rows: tuple[()], columns: Columns) -> Links:
+    def __call__(self, block: Block, vectors: LabelVectors, rows: tuple[()], columns: Columns) -> Links:
         """Add up the weights of one block."""
         n_edges = len(block.indices)
         own, other, weight = np.empty(n_edges, np.int32), np.empty(n_edges, np.int32), np.empty(n_edges)
@@ -144,9 +144,7 @@ class InsidePass(BasePass):
     weigh: Any = None
     nothing = InnerShares(0, 0)
 
-    def __call__(
-        self, block: Block, vectors: ClusterVectors, rows: tuple[()], columns: Columns
-    ) -> InnerShares:
+    def __call__(self, block: Block, vectors: LabelVectors, rows: tuple[()], columns: Columns) -> InnerShares:
         """Add up the weights of one block."""
         own = np.repeat(block.rows.of(vectors.label), np.diff(block.indptr))
         inside = own == vectors.label[block.indices]

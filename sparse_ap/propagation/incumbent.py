@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,30 +16,6 @@ from sparse_ap.propagation.history import SweepReport
 from sparse_ap.propagation.problem import Problem
 
 __all__ = ["BestIncumbent", "Incumbent", "LastIncumbent"]
-
-
-class Incumbent(Protocol):
-    """A rule that chooses the answer among exemplar sets, and says whether a set is good enough."""
-
-    def due(self, report: SweepReport) -> bool:
-        """Whether to evaluate the exemplars after this sweep, though they have not settled."""
-        ...
-
-    def consider(self, exemplar: BoolArray) -> bool:
-        """Evaluate a set of exemplars; return whether it is good enough to stop at."""
-        ...
-
-    def answer(self, last: BoolArray) -> BoolArray:
-        """Return the exemplars to answer with; ``last`` are those after the last sweep."""
-        ...
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Return the state to write into a checkpoint, by name."""
-        ...
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Restore the state that `state` returned."""
-        ...
 
 
 class LastIncumbent:
@@ -116,3 +92,7 @@ class BestIncumbent:
         """Restore the state that `state` returned."""
         if "best_value" in state:
             self._best = float(state["best_value"]), state["best_exemplar"]
+
+
+# What chooses the answer among exemplar sets, and says whether a set is good enough.
+Incumbent = LastIncumbent | BestIncumbent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -114,46 +114,6 @@ class OwnRows(NamedTuple):
     self_responsibility: Float64Array
 
 
-class Scheme(Protocol):
-    """A way of storing and damping messages between sweeps."""
-
-    @property
-    def damping(self) -> float:
-        """Damping of the responsibilities, in [0.5, 1)."""
-        ...
-
-    @property
-    def support_damping(self) -> float:
-        """Damping of the support T, in [0, 1)."""
-        ...
-
-    @property
-    def total_damping(self) -> float:
-        """Damping of the totals G = T + D, in [0, 1)."""
-        ...
-
-    @property
-    def total_dtype(self) -> np.dtype[Any]:
-        """Precision in which sweeps read G."""
-        ...
-
-    def rows(self, own: OwnRows) -> tuple[Any, ...]:
-        """Return the rows of the sweeps, in their state before the first sweep."""
-        ...
-
-    def sweep(self, history: Sequence[SweepReport]) -> Pass[Any, Any, int]:
-        """Return the pass for the sweep after those in ``history``."""
-        ...
-
-    def vectors(self, total: FloatArray) -> tuple[Any, ...]:
-        """Return the vectors of the sweeps, which are read by column."""
-        ...
-
-    def bias_limit(self, sweep: int) -> float:
-        """Return the limit of a point's bias in a sweep, in units of its gap."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Compact:
     """The scheme with damped responsibilities by row and damped column totals; edges carry no state.
@@ -163,7 +123,7 @@ class Compact:
     damping : float
         Damping of the responsibilities.
     support_damping, total_damping : float
-        Damping of the column totals T, and of T + D.
+        Damping of the column totals T, and of the totals G = T + D; in [0, 1).
     total_dtype : dtype
         The dtype of the similarities, in which sweeps read G.
     grid : Grid
@@ -185,7 +145,7 @@ class Compact:
         """Return rows without a winner, the state before the first sweep."""
         return CompactRows.at_rest(*own, self.total_dtype)
 
-    def sweep(self, history: Sequence[SweepReport]) -> CompactSweep:
+    def sweep(self, history: Sequence[SweepReport]) -> Pass[Any, Any, int]:
         """Return the pass for the sweep after those in ``history``."""
         return CompactSweep(*weights_after(len(history), self.damping), self.grid, self.falling)
 
@@ -222,7 +182,7 @@ class Classic:
         """Return the loop's own arrays: all other state is stored by edge."""
         return ClassicRows(*own)
 
-    def sweep(self, history: Sequence[SweepReport]) -> ClassicSweep:
+    def sweep(self, history: Sequence[SweepReport]) -> Pass[Any, Any, int]:
         """Return the pass for the next sweep; all sweeps are alike."""
         return ClassicSweep(self.damping, self.messages, self.grid)
 
@@ -233,3 +193,7 @@ class Classic:
     def bias_limit(self, sweep: int) -> float:
         """Return 0: the paper has no bias."""
         return 0.0
+
+
+# A way of storing and damping messages between sweeps.
+Scheme = Compact | Classic

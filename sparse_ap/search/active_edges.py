@@ -15,7 +15,7 @@ from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.execution.executor import RowsT, TallyT, VectorsT, new_columns, read_blocks
 from sparse_ap.kernels.block import Block, Float64Array, RowCut, starts_of
 from sparse_ap.kernels.edge_pass import Columns, Pass
-from sparse_ap.search.reduction import AllowedVectors, LeftEdges, ReductionPass, ReductionRows
+from sparse_ap.search.reduction import AllowedVectors, DualRows, LeftEdges, ReductionPass
 
 __all__ = ["ActiveEdges"]
 
@@ -86,7 +86,7 @@ class ActiveEdges:
     def _copied(self, reach: Float64Array, depth: float) -> Block | None:
         """Return the edges that are at most so far below the reach of their row; None if they are many."""
         allowed = AllowedVectors(np.full_like(reach, depth))
-        left: LeftEdges = self._graph.run(ReductionPass(self._most), allowed, ReductionRows(reach))[1]
+        left: LeftEdges = self._graph.run(ReductionPass(self._most), allowed, DualRows(reach))[1]
         if left.n_edges > self._most:
             return None
         row, column, similarity = left.arrays()

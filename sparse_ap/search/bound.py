@@ -30,8 +30,9 @@ from sparse_ap.propagation.result import Clustering
 from sparse_ap.search.dual_descent import descent, grid_of_gains
 from sparse_ap.search.dual_start import dual_start
 from sparse_ap.search.exact import exact_search
+from sparse_ap.search.reduction import DualRows
 
-__all__ = ["DualBound", "DualRows", "Proof", "ProvenGainPass", "proof_of", "proven", "upper_bound"]
+__all__ = ["DualBound", "Proof", "ProvenGainPass", "proof_of", "proven", "upper_bound"]
 
 # Steps of the descent, one reading of the edges each; L is evaluated after so many of them, and the descent
 # ends where it has fallen by no more than this share of its distance from the net similarity.
@@ -138,12 +139,6 @@ def proven(problem: Problem, dual: Float64Array) -> DualBound:
 def _up(value: FloatArray | float) -> FloatArray:
     """Return the next larger number, an upper bound on the exact result of a rounded operation."""
     return np.nextafter(value, np.inf)
-
-
-class DualRows(NamedTuple):
-    """Rows, read: the dual variable u_i of each point."""
-
-    dual: Float64Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ import numpy as np
 
 from sparse_ap.kernels.block import Block, BoolArray, Float64Array, Int32Array
 from sparse_ap.kernels.compilation import kernel
-from sparse_ap.kernels.edge_pass import LARGEST, Columns, PlainPass
+from sparse_ap.kernels.edge_pass import LARGEST, Columns, LabelVectors, PlainPass
 from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.assignment import assign
 from sparse_ap.propagation.problem import Problem
 
-__all__ = ["ComponentPass", "ComponentRows", "ComponentVectors", "ExemplarSet", "crossover"]
+__all__ = ["ComponentPass", "ComponentRows", "ExemplarSet", "crossover"]
 
 # Gains below this share of the largest difference of any component cannot be told from rounding errors.
 _LEAST_GAIN = 2.0**-40
@@ -72,7 +72,7 @@ def _components(problem: Problem, differs: BoolArray, common: Float64Array) -> t
     label = np.where(differs, np.arange(1, len(differs) + 1, dtype=np.int32), np.int32(0))
     rows = ComponentRows(common, np.empty_like(label))
     while True:
-        (linked,), _ = problem.graph.run(ComponentPass(), ComponentVectors(label), rows)
+        (linked,), _ = problem.graph.run(ComponentPass(), LabelVectors(label), rows)
         if (linked == label).all():
             return label, rows.label
         np.maximum.at(linked, label[differs] - 1, linked[differs])
@@ -96,12 +96,6 @@ def _gains(difference: Float64Array, component: Int32Array) -> Float64Array:
     return gains.astype(np.float64, copy=False)
 
 
-class ComponentVectors(NamedTuple):
-    """Vectors: a positive label for each exemplar of one set only; 0 for all other points."""
-
-    label: Int32Array
-
-
 class ComponentRows(NamedTuple):
     """Rows: each point's best similarity to the shared exemplars (read), the largest label seen (written)."""
 
@@ -113,14 +107,15 @@ class ComponentRows(NamedTuple):
 class ComponentPass(PlainPass):
     """Give the largest label that a point sees to all exemplars that it sees.
 
-    A point sees itself, and the differing exemplars that it prefers to all exemplars in both sets.
+    A point sees itself, and the differing exemplars that it prefers to all exemplars in both sets. Labels are
+    positive for exemplars of one set only, 0 for all other points.
     """
 
     column_reductions = (LARGEST,)
     reads = ("common",)
     writes = ("label",)
 
-    def __call__(self, block: Block, vectors: ComponentVectors, rows: ComponentRows, columns: Columns) -> int:
+    def __call__(self, block: Block, vectors: LabelVectors, rows: ComponentRows, columns: Columns) -> int:
         """Spread the labels seen by one block's points."""
         _link(block.rows.start, *block.csr, vectors.label, rows, columns[0])
         return 0

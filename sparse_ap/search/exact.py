@@ -24,7 +24,7 @@ from sparse_ap.kernels.equal_rows import components
 from sparse_ap.propagation.problem import Problem
 from sparse_ap.propagation.result import Clustering
 from sparse_ap.search.integer_program import TOLERANCE, ExemplarProgram
-from sparse_ap.search.reduction import AllowedVectors, LeftEdges, ReductionPass, ReductionRows
+from sparse_ap.search.reduction import AllowedVectors, DualRows, LeftEdges, ReductionPass
 
 __all__ = ["ExactSearch", "exact_search"]
 
@@ -70,7 +70,7 @@ def exact_search(
     rounding = _ROUNDING * float(np.abs(dual).sum())
     gap = max(0.0, bound - clustering.net_similarity) + rounding
     allowed = gap - np.maximum(0.0, -worth)
-    left = problem.graph.run(ReductionPass(_MOST_EDGES), AllowedVectors(allowed), ReductionRows(dual))[1]
+    left = problem.graph.run(ReductionPass(_MOST_EDGES), AllowedVectors(allowed), DualRows(dual))[1]
     lacks = problem.missing_at_most
     # Of edges that are missing it is known only that they gain less than this.
     if left.n_edges > _MOST_EDGES or (lacks is not None and (dual - lacks <= gap).any()):

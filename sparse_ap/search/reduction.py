@@ -11,7 +11,7 @@ from sparse_ap.kernels.block import Block, Float64Array, Int32Array
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.kernels.edge_pass import BasePass, Columns
 
-__all__ = ["AllowedVectors", "LeftEdges", "ReductionPass", "ReductionRows"]
+__all__ = ["AllowedVectors", "DualRows", "LeftEdges", "ReductionPass"]
 
 
 class AllowedVectors(NamedTuple):
@@ -20,7 +20,7 @@ class AllowedVectors(NamedTuple):
     allowed: Float64Array
 
 
-class ReductionRows(NamedTuple):
+class DualRows(NamedTuple):
     """Rows, read: the dual variable u_i of each point."""
 
     dual: Float64Array
@@ -59,9 +59,7 @@ class ReductionPass(BasePass):
         """No edges."""
         return LeftEdges(self.most)
 
-    def __call__(
-        self, block: Block, vectors: AllowedVectors, rows: ReductionRows, columns: Columns
-    ) -> LeftEdges:
+    def __call__(self, block: Block, vectors: AllowedVectors, rows: DualRows, columns: Columns) -> LeftEdges:
         """Copy what is left over of one block."""
         room = min(self.most, len(block.data))
         row, column, similarity = *np.empty((2, room), np.int32), np.empty(room)

@@ -1,9 +1,10 @@
-"""The protocols of stores, and of the parts of a graph that other processes read."""
+"""The protocol of stores, and parts of a graph in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ from sparse_ap.kernels.block import Block, Int32Array, Int64Array, RowCut
 if TYPE_CHECKING:
     from dask.delayed import Delayed
 
-__all__ = ["AS_GIVEN", "HeldPart", "Holding", "Origin", "Part", "Rows", "Store", "block_of"]
+__all__ = ["AS_GIVEN", "HeldPart", "Holding", "Origin", "Rows", "Store", "block_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,19 +36,6 @@ class Origin:
 AS_GIVEN = Origin()
 
 
-class Part(Protocol):
-    """Consecutive rows of a graph, as another process reads them."""
-
-    @property
-    def rows(self) -> RowCut:
-        """The rows of the graph in this part."""
-        ...
-
-    def read(self) -> Iterator[Block]:
-        """Yield the blocks; each may be overwritten when the next is requested."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldPart:
     """Consecutive rows in this process's memory."""
@@ -59,14 +47,9 @@ class HeldPart:
         """The rows of the graph in this part."""
         return RowCut(self.blocks[0].rows.start, self.blocks[-1].rows.stop)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the blocks."""
-        return sum(block.nbytes for block in self.blocks)
-
     def __sizeof__(self) -> int:
         """Return the bytes of the blocks, which dask uses to estimate memory."""
-        return self.nbytes
+        return sum(map(getsizeof, self.blocks))
 
     def read(self) -> Iterator[Block]:
         """Yield the blocks."""

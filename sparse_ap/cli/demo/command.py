@@ -24,6 +24,6 @@ def demo(output: Path, n_jobs: int | None) -> None:
     of the clusters of clusters, hierarchy.png. Takes about a minute on two cores. Needs matplotlib:
     pip install 'sparse-ap[plot]'.
     """
-    from sparse_ap.cli.demo import run_demo
+    from sparse_ap.cli.demo.run import run_demo
 
     run_demo(output, n_jobs=n_jobs, echo=click.echo)

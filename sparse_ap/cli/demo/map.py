@@ -22,17 +22,15 @@ from sparse_ap.plotting.colours import ON_DARK, spread_colours
 from sparse_ap.plotting.labels import Box, place_labels
 
 __all__ = [
-    "DOTS_PER_INCH",
     "HEIGHT",
     "INK",
-    "SPACE",
     "WIDTH",
     "Caption",
     "blank_map",
     "draw_globe",
     "draw_map",
     "say_where",
-    "write_caption",
+    "write_map",
     "write_names",
 ]
 
@@ -73,26 +71,7 @@ class Caption:
 
 
 def draw_map(regions: Regions, caption: Caption, path: Path) -> None:
-    """Draw the regions on a map of the world in the Equal Earth projection.
-
-    Parameters
-    ----------
-    regions : Regions
-        The regions to draw.
-    caption : Caption
-        The texts around the map.
-    path : Path
-        The PNG file to write; an existing file is overwritten.
-
-    Raises
-    ------
-    MissingDependencyError
-        If matplotlib, an optional dependency, is not installed.
-
-    Notes
-    -----
-    The projection is B. Šavrič, T. Patterson and B. Jenny (2018), "The Equal Earth map projection".
-    """
+    """Draw the regions on a map of the world, and write it as a PNG file."""
     require_matplotlib("The map")
     axes = blank_map()
     sheet = _Sheet.of(regions)
@@ -101,8 +80,7 @@ def draw_map(regions: Regions, caption: Caption, path: Path) -> None:
     _draw_places(axes, sheet)
     _draw_exemplars(axes, sheet)
     _draw_names(axes, sheet)
-    write_caption(axes.figure, caption)
-    axes.figure.savefig(path, dpi=DOTS_PER_INCH, facecolor=SPACE, metadata={"Title": caption.title})
+    write_map(axes.figure, caption, path)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,11 +90,9 @@ class _Sheet:
     Attributes
     ----------
     regions : Regions
-        The regions drawn.
     east : ndarray of float64, shape (n_places,)
         Degrees east of the central meridian.
     points : ndarray of float64, shape (n_places, 2)
-        Position of each place on the map.
     colours : ndarray of float64, shape (n_regions, 4)
         Colour of each region: red, green, blue and opacity.
     """
@@ -254,10 +230,11 @@ def say_where(names: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([bearers[name] == 1 and not set(name) & set("(/") for name in names], np.bool_)
 
 
-def write_caption(figure: Any, caption: Caption) -> None:
-    """Write the parts of the caption in their corners."""
+def write_map(figure: Any, caption: Caption, path: Path) -> None:
+    """Write the parts of the caption in their corners, and the map to a file."""
     figure.text(0.016, 0.958, caption.title, fontsize=14, fontweight="bold", color=INK, va="center")
     small = {"fontsize": 6.0, "color": FAINT, "linespacing": 1.6}
     figure.text(0.0165, 0.926, "\n".join(caption.facts), va="top", **small)
     figure.text(0.0165, 0.022, caption.note, va="bottom", **small)
     figure.text(0.984, 0.022, caption.credit, va="bottom", ha="right", **small)
+    figure.savefig(path, dpi=DOTS_PER_INCH, facecolor=SPACE, metadata={"Title": caption.title})

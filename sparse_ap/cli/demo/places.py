@@ -59,13 +59,7 @@ class Places:
 
 
 def load_places() -> Places:
-    """Load the 171,075 places in the package's data.
-
-    Returns
-    -------
-    Places
-        Places of GeoNames (https://www.geonames.org), licensed CC BY 4.0.
-    """
+    """Load the 171,075 places in the package's data, of GeoNames (https://www.geonames.org), CC BY 4.0."""
     with (
         (files("sparse_ap.cli.demo") / "places.npz").open("rb") as file,
         np.load(file) as packed,
@@ -81,11 +75,6 @@ def load_places() -> Places:
 
 def unit_vectors(places: Places) -> NDArray[np.float64]:
     """Return the position of each place on the unit sphere, in multiples of `GRID`.
-
-    Parameters
-    ----------
-    places : Places
-        The places, by latitude and longitude.
 
     Returns
     -------
@@ -105,18 +94,7 @@ def unit_vectors(places: Places) -> NDArray[np.float64]:
 
 
 def great_circle_km(start: NDArray[np.float64], stop: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return distances along the Earth's surface between points given as unit vectors.
-
-    Parameters
-    ----------
-    start, stop : ndarray of float64, shape (..., 3)
-        Unit vectors; shapes broadcast.
-
-    Returns
-    -------
-    ndarray of float64, shape (...)
-        Distances in kilometres.
-    """
+    """Return distances along the Earth's surface, in km, between points given as unit vectors."""
     # From the chord, not the dot product: the arc cosine loses distances below a few hundred metres.
     return EARTH_RADIUS_KM * arcs_over(np.linalg.norm(start - stop, axis=-1))
 
@@ -124,16 +102,8 @@ def great_circle_km(start: NDArray[np.float64], stop: NDArray[np.float64]) -> ND
 def arcs_over(chords: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the lengths of the arcs, on a circle of radius 1, whose ends are so far apart.
 
-    Parameters
-    ----------
-    chords : ndarray of float64
-        Straight distances, from 0 to 2; what rounding leaves above 2 counts as 2.
-
-    Returns
-    -------
-    ndarray of float64, of the same shape
-        From 0 to π, with a relative error below 1e-11, and the same bits on every machine: numpy's arcsin
-        has not the same ones.
+    What rounding leaves above 2 counts as 2. The relative error is below 1e-11, and the bits are the same on
+    every machine: numpy's arcsin has not the same ones.
     """
     sine = np.minimum(chords / 2, 1.0)
     # Sines of a half, a quarter and an eighth of the angle, at most sin(π / 16); then the series.

@@ -21,29 +21,12 @@ CENTRAL_MERIDIAN = 11.0
 
 
 def relative_longitude(longitude: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return degrees east of the central meridian, from -180 (inclusive) to 180.
-
-    Parameters
-    ----------
-    longitude : ndarray of float64
-        Degrees east of Greenwich.
-
-    Returns
-    -------
-    ndarray of float64
-    """
+    """Return degrees east of the central meridian, from -180 (inclusive) to 180."""
     return (longitude - CENTRAL_MERIDIAN + 180.0) % 360.0 - 180.0
 
 
 def equal_earth(latitude: NDArray[np.float64], relative: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Project points of the sphere to the plane, preserving the ratios of areas.
-
-    Parameters
-    ----------
-    latitude : ndarray of float64, shape (n,)
-        Degrees north.
-    relative : ndarray of float64, shape (n,)
-        Degrees east of the central meridian.
+    """Project degrees north and degrees east of the central meridian, preserving the ratios of areas.
 
     Returns
     -------

@@ -25,7 +25,6 @@ class Regions:
     Attributes
     ----------
     places : Places
-        The places clustered.
     labels : ndarray of int64, shape (n_places,)
         Region of each place.
     exemplars : ndarray of int64, shape (n_regions,)
@@ -53,21 +52,7 @@ class Regions:
 
 
 def measure_regions(places: Places, labels: NDArray[np.int64], exemplars: NDArray[np.int64]) -> Regions:
-    """Measure the size and extent of each cluster of places.
-
-    Parameters
-    ----------
-    places : Places
-        The places clustered.
-    labels : ndarray of int64, shape (n_places,)
-        ``exemplars[labels[i]]`` represents place i.
-    exemplars : ndarray of int64, shape (n_regions,)
-        The exemplars' indices.
-
-    Returns
-    -------
-    Regions
-    """
+    """Measure the size and extent of each cluster of places."""
     vectors = unit_vectors(places)
     distance = great_circle_km(vectors, vectors[exemplars[labels]])
     sizes = np.bincount(labels, minlength=len(exemplars)).astype(np.int64)
@@ -78,15 +63,7 @@ def measure_regions(places: Places, labels: NDArray[np.int64], exemplars: NDArra
 
 
 def write_table(regions: Regions, path: Path) -> None:
-    """Write a CSV table with one line per region, the largest first.
-
-    Parameters
-    ----------
-    regions : Regions
-        The regions to write.
-    path : Path
-        The file to write, in UTF-8; an existing file is overwritten.
-    """
+    """Write a CSV table in UTF-8 with one line per region, the largest first."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)

@@ -9,16 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.cli.demo.map import (
-    DOTS_PER_INCH,
-    INK,
-    SPACE,
-    Caption,
-    blank_map,
-    draw_globe,
-    write_caption,
-    write_names,
-)
+from sparse_ap.cli.demo.map import INK, Caption, blank_map, draw_globe, write_map, write_names
 from sparse_ap.cli.demo.places import Places, unit_vectors
 from sparse_ap.cli.demo.projection import equal_earth, relative_longitude
 from sparse_ap.clustering.tree import Hierarchy
@@ -60,24 +51,7 @@ def tree_caption(tree: Hierarchy) -> Caption:
 
 
 def draw_tree(places: Places, tree: Hierarchy, caption: Caption, path: Path) -> None:
-    """Draw the levels of a hierarchy of places on a map of the world.
-
-    Parameters
-    ----------
-    places : Places
-        The places, which are the points of the hierarchy.
-    tree : Hierarchy
-        A hierarchy of the places.
-    caption : Caption
-        The texts around the map.
-    path : Path
-        The PNG file to write; an existing file is overwritten.
-
-    Raises
-    ------
-    MissingDependencyError
-        If matplotlib, an optional dependency, is not installed.
-    """
+    """Draw the levels of a hierarchy of places on a map of the world, and write it as a PNG file."""
     require_matplotlib("The map")
     axes = blank_map()
     sheet = Sheet.of(places, tree)
@@ -88,8 +62,7 @@ def draw_tree(places: Places, tree: Hierarchy, caption: Caption, path: Path) -> 
     for level in range(sheet.coarsest + 1):
         _draw_exemplars(axes, sheet, level)
     draw_names(axes, sheet)
-    write_caption(axes.figure, caption)
-    axes.figure.savefig(path, dpi=DOTS_PER_INCH, facecolor=SPACE, metadata={"Title": caption.title})
+    write_map(axes.figure, caption, path)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,15 +72,12 @@ class Sheet:
     Attributes
     ----------
     names : tuple of str
-        Name of each place.
+        Of the places.
     tree : Hierarchy
-        A hierarchy of the places.
     coarsest : int
         The coarsest level drawn.
-    east : ndarray of float64, shape (n_places,)
-        Degrees east of the central meridian.
-    points : ndarray of float64, shape (n_places, 2)
-        Position of each place on the map.
+    east, points : ndarray
+        As of the map of regions.
     colours : ndarray of float64, shape (n_places, 3)
         Colour of each place's cluster on the coarsest level: red, green and blue.
     shades : ndarray of float64, shape (n_places,)

@@ -27,7 +27,7 @@ from sparse_ap.execution.executor import Executor
 from sparse_ap.execution.plans import Resources
 from sparse_ap.execution.room import rows_fit
 from sparse_ap.kernels.block import Float64Array, Int32Array, Int64Array, RowCut
-from sparse_ap.kernels.coarsening import ClusterVectors
+from sparse_ap.kernels.edge_pass import LabelVectors
 from sparse_ap.kernels.grouping import ContractionPass, InnerPass, InnerRows
 from sparse_ap.kernels.rows import CollectPass
 from sparse_ap.kernels.symmetry import joined_rows, linked_pairs, paired_labels
@@ -82,7 +82,7 @@ class LinkGraph:
     def inner(self, label: Labels) -> Float64Array:
         """Return the weight of each node's links to nodes with the same label."""
         rows = InnerRows(np.empty(self.n_nodes))
-        self.graph.run(InnerPass(), ClusterVectors(label.astype(np.int32, copy=False)), rows)
+        self.graph.run(InnerPass(), LabelVectors(label.astype(np.int32, copy=False)), rows)
         return rows.inner
 
     def diagonal(self) -> Float64Array:
@@ -203,7 +203,7 @@ class Workshop:
         graph = kept_rows(rows, n_nodes, dtype, place, self.most_entries(), self.executor)
         if volume is None:
             sums_of = InnerRows(np.empty(n_nodes))
-            graph.run(InnerPass(), ClusterVectors(np.zeros(n_nodes, np.int32)), sums_of)
+            graph.run(InnerPass(), LabelVectors(np.zeros(n_nodes, np.int32)), sums_of)
             volume = sums_of.inner
         made = LinkGraph(graph, volume, self)
         if place.exists():

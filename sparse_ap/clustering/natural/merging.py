@@ -40,7 +40,7 @@ def merged_within(
     if not may_leave:
         return label, True
     free = merged_to(weights, None, n_groups)
-    if free.max() + 1 > n_groups or _gain(weights, free) - _gain(weights, label) <= _PRICE:
+    if free.max() + 1 > n_groups or _gain(weights, free)[0] - _gain(weights, label)[0] <= _PRICE:
         return label, True
     return free, False
 
@@ -69,8 +69,8 @@ def merged_evenly(weights: scipy.sparse.csr_array, label: Labels, n_groups: int)
     found = merged_to(weights, None, n_groups)
     if found.max(initial=-1) + 1 != n_groups:
         return None
-    even = 2 * _chance(weights, found) <= _chance(weights, label)
-    return found if even and _gain(weights, found) - _gain(weights, label) > _PRICE else None
+    (gain, chance), (gain_before, chance_before) = _gain(weights, found), _gain(weights, label)
+    return found if 2 * chance <= chance_before and gain - gain_before > _PRICE else None
 
 
 def merged_to(weights: scipy.sparse.csr_array, part: Int64Array | None, n_groups: int) -> Int64Array:
@@ -123,17 +123,13 @@ def too_few(n_groups: int, finer: str) -> str:
     )
 
 
-def _gain(weights: scipy.sparse.csr_array, label: Labels) -> float:
-    """Return the share of the weight inside groups, less that expected by chance."""
-    edges = weights.tocoo()
+def _gain(weights: scipy.sparse.csr_array, label: Labels) -> tuple[float, float]:
+    """Return the share of the weight inside groups less that expected by chance, and the latter."""
+    edges, total = weights.tocoo(), weights.sum()
     a, b = edges.coords
-    return float(edges.data[label[a] == label[b]].sum() / weights.sum()) - _chance(weights, label)
-
-
-def _chance(weights: scipy.sparse.csr_array, label: Labels) -> float:
-    """Return the share of the weight inside groups that is expected by chance."""
-    shares = np.bincount(label, weights=np.asarray(weights.sum(axis=1))) / weights.sum()
-    return math.fsum(shares * shares)
+    shares = np.bincount(label, weights=np.asarray(weights.sum(axis=1))) / total
+    chance = math.fsum(shares * shares)
+    return float(edges.data[label[a] == label[b]].sum() / total) - chance, chance
 
 
 def _mutual(weights: scipy.sparse.csr_array, part: Int64Array) -> Int64Array:

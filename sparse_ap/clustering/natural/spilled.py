@@ -12,8 +12,8 @@ import numpy as np
 from sparse_ap.clustering.cluster_graph import LinkRows
 from sparse_ap.execution.blocking import BlockedGraph
 from sparse_ap.kernels.block import Int32Array, Int64Array
-from sparse_ap.kernels.coarsening import ClusterVectors, Links, Pairs
-from sparse_ap.kernels.edge_pass import Pass
+from sparse_ap.kernels.coarsening import Links, Pairs
+from sparse_ap.kernels.edge_pass import LabelVectors, Pass
 
 __all__ = ["counted_once"]
 
@@ -25,7 +25,7 @@ _ANY = 1 << 62
 
 def counted_once(
     graph: BlockedGraph,
-    begin: Callable[[Links], Pass[ClusterVectors, tuple[()], Links]],
+    begin: Callable[[Links], Pass[LabelVectors, tuple[()], Links]],
     label: Int32Array,
     n_nodes: int,
     most: int,
@@ -47,11 +47,11 @@ def counted_once(
     """
     nothing = Links(n_nodes, 0, n_nodes, _ANY)
     n_ranges = min(_MOST_FILES, max(1, n_nodes), -(-int(graph.store.indptr[-1]) // max(1, most)))
-    files, links = _Files(folder, n_nodes, -(-n_nodes // max(1, n_ranges))), nothing
+    files, links = _Files(folder, n_nodes, -(-n_nodes // max(1, n_ranges)), most), nothing
     step = graph.executor.n_threads
     for first in range(0, len(graph.cuts), step):
         some = replace(graph, cuts=graph.cuts[first : first + step])
-        links = links + some.run(begin(nothing), ClusterVectors(label), ())[1]
+        links = links + some.run(begin(nothing), LabelVectors(label), ())[1]
         if links.n_pairs > most:
             files.add(links.merged())
             links = nothing
@@ -73,6 +73,8 @@ class _Files:
     folder : Path
     n_nodes, width : int
         Number of nodes, and of those in a range.
+    most : int
+        Number of pairs that are read at a time.
     written : set of int
         The ranges that have a file.
     """
@@ -80,6 +82,7 @@ class _Files:
     folder: Path
     n_nodes: int
     width: int
+    most: int
     written: set[int] = field(default_factory=set)
 
     def add(self, pairs: Pairs) -> None:
@@ -102,12 +105,23 @@ class _Files:
     def rows(self) -> Iterator[LinkRows]:
         """Yield the rows of one range after the other, and remove its file."""
         for which, start in enumerate(range(0, self.n_nodes, self.width)):
-            links = Links(self.n_nodes, start, min(self.n_nodes, start + self.width), _ANY)
-            if which in self.written:
-                pair, weight = np.fromfile(self._file(which), np.int64).reshape(-1, 2).T
-                self._file(which).unlink()
-                links = links.with_edges(*np.divmod(pair, self.n_nodes), weight)
-            yield LinkRows.of(links)
+            stop = min(self.n_nodes, start + self.width)
+            while start < stop:
+                links = self._read(which, Links(self.n_nodes, start, stop, 2 * self.most))
+                yield LinkRows.of(links)
+                # Hubs may have more pairs than fit: then the range was cut short, and the rest comes next.
+                start = links.stop
+            self._file(which).unlink(missing_ok=True)
+
+    def _read(self, which: int, nothing: Links) -> Links:
+        """Return the links of a range, or of its beginning."""
+        links = nothing
+        if which in self.written:
+            with self._file(which).open("rb") as file:
+                while len(numbers := np.fromfile(file, np.int64, 2 * self.most)):
+                    pair, weight = numbers.reshape(-1, 2).T
+                    links = links + nothing.with_edges(*np.divmod(pair, self.n_nodes), weight)
+        return links
 
     def _file(self, which: int) -> Path:
         return self.folder / f"pairs-{which}"

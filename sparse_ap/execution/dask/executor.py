@@ -41,10 +41,6 @@ _ADDED_HERE = 2
 class DaskExecutor:
     """An executor on the workers of a dask cluster.
 
-    Parameters
-    ----------
-    client : distributed.Client
-
     Raises
     ------
     ClusterError

@@ -146,7 +146,7 @@ class PlacedPart:
     held : bool
         Whether the edges are in the worker's memory.
     future : Future
-        The `sparse_ap.storage.store.Part` on the cluster.
+        A `HeldPart` or a `StreamedPart` on the cluster.
     """
 
     cuts: tuple[RowCut, ...]

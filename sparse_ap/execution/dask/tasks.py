@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sparse_ap.execution.executor import new_columns, read_blocks
 from sparse_ap.kernels.block import Int32Array, RowCut
 from sparse_ap.kernels.edge_pass import ColumnReduction, Columns, Pass
-from sparse_ap.storage.store import Part
+from sparse_ap.storage.parts import StreamedPart
+from sparse_ap.storage.store import HeldPart
 
 __all__ = ["SentRows", "Share", "add_columns", "read_part", "unpacked", "written"]
 
@@ -76,7 +77,9 @@ class Share(NamedTuple):
     tally: Any
 
 
-def read_part(pass_: Pass[Any, Any, Any], part: Part, n_points: int, vectors: Any, sent: SentRows) -> Share:
+def read_part(
+    pass_: Pass[Any, Any, Any], part: HeldPart | StreamedPart, n_points: int, vectors: Any, sent: SentRows
+) -> Share:
     """Run a pass over one part, in one thread; return its share of the results."""
     cut = part.rows
     rows = sent.unpacked(cut.stop - cut.start)

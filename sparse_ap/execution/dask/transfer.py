@@ -30,13 +30,7 @@ class LostError(Exception):
 
 
 class Transfer:
-    """The transfer of data between a client and its workers.
-
-    Parameters
-    ----------
-    client : distributed.Client
-    workers : Workers
-    """
+    """The transfer of data between a client and its workers."""
 
     def __init__(self, client: Client, workers: Workers) -> None:
         self._client = client

@@ -9,7 +9,7 @@ import platform
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
@@ -18,21 +18,6 @@ from distributed import Client, Worker
 from sparse_ap.errors import ClusterError, warn
 
 __all__ = ["PATIENCE", "Member", "Workers"]
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A worker process that can be given work.
-
-    Attributes
-    ----------
-    n_threads : int
-    memory : int
-        Memory limit in bytes.
-    """
-
-    n_threads: int
-    memory: int
 
 
 # Seconds to wait for a worker if there is none, or for the scheduler, before giving up.
@@ -47,29 +32,25 @@ _MUST_AGREE = ("sparse-ap", "numpy", "numba", "zarr", "dask", "distributed")
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
-    """The software and resources that a process of the cluster reports.
+class Member:
+    """A process of the cluster, as it describes itself.
 
     Attributes
     ----------
-    versions : dict of str to str
-        Version of each package, by name.
     n_threads : int
     memory : int
         Memory limit in bytes.
+    versions : dict of str to str
+        Version of each package, by name.
     """
 
-    versions: dict[str, str]
     n_threads: int
     memory: int
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 class Workers:
     """The workers of a cluster, as they join and leave.
-
-    Parameters
-    ----------
-    client : distributed.Client
 
     Raises
     ------
@@ -226,11 +207,10 @@ class Workers:
 def _member(address: str, found: Any) -> Member | None:
     """Return a worker that has joined; None, with a warning, if its versions differ."""
     try:
-        _require_same_versions(found, f"the worker {address}")
+        return _require_same_versions(found, f"the worker {address}")
     except ClusterError as error:
         warn(f"{error} It is given no work.")
         return None
-    return Member(found.n_threads, found.memory)
 
 
 def _versions() -> dict[str, str]:
@@ -251,22 +231,22 @@ def _versions() -> dict[str, str]:
     return {"python": ".".join(platform.python_version_tuple()[:2]), **found}
 
 
-def _describe_scheduler() -> Description:
-    return Description(_versions(), 0, 0)
+def _describe_scheduler() -> Member:
+    return Member(0, 0, _versions())
 
 
-def _describe(dask_worker: Worker) -> Description:
+def _describe(dask_worker: Worker) -> Member:
     """Return the description of the worker that runs this."""
     limit = dask_worker.memory_manager.memory_limit or psutil.virtual_memory().available
-    return Description(_versions(), dask_worker.state.nthreads, int(limit))
+    return Member(dask_worker.state.nthreads, int(limit), _versions())
 
 
-def _require_same_versions(found: Any, where: str) -> None:
-    """Refuse a process whose software would not understand this one's, or compute other bits.
+def _require_same_versions(found: Any, where: str) -> Member:
+    """Return a process whose software understands this one's and computes the same bits; refuse others.
 
-    ``found`` is the description of the process, or the exception raised when it was asked.
+    ``found`` is what it says of itself, or the exception raised when it was asked.
     """
-    if not isinstance(found, Description):
+    if not isinstance(found, Member):
         raise ClusterError(
             f"On {where} sparse_ap cannot be used ({type(found).__name__}: {found}). Install the same "
             "version there as here, in the environment that runs the scheduler and the workers."
@@ -282,3 +262,4 @@ def _require_same_versions(found: Any, where: str) -> None:
             f"On {where} the software differs: {'; '.join(differing)}. The result is the same to the bit "
             "only where all run the same versions: use one environment, or one container image."
         )
+    return found

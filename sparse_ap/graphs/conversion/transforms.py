@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
@@ -32,10 +32,7 @@ from sparse_ap.storage.zarr_groups import open_sparse
 from sparse_ap.storage.zarr_writer import write_csr
 
 __all__ = [
-    "DiskSorter",
-    "MemorySorter",
     "Scratch",
-    "Sorter",
     "TransformOptions",
     "Triplets",
     "mirrored",
@@ -84,11 +81,24 @@ class Scratch:
             self._database = self.held.enter_context(Database(self.scratch, self.memory_limit))
         return self._database
 
-    def sorter(self, n_edges: int | None) -> Sorter:
-        """Return a sorter for a number of edges: in memory if that fits into the limit, else on disk."""
+    def sorted(self, edges: Iterable[Triplets], n_points: int, n_edges: int | None) -> Iterator[Block]:
+        """Yield edges as blocks of all rows, in order; sorted in memory if that fits into the limit.
+
+        Duplicates stay, in any order within a row. The arrays of the edges must not change until all rows are
+        yielded.
+
+        Parameters
+        ----------
+        edges : iterable of Triplets
+        n_points : int
+        n_edges : int or None
+            An upper bound, if there is one.
+        """
         if n_edges is not None and self._database is None and self.fits(n_edges):
-            return MemorySorter()
-        return DiskSorter(self.database(), self.dtype)
+            return _sorted_in_memory(edges, n_points)
+        database = self.database()
+        table = database.store(("r", "c", "s"), edges, (np.int32, np.int32, self.dtype))
+        return rows_of(database.arrays(f"SELECT r, c, s FROM {table} ORDER BY r"), n_points)
 
     def fits(self, n_edges: int) -> bool:
         """Return whether so many edges can be sorted in memory."""
@@ -127,7 +137,7 @@ def sorted_graph(
     graph: RowBlocks, edges: Iterable[Triplets], n_edges: int | None, scratch: Scratch
 ) -> RowBlocks:
     """Return a graph with the given edges, sorted into rows."""
-    blocks = scratch.sorter(n_edges)(edges, graph.n_points)
+    blocks = scratch.sorted(edges, graph.n_points, n_edges)
     return replace(graph, blocks=map(checked_canonical, blocks), n_edges=n_edges, by_columns=False)
 
 
@@ -222,53 +232,18 @@ def _relabelled(new_number: Int32Array, edges: Iterable[Triplets]) -> Iterator[T
     return (Triplets(new_number[rows], new_number[columns], s) for rows, columns, s in edges)
 
 
-class Sorter(Protocol):
-    """A function that sorts edges into rows; duplicates stay, in any order within a row.
-
-    It does not write to the arrays of the edges; these must not change until all rows are yielded.
-    """
-
-    def __call__(self, edges: Iterable[Triplets], n_points: int) -> Iterator[Block]:
-        """Yield blocks of all rows, in order."""
-        ...
-
-
-class MemorySorter:
-    """A sorter in memory."""
-
-    def __call__(self, edges: Iterable[Triplets], n_points: int) -> Iterator[Block]:
-        """Yield blocks of all rows, in order."""
-        pieces = list(edges)
-        if not pieces:
-            return from_arrays(np.zeros(n_points + 1, np.int64), np.empty(0, np.int32), np.empty(0), n_points)
-        rows, columns, s = map(np.concatenate, zip(*pieces, strict=True))
-        # The pieces would double the memory of the sort.
-        del pieces
-        coo = scipy.sparse.coo_array((s, (rows, columns)), shape=(n_points, n_points))
-        # Pretended, so that scipy leaves duplicates alone instead of adding them up.
-        coo.has_canonical_format = True
-        csr = coo.tocsr()
-        return from_arrays(np.asarray(csr.indptr, np.int64), csr.indices, csr.data, n_points)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DiskSorter:
-    """A sorter on disk.
-
-    Attributes
-    ----------
-    database : Database
-    dtype : dtype
-        Dtype of the similarities.
-    """
-
-    database: Database
-    dtype: np.dtype[Any]
-
-    def __call__(self, edges: Iterable[Triplets], n_points: int) -> Iterator[Block]:
-        """Yield blocks of all rows, in order."""
-        table = self.database.store(("r", "c", "s"), edges, (np.int32, np.int32, self.dtype))
-        return rows_of(self.database.arrays(f"SELECT r, c, s FROM {table} ORDER BY r"), n_points)
+def _sorted_in_memory(edges: Iterable[Triplets], n_points: int) -> Iterator[Block]:
+    pieces = list(edges)
+    if not pieces:
+        return from_arrays(np.zeros(n_points + 1, np.int64), np.empty(0, np.int32), np.empty(0), n_points)
+    rows, columns, s = map(np.concatenate, zip(*pieces, strict=True))
+    # The pieces would double the memory of the sort.
+    del pieces
+    coo = scipy.sparse.coo_array((s, (rows, columns)), shape=(n_points, n_points))
+    # Pretended, so that scipy leaves duplicates alone instead of adding them up.
+    coo.has_canonical_format = True
+    csr = coo.tocsr()
+    return from_arrays(np.asarray(csr.indptr, np.int64), csr.indices, csr.data, n_points)
 
 
 def rows_of(batches: Iterable[list[NDArray[Any]]], n_points: int) -> Iterator[Block]:

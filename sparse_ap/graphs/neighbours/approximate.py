@@ -13,9 +13,8 @@ from sparse_ap.graphs.neighbours.cells import Cells, in_order, number_of_cells
 from sparse_ap.graphs.neighbours.exact import exact_neighbours
 from sparse_ap.graphs.neighbours.lists import CandidateLists, NeighbourLists, entries_of
 from sparse_ap.graphs.neighbours.neighbour_pass import improved
-from sparse_ap.graphs.neighbours.points import Points
+from sparse_ap.graphs.neighbours.points import Points, Space
 from sparse_ap.graphs.neighbours.recall import ExactSample, Recall
-from sparse_ap.graphs.neighbours.space import Space
 from sparse_ap.graphs.neighbours.stages import Stages, slabs
 from sparse_ap.graphs.neighbours.vectors import Codes
 from sparse_ap.storage.csr import inverse

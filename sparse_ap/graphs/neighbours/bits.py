@@ -11,7 +11,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from sparse_ap.graphs.neighbours.points import padded
+from sparse_ap.graphs.neighbours.lists import padded
 from sparse_ap.graphs.neighbours.vectors import NARROW, Codes
 from sparse_ap.kernels.compilation import helper, kernel
 from sparse_ap.storage.mapped_arrays import gathered
@@ -96,7 +96,7 @@ class Bits:
         counts[: stop - start] = self.counts[start:stop]
         return _Columns(words, counts, stop - start)
 
-    def scores(self, queries: NDArray[np.int64], columns: _Columns) -> NDArray[Any]:
+    def scores(self, queries: NDArray[np.int64], columns: Any) -> NDArray[Any]:
         """Return the scores of all columns for some points."""
         scores = np.empty((len(queries), columns.words.shape[1]), self.counts.dtype)
         tanimoto, common = self.metric == "tanimoto", np.empty(scores.shape[1], np.int64)
@@ -126,7 +126,7 @@ class Bits:
         """Return any codes: bits need none."""
         return NARROW
 
-    def beyond(self, points: Self, worst: NDArray[Any]) -> NDArray[np.float64]:
+    def beyond(self, points: Any, worst: NDArray[Any]) -> NDArray[np.float64]:
         """Return infinity: scores are exact, so points beyond a list are no nearer than those in it."""
         return np.full(len(worst), np.inf)
 
@@ -143,7 +143,7 @@ class Bits:
         return np.empty(0, np.int64)
 
     def distances(
-        self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
+        self, others: Any, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Return the distances of listed pairs; see `VectorSpace.distances`."""
         scores = self._listed(others, first, candidates, indptr, np.dtype(np.float64))
@@ -167,7 +167,7 @@ class Bits:
         # Two points without bits are equal.
         return np.asarray(np.divide(common, union, out=np.ones_like(common), where=union > 0))
 
-    def centres(self, labels: NDArray[np.int32], before: Self) -> Self:
+    def centres(self, labels: NDArray[np.int32], before: Any) -> Self:
         """Return the commonest bits of the points of each label, as many as the points have on average."""
         order = np.argsort(labels, kind="stable")
         ends = np.searchsorted(labels[order], np.arange(before.n + 1))

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.arguments import progress_bar
 from sparse_ap.graphs.neighbours.lists import CandidateLists, entries_of
-from sparse_ap.graphs.neighbours.points import Points
-from sparse_ap.graphs.neighbours.space import Rankable, Space
+from sparse_ap.graphs.neighbours.points import Points, Rankable, Space
 from sparse_ap.graphs.neighbours.stages import slabs
 from sparse_ap.graphs.neighbours.vectors import WIDE
 from sparse_ap.storage.mapped_arrays import relieve
 
 __all__ = ["exact_neighbours", "ranked", "ranked_apart"]
-
-_AnyPoints = TypeVar("_AnyPoints", bound=Rankable)
 
 # Candidates beyond those wanted: distances of float64 decide between them.
 _EXTRA = 8
@@ -73,7 +70,7 @@ def exact_neighbours(
 
 
 def ranked(
-    queries: _AnyPoints, points: _AnyPoints, numbers: NDArray[np.int32], k: int, pool: ThreadPoolExecutor
+    queries: Rankable, points: Rankable, numbers: NDArray[np.int32], k: int, pool: ThreadPoolExecutor
 ) -> CandidateLists:
     """Return the k nearest of each query's candidates, shape (n_queries, m); -1 stands for none."""
     lists = CandidateLists.empty(queries.n, k, np.float64)
@@ -92,7 +89,7 @@ def ranked(
 
 
 def ranked_apart(
-    queries: _AnyPoints, points: _AnyPoints, numbers: NDArray[np.int32], k: int, pool: ThreadPoolExecutor
+    queries: Rankable, points: Rankable, numbers: NDArray[np.int32], k: int, pool: ThreadPoolExecutor
 ) -> CandidateLists:
     """Return the k nearest of each query's candidates, as `ranked` does; the candidates are copied before.
 
@@ -123,7 +120,7 @@ def _candidates(
             first: slab.columns(first, min(slab.n, first + _POINTS)) for first in range(0, slab.n, _POINTS)
         }
 
-        def compare(lo: int, start: int = start, blocks: dict[int, object] = blocks) -> None:
+        def compare(lo: int, start: int = start, blocks: dict[int, Any] = blocks) -> None:
             rows = np.arange(lo, min(queries.n, lo + _QUERIES))
             for first, columns in blocks.items():
                 lists.offer(queries.scores(rows, columns), start + first, rows, itself[rows])

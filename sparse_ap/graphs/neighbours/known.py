@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.graphs.neighbours.space import Space
+from sparse_ap.graphs.neighbours.points import Space
 from sparse_ap.graphs.neighbours.stages import slabs
 from sparse_ap.kernels.compilation import kernel
 
@@ -21,11 +21,6 @@ def known_neighbours(space: Space, k: int) -> tuple[NDArray[np.int64], NDArray[n
     may itself be a neighbour of any point. So may each of a few points far away from all others, which would
     coarsen the whole numbers of the rest. Of more than k + 1 equal points the first k + 1 stand for all: they
     are as near to the others as any of them, and nobody's neighbour is among the others.
-
-    Parameters
-    ----------
-    space : Space
-    k : int
 
     Returns
     -------

@@ -16,11 +16,16 @@ from sparse_ap.graphs.neighbours.stages import Stages, slabs
 from sparse_ap.kernels.block import starts_of
 from sparse_ap.kernels.compilation import helper, kernel
 
-__all__ = ["GROUP", "CandidateLists", "NeighbourLists", "entries_of", "put"]
+__all__ = ["GROUP", "CandidateLists", "NeighbourLists", "entries_of", "padded", "put"]
 
 #: Scores that are compared with a threshold at a time; few such groups hold one that passes. Blocks of scores
 #: are as wide as a multiple of it.
 GROUP = 8
+
+
+def padded(width: int) -> int:
+    """Return the width of a block of scores of so many points."""
+    return -(-width // GROUP) * GROUP
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sparse_ap.graphs.neighbours.cells import Cells
 from sparse_ap.graphs.neighbours.exact import exact_neighbours, ranked_apart
 from sparse_ap.graphs.neighbours.lists import CandidateLists
-from sparse_ap.graphs.neighbours.space import Rankable, Space
+from sparse_ap.graphs.neighbours.points import Rankable, Space
 from sparse_ap.graphs.neighbours.stages import Stages
 
 __all__ = ["EXACT", "ExactSample", "Recall", "sampled_rows"]

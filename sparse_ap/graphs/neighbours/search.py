@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse
@@ -18,8 +18,9 @@ from sparse_ap.graphs.neighbours.approximate import approximate_neighbours
 from sparse_ap.graphs.neighbours.exact import exact_neighbours, ranked
 from sparse_ap.graphs.neighbours.known import known_neighbours
 from sparse_ap.graphs.neighbours.lists import CandidateLists, NeighbourLists
+from sparse_ap.graphs.neighbours.points import Space
 from sparse_ap.graphs.neighbours.recall import EXACT, Recall
-from sparse_ap.graphs.neighbours.space import Space, laid_out, space_of
+from sparse_ap.graphs.neighbours.space import laid_out, space_of
 from sparse_ap.graphs.neighbours.sparse_search import exact_sparse_neighbours, sparse_neighbours
 from sparse_ap.graphs.neighbours.sparse_space import SparseSpace
 from sparse_ap.graphs.neighbours.stages import Stages
@@ -99,19 +100,6 @@ def _searched(
     return NeighbourLists.of(lists), EXACT
 
 
-class Neighbours(Protocol):
-    """The neighbours of all points, nearest first."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number of points, and of neighbours of each."""
-        ...
-
-    def rows(self, part: slice) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Return the neighbours of some points and their distances, shape (n_rows, k)."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _WithKnown:
     """Neighbours that were searched among some points, and those that are known beforehand.
@@ -152,6 +140,10 @@ class _WithKnown:
         candidates[listed, known.shape[1] :] = self.searched[self.found.rows(places[listed])[0]]
         lists = ranked(self.space.taken(part), self.space, candidates, self.k, self.pool)
         return lists.numbers, -lists.scores
+
+
+# The neighbours of all points, nearest first.
+Neighbours = NeighbourLists | _WithKnown
 
 
 @dataclass(frozen=True, slots=True, eq=False)

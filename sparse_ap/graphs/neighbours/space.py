@@ -5,78 +5,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.bits import BIT_METRICS, Bits
-from sparse_ap.graphs.neighbours.points import Points
-from sparse_ap.graphs.neighbours.stages import RowArrays, Stages, slabs
+from sparse_ap.graphs.neighbours.points import Space
+from sparse_ap.graphs.neighbours.stages import Stages, slabs
 from sparse_ap.graphs.neighbours.vector_space import TIMES_THE_ROUNDING, VectorSpace
-from sparse_ap.graphs.neighbours.vectors import NARROW, WIDE, Codes, Lifted, Vectors
+from sparse_ap.graphs.neighbours.vectors import NARROW, WIDE, Codes, Lifted
 from sparse_ap.kernels.compilation import kernel
 
-__all__ = ["INNER_PRODUCT", "Rankable", "Space", "laid_out", "space_of"]
+__all__ = ["INNER_PRODUCT", "laid_out", "space_of"]
 
 #: The metric by which the nearest points are those of the largest inner products.
 INNER_PRODUCT = "inner_product"
-
-
-class Rankable(Protocol):
-    """Points whose distances can be computed, pair by pair."""
-
-    @property
-    def n(self) -> int:
-        """Number of points."""
-        ...
-
-    def taken(self, rows: NDArray[np.int64] | slice) -> Self:
-        """Return some of the points, in this order."""
-        ...
-
-    def distances(
-        self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Return the distances of listed pairs; see `VectorSpace.distances`."""
-        ...
-
-
-class Space(RowArrays, Rankable, Protocol):
-    """Points under a metric, in a form in which all can be compared with all."""
-
-    @property
-    def metric(self) -> str:
-        """Name of the metric."""
-        ...
-
-    def beside(self, X: NDArray[Any]) -> tuple[Self, Self]:
-        """Return these points and others, laid out so that they can be compared."""
-        ...
-
-    def coded(self, codes: Codes) -> Points:
-        """Return the points as whole numbers."""
-        ...
-
-    def codes_for(self, distances: NDArray[np.float64]) -> Codes:
-        """Return the shortest codes that tell apart points at such distances."""
-        ...
-
-    def beyond(self, points: Points, worst: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the distance, for each point, that points of a lower score than ``worst`` exceed."""
-        ...
-
-    def row_words(self) -> NDArray[Any]:
-        """Return the rows as whole numbers, equal if the points are."""
-        ...
-
-    def remote(self) -> NDArray[np.int64]:
-        """Return a few points that are much farther from the centre than all others, if there are such."""
-        ...
-
-    def directionless(self) -> NDArray[np.int64]:
-        """Return the points that are at one and the same distance from all others."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +64,7 @@ class ProductSpace(VectorSpace):
         differ = np.median(self.lengths_of_rows()) * spread / math.sqrt(self.X.shape[1])
         return NARROW if differ >= TIMES_THE_ROUNDING * self.unit(NARROW) * self.longest / 2.4 else WIDE
 
-    def beyond(self, points: Vectors, worst: NDArray[Any]) -> NDArray[np.float64]:
+    def beyond(self, points: Any, worst: NDArray[Any]) -> NDArray[np.float64]:
         """Return the distance, for each point, that points of a lower score than ``worst`` exceed.
 
         Rounding moves either point by √d / 2 units at most, of which neither has more than the radius.
@@ -132,7 +76,7 @@ class ProductSpace(VectorSpace):
         return np.asarray(-products / self.factors[:1] / self.factors[:1])
 
     def distances(
-        self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
+        self, others: Any, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Return minus the inner products of listed pairs; see `VectorSpace.distances`."""
         values = np.empty(len(candidates))
@@ -164,8 +108,7 @@ def _products(X, factors, Y, other_factors, first, candidates, indptr, values): 
 
 def space_of(X: NDArray[Any], metric: str) -> Space:
     """Return checked points under a metric."""
-    space: Any = Bits.of(X, metric) if metric in BIT_METRICS else _vectors_of(X, metric)
-    return cast(Space, space)
+    return Bits.of(X, metric) if metric in BIT_METRICS else _vectors_of(X, metric)
 
 
 def _vectors_of(X: NDArray[Any], metric: str) -> VectorSpace:
@@ -175,10 +118,10 @@ def _vectors_of(X: NDArray[Any], metric: str) -> VectorSpace:
 def laid_out(X: NDArray[Any], metric: str, name: str, stages: Stages) -> Space:
     """Return checked points under a metric, kept where a search keeps its arrays, under this name."""
     if metric in BIT_METRICS:
-        return cast(Space, stages.filled(f"{name} as bits", partial(_bits_of, X, metric), len(X)))
+        return stages.filled(f"{name} as bits", partial(_bits_of, X, metric), len(X))
     space = _vectors_of(X, metric)
     shifts, factors = stages.kept(f"layout of {name}", lambda: (space.shifts, space.factors))
-    return cast(Space, replace(space, shifts=shifts, factors=factors))
+    return replace(space, shifts=shifts, factors=factors)
 
 
 def _bits_of(X: NDArray[Any], metric: str, rows: slice) -> Bits:

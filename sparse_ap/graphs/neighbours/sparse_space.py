@@ -79,7 +79,7 @@ class SparseSpace:
         )
 
     def distances(
-        self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
+        self, others: Any, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Return the distances of listed pairs; see `VectorSpace.distances`."""
         values = self._compared(others, first, candidates, indptr)
@@ -90,14 +90,14 @@ class SparseSpace:
         return values if self.metric == "cosine" else np.sqrt(values) * self.scale
 
     def squares(
-        self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
+        self, others: Any, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Return the squared Euclidean distances of listed pairs; see `VectorSpace.distances`."""
         with np.errstate(over="ignore"):
             return self._compared(others, first, candidates, indptr) * self.scale * self.scale
 
     def _compared(
-        self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
+        self, others: Any, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         values, one, two = np.empty(len(candidates)), self._arrays, others._arrays
         if self.metric == "inner_product":

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +22,11 @@ from sparse_ap.storage.mapped_arrays import created_array, flush_mapped, mapped_
 
 __all__ = [
     "FileStages",
-    "MemoryStages",
-    "RowArrays",
     "Stages",
     "Step",
-    "ThreadWorkers",
-    "Workers",
     "slabs",
     "tiles_of",
+    "work_of_threads",
 ]
 
 Step = Callable[[slice], None]
@@ -39,114 +36,65 @@ _ROWS = 16_384
 _PERIOD = 10.0
 
 
-class RowArrays(Protocol):
-    """A frozen record of points; ROWS names its arrays of one row a point."""
-
-    ROWS: ClassVar[tuple[str, ...]]
-
-
 _Points = TypeVar("_Points")
 
 
-class Stages(Protocol):
-    """Where a search keeps its arrays, and who does its steps."""
-
-    @property
-    def pool(self) -> ThreadPoolExecutor:
-        """Threads of this process."""
-        ...
-
-    @property
-    def verbose(self) -> bool:
-        """Whether to show progress, if standard error is a terminal."""
-        ...
-
-    def empty(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-        """Return a new array, or the one of this name that was left by a search that did not end."""
-        ...
-
-    def drop(self, *names: str) -> None:
-        """Forget arrays that no later stage needs."""
-        ...
-
-    def kept(self, name: str, compute: Callable[[], Sequence[NDArray[Any]]]) -> Sequence[NDArray[Any]]:
-        """Return arrays that are computed once."""
-        ...
-
-    def filled(self, name: str, rows_of: Callable[[slice], _Points], n: int) -> _Points:
-        """Return a record of n points, given how some of its rows are made."""
-        ...
-
-    def run(self, name: str, step: Callable[[], Step], n: int, size: int, title: str) -> None:
-        """Do a step for all n rows, some at a time, unless it was done before, under this title."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class MemoryStages:
-    """Arrays in memory; steps in threads."""
+class Stages:
+    """Where a search keeps its arrays, and who does its steps: memory, and threads.
+
+    Attributes
+    ----------
+    pool : ThreadPoolExecutor
+        Threads of this process.
+    verbose : bool
+        Whether to show progress, if standard error is a terminal.
+    """
 
     pool: ThreadPoolExecutor
     verbose: bool = False
 
     def empty(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-        """Return a new array."""
+        """Return a new array, or the one of this name that was left by a search that did not end."""
         return np.empty(shape, dtype)
 
     def drop(self, *names: str) -> None:
-        """Do nothing: memory is free once nothing refers to it."""
+        """Forget arrays that no later stage needs: memory is free once nothing refers to it."""
 
     def kept(self, name: str, compute: Callable[[], Sequence[NDArray[Any]]]) -> Sequence[NDArray[Any]]:
-        """Return what is computed."""
+        """Return arrays that are computed once."""
         return compute()
 
     def filled(self, name: str, rows_of: Callable[[slice], _Points], n: int) -> _Points:
-        """Return all rows, made at once."""
+        """Return a record of n points, given how some of its rows are made.
+
+        The record's class names the arrays of one row a point: ROWS.
+        """
         return rows_of(slice(0, n))
 
     def run(self, name: str, step: Callable[[], Step], n: int, size: int, title: str) -> None:
-        """Do a step for all rows."""
+        """Do a step for all n rows, some at a time, unless it was done before, under this title."""
         parts = tiles_of(n, size)
         with progress_bar(self.verbose, n, title, unit="point") as bar:
             for part, _ in zip(parts, self.pool.map(step(), parts), strict=True):
                 bar.update(size_of(part))
 
 
-class Workers(Protocol):
-    """Who does the tiles of a step."""
-
-    def map(self, step: Step, parts: Sequence[slice]) -> Iterator[int]:
-        """Do a step for some tiles, and yield the number of each once it is done."""
-        ...
+# Does a step for some tiles, and yields the number of each once it is done.
+Workers = Callable[[Step, Sequence[slice]], Iterator[int]]
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadWorkers:
-    """Threads of this process."""
-
-    pool: ThreadPoolExecutor
-
-    def map(self, step: Step, parts: Sequence[slice]) -> Iterator[int]:
-        """Do a step for some tiles, in order."""
-        for number, _ in enumerate(self.pool.map(step, parts)):
-            yield number
+def work_of_threads(pool: ThreadPoolExecutor, step: Step, parts: Sequence[slice]) -> Iterator[int]:
+    """Do a step for some tiles in threads of this process, and yield the number of each."""
+    return (number for number, _ in enumerate(pool.map(step, parts)))
 
 
-@dataclass(frozen=True, slots=True)
-class FileStages:
-    """Arrays in the files of a folder; a search that finds what another one left there goes on from it.
-
-    Attributes
-    ----------
-    folder : Path
-    pool : ThreadPoolExecutor
-    workers : Workers
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStages(Stages):
+    """Arrays in the files of a folder; a search that finds what another one left there goes on from it."""
 
     folder: Path
-    pool: ThreadPoolExecutor
     workers: Workers
-    verbose: bool = False
 
     def empty(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         """Return the array of a file."""
@@ -189,7 +137,7 @@ class FileStages:
             return
         with progress_bar(self.verbose, n, title, unit="point") as bar, _Record(done) as record:
             bar.update(n - sum(size_of(parts[i]) for i in left))
-            for number in self.workers.map(step(), [parts[i] for i in left]):
+            for number in self.workers(step(), [parts[i] for i in left]):
                 record.add(left[number])
                 bar.update(size_of(parts[left[number]]))
 

@@ -37,12 +37,6 @@ def tree_neighbours(points: VectorSpace, k: int, pool: ThreadPoolExecutor) -> Ca
 
     The tree names candidates; our own distances decide among them.
 
-    Parameters
-    ----------
-    points : VectorSpace
-    k : int
-    pool : ThreadPoolExecutor
-
     Returns
     -------
     CandidateLists

@@ -125,7 +125,7 @@ class VectorSpace:
         moved = self.unit(NARROW) * math.sqrt(self.X.shape[1] / 6)
         return NARROW if np.median(self._laid_out(distances)) >= TIMES_THE_ROUNDING * moved else WIDE
 
-    def beyond(self, points: Vectors, worst: NDArray[Any]) -> NDArray[np.float64]:
+    def beyond(self, points: Any, worst: NDArray[Any]) -> NDArray[np.float64]:
         """Return the distance, for each point, that points of a lower score than ``worst`` exceed.
 
         |q - b|² = |q|² - 2 (q·b - |b|²/2); rounding moves either point by √d / 2 units at most.
@@ -148,7 +148,7 @@ class VectorSpace:
         return lengths
 
     def distances(
-        self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
+        self, others: Any, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Return the distances of listed pairs.
 
@@ -179,7 +179,7 @@ class VectorSpace:
             return (np.sqrt(values) if compare is _squares else values) / self.factors[:1]
 
     def squares(
-        self, others: Self, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
+        self, others: Any, first: int, candidates: NDArray[np.int32], indptr: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Return the squared Euclidean distances of listed pairs; see `distances`."""
         values = np.empty(len(candidates))

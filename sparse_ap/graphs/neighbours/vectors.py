@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.graphs.neighbours.points import padded
+from sparse_ap.graphs.neighbours.lists import padded
 from sparse_ap.kernels.compilation import kernel
 from sparse_ap.storage.mapped_arrays import gathered
 
@@ -97,7 +97,7 @@ class Vectors:
         columns[stop - start :, n_features] = -np.inf
         return columns.T
 
-    def scores(self, queries: NDArray[np.int64], columns: NDArray[Any]) -> NDArray[Any]:
+    def scores(self, queries: NDArray[np.int64], columns: Any) -> NDArray[Any]:
         """Return q·b - |b|²/2, by a matrix product."""
         rows = np.empty((len(queries), len(columns)), self.codes.computed)
         _lay_out(self.coordinates, queries, rows)
@@ -111,8 +111,8 @@ class Vectors:
         _listed(self.coordinates, self.halves, start, candidates, indptr, values)
         return values
 
-    def centres(self, labels: NDArray[np.int32], before: Self) -> Self:
-        """Return the mean of the vectors of each label, in whole numbers."""
+    def centres(self, labels: NDArray[np.int32], before: Any) -> Self:
+        """Return the mean of the vectors of each label, or the centre of ``before`` where there are none."""
         totals = np.zeros(before.coordinates.shape, np.int64)
         counts = np.bincount(labels, minlength=before.n)[:, None]
         _add_up(self.coordinates, labels, totals)

@@ -46,7 +46,10 @@ class CommonBits:
         return cls(bits, least / (1 + least), -_SLACK * bits.n_bits)
 
     def near(self, rows: NDArray[np.int64], first: int, last: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the places of all pairs that may be near; see `_Scan`."""
+        """Return the places of all pairs that may be near, of consecutive rows and of the points first:last.
+
+        Both arrays are of shape (n_pairs,): places among the rows, and among the points compared.
+        """
         # No more bits are common than the smaller point has.
         few, more = (float(self.bits.counts[place]) for place in (rows[-1], first))
         if first > rows[-1] and few < self.slope * (few + more) + self.offset:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_ap.graphs.neighbours.space import Rankable
+from sparse_ap.graphs.neighbours.points import Rankable
 
 __all__ = ["NearPairs", "PairSearch", "Pairs", "within"]
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_ap.graphs.neighbours.bits import Bits
 from sparse_ap.graphs.neighbours.lists import entries_of
-from sparse_ap.graphs.neighbours.space import Space, space_of
+from sparse_ap.graphs.neighbours.points import Space
+from sparse_ap.graphs.neighbours.space import space_of
 from sparse_ap.graphs.neighbours.vectors import Vectors
 from sparse_ap.graphs.pairs.common_bits import CommonBits
 from sparse_ap.graphs.pairs.found import Pairs, within
@@ -25,17 +26,6 @@ _PAIRS = 1 << 20
 _SHARE = 8
 
 
-class _Scan(Protocol):
-    """A quick comparison of all points with all."""
-
-    def near(self, rows: NDArray[np.int64], first: int, last: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the places of all pairs that may be near, of consecutive rows and of the points first:last.
-
-        Both arrays are of shape (n_pairs,): places among the rows, and among the points compared.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Products:
     """The comparison of all pairs by a quick scan, and of those that may be near by distances.
@@ -46,14 +36,14 @@ class Products:
         The points, in an order of their own.
     numbers : ndarray of int32, shape (n,)
         The user's number of each.
-    scan : _Scan
-        Of the points in the same order.
+    scan : CommonBits or Scores
+        A quick comparison, of the points in the same order.
     reach : float
     """
 
     space: Space
     numbers: NDArray[np.int32]
-    scan: _Scan
+    scan: CommonBits | Scores
     reach: float
 
     @classmethod
@@ -110,7 +100,7 @@ class Scores:
         return cls(points, _least_scores(space, points, reach))
 
     def near(self, rows: NDArray[np.int64], first: int, last: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the places of all pairs that may be near."""
+        """Return the places of all pairs that may be near; see `CommonBits.near`."""
         scores = self.points.scores(rows, self.points.columns(first, last))
         one, other = np.nonzero(scores >= self.least[rows, None])
         return one, other

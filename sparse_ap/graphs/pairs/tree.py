@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from sparse_ap.graphs.neighbours.space import Space
+from sparse_ap.graphs.neighbours.points import Space
 from sparse_ap.graphs.neighbours.tree_search import MINKOWSKI
 from sparse_ap.graphs.pairs.found import Pairs, within
 

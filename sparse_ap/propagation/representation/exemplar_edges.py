@@ -21,12 +21,12 @@ from sparse_ap.kernels.block import (
     Int64Array,
     starts_of,
 )
-from sparse_ap.kernels.edge_pass import BasePass, Columns
+from sparse_ap.kernels.edge_pass import BasePass, Columns, LabelVectors
 from sparse_ap.kernels.edge_summary import BestRows, EdgeSummaryPass
 from sparse_ap.kernels.rows import Collected
 from sparse_ap.storage.csr import inverse
 
-__all__ = ["ExemplarEdges", "LabelVectors", "OtherExemplarsPass", "OwnRows", "exemplar_edges"]
+__all__ = ["ExemplarEdges", "OtherExemplarsPass", "OwnRows", "exemplar_edges"]
 
 # Bytes for an edge that is kept, and for a point, in this process, with what is made of them.
 _AN_EDGE, _A_POINT = 80, 120
@@ -40,12 +40,6 @@ class Clusters(Protocol):
     similarities: FloatArray
     n_collapsed: int
     min_similarity: float | None
-
-
-class LabelVectors(NamedTuple):
-    """Vectors: the label of each exemplar, -1 of all other points."""
-
-    label: Int32Array
 
 
 class OwnRows(NamedTuple):
@@ -70,8 +64,8 @@ class OwnRows(NamedTuple):
 class OtherExemplarsPass(BasePass):
     """Collect the edges of points that have an exemplar to other exemplars, the most similar first.
 
-    The columns of the rows collected are labels, and of equally similar exemplars the smaller label comes
-    first.
+    Vectors are the labels of exemplars, -1 of all other points. The columns of the rows collected are labels,
+    and of equally similar exemplars the smaller label comes first.
 
     Attributes
     ----------
