@@ -76,7 +76,8 @@ def _copy_rows(
     for i in range(len(rows)):
         first, last = indptr[i] - indptr[0], indptr[i + 1] - indptr[0]
         to = to_indptr[rows[i]]
-        order = room[ascending(data[first:last], room)]
+        # Backwards, as the sort moves nothing in rows that rise: most rows are given best first.
+        order = room[ascending(data[first:last][::-1], room)]
         for place in range(last - first):
-            edge = first + order[last - first - 1 - place]
+            edge = last - 1 - order[last - first - 1 - place]
             to_indices[to + place], to_data[to + place] = new_number[indices[edge]], data[edge]

@@ -24,7 +24,7 @@ from sparse_ap.kernels.block import Block, Float64Array, FloatArray, Int32Array
 from sparse_ap.kernels.compilation import helper, kernel, prefetch
 from sparse_ap.kernels.edge_pass import EXACT_SUM, Columns, PlainPass
 from sparse_ap.kernels.exact_sum import Grid, on_grid
-from sparse_ap.kernels.sorting import longest_row
+from sparse_ap.kernels.sorting import largest_of, longest_row, place_of
 
 __all__ = ["DIAGONAL", "NOBODY", "CompactRows", "CompactSweep", "CompactVectors"]
 
@@ -160,6 +160,9 @@ class CompactSweep(PlainPass):
 # A sweep works row by row, in a buffer that stays in the first-level cache. It first computes every
 # candidate's value as if no edge had a correction, then patches the two corrected edges: loops without
 # branches. The totals are patched in the same way, by subtracting and adding, which is exact on the grid.
+# Nearly always the last winner, e1 or the diagonal, wins again. So its value is `held`, apart from the
+# `others` in the buffer: if the largest of these is smaller, that is the second best, and no place is asked
+# for. Otherwise the new winner is looked up. Which of two equals it is cannot matter: a tie has no winner.
 # Similarities keep their precision, hence `zero`: a float literal would promote float32 to float64. Unsigned
 # places avoid the test for negative indices. The checks of e1 and e2 are here, not in the functions called:
 # these would not be inlined then, and the sweep would take a third longer.
@@ -174,10 +177,9 @@ def _sweep(
     indptr: Any, indices: Any, data: Any, total: Any, rows: Any, weights: Any, shift: float, no_rival: float,
     falling: bool, distant: bool, values: Any, totals: Any,
 ) -> None:  # fmt: skip
-    confidence = 0
+    confidence, lowest = 0, -values.dtype.type(np.inf)
     for i in range(len(rows.mean)):
-        first = np.uint64(indptr[i] - indptr[0])
-        degree = np.uint64(indptr[i + 1] - indptr[i])
+        first, degree = np.uint64(indptr[i] - indptr[0]), np.uint64(indptr[i + 1] - indptr[i])
         if distant and i + _AHEAD < len(rows.mean):
             # The processor fetches what a later row gathers, and the totals that it most likely adds to.
             ahead = np.uint64(indptr[i + _AHEAD] - indptr[0])
@@ -192,25 +194,31 @@ def _sweep(
             rows.self_responsibility[i] = no_rival
             continue
         u, e1, d1, e2, d2 = rows.mean[i], rows.edge1[i], rows.delta1[i], rows.edge2[i], rows.delta2[i]
-        best = data.dtype.type(rows.support[i] + rows.preference[i])
-        second, winner = -values.dtype.type(np.inf), np.int32(DIAGONAL)
-        begin, end = np.uint64(0), degree
-        if falling and (confidence >= 0 or i % _TESTED == 0):
-            end = min(degree, np.uint64(_HEAD))
+        own = data.dtype.type(rows.support[i] + rows.preference[i])
+        held, others = own, lowest
+        if e1 >= 0:
+            held = _value(indices, data, total, first + np.uint64(e1), weights.before, u + d1)
+            others = own
+        tested = falling and (confidence >= 0 or i % _TESTED == 0)
+        begin, end = np.uint64(0), min(degree, np.uint64(_HEAD)) if tested else degree
         while begin < degree:
             for j in range(begin, end):
                 values[j] = _value(indices, data, total, first + j, weights.before, u)
             if e1 >= 0:
-                values[e1] = _value(indices, data, total, first + np.uint64(e1), weights.before, u + d1)
+                values[e1] = lowest
             if e2 >= 0:
                 values[e2] = _value(indices, data, total, first + np.uint64(e2), weights.before, u + d2)
-            best, second, winner = _top_two(values, begin, end, best, second, winner)
+            others = largest_of(values, begin, end, others)
             begin, end = end, degree
             if begin < degree:
-                if data[first + begin] <= second:
+                if data[first + begin] <= min(held, others):
                     confidence = min(confidence + 1, _MOST_CONFIDENCE)
                     break
                 confidence = max(confidence - 1, -1)
+        best, second, winner = held, others, max(e1, np.int32(DIAGONAL))
+        if others > held:
+            best = others
+            second, winner = _new_winner(values, begin, others, own if e1 >= 0 else lowest, held)
 
         u = weights.damping * u + weights.undamped * best
         change = weights.undamped * (second - best)
@@ -222,8 +230,8 @@ def _sweep(
             _correct_support(indices, data, first + np.uint64(e1), d1, weights.after, u, shift, totals)
         if e2 >= 0:
             _correct_support(indices, data, first + np.uint64(e2), d2, weights.after, u, shift, totals)
-        own = np.float64(weights.after) * rows.preference[i] - np.float64(u)
-        rows.self_responsibility[i] = own - (d1 if e1 == DIAGONAL else d2 if e2 == DIAGONAL else 0.0)
+        full = np.float64(weights.after) * rows.preference[i] - np.float64(u)
+        rows.self_responsibility[i] = full - (d1 if e1 == DIAGONAL else d2 if e2 == DIAGONAL else 0.0)
 
 
 @helper
@@ -237,30 +245,15 @@ def _value(indices: Any, data: Any, total: Any, edge: Any, weight: Any, u: Any) 
 
 
 @helper
-def _top_two(values: Any, begin: Any, end: Any, best: Any, second: Any, winner: Any) -> Any:
-    """Return the two largest of some values and those of before, and the place of the first: no branches.
+def _new_winner(values: Any, end: Any, best: Any, own: Any, held: Any) -> Any:
+    """Return the second best, and the place of the best: of an edge, or else the diagonal.
 
-    Two halves are searched side by side, since each step of a search waits for the step before. The place
-    is that of the first of equals, or of another one: a tie has no winner.
+    The value held apart is not in the buffer, nor is the diagonal's own; it takes the place of the best.
     """
-    half = (end - begin) >> np.uint64(1)
-    other, other_second, other_winner = -values.dtype.type(np.inf), -values.dtype.type(np.inf), winner
-    for j in range(begin, begin + half):
-        best, second, winner = _with(values[j], j, best, second, winner)
-        other, other_second, other_winner = _with(
-            values[half + j], half + j, other, other_second, other_winner
-        )
-    for j in range(begin + half + half, end):
-        best, second, winner = _with(values[j], j, best, second, winner)
-    best, second, winner = _with(other, other_winner, best, second, winner)
-    return best, (other_second if other_second > second else second), winner
-
-
-@helper
-def _with(value: Any, place: Any, best: Any, second: Any, winner: Any) -> Any:
-    loser = value if value < best else best
-    winner = np.int32(place) if value > best else winner
-    return value if value > best else best, loser if loser > second else second, winner
+    winner = place_of(values, end, best)
+    if winner >= 0:
+        values[winner] = own
+    return largest_of(values, np.uint64(0), end, held), winner
 
 
 @helper
@@ -283,8 +276,19 @@ def _add_support(
     indices: Any, data: Any, first: Any, degree: Any, weight: Any, u: Any, shift: float, falling: bool,
     totals: Any,
 ) -> None:  # fmt: skip
+    """Add the positive responsibilities of a row to the totals, as if no edge had a correction.
+
+    Where rows fall, three edges are taken at a time, and 0 is added for those of the last three that are
+    not positive: so the end, which the processor predicts wrongly, comes at fewer places.
+    """
     zero = data.dtype.type(0)
-    for j in range(first, first + degree):
+    begin, end = first, first + degree
+    while falling and begin + np.uint64(_SUPPORTED) <= end and weight * data[begin] - u > zero:
+        for j in range(begin, begin + np.uint64(_SUPPORTED)):
+            r = weight * data[j] - u
+            totals[np.uint64(indices[j])] += on_grid(np.float64(r if r > zero else zero), shift)
+        begin += np.uint64(_SUPPORTED)
+    for j in range(begin, end):
         r = weight * data[j] - u
         if r > zero:
             totals[np.uint64(indices[j])] += on_grid(np.float64(r), shift)

@@ -1,4 +1,4 @@
-"""A merge sort for kernels, since numba's own sorts take longer to compile than any kernel."""
+"""Searches within a row: its largest value, and a merge sort, as numba's own take longest to compile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from sparse_ap.kernels.block import Int64Array
 from sparse_ap.kernels.compilation import helper
 
-__all__ = ["ascending", "longest_row", "room_for_rows"]
+__all__ = ["ascending", "largest_of", "longest_row", "place_of", "room_for_rows"]
 
 # Length of the runs that are merged. Within runs insertion sort is faster, and it moves nothing in rows that
 # are sorted already.
@@ -53,3 +53,27 @@ def _sort_runs(keys: Any, room: Any) -> None:
             room[0, place] = room[0, place - 1]
             place -= 1
         room[0, place] = edge
+
+
+@helper
+def largest_of(values: Any, begin: Any, end: Any, largest: Any) -> Any:
+    """Return the largest of some values and of one more: no branches.
+
+    Two halves are searched side by side, since each step of a search waits for the step before.
+    """
+    half, other = (end - begin) >> np.uint64(1), largest
+    for j in range(begin, begin + half):
+        largest = values[j] if values[j] > largest else largest
+        other = values[half + j] if values[half + j] > other else other
+    for j in range(begin + half + half, end):
+        largest = values[j] if values[j] > largest else largest
+    return largest if largest > other else other
+
+
+@helper
+def place_of(values: Any, end: Any, value: Any) -> Any:
+    """Return the place of a value before ``end``; -1 if none of them is equal to it."""
+    for j in range(end):
+        if values[j] == value:
+            return np.int32(j)
+    return np.int32(-1)
