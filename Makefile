@@ -15,6 +15,9 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS)
 
+# The tests start many processes, which would each compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-slow test-all test-fuzz lint docs package clean
 
 demo: $(VENV)/.demo

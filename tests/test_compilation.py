@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from sparse_ap.kernels import sorting
-from sparse_ap.kernels.compilation import kernel
+from sparse_ap.kernels.compilation import helper, kernel
 
 PACKAGE = Path(sorting.__file__).parents[1]
 RECORDED = """
@@ -49,6 +49,26 @@ def test_one_variant_for_arrays_that_can_be_written_to_and_those_that_cannot() -
         assert sums[0] == (given * values).sum()
     assert not read_only.flags.writeable
     assert len(_total.dispatcher.signatures) == 1
+
+
+@helper
+def _half(number: int, times: int = 1) -> int:
+    return number >> times
+
+
+@kernel
+def _halves(numbers: np.ndarray, halves: np.ndarray) -> None:
+    for i in range(len(numbers)):
+        halves[i] = _half(numbers[i]) + _half(i, times=3) + _half(_half(len(numbers)), 1)
+
+
+def test_one_variant_of_a_helper_for_integers_of_all_sizes() -> None:
+    numbers, halves = np.array([5, -7], np.int32), np.empty(2, np.int16)
+    _halves(numbers, halves)
+    assert halves.tolist() == [2, -4]
+    assert sorted(map(str, _half._dispatcher.signatures)) == [
+        "(int64, int64)", "(int64, omitted(default=1))",
+    ]  # fmt: skip
 
 
 @kernel
