@@ -55,7 +55,7 @@ def examples(n: int, quick: int | None = None) -> settings:
     return settings(max_examples=max(FEWEST, n * PERCENT.get(name, 100) // 100))
 
 
-BRIEFLY = {"edges_searched": 1 << 20, "exchanges_seen": 1 << 20, "moves": 1 << 12}
+BRIEFLY = {"edges_searched": 1 << 20, "moves": 1 << 12}
 FULLY = {name: current(name) for name in BRIEFLY}
 
 

@@ -25,9 +25,8 @@ PLACES: dict[str, tuple[ModuleType, str]] = {
     "local_edges": (room, "_LOCAL_EDGES"),
     # Similarities to candidates that are kept for exchanges.
     "candidates": (room, "_CANDIDATES"),
-    # Edges that the search reads; those that exchanges see; and moves of an annealing.
+    # Edges that the search reads, and moves of an annealing.
     "edges_searched": (refinement, "_SMALL"),
-    "exchanges_seen": (refinement, "_EXCHANGING"),
     "moves": (refinement, "_MOVES"),
     # Of a part on a cluster.
     "most_edges": (placement, "_MOST_EDGES"),

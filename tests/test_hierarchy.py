@@ -465,7 +465,8 @@ def test_no_coarse_level_has_one_large_group_beside_tiny_ones() -> None:
     graph = scipy.sparse.coo_array(edges, shape=(648, 648))
     graph.setdiag(0)
     graph.eliminate_zeros()
-    tree = hierarchy(graph.tocsr())
+    graph = graph.tocsr()
+    tree = hierarchy(graph, clustering=affinity_propagation(graph, refine="medoid"))
     coarse = [level for level in range(tree.n_levels) if tree.resolutions[level] < 1]
     assert coarse
     for level in coarse:

@@ -64,23 +64,25 @@ class AnnealingState(NamedTuple):
         _begin(*state)
         return state
 
-    def cool(self, temperature: float, n_trials: int, seed: int) -> None:
+    def cool(self, temperature: float, n_moves: int, seed: int) -> None:
         """Try moves while the temperature falls to a fifth.
 
         Parameters
         ----------
         temperature : float
             The first temperature, in units of the net similarity.
-        n_trials : int
-            Number of moves tried.
+        n_moves : int
+            Number of moves tried; 0 where no point may be an exemplar.
         seed : int
             This seed and the next one are used.
         """
+        candidate = np.flatnonzero(self.lists.may).astype(np.int32)
         for level in range(_LEVELS):
-            trials = np.arange(level, n_trials, _LEVELS)
-            drawn = hashed(trials, seed) * len(self.preference)
-            point = drawn.astype(np.int32)
-            self.attempt(point, drawn - point, temperature * _exponential(hashed(trials, seed + 1)))
+            moves = np.arange(level, n_moves, _LEVELS)
+            drawn = hashed(moves, seed) * len(candidate)
+            place = drawn.astype(np.int32)
+            slack = temperature * _exponential(hashed(moves, seed + 1))
+            self.attempt(candidate[place], drawn - place, slack)
             temperature *= _COOLING
 
     def attempt(self, point: Int32Array, lot: Float64Array, slack: Float64Array) -> None:
@@ -88,11 +90,11 @@ class AnnealingState(NamedTuple):
 
         Parameters
         ----------
-        point : ndarray of int32, shape (n_trials,)
-            The point to open, or the exemplar to close.
-        lot : ndarray of float64, shape (n_trials,)
+        point : ndarray of int32, shape (n_moves,)
+            The candidate to open, or the exemplar to close.
+        lot : ndarray of float64, shape (n_moves,)
             Numbers in [0, 1) that choose the exemplar closed with an opening, if any.
-        slack : ndarray of float64, shape (n_trials,)
+        slack : ndarray of float64, shape (n_moves,)
         """
         _attempt(point, lot, slack, *self)
 
@@ -126,20 +128,20 @@ def _attempt(
     room: Any,
     shift: float,
 ) -> None:
-    for trial in range(len(point)):
-        k = point[trial]
+    for move in range(len(point)):
+        k = point[move]
         if standing.is_open[k]:
-            if gains.closing[k] > -slack[trial]:
+            if gains.closing[k] > -slack[move]:
                 _carry_out(k, k, lists, preference, standing, gains, room, shift)
             continue
         # A point alone that no other point would choose is not worth opening.
-        if not lists.may[k] or (standing.nearest[k] < 0 and gains.won[k] == 0.0):
+        if standing.nearest[k] < 0 and gains.won[k] == 0.0:
             continue
-        j = _partner(k, lot[trial], lists, standing)
+        j = _partner(k, lot[move], lists, standing)
         gain = gains.won[k] + on_grid(preference[k] - standing.value[k], shift)
         if j != k:
             gain += gains.closing[j] + _together(k, j, lists, standing, shift)
-        if gain > -slack[trial]:
+        if gain > -slack[move]:
             _carry_out(k, j, lists, preference, standing, gains, room, shift)
 
 

@@ -52,7 +52,7 @@ _SMALL = 1 << 27
 _EXCHANGING = 1 << 28
 # A graph with at most so many edges is annealed after so many perturbations: with so many moves for each
 # point, up to so many, from each of these temperatures, in units of the average loss of a cluster.
-_FEW_EDGES, _BEFORE, _MOVES_EACH, _MOVES, _TEMPERATURES = 1 << 18, 10, 1 << 11, 1 << 20, (0.05, 0.1)
+_FEW_EDGES, _BEFORE, _MOVES_EACH, _MOVES, _TEMPERATURES = 1 << 18, 5, 1 << 11, 1 << 20, (0.06, 0.12)
 # Readings of a climb that is worth its time: most moves are in its first three batches.
 _CLIMB = 10
 # Draws of candidates in a row without a gain, after which to stop; and seeds reserved for each draw.
@@ -206,7 +206,7 @@ def _annealed(
 ) -> NearestTwo:
     """Return the best exemplars found by annealing, which works in the user's order, and recombination."""
     lists, order = EdgeLists.whole(problem, local_search), inverse(problem.user_id)
-    n_moves = min(_MOVES_EACH * len(order), _MOVES)
+    n_moves = min(_MOVES_EACH * int(np.count_nonzero(lists.may)), _MOVES)
     for number, share in enumerate(_TEMPERATURES):
         state = AnnealingState.at(
             lists, preference[order], local_search.grid(preference), best.exemplar[order]

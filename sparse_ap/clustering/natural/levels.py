@@ -92,7 +92,7 @@ def levels_above(points: LinkGraph, joined: Contraction, second: Labels) -> Foun
     coarse_of = moved(clusters, mostly(first, coarse), np.zeros(clusters.n_nodes, np.int32), _COARSE * rate)
     begun = compact_labels(mostly(first, natural), coarse_of)[0]
     levels = [Level(moved(clusters, begun, coarse_of, _NATURAL * rate), _NATURAL)]
-    levels += _thinned(levels[0], _coarser(clusters, levels[0].label, coarse_of))
+    levels += _coarser(clusters, levels[0], coarse_of)
     levels = [*_finer(whole, levels[0], int(second.max(initial=-1)) + 1)[::-1], *levels]
     sizes = np.bincount(first, minlength=clusters.n_nodes)
     levels = [Level(nested(clusters, second, levels[0].label, sizes), np.nan), *levels]
@@ -123,17 +123,23 @@ def mostly(cluster: Labels, group: Labels) -> Int32Array:
     return of_nodes(pair, group)[place]
 
 
-def _coarser(clusters: LinkGraph, natural: Labels, coarse: Labels) -> Iterator[Level]:
-    """Yield unions of natural groups at ever smaller resolutions, first those that were found freely."""
-    joined, label, resolution = clusters.contract(natural), compact_labels(coarse)[0], _COARSE
-    total = clusters.total
+def _coarser(clusters: LinkGraph, natural: Level, coarse: Labels) -> Iterator[Level]:
+    """Yield unions of natural groups at ever smaller resolutions, first those that were found freely.
+
+    Each has at most half as many groups as the one before.
+    """
+    label, resolution, total = compact_labels(coarse)[0], _COARSE, clusters.total
+    below = clusters.contract(natural.label)
     while True:
-        label = _evened(joined, label)
+        if _FALL * (int(label.max(initial=-1)) + 1) <= below.graph.n_nodes:
+            label = _evened(below, label)
         joined = clusters.contract(label)
+        n = joined.graph.n_nodes
         if resolution < _COARSE and joined.graph.volume.max() > _MOST_OF_ALL * total:
             return
-        yield Level(label, resolution)
-        n = joined.graph.n_nodes
+        if _FALL * n <= below.graph.n_nodes:
+            yield Level(label, resolution)
+            below = joined
         if resolution <= _LEAST_RESOLUTION or n <= 1:
             return
         resolution /= _STEP
@@ -144,17 +150,8 @@ def _coarser(clusters: LinkGraph, natural: Labels, coarse: Labels) -> Iterator[L
 def _evened(joined: Contraction, label: Int32Array) -> Int32Array:
     """Return unions of joined nodes; or as many others, merged pair by pair, if far more even."""
     n_groups = int(label.max(initial=-1)) + 1
-    if n_groups == joined.graph.n_nodes:
-        return label
     merged = merged_evenly(joined.graph.matrix(), of_nodes(joined.key, label), n_groups)
     return label if merged is None else merged.astype(np.int32)[joined.key]
-
-
-def _thinned(below: Level, levels: Iterator[Level]) -> Iterator[Level]:
-    for level in levels:
-        if _FALL * level.n_groups <= below.n_groups:
-            yield level
-            below = level
 
 
 def _finer(grouping: Grouping, natural: Level, most: int) -> list[Level]:
