@@ -52,7 +52,7 @@ _SMALL = 1 << 27
 _EXCHANGING = 1 << 28
 # A graph with at most so many edges is annealed after so many perturbations: with so many moves for each
 # point, up to so many, from each of these temperatures, in units of the average loss of a cluster.
-_FEW_EDGES, _BEFORE, _MOVES_EACH, _MOVES, _TEMPERATURES = 1 << 18, 5, 1 << 11, 1 << 20, (0.06, 0.12)
+_FEW_EDGES, _BEFORE, _MOVES_EACH, _MOVES, _TEMPERATURES = 1 << 18, 5, 1 << 11, 5 << 18, (0.06, 0.12)
 # Readings of a climb that is worth its time: most moves are in its first three batches.
 _CLIMB = 10
 # Draws of candidates in a row without a gain, after which to stop; and seeds reserved for each draw.
