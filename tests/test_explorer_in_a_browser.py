@@ -14,7 +14,7 @@ from test_explorer import EVIL, POINTS, N, tree
 from sparse_ap import write_explorer, write_report
 
 NAMES = np.array([f"place {i}" for i in range(N)], object)
-# The coarsest level of `tree`, which is not made at import.
+# The coarsest level of `tree`, which is not made at import: `test_the_tree_has_the_levels_that_are_tested`.
 TOP = 3
 
 
@@ -134,11 +134,15 @@ def test_a_member_that_was_searched_is_marked(browser: Browser, page: Path) -> N
     assert browser.texts("#panel h2") == [name_of(0, tree().labels(0)[member])]
 
 
+def test_the_tree_has_the_levels_that_are_tested() -> None:
+    assert tree().n_levels == TOP + 1
+
+
 def test_the_map_is_drawn_and_opens_what_is_clicked(browser: Browser, page: Path) -> None:
     browser.open(page)
     colours = browser.run("""(() => {
-      const context = document.querySelector('.map canvas').getContext('2d');
-      return new Set(new Uint32Array(context.getImageData(0, 0, 800, 400).data.buffer)).size;
+      const canvas = document.querySelector('.map canvas'), { width, height } = canvas;
+      return new Set(new Uint32Array(canvas.getContext('2d').getImageData(0, 0, width, height).data.buffer)).size;
     })()""")
     assert colours > tree().n_clusters[TOP]
     tags = browser.texts(".tag")

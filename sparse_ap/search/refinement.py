@@ -50,8 +50,9 @@ _LEFT = 0.01
 _SMALL = 1 << 27
 # Number of edges and sums seen in about a second of exchanges.
 _EXCHANGING = 1 << 28
-# A graph with at most so many edges is annealed after so many perturbations: with so many moves for each
-# point, up to so many, from each of these temperatures, in units of the average loss of a cluster.
+# A graph with at most so many edges is annealed after so many perturbations: from these temperatures in turn,
+# in units of the average loss of a cluster, with so many moves for each candidate, up to so many, each time;
+# until twice as many are made, or each has brought no gain.
 _FEW_EDGES, _BEFORE, _MOVES_EACH, _MOVES, _TEMPERATURES = 1 << 18, 5, 1 << 11, 5 << 18, (0.06, 0.12)
 # Readings of a climb that is worth its time: most moves are in its first three batches.
 _CLIMB = 10
@@ -207,14 +208,19 @@ def _annealed(
     """Return the best exemplars found by annealing, which works in the user's order, and recombination."""
     lists, order = EdgeLists.whole(problem, local_search), inverse(problem.user_id)
     n_moves = min(_MOVES_EACH * int(np.count_nonzero(lists.may)), _MOVES)
-    for number, share in enumerate(_TEMPERATURES):
-        state = AnnealingState.at(
+    n_fruitless = 0
+    for number in range(len(_TEMPERATURES) * _MOVES // max(1, n_moves)):
+        if n_fruitless == len(_TEMPERATURES):
+            break
+        begun = AnnealingState.at(
             lists, preference[order], local_search.grid(preference), best.exemplar[order]
         )
-        state.cool(share * unit, n_moves, seed + number * _SEEDS)
-        end = local_search.climb(state.standing.is_open[problem.user_id], preference)
+        temperature = _TEMPERATURES[number % len(_TEMPERATURES)] * unit
+        begun.cool(temperature, n_moves, seed + number * _SEEDS)
+        end = local_search.climb(begun.standing.is_open[problem.user_id], preference)
         sets = (ExemplarSet(at.exemplar, at.value) for at in (best, end))
         offspring = crossover(problem, *sets)
+        n_fruitless = n_fruitless + 1 if offspring is None else 0
         if offspring is not None:
             best = local_search.climb(offspring, preference)
     return best
