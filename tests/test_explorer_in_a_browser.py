@@ -142,7 +142,8 @@ def test_the_map_is_drawn_and_opens_what_is_clicked(browser: Browser, page: Path
     browser.open(page)
     colours = browser.run("""(() => {
       const canvas = document.querySelector('.map canvas'), { width, height } = canvas;
-      return new Set(new Uint32Array(canvas.getContext('2d').getImageData(0, 0, width, height).data.buffer)).size;
+      const image = canvas.getContext('2d').getImageData(0, 0, width, height);
+      return new Set(new Uint32Array(image.data.buffer)).size;
     })()""")
     assert colours > tree().n_clusters[TOP]
     tags = browser.texts(".tag")

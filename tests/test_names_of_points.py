@@ -73,13 +73,6 @@ def test_points_have_the_names_of_a_file(name: str, graph: Path, tmp_path: Path)
     assert ours["exemplar"].tolist() == [NAMES[point] for point in theirs["exemplar"]]
 
 
-def test_path_takes_names_as_other_commands_do(graph: Path, tmp_path: Path) -> None:
-    few = ["--preferences=-0.2", "--quiet"]
-    assert run("path", graph, *few, *lines(tmp_path / "names.txt")).exit_code == 0
-    refused = run("path", graph, *few, *lines(tmp_path / "short.txt", NAMES[1:]))
-    assert (refused.exit_code, "39" in refused.stderr) == (2, True)
-
-
 def test_a_quoted_name_may_go_over_two_lines(tmp_path: Path) -> None:
     cells = tmp_path / "cells.csv"
     pd.DataFrame({"name": ["a\nb", "ab"], "p": [1.0, 2.0]}).to_csv(cells, index=False)

@@ -19,6 +19,7 @@ from sparse_ap.cli.options import (
     force_option,
     graph_argument,
     min_similarity_option,
+    names_options,
     point_columns_options,
 )
 from sparse_ap.cli.output import (
@@ -166,6 +167,7 @@ same, every label is valid); 130 interrupted.
     "--checkpoint-every", type=int, default=25, show_default=True, help="Sweeps between checkpoints."
 )
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint; begin where there is none.")
+@names_options
 @graph_run_options(quiet="No progress, no summary, no asking about distances.")
 def cluster(
     output: Path | None, report: Path | None, rank: Path | None, obs: str | None, force: bool,

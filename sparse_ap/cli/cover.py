@@ -10,7 +10,7 @@ import click
 
 import sparse_ap
 from sparse_ap.cli.graph_run import GraphRun, graph_run_options
-from sparse_ap.cli.options import INPUT_HELP, NUMBER, graph_argument, point_columns_options
+from sparse_ap.cli.options import INPUT_HELP, NUMBER, graph_argument, names_options, point_columns_options
 from sparse_ap.cli.output import (
     kept_line,
     require_result,
@@ -47,6 +47,7 @@ Examples:
 @click.option("-o", "--output", type=OutputPath(), help="Where to, as for cluster.")
 @click.option("--certify", is_flag=True, help="Prove how many exemplars there must be at least.")
 @point_columns_options("preference", "weights", "candidates")
+@names_options
 @graph_run_options(quiet="No progress, no summary, no asking about distances.")
 def cover(
     min_similarity: float, output: Path | None, certify: bool, point_columns: PointColumns, run: GraphRun

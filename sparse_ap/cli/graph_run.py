@@ -18,7 +18,6 @@ from sparse_ap.cli.options import (
     jobs_option,
     memory_option,
     missing_option,
-    names_options,
     reading_options,
     search_options,
     seed_option,
@@ -45,8 +44,9 @@ class GraphRun:
     memory_limit : str or None
     scheduler : str or None
     dask_workers : int or None
-    names : ndarray of str objects or None
     missing : {"nan"} or None
+    names : ndarray of str objects, optional
+        Of a command that has `names_options`, too.
     """
 
     graph: Path
@@ -58,8 +58,8 @@ class GraphRun:
     memory_limit: str | None
     scheduler: str | None
     dask_workers: int | None
-    names: NDArray[Any] | None
     missing: str | None
+    names: NDArray[Any] | None = None
 
     def load(self) -> GivenGraph:
         """Return the graph, as `load_graph` does."""
@@ -96,7 +96,7 @@ def graph_run_options(quiet: str) -> Callable[[Callable[..., Any]], Callable[...
         for option in (
             click.option("--quiet", is_flag=True, help=quiet),
             *(jobs_option, seed_option, cluster_options, memory_option, missing_option),
-            *(names_options, reading_options, search_options()),
+            *(reading_options, search_options()),
         ):
             collected = option(collected)
         return collected

@@ -71,7 +71,9 @@ table_option = click.option(
     help="Where to: .csv, .parquet, .zarr or .npz; - for a table on standard output.",
 )  # fmt: skip
 missing_option = click.option(
-    "--missing", type=click.Choice(["nan"]), help="nan: an entry that is NaN is no edge."
+    "--missing",
+    type=click.Choice(["nan"]),
+    help="nan: an entry of a matrix that is NaN is no edge.",
 )
 min_similarity_option = click.option(
     "--min-similarity",

@@ -19,6 +19,7 @@ from sparse_ap.cli.options import (
     force_option,
     graph_argument,
     min_similarity_option,
+    names_options,
 )
 from sparse_ap.cli.output import (
     recall_lines,
@@ -111,6 +112,7 @@ Examples:
 )  # fmt: skip
 @min_similarity_option
 @click.option("--max-levels", type=int, help="Levels at most.  [default: until nothing is merged]")
+@names_options
 @graph_run_options(quiet="No progress, no table, no asking about distances.")
 def tree(
     output: Path | None, obs: str | None, plot: Path | None, report: Path | None,

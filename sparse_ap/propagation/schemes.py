@@ -121,7 +121,7 @@ class Compact:
     Attributes
     ----------
     damping : float
-        Damping of the responsibilities.
+        Damping of the responsibilities, in [0.5, 1).
     support_damping, total_damping : float
         Damping of the column totals T, and of the totals G = T + D; in [0, 1).
     total_dtype : dtype

@@ -77,7 +77,7 @@ def locality_order(indptr: Int64Array, indices: Int32Array) -> Int32Array:
 
 
 def heaviest(group: NDArray[Any], weight: NDArray[Any]) -> Int64Array:
-    """Return the place of the largest weight in each group, groups from 0, ascending; of equals the first."""
+    """Return the place of the largest weight of each group 0, 1, 2, ...; of equals the first."""
     # Backwards, so that the first of equals is written last.
     best = np.flatnonzero(weight == largest(group, weight))[::-1]
     place = np.full(int(group.max(initial=-1)) + 1, -1)

@@ -120,7 +120,7 @@ class Store(Rows, Protocol):
         ...
 
     def part(self, cuts: Sequence[RowCut], hold: bool) -> Delayed | HeldPart:
-        """Return consecutive rows for another process: a delayed call that opens them, or the rows.
+        """Return consecutive rows for another process: a delayed call that returns a part, or the part.
 
         With ``hold`` that process keeps them in memory; otherwise it may read them in each pass.
         """

@@ -103,7 +103,7 @@ def arcs_over(chords: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the lengths of the arcs, on a circle of radius 1, whose ends are so far apart.
 
     What rounding leaves above 2 counts as 2. The relative error is below 1e-11, and the bits are the same on
-    every machine: numpy's arcsin has not the same ones.
+    every machine: those of numpy's arcsin are not.
     """
     sine = np.minimum(chords / 2, 1.0)
     # Sines of a half, a quarter and an eighth of the angle, at most sin(π / 16); then the series.

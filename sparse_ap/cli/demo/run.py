@@ -116,7 +116,7 @@ def _cluster_places(graph: Any, preference: float, n_jobs: int | None, echo: _Ec
 
 
 def peak_memory() -> str:
-    """Return the peak memory of this process, if the system reports it."""
+    """Return the peak memory of this process as text, or that the system does not report it."""
     if sys.platform == "win32":
         return "not known here"
     import resource

@@ -76,8 +76,9 @@ class Sheet:
     tree : Hierarchy
     coarsest : int
         The coarsest level drawn.
-    east, points : ndarray
-        As of the map of regions.
+    east : ndarray of float64, shape (n_places,)
+        Degrees east of the central meridian.
+    points : ndarray of float64, shape (n_places, 2)
     colours : ndarray of float64, shape (n_places, 3)
         Colour of each place's cluster on the coarsest level: red, green and blue.
     shades : ndarray of float64, shape (n_places,)

@@ -17,6 +17,7 @@ from sparse_ap.cli.options import (
     NUMBER,
     graph_argument,
     min_similarity_option,
+    names_options,
     point_columns_options,
     result_argument,
 )
@@ -78,6 +79,7 @@ limit. An .npz file also keeps what was opened, closed and moved.
     help="Points that nobody can represent are an error, or are labelled -1.",
 )  # fmt: skip
 @min_similarity_option
+@names_options
 @graph_run_options(quiet="No progress, no summary, no asking about distances.")
 def extend(
     result: Path, output: Path | None, preference: float | None, point_columns: PointColumns, run: GraphRun,

@@ -11,6 +11,7 @@ from sparse_ap.cli.options import (
     NUMBER,
     allowed_option,
     graph_argument,
+    names_options,
     result_argument,
     table_option,
 )
@@ -47,6 +48,7 @@ scipy.sparse.save_npz writes it, with a row for each point and a column for each
     help="Difference in similarity at which one share is 2.7 times another.  [default: the median margin]",
 )  # fmt: skip
 @allowed_option
+@names_options
 @graph_run_options(quiet="No summary.")
 def memberships(
     result: Path, output: Path, top: int, temperature: float | None, min_similarity: float | None,

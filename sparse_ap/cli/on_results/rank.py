@@ -12,6 +12,7 @@ from sparse_ap.cli.options import (
     NUMBER,
     allowed_option,
     graph_argument,
+    names_options,
     point_columns_options,
     result_argument,
     table_option,
@@ -59,6 +60,7 @@ those before alone, net_similarity, and coverage, the share of the points that a
 @click.option("--preference", type=NUMBER, help="That of the run, where the result does not know it.")
 @point_columns_options("preference", "weights")
 @allowed_option
+@names_options
 @graph_run_options(quiet="No summary.")
 def rank(
     result: Path, output: Path, plot: Path | None, preference: float | None, min_similarity: float | None,

@@ -124,7 +124,7 @@ def too_few(n_groups: int, finer: str) -> str:
 
 
 def _gain(weights: scipy.sparse.csr_array, label: Labels) -> tuple[float, float]:
-    """Return the share of the weight inside groups less that expected by chance, and the latter."""
+    """Return the share of the weight inside groups beyond that by chance, and the share by chance."""
     edges, total = weights.tocoo(), weights.sum()
     a, b = edges.coords
     shares = np.bincount(label, weights=np.asarray(weights.sum(axis=1))) / total

@@ -19,7 +19,7 @@ __all__ = ["counted_once"]
 
 # Largest number of ranges of rows, each a file.
 _MOST_FILES = 1000
-# No number of pairs in `Links` itself halves its range here.
+# While edges are counted no number of pairs in `Links` halves its range.
 _ANY = 1 << 62
 
 

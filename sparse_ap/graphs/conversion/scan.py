@@ -108,7 +108,7 @@ class EdgeTest:
 
     def _fault_of_similarity(self, s: float) -> str | None:
         if math.isnan(s) or s == (-math.inf if self.distances else math.inf):
-            return f"the similarity is {s}; a number is needed"
+            return f"the similarity is {s}; a number is needed. Leave out the line of what is no edge"
         if math.isfinite(s) and abs(s) > self.largest:
             return f"the similarity is {s:g}, which float32 cannot hold. Ask for dtype='float64' (--float64)"
         return None

@@ -82,7 +82,7 @@ class Scratch:
         return self._database
 
     def sorted(self, edges: Iterable[Triplets], n_points: int, n_edges: int | None) -> Iterator[Block]:
-        """Yield edges as blocks of all rows, in order; sorted in memory if that fits into the limit.
+        """Return edges as blocks of all rows, in order; sorted in memory if that fits into the limit.
 
         Duplicates stay, in any order within a row. The arrays of the edges must not change until all rows are
         yielded.

@@ -55,7 +55,7 @@ class Stages:
     verbose: bool = False
 
     def empty(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-        """Return a new array, or the one of this name that was left by a search that did not end."""
+        """Return a new array of this name."""
         return np.empty(shape, dtype)
 
     def drop(self, *names: str) -> None:
@@ -73,7 +73,7 @@ class Stages:
         return rows_of(slice(0, n))
 
     def run(self, name: str, step: Callable[[], Step], n: int, size: int, title: str) -> None:
-        """Do a step for all n rows, some at a time, unless it was done before, under this title."""
+        """Do a step for all n rows, some at a time, under this title."""
         parts = tiles_of(n, size)
         with progress_bar(self.verbose, n, title, unit="point") as bar:
             for part, _ in zip(parts, self.pool.map(step(), parts), strict=True):
@@ -97,7 +97,7 @@ class FileStages(Stages):
     workers: Workers
 
     def empty(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-        """Return the array of a file."""
+        """Return a new array in a file, or the one that was left by a search that did not end."""
         return created_array(self.folder / f"{name}.npy", shape, dtype)
 
     def drop(self, *names: str) -> None:
