@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from sparse_ap.kernels import sorting
-from sparse_ap.kernels.compilation import helper, kernel
+from sparse_ap.kernels.compilation import compilers, helper, kernel
 
 PACKAGE = Path(sorting.__file__).parents[1]
 RECORDED = """
@@ -69,6 +69,19 @@ def test_one_variant_of_a_helper_for_integers_of_all_sizes() -> None:
     assert sorted(map(str, _half._dispatcher.signatures)) == [
         "(int64, int64)", "(int64, omitted(default=1))",
     ]  # fmt: skip
+
+
+def test_numba_has_the_methods_that_are_replaced() -> None:
+    """With others helpers would be optimised again at each step: slower, and nothing else would tell."""
+    part, others = compilers._Part, compilers.codegen
+    replaced = {name for name in vars(part) if not name.startswith("__")}
+    assert all(hasattr(part.__base__, name) for name in replaced - {"set_env"})
+    assert hasattr(others.JITCPUCodegen, "set_env")
+    assert "_values" in compilers.compiler.Flags.__base__.__slots__
+    _halves(np.array([1], np.int32), np.empty(1, np.int16))
+    kept = [overload.library for overload in _half._dispatcher.overloads.values()]
+    assert kept
+    assert all(isinstance(library, compilers._Part) for library in kept)
 
 
 @kernel

@@ -77,7 +77,7 @@ class Solution(NamedTuple):
     @property
     def effort(self) -> Effort:
         """Effort of a local search from here, in proportion to the sweeps."""
-        return Effort.after(self.n_sweeps, self.problem.edges.n_edges)
+        return Effort.after(self.n_sweeps, self.problem.graph.n_points, self.problem.edges.n_edges)
 
     def clustering(self) -> Clustering:
         """Return the clustering in the user's numbers."""

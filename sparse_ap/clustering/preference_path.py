@@ -175,7 +175,7 @@ def _clusterings(solver: Solver, problem: Problem, ascending: Float64Array) -> I
     ending_sooner = solver.stopping(tol=_TOL, convergence_iter=_CONVERGENCE_ITER)
     propagation = ending_sooner.propagated(lowest, row_best.copy())[0]
     found, n_promoted = repair(lowest, propagation.exemplar)
-    effort = Effort.after(len(propagation.history), n_edges)
+    effort = Effort.after(len(propagation.history), problem.graph.n_points, n_edges)
     found = refined(lowest, found, partial(solver.searched, effort=effort))
     yield clustering_of(lowest, propagation, found, n_promoted)
     brief, n_sweeps = partial(solver.searched, effort=Effort.brief(n_edges)), _SWEEPS

@@ -132,8 +132,8 @@ class Solver:
 
     def read_out(self, problem: Problem, propagation: Propagation) -> Clustering:
         """Refine the exemplars, and return the clustering in the user's numbers."""
-        refine = self.refinement(Effort.after(len(propagation.history), problem.edges.n_edges))
-        return read_out(problem, propagation, refine)
+        size = problem.graph.n_points, problem.edges.n_edges
+        return read_out(problem, propagation, self.refinement(Effort.after(len(propagation.history), *size)))
 
     def refinement(self, effort: Effort) -> Refinement | None:
         """Return what improves exemplars after the sweeps, as the settings say."""

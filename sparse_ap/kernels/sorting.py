@@ -1,4 +1,4 @@
-"""Searches within a row: its largest value, and a merge sort, as numba's own take longest to compile."""
+"""Loops over a row for kernels: its largest value, the place of a value, a merge sort."""
 
 from __future__ import annotations
 

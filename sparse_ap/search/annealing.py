@@ -25,6 +25,8 @@ __all__ = ["AnnealingState"]
 
 # The temperature falls by a constant factor, to a fifth.
 _LEVELS, _COOLING = 32, 0.95
+# From the seed of the moves to that of their slack.
+_APART = 1 << 19
 # Moves of a point that is no exemplar: a quarter open it; a quarter exchange it for its exemplar; the others
 # for an exemplar at or near the other end of one of its edges.
 _OPENED, _OWN = 0.25, 0.5
@@ -72,16 +74,16 @@ class AnnealingState(NamedTuple):
         temperature : float
             The first temperature, in units of the net similarity.
         n_moves : int
-            Number of moves tried; 0 where no point may be an exemplar.
+            Number of moves tried; it must be 0 if no point may be an exemplar.
         seed : int
-            This seed and the next one are used.
+            Another one is used for the slack.
         """
         candidate = np.flatnonzero(self.lists.may).astype(np.int32)
         for level in range(_LEVELS):
             moves = np.arange(level, n_moves, _LEVELS)
             drawn = hashed(moves, seed) * len(candidate)
             place = drawn.astype(np.int32)
-            slack = temperature * _exponential(hashed(moves, seed + 1))
+            slack = temperature * _exponential(hashed(moves, seed + _APART))
             self.attempt(candidate[place], drawn - place, slack)
             temperature *= _COOLING
 
@@ -91,7 +93,7 @@ class AnnealingState(NamedTuple):
         Parameters
         ----------
         point : ndarray of int32, shape (n_moves,)
-            The candidate to open, or the exemplar to close.
+            The exemplar to close; or the candidate to open, alone or in exchange for an exemplar.
         lot : ndarray of float64, shape (n_moves,)
             Numbers in [0, 1) that choose the exemplar closed with an opening, if any.
         slack : ndarray of float64, shape (n_moves,)
@@ -102,8 +104,8 @@ class AnnealingState(NamedTuple):
 def _exponential(lot: Float64Array) -> Float64Array:
     """Return numbers of nearly exponential distribution, of mean 1, for uniform ones.
 
-    Between powers of two the logarithm is replaced by straight lines, which are the same numbers on every
-    processor.
+    The logarithm is replaced by a piecewise linear function through the powers of two, which is the same on
+    every processor.
     """
     part, power = np.frexp(1.0 - lot)
     return np.asarray((2.0 - 2.0 * part - power) * (2.0 / 3.0))
@@ -134,7 +136,7 @@ def _attempt(
             if gains.closing[k] > -slack[move]:
                 _carry_out(k, k, lists, preference, standing, gains, room, shift)
             continue
-        # A point alone that no other point would choose is not worth opening.
+        # A point alone that no other prefers to what it has is not worth opening.
         if standing.nearest[k] < 0 and gains.won[k] == 0.0:
             continue
         j = _partner(k, lot[move], lists, standing)

@@ -50,10 +50,10 @@ _LEFT = 0.01
 _SMALL = 1 << 27
 # Number of edges and sums seen in about a second of exchanges.
 _EXCHANGING = 1 << 28
-# A graph with at most so many edges is annealed after so many perturbations: from these temperatures in turn,
-# in units of the average loss of a cluster, with so many moves for each candidate, up to so many, each time;
-# until twice as many are made, or each has brought no gain.
-_FEW_EDGES, _BEFORE, _MOVES_EACH, _MOVES, _TEMPERATURES = 1 << 18, 5, 1 << 11, 5 << 18, (0.06, 0.12)
+# A graph with at most so many edges, and points, is annealed after so many perturbations: from these
+# temperatures in turn, in units of the average loss of a cluster, with so many moves for each candidate, up
+# to so many, each time; until twice as many are made, or each has brought no gain.
+_FEW, _BEFORE, _MOVES_EACH, _MOVES, _TEMPERATURES = 1 << 18, 5, 1 << 11, 5 << 18, (0.06, 0.12)
 # Readings of a climb that is worth its time: most moves are in its first three batches.
 _CLIMB = 10
 # Draws of candidates in a row without a gain, after which to stop; and seeds reserved for each draw.
@@ -86,10 +86,11 @@ class Effort:
     annealing: bool = False
 
     @classmethod
-    def after(cls, n_sweeps: int, n_edges: int) -> Effort:
+    def after(cls, n_sweeps: int, n_points: int, n_edges: int) -> Effort:
         """Return an effort in proportion to the sweeps; for small graphs, as much as a second allows."""
         n_readings = max(n_sweeps // 3, _SMALL // max(1, n_edges))
-        return cls(n_readings, _BEFORE, annealing=True) if n_edges <= _FEW_EDGES else cls(n_readings)
+        small = max(n_points, n_edges) <= _FEW
+        return cls(n_readings, _BEFORE, annealing=True) if small else cls(n_readings)
 
     @classmethod
     def brief(cls, n_edges: int) -> Effort:
@@ -205,18 +206,16 @@ def _annealed(
     unit: float,
     seed: int,
 ) -> NearestTwo:
-    """Return the best exemplars found by annealing, which works in the user's order, and recombination."""
+    """Anneal in the user's order, again and again; recombine each end with the best exemplars."""
     lists, order = EdgeLists.whole(problem, local_search), inverse(problem.user_id)
     n_moves = min(_MOVES_EACH * int(np.count_nonzero(lists.may)), _MOVES)
-    n_fruitless = 0
+    given, grid, n_fruitless = preference[order], local_search.grid(preference), 0
     for number in range(len(_TEMPERATURES) * _MOVES // max(1, n_moves)):
         if n_fruitless == len(_TEMPERATURES):
             break
-        begun = AnnealingState.at(
-            lists, preference[order], local_search.grid(preference), best.exemplar[order]
-        )
+        begun = AnnealingState.at(lists, given, grid, best.exemplar[order])
         temperature = _TEMPERATURES[number % len(_TEMPERATURES)] * unit
-        begun.cool(temperature, n_moves, seed + number * _SEEDS)
+        begun.cool(temperature, n_moves, seed + (number + 1) * _SEEDS)
         end = local_search.climb(begun.standing.is_open[problem.user_id], preference)
         sets = (ExemplarSet(at.exemplar, at.value) for at in (best, end))
         offspring = crossover(problem, *sets)

@@ -31,6 +31,9 @@ from sparse_ap.storage.atomic_files import named_in_errors
 
 __all__ = ["level_columns", "require_columns", "write_column", "write_levels"]
 
+# The folder of columns that are being replaced.
+_REPLACED = "sparse_ap-replaced"
+
 
 def level_columns(column: str, n_levels: int, numbers: Iterable[int]) -> list[str]:
     """Return the names of the columns that `write_levels` adds."""
@@ -139,13 +142,10 @@ def _write_columns(
             new = [column for column in (*cuts, *numbers) if column not in listed]
             list_columns(obs, [*listed, *new])
         return
-    with named_in_errors(store / "obs"), _put_in_place(store, [*cuts, *numbers]):
-        _put_columns(store, _obs_of(store), cuts, numbers, _unfinished)
-    if _is_consolidated(store):
-        with warnings.catch_warnings():
-            # zarr warns that consolidated metadata are not standardised; this store has them already.
-            warnings.simplefilter("ignore", UserWarning)
-            zarr.consolidate_metadata(store)
+    with named_in_errors(store / "obs"):
+        with _put_in_place(store, [*cuts, *numbers]):
+            _put_columns(store, _obs_of(store), cuts, numbers, _unfinished)
+        _forget_replaced(store)
 
 
 def _put_columns(
@@ -168,48 +168,63 @@ def _put_columns(
         _put(obs, named(column), values, {"encoding-type": "array", "encoding-version": "0.2.0"})
 
 
-def _unfinished(column: str) -> str:
-    return f"sparse_ap-unfinished-{column}"
-
-
-def _replaced(column: str) -> str:
-    return f"sparse_ap-replaced-{column}"
+def _unfinished(name: str) -> str:
+    return f"sparse_ap-unfinished-{name}"
 
 
 @contextmanager
 def _put_in_place(store: Path, columns: Sequence[str]) -> Iterator[None]:
     """Let columns be written under their `_unfinished` names; then rename and list them.
 
-    A replaced column is kept until the new one is listed, and is restored after an error.
+    All replaced columns are kept in one folder until the new ones are in place and listed. One renaming of
+    that folder then makes this final: before it, an error or a kill restores all.
     """
     obs, folder = _obs_of(store), store / "obs"
+    replaced = folder / _REPLACED
     listed: Any = obs.attrs["column-order"]
     new = [column for column in columns if not (folder / column).exists()]
     try:
         yield
+        replaced.mkdir()
         for column in columns:
             if column not in new:
-                (folder / column).rename(folder / _replaced(column))
+                (folder / column).rename(replaced / column)
             (folder / _unfinished(column)).rename(folder / column)
         obs.attrs["column-order"] = [*listed, *(column for column in columns if column not in listed)]
+        replaced.rename(folder / _unfinished(_REPLACED))
     except BaseException:
-        for column in columns:
-            if column in new or (folder / _replaced(column)).exists():
+        if replaced.exists():
+            for column in new:
                 shutil.rmtree(folder / column, ignore_errors=True)
-        _restore_replaced(folder)
+            obs.attrs["column-order"] = listed
+            _restore_replaced(store)
         raise
     finally:
         for column in columns:
             shutil.rmtree(folder / _unfinished(column), ignore_errors=True)
-            shutil.rmtree(folder / _replaced(column), ignore_errors=True)
 
 
-def _restore_replaced(folder: Path) -> None:
-    """Restore replaced columns whose successors are missing after an error or a kill."""
-    for path in folder.glob(_replaced("*")):
-        column = folder / path.name.removeprefix(_replaced(""))
-        if not column.exists():
-            path.rename(column)
+def _restore_replaced(store: Path) -> None:
+    """Restore the columns that were being replaced when an error or a kill came; or make the rest final."""
+    folder = store / "obs"
+    if (folder / _REPLACED).exists():
+        for path in (folder / _REPLACED).iterdir():
+            shutil.rmtree(folder / path.name, ignore_errors=True)
+            path.rename(folder / path.name)
+        (folder / _REPLACED).rmdir()
+    elif (folder / _unfinished(_REPLACED)).exists():
+        _forget_replaced(store)
+
+
+def _forget_replaced(store: Path) -> None:
+    """Bring consolidated metadata up to date, if the store has some; then remove replaced columns."""
+    if zarr.open_group(store, mode="r").metadata.consolidated_metadata is not None:
+        with warnings.catch_warnings():
+            # zarr warns that consolidated metadata are not standardised, which this store has already; and
+            # that the folder of replaced columns is no group.
+            warnings.simplefilter("ignore", UserWarning)
+            zarr.consolidate_metadata(store)
+    shutil.rmtree(store / "obs" / _unfinished(_REPLACED), ignore_errors=True)
 
 
 def _put_exemplars(store: Path, obs: Any, names: NDArray[Any], name: str, cut: Cut) -> None:
@@ -268,10 +283,6 @@ def _put(group: Any, name: str, values: NDArray[Any], attributes: dict[str, Any]
     array.attrs.update(attributes)
 
 
-def _is_consolidated(store: Path) -> bool:
-    return zarr.open_group(store, mode="r").metadata.consolidated_metadata is not None
-
-
 def _obs_of(store: Path) -> zarr.Group:
     if not store.is_dir():
         raise InvalidInputError(
@@ -287,5 +298,5 @@ def _obs_of(store: Path) -> zarr.Group:
         ) from error
     if not isinstance(obs, zarr.Group) or "_index" not in obs.attrs or "column-order" not in obs.attrs:
         raise InvalidInputError(f"{store}/obs is no table as AnnData writes it. Write the store again.")
-    _restore_replaced(store / "obs")
+    _restore_replaced(store)
     return obs

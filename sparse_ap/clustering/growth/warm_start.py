@@ -50,7 +50,7 @@ def started(
     if problem.duplicates is not None:
         exemplar[problem.duplicates.stand_in[start.exemplars]] = True
     given, n_promoted = repair(problem, exemplar[problem.user_id])
-    refine = solver.refinement(Effort.after(_AS_AFTER, problem.edges.n_edges))
+    refine = solver.refinement(Effort.after(_AS_AFTER, problem.graph.n_points, problem.edges.n_edges))
     problem, propagation, assignment = restarted(solver, problem, row_best, given, refine)
     return problem, clustering_of(problem, propagation, assignment, n_promoted)
 
