@@ -489,10 +489,10 @@ WRONG_LINES = {
                   "or leave the line out."),
     "NaN": ("e.tsv", "a\tb\t1\nc\td\tnan\n", "1 edges are wrong. The first: line 2 ('c\\td\\tnan'): the "
                                              "similarity is "
-            "nan; a number is needed."),
+            "nan; a number is needed. Leave out the line of what is no edge."),
     "infinite": ("e.abc", "a b inf\n", "1 edges are wrong. The first: line 1 ('a b inf'): the similarity "
                                        "is inf; a "
-                 "number is needed."),
+                 "number is needed. Leave out the line of what is no edge."),
     "too large": ("e.tsv", "a\tb\t-2e39\n", "1 edges are wrong. The first: line 1 ('a\\tb\\t-2e39'): the "
                                             "similarity is "
                   "-2e+39, which float32 cannot hold. Ask for dtype='float64' (--float64)."),

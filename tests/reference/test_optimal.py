@@ -17,7 +17,7 @@ from sparse_ap import Clustering, affinity_propagation
 from sparse_ap.search import exact, integer_program
 
 GRAPH = knn_similarity(300, 8, 2, seed=1)
-PREFERENCE = 4 * float(np.median(GRAPH.data))
+PREFERENCE = 8 * float(np.median(GRAPH.data))
 
 
 def rounding(graph: Graph) -> float:
