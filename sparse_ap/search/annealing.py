@@ -19,7 +19,7 @@ from sparse_ap.kernels.exact_sum import Grid, on_grid
 from sparse_ap.kernels.hashing import hashed
 from sparse_ap.search.edge_lists import EdgeLists
 from sparse_ap.search.kept_gains import Standing
-from sparse_ap.search.list_descent import find_nearest_two
+from sparse_ap.search.list_descent import Room, find_nearest_two, touch
 
 __all__ = ["AnnealingState"]
 
@@ -39,13 +39,6 @@ class SingleGains(NamedTuple):
     closing: Float64Array
 
 
-class Room(NamedTuple):
-    """Room for the points whose exemplars change, and for a mark on each."""
-
-    touched: Int32Array
-    marked: BoolArray
-
-
 class AnnealingState(NamedTuple):
     """Exemplars, and what single moves gain; all in the user's order, and changed in place."""
 
@@ -61,7 +54,7 @@ class AnnealingState(NamedTuple):
         """Return the state with these exemplars."""
         n = len(is_open)
         standing = Standing(is_open.copy(), np.empty(n, np.int32), *np.empty((3, n)))
-        room = Room(np.empty(n, np.int32), np.zeros(n, np.bool_))
+        room = Room(np.empty(n, np.int32), np.zeros(n, np.bool_), np.empty(2, np.int64))
         state = cls(lists, preference, standing, SingleGains(*np.zeros((2, n))), room, grid.shift)
         _begin(*state)
         return state
@@ -130,21 +123,22 @@ def _attempt(
     room: Any,
     shift: float,
 ) -> None:
+    changed = room.changed
     for move in range(len(point)):
-        k = point[move]
+        k = changed[0] = point[move]
         if standing.is_open[k]:
             if gains.closing[k] > -slack[move]:
-                _carry_out(k, k, lists, preference, standing, gains, room, shift)
+                _carry_out(changed[:1], lists, preference, standing, gains, room, shift)
             continue
         # A point alone that no other prefers to what it has is not worth opening.
         if standing.nearest[k] < 0 and gains.won[k] == 0.0:
             continue
-        j = _partner(k, lot[move], lists, standing)
+        j = changed[1] = _partner(k, lot[move], lists, standing)
         gain = gains.won[k] + on_grid(preference[k] - standing.value[k], shift)
         if j != k:
             gain += gains.closing[j] + _together(k, j, lists, standing, shift)
         if gain > -slack[move]:
-            _carry_out(k, j, lists, preference, standing, gains, room, shift)
+            _carry_out(changed[: 1 if j == k else 2], lists, preference, standing, gains, room, shift)
 
 
 @helper
@@ -176,38 +170,21 @@ def _together(k: int, j: int, lists: Any, standing: Any, shift: float) -> float:
 
 @helper
 def _carry_out(
-    k: int, j: int, lists: Any, preference: Any, standing: Any, gains: Any, room: Any, shift: float
+    changed: Any, lists: Any, preference: Any, standing: Any, gains: Any, room: Any, shift: float
 ) -> None:
-    """Open or close a point, and close the exemplar j unless that is the same point."""
-    n = _touch(k, 0, lists, standing, room)
-    if j != k:
-        n = _touch(j, n, lists, standing, room)
+    """Open or close one point or two; count everything anew where that changes it."""
+    n = 0
+    for k in changed:
+        n = touch(k, n, lists, standing, room)
     for t in range(n):
         _count(room.touched[t], -1.0, lists, standing, gains, shift)
-    standing.is_open[k] = not standing.is_open[k]
-    if j != k:
-        standing.is_open[j] = not standing.is_open[j]
+    for k in changed:
+        standing.is_open[k] = not standing.is_open[k]
     for t in range(n):
         i = room.touched[t]
         room.marked[i] = False
         find_nearest_two(i, lists, preference, standing)
         _count(i, 1.0, lists, standing, gains, shift)
-
-
-@helper
-def _touch(k: int, n: int, lists: Any, standing: Any, room: Any) -> int:
-    """Add to the touched points a point and those that it may concern; return how many these are now."""
-    if not room.marked[k]:
-        room.marked[k] = True
-        room.touched[n] = k
-        n += 1
-    for edge in range(lists.in_start[k], lists.in_start[k + 1]):
-        i = lists.in_from[edge]
-        if not room.marked[i] and lists.in_similarity[edge] >= standing.fallback[i]:
-            room.marked[i] = True
-            room.touched[n] = i
-            n += 1
-    return n
 
 
 @helper

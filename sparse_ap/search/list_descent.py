@@ -18,7 +18,7 @@ from sparse_ap.kernels.exact_sum import Grid, grid_sum
 from sparse_ap.search.edge_lists import EdgeLists
 from sparse_ap.search.kept_gains import ABREAST, Gains, Standing, closed_with, count, gain_of
 
-__all__ = ["DescentState", "Mark", "find_nearest_two", "places"]
+__all__ = ["DescentState", "Mark", "Room", "find_nearest_two", "places", "touch"]
 
 # Copies are cheap where the cube of the places is at most so many times the number of points.
 _COPIED = 128
@@ -175,16 +175,7 @@ def _carry_out(
             while gains.at[c] >= 0:
                 c += 1
             gains.place[k], gains.at[c], gains.closing[c] = c, k, 0.0
-        if not marked[k]:
-            marked[k] = True
-            touched[n] = k
-            n += 1
-        for edge in range(lists.in_start[k], lists.in_start[k + 1]):
-            i = lists.in_from[edge]
-            if not marked[i] and lists.in_similarity[edge] >= standing.fallback[i]:
-                marked[i] = True
-                touched[n] = i
-                n += 1
+        n = touch(k, n, lists, standing, room)
         n_seen += lists.in_start[k + 1] - lists.in_start[k]
     for t in range(n):
         n_seen += count(touched[t], -1.0, lists, standing, gains, shift)
@@ -201,6 +192,22 @@ def _carry_out(
             c = gains.place[k]
             gains.place[k], gains.at[c], gains.closing[c] = -1, -1, -np.inf
     return n_seen
+
+
+@helper
+def touch(k: int, n: int, lists: Any, standing: Any, room: Any) -> int:
+    """Add to the touched points a point and those that it may concern; return how many these are now."""
+    if not room.marked[k]:
+        room.marked[k] = True
+        room.touched[n] = k
+        n += 1
+    for edge in range(lists.in_start[k], lists.in_start[k + 1]):
+        i = lists.in_from[edge]
+        if not room.marked[i] and lists.in_similarity[edge] >= standing.fallback[i]:
+            room.marked[i] = True
+            room.touched[n] = i
+            n += 1
+    return n
 
 
 @helper

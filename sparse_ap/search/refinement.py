@@ -157,7 +157,8 @@ def _exchanged(
     """Return the best exemplars found by exchanges, with candidates drawn anew after each climb."""
     # No climb first: on dense graphs it would use up the readings, one or two moves at a time.
     best = local_search.nearest_two(assignment.exemplar, preference)
-    n_fruitless = 0
+    # Exchanges work in the user's order.
+    order, n_fruitless = inverse(problem.user_id), 0
     while n_fruitless < _FRUITLESS and left > 0:
         n_exemplars = int(np.count_nonzero(best.exemplar))
         n_kept, n_best = lengths_of_lists(len(preference), n_candidates, n_exemplars)
@@ -168,10 +169,11 @@ def _exchanged(
         lot[best.exemplar] = -1.0
         candidate = np.argsort(lot)[:n_kept].astype(np.int32)
         lists = EdgeLists.best(problem, candidate, n_best, local_search)
-        exemplar, n_seen = _by_exchange(local_search, problem, best.exemplar, preference, lists, left, seed)
+        exchange = Exchange(lists, preference[order], local_search.grid(preference))
+        exemplar, n_seen = exchange.search(best.exemplar[order], left, seed)
         # Release the lists before the next ones are made: they are the largest arrays here.
-        del lists
-        found = local_search.climb(exemplar, preference)
+        del lists, exchange
+        found = local_search.climb(exemplar[problem.user_id], preference)
         gains = grid_sum(found.value) > grid_sum(best.value)
         n_fruitless, best = (0, found) if gains else (n_fruitless + 1, best)
         left, seed = left - n_seen, seed + _SEEDS
@@ -180,22 +182,6 @@ def _exchanged(
         if n_kept == len(preference) and not fewer:
             break
     return best.exemplar
-
-
-def _by_exchange(
-    local_search: LocalSearch,
-    problem: Problem,
-    exemplar: BoolArray,
-    preference: Float64Array,
-    lists: EdgeLists,
-    most: int,
-    seed: int,
-) -> tuple[BoolArray, int]:
-    """Return the exemplars found by exchanges, which work in the user's order, and what was seen."""
-    order = inverse(problem.user_id)
-    exchange = Exchange(lists, preference[order], local_search.grid(preference))
-    found, n_seen = exchange.search(exemplar[order], most, seed)
-    return found[problem.user_id], n_seen
 
 
 def _annealed(

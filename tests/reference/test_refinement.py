@@ -21,6 +21,7 @@ from soundness import assert_valid, cluster
 
 from sparse_ap import affinity_propagation
 from sparse_ap.execution.blocking import BlockedGraph
+from sparse_ap.kernels.exact_sum import Grid
 from sparse_ap.propagation.assignment import assign
 from sparse_ap.propagation.roles import Roles
 from sparse_ap.search.annealing import AnnealingState
@@ -51,6 +52,14 @@ def standing_of(graph: Graph, exemplar: Any) -> tuple[LocalSearch, NearestTwo]:
     problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
     local_search = LocalSearch(problem, PLENTY, untold)
     return local_search, local_search.nearest_two(exemplar, problem.preference)
+
+
+def lists_of(graph: Graph, exemplar: Any) -> tuple[EdgeLists, Any, Grid, Any]:
+    """Return all edges, the preferences, the grid of gains, and the exemplars with those that stand alone."""
+    local_search, at = standing_of(graph, exemplar)
+    problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
+    lists = EdgeLists.whole(problem, local_search)
+    return lists, problem.preference, local_search.grid(problem.preference), at.exemplar
 
 
 def value_of(graph: Graph, exemplar: Any) -> float:
@@ -136,10 +145,8 @@ def assert_same(some: EdgeLists, others: EdgeLists) -> None:
 @given(graphs(most_points=12), SEEDS)
 def test_what_moves_gain_is_kept_to_the_bit_while_exemplars_change(graph: Graph, seed: int) -> None:
     rng, n = np.random.default_rng(seed), len(graph.preference)
-    local_search, at = standing_of(graph, rng.random(n) < 0.3)
-    problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
-    lists, grid = EdgeLists.whole(problem, local_search), local_search.grid(problem.preference)
-    state = DescentState.at(lists, problem.preference, grid, at.exemplar)
+    given = lists_of(graph, rng.random(n) < 0.3)
+    state = DescentState.at(*given)
     for _ in range(3):
         changed = np.flatnonzero(rng.random(n) < 0.3)
         state.flip(changed[np.argsort(state.standing.is_open[changed], kind="stable")])
@@ -148,7 +155,7 @@ def test_what_moves_gain_is_kept_to_the_bit_while_exemplars_change(graph: Graph,
         state.flip(np.flatnonzero(~state.standing.is_open)[:3])
         state.return_to(mark)
         np.testing.assert_array_equal(state.standing.is_open, mark.is_open)
-    anew = DescentState.at(lists, problem.preference, grid, state.standing.is_open)
+    anew = DescentState.at(*given[:3], state.standing.is_open)
     for kept, counted in zip(state.standing, anew.standing, strict=True):
         np.testing.assert_array_equal(kept, counted)
     np.testing.assert_array_equal(state.gains.won, anew.gains.won)
@@ -164,10 +171,8 @@ def test_what_moves_gain_is_kept_to_the_bit_while_exemplars_change(graph: Graph,
 @given(graphs(most_points=12), SEEDS)
 def test_annealing_makes_the_moves_that_lose_less_than_their_slack(graph: Graph, seed: int) -> None:
     rng, n = np.random.default_rng(seed), len(graph.preference)
-    local_search, at = standing_of(graph, rng.random(n) < 0.3)
-    problem = engine.problem_of(engine.csr_of_dense(graph.similarity), graph.preference)
-    lists, grid = EdgeLists.whole(problem, local_search), local_search.grid(problem.preference)
-    state = AnnealingState.at(lists, problem.preference, grid, at.exemplar)
+    given = lists_of(graph, rng.random(n) < 0.3)
+    state = AnnealingState.at(*given)
     for _ in range(30):
         before = state.standing.is_open.copy()
         point, lot = int(rng.integers(n)), rng.random(1)
@@ -184,7 +189,7 @@ def test_annealing_makes_the_moves_that_lose_less_than_their_slack(graph: Graph,
         else:
             np.testing.assert_array_equal(after, moved)
             assert gain >= -slack - 1e-9 * graph.scale
-    anew = AnnealingState.at(lists, problem.preference, grid, state.standing.is_open)
+    anew = AnnealingState.at(*given[:3], state.standing.is_open)
     for kept, counted in zip((*state.standing, *state.gains), (*anew.standing, *anew.gains), strict=True):
         np.testing.assert_array_equal(kept, counted)
 

@@ -131,13 +131,14 @@ def _coarser(clusters: LinkGraph, natural: Level, coarse: Labels) -> Iterator[Le
     label, resolution, total = compact_labels(coarse)[0], _COARSE, clusters.total
     below = clusters.contract(natural.label)
     while True:
-        if _FALL * (int(label.max(initial=-1)) + 1) <= below.graph.n_nodes:
-            label = _evened(below, label)
+        n = int(label.max(initial=-1)) + 1
+        is_kept = _FALL * n <= below.graph.n_nodes
+        if is_kept:
+            label = _evened(below, label, n)
         joined = clusters.contract(label)
-        n = joined.graph.n_nodes
         if resolution < _COARSE and joined.graph.volume.max() > _MOST_OF_ALL * total:
             return
-        if _FALL * n <= below.graph.n_nodes:
+        if is_kept:
             yield Level(label, resolution)
             below = joined
         if resolution <= _LEAST_RESOLUTION or n <= 1:
@@ -147,9 +148,8 @@ def _coarser(clusters: LinkGraph, natural: Level, coarse: Labels) -> Iterator[Le
         label = merged_upward(each, np.zeros(n, np.int32), resolution / total).key[joined.key]
 
 
-def _evened(joined: Contraction, label: Int32Array) -> Int32Array:
+def _evened(joined: Contraction, label: Int32Array, n_groups: int) -> Int32Array:
     """Return unions of joined nodes; or as many others, merged pair by pair, if far more even."""
-    n_groups = int(label.max(initial=-1)) + 1
     merged = merged_evenly(joined.graph.matrix(), of_nodes(joined.key, label), n_groups)
     return label if merged is None else merged.astype(np.int32)[joined.key]
 
